@@ -1,1 +1,1 @@
-"""stub"""
+"""Storage remembers. Start reading at engine.py, the ordered tables that everything above is written on."""

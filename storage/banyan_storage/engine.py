@@ -1,0 +1,140 @@
+"""What the rest of storage may ask of a key-value engine: ordered tables of bytes, changed by one transaction at a time.
+
+Two engines exist, lmdb_engine (a folder on disk) and memory_engine (the simulator's disk, which can lose power).
+One conformance suite, tests/storage/test_engine_conformance.py, holds them to this text.
+
+- Keys and values are bytes. A key is 1..511 bytes, and keys order by unsigned bytes, shorter first (b"a" < b"a\\x00" < b"b").
+- A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 0..511 bytes.
+- One owner thread writes. Everything it writes goes into the one pending transaction, which opens by itself with the
+  first write. The owner's reads through `write()` see what is pending; nobody else's do.
+- `commit()` makes all that is pending durable at once, or raises and has made none of it durable (then nothing is
+  pending any more). After power is lost, the store is what the last commit that returned left behind, or, when
+  power was lost inside a commit, possibly what that commit would have left behind; never anything in between.
+- `read()` gives any thread a snapshot of one commit, whole and unchanging for as long as the snapshot is held.
+
+Everything that comes out is bytes that the caller may keep; nothing refers into the engine's own memory.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+MAX_KEY = 511
+Item = tuple[bytes, bytes]
+
+
+class Table(NamedTuple):
+    """A named table. dupsort: a key holds a sorted set of values instead of one value."""
+
+    name: str
+    dupsort: bool = False
+
+
+class Sizes(NamedTuple):
+    """map_size: bytes set aside. used: bytes taken by the committed store. entries: table name -> number of entries."""
+
+    map_size: int
+    used: int
+    entries: dict[str, int]
+
+
+class ReadTxn(Protocol):
+    """Ordered reads of one state of the store. `scan` and `prefix` are lazy.
+
+    Changing a table while an iterator over that table is in use is a mistake of the caller: take a list first.
+    An iterator ends with its transaction; so does every method.
+    """
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value at key (of a dupsort table: the smallest), or None."""
+
+    def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
+        """(key, value) of those keys that are there, in the order asked. Ascending keys are cheapest."""
+
+    def scan(
+        self,
+        table: Table,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Entries with start <= key < stop in key order, or in reverse from just below stop; at most limit of them.
+
+        stop None means the end of the table. A dupsort table gives each of a key's values, in value order.
+        """
+
+    def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
+        """Entries whose key begins with prefix."""
+
+    def last(self, table: Table) -> Item | None:
+        """The entry with the greatest key (and of it the greatest value), or None when the table is empty."""
+
+    def count(self, table: Table) -> int:
+        """Number of entries in the table, each value of a dupsort key counted. Costs the same for any size."""
+
+    def dups(self, table: Table, key: bytes) -> Iterator[bytes]:
+        """All values at key in value order; none or one when the table is not dupsort."""
+
+
+class WriteTxn(ReadTxn, Protocol):
+    """The pending transaction, on the owner thread. Reads see pending writes."""
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        """Set key to value. In a dupsort table: add value to the key's set."""
+
+    def put_many(self, table: Table, items: Iterable[Item], append: bool = False) -> None:
+        """Put all items. Ascending keys are cheapest.
+
+        append True promises that the items ascend and that each is above all the table holds (fills pages to the brim);
+        a broken promise raises ValueError, and what was put before the culprit stays pending.
+        """
+
+    def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
+        """Remove key; with a value, only that value (in a plain table: only if it is the value). True if it was there."""
+
+    def delete_range(self, table: Table, start: bytes, stop: bytes | None) -> int:
+        """Remove all entries with start <= key < stop (None: to the end). Returns how many entries went."""
+
+
+class Engine(Protocol):
+    """A store of the fixed tables given at its construction. Errors are banyan_storage.errors.StorageError."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]: ...
+
+    @property
+    def writable(self) -> bool:
+        """False when the store could only be opened for reading; then write() raises StoreReadOnly."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was written since the last commit or rollback. Owner thread."""
+
+    def write(self) -> WriteTxn:
+        """The pending transaction. The object stays good across commits: it always means "what is pending now"."""
+
+    def commit(self) -> None:
+        """Make all pending writes durable (fsync), or raise and drop them all. Does nothing when nothing is pending."""
+
+    def rollback(self) -> None:
+        """Forget all pending writes."""
+
+    def read(self) -> AbstractContextManager[ReadTxn]:
+        """A snapshot of the last commit, usable on the thread that opened it. Hold it briefly: it keeps old pages alive."""
+
+    def compact(self, path: Path) -> None:
+        """Write a compacted copy of the committed store into the folder at path, which is new or empty."""
+
+    def sizes(self) -> Sizes:
+        """How big the committed store is."""
+
+    def close(self) -> None:
+        """Drop what is pending, let go of the store. A second close does nothing."""
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """The smallest key above every key that begins with prefix; None when there is none (all 0xff, or empty)."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes([head[-1] + 1]) if head else None

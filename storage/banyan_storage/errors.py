@@ -1,0 +1,48 @@
+"""What can go wrong below the store, as sentences a person running a node can act on.
+
+StorageError
+ ├── StoreLocked      another process has the store open for writing
+ ├── StoreVersion     the store was written by a newer (or by no known) version of its format
+ ├── StoreReadOnly    a write was asked of a store that can only be read
+ ├── DiskFull         no room; what was pending is gone, what was committed is safe, reads go on
+ ├── CorruptStore     the bytes on disk are not what was written
+ ├── DiskFailed       the disk or its file system refused a read, a write or an fsync for another reason
+ ├── StoreClosed      the store or the snapshot was used after it was closed
+ └── WrongThread      a thread other than the owner wrote; a mistake of the program, never of the data
+"""
+
+
+class StorageError(Exception):
+    """Root of everything storage raises on purpose."""
+
+
+class StoreLocked(StorageError):
+    """Another process has this store open for writing."""
+
+
+class StoreVersion(StorageError):
+    """The format version of the store is not one this program can read."""
+
+
+class StoreReadOnly(StorageError):
+    """A write was asked of a store opened for reading."""
+
+
+class DiskFull(StorageError):
+    """The file system has no room. Pending writes were dropped; a later write works again when there is room."""
+
+
+class CorruptStore(StorageError):
+    """What is on disk is not what was written."""
+
+
+class DiskFailed(StorageError):
+    """The disk refused, for a reason other than being full."""
+
+
+class StoreClosed(StorageError):
+    """The store or snapshot is closed."""
+
+
+class WrongThread(StorageError):
+    """Writes belong to the owner thread alone."""
