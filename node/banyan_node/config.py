@@ -1,0 +1,197 @@
+"""Every setting of a node: its type, what is allowed, its default, and why it is there.
+
+Nothing here reads a file: settings.py lays flags, environment and config.toml over these defaults. The invariant: a
+Config that exists is a Config that is allowed, and a node started with no settings at all talks to this machine only.
+
+Each field carries a `Meta`: the bounds that are enforced, `title` where the bounds alone would not tell a person what
+is allowed, and `description`, the reason, which `banyan config show` prints.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+_ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s,]+/(tcp|udp)/[0-9]+(/[^/\s,]+)*"
+
+Multiaddr = Annotated[str, Meta(pattern=_ADDRESS + "$", title="multiaddrs such as /ip4/0.0.0.0/tcp/4001")]
+PeerMultiaddr = Annotated[
+    str,
+    Meta(
+        pattern=_ADDRESS + r"/p2p/[A-Za-z0-9]+$",
+        title="multiaddrs that end in the peer's id, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...",
+    ),
+]
+
+
+class Node(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who this node is and where others reach it."""
+
+    name: Annotated[
+        str, Meta(max_length=64, description="What logs and peers' screens call this node; no identity")
+    ] = ""
+    realm: Annotated[
+        Literal["main", "test"],
+        Meta(description="Entries are bound to one realm, so a test can never leak into the graph"),
+    ] = "main"
+    role: Annotated[
+        Literal["platform", "hobbyist", "researcher"],
+        Meta(description="What the node is tuned for; it changes no rule of the protocol"),
+    ] = "hobbyist"
+    operator: Annotated[
+        str, Meta(max_length=256, description="How peers reach a person: complaints go there before blocks do")
+    ] = ""
+    listen: Annotated[
+        list[Multiaddr], Meta(max_length=16, description="Where peers connect; loopback only until told otherwise")
+    ] = field(default_factory=lambda: ["/ip4/127.0.0.1/tcp/0"])
+    announce: Annotated[
+        list[Multiaddr],
+        Meta(max_length=16, description="What to tell peers instead of `listen`, behind a forwarded port or a proxy"),
+    ] = field(default_factory=list)
+    bootstrap: Annotated[
+        list[PeerMultiaddr],
+        Meta(max_length=64, description="Peers to dial first; one that answers is enough to find the rest"),
+    ] = field(default_factory=list)
+    mdns: Annotated[
+        bool, Meta(description="Find peers on the local network; off, because it tells that network about this node")
+    ] = False
+
+
+class Control(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the command line and the platform's own programs reach this node. Never another machine."""
+
+    host: Annotated[
+        Literal["127.0.0.1", "::1", "localhost"],
+        Meta(description="The control API carries a token in the clear, so it stays on this machine"),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="0 takes a free port, which control.json names; so two nodes never collide"),
+    ] = 0
+    socket: Annotated[
+        str,
+        Meta(max_length=100, description="A Unix socket to use instead of the port: file permissions guard it too"),
+    ] = ""
+    body_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=256 << 20, description="The largest request; a bulk publish is the one that needs it large"),
+    ] = 8 << 20
+    streams: Annotated[
+        int, Meta(ge=1, le=1024, description="Event streams open at once; each holds a queue in memory")
+    ] = 32
+    grace_seconds: Annotated[
+        float, Meta(ge=0, le=300, description="How long requests may take to finish once the node is told to stop")
+    ] = 3.0
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of this machine the network may use. None decides what is valid: a node delays, never refuses."""
+
+    peers: Annotated[
+        int, Meta(ge=1, le=10_000, description="Connections held; each costs about 61 KB and one stream")
+    ] = 128
+    peers_per_address: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Connections from one IP address, so one machine cannot be all the peers"),
+    ] = 8
+    dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = 8
+    streams_per_peer: Annotated[
+        int, Meta(ge=1, le=256, description="A muxer buffers megabytes a stream before anybody reads it")
+    ] = 8
+    frame_bytes: Annotated[
+        int,
+        Meta(ge=64 << 10, le=4 << 20, description="The largest frame taken or sent; the protocol's own bound is 4 MiB"),
+    ] = 4 << 20
+    credit_bytes: Annotated[
+        int, Meta(ge=128 << 10, le=256 << 20, description="What a peer may send before this node has it on disk")
+    ] = 4 << 20
+    send_queue_bytes: Annotated[
+        int, Meta(ge=128 << 10, le=1 << 30, description="What waits for one slow peer before it gets heads only")
+    ] = 8 << 20
+    ingest_queue_bytes: Annotated[
+        int, Meta(ge=1 << 20, le=4 << 30, description="What waits for a signature check or the disk, over all peers")
+    ] = 32 << 20
+    notes_per_peer: Annotated[
+        int,
+        Meta(
+            ge=16, le=1_000_000, description="Lazy notes (I have this) remembered for one peer; older ones are dropped"
+        ),
+    ] = 10_000
+    event_queue: Annotated[
+        int, Meta(ge=16, le=1_000_000, description="Events that wait for one slow reader before its stream is closed")
+    ] = 10_000
+    verify_threads: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Threads that check signatures; a second helps, more fight over the interpreter"),
+    ] = 2
+    store_bytes: Annotated[
+        int, Meta(ge=0, le=1 << 50, description="The most the store may take; 0 is until the disk is full")
+    ] = 0
+    blob_bytes: Annotated[
+        int, Meta(ge=0, le=1 << 50, description="The most that others' blobs may take; the least used go first")
+    ] = 10 << 30
+    handshake_seconds: Annotated[
+        float, Meta(gt=0, le=300, description="A peer that has not said hello by then is hung up on")
+    ] = 10.0
+    idle_seconds: Annotated[
+        float, Meta(ge=5, le=86_400, description="A peer silent for so long is taken to be gone")
+    ] = 90.0
+
+
+class Interest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What this node holds, in whole logs."""
+
+    mode: Annotated[
+        Literal["all", "follows"],
+        Meta(
+            description="all: every account heard of; follows: its own accounts and those within `hops` follows of them"
+        ),
+    ] = "follows"
+    hops: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3,
+            description="0 is its own accounts alone; 2 shows what friends answer to; 3 is most of a network",
+        ),
+    ] = 2
+
+
+class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
+    """How neighbours are found, kept and compared with."""
+
+    active_view: Annotated[
+        int, Meta(ge=1, le=64, description="Neighbours that gossip runs over; log10 of the network, and one")
+    ] = 5
+    passive_view: Annotated[int, Meta(ge=0, le=4096, description="Peers kept to replace neighbours that leave")] = 60
+    shuffle_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="How often neighbours swap peers they know, so that views stay random")
+    ] = 30.0
+    reconcile_seconds: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="How often to compare with one neighbour; bounds how long a loss can last"),
+    ] = 15.0
+    redial_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="The longest wait between two dials of a peer that does not answer")
+    ] = 60.0
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the node says about itself, always to standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is worth a line")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"], Meta(description="auto: coloured on a terminal, JSON lines otherwise")
+    ] = "auto"
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All sections. The name of a setting is `section.key`."""
+
+    node: Node = field(default_factory=Node)
+    control: Control = field(default_factory=Control)
+    limits: Limits = field(default_factory=Limits)
+    interest: Interest = field(default_factory=Interest)
+    discovery: Discovery = field(default_factory=Discovery)
+    log: Log = field(default_factory=Log)

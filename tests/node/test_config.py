@@ -1,0 +1,156 @@
+"""Settings: which layer wins, that its name is told, and that no mistake passes in silence."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_node.config import Config
+from banyan_node.home import Home, find_home
+from banyan_node.operator_errors import ConfigError, HomeError
+from banyan_node.settings import OPTIONS, load, parse, set_in_file, value_of
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_without_settings_a_node_talks_to_this_machine_only(home: Home) -> None:
+    config = load(home, env={}).config
+    assert config == Config()
+    assert all("/127.0.0.1/" in address for address in config.node.listen)
+    assert config.control.host == "127.0.0.1"
+    assert not config.node.mdns
+    assert not config.node.bootstrap
+
+
+def test_flag_beats_environment_beats_file_beats_default_and_each_is_named(home: Home) -> None:
+    home.config.write_text("[limits]\npeers = 10\ndials = 3\nstreams_per_peer = 2\n")
+    env = {"BANYAN_LIMITS_PEERS": "20", "BANYAN_LIMITS_DIALS": "4"}
+    settings = load(home, {"limits.peers": 30, "node.name": None}, env)
+    limits = settings.config.limits
+    assert (limits.peers, limits.dials, limits.streams_per_peer) == (30, 4, 2)
+    told = {name: source for name, source in settings.sources.items() if source.layer != "default"}
+    assert told == {
+        "limits.peers": ("flag", "--peers"),
+        "limits.dials": ("environment", "BANYAN_LIMITS_DIALS"),
+        "limits.streams_per_peer": ("file", str(home.config)),
+    }
+    assert {row.option.name for row in settings.rows()} == set(OPTIONS)
+
+
+def test_text_from_the_environment_becomes_lists_numbers_and_booleans(home: Home) -> None:
+    env = {
+        "BANYAN_NODE_LISTEN": "/ip4/0.0.0.0/tcp/4001, /ip6/::/tcp/4001",
+        "BANYAN_NODE_MDNS": "true",
+        "BANYAN_LOG_LEVEL": "debug",
+        "BANYAN_CONTROL_GRACE_SECONDS": "0.5",
+        "BANYAN_NODE_BOOTSTRAP": "",
+    }
+    config = load(home, env=env).config
+    assert config.node.listen == ["/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"]
+    assert config.node.mdns
+    assert config.log.level == "debug"
+    assert config.control.grace_seconds == 0.5
+    assert config.node.bootstrap == []
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("[limits]\npeers = 0", "limits.peers to 0, which is not allowed; allowed: a whole number from 1 to 10000"),
+        ('[limits]\npeers = "9"', "limits.peers to '9'"),
+        ("[limits]\npeer = 9", "limits.peer, which is no setting; perhaps limits.peers was meant"),
+        ('[node]\nrole = "king"', "node.role to 'king'.*platform or hobbyist or researcher"),
+        ('[node]\nlisten = ["127.0.0.1:80"]', "node.listen.*at most 16 multiaddrs such as /ip4/"),
+        ('[node]\nlisten = "/ip4/127.0.0.1/tcp/0"', "node.listen"),
+        ('[node]\nbootstrap = ["/ip4/127.0.0.1/tcp/1"]', "node.bootstrap.*end in the peer's id"),
+        ('[control]\nhost = "0.0.0.0"', "control.host to '0.0.0.0'.*127.0.0.1 or ::1 or localhost"),
+        ("[limts]\npeers = 9", r"limts at its top, where only the sections \[node\], \[control\]"),
+        ("peers = 9", "peers = 9 at its top"),
+        ("[node\n", "is not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_sentence_with_file_key_value_and_remedy(
+    home: Home, toml: str, sentence: str
+) -> None:
+    home.config.write_text(toml)
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        load(home, env={})
+    assert str(home.config) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistyped_variable_is_an_error_and_a_container_platforms_own_are_not(home: Home) -> None:
+    with pytest.raises(ConfigError, match=r"BANYAN_LIMITS_PEER, .* perhaps BANYAN_LIMITS_PEERS was meant"):
+        load(home, env={"BANYAN_LIMITS_PEER": "3"})
+    with pytest.raises(ConfigError, match=r"BANYAN_LIMITS_PEERS sets limits.peers to 'many'"):
+        load(home, env={"BANYAN_LIMITS_PEERS": "many"})
+    fine = {"BANYAN_HOME": "/x", "BANYAN_PASSPHRASE": "x", "BANYAN_SERVICE_HOST": "10.0.0.1", "BANYAN_PORT_80_TCP": "x"}
+    assert load(home, env=fine).config == Config()
+
+
+def test_a_wrong_flag_is_named_as_it_was_typed(home: Home) -> None:
+    with pytest.raises(ConfigError, match=r"--realm sets node.realm to 'prod'.*main or test"):
+        load(home, {"node.realm": "prod"}, {})
+
+
+def test_every_default_is_allowed_and_every_setting_says_why() -> None:
+    for option in OPTIONS.values():
+        assert len(option.why) > 15, option.name
+        assert option.default == value_of(Config(), option.name)
+        written = ",".join(option.default) if isinstance(option.default, list) else str(option.default)
+        assert parse(option.name, written) == option.default
+
+
+def test_config_set_keeps_every_other_line(home: Home) -> None:
+    home.config.write_text(
+        '# mine\n[node] # who\nname = "fig"   # old\nlisten = [\n  "/ip4/127.0.0.1/tcp/1", # a\n]\n\n'
+        '[log]\nlevel = "info"\n'
+    )
+    set_in_file(home.config, "node.listen", parse("node.listen", "/ip4/0.0.0.0/tcp/4001"))
+    set_in_file(home.config, "node.mdns", True)
+    set_in_file(home.config, "limits.peers", 7)
+    set_in_file(home.config, "log.level", "debug")
+    set_in_file(home.config, "node.name", 'a "b" \\ # é\n')
+    assert home.config.read_text() == (
+        '# mine\n[node] # who\nname = "a \\"b\\" \\\\ # é\\n"\nlisten = ["/ip4/0.0.0.0/tcp/4001"]\nmdns = true\n\n'
+        '[log]\nlevel = "debug"\n\n[limits]\npeers = 7\n'
+    )
+    assert load(home, env={}).config.node.name == 'a "b" \\ # é\n'
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_config_set_writes_what_load_reads(home: Home, name: str) -> None:
+    value: Any = OPTIONS[name].default
+    set_in_file(home.config, name, value)
+    section, key = name.split(".")
+    assert tomllib.loads(home.config.read_text()) == {section: {key: value}}
+    assert load(home, env={}).sources[name].layer == "file"
+
+
+def test_config_set_refuses_what_it_cannot_edit_and_leaves_the_file_alone(home: Home) -> None:
+    home.config.write_text('node.name = "x"\n')
+    with pytest.raises(ConfigError, match="only a person can change"):
+        set_in_file(home.config, "node.name", "y")
+    assert home.config.read_text() == 'node.name = "x"\n'
+    with pytest.raises(ConfigError, match="no setting"):
+        set_in_file(home.config, "node.nmae", "y")
+
+
+def test_home_is_the_flag_else_the_variable_else_the_users_data_folder(tmp_path: Path) -> None:
+    assert find_home(tmp_path / "a", {"BANYAN_HOME": "/b"}).path == tmp_path / "a"
+    assert find_home(None, {"BANYAN_HOME": str(tmp_path)}).path == tmp_path
+    assert find_home(None, {}).path.name == "banyan"
+
+
+def test_a_home_belongs_to_its_owner_alone_and_says_when_it_cannot_be(tmp_path: Path) -> None:
+    home = Home(tmp_path / "deep" / "home")
+    home.prepare()
+    home.prepare()
+    assert home.path.stat().st_mode & 0o777 == 0o700
+    home.config.write_text("")
+    with pytest.raises(HomeError, match="--home"):
+        Home(home.config / "under-a-file").prepare()
