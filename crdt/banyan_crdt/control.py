@@ -1,0 +1,239 @@
+"""The control log: who may speak for an account. A tree of entries, out of which one path counts.
+
+Every key slot commits to the digest of its next key; `rotate` is signed by that next key. At a fork we follow the
+child whose subtree was signed by the strongest key, and strength is judged AT THE FORK: a signer has rank (slot, 1) if
+it is the next key that the fork's parent committed to, (slot, 0) if it is the current one, and none at all otherwise.
+Counting generations along the branch instead would let whoever holds one rotated-out key climb with keys of their own
+and rewrite the account. A tie freezes the account at the parent until a stronger key speaks.
+
+Nothing here looks at a clock, an order of arrival or a receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from banyan_crdt.entry import Entry, check_link, skip_seq
+from banyan_crdt.errors import Reject
+from banyan_crdt.ids import EntryId, LogId, Time, WriterKey, key_digest
+from banyan_crdt.ops import (
+    CONTROL_OPS,
+    Body,
+    Close,
+    Cut,
+    Drop,
+    Grant,
+    Host,
+    Init,
+    Kept,
+    Op,
+    Pin,
+    Recover,
+    Rotate,
+    Slot,
+    decode_body,
+)
+
+KeyState = tuple[Slot, ...]
+Rank = tuple[int, int]
+NO_RANK: Rank = (-1, 0)
+LogName = tuple[WriterKey, int]
+"""(writer, log) inside one account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant on the path: `since` is the time of its entry, from which quotas grow; `order` its place among grants."""
+
+    grant: Grant
+    since: Time
+    order: int
+
+    def covers(self, log: int) -> bool:
+        return self.grant.first <= log < self.grant.first + self.grant.logs
+
+
+@dataclass(slots=True)
+class Control:
+    """What the control log says. `path` counts; `keep` is what a node must hold to say it to others."""
+
+    path: tuple[Entry, ...]
+    keep: tuple[Entry, ...]
+    frozen: bool
+    keys: KeyState
+    salt_op: Init | None
+    grants: dict[WriterKey, list[Granted]] = field(default_factory=dict)
+    pins: dict[LogName, list[Pin]] = field(default_factory=dict)
+    cuts: dict[WriterKey, dict[int, Kept]] = field(default_factory=dict)
+    dropped: set[LogName] = field(default_factory=set)
+    closed: bool = False
+    host: WriterKey | None = None
+
+    def grant_of(self, writer: WriterKey, log: int) -> Granted | None:
+        """The first grant that covers the log, or None: not granted, dropped, or the account is closed."""
+        if self.closed or (writer, log) in self.dropped:
+            return None
+        return next((g for g in self.grants.get(writer, ()) if g.covers(log)), None)
+
+    def order_of(self, log: LogId) -> tuple[int, int, int]:
+        """The order in which logs are counted, so that pins of a lower stratum are known before they are needed."""
+        g = self.grant_of(log.writer, log.log)
+        return (g.grant.stratum, g.order, log.log) if g else (256, 0, 0)
+
+
+def control_op(body: Body) -> tuple[Op, ...]:
+    """The ops of a control entry, or () where they are not exactly one control op or one or more pins."""
+    ops = body.ops
+    if len(ops) == 1 and isinstance(ops[0], CONTROL_OPS):
+        return ops
+    return ops if ops and all(isinstance(o, Pin) for o in ops) else ()
+
+
+def _keys_after(keys: KeyState | None, entry: Entry, ops: tuple[Op, ...]) -> KeyState | None:
+    """The key state below `entry`, or None when the state above does not authorise it."""
+    if not ops:
+        return None
+    op, digest = ops[0], key_digest(entry.header.writer)
+    if isinstance(op, Init):
+        return op.slots if keys is None and entry.header.seq == 0 and op.slots[0].current == digest else None
+    if keys is None:
+        return None
+    if isinstance(op, Rotate):
+        if op.slot >= len(keys) or keys[op.slot].next != digest:
+            return None
+        return (*keys[: op.slot], Slot(digest, op.next), *keys[op.slot + 1 :])
+    if isinstance(op, Recover):
+        signed = any(s.current == digest for s in keys[1:])
+        return (Slot(op.root, op.next), *keys[1:]) if signed else None
+    return keys if keys[0].current == digest else None
+
+
+def _rank(keys: KeyState, digest: bytes) -> Rank:
+    best = NO_RANK
+    for slot, s in enumerate(keys):
+        if s.next == digest:
+            best = max(best, (slot, 1))
+        elif s.current == digest:
+            best = max(best, (slot, 0))
+    return best
+
+
+class _Tree:
+    """The authorised entries: each has one parent, hence one key state."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        by_parent: dict[EntryId | None, list[Entry]] = {}
+        for e in {e.id: e for e in entries}.values():
+            by_parent.setdefault(e.header.prev, []).append(e)
+        self.kids: dict[EntryId | None, list[Entry]] = {}
+        self.keys: dict[EntryId, KeyState] = {}
+        self.ops: dict[EntryId, tuple[Op, ...]] = {}
+        held: dict[EntryId, Entry] = {}
+        todo: list[Entry | None] = [None]
+        while todo:
+            parent = todo.pop()
+            above = self.keys[parent.id] if parent else None
+            for e in sorted(by_parent.get(parent.id if parent else None, ()), key=lambda e: e.id):
+                ops = control_op(decode_body(e.ops))
+                after = _keys_after(above, e, ops)
+                if after is None or not _linked(e, parent, held):
+                    continue
+                self.kids.setdefault(parent.id if parent else None, []).append(e)
+                self.keys[e.id], self.ops[e.id], held[e.id] = after, ops, e
+                todo.append(e)
+
+    def strongest(self, child: Entry, keys: KeyState) -> tuple[Rank, Entry]:
+        """The highest rank among `child` and what hangs below it, and the first entry that shows it."""
+        best, witness = NO_RANK, child
+        todo = [child]
+        while todo:
+            e = todo.pop()
+            rank = _rank(keys, key_digest(e.header.writer))
+            if rank > best or (rank == best and e.header.seq < witness.header.seq):
+                best, witness = rank, e
+            todo.extend(self.kids.get(e.id, ()))
+        return best, witness
+
+
+def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> bool:
+    target, skip = skip_seq(entry.header.seq), None
+    if target is not None:
+        above = parent
+        while above is not None and above.header.seq > target:
+            above = held[above.header.prev] if above.header.prev is not None else None
+        skip = above.id if above else None
+    try:
+        check_link(entry, parent, skip)
+    except Reject:
+        return False
+    return True
+
+
+def resolve_control(entries: Iterable[Entry]) -> Control:
+    """The path that counts, out of authentic control entries of one account in any order."""
+    tree = _Tree(entries)
+    path: list[Entry] = []
+    keep: list[Entry] = []
+    frozen = False
+    while True:
+        at = path[-1].id if path else None
+        kids = tree.kids.get(at, [])
+        if not kids:
+            break
+        if len(kids) == 1:
+            path.append(kids[0])
+            continue
+        keys = tree.keys[path[-1].id] if path else ()
+        ranked = [(*tree.strongest(c, keys), c) for c in kids]
+        top = max(rank for rank, _, _ in ranked)
+        tied = [(witness, c) for rank, witness, c in ranked if rank == top]
+        if len(tied) > 1:
+            frozen = True
+            keep = [e for witness, c in tied[:2] for e in _between(tree, c, witness)]
+            break
+        path.append(tied[0][1])
+    return _read(tree, tuple(path), tuple(path) + tuple(keep), frozen)
+
+
+def _between(tree: _Tree, top: Entry, bottom: Entry) -> list[Entry]:
+    """The path from `top` down to `bottom`, both in it."""
+    parent: dict[EntryId, Entry] = {}
+    todo = [top]
+    while todo:
+        e = todo.pop()
+        for c in tree.kids.get(e.id, ()):
+            parent[c.id] = e
+            todo.append(c)
+    out = [bottom]
+    while out[-1].id != top.id:
+        out.append(parent[out[-1].id])
+    return out[::-1]
+
+
+def _read(tree: _Tree, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool) -> Control:
+    c = Control(path, keep, frozen, tree.keys[path[-1].id] if path else (), None)
+    order = 0
+    for e in path:
+        for op in tree.ops[e.id]:
+            if isinstance(op, Init):
+                c.salt_op = op
+            elif isinstance(op, Grant):
+                if op.writer not in c.cuts:
+                    c.grants.setdefault(op.writer, []).append(Granted(op, e.header.time, order))
+                    order += 1
+            elif isinstance(op, Pin):
+                if op.writer not in c.cuts and any(g.covers(op.log) for g in c.grants.get(op.writer, ())):
+                    c.pins.setdefault((op.writer, op.log), []).append(op)
+            elif isinstance(op, Cut):
+                if op.writer in c.grants and op.writer not in c.cuts:
+                    c.cuts[op.writer] = {k.log: k for k in op.kept}
+                    for k in op.kept:
+                        c.pins.setdefault((op.writer, k.log), []).append(Pin(op.writer, k.log, k.seq, k.id))
+            elif isinstance(op, Drop):
+                c.dropped.add((op.writer, op.log))
+            elif isinstance(op, Close):
+                c.closed = True
+            elif isinstance(op, Host):
+                c.host = op.platform
+    return c

@@ -1,0 +1,181 @@
+"""Entries: a header that links, hashes and dates, beside the operations that it commits to.
+
+The id is the hash of the header alone. The signature is not in it: otherwise a writer could put garbage where only the
+last signature of a run is checked, and honest nodes that relay the entry alone would punish one another for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan_crdt.codec import decode, uint
+from banyan_crdt.errors import Malformed, NotYet, Oversized, WrongLink
+from banyan_crdt.ids import AccountId, EntryId, H, LogId, Time, WriterKey, control_log
+from banyan_crdt.realm import Realm
+
+VERSION = 1
+MAX_HEADER = 256
+MAX_OPS_BYTES = 16 << 10
+MAX_PART_BYTES = 64 << 10
+MAX_CONTROL = 2_048
+"""Entries that a control log may hold. A thief who fills it is undone from below: a stronger key branches lower."""
+
+
+class Header(NamedTuple):
+    """What is hashed and signed. `account` is empty in the inception, whose id becomes the account's."""
+
+    account: AccountId
+    writer: WriterKey
+    log: int
+    seq: int
+    prev: EntryId | None
+    skip: EntryId | None
+    time: Time
+    total: int
+    ops_hash: bytes
+
+
+class Entry(NamedTuple):
+    """A header with its id, its `ops` bytes, and the signature where one is held (every run's last has one)."""
+
+    id: EntryId
+    header: Header
+    ops: bytes
+    sig: bytes | None
+
+    @property
+    def account(self) -> AccountId:
+        return self.header.account or AccountId(self.id)
+
+    @property
+    def log_id(self) -> LogId:
+        h = self.header
+        return LogId(self.account, h.writer, h.log) if h.log else control_log(self.account)
+
+
+def lipmaa(n: int) -> int:
+    """The 1-based position that position `n` skips to: paths of logarithmic length (Lipmaa 1999; Bamboo logs)."""
+    m, po3, x = 1, 3, n
+    while m < n:
+        po3 *= 3
+        m = (po3 - 1) // 2
+    po3 //= 3
+    if m != n:
+        while x:
+            m = (po3 - 1) // 2
+            po3 //= 3
+            x %= m
+        if m != po3:
+            po3 = m
+    return n - po3
+
+
+_SKIPS: list[int | None] = [None]
+
+
+def skip_seq(seq: int) -> int | None:
+    """The sequence number whose id entry `seq` carries as `skip`; None where that is `seq - 1` or nothing."""
+    if seq < len(_SKIPS):
+        return _SKIPS[seq]
+    if seq < 1 << 17:
+        for n in range(len(_SKIPS), seq + 1):
+            s = lipmaa(n + 1) - 1
+            _SKIPS.append(None if s == n - 1 else s)
+        return _SKIPS[seq]
+    s = lipmaa(seq + 1) - 1
+    return None if s == seq - 1 else s
+
+
+def _b32(value: bytes | None) -> bytes:
+    return b"\xf6" if value is None else b"\x58\x20" + value
+
+
+def encode_header(h: Header) -> bytes:
+    account = b"\x58\x20" + h.account if h.account else b"\x40"
+    return b"".join(
+        (b"\x8a\x01", account, b"\x58\x20", h.writer, uint(h.log), uint(h.seq), _b32(h.prev), _b32(h.skip))
+        + (uint(h.time), uint(h.total), b"\x58\x20", h.ops_hash)
+    )
+
+
+def decode_header(raw: bytes) -> Header:
+    """Raises Malformed, Oversized, or NotYet where the version is one that this software does not know."""
+    if len(raw) > MAX_HEADER:
+        raise Oversized(f"a header has {len(raw)} bytes; {MAX_HEADER} is the most")
+    v = decode(raw, 1)
+    if type(v) is not list or not v or type(v[0]) is not int:
+        raise Malformed("a header is an array that opens with its version")
+    if v[0] != VERSION:
+        raise NotYet("version", f"entry of protocol version {v[0]}; this software knows version {VERSION}: update it")
+    if len(v) != 10:
+        raise Malformed(f"a header has 10 fields, this one {len(v)}")
+    header = Header(*v[1:])
+    check_header(header)
+    return header
+
+
+def check_header(h: Header) -> None:
+    """Shapes and ranges; raises Malformed."""
+    if type(h.account) is not bytes or len(h.account) not in (0, 32):
+        raise Malformed("account is 32 bytes, or empty in the inception")
+    for name, value in (("writer", h.writer), ("ops_hash", h.ops_hash)):
+        if type(value) is not bytes or len(value) != 32:
+            raise Malformed(f"{name} is 32 bytes")
+    for name, n, bits in (("log", h.log, 32), ("seq", h.seq, 48), ("time", h.time, 64), ("total", h.total, 53)):
+        if type(n) is not int or n >> bits:
+            raise Malformed(f"{name} is an unsigned integer of {bits} bits")
+    for name, link in (("prev", h.prev), ("skip", h.skip)):
+        if link is not None and (type(link) is not bytes or len(link) != 32):
+            raise Malformed(f"{name} is 32 bytes or null")
+    if not h.account and (h.log or h.seq):
+        raise Malformed("only the inception (log 0, seq 0) has no account")
+    if h.account and not h.log and not h.seq:
+        raise Malformed("the inception names no account: its id is the account")
+    if (h.seq == 0) != (h.prev is None):
+        raise Malformed(
+            f"seq {h.seq} with{'out' if h.prev is None else ''} prev: the first entry, and only it, has none"
+        )
+    if (skip_seq(h.seq) is None) != (h.skip is None):
+        raise Malformed(f"seq {h.seq} {'lacks' if h.skip is None else 'has no'} skip link")
+    if not h.log and h.seq >= MAX_CONTROL:
+        raise Oversized(f"a control log holds {MAX_CONTROL} entries; this is number {h.seq + 1}")
+
+
+def entry_id(realm: Realm, header: bytes) -> EntryId:
+    return EntryId(H("entry", realm.id, header))
+
+
+def make_entry(realm: Realm, header: bytes, ops: bytes, sig: bytes | None) -> Entry:
+    """Decodes a header that travels beside its ops. Checks that they belong together, not the signature."""
+    if len(ops) > MAX_OPS_BYTES:
+        raise Oversized(f"ops have {len(ops)} bytes; {MAX_OPS_BYTES} is the most")
+    h = decode_header(header)
+    if H("ops", ops) != h.ops_hash:
+        raise Malformed("ops are not the ones that the header commits to")
+    return Entry(entry_id(realm, header), h, ops, sig)
+
+
+def part_bytes(entry: Entry, parent: Entry | None) -> int:
+    """How many bytes of parts the entry declares: what `total` grew by beyond its own ops. May be out of range."""
+    return entry.header.total - (parent.header.total if parent else 0) - len(entry.ops)
+
+
+def check_link(entry: Entry, parent: Entry | None, skip: EntryId | None) -> None:
+    """Raises WrongLink unless `entry` follows `parent` (None: it is the first); `skip` is the id its skip must name."""
+    h = entry.header
+    if parent is None:
+        if h.seq:
+            raise WrongLink(f"entry {h.seq} cannot be first")
+    else:
+        p = parent.header
+        same = entry.account == parent.account and h.log == p.log and (h.log == 0 or h.writer == p.writer)
+        if not same or h.seq != p.seq + 1 or h.prev != parent.id:
+            raise WrongLink(f"entry {h.seq} does not follow entry {p.seq} of that log")
+        if h.time <= p.time:
+            raise WrongLink(f"time must rise: entry {h.seq} says {h.time}, its parent {p.time}")
+    if h.skip != skip:
+        raise WrongLink(f"the skip link of entry {h.seq} names another entry than its ancestor {skip_seq(h.seq)}")
+    if not 0 <= part_bytes(entry, parent) <= MAX_PART_BYTES:
+        raise WrongLink(
+            f"entry {h.seq} declares {part_bytes(entry, parent)} bytes of parts; 0 to {MAX_PART_BYTES} can be"
+        )

@@ -1,0 +1,54 @@
+"""The three verdicts, two of which are raised; the third, accept, is a return value.
+
+BanyanError
++-- Reject         the same at every node, for ever: bytes, shape, hash, signature. Costs the sender score.
+|   +-- Malformed
+|   +-- Oversized
+|   +-- WrongLink
+|   +-- BadSignature
++-- NotYet         depends on what is held and when: parent, grant, time, version. Dropped, never remembered.
++-- Refused        our own software will not write this (a limit, a closed account): a bug or a user's mistake.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class BanyanError(Exception):
+    """Root of everything that Banyan raises about entries."""
+
+
+class Reject(BanyanError):
+    """Wrong bytes: every node says so, whatever it holds."""
+
+
+class Malformed(Reject):
+    """Not the deterministic form, or not the shape that the protocol names."""
+
+
+class Oversized(Reject):
+    """Larger than a limit that every node shares."""
+
+
+class WrongLink(Reject):
+    """An entry contradicts the one that it names as its parent."""
+
+
+class BadSignature(Reject):
+    """The signature does not verify under the key that the header names."""
+
+
+Reason = Literal["version", "account", "grant", "gap", "future", "until", "limit", "cut", "control"]
+
+
+class NotYet(BanyanError):
+    """Cannot be judged with what is held now; drop it, remember nothing against it, and ask."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason: Reason = reason
+
+
+class Refused(BanyanError):
+    """This node will not sign or store that; the sentence says what to do instead."""

@@ -1,0 +1,105 @@
+"""Names of things: typed byte strings, and the one hash function that makes them.
+
+Every identifier is a 32-byte SHA-256 over a domain tag, so that a header can never be mistaken for a body, a part or
+a key. The NewTypes are not interchangeable; mypy holds that line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple, NewType
+
+AccountId = NewType("AccountId", bytes)
+"""32 bytes: the entry id of the account's inception."""
+WriterKey = NewType("WriterKey", bytes)
+"""32 bytes: an Ed25519 public key that signs entries."""
+EntryId = NewType("EntryId", bytes)
+"""32 bytes: H("entry", realm || header). The signature is not in it."""
+PartHash = NewType("PartHash", bytes)
+"""32 bytes: H("part", CBOR [salt, content])."""
+Coll = NewType("Coll", bytes)
+"""8 bytes: the first of H("coll", name)."""
+CellKey = NewType("CellKey", bytes)
+"""16 bytes: a cell's key or a set's element, an HMAC under the account's salt."""
+RealmId = NewType("RealmId", bytes)
+"""32 bytes: the network that an entry belongs to; in every entry id and every signature."""
+
+Time = int
+"""Milliseconds since 1970 << 16 | counter; strictly rising within a log."""
+
+ZERO_WRITER = WriterKey(bytes(32))
+"""Stands for "whoever the control log authorises" in the name of log 0."""
+
+
+class LogId(NamedTuple):
+    """One writer's numbered log in one account. The control log is `LogId(account, ZERO_WRITER, 0)`."""
+
+    account: AccountId
+    writer: WriterKey
+    log: int
+
+
+class Ref(NamedTuple):
+    """One operation of one entry."""
+
+    entry: EntryId
+    op: int
+
+
+class Head(NamedTuple):
+    """Where a log stands: how many entries count, the id of the last of them, and flag 1 if it is forked or frozen."""
+
+    length: int
+    id: EntryId | None
+    flag: int
+
+
+def control_log(account: AccountId) -> LogId:
+    return LogId(account, ZERO_WRITER, 0)
+
+
+def H(tag: str, *parts: bytes) -> bytes:
+    """SHA-256("banyan/1/" || tag || 0x00 || parts...), 32 bytes."""
+    h = hashlib.sha256(b"banyan/1/" + tag.encode() + b"\0")
+    for part in parts:
+        h.update(part)
+    return h.digest()
+
+
+def coll(name: str) -> Coll:
+    """The code of a collection; anybody may open one of their own by choosing a name (`vn.example.sticker`)."""
+    return Coll(H("coll", name.encode())[:8])
+
+
+def key_digest(key: WriterKey) -> bytes:
+    """What a key slot commits to, 32 bytes: the key itself stays hidden until it signs."""
+    return H("key", key)
+
+
+_B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PREFIX = "did:banyan:z"
+
+
+def account_to_text(account: AccountId) -> str:
+    """`did:banyan:z<base58btc>` of the 32 bytes."""
+    n, digits = int.from_bytes(account, "big"), []
+    while n:
+        n, r = divmod(n, 58)
+        digits.append(_B58[r])
+    zeros = len(account) - len(account.lstrip(b"\0"))
+    return _PREFIX + "1" * zeros + "".join(reversed(digits))
+
+
+def account_from_text(text: str) -> AccountId:
+    """Raises ValueError with a sentence when `text` is no account."""
+    body = text.removeprefix(_PREFIX)
+    if body == text or not body or any(c not in _B58 for c in body):
+        raise ValueError(f"'{text}' is not an account: expected {_PREFIX}... in base58 letters")
+    n = 0
+    for c in body:
+        n = n * 58 + _B58.index(c)
+    zeros = len(body) - len(body.lstrip("1"))
+    raw = bytes(zeros) + n.to_bytes((n.bit_length() + 7) // 8, "big")
+    if len(raw) != 32:
+        raise ValueError(f"'{text}' is not an account: it holds {len(raw)} bytes, not 32")
+    return AccountId(raw)

@@ -1,0 +1,386 @@
+"""Operations: the structure of an entry. They always travel with the header; only `parts`, the content, may be erased.
+
+State and validity read headers and ops, never parts, so that a lawful deletion changes nobody's frontier. A code that
+this software does not know is carried, hashed and inert. A known code with wrong arguments voids its whole entry: it
+counts as no operations and stays in the log, since a log that everybody holds must not depend on whose parser is newer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
+from banyan_crdt.errors import Malformed, Oversized
+from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, WriterKey
+
+MAX_OPS = 512
+MAX_DEPS = 16
+MAX_SLOTS = 8
+
+
+class Part(NamedTuple):
+    """A piece of content by its hash, and its size in bytes (salt and framing included)."""
+
+    hash: PartHash
+    size: int
+
+
+class Position(NamedTuple):
+    """A character: which operation inserted it, and where in that insertion it stands."""
+
+    entry: EntryId
+    op: int
+    offset: int
+
+
+class Put(NamedTuple):
+    """A write to a register; `refs` are the writes that it replaces."""
+
+    coll: Coll
+    key: CellKey
+    refs: tuple[Ref, ...]
+    part: Part | None
+
+
+class Add(NamedTuple):
+    """An element of a set; lives while this add is uncovered."""
+
+    coll: Coll
+    key: CellKey
+    elem: CellKey
+    part: Part | None
+
+
+class Del(NamedTuple):
+    """Covers operations of its collection, by name, so that nobody removes the future."""
+
+    coll: Coll
+    refs: tuple[Ref, ...]
+
+
+class Count(NamedTuple):
+    coll: Coll
+    key: CellKey
+    delta: int
+
+
+class Text(NamedTuple):
+    """Inserts `n` characters between two that the writer saw."""
+
+    coll: Coll
+    key: CellKey
+    left: Position | None
+    right: Position | None
+    n: int
+    part: Part | None
+
+
+class TextDel(NamedTuple):
+    """Hides characters start..start+n-1 of one insertion."""
+
+    coll: Coll
+    ref: Ref
+    start: int
+    n: int
+
+
+class Tomb(NamedTuple):
+    """Ends a cell for good."""
+
+    coll: Coll
+    key: CellKey
+
+
+class Pin(NamedTuple):
+    """Vouches for the chain that ends in `id`: it counts whatever else turns up."""
+
+    writer: WriterKey
+    log: int
+    seq: int
+    id: EntryId
+
+
+class Slot(NamedTuple):
+    """A key slot: digests of the key that speaks now and of the one that may replace it."""
+
+    current: bytes
+    next: bytes
+
+
+class Init(NamedTuple):
+    """Opens an account. Slot 0 is the root, the others recovery keys, each stronger than the one before."""
+
+    slots: tuple[Slot, ...]
+    salt: Part | None
+
+
+class Grant(NamedTuple):
+    """Lets `writer` write logs first .. first+logs-1. Of two strata, the lower may pin the higher."""
+
+    writer: WriterKey
+    first: int
+    logs: int
+    stratum: int
+    colls: tuple[Coll, ...] | None
+    until: int | None
+    x25519: bytes | None
+
+
+class Kept(NamedTuple):
+    """The last entry of a log that a cut keeps."""
+
+    log: int
+    seq: int
+    id: EntryId
+
+
+class Cut(NamedTuple):
+    """Closes a writer; its logs count up to the named entries, those not named not at all."""
+
+    writer: WriterKey
+    kept: tuple[Kept, ...]
+
+
+class Rotate(NamedTuple):
+    """Signed by the slot's next key, which becomes current; commits to the one after it."""
+
+    slot: int
+    next: bytes
+
+
+class Recover(NamedTuple):
+    """Signed by a recovery key: installs a new root."""
+
+    root: bytes
+    next: bytes
+
+
+class Drop(NamedTuple):
+    writer: WriterKey
+    log: int
+
+
+class Close(NamedTuple):
+    pass
+
+
+class Host(NamedTuple):
+    """The platform (by key) that hosts the account."""
+
+    platform: WriterKey
+
+
+class Unknown(NamedTuple):
+    code: int
+    fields: tuple[Any, ...]
+
+
+CellOp: TypeAlias = Put | Add | Del | Count | Text | TextDel | Tomb
+ControlOp: TypeAlias = Init | Grant | Cut | Rotate | Recover | Drop | Close | Host
+Op: TypeAlias = CellOp | Pin | ControlOp | Unknown
+CELL_OPS = get_args(CellOp)
+CONTROL_OPS = get_args(ControlOp)
+Void = Literal[True]
+
+
+class Body(NamedTuple):
+    """The decoded ops of one entry. `ops` is empty and `void` true where they do not parse."""
+
+    deps: tuple[EntryId, ...]
+    ops: tuple[Op, ...]
+    void: bool
+    part_bytes: int
+    """Sum of the sizes of the parts of known operations."""
+
+
+class _Void(Exception):
+    pass
+
+
+def _need(ok: bool) -> None:
+    if not ok:
+        raise _Void
+
+
+def _bytes(v: Any, n: int) -> Any:
+    if type(v) is not bytes or len(v) != n:
+        raise _Void
+    return v
+
+
+def _uint(v: Any, bits: int) -> int:
+    if type(v) is not int or v >> bits:
+        raise _Void
+    return v
+
+
+def _list(v: Any, n: int | None = None) -> list[Any]:
+    if type(v) is not list or (n is not None and len(v) != n):
+        raise _Void
+    return v
+
+
+def _part(v: Any) -> Part | None:
+    if v is None:
+        return None
+    if type(v) is list and len(v) == 2:
+        h, size = v
+        if type(h) is bytes and len(h) == 32 and type(size) is int and size <= MAX_PART_BYTES:
+            return Part(PartHash(h), size)
+    raise _Void
+
+
+def _ref(v: Any) -> Ref:
+    entry, op = _list(v, 2)
+    return Ref(_bytes(entry, 32), _uint(op, 16))
+
+
+def _position(v: Any) -> Position | None:
+    if v is None:
+        return None
+    entry, op, offset = _list(v, 3)
+    return Position(_bytes(entry, 32), _uint(op, 16), _uint(offset, 32))
+
+
+def _parse(o: list[Any]) -> Op:
+    code, f = o[0], o[1:]
+    n = len(f)
+    if code == 1:
+        _need(n == 4)
+        return Put(_bytes(f[0], 8), _bytes(f[1], 16), tuple([_ref(r) for r in _list(f[2])]), _part(f[3]))
+    if code == 2:
+        _need(n == 4)
+        return Add(_bytes(f[0], 8), _bytes(f[1], 16), _bytes(f[2], 16), _part(f[3]))
+    if code == 3:
+        _need(n == 2)
+        return Del(_bytes(f[0], 8), tuple([_ref(r) for r in _list(f[1])]))
+    if code == 4:
+        _need(n == 3)
+        z = _uint(f[2], 64)
+        return Count(_bytes(f[0], 8), _bytes(f[1], 16), (z >> 1) ^ -(z & 1))
+    if code == 5:
+        _need(n == 6)
+        size = _uint(f[4], 16)
+        _need(size > 0)
+        left, right = _position(f[2]), _position(f[3])
+        return Text(_bytes(f[0], 8), _bytes(f[1], 16), left, right, size, _part(f[5]))
+    if code == 6:
+        _need(n == 4)
+        return TextDel(_bytes(f[0], 8), _ref(f[1]), _uint(f[2], 16), _uint(f[3], 16))
+    if code == 7:
+        _need(n == 2)
+        return Tomb(_bytes(f[0], 8), _bytes(f[1], 16))
+    if code == 8:
+        _need(n == 4)
+        return Pin(_bytes(f[0], 32), _uint(f[1], 32), _uint(f[2], 48), _bytes(f[3], 32))
+    if 16 <= code <= 23:
+        return _parse_control(code, f)
+    return Unknown(code, tuple(f))
+
+
+def _parse_control(code: int, f: list[Any]) -> Op:
+    n = len(f)
+    if code == 16:
+        _need(n == 2)
+        slots = tuple(Slot(_bytes(s[0], 32), _bytes(s[1], 32)) for s in (_list(s, 2) for s in _list(f[0])))
+        _need(1 <= len(slots) <= MAX_SLOTS)
+        return Init(slots, _part(f[1]))
+    if code == 17:
+        _need(n == 7)
+        colls = None if f[4] is None else tuple(_bytes(c, 8) for c in _list(f[4]))
+        until = None if f[5] is None else _uint(f[5], 64)
+        box = None if f[6] is None else _bytes(f[6], 32)
+        first, logs = _uint(f[1], 32), _uint(f[2], 32)
+        _need(first >= 1 and logs >= 1)
+        return Grant(_bytes(f[0], 32), first, logs, _uint(f[3], 8), colls, until, box)
+    if code == 18:
+        _need(n == 2)
+        kept = [_list(k, 3) for k in _list(f[1])]
+        names = tuple(Kept(_uint(k[0], 32), _uint(k[1], 48), _bytes(k[2], 32)) for k in kept)
+        _need(len({k.log for k in names}) == len(names))
+        return Cut(_bytes(f[0], 32), names)
+    if code == 19:
+        _need(n == 2)
+        return Rotate(_uint(f[0], 8), _bytes(f[1], 32))
+    if code == 20:
+        _need(n == 2)
+        return Recover(_bytes(f[0], 32), _bytes(f[1], 32))
+    if code == 21:
+        _need(n == 2)
+        return Drop(_bytes(f[0], 32), _uint(f[1], 32))
+    if code == 22:
+        _need(n == 0)
+        return Close()
+    _need(n == 1)
+    return Host(_bytes(f[0], 32))
+
+
+def decode_body(raw: bytes) -> Body:
+    """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed."""
+    if len(raw) > MAX_OPS_BYTES:
+        raise Oversized(f"ops have {len(raw)} bytes; {MAX_OPS_BYTES} is the most")
+    v = decode(raw)
+    if type(v) is not list or len(v) != 2 or type(v[0]) is not list or type(v[1]) is not list:
+        raise Malformed("ops are [deps, [op, ...]]")
+    deps, ops = v
+    if len(deps) > MAX_DEPS or len(ops) > MAX_OPS:
+        raise Oversized(f"{len(deps)} deps and {len(ops)} ops; {MAX_DEPS} and {MAX_OPS} are the most")
+    for d in deps:
+        if type(d) is not bytes or len(d) != 32:
+            raise Malformed("deps are entry ids of 32 bytes")
+    for o in ops:
+        if type(o) is not list or not o or type(o[0]) is not int:
+            raise Malformed("an op is an array that opens with its code")
+    try:
+        parsed = tuple([_parse(o) for o in ops])
+    except _Void:
+        return Body(tuple(deps), (), True, 0)
+    return Body(tuple(deps), parsed, False, sum([p.size for o in parsed if (p := part_of(o)) is not None]))
+
+
+def part_of(op: Op) -> Part | None:
+    """The content that an operation names, if any."""
+    if isinstance(op, Put | Add | Text):
+        return op.part
+    return op.salt if isinstance(op, Init) else None
+
+
+def _plain(op: Op) -> list[Any]:
+    def nest(v: Any) -> Any:
+        return [nest(x) for x in v] if isinstance(v, tuple) else v
+
+    if isinstance(op, Count):
+        return [4, op.coll, op.key, op.delta << 1 if op.delta >= 0 else (-op.delta << 1) - 1]
+    if isinstance(op, Unknown):
+        return [op.code, *nest(op.fields)]
+    return [_CODES[type(op)], *nest(tuple(op))]
+
+
+_CODES: dict[type, int] = {Put: 1, Add: 2, Del: 3, Text: 5, TextDel: 6, Tomb: 7, Pin: 8}
+_CODES |= {Init: 16, Grant: 17, Cut: 18, Rotate: 19, Recover: 20, Drop: 21, Close: 22, Host: 23}
+
+
+def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
+    """Raises Oversized past the limits that every receiver applies."""
+    raw = encode([list(deps), [_plain(o) for o in ops]])
+    if len(raw) > MAX_OPS_BYTES or len(ops) > MAX_OPS:
+        raise Oversized(f"{len(ops)} ops in {len(raw)} bytes; {MAX_OPS} ops and {MAX_OPS_BYTES} bytes are the most")
+    return raw
+
+
+def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
+    """The name of a piece of content, and the bytes that travel. `salt`: 16 random bytes, so that a hash of something
+    guessable (a phone number) discloses nothing once the content is erased."""
+    raw = encode([salt, content])
+    return Part(PartHash(H("part", raw)), len(raw)), raw
+
+
+def open_part(part: Part, raw: bytes) -> bytes:
+    """The content; raises Malformed unless `raw` is exactly what `part` names."""
+    if len(raw) != part.size or H("part", raw) != part.hash:
+        raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
+    v = decode(raw, 1)
+    if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or len(v[0]) != 16 or type(v[1]) is not bytes:
+        raise Malformed("a part is [salt of 16 bytes, content]")
+    return bytes(v[1])

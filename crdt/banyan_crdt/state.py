@@ -1,0 +1,90 @@
+"""The state of one account: a pure function of the set of its authentic entries.
+
+Control log first, then the logs that it grants, lowest stratum first, because a log may pin only logs of a higher
+stratum than its own: the definition is never circular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from banyan_crdt.control import Control, LogName, resolve_control
+from banyan_crdt.entry import Entry, part_bytes
+from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log
+from banyan_crdt.logs import Counted, count_log, counted_body
+from banyan_crdt.ops import Body, Kept, Pin, decode_body
+from banyan_crdt.realm import Realm
+
+
+@dataclass(slots=True)
+class AccountState:
+    """Control state, the counted logs, and the frontier of one account (logs of which nothing counts are left out)."""
+
+    account: AccountId
+    control: Control
+    logs: dict[LogId, Counted]
+
+    @property
+    def heads(self) -> dict[LogId, Head]:
+        out = {control_log(self.account): control_head(self.control)}
+        out.update({log: c.head for log, c in self.logs.items()})
+        return {log: head for log, head in out.items() if head.length or head.flag}
+
+    def counted(self) -> Iterator[tuple[Entry, Body]]:
+        """Every counted entry of the granted logs with the ops that count."""
+        for log, c in self.logs.items():
+            yield from counted_entries(self.control, log, c.chain)
+
+
+def control_head(control: Control) -> Head:
+    path = control.path
+    return Head(len(path), path[-1].id if path else None, int(control.frozen))
+
+
+def counted_entries(control: Control, log: LogId, chain: Iterable[Entry]) -> Iterator[tuple[Entry, Body]]:
+    """A chain's entries from seq 0, each with the ops that count under its grant."""
+    granted = control.grant_of(log.writer, log.log)
+    parent: Entry | None = None
+    for e in chain:
+        if granted is not None:
+            yield e, counted_body(decode_body(e.ops), granted, part_bytes(e, parent))
+        parent = e
+
+
+def cut_of(control: Control, log: LogId) -> tuple[bool, Kept | None]:
+    """(whether the log counts at all, where it is cut): a cut names every log that it keeps."""
+    cuts = control.cuts.get(log.writer)
+    if cuts is None:
+        return True, None
+    return log.log in cuts, cuts.get(log.log)
+
+
+def pins_in(control: Control, log: LogId, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[LogName, Pin]]:
+    """The pins that a counted log gives to logs of a higher stratum."""
+    own = control.grant_of(log.writer, log.log)
+    for _, body in counted:
+        for op in body.ops:
+            if isinstance(op, Pin):
+                target = control.grant_of(op.writer, op.log)
+                if own is not None and target is not None and target.grant.stratum > own.grant.stratum:
+                    yield (op.writer, op.log), op
+
+
+def account_state(
+    realm: Realm, account: AccountId, control: Iterable[Entry], logs: Mapping[LogId, Iterable[Entry]]
+) -> AccountState:
+    """`control` and `logs`: authentic, linked entries in any order. What is not granted is left out."""
+    c = resolve_control(control)
+    pins = {name: list(p) for name, p in c.pins.items()}
+    out: dict[LogId, Counted] = {}
+    for log in sorted(logs, key=lambda log: (c.order_of(log), log)):
+        granted = c.grant_of(log.writer, log.log)
+        counts, cut = cut_of(c, log)
+        if granted is None or not counts:
+            continue
+        name: LogName = (WriterKey(log.writer), log.log)
+        out[log] = count_log(realm, granted, list(logs[log]), pins.get(name, ()), cut)
+        for target, pin in pins_in(c, log, counted_entries(c, log, out[log].chain)):
+            pins.setdefault(target, []).append(pin)
+    return AccountState(account, c, out)
