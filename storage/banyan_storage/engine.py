@@ -4,7 +4,8 @@ Two engines exist, lmdb_engine (a folder on disk) and memory_engine (the simulat
 One conformance suite, tests/storage/test_engine_conformance.py, holds them to this text.
 
 - Keys and values are bytes. A key is 1..511 bytes, and keys order by unsigned bytes, shorter first (b"a" < b"a\\x00" < b"b").
-- A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 0..511 bytes.
+- A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 1..511 bytes.
+- Writing a key or value outside these bounds is ValueError and changes nothing; reading such a key finds nothing.
 - One owner thread writes. Everything it writes goes into the one pending transaction, which opens by itself with the
   first write. The owner's reads through `write()` see what is pending; nobody else's do.
 - `commit()` makes all that is pending durable at once, or raises and has made none of it durable (then nothing is
@@ -17,6 +18,7 @@ Everything that comes out is bytes that the caller may keep; nothing refers into
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from operator import ge
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -88,7 +90,7 @@ class WriteTxn(ReadTxn, Protocol):
         """Put all items. Ascending keys are cheapest.
 
         append True promises that the items ascend and that each is above all the table holds (fills pages to the brim);
-        a broken promise raises ValueError, and what was put before the culprit stays pending.
+        a broken promise raises ValueError, and nothing is put.
         """
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
@@ -138,3 +140,19 @@ def after_prefix(prefix: bytes) -> bytes | None:
     """The smallest key above every key that begins with prefix; None when there is none (all 0xff, or empty)."""
     head = prefix.rstrip(b"\xff")
     return head[:-1] + bytes([head[-1] + 1]) if head else None
+
+
+def check_items(table: Table, items: list[Item], append: bool, last: Item | None) -> None:
+    """Raise ValueError unless items may be put: bounds of keys and values, and the promise made by append."""
+    sized = [part for item in items for part in item] if table.dupsort else [key for key, _ in items]
+    if not sized:
+        return
+    shortest, longest = min(map(len, sized)), max(map(len, sized))
+    if shortest < 1 or longest > MAX_KEY:
+        what = "keys and values" if table.dupsort else "keys"
+        raise ValueError(f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {shortest}..{longest}; shorten or hash")
+    if append:
+        order: list[Item] | list[bytes] = items if table.dupsort else sized
+        above = last if table.dupsort or last is None else last[0]
+        if any(map(ge, order, order[1:])) or (above is not None and above >= order[0]):  # type: ignore[operator]
+            raise ValueError(f"table {table.name}: append=True needs ascending keys above {above!r}; put them plainly")

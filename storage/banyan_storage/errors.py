@@ -7,6 +7,8 @@ StorageError
  ├── DiskFull         no room; what was pending is gone, what was committed is safe, reads go on
  ├── CorruptStore     the bytes on disk are not what was written
  ├── DiskFailed       the disk or its file system refused a read, a write or an fsync for another reason
+ ├── TransactionTooBig  more is pending than one transaction can hold; it was dropped
+ ├── SnapshotHeld     the map had to grow while a snapshot was held for too long
  ├── StoreClosed      the store or the snapshot was used after it was closed
  └── WrongThread      a thread other than the owner wrote; a mistake of the program, never of the data
 """
@@ -38,6 +40,14 @@ class CorruptStore(StorageError):
 
 class DiskFailed(StorageError):
     """The disk refused, for a reason other than being full."""
+
+
+class TransactionTooBig(StorageError):
+    """More is pending than one transaction can hold. Pending writes were dropped; commit more often."""
+
+
+class SnapshotHeld(StorageError):
+    """The map could not grow because a snapshot was held. Pending writes were dropped."""
 
 
 class StoreClosed(StorageError):

@@ -1,0 +1,287 @@
+"""An engine in memory, on a disk that can lose power: the simulator's storage.
+
+What is pending and what is durable are two states. The tables hold the pending state, and the undo list leads back from
+it to the durable one. The owner reads the first, snapshots show the second; `commit()` makes the second equal to the
+first, and `crash()` gives the engine a machine would come up with after a power cut: the durable state only.
+
+A snapshot reads frozen copies of tables. They are kept until a commit changes the table, so that reading often between
+commits costs one copy, and the owner, who needs no snapshot, pays nothing.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict, SortedList
+
+from .engine import Item, Sizes, Table, WriteTxn, after_prefix, check_items
+from .errors import StorageError, StoreClosed, WrongThread
+
+DUMP = "memory.store"
+
+
+class _Plain:
+    """One value per key."""
+
+    def __init__(self, rows: Iterable[Item] = ()) -> None:
+        self.rows = SortedDict(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def copy(self) -> "_Plain":
+        return _Plain(self.rows)
+
+    def values_at(self, key: bytes) -> list[bytes]:
+        value: bytes | None = self.rows.get(key)
+        return [] if value is None else [value]
+
+    def add(self, item: Item) -> None:
+        self.rows[item[0]] = item[1]
+
+    def remove(self, item: Item) -> None:
+        del self.rows[item[0]]
+
+    def items(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Item]:
+        rows = self.rows
+        return ((key, rows[key]) for key in rows.irange(start, stop, (True, False), reverse))
+
+
+class _Dups:
+    """A sorted set of values per key. (key, b"") is below every item at key, for values have at least one byte."""
+
+    def __init__(self, rows: Iterable[Item] = ()) -> None:
+        self.rows = SortedList(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def copy(self) -> "_Dups":
+        return _Dups(self.rows)
+
+    def values_at(self, key: bytes) -> list[bytes]:
+        return [value for _, value in self.items(key, key + b"\x00", False)]
+
+    def add(self, item: Item) -> None:
+        self.rows.add(item)
+
+    def remove(self, item: Item) -> None:
+        self.rows.remove(item)
+
+    def items(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Item]:
+        end = None if stop is None else (stop, b"")
+        found: Iterator[Item] = self.rows.irange((start, b""), end, (True, False), reverse)
+        return found
+
+
+_Rows = _Plain | _Dups
+
+
+class _Change(NamedTuple):
+    """One pending change; replacing a value is a removal and an addition."""
+
+    table: Table
+    added: bool
+    item: Item
+
+
+class _Reader:
+    """Ordered reads of the given tables."""
+
+    def __init__(self, rows: dict[Table, _Rows]) -> None:
+        self._rows = rows
+
+    def _at(self, table: Table) -> _Rows:
+        return self._rows[table]
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        values = self._at(table).values_at(key)
+        return values[0] if values else None
+
+    def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
+        rows = self._at(table)
+        return ((key, values[0]) for key in sorted_keys if (values := rows.values_at(key)))
+
+    def scan(
+        self,
+        table: Table,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        rows = self._at(table)
+        return islice(rows.items(start, stop, reverse) if stop is None or start < stop else iter(()), limit)
+
+    def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
+        return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
+
+    def last(self, table: Table) -> Item | None:
+        return next(self.scan(table, reverse=True), None)
+
+    def count(self, table: Table) -> int:
+        return len(self._at(table))
+
+    def dups(self, table: Table, key: bytes) -> Iterator[bytes]:
+        return iter(self._at(table).values_at(key))
+
+
+class _Snapshot(_Reader):
+    """Reads of one commit, refused once the snapshot is over."""
+
+    over = False
+
+    def _at(self, table: Table) -> _Rows:
+        if self.over:
+            raise StoreClosed("this snapshot was closed; take a new one with read()")
+        return self._rows[table]
+
+
+class _Writer(_Reader):
+    """The pending state and the undo list that leads back to the durable one."""
+
+    def __init__(self, rows: dict[Table, _Rows], lock: threading.Lock) -> None:
+        super().__init__(rows)
+        self.undo: list[_Change] = []
+        self.closed = False
+        self._lock = lock
+        self._owner = 0
+
+    def _at(self, table: Table) -> _Rows:
+        if self.closed:
+            raise StoreClosed("this store was closed; open it again")
+        if self.undo and self._owner != threading.get_ident():
+            raise WrongThread(f"thread {self._owner} has writes pending, thread {threading.get_ident()} may not join in")
+        return self._rows[table]
+
+    def _change(self, table: Table, rows: _Rows, added: bool, item: Item) -> None:
+        with self._lock:
+            self._owner = threading.get_ident()
+            (rows.add if added else rows.remove)(item)
+            self.undo.append(_Change(table, added, item))
+
+    def _put(self, table: Table, rows: _Rows, item: Item) -> None:
+        old = rows.values_at(item[0])
+        if item[1] in old:
+            return
+        if old and not table.dupsort:
+            self._change(table, rows, False, (item[0], old[0]))
+        self._change(table, rows, True, item)
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        self.put_many(table, [(key, value)])
+
+    def put_many(self, table: Table, items: Iterable[Item], append: bool = False) -> None:
+        rows, batch = self._at(table), list(items)
+        check_items(table, batch, append, self.last(table) if append else None)
+        for item in batch:
+            self._put(table, rows, item)
+
+    def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
+        rows = self._at(table)
+        gone = [old for old in rows.values_at(key) if value is None or old == value]
+        for old in gone:
+            self._change(table, rows, False, (key, old))
+        return bool(gone)
+
+    def delete_range(self, table: Table, start: bytes, stop: bytes | None) -> int:
+        rows, gone = self._at(table), list(self.scan(table, start, stop))
+        for item in gone:
+            self._change(table, rows, False, item)
+        return len(gone)
+
+
+class MemoryEngine:
+    """Tables in memory. rows: what is durable from the start (see `crash` and `restore`)."""
+
+    writable = True
+
+    def __init__(self, tables: Iterable[Table], rows: dict[Table, _Rows] | None = None) -> None:
+        self.tables = tuple(tables)
+        self._rows: dict[Table, _Rows] = {table: _Dups() if table.dupsort else _Plain() for table in self.tables}
+        self._rows |= rows or {}
+        self._lock = threading.Lock()
+        self._writer = _Writer(self._rows, self._lock)
+        self._frozen: dict[Table, _Rows] = {}
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._writer.undo)
+
+    def write(self) -> WriteTxn:
+        return self._writer
+
+    def commit(self) -> None:
+        with self._lock:
+            for table in {change.table for change in self._writer.undo}:
+                self._frozen.pop(table, None)
+            self._writer.undo.clear()
+
+    def rollback(self) -> None:
+        with self._lock:
+            _step_back(self._rows, self._writer.undo)
+            self._writer.undo.clear()
+
+    @contextmanager
+    def read(self) -> Iterator[_Reader]:
+        snapshot = _Snapshot(self._durable())
+        try:
+            yield snapshot
+        finally:
+            snapshot.over = True
+
+    def _durable(self) -> dict[Table, _Rows]:
+        """Frozen copies of all tables as the last commit left them."""
+        if self._writer.closed:
+            raise StoreClosed("this store was closed; open it again")
+        with self._lock:
+            fresh = {table: rows.copy() for table, rows in self._rows.items() if table not in self._frozen}
+            _step_back(fresh, [change for change in self._writer.undo if change.table in fresh])
+            self._frozen |= fresh
+            return dict(self._frozen)
+
+    def crash(self) -> "MemoryEngine":
+        """Cut the power: this engine is dead, and the one returned has what was durable."""
+        rows = {table: rows.copy() for table, rows in self._durable().items()}
+        self._writer.closed = True
+        return MemoryEngine(self.tables, rows)
+
+    def compact(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise StorageError(f"{path} is not empty; give a new folder for the copy")
+        with (path / DUMP).open("wb") as out:
+            for number, table in enumerate(self.tables):
+                for key, value in self._durable()[table].items(b"", None, False):
+                    out.write(b"".join(n.to_bytes(4, "big") for n in (number, len(key), len(value))) + key + value)
+
+    @classmethod
+    def restore(cls, path: Path, tables: Iterable[Table]) -> "MemoryEngine":
+        """The engine whose `compact` wrote the folder at path, with the same tables in the same order."""
+        engine, raw, at = cls(tables), (path / DUMP).read_bytes(), 0
+        while at < len(raw):
+            number, key, value = (int.from_bytes(raw[at + i : at + i + 4], "big") for i in (0, 4, 8))
+            at += 12
+            engine.write().put(engine.tables[number], raw[at : at + key], raw[at + key : at + key + value])
+            at += key + value
+        engine.commit()
+        return engine
+
+    def sizes(self) -> Sizes:
+        rows = self._durable()
+        used = sum(len(k) + len(v) for table in rows.values() for k, v in table.items(b"", None, False))
+        return Sizes(used, used, {table.name: len(rows[table]) for table in self.tables})
+
+    def close(self) -> None:
+        if not self._writer.closed:
+            self.rollback()
+            self._writer.closed = True
+
+
+def _step_back(rows: dict[Table, _Rows], undo: list[_Change]) -> None:
+    """Take the changes of undo out of rows, latest first."""
+    for table, added, item in reversed(undo):
+        (rows[table].remove if added else rows[table].add)(item)

@@ -1,0 +1,286 @@
+"""Both engines keep what engine.py says: one suite, run over each, and a plain dict model that both are compared with."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from banyan_storage.engine import Engine, Item, Sizes, Table, after_prefix
+from banyan_storage.errors import StorageError, StoreClosed, WrongThread
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.memory_engine import MemoryEngine
+
+PLAIN, OTHER, DUPS = Table("plain"), Table("other"), Table("dups", dupsort=True)
+TABLES = (PLAIN, OTHER, DUPS)
+ROWS: list[Item] = [(b"a", b"1"), (b"a\x00", b"2"), (b"ab", b"3"), (b"b", b""), (b"\xff", b"5"), (b"\xff\xff", b"6")]
+PAIRS: list[Item] = [(b"k", b"1"), (b"k", b"10"), (b"k", b"2"), (b"l", b"\x00"), (b"m", b"9")]
+
+
+@pytest.fixture(params=["memory", "lmdb", "lmdb from a tiny map"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    makers: dict[str, Callable[[], Engine]] = {
+        "memory": lambda: MemoryEngine(TABLES),
+        "lmdb": lambda: LmdbEngine(tmp_path / "store", TABLES),
+        "lmdb from a tiny map": lambda: LmdbEngine(tmp_path / "store", TABLES, map_size=1 << 16),
+    }
+    opened = makers[request.param]()
+    yield opened
+    opened.close()
+
+
+def fill(engine: Engine) -> None:
+    engine.write().put_many(PLAIN, ROWS)
+    engine.write().put_many(DUPS, PAIRS)
+
+
+def test_a_scan_is_half_open_and_runs_both_ways(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    assert list(txn.scan(PLAIN)) == ROWS
+    assert list(txn.scan(PLAIN, reverse=True)) == ROWS[::-1]
+    bounds = [b"", b"a", b"a\x00", b"aa", b"ab", b"b", b"c", b"\xff", b"\xff\xff", b"\xff\xff\xff"]
+    for start in bounds:
+        for stop in [*bounds, None]:
+            wanted = [row for row in ROWS if row[0] >= start and (stop is None or row[0] < stop)]
+            assert list(txn.scan(PLAIN, start, stop)) == wanted
+            assert list(txn.scan(PLAIN, start, stop, reverse=True)) == wanted[::-1]
+            assert list(txn.scan(PLAIN, start, stop, limit=2)) == wanted[:2]
+            assert list(txn.scan(PLAIN, start, stop, reverse=True, limit=2)) == wanted[::-1][:2]
+
+
+def test_a_scan_of_a_dupsort_table_gives_every_value_in_order(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    for start in (b"", b"k", b"kk", b"l", b"m", b"z"):
+        for stop in (b"", b"k", b"kk", b"l", b"m", b"z", None):
+            wanted = [row for row in PAIRS if row[0] >= start and (stop is None or row[0] < stop)]
+            assert list(txn.scan(DUPS, start, stop)) == wanted
+            assert list(txn.scan(DUPS, start, stop, reverse=True)) == wanted[::-1]
+
+
+def test_a_prefix_finds_what_begins_with_it_and_nothing_else(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    for prefix in (b"", b"a", b"ab", b"b", b"c", b"\xff", b"\xff\xff"):
+        wanted = [row for row in ROWS if row[0].startswith(prefix)]
+        assert list(txn.prefix(PLAIN, prefix)) == wanted
+        assert list(txn.prefix(PLAIN, prefix, reverse=True, limit=1)) == wanted[::-1][:1]
+    assert after_prefix(b"a\xff\xff") == b"b"
+    assert after_prefix(b"\xff") is None
+    assert after_prefix(b"") is None
+
+
+def test_single_reads_find_what_is_there_and_only_that(engine: Engine) -> None:
+    assert engine.write().last(PLAIN) is None
+    assert engine.write().last(DUPS) is None
+    fill(engine)
+    txn = engine.write()
+    assert [txn.get(PLAIN, key) for key in (b"a", b"b", b"c", b"", b"x" * 600)] == [b"1", b"", None, None, None]
+    assert txn.get(DUPS, b"k") == b"1"
+    assert txn.last(PLAIN) == (b"\xff\xff", b"6")
+    assert txn.last(DUPS) == (b"m", b"9")
+    assert (txn.count(PLAIN), txn.count(DUPS), txn.count(OTHER)) == (6, 5, 0)
+    assert list(txn.dups(DUPS, b"k")) == [b"1", b"10", b"2"]
+    assert list(txn.dups(DUPS, b"kk")) == []
+    assert list(txn.dups(PLAIN, b"a")) == [b"1"]
+    assert list(txn.get_many(PLAIN, [b"", b"a", b"aa", b"b"])) == [(b"a", b"1"), (b"b", b"")]
+    assert list(txn.get_many(DUPS, [b"k", b"m"])) == [(b"k", b"1"), (b"m", b"9")]
+
+
+def test_a_put_replaces_and_in_a_dupsort_table_adds(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    txn.put(PLAIN, b"a", b"new")
+    txn.put(DUPS, b"l", b"x")
+    txn.put(DUPS, b"l", b"x")
+    assert txn.get(PLAIN, b"a") == b"new"
+    assert list(txn.dups(DUPS, b"l")) == [b"\x00", b"x"]
+    assert (txn.count(PLAIN), txn.count(DUPS)) == (6, 6)
+
+
+def test_a_delete_takes_what_it_names_and_says_whether_it_was_there(engine: Engine) -> None:
+    fill(engine)
+    txn = engine.write()
+    assert [txn.delete(PLAIN, b"a", b"other"), txn.delete(PLAIN, b"a", b"1"), txn.delete(PLAIN, b"a")] == [False, True, False]
+    assert txn.delete(PLAIN, b"b", b"")
+    assert [txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"")] == [True, False, False]
+    assert list(txn.dups(DUPS, b"k")) == [b"1", b"2"]
+    assert txn.delete(DUPS, b"k")
+    assert list(txn.dups(DUPS, b"k")) == []
+    assert not txn.delete(DUPS, b"")
+    assert (txn.count(PLAIN), txn.count(DUPS)) == (4, 2)
+
+
+@pytest.mark.parametrize(("start", "stop", "gone"), [(b"", None, 6), (b"a\x00", b"b", 2), (b"c", b"c", 0), (b"\xff", None, 2)])
+def test_delete_range_takes_the_half_open_range(engine: Engine, start: bytes, stop: bytes | None, gone: int) -> None:
+    fill(engine)
+    assert engine.write().delete_range(PLAIN, start, stop) == gone
+    assert list(engine.write().scan(PLAIN)) == [r for r in ROWS if r[0] < start or (stop is not None and r[0] >= stop)]
+
+
+def test_delete_range_takes_every_value_of_a_dupsort_key(engine: Engine) -> None:
+    fill(engine)
+    assert engine.write().delete_range(DUPS, b"k", b"m") == 4
+    assert list(engine.write().scan(DUPS)) == [(b"m", b"9")]
+
+
+@pytest.mark.parametrize("key", [b"", b"x" * 512])
+def test_a_key_out_of_bounds_changes_nothing(engine: Engine, key: bytes) -> None:
+    with pytest.raises(ValueError, match=r"1\.\.511"):
+        engine.write().put(PLAIN, key, b"v")
+    with pytest.raises(ValueError, match=r"1\.\.511"):
+        engine.write().put_many(DUPS, [(b"k", b"v"), (b"k", key)])
+    engine.write().put(PLAIN, b"x" * 511, b"v")
+    assert (engine.write().count(PLAIN), engine.write().count(DUPS)) == (1, 0)
+
+
+def test_append_takes_ascending_items_and_refuses_others_whole(engine: Engine) -> None:
+    txn = engine.write()
+    txn.put_many(PLAIN, [(bytes([i]), b"v") for i in range(100)], append=True)
+    txn.put_many(DUPS, [(b"k", b"1"), (b"k", b"2")], append=True)
+    for table, items in [
+        (PLAIN, [(b"\x80", b""), (b"\x80", b"")]),
+        (PLAIN, [(b"\x63", b"")]),
+        (DUPS, [(b"k", b"2")]),
+        (DUPS, [(b"l", b"2"), (b"k", b"3")]),
+    ]:
+        with pytest.raises(ValueError, match="ascending"):
+            txn.put_many(table, items, append=True)
+    txn.put_many(DUPS, [(b"k", b"3"), (b"l", b"1")], append=True)
+    assert (txn.count(PLAIN), txn.count(DUPS)) == (100, 4)
+
+
+def test_only_the_owner_sees_what_is_pending_until_it_is_committed(engine: Engine) -> None:
+    fill(engine)
+    assert engine.pending
+    with engine.read() as before:
+        assert list(before.scan(PLAIN)) == []
+        engine.commit()
+        assert not engine.pending
+        assert list(before.scan(PLAIN)) == []
+        assert before.count(DUPS) == 0
+        with engine.read() as after:
+            assert list(after.scan(PLAIN)) == ROWS
+            engine.write().delete_range(PLAIN, b"", None)
+            engine.write().put(PLAIN, b"a", b"changed")
+            assert list(after.scan(PLAIN, reverse=True)) == ROWS[::-1]
+            assert list(after.dups(DUPS, b"k")) == [b"1", b"10", b"2"]
+            assert list(engine.write().scan(PLAIN)) == [(b"a", b"changed")]
+
+
+def test_a_rollback_forgets_what_is_pending_and_nothing_else(engine: Engine) -> None:
+    fill(engine)
+    engine.commit()
+    txn = engine.write()
+    txn.put(PLAIN, b"a", b"changed")
+    txn.delete(PLAIN, b"b")
+    txn.put(DUPS, b"z", b"z")
+    txn.delete_range(DUPS, b"k", b"l")
+    engine.rollback()
+    assert not engine.pending
+    assert list(engine.write().scan(PLAIN)) == ROWS
+    assert list(engine.write().scan(DUPS)) == PAIRS
+    engine.commit()
+    engine.rollback()
+    assert list(engine.write().scan(PLAIN)) == ROWS
+
+
+def test_reading_alone_leaves_nothing_pending(engine: Engine) -> None:
+    assert engine.write().get(PLAIN, b"a") is None
+    assert not engine.pending
+    engine.commit()
+    engine.commit()
+
+
+def test_snapshots_are_whole_while_the_owner_commits(engine: Engine) -> None:
+    """Each commit writes one number under every key; a snapshot that saw two numbers would be torn."""
+    torn: list[set[bytes]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            with engine.read() as snapshot:
+                seen = {value for _, value in snapshot.scan(PLAIN)} | {value for _, value in snapshot.scan(PLAIN, reverse=True)}
+            if len(seen) > 1:
+                torn.append(seen)
+
+    watchers = [threading.Thread(target=watch) for _ in range(3)]
+    for thread in watchers:
+        thread.start()
+    for number in range(60):
+        engine.write().put_many(PLAIN, [(b"%04d" % key, b"%d" % number * 50) for key in range(200)])
+        engine.commit()
+    done.set()
+    for thread in watchers:
+        thread.join()
+    assert torn == []
+
+
+def test_another_thread_may_not_join_in_a_pending_transaction(engine: Engine) -> None:
+    fill(engine)
+    caught: list[Exception] = []
+
+    def intrude() -> None:
+        try:
+            engine.write().put(PLAIN, b"mine", b"")
+        except WrongThread as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=intrude)
+    thread.start()
+    thread.join()
+    assert len(caught) == 1
+    engine.commit()
+    assert engine.write().get(PLAIN, b"mine") is None
+
+
+def test_a_snapshot_or_store_that_was_closed_says_so(engine: Engine) -> None:
+    fill(engine)
+    engine.commit()
+    with engine.read() as snapshot:
+        unfinished = snapshot.scan(PLAIN)
+        next(unfinished)
+    with pytest.raises(StoreClosed):
+        snapshot.get(PLAIN, b"a")
+    with pytest.raises(StoreClosed):
+        list(snapshot.scan(PLAIN))
+    engine.close()
+    engine.close()
+    with pytest.raises(StoreClosed):
+        engine.write().put(PLAIN, b"a", b"")
+    with pytest.raises(StoreClosed), engine.read():
+        pass
+
+
+def test_sizes_count_what_is_committed(engine: Engine) -> None:
+    fill(engine)
+    assert engine.sizes().entries == {"plain": 0, "other": 0, "dups": 0}
+    engine.commit()
+    sizes = engine.sizes()
+    assert isinstance(sizes, Sizes)
+    assert sizes.entries == {"plain": 6, "other": 0, "dups": 5}
+    assert 0 < sizes.used <= sizes.map_size
+
+
+class Reopen(Protocol):
+    def __call__(self, path: Path) -> Engine: ...
+
+
+@pytest.mark.parametrize("kind", ["memory", "lmdb"])
+def test_a_compacted_copy_holds_the_committed_store(kind: str, tmp_path: Path) -> None:
+    engine: Engine = MemoryEngine(TABLES) if kind == "memory" else LmdbEngine(tmp_path / "store", TABLES)
+    fill(engine)
+    engine.commit()
+    engine.write().put(PLAIN, b"pending", b"")
+    engine.compact(tmp_path / "copy")
+    with pytest.raises(StorageError, match="not empty"):
+        engine.compact(tmp_path / "copy")
+    engine.close()
+    copy: Engine = (
+        MemoryEngine.restore(tmp_path / "copy", TABLES) if kind == "memory" else LmdbEngine(tmp_path / "copy", TABLES)
+    )
+    with copy.read() as snapshot:
+        assert list(snapshot.scan(PLAIN)) == ROWS
+        assert list(snapshot.scan(DUPS)) == PAIRS
+    copy.close()
