@@ -1,0 +1,80 @@
+"""One entry as it lies on disk: everything of the header that cannot be computed, the signature if held, the ops.
+
+    flags u8 | lid u32 | seq u64 | time u64 | total u64 | id 32 | [prev 32] | [skip 32] | [writer 32] | [sig 64] | ops
+
+Account and writer come from the log's name (a control entry carries its writer: there it may change), the hash of the
+ops from the ops. The id is kept though it could be computed, so that a corrupt record is found instead of renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import NamedTuple
+
+from banyan_crdt.entry import Entry, Header, skip_seq
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
+
+_FIXED = struct.Struct(">BIQQQ32s")
+_START = _FIXED.size
+SIGNED, PREV, SKIP, WRITER = 1, 2, 4, 8
+_OPS = hashlib.sha256(b"banyan/1/ops\0")
+
+
+class Name(NamedTuple):
+    """The start of a record: what is needed to say which entry it is."""
+
+    lid: int
+    seq: int
+    id: EntryId
+
+
+def encode_record(lid: int, entry: Entry) -> bytes:
+    h = entry.header
+    flags = SIGNED if entry.sig else 0
+    tail = b""
+    if h.prev is not None:
+        flags |= PREV
+        tail = h.prev
+    if h.skip is not None:
+        flags |= SKIP
+        tail += h.skip
+    if not h.log:
+        flags |= WRITER
+        tail += h.writer
+    return _FIXED.pack(flags, lid, h.seq, h.time, h.total, entry.id) + tail + (entry.sig or b"") + entry.ops
+
+
+def record_name(raw: bytes) -> Name:
+    _, lid, seq, _, _, entry = _FIXED.unpack_from(raw)
+    return Name(lid, seq, EntryId(entry))
+
+
+def record_signed(raw: bytes) -> bool:
+    return bool(raw[0] & SIGNED)
+
+
+def decode_record(raw: bytes, log: LogId) -> Entry:
+    """The entry in a record of that log. Raises ValueError where the record contradicts itself."""
+    flags, _, seq, time, total, entry = _FIXED.unpack_from(raw)
+    at = _START
+    prev = skip = sig = None
+    writer, account = log.writer, log.account
+    if flags & PREV:
+        prev, at = EntryId(raw[at : at + 32]), at + 32
+    if flags & SKIP:
+        skip, at = EntryId(raw[at : at + 32]), at + 32
+    if flags & WRITER:
+        writer, at = WriterKey(raw[at : at + 32]), at + 32
+    if flags & SIGNED:
+        sig, at = raw[at : at + 64], at + 64
+    linked = (prev is None) == (seq == 0) and (skip is None) == (skip_seq(seq) is None)
+    if not linked or bool(flags & WRITER) == bool(log.log):
+        raise ValueError(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
+    if not log.log and not seq:
+        account = AccountId(b"")
+    ops = raw[at:]
+    digest = _OPS.copy()
+    digest.update(ops)
+    header = Header(account, writer, log.log, seq, prev, skip, time, total, digest.digest())
+    return Entry(EntryId(entry), header, ops, sig)

@@ -1,0 +1,383 @@
+"""The store: what was judged to count, and what is held besides, written by one thread and made durable by `commit`.
+
+It decides nothing about validity. The caller says which entries extend a chain (`append`, the fast path) or what a log
+now consists of (`rewrite`, after a fork, a pin, a cut or new grants); the store keeps entries, indexes, parts and views
+in step inside one transaction. Arrival numbers only rise and are never given twice, also when entries go.
+
+The index of ids and the list of lacking parts wait in memory until `commit` and are then written sorted: with a page of
+random keys touched per entry, nothing else would matter. Reads on the writing thread see them there.
+
+After a StorageError what was pending is gone: call `rollback` before going on. (`commit` has done so when it raises.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple, TypeAlias
+
+from banyan_crdt.codec import decode
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ops import Body, decode_body, part_of
+from banyan_crdt.realm import Realm
+
+from . import tables as t
+from .engine import Engine
+from .errors import StorageError, StoreVersion
+from .reader import NOTHING, Counts, Lack, StoreReader
+from .records import decode_record, encode_record, record_name, record_signed
+from .viewhook import Views
+
+CACHED_LOGS = 100_000
+
+Judge: TypeAlias = Callable[[LogId, Iterator[Entry]], Iterable[tuple[Entry, Body]]]
+"""Gives each counted entry of a log, from seq 0, with the operations that count under its grant."""
+
+
+class _Held(NamedTuple):
+    n: int
+    raw: bytes
+    counted: bool
+
+
+def judge_by_bytes(log: LogId, chain: Iterator[Entry]) -> Iterator[tuple[Entry, Body]]:
+    """The operations as they parse: right for control logs, which no grant limits."""
+    return ((e, decode_body(e.ops)) for e in chain)
+
+
+@contextmanager
+def snapshot(engine: Engine, realm: Realm) -> Iterator[StoreReader]:
+    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly."""
+    with engine.read() as txn:
+        yield StoreReader(txn, realm)
+
+
+class Store(StoreReader):
+    """The writer. One thread makes it and uses it; others take `snapshot()`.
+
+    new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
+    """
+
+    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
+        super().__init__(engine.write(), realm)
+        self._engine = engine
+        self._write = engine.write()
+        self._views = views
+        self._logs: dict[LogId, tuple[int, Head]] = {}
+        self._ids: dict[bytes, int] = {}
+        self._wanted: dict[bytes, bytes] = {}
+        self._last = self._noted = 0
+        self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
+        if self.fresh:
+            about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
+            self._write.put_many(t.META, sorted(about.items()))
+            engine.commit()
+        self._check_kind()
+        self._forget()
+
+    def _check_kind(self) -> None:
+        schema, realm = self._write.get(t.META, t.SCHEMA_KEY), self._write.get(t.META, t.REALM_KEY)
+        if schema != t.u32(t.SCHEMA):
+            found = (schema or b"").hex()
+            raise StoreVersion(f"the store has schema {found}, this program knows {t.SCHEMA}; use the newer program")
+        if realm != self.realm.id:
+            raise StorageError(
+                f"the store is of realm {(realm or b'').hex()[:16]}, the node of realm {self.realm.id.hex()[:16]}"
+                f" ({self.realm.name}); give each realm its own folder"
+            )
+
+    # -- the pending transaction
+
+    def commit(self) -> None:
+        """All pending changes become durable, or StorageError is raised and all are gone."""
+        try:
+            self._flush()
+            self._engine.commit()
+        except StorageError:
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """Forget what is pending."""
+        self._engine.rollback()
+        self._forget()
+
+    def close(self) -> None:
+        """What is pending is dropped."""
+        self._engine.close()
+
+    def snapshot(self) -> AbstractContextManager[StoreReader]:
+        """A reader of the last commit, for another thread (a context manager)."""
+        return snapshot(self._engine, self.realm)
+
+    def _forget(self) -> None:
+        self._logs.clear()
+        self._names.clear()
+        self._ids.clear()
+        self._wanted.clear()
+        self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
+
+    def _flush(self) -> None:
+        if self._ids:
+            self._write.put_many(t.IDS, [(key, t.u64(n)) for key, n in sorted(self._ids.items())])
+            self._ids.clear()
+        self._flush_wanted()
+        if self._noted != self._last:
+            self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
+            self._noted = self._last
+
+    def _flush_wanted(self) -> None:
+        if self._wanted:
+            rows = sorted(self._wanted.items())
+            last = self._write.last(t.LACKING)
+            self._write.put_many(t.LACKING, rows, append=last is None or last[0] < rows[0][0])
+            self._wanted.clear()
+
+    # -- reads that must see what waits in memory
+
+    def _find(self, log: LogId) -> tuple[int, Head] | None:
+        found = self._logs.get(log)
+        if found is None:
+            found = super()._find(log)
+            if found is not None:
+                self._cache(log, found)
+        return found
+
+    def _cache(self, log: LogId, found: tuple[int, Head]) -> None:
+        if len(self._logs) >= CACHED_LOGS:
+            self._logs.clear()
+        self._logs[log] = found
+
+    def _n_of(self, entry: EntryId) -> int | None:
+        n = self._ids.get(t.id_key(entry))
+        return super()._n_of(entry) if n is None else n
+
+    def lacking(self, after: bytes, limit: int) -> list[Lack]:
+        self._flush_wanted()
+        return super().lacking(after, limit)
+
+    def counts(self) -> Counts:
+        self._flush_wanted()
+        return super().counts()
+
+    @property
+    def last_arrival(self) -> int:
+        return self._last
+
+    # -- entries
+
+    def _log(self, log: LogId) -> tuple[int, Head]:
+        """The log's short number and head; a log never heard of gets a number."""
+        found = self._find(log)
+        if found is None:
+            last = self._write.last(t.LOGS)
+            found = ((t.number(last[0]) + 1 if last else 1), NOTHING)
+            self._write.put(t.LOGS, t.u32(found[0]), t.log_name(log))
+            self._write.put(t.ACCOUNTS, log.account, b"")
+            self._set_head(log, *found)
+        return found
+
+    def _set_head(self, log: LogId, lid: int, head: Head) -> None:
+        self._write.put(t.HEADS, t.log_name(log), t.head_value(lid, head))
+        self._cache(log, (lid, head))
+
+    def append(self, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body], head: Head) -> None:
+        """Extend what counts of a granted log. `bodies`: the ops that count; `head`: where the log stands then."""
+        lid, old = self._log(log)
+        first = entries[0].header
+        if first.seq != old.length or first.prev != old.id or head.length != old.length + len(entries):
+            raise ValueError(f"entry {first.seq} to head {head.length} does not continue a log of {old.length}")
+        n = self._last + 1
+        self._last += len(entries)
+        records, places = [], []
+        for k, (e, body) in enumerate(zip(entries, bodies, strict=True)):
+            records.append((t.u64(n + k), encode_record(lid, e)))
+            places.append((t.chain_key(lid, old.length + k), t.chain_value(n + k, e.sig is not None)))
+            self._ids[t.id_key(e.id)] = n + k
+            for at, op in enumerate(body.ops):
+                part = part_of(op)
+                if part is not None:
+                    self._wanted[t.part_key(n + k, at)] = t.wanted_value(part)
+        self._write.put_many(t.ENTRIES, records, append=True)
+        self._write.put_many(t.CHAIN, places)
+        self._set_head(log, lid, head)
+        self._views.added(self._write, self, log, entries, bodies)
+
+    def put_control(self, account: AccountId, entries: Sequence[Entry], head: Head) -> None:
+        """Replace the control entries that are kept, a tree; `head` is the end of the path that counts."""
+        held = {e.id: e for e in entries}
+        path: list[Entry] = []
+        at = head.id
+        while at is not None:
+            path.append(held.pop(at))
+            at = path[-1].header.prev
+        self.rewrite(control_log(account), path[::-1], list(held.values()), head)
+
+    def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
+        """Replace what a log consists of. Entries in neither list go, with their parts; the others keep all of theirs.
+
+        Call `rebuild_views` once when all logs of the account are rewritten.
+        """
+        lid = self._log(log)[0]
+        old = self._held(lid)
+        ns: dict[EntryId, int] = {}
+        signed: set[EntryId] = set()
+        fresh = []
+        for e in (*chain, *loose):
+            was = old.get(e.id)
+            if was is None:
+                self._last += 1
+                ns[e.id] = self._ids[t.id_key(e.id)] = self._last
+                fresh.append((t.u64(self._last), encode_record(lid, e)))
+            else:
+                ns[e.id] = was.n
+                if e.sig and not record_signed(was.raw):
+                    self._write.put(t.ENTRIES, t.u64(was.n), encode_record(lid, e))
+            if e.sig or (was and record_signed(was.raw)):
+                signed.add(e.id)
+        self._write.put_many(t.ENTRIES, fresh, append=True)
+        for entry, was in old.items():
+            if entry not in ns:
+                self._delete(was.n, entry)
+        self._write.delete_range(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid + 1, 0))
+        rows = [(t.chain_key(lid, q), t.chain_value(ns[e.id], e.id in signed)) for q, e in enumerate(chain)]
+        self._write.put_many(t.CHAIN, rows)
+        self._write.delete_range(t.LOOSE, t.u32(lid), t.u32(lid + 1))
+        self._write.put_many(t.LOOSE, sorted((t.loose_key(lid, e.id), t.u64(ns[e.id])) for e in loose))
+        self._set_head(log, lid, head)
+        for e in loose:
+            self._unwant(ns[e.id])
+        for e in chain:
+            was = old.get(e.id)
+            if was is None or not was.counted:
+                self._want(ns[e.id], decode_body(e.ops))
+
+    def _held(self, lid: int) -> dict[EntryId, _Held]:
+        chain = [t.chain_place(value)[0] for _, value in self._write.prefix(t.CHAIN, t.u32(lid))]
+        loose = [t.number(value) for _, value in self._write.prefix(t.LOOSE, t.u32(lid))]
+        counted = set(chain)
+        out = {}
+        for key, raw in self._write.get_many(t.ENTRIES, map(t.u64, sorted(chain + loose))):
+            n = t.number(key)
+            out[record_name(raw).id] = _Held(n, raw, n in counted)
+        return out
+
+    def _delete(self, n: int, entry: EntryId) -> None:
+        self._ids.pop(t.id_key(entry), None)
+        self._write.delete(t.IDS, t.id_key(entry), t.u64(n))
+        self._write.delete(t.ENTRIES, t.u64(n))
+        for table in (t.PARTS, t.WITHHELD):
+            self._write.delete_range(table, t.u64(n), t.u64(n + 1))
+        self._unwant(n)
+
+    def set_signature(self, entry: EntryId, sig: bytes) -> None:
+        """Add a verified signature to an entry that is held without one. Does nothing where one is held already."""
+        found = self._record(entry)
+        if found is None or record_signed(found[1]):
+            return
+        n, raw = found
+        name = record_name(raw)
+        e = decode_record(raw, self._name(name.lid))._replace(sig=sig)
+        self._write.put(t.ENTRIES, t.u64(n), encode_record(name.lid, e))
+        key = t.chain_key(name.lid, name.seq)
+        if self._write.get(t.CHAIN, key) == t.chain_value(n, False):
+            self._write.put(t.CHAIN, key, t.chain_value(n, True))
+
+    def rebuild_views(self, account: AccountId, judge: Judge = judge_by_bytes) -> None:
+        """Fold everything that counts of the account again: its control log, then its other logs through `judge`.
+
+        Parts of entries that count as no operations are no longer asked for, those of the others are.
+        """
+        self._flush()
+        self._views.rebuilt(self._write, self, account, self._counted(account, judge))
+
+    def _counted(self, account: AccountId, judge: Judge) -> Iterator[tuple[Entry, Body]]:
+        for log in self.heads(account):
+            for e, body in (judge if log.log else judge_by_bytes)(log, self.walk(log)):
+                n = self._n_of(e.id)
+                if n is not None and body.void:
+                    self._unwant(n)
+                elif n is not None:
+                    self._want(n, body)
+                yield e, body
+
+    # -- parts
+
+    def _want(self, n: int, body: Body) -> None:
+        for at, op in enumerate(body.ops):
+            part = part_of(op)
+            if part is not None:
+                key = t.part_key(n, at)
+                if self._write.get(t.PARTS, key) is None and self._write.get(t.WITHHELD, key) is None:
+                    self._wanted[key] = t.wanted_value(part)
+
+    def _unwant(self, n: int) -> None:
+        self._flush_wanted()
+        self._write.delete_range(t.LACKING, t.u64(n), t.u64(n + 1))
+
+    def _unlack(self, key: bytes) -> bool:
+        """Strike a part off the list of what is lacking; whether it was on it."""
+        return self._wanted.pop(key, None) is not None or self._write.delete(t.LACKING, key)
+
+    def put_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> int:
+        """Store parts that the caller has checked against their entries; returns how many were new.
+
+        Parts of entries that are not held, parts that are held and parts that were erased here are passed over.
+        """
+        rows, wanted = {}, []
+        for entry, at, raw in items:
+            n = self._n_of(entry)
+            key = b"" if n is None else t.part_key(n, at)
+            if not key or key in rows or self._write.get(t.WITHHELD, key) is not None:
+                continue
+            if self._unlack(key):
+                wanted.append((entry, at, raw))
+            elif self._write.get(t.PARTS, key) is not None:
+                continue
+            rows[key] = raw
+        if not rows:
+            return 0
+        last = self._write.last(t.PARTS)
+        ordered = sorted(rows.items())
+        self._write.put_many(t.PARTS, ordered, append=last is None or last[0] < ordered[0][0])
+        for entry, at, raw in wanted:
+            e = self.entry(entry)
+            if e is not None:
+                self._views.part_arrived(self._write, self, e, at, decode_body(e.ops).ops[at], decode(raw, 1)[1])
+        return len(rows)
+
+    def erase_part(self, entry: EntryId, op: int, reason: bytes | None) -> bool:
+        """Erase a part for good: not kept, not asked for, not taken when offered. False if the entry is not held.
+
+        reason: the signed statement to answer with when somebody asks for it; None where there is none to give.
+        """
+        found = self._record(entry)
+        if found is None:
+            return False
+        n, raw = found
+        e = decode_record(raw, self._name(record_name(raw).lid))
+        key = t.part_key(n, op)
+        self._unlack(key)
+        self._write.delete(t.PARTS, key)
+        self._write.put(t.WITHHELD, key, reason or b"")
+        self._views.part_erased(self._write, self, e, op, decode_body(e.ops).ops[op])
+        return True
+
+    def want_part(self, entry: EntryId, op: int) -> bool:
+        """Lift an erasure: the part is asked for again. False where none was in place."""
+        n = self._n_of(entry)
+        e = self.entry(entry)
+        if n is None or e is None or not self._write.delete(t.WITHHELD, t.part_key(n, op)):
+            return False
+        part = part_of(decode_body(e.ops).ops[op])
+        if part is not None and self.is_counted(entry):
+            self._wanted[t.part_key(n, op)] = t.wanted_value(part)
+        return True
+
+    def put_note(self, key: bytes, value: bytes | None) -> None:
+        """Remember something local; None forgets it. Keys have at most 500 bytes."""
+        if value is None:
+            self._write.delete(t.META, t.NOTE + key)
+        else:
+            self._write.put(t.META, t.NOTE + key, value)
