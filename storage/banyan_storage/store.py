@@ -12,9 +12,9 @@ After a StorageError what was pending is gone: call `rollback` before going on. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry
@@ -23,7 +23,7 @@ from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.realm import Realm
 
 from . import tables as t
-from .engine import Engine
+from .engine import Engine, Table
 from .errors import StorageError, StoreVersion
 from .reader import NOTHING, Counts, Lack, StoreReader
 from .records import decode_record, encode_record, record_name, record_signed
@@ -31,19 +31,10 @@ from .viewhook import Views
 
 CACHED_LOGS = 100_000
 
-Judge: TypeAlias = Callable[[LogId, Iterator[Entry]], Iterable[tuple[Entry, Body]]]
-"""Gives each counted entry of a log, from seq 0, with the operations that count under its grant."""
-
-
 class _Held(NamedTuple):
     n: int
     raw: bytes
     counted: bool
-
-
-def judge_by_bytes(log: LogId, chain: Iterator[Entry]) -> Iterator[tuple[Entry, Body]]:
-    """The operations as they parse: right for control logs, which no grant limits."""
-    return ((e, decode_body(e.ops)) for e in chain)
 
 
 @contextmanager
@@ -240,11 +231,9 @@ class Store(StoreReader):
         for entry, was in old.items():
             if entry not in ns:
                 self._delete(was.n, entry)
-        self._write.delete_range(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid + 1, 0))
-        rows = [(t.chain_key(lid, q), t.chain_value(ns[e.id], e.id in signed)) for q, e in enumerate(chain)]
-        self._write.put_many(t.CHAIN, rows)
-        self._write.delete_range(t.LOOSE, t.u32(lid), t.u32(lid + 1))
-        self._write.put_many(t.LOOSE, sorted((t.loose_key(lid, e.id), t.u64(ns[e.id])) for e in loose))
+        places = {t.chain_key(lid, q): t.chain_value(ns[e.id], e.id in signed) for q, e in enumerate(chain)}
+        self._replace(t.CHAIN, lid, places)
+        self._replace(t.LOOSE, lid, {t.loose_key(lid, e.id): t.u64(ns[e.id]) for e in loose})
         self._set_head(log, lid, head)
         for e in loose:
             self._unwant(ns[e.id])
@@ -262,6 +251,13 @@ class Store(StoreReader):
             n = t.number(key)
             out[record_name(raw).id] = _Held(n, raw, n in counted)
         return out
+
+    def _replace(self, table: Table, lid: int, rows: dict[bytes, bytes]) -> None:
+        """Make these the rows of a log, touching only those that differ."""
+        old = dict(self._write.prefix(table, t.u32(lid)))
+        for key in old.keys() - rows.keys():
+            self._write.delete(table, key)
+        self._write.put_many(table, sorted(rows.items() - old.items()))
 
     def _delete(self, n: int, entry: EntryId) -> None:
         self._ids.pop(t.id_key(entry), None)
@@ -284,23 +280,21 @@ class Store(StoreReader):
         if self._write.get(t.CHAIN, key) == t.chain_value(n, False):
             self._write.put(t.CHAIN, key, t.chain_value(n, True))
 
-    def rebuild_views(self, account: AccountId, judge: Judge = judge_by_bytes) -> None:
-        """Fold everything that counts of the account again: its control log, then its other logs through `judge`.
+    def rebuild_views(self, account: AccountId, counted: Iterable[tuple[Entry, Body]]) -> None:
+        """Fold the account again. `counted`: every entry that counts of its granted logs, with the ops that count.
 
         Parts of entries that count as no operations are no longer asked for, those of the others are.
         """
-        self._flush()
-        self._views.rebuilt(self._write, self, account, self._counted(account, judge))
+        self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
-    def _counted(self, account: AccountId, judge: Judge) -> Iterator[tuple[Entry, Body]]:
-        for log in self.heads(account):
-            for e, body in (judge if log.log else judge_by_bytes)(log, self.walk(log)):
-                n = self._n_of(e.id)
-                if n is not None and body.void:
-                    self._unwant(n)
-                elif n is not None:
-                    self._want(n, body)
-                yield e, body
+    def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[Entry, Body]]:
+        for e, body in counted:
+            n = self._n_of(e.id)
+            if n is not None and body.void:
+                self._unwant(n)
+            elif n is not None:
+                self._want(n, body)
+            yield e, body
 
     # -- parts
 

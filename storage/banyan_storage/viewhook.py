@@ -26,7 +26,7 @@ class Views(Protocol):
     ) -> None:
         """The account must be folded again from nothing. Use `counted` up; parts that are held are in `reader`.
 
-        Control entries come first; then the granted logs in the order of their names.
+        It has the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
     def part_arrived(
