@@ -270,7 +270,7 @@ def _delete_range(txn: _Txn, db: Any, start: bytes, stop: bytes | None) -> int:
     with txn.cursor(db=db) as cursor:
         found = cursor.set_range(start)
         while found and (stop is None or cursor.key() < stop):
-            found = cursor.delete()
+            found = cursor.delete() and cursor.key() != b""  # b"": it was the last entry
             gone += 1
     return gone
 
