@@ -8,6 +8,7 @@ operation does not count does nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tests.model.spec import Entry, Id, Op
@@ -49,7 +50,7 @@ def fold(counted: Iterable[tuple[Entry, tuple[Op, ...]]]) -> Cells:
         elif (ref, *cell) not in replaced:
             values.setdefault(cell, []).append((time, ref, op[4]))
     shown = {cell: tuple((r, v) for _, r, v in sorted(found, reverse=True)) for cell, found in values.items()}
-    texts = {cell: text(ops, cell) for cell in {(op[1], op[2]) for _, _, op in ops if op[0] == "text"} - tombs}
+    texts = {cell: text(ops, cell, removed) for cell in {(op[1], op[2]) for _, _, op in ops if op[0] == "text"} - tombs}
     return Cells(
         registers={cell: found[0] for cell, found in shown.items()},
         values=shown,
@@ -93,11 +94,12 @@ class Char:
         return out
 
 
-def text(ops: list[tuple[Ref, int, Op]], cell: Cell) -> tuple[tuple[Id, int, int], ...]:
+def text(ops: list[tuple[Ref, int, Op]], cell: Cell, removed: set[tuple[Ref, str]]) -> tuple[tuple[Id, int, int], ...]:
     """Positions of the visible characters. A position names one character of an insertion that counts in this cell."""
     inserts = {ref: (time, op) for ref, time, op in ops if op[0] == "text" and (op[1], op[2]) == cell}
     root = Char(None, None)
     end = Char(None, None)
+    end.parent = root
     """Text whose left neighbour does not count hangs here, behind everything else."""
     made: dict[tuple[Id, int, int], Char] = {}
 
@@ -116,16 +118,14 @@ def text(ops: list[tuple[Ref, int, Op]], cell: Cell) -> tuple[tuple[Id, int, int
             chars[0].hang(after, after.left)
         else:
             chars[0].hang(before, before.right)
-        for a, b in zip(chars, chars[1:], strict=False):
+        for a, b in pairwise(chars):
             b.hang(a, a.right)
 
     for ref in inserts:
         if (*ref, 0) not in made:
             make(ref)
     hidden = {
-        (*op[2], k)
-        for _, _, op in ops
-        if op[0] == "textdel" and op[1] == cell[0]
-        for k in range(op[3], op[3] + op[4])
+        (*op[2], k) for _, _, op in ops if op[0] == "textdel" and op[1] == cell[0] for k in range(op[3], op[3] + op[4])
     }
+    hidden |= {(*ref, k) for ref, (_, op) in inserts.items() if (ref, op[1]) in removed for k in range(op[5])}
     return tuple(c.position for c in root.walk() + end.walk() if c.position is not None and c.position not in hidden)

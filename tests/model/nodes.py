@@ -141,8 +141,8 @@ def run(
     want: dict[Key, Hashable],
     archive: bool = True,
 ) -> Outcome:
-    """Deliver entry order[k] to the nodes in the bit mask receivers[k] (one to three of them), then reconcile in a ring;
-    an archive of the whole set, if there is one, is within reach of the third node only."""
+    """Deliver entry order[k] to the nodes in the bit mask receivers[k] (one to three), then reconcile in a ring; an
+    archive of the whole set, if there is one, is within reach of the third node only."""
     a, b, c = peer(False), peer(False), peer(False)
     for i, to in zip(order, receivers, strict=True):
         for bit, node in enumerate((a, b, c)):

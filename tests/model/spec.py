@@ -174,7 +174,7 @@ def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES) -> Cont
         op = effective(e)[0][0]
         slots = after if op == "rotate" else before or after
         naive = max((n, slot.generation) for n, slot in enumerate(slots) if slot.current == e.signer)
-        out = [(naive, (e,))]
+        out: list[tuple[Rank, tuple[Entry, ...]]] = [(naive, (e,))]
         for c, keys in children(e, after):
             out += [(r, (e, *way)) for r, way in branch(c, after, keys)]
         return out
@@ -358,7 +358,7 @@ def state(entries: Iterable[Entry], account: Id, limits: Limits = LIMITS, rules:
     own = [e for e in entries if e.account == account]
     c = control(own, account, rules)
     r = rights(c.path)
-    heads = {("", 0): Head(len(c.path), c.path[-1].id if c.path else None, int(c.frozen))}
+    heads = {("", 0): Head(len(c.path), c.path[-1].id, int(c.frozen))} if c.path else {}
     keep = set(c.keep)
     counted: list[tuple[Entry, tuple[Op, ...]]] = []
     pins = {name: list(p) for name, p in r.pins.items()}

@@ -1,0 +1,88 @@
+"""Sets and runs: one set is made real and judged by the model and by the implementation; a run delivers it once.
+
+A run is one order of delivery to three nodes that each get only some of it, reconciled afterwards in a ring of which
+one member reaches an archive. It is unconverged when the nodes end with different heads, and differs when they agree
+on something else than what the model says of the whole set.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable
+from itertools import permutations
+from typing import NamedTuple
+
+from tests.model.cells import fold
+from tests.model.concrete import Concrete, RealJudge, concrete, named_cells, real_cells
+from tests.model.nodes import Key, Node, Peer, run
+from tests.model.scenarios import scenario
+from tests.model.spec import state
+
+
+class Tally(NamedTuple):
+    sets: int = 0
+    runs: int = 0
+    unconverged: int = 0
+    differing: int = 0
+    judged: int = 0
+    """How many subsets model and implementation were both asked about."""
+    disagreeing: int = 0
+    """In how many of those they gave different heads or cells."""
+    failed: tuple[str, ...] = ()
+    """Seeds of the first sets in which anything went wrong."""
+
+    def plus(self, other: Tally) -> Tally:
+        sums = [a + b for a, b in zip(self[:-1], other[:-1], strict=True)]
+        return Tally._make([*sums, (self.failed + other.failed)[:20]])
+
+    @property
+    def clean(self) -> bool:
+        return not (self.unconverged or self.differing or self.disagreeing)
+
+
+def compare(c: Concrete, judge: RealJudge, mask: int) -> list[str]:
+    """What model and implementation say differently about a set: names of what differs."""
+    wrong = []
+    for account in c.symbolic.accounts:
+        model = state(c.symbolic.members(mask), account, c.symbolic.limits)
+        if dict(judge.judge(account, mask).heads) != dict(model.heads):
+            wrong.append("heads")
+            continue
+        kept = judge.judge(account, mask).keep
+        if judge.judge(account, kept).digest != judge.judge(account, mask).digest:
+            wrong.append("keep")
+        mine, theirs = named_cells(fold(model.counted)), real_cells(judge.state(account, mask))
+        wrong += [name for name, a, b in zip(mine._fields, mine, theirs, strict=True) if a != b]
+    return wrong
+
+
+def examine(seed: str, runs: int = 40, subsets: int = 2, node: Callable[[Concrete], Peer] | None = None) -> Tally:
+    """One random set: the model against the implementation on it and on some subsets, then `runs` deliveries (every
+    order, where that is not more than 120). `node` makes a node of another kind; the default trims with `keep`."""
+    rng = random.Random(seed)
+    c = concrete(scenario(rng))
+    s, judge = c.symbolic, RealJudge(c)
+    wrong = [compare(c, judge, s.everything)]
+    wrong += [compare(c, judge, s.closed(rng.getrandbits(len(s.entries)) | 1)) for _ in range(subsets)]
+    full = Node(s, judge, archive=True)
+    full.masks = {a: s.mask(e for e in s.entries if e.account == a) for a in s.accounts}
+    want: dict[Key, Hashable] = {
+        (a, name): head for a in s.accounts for name, head in state(s.entries, a, s.limits).heads.items()
+    }
+
+    def peer(archive: bool) -> Peer:
+        if archive:
+            return full
+        return Node(s, judge) if node is None else node(c)
+
+    everyone = range(len(s.entries))
+    small = len(s.entries) <= 5
+    orders = permutations(everyone) if small else (rng.sample(everyone, len(s.entries)) for _ in range(runs))
+    ran = stuck = differing = 0
+    for order in orders:
+        out = run(s, order, [rng.randrange(1, 8) for _ in order], peer, want)
+        ran += 1
+        stuck += not out.agreed
+        differing += out.agreed and not out.batch
+    bad = sum(bool(w) for w in wrong)
+    return Tally(1, ran, stuck, differing, len(wrong), bad, (seed,) if bad or stuck or differing else ())
