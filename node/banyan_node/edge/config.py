@@ -1,0 +1,124 @@
+"""What the edge is told, what it tells, and how it fails. Nothing here imports libp2p.
+
+EdgeError
++-- DialFailed        no link came of this address; the sentence says at which step.
++-- LinkClosed        the link is over, by either side or by the network. Dial again if you want it.
+    +-- FrameTooLarge the peer announced a frame over the limit: it does not speak our protocol.
+    +-- SlowPeer      the peer kept a read or a write past its deadline.
+    +-- CreditBroken  the peer sent more than its credits allowed, so the frame buffer overflowed.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+KIB = 1024
+MIB = 1024 * KIB
+MAX_FRAME = 4 * MIB
+
+
+class EdgeError(Exception):
+    """Root of what the edge raises."""
+
+
+class DialFailed(EdgeError):
+    """No link came of a dial."""
+
+
+class LinkClosed(EdgeError):
+    """The link is over."""
+
+
+class FrameTooLarge(LinkClosed):
+    """The peer announced a frame over the limit."""
+
+
+class SlowPeer(LinkClosed):
+    """The peer missed a deadline."""
+
+
+class CreditBroken(LinkClosed):
+    """The peer sent what it had no credit for."""
+
+
+EventKind = Literal["host-down", "host-up", "handler-error", "stream-refused", "connection-refused", "link-down"]
+
+
+class EdgeEvent(NamedTuple):
+    """Something that happened at the edge which no caller was waiting for. peer: base58 peer id or "" if unknown."""
+
+    kind: EventKind
+    peer: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Settings of one edge. Times are seconds, sizes bytes.
+
+    identity_seed: 32 bytes, the Ed25519 seed of the node's peer id. listen: multiaddrs ("/ip4/127.0.0.1/tcp/0").
+    psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: when not empty, only these
+    networks; deny_cidrs wins over it. frame_buffer: what may wait in one link unread; the node above grants credits
+    for less than this. min_rate: bytes a second a frame under way must make, beyond read_deadline.
+    """
+
+    identity_seed: bytes
+    listen: tuple[str, ...] = ()
+    psk: bytes | None = None
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    max_connections: int = 200
+    max_connections_per_peer: int = 3
+    max_streams_per_peer: int = 16
+    handshake_timeout: float = 10.0
+    idle_timeout: float = 90.0
+    read_deadline: float = 30.0
+    write_deadline: float = 4.0
+    min_rate: int = 16 * KIB
+    max_frame: int = MAX_FRAME
+    frame_buffer: int = 16 * MIB
+    incoming_backlog: int = 64
+    mdns: bool = False
+    mdns_interfaces: tuple[str, ...] = ()
+    heads_bridge: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.identity_seed) != 32:
+            raise ValueError(
+                f"identity_seed is {len(self.identity_seed)} bytes and must be 32: make one with os.urandom(32)"
+            )
+        if self.psk is not None and len(self.psk) != 32:
+            raise ValueError(f"psk is {len(self.psk)} bytes and must be 32: share one made with os.urandom(32)")
+        for cidr in (*self.allow_cidrs, *self.deny_cidrs):
+            ipaddress.ip_network(cidr, strict=False)
+        if self.frame_buffer < self.max_frame:
+            raise ValueError(
+                f"frame_buffer {self.frame_buffer} is smaller than max_frame {self.max_frame}: "
+                "a frame that is allowed must fit in the buffer"
+            )
+
+
+class Gate:
+    """Which addresses may connect. deny wins; a non-empty allow list admits nothing else; unknown is refused by both.
+
+    libp2p's own gate is skipped for every IPv6 peer (its stream reports no remote address for them), so this one
+    is asked instead, with the address of the socket itself.
+    """
+
+    def __init__(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+        self._allow = [ipaddress.ip_network(cidr, strict=False) for cidr in allow]
+        self._deny = [ipaddress.ip_network(cidr, strict=False) for cidr in deny]
+
+    def admits(self, host: str | None) -> bool:
+        """host: an IP address as text, or None when it is not known."""
+        if not self._allow and not self._deny:
+            return True
+        try:
+            ip = ipaddress.ip_address((host or "").partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        if any(ip in network for network in self._deny):
+            return False
+        return not self._allow or any(ip in network for network in self._allow)

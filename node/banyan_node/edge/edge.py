@@ -1,0 +1,337 @@
+"""Who is linked to whom: at most one link per pair of peers, whoever dialled, and a host that is always running.
+
+One link per pair. The dialler hands its link out only after the acceptor has said yes with an empty frame. When two
+peers dial each other at once, the dial of the smaller peer id (as base58 text) wins: the smaller side keeps the other
+dial waiting until its own is decided, the larger side accepts at once and returns that link from its own `dial`. A
+peer that dials again while its last dial's link still stands has lost that link, so the new one replaces it; a link
+that this node dialled is probed first, and stands if it answers.
+
+The supervisor. The host runs inside a loop; should it fall over in spite of the guards in stack.py, all its links
+close, "host-down" and "host-up" tell the owner, and a new host listens on the same ports.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import trio
+from libp2p.abc import INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.host.ping import ID as PING
+from libp2p.host.ping import perform_ping_roundtrip
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.peer.id import ID
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from multiaddr import Multiaddr
+
+from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
+from .link import Link
+from .stack import GuardedHost, GuardedSwarm, make_host
+
+SYNC_PROTOCOL = "/banyan/1/sync"
+LONGEST_PAUSE = 5.0
+
+
+class _Attempt:
+    """One dial under way; several callers may wait for it. rival: the peer's own dial, which won."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.decided = trio.Event()
+        self.rival: Link | None = None
+        self.error: EdgeError | None = None
+
+
+class Edge:
+    """Made by `open_edge`. incoming: links that peers dialled; events: what nobody waited for (dropped when full)."""
+
+    def __init__(self, config: EdgeConfig) -> None:
+        self.config = config
+        self._links: dict[str, Link] = {}
+        self._attempts: dict[str, _Attempt] = {}
+        self._incoming_send, self.incoming = trio.open_memory_channel[Link](config.incoming_backlog)
+        self._events_send, self.events = trio.open_memory_channel[EdgeEvent](1024)
+        self._discovered_send, self.discovered = trio.open_memory_channel[str](256)
+        self._host: GuardedHost | None = None
+        self._nursery: trio.Nursery | None = None
+        self._up = trio.Event()
+        self._listen = config.listen
+        self._peer_id = str(make_host(config, self._tell).get_id())
+
+    @property
+    def peer_id(self) -> str:
+        """This node's peer id, base58; the same for the same seed."""
+        return self._peer_id
+
+    @property
+    def addresses(self) -> list[str]:
+        """The multiaddrs this node listens on, each ending in /p2p/<peer id>."""
+        return [f"{addr}/p2p/{self._peer_id}" for addr in self._listen]
+
+    @property
+    def links(self) -> dict[str, Link]:
+        """The live links by peer id."""
+        return {peer: link for peer, link in self._links.items() if link.closed is None}
+
+    async def wait_up(self) -> None:
+        """Returns once the first host listens."""
+        await self._up.wait()
+
+    async def dial(self, addr: str) -> Link:
+        """The link to the peer at addr ("/ip4/../tcp/../p2p/<peer id>"): the one that stands, or a new one.
+
+        Dials this one address once. Raises DialFailed.
+        """
+        peer, target = _split(addr)
+        if peer == self._peer_id:
+            raise DialFailed(f"{addr} is this node itself")
+        if (standing := self._standing(peer)) is not None:
+            return standing
+        attempt = self._attempts.get(peer)
+        if attempt is not None:
+            await attempt.done.wait()
+            if (standing := self._standing(peer)) is not None:
+                return standing
+            raise attempt.error or DialFailed(f"the dial to {peer} that was under way was given up")
+        attempt = self._attempts[peer] = _Attempt()
+        try:
+            return await self._dial(peer, target, attempt)
+        except EdgeError as error:
+            attempt.error = error
+            raise
+        finally:
+            del self._attempts[peer]
+            attempt.done.set()
+
+    async def ping(self, peer: str) -> float:
+        """Seconds for 32 bytes to go to a linked peer and come back, over libp2p's ping. Raises EdgeError."""
+        connection = next(iter(self._swarm().connections.get(ID.from_string(peer), [])), None)
+        if connection is None:
+            raise EdgeError(f"there is no connection to {peer} to ping over: dial it first")
+        try:
+            with trio.fail_after(self.config.handshake_timeout):
+                stream = await self._open_stream(connection, PING)
+                try:
+                    began = trio.current_time()
+                    await perform_ping_roundtrip(stream)
+                    return trio.current_time() - began
+                finally:
+                    with trio.CancelScope(shield=True), trio.move_on_after(1):
+                        await stream.reset()
+        except Exception as error:
+            raise EdgeError(f"{peer} did not answer a ping: {type(error).__name__} {error}") from error
+
+    async def _dial(self, peer: str, target: Multiaddr, attempt: _Attempt) -> Link:
+        swarm = self._swarm()
+        if not swarm.gate.admits(_host_of(target)):
+            raise DialFailed(f"{target} is not an address that the CIDR settings admit")
+        made: list[Link] = []
+        failed: list[str] = []
+
+        async def ours() -> None:
+            try:
+                with trio.fail_after(2 * self.config.handshake_timeout):
+                    link = await self._connect(peer, target)
+                    await link.wait_accepted()
+                    made.append(link)
+            except Exception as error:
+                failed.append(f"no link to {peer} at {target}: {type(error).__name__} {error}".rstrip())
+            attempt.decided.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours)
+            await attempt.decided.wait()
+            nursery.cancel_scope.cancel()
+        if attempt.rival is not None:
+            if made:
+                made[0].close(f"{peer} dialled at the same time and its dial won")
+            return attempt.rival
+        if not made:
+            raise DialFailed(failed[0] if failed else f"no link to {peer} at {target}")
+        self._links[peer] = made[0]
+        return made[0]
+
+    async def _connect(self, peer: str, target: Multiaddr) -> Link:
+        connection: Any = await self._swarm().dial_addr(target, ID.from_string(peer))
+        try:
+            stream = await self._open_stream(connection, TProtocol(SYNC_PROTOCOL))
+            link = self._make_link(stream, connection, peer, inbound=False)
+        except BaseException:
+            with trio.CancelScope(shield=True), trio.move_on_after(2):
+                await connection.close()
+            raise
+        try:
+            self._live().start_soon(self._keep, link)
+            await link.wait_accepted()
+        except BaseException:
+            link.close("the dial was given up")
+            raise
+        return link
+
+    async def _open_stream(self, connection: Any, protocol: TProtocol) -> INetStream:
+        stream: INetStream = await connection.new_stream()
+        assert self._host is not None
+        chosen = await self._host.multiselect_client.select_one_of(
+            [protocol], MultiselectCommunicator(stream), max(1, round(self.config.handshake_timeout))
+        )
+        stream.set_protocol(chosen)
+        return stream
+
+    def _make_link(self, stream: Any, connection: SwarmConn, peer: str, *, inbound: bool) -> Link:
+        async def hang_up() -> None:
+            with trio.move_on_after(1):
+                await stream.reset()
+            await connection.close()
+
+        where = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
+        addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
+        return Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)
+
+    async def _keep(self, link: Link) -> None:
+        await link.run()
+        if self._links.get(link.peer_id) is link:
+            del self._links[link.peer_id]
+            self._tell(EdgeEvent("link-down", link.peer_id, str(link.closed)))
+
+    async def _on_sync_stream(self, stream: Any) -> None:
+        """A peer opened the sync protocol. Runs inside the guard of stack.py, and lasts as long as the link."""
+        peer = str(stream.muxed_conn.peer_id)
+        link = self._make_link(stream, stream.swarm_conn, peer, inbound=True)
+        if not await self._may_take(peer):
+            self._tell(EdgeEvent("stream-refused", peer, f"{peer} dialled, and this node's own link to it stands"))
+            await stream.reset()
+            return
+        attempt = self._attempts.get(peer)
+        self._links[peer] = link
+        if attempt is not None:
+            attempt.rival = link
+            attempt.decided.set()
+        self._live().start_soon(self._keep, link)
+        try:
+            await link.accept()
+            if attempt is None:
+                self._incoming_send.send_nowait(link)
+        except trio.WouldBlock:
+            link.close(f"{self.config.incoming_backlog} links wait to be taken here: dial again later")
+        except LinkClosed:
+            pass
+        await link.wait_closed()
+
+    async def _may_take(self, peer: str) -> bool:
+        """Whether a link that peer dialled may be this pair's link."""
+        with trio.move_on_after(self.config.handshake_timeout):
+            attempt = self._attempts.get(peer)
+            if attempt is not None and self._peer_id < peer:
+                await attempt.done.wait()
+            standing = self._standing(peer)
+            if standing is not None:
+                if standing.inbound:
+                    standing.close(f"{peer} dialled again")
+                else:
+                    standing.probe()
+                await standing.wait_closed()
+        return self._standing(peer) is None and (peer not in self._attempts or peer < self._peer_id)
+
+    def _standing(self, peer: str) -> Link | None:
+        link = self._links.get(peer)
+        return link if link is not None and link.closed is None else None
+
+    def _swarm(self) -> GuardedSwarm:
+        if self._host is None:
+            raise DialFailed("the host is being restarted: try again in a moment")
+        return self._host.swarm
+
+    def _live(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise DialFailed("the host is being restarted: try again in a moment")
+        return self._nursery
+
+    def _tell(self, event: EdgeEvent) -> None:
+        with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._events_send.send_nowait(event)
+
+    async def supervise(self) -> None:
+        """Runs hosts, one after the other, until cancelled. `open_edge` starts it."""
+        pause = 0.1
+        while True:
+            began = trio.current_time()
+            try:
+                await self._run_host()
+                why = "it stopped by itself"
+            except Exception as error:
+                if not self._up.is_set():
+                    raise
+                why = repr(error)
+            self._tell(EdgeEvent("host-down", "", f"the libp2p host went down and is started again: {why}"))
+            pause = 0.1 if trio.current_time() - began > 60 else min(pause * 2, LONGEST_PAUSE)
+            await trio.sleep(pause)
+
+    async def _run_host(self) -> None:
+        host = make_host(self.config, self._tell)
+        host.set_stream_handler(TProtocol(SYNC_PROTOCOL), self._on_sync_stream)
+        try:
+            async with host.run([Multiaddr(addr) for addr in self._listen]), trio.open_nursery() as nursery:
+                bound = [str(addr) for addr in host.get_transport_addrs()]
+                if len(bound) < len(self._listen):
+                    raise EdgeError(f"asked to listen on {list(self._listen)}, could only on {bound}: is a port taken?")
+                self._listen = tuple(bound)
+                self._host, self._nursery = host, nursery
+                self._tell(EdgeEvent("host-up", "", f"listening on {', '.join(bound) or 'nothing'}"))
+                self._up.set()
+                nursery.start_soon(self._reap_idle, host.swarm)
+                await trio.sleep_forever()
+        finally:
+            self._host = self._nursery = None
+            with trio.CancelScope(shield=True), trio.move_on_after(3):
+                # Listeners live in trio's system nursery: a cancelled swarm leaves them behind, still accepting.
+                for listener in list(host.swarm.listeners.values()):
+                    await listener.close()
+
+    async def _reap_idle(self, swarm: GuardedSwarm) -> None:
+        """Closes connections that carry no link (nor, with the bridge on, any stream) for the idle timeout."""
+        while True:
+            await trio.sleep(self.config.idle_timeout / 4)
+            old = trio.current_time() - self.config.idle_timeout
+            for connection, born in list(swarm.born.items()):
+                peer = str(connection.muxed_conn.peer_id)
+                in_use = self._standing(peer) is not None or (self.config.heads_bridge and connection.streams)
+                if born < old and not in_use:
+                    self._live().start_soon(_close_quietly, connection)
+
+
+async def _close_quietly(connection: SwarmConn) -> None:
+    with trio.move_on_after(5), contextlib.suppress(Exception):
+        await connection.close()
+
+
+def _split(addr: str) -> tuple[str, Multiaddr]:
+    """The peer id and the rest of a multiaddr that ends in /p2p/<peer id>. Raises DialFailed."""
+    try:
+        where, _, peer = addr.rpartition("/p2p/")
+        if not where or "/p2p" in where:
+            raise ValueError("it does not end in the one /p2p/<peer id> that it must have")
+        return str(ID.from_string(peer)), Multiaddr(where)
+    except Exception as error:
+        raise DialFailed(f"{addr!r} is not an address to dial: {error}") from error
+
+
+def _host_of(target: Multiaddr) -> str | None:
+    for protocol in ("ip4", "ip6"):
+        with contextlib.suppress(Exception):
+            return str(target.value_for_protocol(protocol))
+    return None
+
+
+@contextlib.asynccontextmanager
+async def open_edge(config: EdgeConfig) -> AsyncIterator[Edge]:
+    """A running edge; on leaving, its links close and its host stops. Raises EdgeError if it cannot listen."""
+    edge = Edge(config)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(edge.supervise)
+        await edge.wait_up()
+        try:
+            yield edge
+        finally:
+            for link in edge.links.values():
+                link.close("this node is stopping")
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,267 @@
+"""One authenticated, framed, bidirectional stream to one peer: the only thing the node sends bytes through.
+
+On the wire: u32 big-endian length, then that many bytes. A frame of length 0 carries nothing: the accepting side
+sends one to say "this is the link" (the dialler hands no link out before it), and both sides send one when they have
+been quiet for a third of the idle timeout.
+
+Bounds. A reader task always drains the stream, because yamux resets a stream whose reader is five seconds late and
+lets a window grow to 16 MB. What it drains waits in a frame buffer of fixed size until `receive` takes it. The node
+above grants credits for less than that buffer, so a buffer that overflows means that the peer sent without credit,
+and the link is closed with CreditBroken. Every read and every write has a deadline; a send that is cut short leaves
+half a frame behind, so it ends the link.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import trio
+
+from .config import CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
+
+PREFIX = struct.Struct(">I")
+READ_SIZE = 64 * 1024
+# One yamux frame of this size is one noise message (65,519 bytes of plaintext) and arrives in fewer than the 100
+# pieces at which other py-libp2p peers give up, even on a path with small packets.
+WRITE_SIZE = 48 * 1024
+FRAME_OVERHEAD = 64
+
+
+class ByteStream(Protocol):
+    """What a link needs of a libp2p stream."""
+
+    async def read(self, n: int | None = None) -> bytes:
+        """At least one byte, at most n; raises or returns nothing at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """All of data, or raise."""
+
+
+class Link:
+    """peer_id: who is at the other end, proved by noise. inbound: the peer dialled us. remote_addr: its multiaddr."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        hang_up: Callable[[], Awaitable[None]],
+        *,
+        peer_id: str,
+        remote_addr: str,
+        inbound: bool,
+        config: EdgeConfig,
+    ) -> None:
+        self.peer_id = peer_id
+        self.remote_addr = remote_addr
+        self.inbound = inbound
+        self._stream = stream
+        self._hang_up = hang_up
+        self._config = config
+        self._scope = trio.CancelScope()
+        self._why: LinkClosed | None = None
+        self._over = trio.Event()
+        self._accepted = trio.Event()
+        self._frames: deque[bytes] = deque()
+        self._buffered = 0
+        self._wake = trio.Event()
+        self._send_lock = trio.Lock()
+        self._pending: list[bytes] = []
+        self._queued = 0
+        self._flushed = 0
+        self._last_write = trio.current_time()
+        self._probe = trio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Link {'from' if self.inbound else 'to'} {self.peer_id} at {self.remote_addr}>"
+
+    @property
+    def closed(self) -> LinkClosed | None:
+        """Why the link is over, or None while it is not."""
+        return self._why
+
+    async def wait_closed(self) -> None:
+        """Returns when the link is over and its connection is hung up."""
+        await self._over.wait()
+
+    async def wait_accepted(self) -> None:
+        """Returns when the accepting side has said that this is the link, or raises what ended it."""
+        await self._accepted.wait()
+        if self._why is not None:
+            raise self._closing()
+
+    async def send(self, frames: Sequence[bytes]) -> None:
+        """Sends frames of 1..max_frame bytes in order; returns when the stream has taken them.
+
+        Whatever other tasks queued in the meantime goes out in the same writes. Raises LinkClosed or SlowPeer.
+        """
+        for frame in frames:
+            if not 0 < len(frame) <= self._config.max_frame:
+                raise ValueError(
+                    f"a frame of {len(frame)} bytes cannot be sent: 1..{self._config.max_frame} can; split it"
+                )
+        await self._send(frames)
+
+    async def receive(self) -> bytes:
+        """The next frame. After the link is over: what was received whole before that, then raises why it ended."""
+        while not self._frames:
+            if self._why is not None:
+                raise self._closing()
+            await self._wake.wait()
+        frame = self._frames.popleft()
+        self._buffered -= len(frame) + FRAME_OVERHEAD
+        if not self._frames and self._why is None:
+            self._wake = trio.Event()
+        await trio.lowlevel.checkpoint()
+        return frame
+
+    async def aclose(self, reason: str = "closed by this node") -> None:
+        """Ends the link at once; what was not received is dropped. Returns when the connection is hung up."""
+        self.close(reason)
+        self._frames.clear()
+        await self._over.wait()
+
+    def close(self, reason: str) -> None:
+        """Starts to end the link, for whoever cannot wait."""
+        self._end(LinkClosed(reason))
+
+    async def accept(self) -> None:
+        """Tells the peer that this is the link."""
+        await self._send([b""])
+
+    def probe(self) -> None:
+        """Sends an empty frame soon: a peer that forgot this link answers it with a reset."""
+        self._last_write = float("-inf")
+        self._probe.set()
+
+    async def run(self) -> None:
+        """The life of the link. Never raises an Exception; on return the connection is hung up."""
+        try:
+            with self._scope:
+                if self._why is None:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._keep_alive)
+                        await self._read()
+        except* LinkClosed as group:
+            self._end(_first(group))
+        except* Exception as group:
+            error = _first(group)
+            self._end(LinkClosed(f"the stream of {self.peer_id} ended: {type(error).__name__} {error}"))
+        finally:
+            self._end(LinkClosed("the host went down"))
+            with trio.CancelScope(shield=True), trio.move_on_after(2):
+                try:
+                    await self._hang_up()
+                except Exception:
+                    pass
+            self._over.set()
+
+    def _end(self, why: LinkClosed) -> None:
+        if self._why is None:
+            self._why = why
+            self._scope.cancel()
+            self._wake.set()
+            self._accepted.set()
+
+    def _closing(self) -> LinkClosed:
+        assert self._why is not None
+        return type(self._why)(str(self._why))
+
+    async def _send(self, frames: Sequence[bytes]) -> None:
+        if self._why is not None:
+            raise self._closing()
+        for frame in frames:
+            self._pending += (PREFIX.pack(len(frame)), frame)
+        self._queued += 1
+        ticket = self._queued
+        async with self._send_lock:
+            if self._flushed >= ticket:
+                return
+            if self._why is not None:
+                raise self._closing()
+            data, self._pending, self._flushed = b"".join(self._pending), [], self._queued
+            try:
+                for start in range(0, len(data), WRITE_SIZE):
+                    await self._write(data[start : start + WRITE_SIZE])
+            except BaseException:
+                self._end(
+                    LinkClosed(f"a send to {self.peer_id} was cut short, which leaves half a frame on the stream")
+                )
+                raise
+
+    async def _write(self, chunk: bytes) -> None:
+        with trio.move_on_after(self._config.write_deadline) as scope:
+            try:
+                await self._stream.write(chunk)
+            except Exception as error:
+                self._end(LinkClosed(f"a write to {self.peer_id} failed: {type(error).__name__} {error}"))
+                raise self._closing() from error
+        if scope.cancelled_caught:
+            self._end(SlowPeer(f"{self.peer_id} took no {len(chunk)} bytes within {self._config.write_deadline} s"))
+            raise self._closing()
+        self._last_write = trio.current_time()
+
+    async def _keep_alive(self) -> None:
+        quiet = self._config.idle_timeout / 3
+        while True:
+            due = self._last_write + quiet - trio.current_time()
+            if due > 0:
+                with trio.move_on_after(due):
+                    await self._probe.wait()
+                    self._probe = trio.Event()
+            else:
+                await self._send([b""])
+
+    async def _read(self) -> None:
+        buffer = bytearray()
+        frame_due = 0.0
+        while True:
+            idle_due = trio.current_time() + self._config.idle_timeout
+            due = min(frame_due, idle_due) if buffer else idle_due
+            with trio.move_on_at(due) as scope:
+                chunk = await self._stream.read(READ_SIZE)
+            if scope.cancelled_caught:
+                if due == idle_due:
+                    raise SlowPeer(f"{self.peer_id} was silent for {self._config.idle_timeout} s")
+                raise SlowPeer(f"{self.peer_id} did not finish a frame in time: {len(buffer)} bytes of it came")
+            if not chunk:
+                raise LinkClosed(f"{self.peer_id} closed the link")
+            fresh = not buffer
+            buffer += chunk
+            taken = self._take_frames(buffer)
+            if taken:
+                del buffer[:taken]
+            if buffer and (fresh or taken):
+                wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
+                frame_due = trio.current_time() + self._config.read_deadline + wanted / self._config.min_rate
+
+    def _take_frames(self, buffer: bytearray) -> int:
+        """Moves whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""
+        at = 0
+        while len(buffer) - at >= PREFIX.size:
+            (length,) = PREFIX.unpack_from(buffer, at)
+            if length > self._config.max_frame:
+                raise FrameTooLarge(
+                    f"{self.peer_id} announced a frame of {length} bytes; the limit is {self._config.max_frame}"
+                )
+            end = at + PREFIX.size + length
+            if end > len(buffer):
+                break
+            if length:
+                self._buffered += length + FRAME_OVERHEAD
+                if self._buffered > self._config.frame_buffer:
+                    raise CreditBroken(
+                        f"{self.peer_id} has {self._buffered} bytes waiting here and the buffer is "
+                        f"{self._config.frame_buffer}: it sent more than it had credit for"
+                    )
+                self._frames.append(bytes(buffer[at + PREFIX.size : end]))
+                self._wake.set()
+            self._accepted.set()
+            at = end
+        return at
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

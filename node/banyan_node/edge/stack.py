@@ -1,0 +1,283 @@
+"""The libp2p host as Banyan runs it: TCP, noise, yamux, and guards where libp2p 0.8.1 lets a peer do harm.
+
+| what a peer could do to a stock host | here |
+|---|---|
+| ask for plaintext or secio | noise is the only security offered |
+| end the host with one exception in a stream handler (a stream whose first bytes are not UTF-8 suffices) | every handler and every muxer runs inside a guard |
+| announce a 2^60 byte multistream message before it has said who it is | the raw stream refuses reads over 64 KiB |
+| send past its yamux window, without end, into a stream nobody reads | a buffer twice its window ends the stream |
+| use up the inbound slots for ever (they were returned only when the host stopped) | a slot lives as long as its connection |
+| walk around the CIDR gate over IPv6 | the gate is asked with the socket's own address |
+| fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
+"""
+
+import logging
+import weakref
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import libp2p.network.connection.swarm_connection as swarm_connection_module
+import trio
+from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key
+from libp2p.custom_types import TProtocol
+from libp2p.host.basic_host import BasicHost
+from libp2p.host.defaults import get_default_protocols
+from libp2p.identity.identify_push.identify_push import ID_PUSH
+from libp2p.io.exceptions import IOException
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.connection.swarm_connection import SwarmConn
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as Noise
+from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
+from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE, Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.upgrader import TransportUpgrader
+from multiaddr import Multiaddr
+
+from .config import EdgeConfig, EdgeEvent, Gate
+
+Tell = Callable[[EdgeEvent], None]
+MAX_RAW_READ = 64 * 1024
+
+
+def quiet_libp2p() -> None:
+    """Keeps libp2p off stderr. Two of its modules log through the root logger, which would also configure it."""
+    logging.getLogger("libp2p").setLevel(logging.CRITICAL + 1)
+    setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
+
+
+def remote_host(stream: Any) -> str | None:
+    """The IP address at the other end of a libp2p TCP stream, IPv6 too."""
+    try:
+        return str(stream.stream.socket.getpeername()[0])
+    except (AttributeError, OSError, IndexError):
+        return None
+
+
+class BoundedStream:
+    """A TCP stream that reads exactly what is asked, out of a buffer, and refuses to be asked for much.
+
+    Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._tcp = stream
+        self._buffer = bytearray()
+
+    async def read(self, n: int | None = None) -> bytes:
+        """n bytes; fewer only at the end. n must be 0..64 KiB. Raises IOException if it is not."""
+        if n is None or n > MAX_RAW_READ:
+            raise IOException(f"a peer announced {n} bytes where at most {MAX_RAW_READ} are read: hang up")
+        while len(self._buffer) < n:
+            chunk = await self._tcp.read(MAX_RAW_READ)
+            if not chunk:
+                break
+            self._buffer += chunk
+        data = bytes(self._buffer[:n])
+        del self._buffer[:n]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """All of data."""
+        await self._tcp.write(data)
+
+    async def close(self) -> None:
+        """Closes the socket."""
+        await self._tcp.close()
+
+    def get_remote_address(self) -> tuple[str, int] | None:
+        """(host, port) of the other end, IPv6 too."""
+        try:
+            host, port = self._tcp.stream.socket.getpeername()[:2]
+        except (AttributeError, OSError, ValueError):
+            return None
+        return str(host), int(port)
+
+
+class BoundedTcp(TCP):
+    """TCP whose outgoing connections read through a BoundedStream."""
+
+    async def dial(self, maddr: Multiaddr) -> IRawConnection:
+        """One address, one attempt."""
+        raw = await super().dial(maddr)
+        return RawConnection(BoundedStream(raw.stream), True)  # type: ignore[attr-defined,arg-type]
+
+
+class WindowBuffer(bytearray):
+    """What a yamux stream received and nobody read yet; refuses to hold twice the window it granted."""
+
+    def __init__(self, stream: YamuxStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def extend(self, data: Any) -> None:
+        """Raises IOException when the peer sent past its window; yamux then ends the stream's reading side."""
+        granted = max(self._stream.target_recv_window, DEFAULT_WINDOW_SIZE)
+        if len(self) + len(data) > 2 * granted:
+            raise IOException(
+                f"a stream holds {len(self)} unread bytes of a window of {granted} and got {len(data)} more"
+            )
+        super().extend(data)
+
+
+class WindowBuffers(dict[int, bytearray]):
+    """Yamux's stream_buffers, in which every new buffer is a WindowBuffer."""
+
+    def __init__(self, muxer: Yamux) -> None:
+        super().__init__()
+        self._muxer = muxer
+
+    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
+        super().__setitem__(stream_id, WindowBuffer(self._muxer.streams[stream_id]))
+
+
+class GuardedYamux(Yamux):
+    """Yamux that keeps its own errors and bounds its buffers."""
+
+    def __init__(self, secured: ISecureConn, peer_id: ID, tell: Tell) -> None:
+        super().__init__(secured, peer_id, is_initiator=secured.is_initiator)
+        self.stream_buffers = WindowBuffers(self)
+        self._tell = tell
+
+    async def start(self) -> None:
+        """Runs the muxer; what it raises ends this connection and not the host."""
+        try:
+            await super().start()
+        except Exception as error:
+            self._tell(EdgeEvent("handler-error", str(self.peer_id), f"the muxer failed: {error!r}"))
+            await self._cleanup_on_error()
+        finally:
+            self.event_started.set()
+
+
+class GuardedMuxing(MuxerMultistream):
+    """Negotiates yamux and runs it as GuardedYamux (libp2p's own makes a plain Yamux whatever class it is given)."""
+
+    def __init__(self, timeout: int, tell: Tell) -> None:
+        super().__init__({TProtocol(YAMUX): GuardedYamux}, timeout)  # type: ignore[dict-item]
+        self._tell = tell
+
+    async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """A muxer over a secured connection."""
+        protocol, _ = await self._selector.select(conn, conn.is_initiator, self.negotiate_timeout)
+        return self._annotate_connection(GuardedYamux(conn, peer_id, self._tell), conn, protocol)
+
+
+class GuardedSwarm(Swarm):
+    """Admits by the Gate, caps connections per peer, and gives an inbound slot back when its connection closes."""
+
+    gate: Gate
+    tell: Tell
+    config: EdgeConfig
+
+    async def _do_handle_inbound_connection(self, stream: Any, maddr: Multiaddr, failure_event: Any) -> None:
+        host = remote_host(stream)
+        if not self.gate.admits(host):
+            self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
+            await stream.close()
+            return
+        raw = RawConnection(BoundedStream(stream), False)  # type: ignore[arg-type]
+        try:
+            muxed: Any = await self.upgrade_inbound_raw_conn(raw, maddr)
+            await muxed.event_closed.wait()
+        except Exception as error:
+            self.tell(EdgeEvent("connection-refused", "", f"no connection came of {host}: {error}"))
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(1):
+                await raw.close()
+
+    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
+        """Registers a connection, unless its peer has its share already."""
+        held = len(self.connections.get(muxed_conn.peer_id, []))
+        if held >= self.config.max_connections_per_peer:
+            await muxed_conn.close()
+            raise SwarmException(f"{muxed_conn.peer_id} has {held} connections already, as many as a peer may")
+        connection = await super().add_conn(muxed_conn, direction)
+        self.born[connection] = trio.current_time()
+        return connection
+
+    @property
+    def born(self) -> "weakref.WeakKeyDictionary[SwarmConn, float]":
+        """When each live connection came, by trio's clock."""
+        return self.__dict__.setdefault("_born", weakref.WeakKeyDictionary())
+
+
+class GuardedHost(BasicHost):
+    """Keeps what handlers raise, caps streams per peer, and asks nobody to identify."""
+
+    def __init__(self, swarm: GuardedSwarm, negotiate_timeout: int) -> None:
+        protocols = OrderedDict(get_default_protocols(self))
+        protocols.pop(ID_PUSH, None)
+        super().__init__(swarm, default_protocols=protocols, negotiate_timeout=negotiate_timeout)
+        self.swarm = swarm
+        self._inbound_streams: Counter[ID] = Counter()
+
+    async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
+        peer = net_stream.muxed_conn.peer_id
+        limit = self.swarm.config.max_streams_per_peer
+        if self._inbound_streams[peer] >= limit:
+            self.swarm.tell(
+                EdgeEvent("stream-refused", str(peer), f"{peer} has {limit} streams open, as many as a peer may")
+            )
+            await net_stream.reset()
+            return
+        self._inbound_streams[peer] += 1
+        try:
+            await super()._swarm_stream_handler(net_stream)
+        except Exception as error:
+            self.swarm.tell(EdgeEvent("handler-error", str(peer), f"a stream of {peer} failed: {error!r}"))
+            await net_stream.reset()
+        finally:
+            self._inbound_streams[peer] -= 1
+            if not self._inbound_streams[peer]:
+                del self._inbound_streams[peer]
+
+    def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
+        """Nobody is asked: Banyan's peers speak one protocol, and every answer would have to be kept somewhere."""
+
+
+def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
+    """A host that is not running yet."""
+    quiet_libp2p()
+    keys = create_new_key_pair(config.identity_seed)
+    peer_id = ID.from_pubkey(keys.public_key)
+    peers = PeerStore()
+    peers.add_key_pair(peer_id, keys)
+    timeout = max(1, round(config.handshake_timeout))
+    noise = Noise(keys, noise_privkey=create_new_noise_key().private_key)
+    upgrader = TransportUpgrader({NOISE: noise}, {})
+    upgrader.muxer_multistream = GuardedMuxing(timeout, tell)
+    connections = ConnectionConfig(
+        max_connections=config.max_connections,
+        min_connections=0,
+        low_watermark=0,
+        high_watermark=config.max_connections,
+        max_connections_per_peer=config.max_connections_per_peer,
+        dial_timeout=config.handshake_timeout,
+        inbound_upgrade_timeout=config.handshake_timeout,
+        outbound_upgrade_timeout=config.handshake_timeout,
+        inbound_stream_protocol_negotiation_timeout=timeout,
+        outbound_stream_protocol_negotiation_timeout=timeout,
+    )
+    swarm = GuardedSwarm(
+        peer_id,
+        peers,
+        upgrader,
+        transports=[BoundedTcp()],
+        retry_config=RetryConfig(max_retries=0),
+        connection_config=connections,
+        psk=config.psk.hex() if config.psk is not None else None,
+    )
+    swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
+    swarm.tell = tell
+    swarm.config = config
+    return GuardedHost(swarm, timeout)
