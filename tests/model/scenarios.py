@@ -55,17 +55,22 @@ NEVER = 10**6
 """An id of nothing."""
 
 
-class Author:
-    """Writes one scenario."""
+THEMES = ("any", "text", "fork", "climb", "notary", "recovery", "limits")
 
-    def __init__(self, rng: random.Random, limits: Limits, ids: list[int]) -> None:
-        self.rng, self.limits, self.ids = rng, limits, ids
+
+class Author:
+    """Writes one scenario. Its theme makes one kind of trouble likely, since rare things seldom meet by chance."""
+
+    def __init__(self, rng: random.Random, ids: list[int]) -> None:
+        self.rng, self.ids = rng, ids
+        self.theme = rng.choice(THEMES)
         self.entries: list[Entry] = []
         self.account: Id = None
 
     def write(self, signer: str, log: int, parent: Entry | None, ops: tuple[Op, ...], declared: int = 0) -> Entry:
         rng = self.rng
-        step = rng.choice([1, 1, 1, 2, 16, 33]) if parent else rng.randrange(40, 75)
+        steps = [1, 1, 1, 2] if self.theme == "limits" else [1, 1, 1, 2, 16, 33]
+        step = rng.choice(steps) if parent else rng.randrange(40, 75)
         i = self.ids.pop()
         e = Entry(
             i,
@@ -107,7 +112,10 @@ class Author:
         rng = self.rng
         coll, key = rng.choice(COLLS), rng.choice(KEYS)
         part = (f"x{rng.randrange(99)}", rng.choice([0, 0, 0, 1, 2])) if rng.random() < 0.5 else None
-        match rng.randrange(11):
+        kind = rng.randrange(11)
+        if self.theme == "text" and rng.random() < 0.8:
+            coll, key, kind = "p", "k", rng.choice([6, 6, 6, 8])
+        match kind:
             case 0 | 1:
                 return ("put", coll, key, self.refs(), part)
             case 2 | 3:
@@ -129,7 +137,8 @@ class Author:
     def post(self, writer: str, log: int, parent: Entry | None, *pins: Op) -> Entry:
         ops = pins + tuple(self.cell_op() for _ in range(self.rng.randrange(3)))
         size = sum(op[-1][1] for op in ops if op[0] in ("put", "add", "text") and op[-1])
-        declared = max(0, min(3, size + self.rng.choice([0, 0, 0, 0, 1, -1])))
+        extra = [0, 1, 2] if self.theme == "limits" else [0, 0, 0, 0, 1, -1]
+        declared = max(0, min(3, size + self.rng.choice(extra)))
         return self.write(writer, log, parent, ops, declared)
 
     def grant(self, writer: str, stratum: int, logs: int = 1, first: int = 1) -> Op:
@@ -156,14 +165,16 @@ def honest(a: Author, size: int) -> Entry:
     rng = a.rng
     tip = a.control("K0", None, "init", (("K0", "K1"), ("R0", "R1")))
     tip = a.write("K0", 0, tip, (a.grant("w", 2, rng.choice([1, 1, 2])),))
-    notary = rng.random() < 0.5
+    notary = a.theme == "notary" or rng.random() < 0.4
     if notary:
         tip = a.write("K0", 0, tip, (a.grant("n", 1),))
     heads: dict[tuple[str, int], Entry | None] = {}
     root, turned = "K0", 0
+    writes = {"text": 0.7, "limits": 0.8, "climb": 0.25, "notary": 0.4}.get(a.theme, 0.5)
     for _ in range(size):
         r = rng.random()
-        name = ("w", rng.choice([1, 1, 1, 2]))
+        r = r / 2 / writes if r < writes else 0.5 + (r - writes) / (1 - writes) / 2
+        name = ("w", rng.choice([1, 1, 1, 2]) if a.theme != "limits" else 1)
         if r < 0.5:
             heads[name] = a.post(*name, heads.get(name))
         elif r < 0.65 and notary:
@@ -193,13 +204,19 @@ def thief(a: Author, tip: Entry, size: int) -> None:
     roots = rng.choice([["K0"], ["K1"], ["K0", "K1"], ["K0"], ["K1", "K2"], []])
     recovery = rng.choice([[], [], [], ["R0"], ["R1"]])
     devices = rng.choice([["w"], ["w"], ["n"], ["w", "n"], []])
+    if a.theme in ("fork", "text", "notary"):
+        devices = ["w", "n"] if a.theme == "notary" else ["w"]
+    if a.theme == "climb":
+        roots, devices = rng.choice([["K1"], ["K0", "K1"], ["K2"]]), []
+    if a.theme == "recovery":
+        recovery, roots = rng.choice([["R0"], ["R1"], ["R0", "R1"]]), []
     own = ["X0", "X1", "X2"]
     at: Entry | None = None
     for _ in range(size):
         controls = [e for e in a.entries if not e.log]
         if at is None or at.log or rng.random() < 0.4:
             at = rng.choice(controls)
-        r = rng.random()
+        r = rng.random() ** (3 if a.theme in ("fork", "text") else 1)
         if r < 0.4 and devices:
             writer = rng.choice(devices)
             mine = a.logs(writer)
@@ -207,11 +224,14 @@ def thief(a: Author, tip: Entry, size: int) -> None:
             pin = a.pin("w") if writer == "n" or rng.random() < 0.1 else None
             a.post(writer, q.log if q else rng.choice([1, 1, 2]), q, *([pin] if pin else []))
         elif r < 0.6 and roots:
-            at = a.control(rng.choice(roots), at, "rotate", 0, rng.choice(own))
+            at = a.control(rng.choice(roots), at, "rotate", 0, rng.choice(own[:1] if a.theme == "climb" else own))
+            if a.theme == "climb":
+                for turn in range(rng.randrange(3)):
+                    at = a.control(own[turn], at, "rotate", 0, own[turn + 1])
         elif r < 0.7:
             turn = rng.randrange(2)
             at = a.control(own[turn], at, "rotate", 0, own[turn + 1])
-        elif r < 0.78 and recovery:
+        elif (r < 0.78 or a.theme == "recovery") and recovery:
             recover = rng.random() < 0.6
             op = ("recover", "X0", "X1") if recover else ("rotate", 1, "Y0")
             at = a.control(rng.choice(recovery), at, *op)
@@ -249,7 +269,7 @@ def scenario(rng: random.Random, most: int = 14) -> Scenario:
             rng.shuffle(ids)
         entries: list[Entry] = []
         for _ in range(2 if rng.random() < 0.1 else 1):
-            a = Author(rng, LIMITS, ids)
+            a = Author(rng, ids)
             tip = honest(a, rng.randrange(2, 7))
             thief(a, tip, rng.randrange(5))
             answer(a, tip)

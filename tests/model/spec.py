@@ -64,7 +64,7 @@ class Limits(NamedTuple):
     unit_rate: int
 
 
-LIMITS = Limits(birth=48, day=16, burst=4, rate=1, units=4, unit_rate=1)
+LIMITS = Limits(birth=48, day=16, burst=3, rate=1, units=3, unit_rate=1)
 MAX_CONTROL = 2_048
 
 

@@ -13,7 +13,7 @@ from tests.model.cells import fold
 from tests.model.farcaster import order_dependent
 from tests.model.nodes import Key, ModelJudge, Node, Outcome, Peer, run
 from tests.model.scenarios import Scenario, scenario
-from tests.model.spec import RULES, Entry, Head, Op, Rules, control, rank, state
+from tests.model.spec import LIMITS, RULES, Entry, Head, Op, Rules, control, rank, state
 
 NAIVE = RULES._replace(rank_at_fork=False)
 W = ("w", 1)
@@ -237,12 +237,12 @@ def test_a_notarys_pin_above_a_cut_does_not_undo_the_cut() -> None:
 def test_a_stolen_device_key_costs_what_is_above_the_last_pin() -> None:
     pen = Pen()
     tip = pen("K0", pen("K0", None, INIT), granted("w"))
-    w = posts(pen, "w", 4)
+    w = posts(pen, "w", 3)
     posts(pen, "w", 2)
     posts(pen, "w", 2, parent=w[0])
     assert heads(pen)[W] == Head(0, None, 1)
-    pen("K0", tip, ("pin", "w", 1, 2, w[2].id))
-    assert heads(pen)[W] == Head(4, w[3].id, 0)
+    pen("K0", tip, ("pin", "w", 1, 1, w[1].id))
+    assert heads(pen)[W] == Head(3, w[2].id, 0)
 
 
 def test_a_cut_ends_the_logs_that_it_does_not_name_and_every_later_grant() -> None:
@@ -278,10 +278,10 @@ def test_an_entry_outside_its_grant_is_no_evidence_of_a_fork() -> None:
 def test_a_log_at_its_limit_goes_on_the_next_day() -> None:
     pen = Pen()
     pen("K0", pen("K0", None, INIT), granted("w"))
-    w = posts(pen, "w", 5)
-    assert heads(pen)[W].length == 4
-    pen("w", w[3], log=1, at=48 + 16)
-    assert heads(pen)[W].length == 5
+    w = posts(pen, "w", LIMITS.burst + 1)
+    assert heads(pen)[W].length == LIMITS.burst
+    pen("w", w[LIMITS.burst - 1], log=1, at=LIMITS.birth + LIMITS.day)
+    assert heads(pen)[W].length == LIMITS.burst + 1
 
 
 @pytest.mark.parametrize(("op", "left"), [(("drop", "w", 1), {("", 0), ("w", 2)}), (("close",), {("", 0)})])
