@@ -13,7 +13,8 @@ OperatorError
  ├── ConfigError    a setting is unknown or its value is not allowed
  └── ControlError
       ├── PortBusy          the control address is taken by another program
-      └── NoNode            nobody answers for this home
+      ├── NoNode            nobody answers for this home
+      └── CallError         a running node refused what it was asked
 """
 
 
@@ -71,3 +72,13 @@ class PortBusy(ControlError):
 
 class NoNode(ControlError):
     """No node answers for this home."""
+
+
+class CallError(ControlError):
+    """A call that was refused. code: a word programs compare. status: the HTTP status, 400..599."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status

@@ -1,0 +1,78 @@
+"""What a node says about itself: one line an event, to standard error, for a person or for a machine.
+
+The invariant: whatever library speaks, its line passes through the same processors, so a log is all JSON or all text;
+and a value whose name says that it is secret is never written.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from banyan_node.config import Log
+
+_SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
+
+# Talkative at info: what they say matters to their own developers. Their errors about a peer are that peer's doing,
+# which the node counts and scores by itself.
+_QUIET = {
+    "libp2p": logging.ERROR,
+    "async_service": logging.ERROR,
+    "multiaddr": logging.WARNING,
+    "hypercorn": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "zeroconf": logging.ERROR,
+}
+
+
+def set_up_logging(log: Log, stream: TextIO | None = None) -> None:
+    """Send everything that is logged, by structlog or the standard library, to `stream` (standard error)."""
+    out = sys.stderr if stream is None else stream
+    text = log.format == "console" or (log.format == "auto" and out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if text else "iso", utc=not text),
+        _hide_secrets,
+    ]
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        if text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log.level.upper())
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(max(level, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in event:
+        if any(word in name.lower() for word in _SECRET_WORDS):
+            event[name] = "(hidden)"
+    return event

@@ -1,0 +1,92 @@
+"""How a running node is found by those who share its home: control.json says where, control.token lets them in.
+
+The invariant: both files exist only between the moment the node listens and the moment it stops, are 0600, and name
+one run. Every run draws a new token, so what a stale file leads somebody to send is worth nothing to whoever gets it.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from banyan_node.home import Home, write_private
+from banyan_node.operator_errors import NoNode
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a server listens: a Unix socket's path, or a host and port."""
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+
+    @property
+    def url(self) -> str:
+        """The base URL. Over a Unix socket the host is only a name."""
+        if self.socket:
+            return "http://localhost"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.socket or f"{self.host} port {self.port}"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The content of control.json."""
+
+    format: int
+    pid: int
+    endpoint: Endpoint
+
+
+def new_token() -> str:
+    """256 random bits, as text that fits a header."""
+    return secrets.token_urlsafe(32)
+
+
+@contextmanager
+def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
+    """Let others find this run until the block ends. Call it with the store's lock held: one node a home."""
+    written = msgspec.json.encode(Running(1, os.getpid(), endpoint)) + b"\n"
+    write_private(home.token, token.encode())
+    write_private(home.running, written)
+    try:
+        yield
+    finally:
+        if home.running.exists() and home.running.read_bytes() == written:
+            home.running.unlink()
+            home.token.unlink(missing_ok=True)
+
+
+def find_running(home: Home) -> tuple[Running, str]:
+    """Where the node of this home listens, and its token. Raises NoNode."""
+    nobody = f"No node is running in {home.path}; start one with `banyan up`."
+    try:
+        running = msgspec.json.decode(home.running.read_bytes(), type=Running)
+        token = home.token.read_text("utf-8").strip()
+    except FileNotFoundError as error:
+        raise NoNode(nobody) from error
+    except PermissionError as error:
+        raise NoNode(f"{error.filename} belongs to another user; ask as the user that runs the node.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise NoNode(f"{home.running} cannot be read ({error}); start the node again with `banyan up`.") from error
+    if not running.endpoint.socket and not _alive(running.pid):
+        raise NoNode(
+            f"No node is running in {home.path}: {home.running} names process {running.pid}, which has ended without "
+            "saying so; start one with `banyan up`."
+        )
+    return running, token
+
+
+def _alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
