@@ -1,0 +1,163 @@
+"""Every bound and every pace of the gossip, by name, with the reason for its value.
+
+Two kinds. The WIRE limits below are part of the protocol: a frame beyond them is malformed at every node.
+`GossipSettings`
+are each node's own: two neighbours with different settings still understand each other.
+Invariant: nothing the gossip remembers grows without one of these bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+MID_BYTES = 16  # a message id: no two messages share one by accident; poison is caught by the verdict
+MAX_ITEMS = 512  # pushed messages in one frame
+MAX_PAYLOAD = 1 << 20  # bytes of one message; with frame_bytes it keeps a frame under the 4 MiB of the stream
+MAX_IHAVES = 4096  # announced ids in one frame: 64 KiB
+MAX_GRAFTS = 1024  # ids asked for in one frame
+MAX_HOP = 255  # hops are for figures only; a larger claim is malformed
+MAX_TTL = 16  # steps of a random walk
+MAX_SAMPLE = 32  # peers in one shuffle
+MAX_PEER_ID = 128  # bytes of a peer id
+MAX_ADDRS = 8  # addresses of one peer
+MAX_ADDR = 256  # bytes of one address
+
+
+class Rng(Protocol):
+    """The randomness the gossip uses; `random.Random` fits, seeded in tests and simulations."""
+
+    def random(self) -> float: ...
+
+    def randrange(self, stop: int, /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GossipSettings:
+    """Seconds, bytes and counts. The defaults are those measured at 300-10,000 nodes by bench/gossip.py.
+
+    The views
+      active: neighbours kept. Six keep 10,000 nodes connected when 30 % die at once (HyParView: log10(n) + 1 or more).
+      passive: peers known but not connected, for repair; six times the active view outlives a mass failure.
+      passive_per_group: of one address group in the passive view; two leave room for a relay beside a node.
+      chosen: links this node picked itself that no inbound request evicts: with two, one honest pick in two is enough.
+      anchors: peers remembered on disk and dialled first after a restart, so that a restart is no chance for an
+        eclipse.
+      anchor_s: a neighbour becomes an anchor after this long; a passer-by is nothing to return to.
+      local_exempt: loopback and private addresses are no group: an alliance on one LAN is legitimate.
+      links: connections tracked at once; inbound ones beyond it are dropped.
+
+    The walks
+      join_ttl, join_spare_ttl: steps of a forwarded join, and the step at which the joiner is noted as a passive peer.
+      shuffle_s, shuffle_ttl: how often views are mixed, and over how many steps.
+      shuffle_active, shuffle_passive, shuffle_back: how much of each view is shown, and how much is answered.
+      routes: shuffles of others whose way back is remembered.
+
+    The dials
+      dials: dials under way at once, so that a lying shuffle makes no dial storm.
+      held_frames: membership frames kept for a peer that is being dialled.
+      dial_s: a dial that took longer has failed. ask_s: so has a request to be neighbours.
+      spare_s: a connection this node opened and does not need is released after it.
+      tick_s: how often the deadlines above are looked at.
+      retry_s, retry_max_s: a node alone dials its anchors and contacts again, twice as long apart each time.
+
+    The tree
+      window_s: pushes leave at once, then at most one frame per peer in a window; batches under load, no delay without.
+      lazy_s: announcements wait this long, long enough that the eager push usually came first.
+      graft_s: an announced message that has not come is asked for after this. retry_graft_s: then of two others.
+      graft_tries: after so many it is left to reconciliation, which finds everything.
+      honour_s: a peer that announced, was asked, and has not sent by then pays.
+      fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
+      prune_gap_s: one prune per node in this time, else a cycle is cut at several points and grafts restore it.
+      eager_min: never fewer eager links.
+      greet, greet_s: a new neighbour is told of so many messages not older than this: what a moving link lost.
+
+    The memory
+      seen: ids in one of the two generations of the seen set.
+      recent, recent_bytes: payloads kept to answer grafts without reading the store.
+      pending: messages handed out and not judged yet. notes: announced and not here. notes_per_peer: one peer's share.
+      queue, queue_bytes: messages waiting for one peer; what exceeds it is announced instead of pushed.
+      ihave_queue: announcements waiting for one peer; the oldest fall out, reconciliation brings them.
+      frame_bytes: payload in one frame; the rest waits for the next window.
+      grafts_per_s: answered for one peer; sixteen bytes must not buy a megabyte without end.
+
+    The standing of a peer (0 = a stranger; context never changes it)
+      good, good_max: for a message accepted. rejected: for a message every node would reject.
+      unhonoured: for an announcement not honoured. heal_s: one point back towards 0 in this time.
+      drop_at: at this standing the peer is dropped and not taken as a neighbour. standings: peers remembered.
+    """
+
+    active: int = 6
+    passive: int = 36
+    passive_per_group: int = 2
+    chosen: int = 2
+    anchors: int = 8
+    anchor_s: float = 60.0
+    local_exempt: bool = True
+    links: int = 256
+
+    join_ttl: int = 6
+    join_spare_ttl: int = 3
+    shuffle_s: float = 10.0
+    shuffle_ttl: int = 6
+    shuffle_active: int = 3
+    shuffle_passive: int = 4
+    shuffle_back: int = 8
+    routes: int = 256
+
+    dials: int = 8
+    held_frames: int = 4
+    dial_s: float = 10.0
+    ask_s: float = 5.0
+    spare_s: float = 30.0
+    tick_s: float = 1.0
+    retry_s: float = 2.0
+    retry_max_s: float = 60.0
+
+    window_s: float = 0.03
+    lazy_s: float = 0.15
+    graft_s: float = 1.0
+    retry_graft_s: float = 0.3
+    graft_tries: int = 8
+    honour_s: float = 5.0
+    fresh: int = 3
+    prune_at: int = 8
+    prune_gap_s: float = 0.5
+    eager_min: int = 2
+    greet: int = 64
+    greet_s: float = 5.0
+
+    seen: int = 1 << 17
+    recent: int = 4096
+    recent_bytes: int = 32 << 20
+    pending: int = 8192
+    notes: int = 16384
+    notes_per_peer: int = 4096
+    queue: int = 4096
+    queue_bytes: int = 8 << 20
+    ihave_queue: int = 16384
+    frame_bytes: int = 1 << 20
+    grafts_per_s: int = 512
+
+    good: int = 1
+    good_max: int = 50
+    rejected: int = -50
+    unhonoured: int = -2
+    heal_s: float = 10.0
+    drop_at: int = -100
+    standings: int = 4096
+
+    def __post_init__(self) -> None:
+        if not 0 < self.chosen < self.active:
+            raise ValueError(
+                f"chosen is {self.chosen} and active is {self.active}: keep at least one link of the active view "
+                "open to newcomers and choose at least one yourself"
+            )
+        if self.join_ttl > MAX_TTL or self.shuffle_ttl > MAX_TTL:
+            raise ValueError(
+                f"join_ttl {self.join_ttl} or shuffle_ttl {self.shuffle_ttl} is above the wire's {MAX_TTL}"
+            )
+        if 1 + self.shuffle_active + self.shuffle_passive > MAX_SAMPLE or self.shuffle_back > MAX_SAMPLE:
+            raise ValueError(
+                f"a shuffle would show more than the wire's {MAX_SAMPLE} peers; lower the shuffle settings"
+            )
