@@ -64,6 +64,11 @@ class StoreReader:
         self._txn = txn
         self._names: dict[int, LogId] = {}
 
+    @property
+    def txn(self) -> ReadTxn:
+        """The transaction itself, for what else in this room reads tables: views, queries, checks."""
+        return self._txn
+
     # -- heads
 
     def _find(self, log: LogId) -> tuple[int, Head] | None:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from banyan_crdt.entry import Entry, Header, skip_seq
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 
+from .errors import CorruptStore
+
 _FIXED = struct.Struct(">BIQQQ32s")
 _START = _FIXED.size
 SIGNED, PREV, SKIP, WRITER = 1, 2, 4, 8
@@ -55,7 +57,9 @@ def record_signed(raw: bytes) -> bool:
 
 
 def decode_record(raw: bytes, log: LogId) -> Entry:
-    """The entry in a record of that log. Raises ValueError where the record contradicts itself."""
+    """The entry in a record of that log. Raises CorruptStore where the record contradicts itself."""
+    if len(raw) < _START:
+        raise CorruptStore(f"a record has {len(raw)} bytes, less than the {_START} with which every record begins")
     flags, _, seq, time, total, entry = _FIXED.unpack_from(raw)
     at = _START
     prev = skip = sig = None
@@ -70,7 +74,7 @@ def decode_record(raw: bytes, log: LogId) -> Entry:
         sig, at = raw[at : at + 64], at + 64
     linked = (prev is None) == (seq == 0) and (skip is None) == (skip_seq(seq) is None)
     if not linked or bool(flags & WRITER) == bool(log.log):
-        raise ValueError(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
+        raise CorruptStore(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
     if not log.log and not seq:
         account = AccountId(b"")
     ops = raw[at:]

@@ -31,6 +31,7 @@ from .viewhook import Views
 
 CACHED_LOGS = 100_000
 
+
 class _Held(NamedTuple):
     n: int
     raw: bytes
@@ -88,6 +89,11 @@ class Store(StoreReader):
         except StorageError:
             self.rollback()
             raise
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything changed since the last commit."""
+        return self._engine.pending
 
     def rollback(self) -> None:
         """Forget what is pending."""

@@ -1,0 +1,280 @@
+"""An archive: accounts as one stream of checked frames, to carry on a disk or to read again in ten years.
+
+    archive  = frame*                             the first is `start`, the last is `end`
+    frame    = length u32 | SHA-256(body) | body  big-endian; body = CBOR [kind, account, ...], at most 4 MiB
+    start    = [0, empty, magic, realm id]
+    control  = [1, account, [[header, sig, ops], ...]]       every control entry that is kept
+    run      = [2, account, run]                             as runs travel; of a log of the account, in order
+    parts    = [3, account, [[entry id, op, bytes], ...]]    parts of entries in the frames of the account before
+    done     = [4, account]                                  the account is whole; where an export may be resumed
+    end      = [5, empty, frontier digest]                   nothing is missing
+
+An archive vouches for nothing: every entry in it is judged on the way in like one from a peer. A frame that is cut
+off or damaged ends the reading with a sentence that names the byte where it begins; what came before is good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeAlias
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import Entry, encode_header
+from banyan_crdt.errors import Malformed
+from banyan_crdt.frontier import frontier_digest
+from banyan_crdt.ids import AccountId, EntryId, LogId, RealmId
+from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
+
+from .errors import StorageError
+from .reader import StoreReader
+
+MAGIC = b"banyan archive 1"
+MAX_FRAME = 4 << 20
+PARTS_FRAME = 1 << 20
+RUN_BYTES = MAX_RUN_BYTES * 3 // 4
+_HEAD = 36
+
+
+class ArchiveDamaged(StorageError):
+    """A frame is cut off or is not what was written. `offset`: the byte where it begins; all before it is good."""
+
+    def __init__(self, offset: int, sentence: str) -> None:
+        super().__init__(f"at byte {offset} of the archive: {sentence}; everything before it is good and can be used")
+        self.offset = offset
+
+
+@dataclass(frozen=True, slots=True)
+class StartFrame:
+    realm: RealmId
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFrame:
+    """Each entry as [header, sig, ops], the way control entries travel."""
+
+    account: AccountId
+    entries: list[list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFrame:
+    account: AccountId
+    run: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartsFrame:
+    """(entry, op index, the part's bytes)."""
+
+    account: AccountId
+    parts: list[tuple[EntryId, int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class DoneFrame:
+    """The account is whole; an export can be resumed after it."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class EndFrame:
+    """The archive is whole. `digest`: the frontier of the store when it was written, 32 bytes."""
+
+    digest: bytes
+
+
+Frame: TypeAlias = StartFrame | ControlFrame | RunFrame | PartsFrame | DoneFrame | EndFrame
+Progress: TypeAlias = Callable[[AccountId, int], None]
+"""Called after each account with the number of bytes written so far."""
+
+
+def export_archive(
+    reader: StoreReader, stream: BinaryIO, progress: Progress, resume_from: AccountId | None = None
+) -> None:
+    """Write all accounts, in order. `resume_from`: the last account that an archive which broke off has whole; what is
+    written then is to be appended to it, cut after that account (`whole_until` finds both)."""
+    out = _Writer(stream)
+    if resume_from is None:
+        out.frame([0, b"", MAGIC, reader.realm.id])
+    for account in reader.accounts(resume_from):
+        if account != resume_from:
+            _export_account(reader, account, out)
+            progress(account, out.written)
+    out.frame([5, b"", frontier_digest(reader.all_heads())])
+    stream.flush()
+
+
+class _Writer:
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.written = 0
+
+    def frame(self, value: list[Any]) -> None:
+        body = encode(value)
+        if len(body) > MAX_FRAME:
+            raise StorageError(f"a frame of {len(body)} bytes cannot be archived; {MAX_FRAME} is the most")
+        self._stream.write(len(body).to_bytes(4, "big") + hashlib.sha256(body).digest() + body)
+        self.written += _HEAD + len(body)
+
+
+def _export_account(reader: StoreReader, account: AccountId, out: _Writer) -> None:
+    control = reader.control(account)
+    block: list[list[bytes]] = []
+    size = 0
+    for e in control:
+        block.append(encode_control(e, encode_header(e.header)))
+        size += sum(map(len, block[-1])) + 16
+        if size > PARTS_FRAME:
+            out.frame([1, account, block])
+            block, size = [], 0
+    if block:
+        out.frame([1, account, block])
+    _export_parts(reader, account, list(control), out)
+    for log in reader.logs(account):
+        if log.log:
+            for run in _runs(reader, log):
+                out.frame([2, account, _encode(reader, log, run)])
+                _export_parts(reader, account, run, out)
+            for branch in _branches(reader, log):
+                out.frame([2, account, _encode(reader, log, branch)])
+                _export_parts(reader, account, branch, out)
+    out.frame([4, account])
+
+
+def _runs(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:
+    """What counts of a log, cut into runs that end in a signature and stay below the limits of a run."""
+    first, stop = 0, reader.head(log).length
+    while first < stop:
+        block = reader.chain(log, first, first + MAX_RUN_ENTRIES)
+        end = _run_end(block)
+        if end == 0:
+            return  # the chain ends unsigned: its proof is the signed tail, which `_branches` gives with it
+        yield block[:end]
+        first += end
+
+
+def _run_end(block: list[Entry]) -> int:
+    """How many of these entries make the longest run."""
+    end = size = 0
+    for k, e in enumerate(block):
+        size += len(e.ops) + 24
+        if end and size > RUN_BYTES:
+            break
+        if e.sig is not None:
+            end = k + 1
+    return end
+
+
+def _branches(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:
+    """Runs that end in a loose entry with a signature, each from where no signed entry before it vouches."""
+    held = {e.id: e for e in reader.loose(log)}
+    given: set[EntryId] = set()
+    for leaf in sorted(held.values(), key=lambda e: (e.header.seq, e.id)):
+        if leaf.sig is None:
+            continue
+        run = [leaf]
+        while len(run) < MAX_RUN_ENTRIES and (at := run[-1].header.prev) is not None and at not in given:
+            below = held.get(at) or reader.entry(at)
+            if below is None or below.sig is not None:
+                break
+            run.append(below)
+        given.update(e.id for e in run)
+        yield run[::-1]
+
+
+def _encode(reader: StoreReader, log: LogId, run: list[Entry]) -> bytes:
+    """A run's bytes; skip targets and the total before are looked up along its own ancestors."""
+    first = run[0].header
+    ids: dict[int, EntryId] = {}
+    for e in run:
+        h = e.header
+        for q in skips_below(h.seq, 1):
+            if h.skip is not None and q < first.seq:
+                ids[q] = h.skip
+    parent = None if first.prev is None else reader.entry(first.prev)
+    base = parent.header.total if parent else 0
+    return encode_run(run, base, sorted(ids.items()))
+
+
+def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry], out: _Writer) -> None:
+    block: list[list[Any]] = []
+    size = 0
+    for e in entries:
+        for at, op in enumerate(decode_body(e.ops).ops):
+            raw = reader.part(e.id, at) if part_of(op) is not None else None
+            if raw is not None:
+                block.append([e.id, at, raw])
+                size += len(raw) + 48
+                if size > PARTS_FRAME:
+                    out.frame([3, account, block])
+                    block, size = [], 0
+    if block:
+        out.frame([3, account, block])
+
+
+def read_archive(stream: BinaryIO) -> Iterator[Frame]:
+    """The frames in order. Raises ArchiveDamaged at the first that is cut off or damaged, or where the end is not."""
+    return (frame for _, frame in _frames(stream))
+
+
+def whole_until(stream: BinaryIO) -> tuple[int, AccountId | None]:
+    """(how many bytes of a broken archive to keep, the account to resume after). (0, None): begin again."""
+    keep, account = 0, None
+    try:
+        for end, frame in _frames(stream):
+            if isinstance(frame, DoneFrame):
+                keep, account = end, frame.account
+    except ArchiveDamaged:
+        pass
+    return keep, account
+
+
+def _frames(stream: BinaryIO) -> Iterator[tuple[int, Frame]]:
+    """(offset after the frame, frame)."""
+    at = 0
+    while True:
+        head = stream.read(_HEAD)
+        if not head:
+            raise ArchiveDamaged(at, "it ends here, without the frame that says that it is whole")
+        length = int.from_bytes(head[:4], "big")
+        if len(head) < _HEAD:
+            raise ArchiveDamaged(at, f"a frame begins and breaks off after {len(head)} bytes")
+        if length > MAX_FRAME:
+            raise ArchiveDamaged(at, f"a frame claims {length} bytes, more than the {MAX_FRAME} that one may have")
+        body = stream.read(length)
+        if len(body) < length:
+            raise ArchiveDamaged(at, f"a frame of {length} bytes breaks off after {len(body)}")
+        if hashlib.sha256(body).digest() != head[4:]:
+            raise ArchiveDamaged(at, f"the checksum of a frame of {length} bytes does not match")
+        frame = _parse(body, at)
+        if (at == 0) != isinstance(frame, StartFrame):
+            raise ArchiveDamaged(at, "this is not how an archive begins" if at == 0 else "a second archive begins here")
+        at += _HEAD + length
+        yield at, frame
+        if isinstance(frame, EndFrame):
+            return
+
+
+def _parse(body: bytes, at: int) -> Frame:
+    try:
+        kind, account, *rest = decode(body)
+        account = AccountId(bytes(account))
+        if kind == 0 and rest[0] == MAGIC:
+            return StartFrame(RealmId(bytes(rest[1])))
+        if kind == 1:
+            return ControlFrame(account, [[bytes(x) for x in e] for e in rest[0]])
+        if kind == 2:
+            return RunFrame(account, bytes(rest[0]))
+        if kind == 3:
+            return PartsFrame(account, [(EntryId(bytes(i)), int(op), bytes(raw)) for i, op, raw in rest[0]])
+        if kind == 4:
+            return DoneFrame(account)
+        if kind == 5:
+            return EndFrame(bytes(rest[0]))
+    except (Malformed, ValueError, TypeError, IndexError) as error:
+        raise ArchiveDamaged(at, f"a frame cannot be understood ({error})") from error
+    raise ArchiveDamaged(at, f"a frame of kind {kind!r} is not known; it may be from a newer program")

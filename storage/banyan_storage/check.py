@@ -1,0 +1,257 @@
+"""Is the store what it says? All that can be recomputed is recomputed; what differs is named, nothing is changed.
+
+Ids, links, skips and totals from the records; signatures from ids; heads and indexes from entries; parts from hashes.
+A store with no problem holds only authentic, linked entries, each in exactly one place and found by its id. Which of
+them ought to count is a question for the state (banyan_crdt.state), not for this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
+from banyan_crdt.errors import BanyanError
+from banyan_crdt.ids import AccountId, EntryId, LogId
+from banyan_crdt.ops import Part, decode_body, open_part, part_of
+from banyan_crdt.run import MAX_RUN_ENTRIES
+from banyan_crdt.signing import verify as verify_signature
+
+from . import tables as t
+from .engine import Engine
+from .errors import CorruptStore
+from .reader import Counts, StoreReader
+from .records import decode_record, record_name
+
+Progress: TypeAlias = Callable[[AccountId, int], None]
+"""Called before each account with the number of entries checked so far."""
+
+
+class Problem(NamedTuple):
+    """`where`: the log, entry or table; `sentence`: what it says and what it should say."""
+
+    where: str
+    sentence: str
+
+
+class Stats(NamedTuple):
+    counts: Counts
+    forked: int
+    """Logs that are forked or frozen."""
+    last_arrival: int
+    longest: int
+    """Entries that count of the longest log."""
+
+
+class Compacted(NamedTuple):
+    """Bytes used by the store and by its compacted copy."""
+
+    before: int
+    after: int
+
+
+def stats(reader: StoreReader) -> Stats:
+    """Totals at once, the rest in one walk over the heads."""
+    forked = longest = 0
+    for _, head in reader.all_heads():
+        forked += head.flag
+        longest = max(longest, head.length)
+    return Stats(reader.counts(), forked, reader.last_arrival, longest)
+
+
+def compact(engine: Engine, path: Path) -> Compacted:
+    """A copy without free pages in the folder at `path`, new or empty. The store goes on meanwhile."""
+    before = engine.sizes().used
+    engine.compact(path)
+    return Compacted(before, sum(f.stat().st_size for f in path.iterdir() if f.is_file()))
+
+
+def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
+    """All problems, in the order of accounts; then those of parts and of the tables as wholes."""
+    found: list[Problem] = []
+    checked = 0
+    for account in reader.accounts():
+        progress(account, checked)
+        for log in reader.logs(account):
+            checks = _Log(reader, log)
+            found += checks.problems()
+            checked += checks.checked
+    return [*found, *_parts(reader), *_wholes(reader)]
+
+
+class _Log:
+    """The entries of one log against their heads, indexes and one another."""
+
+    def __init__(self, reader: StoreReader, log: LogId) -> None:
+        self.reader, self.log, self.checked = reader, log, 0
+        self.name = f"log {log.log} of writer {log.writer.hex()[:16]} in account {log.account.hex()[:16]}"
+        self.ids: list[EntryId] = []
+        self.unproved: dict[EntryId, int] = {}
+
+    def problems(self) -> Iterator[Problem]:
+        lid, head = t.head_of_value(self.reader.txn.get(t.HEADS, t.log_name(self.log)) or bytes(13))
+        name = self.reader.txn.get(t.LOGS, t.u32(lid))
+        if name != t.log_name(self.log):
+            yield Problem(self.name, f"number {lid} stands for {'nothing' if name is None else 'another log'}")
+            return
+        yield from self._chain(lid)
+        last = self.ids[-1] if self.ids else None
+        if (len(self.ids), last) != (head.length, head.id):
+            sentence = f"the head says {head.length} entries up to {_short(head.id)}, the chain has {len(self.ids)}"
+            yield Problem(self.name, f"{sentence} up to {_short(last)}")
+        yield from self._loose(lid)
+        for entry, seq in self.unproved.items():
+            yield Problem(self.name, f"no signature that is held vouches for entry {seq} ({_short(entry)})")
+
+    def _chain(self, lid: int) -> Iterator[Problem]:
+        parent: Entry | None = None
+        for key, value in self.reader.txn.prefix(t.CHAIN, t.u32(lid)):
+            seq, (n, signed) = t.seq_of_chain_key(key), t.chain_place(value)
+            e = self._read(n)
+            if e is None or e.header.seq != seq or seq != len(self.ids):
+                yield Problem(
+                    self.name, f"the chain has arrival {n} as entry {seq}; it is not there, or not entry {seq}"
+                )
+                return
+            if signed != (e.sig is not None):
+                yield Problem(self.name, f"the index has a wrong mark for the signature of entry {seq}")
+            target = skip_seq(seq)
+            yield from self._entry(n, e, parent, None if target is None else self.ids[target])
+            self.ids.append(e.id)
+            parent = e
+
+    def _loose(self, lid: int) -> Iterator[Problem]:
+        rows = [(key, t.number(value)) for key, value in self.reader.txn.prefix(t.LOOSE, t.u32(lid))]
+        held: list[tuple[int, int, Entry]] = []
+        for key, n in rows:
+            e = self._read(n)
+            if e is None or key != t.loose_key(lid, e.id):
+                yield Problem(self.name, f"arrival {n} is held beside the chain under the id of another entry")
+            else:
+                held.append((e.header.seq, n, e))
+        for _, n, e in sorted(held):
+            parent = None if e.header.prev is None else _held(self.reader, e.header.prev)
+            if parent is None and e.header.prev is not None:
+                yield Problem(self.name, f"entry {_short(e.id)} hangs on {_short(e.header.prev)}, which is not held")
+                continue
+            yield from self._entry(n, e, parent, self._ancestor(e))
+
+    def _ancestor(self, e: Entry) -> EntryId | None:
+        """The id that a loose entry's skip must name, found by walking up until its branch meets the chain."""
+        target, at = skip_seq(e.header.seq), e
+        if target is None:
+            return None
+        while at.header.seq > target:
+            seq, prev = at.header.seq - 1, at.header.prev
+            if seq < len(self.ids) and self.ids[seq] == prev:
+                return self.ids[target]
+            above = None if prev is None else _held(self.reader, prev)
+            if above is None:
+                return None
+            at = above
+        return at.id
+
+    def _read(self, n: int) -> Entry | None:
+        raw = self.reader.txn.get(t.ENTRIES, t.u64(n))
+        try:
+            return None if raw is None else decode_record(raw, self.log)
+        except CorruptStore:
+            return None
+
+    def _entry(self, n: int, e: Entry, parent: Entry | None, skip: EntryId | None) -> Iterator[Problem]:
+        """One entry by itself, under its parent, and in the index of ids."""
+        self.checked += 1
+        h = e.header
+        if entry_id(self.reader.realm, encode_header(h)) != e.id:
+            yield Problem(self.name, f"entry {h.seq} is stored as {_short(e.id)}, its bytes hash to another id")
+        if self.reader.txn.get(t.IDS, t.id_key(e.id)) != t.u64(n):
+            yield Problem(self.name, f"entry {h.seq} ({_short(e.id)}) is not found by its id")
+        try:
+            check_link(e, parent, skip)
+            decode_body(e.ops)
+            if e.sig is not None:
+                verify_signature(self.reader.realm, h.writer, e.id, e.sig)
+        except BanyanError as error:
+            yield Problem(self.name, f"entry {h.seq}: {error}")
+            return
+        if e.sig is None:
+            self.unproved[e.id] = h.seq
+        else:
+            self._vouch(e, parent)
+
+    def _vouch(self, e: Entry, parent: Entry | None) -> None:
+        """A signature vouches for the entries below it, in a log (not in a control log) and within one run."""
+        self.unproved.pop(e.id, None)
+        for _ in range(MAX_RUN_ENTRIES - 1 if self.log.log else 0):
+            if parent is None or self.unproved.pop(parent.id, None) is None:
+                return
+            parent = None if parent.header.prev is None else _held(self.reader, parent.header.prev)
+
+
+def _parts(reader: StoreReader) -> Iterator[Problem]:
+    """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
+    for key, raw in reader.txn.scan(t.PARTS):
+        part = _named(reader, key)
+        if part is None:
+            yield Problem("parts", f"{_place(key)} is held, but no entry names it")
+            continue
+        try:
+            open_part(part, raw)
+        except BanyanError as error:
+            yield Problem("parts", f"{_place(key)}: {error}")
+    for key, raw in reader.txn.scan(t.LACKING):
+        if _named(reader, key) != t.wanted_part(raw):
+            yield Problem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
+        if reader.txn.get(t.PARTS, key) is not None:
+            yield Problem("lacking", f"{_place(key)} is wanted, but it is held")
+    for key, _ in reader.txn.scan(t.WITHHELD):
+        if _named(reader, key) is None:
+            yield Problem("withheld", f"{_place(key)} was erased, but no entry names it")
+        for table in (t.PARTS, t.LACKING):
+            if reader.txn.get(table, key) is not None:
+                yield Problem("withheld", f"{_place(key)} was erased, but is in {table.name}")
+
+
+def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
+    """An entry by its id; None also where it is there and cannot be read."""
+    try:
+        return reader.entry(entry)
+    except CorruptStore:
+        return None
+
+
+def _named(reader: StoreReader, key: bytes) -> Part | None:
+    """The part that an entry names at that operation."""
+    n, at = t.part_place(key)
+    raw = reader.txn.get(t.ENTRIES, t.u64(n))
+    e = _held(reader, record_name(raw).id) if raw else None
+    try:
+        ops = decode_body(e.ops).ops if e else ()
+    except BanyanError:
+        return None
+    return part_of(ops[at]) if at < len(ops) else None
+
+
+def _wholes(reader: StoreReader) -> Iterator[Problem]:
+    """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
+    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.CHAIN, t.LOOSE, t.IDS, t.LOGS, t.HEADS)}
+    if rows[t.ENTRIES] != rows[t.CHAIN] + rows[t.LOOSE]:
+        placed = f"{rows[t.CHAIN]} count and {rows[t.LOOSE]} are loose"
+        yield Problem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
+    if rows[t.ENTRIES] != rows[t.IDS]:
+        yield Problem("ids", f"{rows[t.ENTRIES]} entries are held, {rows[t.IDS]} ids are indexed")
+    if rows[t.LOGS] != rows[t.HEADS]:
+        yield Problem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
+    last = reader.txn.last(t.ENTRIES)
+    if last is not None and t.number(last[0]) > reader.last_arrival:
+        yield Problem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")
+
+
+def _short(entry: EntryId | None) -> str:
+    return "none" if entry is None else entry.hex()[:16]
+
+
+def _place(key: bytes) -> str:
+    n, at = t.part_place(key)
+    return f"the part of operation {at} of arrival {n}"

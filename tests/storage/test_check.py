@@ -1,0 +1,204 @@
+"""A check finds nothing in a sound store, also after a kill, and names what was changed in a damaged one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import EntryId, Head
+from banyan_crdt.realm import TEST
+from banyan_storage import tables as t
+from banyan_storage.check import compact, stats, verify
+from banyan_storage.engine import Engine, Table
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.records import encode_record
+from banyan_storage.store import Store, snapshot
+from tests.storage.accounts import Account, head_of, open_engine, open_store, sign
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    opened = open_engine(request.param, tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def problems(engine: Engine) -> list[str]:
+    engine.commit()
+    with snapshot(engine, TEST) as reader:
+        return [f"{p.where}: {p.sentence}" for p in verify(reader, lambda account, n: None)]
+
+
+def filled(engine: Engine) -> tuple[Store, Account]:
+    store = open_store(engine)
+    account = Account("an")
+    account.open(store)
+    account.write(store, 8)
+    account.write(store, 2, parts=False)
+    store.commit()
+    return store, account
+
+
+def n_of(engine: Engine, entry: EntryId) -> bytes:
+    return engine.write().get(t.IDS, t.id_key(entry)) or b""
+
+
+def replace_record(engine: Engine, at: Entry, by: Entry) -> None:
+    n = n_of(engine, at.id)
+    raw = engine.write().get(t.ENTRIES, n) or b""
+    engine.write().put(t.ENTRIES, n, encode_record(t.number(raw[1:5]), by))
+
+
+def test_a_sound_store_has_no_problem_and_progress_is_told(engine: Engine) -> None:
+    store, account = filled(engine)
+    assert problems(engine) == []
+    told = []
+    with store.snapshot() as reader:
+        verify(reader, lambda account, n: told.append((account, n)))
+        found = stats(reader)
+    assert told == [(account.id, 0)]
+    assert (found.counts.entries, found.counts.lacking, found.forked, found.longest) == (12, 2, 0, 10)
+
+
+def test_changed_operations_are_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    e = account.chain[3]
+    replace_record(engine, e, e._replace(ops=e.ops[:-1] + bytes([e.ops[-1] ^ 1])))
+    assert any("its bytes hash to another id" in p for p in problems(engine))
+
+
+def test_a_forged_signature_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    e = account.chain[-1]
+    replace_record(engine, e, e._replace(sig=bytes(64)))
+    assert any("does not verify" in p for p in problems(engine))
+
+
+def test_an_entry_that_nobody_vouches_for_is_found(engine: Engine) -> None:
+    store, account = filled(engine)
+    store.rewrite(account.log, account.chain[:9], [], head_of(account.chain[:9]))
+    store.commit()
+    assert any("no signature that is held vouches for entry 8" in p for p in problems(engine))
+
+
+def test_the_signature_of_a_tail_beyond_a_cut_vouches_for_what_counts(engine: Engine) -> None:
+    store, account = filled(engine)
+    store.rewrite(account.log, account.chain[:5], account.chain[5:8], head_of(account.chain[:5]))
+    store.commit()
+    assert problems(engine) == []
+
+
+def test_loose_branches_are_checked_up_to_where_they_meet_the_chain(engine: Engine) -> None:
+    store, account = filled(engine)
+    chain = [*account.chain[:3], sign(account.device, account.chain[3])]
+    branch, _ = account.run(20, below=chain, tag="fork")
+    store.rewrite(account.log, chain, [*account.chain[4:], *branch], head_of(chain, flag=1))
+    store.commit()
+    assert problems(engine) == []
+    wrong = branch[7]._replace(header=branch[7].header._replace(prev=EntryId(bytes(32))))
+    replace_record(engine, branch[7], wrong)
+    assert any("hangs on 0000000000000000, which is not held" in p for p in problems(engine))
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (t.IDS, "is not found by its id"),
+        (t.CHAIN, "the chain has"),
+        (t.LOGS, "stands for nothing"),
+        (t.ENTRIES, "is not there"),
+        (t.HEADS, "logs have numbers"),
+    ],
+)
+def test_a_row_that_was_lost_is_found(engine: Engine, table: Table, says: str) -> None:
+    filled(engine)
+    last = engine.write().last(table)
+    assert last is not None
+    engine.write().delete(table, last[0])
+    assert any(says in p for p in problems(engine))
+
+
+def test_a_head_that_runs_ahead_of_its_chain_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    name = t.log_name(account.log)
+    lid, head = t.head_of_value(engine.write().get(t.HEADS, name) or b"")
+    engine.write().put(t.HEADS, name, t.head_value(lid, Head(11, head.id, 0)))
+    assert any("the head says 11 entries" in p and "the chain has 10" in p for p in problems(engine))
+
+
+def test_a_part_that_is_not_what_its_entry_names_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    key = n_of(engine, account.chain[2].id) + b"\0\0"
+    engine.write().put(t.PARTS, key, b"something else")
+    engine.write().put(t.PARTS, key[:-1] + b"\5", b"named by nobody")
+    engine.write().put(t.WITHHELD, n_of(engine, account.chain[3].id) + b"\0\0", b"")
+    found = problems(engine)
+    assert len(found) == 3
+    assert "these 14 bytes are not the part" in found[0]
+    assert "no entry names it" in found[1]
+    assert "erased" in found[2]
+
+
+def test_a_compacted_copy_is_the_same_store(tmp_path: Path) -> None:
+    engine = open_engine("lmdb", tmp_path / "store")
+    store, account = filled(engine)
+    for _ in range(20):
+        account.write(store, 50)
+        store.commit()
+    digest = store.digest()
+    size = compact(engine, tmp_path / "copy")
+    store.close()
+    assert 0 < size.after <= size.before
+    copy = LmdbEngine(tmp_path / "copy", t.STORE_TABLES, read_only=True)
+    assert problems(copy) == []
+    with snapshot(copy, TEST) as reader:
+        assert reader.digest() == digest
+    copy.close()
+
+
+APPENDER = """
+import sys
+from pathlib import Path
+from tests.storage.accounts import Account, open_engine, open_store
+
+store = open_store(open_engine("lmdb", Path(sys.argv[1])))
+accounts = [Account(f"{sys.argv[2]}-{k}") for k in range(3)]
+for account in accounts:
+    account.open(store)
+while True:
+    for account in accounts:
+        account.write(store, 3, parts=len(account.chain) % 2 == 0)
+    store.commit()
+    print(" ".join(f"{len(a.chain)}:{a.chain[-1].id.hex()}" for a in accounts), flush=True)
+"""
+
+
+def test_a_kill_in_the_middle_of_appends_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    for round_ in range(3):
+        command = [sys.executable, "-c", APPENDER, str(tmp_path / "store"), str(round_)]
+        path = os.pathsep.join([str(ROOT), *(str(ROOT / room) for room in ("crdt", "storage"))])
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, text=True)
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(4 + 9 * round_)]
+        child.send_signal(signal.SIGKILL)
+        lines += child.stdout.readlines()
+        child.stdout.close()
+        child.wait()
+        promised = [p.split(":") for p in [line for line in lines if line.endswith("\n")][-1].split()]
+        engine = open_engine("lmdb", tmp_path / "store")
+        assert problems(engine) == []
+        with snapshot(engine, TEST) as reader:
+            for k, (length, last) in enumerate(promised):
+                log = Account(f"{round_}-{k}").log
+                assert reader.head(log).length >= int(length)
+                assert reader.id_at(log, int(length) - 1) == bytes.fromhex(last)
+        engine.close()

@@ -1,0 +1,385 @@
+"""The store gives back what it was given, on either engine, and forgets only what it was told to forget."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.frontier import frontier_digest
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.realm import MAIN
+from banyan_storage.check import verify
+from banyan_storage.engine import Engine, WriteTxn
+from banyan_storage.errors import StorageError
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.reader import StoreReader
+from banyan_storage.store import Store
+from banyan_storage.viewhook import NoViews
+from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    opened = open_engine(request.param, tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(engine: Engine) -> Store:
+    return open_store(engine)
+
+
+def check(store: Store) -> None:
+    store.commit()
+    with store.snapshot() as reader:
+        assert verify(reader, lambda account, n: None) == []
+
+
+def started(store: Store, name: str = "an", n: int = 5) -> Account:
+    account = Account(name)
+    account.open(store)
+    account.write(store, n)
+    return account
+
+
+def test_what_was_appended_is_read_back_bit_for_bit(store: Store) -> None:
+    account = started(store, n=40)
+    assert store.chain(account.log) == account.chain
+    assert store.chain(account.log, 7, 9) == account.chain[7:9]
+    assert list(store.walk(account.log, 3)) == account.chain[3:]
+    assert store.control(account.id) == tuple(account.control)
+    assert [store.entry(e.id) for e in account.chain] == account.chain
+    assert [store.id_at(account.log, q) for q in range(41)] == [*(e.id for e in account.chain), None]
+    assert store.head(account.log) == head_of(account.chain)
+    assert store.heads(account.id) == {
+        control_log(account.id): head_of(account.control),
+        account.log: store.head(account.log),
+    }
+    assert store.place(account.chain[4].id) == (account.log, 4)
+    assert store.chain(account.log, 50, 60) == []
+    check(store)
+
+
+def test_what_was_never_held_is_answered_with_nothing(store: Store) -> None:
+    account = Account("nobody")
+    e = account.control[0].id
+    assert store.head(account.log) == Head(0, None, 0)
+    assert store.chain(account.log) == [] == store.loose(account.log)
+    assert store.entry(e) is None
+    assert not store.has(e)
+    assert store.part(e, 0) is None
+    assert store.withheld(e, 0) is None
+    assert store.next_signed(account.log, 0) is None
+    assert store.control(account.id) == ()
+    assert not store.erase_part(e, 0, None)
+    assert store.put_parts([(e, 0, account.salt)]) == 0
+    store.set_signature(e, bytes(64))
+    assert store.last_arrival == 0
+    assert not any(store.counts())
+
+
+def test_an_id_that_shares_only_its_first_half_is_not_taken_for_the_entry(store: Store) -> None:
+    account = started(store)
+    other = EntryId(account.chain[0].id[:16] + bytes(16))
+    assert store.entry(other) is None
+    assert not store.has(other)
+    assert store.part(other, 0) is None
+
+
+def test_others_see_only_what_is_committed_and_the_writer_sees_all(store: Store) -> None:
+    account = started(store)
+    with store.snapshot() as reader:
+        assert reader.head(account.log).length == 0
+        assert list(reader.accounts()) == []
+    store.commit()
+    account.write(store, 2)
+    assert store.head(account.log).length == 7
+    with store.snapshot() as reader:
+        assert reader.head(account.log).length == 5
+        assert reader.chain(account.log) == account.chain[:5]
+        assert reader.last_arrival == 7
+        assert store.last_arrival == 9
+        assert reader.store_id == STORE_ID
+
+
+def test_a_rollback_leaves_nothing_behind_and_the_next_append_works(store: Store) -> None:
+    account = started(store)
+    store.commit()
+    before, digest = store.counts(), store.digest()
+    stranger = started(store, "stranger")
+    account.write(store, 3)
+    store.put_note(b"cursor", b"9")
+    store.rollback()
+    assert store.counts() == before
+    assert store.digest() == digest
+    assert not store.has(stranger.chain[0].id)
+    assert store.note(b"cursor") is None
+    account.chain = account.chain[:5]
+    account.write(store, 1)
+    assert store.last_arrival == 8
+    check(store)
+
+
+def test_a_store_keeps_its_name_and_everything_else_over_a_restart(tmp_path: Path) -> None:
+    store = open_store(open_engine("lmdb", tmp_path / "store"))
+    assert store.fresh
+    account = started(store)
+    store.put_note(b"own log", b"\x07")
+    store.commit()
+    digest = store.digest()
+    store.close()
+    again = open_store(open_engine("lmdb", tmp_path / "store"), store_id=b"another 16 bytes")
+    assert not again.fresh
+    assert again.store_id == STORE_ID
+    assert again.note(b"own log") == b"\x07"
+    assert again.digest() == digest
+    assert again.chain(account.log) == account.chain
+    account.write(again, 1)
+    assert again.last_arrival == 8
+    again.close()
+
+
+def test_a_store_of_another_realm_is_refused(engine: Engine) -> None:
+    open_store(engine)
+    with pytest.raises(StorageError, match="give each realm its own folder"):
+        Store(engine, MAIN, new_store_id=STORE_ID, views=NoViews())
+
+
+def test_an_append_that_does_not_continue_the_log_is_refused(store: Store) -> None:
+    account = started(store)
+    entries, _ = account.run(2)
+    with pytest.raises(ValueError, match="does not continue a log of 5"):
+        store.append(account.log, entries[1:], bodies(entries[1:]), Head(6, entries[1].id, 0))
+
+
+def test_the_frontier_comes_in_the_order_of_logs_and_makes_the_digest(store: Store) -> None:
+    accounts = sorted((started(store, name) for name in "abcdef"), key=lambda a: a.id)
+    heads = list(store.all_heads())
+    assert heads == sorted(heads)
+    assert len(heads) == 12
+    assert [log.account for log, _ in store.all_heads(accounts[3].id)] == [a.id for a in accounts[3:] for _ in range(2)]
+    assert list(store.accounts()) == [a.id for a in accounts]
+    assert store.digest() == frontier_digest(heads)
+    counts = store.counts()
+    assert (counts.accounts, counts.logs, counts.entries, counts.counted, counts.parts) == (6, 12, 42, 42, 36)
+
+
+def test_a_part_is_lacking_until_it_arrives(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 5, parts=False)
+    store.commit()
+    first = store.lacking(b"", 2)
+    rest = store.lacking(first[-1].cursor, 10)
+    assert [(x.entry, x.op) for x in first + rest] == [(i, op) for i, op, _ in items]
+    assert [x.part for x in first + rest] == [part_of(decode_body(e.ops).ops[0]) for e in account.chain]
+    assert store.put_parts(items[1:3]) == 2 == 2 + store.put_parts(items[1:3])
+    assert [x.entry for x in store.lacking(b"", 10)] == [items[k][0] for k in (0, 3, 4)]
+    assert [store.part(i, op) for i, op, _ in items] == [None, items[1][2], items[2][2], None, None]
+    check(store)
+
+
+def test_a_part_that_was_erased_is_not_taken_back_until_the_erasure_is_lifted(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 3, parts=False)
+    store.put_parts(items[:2])
+    entry = items[0][0]
+    assert store.erase_part(entry, 0, b"order 17, signed")
+    assert store.erase_part(items[2][0], 0, None)
+    assert store.part(entry, 0) is None
+    assert store.withheld(entry, 0) == b"order 17, signed"
+    assert store.withheld(items[2][0], 0) == b""
+    assert store.withheld(items[1][0], 0) is None
+    assert store.lacking(b"", 9) == []
+    assert store.put_parts(items) == 0
+    check(store)
+    assert store.want_part(entry, 0)
+    assert not store.want_part(entry, 0)
+    assert [x.entry for x in store.lacking(b"", 9)] == [entry]
+    assert store.put_parts(items) == 1
+    assert store.part(entry, 0) == items[0][2]
+    check(store)
+
+
+def test_a_signature_that_came_later_lets_a_run_end_there(store: Store) -> None:
+    account = started(store, n=6)
+    assert [store.next_signed(account.log, q) for q in range(8)] == [5, 5, 5, 5, 5, 5, None, None]
+    signed = sign(account.device, account.chain[2])
+    assert signed.sig is not None
+    store.set_signature(signed.id, signed.sig)
+    assert [store.next_signed(account.log, q) for q in range(4)] == [2, 2, 2, 5]
+    assert store.entry(signed.id) == signed
+    store.set_signature(signed.id, bytes(64))
+    assert store.entry(signed.id) == signed
+    check(store)
+
+
+def test_a_fork_moves_entries_aside_and_a_pin_moves_them_back_with_number_and_parts(store: Store) -> None:
+    account = started(store, n=6)
+    chain = [*account.chain[:2], sign(account.device, account.chain[2]), *account.chain[3:]]
+    numbers = {a.id: a.n for a in store.arrivals(0, 99)}
+    other, items = account.run(2, below=chain[:3], tag="fork")
+    store.rewrite(account.log, chain[:3], [*chain[3:], *other], head_of(chain[:3], flag=1))
+    store.put_parts(items)
+    assert store.held(account.log) == (chain[:3], sorted([*chain[3:], *other], key=lambda e: (e.header.seq, e.id)))
+    assert store.head(account.log) == Head(3, chain[2].id, 1)
+    assert store.is_counted(chain[2].id)
+    assert not store.is_counted(chain[3].id)
+    assert store.has(chain[3].id)
+    check(store)
+    store.rewrite(account.log, chain, [], head_of(chain))
+    assert store.held(account.log) == (chain, [])
+    assert {a.id: a.n for a in store.arrivals(0, 99)} == numbers
+    assert all(store.part(e.id, 0) is not None for e in chain)
+    assert store.part(other[0].id, 0) is None
+    assert not any(store.has(e.id) for e in other)
+    check(store)
+
+
+def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
+    account = started(store, n=4)
+    store.commit()
+    last = store.last_arrival
+    store.rewrite(account.log, [], [], Head(0, None, 0))
+    check(store)
+    assert store.last_arrival == last
+    assert [a.log.log for a in store.arrivals(0, 99)] == [0, 0]
+    entries, account.chain = account.chain, []
+    store.append(account.log, entries, bodies(entries), head_of(entries))
+    assert [a.n for a in store.arrivals(last, 99)] == list(range(last + 1, last + 5))
+    assert [(a.log, a.seq, a.id) for a in store.arrivals(last + 2, 1)] == [(account.log, 2, entries[2].id)]
+    check(store)
+
+
+def test_a_log_of_which_nothing_counts_is_in_no_frontier(store: Store) -> None:
+    account = started(store)
+    empty = started(store, "b")
+    digest_with = store.digest()
+    store.rewrite(empty.log, [], [], Head(0, None, 0))
+    assert empty.log not in store.heads(empty.id)
+    assert empty.log in store.logs(empty.id)
+    assert store.digest() != digest_with
+    assert account.log in store.heads(account.id)
+
+
+def test_parts_of_entries_that_stopped_counting_are_not_asked_for(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    account.write(store, 4, parts=False)
+    chain = account.chain
+    store.rewrite(account.log, chain[:2], chain[2:], head_of(chain[:2]))
+    assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[:2]]
+    store.rewrite(account.log, chain, [], head_of(chain))
+    assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain]
+    void = Body((), (), True, 0)
+    store.rebuild_views(account.id, [(e, void if q == 1 else decode_body(e.ops)) for q, e in enumerate(chain)])
+    assert [x.entry for x in store.lacking(b"", 9)] == [chain[q].id for q in (0, 2, 3)]
+
+
+class Seen:
+    """Views that write down what they are told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def added(
+        self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
+    ) -> None:
+        assert all(reader.entry(e.id) == e for e in entries)
+        assert reader.head(log).id == entries[-1].id
+        self.calls.append(("added", log, len(entries), len(bodies)))
+
+    def rebuilt(
+        self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
+    ) -> None:
+        self.calls.append(("rebuilt", account, [e.header.seq for e, _ in counted]))
+
+    def part_arrived(
+        self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op, content: bytes
+    ) -> None:
+        assert reader.part(entry.id, op_index) is not None
+        self.calls.append(("arrived", entry.id, op_index, content))
+
+    def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
+        assert reader.part(entry.id, op_index) is None
+        self.calls.append(("erased", entry.id, op_index))
+
+
+def test_views_hear_of_everything_that_counts_inside_the_transaction(engine: Engine) -> None:
+    seen = Seen()
+    store = open_store(engine, seen)
+    account = Account("an")
+    account.open(store)
+    seen.calls.clear()
+    items = account.write(store, 2, b"hello")
+    loose, loose_items = account.run(1, below=account.chain[:1], tag="fork")
+    chain = account.chain
+    store.rewrite(account.log, chain, loose, head_of(chain))
+    store.put_parts([*loose_items, *items])
+    store.erase_part(chain[0].id, 0, None)
+    store.rebuild_views(account.id, zip(chain, bodies(chain), strict=True))
+    assert seen.calls == [
+        ("added", account.log, 2, 2),
+        *[("arrived", e.id, 0, b"hello") for e in chain],
+        ("erased", chain[0].id, 0),
+        ("rebuilt", account.id, [0, 1]),
+    ]
+
+
+def test_notes_are_kept_apart_from_what_the_store_keeps_for_itself(store: Store) -> None:
+    store.put_note(b"store id", b"mine")
+    store.put_note(b"peer:1", b"a")
+    store.put_note(b"peer:2", b"b")
+    store.put_note(b"peer:1", None)
+    assert store.store_id == STORE_ID
+    assert store.note(b"store id") == b"mine"
+    assert list(store.notes(b"peer:")) == [(b"peer:2", b"b")]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_work_commits_and_crashes_leaves_a_store_that_verifies(seed: int) -> None:
+    """A model of lists beside the store; power is lost at random, and then both go back to the last commit."""
+    rng = random.Random(seed)
+    engine = MemoryEngine(open_engine("memory", Path()).tables)
+    store = open_store(engine)
+    accounts = [Account(f"{seed}-{k}") for k in range(4)]
+    for account in accounts:
+        account.open(store)
+    store.commit()
+    safe = {account.name: list(account.chain) for account in accounts}
+    for _ in range(150):
+        account = rng.choice(accounts)
+        act = rng.random()
+        if act < 0.5:
+            account.write(store, rng.randint(1, 4), parts=rng.random() < 0.7)
+        elif act < 0.65 and account.chain:
+            keep = rng.randrange(len(account.chain) + 1)
+            while 0 < keep < len(account.chain) and account.chain[keep - 1].sig is None:
+                keep -= 1
+            loose = account.chain[keep:] if rng.random() < 0.5 else []
+            store.rewrite(
+                account.log, account.chain[:keep], loose, head_of(account.chain[:keep], flag=int(bool(loose)))
+            )
+            store.rewrite(account.log, account.chain[:keep], [], head_of(account.chain[:keep]))
+            account.chain = account.chain[:keep]
+        elif act < 0.75 and account.chain:
+            store.erase_part(rng.choice(account.chain).id, 0, None)
+        elif act < 0.9:
+            store.commit()
+            safe = {a.name: list(a.chain) for a in accounts}
+        else:
+            if rng.random() < 0.5:
+                store = open_store(engine := engine.crash())
+            else:
+                store.rollback()
+            for a in accounts:
+                a.chain = list(safe[a.name])
+        assert [store.chain(a.log) for a in accounts] == [a.chain for a in accounts]
+    check(store)
