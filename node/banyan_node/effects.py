@@ -1,0 +1,38 @@
+"""What the replica wants done, in order. `Commit` comes before everything that must not be said of undurable state."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Send(NamedTuple):
+    """One frame for one peer."""
+
+    peer: str
+    data: bytes
+
+
+class Commit(NamedTuple):
+    """Make the store durable, then go on with the effects that follow; if that fails, call `commit_failed`."""
+
+
+class Connect(NamedTuple):
+    """Dial the peer at one of these addresses; answer with `peer_up` or `dial_failed`."""
+
+    peer: str
+    addrs: tuple[str, ...]
+
+
+class Disconnect(NamedTuple):
+    peer: str
+    reason: str
+
+
+class Event(NamedTuple):
+    """Something a person or a program may want to know."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+Effect: TypeAlias = Send | Commit | Connect | Disconnect | Event

@@ -1,0 +1,285 @@
+"""One path in: judged entries become stored entries, and nothing else writes logs.
+
+Accept, reject, not yet. What was not accepted is dropped and nothing is remembered against it, so it stays a
+difference between two frontiers and comes again. The usual run extends a log at its end and costs no look at what the
+account already holds; whatever is not usual (a fork, a pin that bites, a change of the control log) takes the slow
+path: the account's state is computed again from everything held, and the store is made to say it.
+
+The invariant: after every call the store holds exactly `account_state` of what it was given, trimmed to what must be
+kept, and every entry in it can be served to others under a signature that was verified here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet, WrongLink
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
+from banyan_crdt.logs import NOTHING, counted_body, granted_valid
+from banyan_crdt.ops import Body, Pin, decode_body, open_part, part_of
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import Run, skips_below
+from banyan_crdt.state import account_state, control_head, cut_of
+from banyan_storage.store import Store
+
+FUTURE_MS = 5 * 60_000
+"""How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
+ACCOUNTS_CACHED = 50_000
+"""Control states kept in memory, about 2 kB each; the others are read again when an entry of theirs comes."""
+
+
+@dataclass(slots=True)
+class _Account:
+    control: Control
+    heads: dict[LogId, Head]
+    loose: set[LogId]
+    """Logs that hold entries which do not count: there, and only there, pins and forks can bite."""
+
+
+Moved: TypeAlias = Callable[[LogId, Head, Head], None]
+"""Told of every head that moves: (log, where it stood, where it stands)."""
+
+
+def _unheard(log: LogId, old: Head, new: Head) -> None:
+    return
+
+
+class PartItem(NamedTuple):
+    """A piece of content on its way: which operation named it, and its bytes."""
+
+    entry: EntryId
+    op: int
+    raw: bytes
+
+
+class Ingest:
+    """The one writer of a store's logs. Not thread-safe: it lives on the thread that owns the store."""
+
+    def __init__(self, store: Store, realm: Realm, moved: Moved = _unheard) -> None:
+        self.store, self.realm, self._moved = store, realm, moved
+        self._accounts: OrderedDict[AccountId, _Account] = OrderedDict()
+
+    def control_of(self, account: AccountId) -> Control | None:
+        """The account's control state, or None where nothing of it is held."""
+        found = self._account(account)
+        return found.control if found else None
+
+    def head(self, log: LogId) -> Head:
+        found = self._account(log.account)
+        return found.heads.get(log, NOTHING) if found else NOTHING
+
+    def forget(self) -> None:
+        """Drops what is cached; after a rollback the store says something else."""
+        self._accounts.clear()
+
+    def control(self, account: AccountId, entries: Sequence[Entry], now_ms: int) -> bool:
+        """Judges a control log whole, with what is held of it. True if anything changed.
+
+        `entries`: authentic (`decode_control` checked each signature), in any order.
+        Raises Reject where they are of another account, NotYet where they cannot be linked or come from the future.
+        """
+        for e in entries:
+            if e.account != account or e.header.log:
+                raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
+        present = [e for e in entries if not _future(e.header.time, now_ms)]
+        held = self.store.control(account)
+        control = resolve_control([*held, *present])
+        if not control.path:
+            raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
+        if {e.id for e in control.keep} == {e.id for e in held}:
+            if len(present) < len(entries):
+                raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
+            return False
+        changed = tuple(e.id for e in control.path) != self._path_ids(account)
+        head = control_head(control)
+        old = self.head(control_log(account))
+        self.store.put_control(account, control.keep, head)
+        self._moved(control_log(account), old, head)
+        cached = self._account(account)
+        if cached is not None:
+            cached.control = control
+            cached.heads[control_log(account)] = head
+            if changed and len(cached.heads) > 1:
+                self._recompute(account, {})
+        return True
+
+    def run(self, run: Run, now_ms: int) -> tuple[Entry, ...]:
+        """Judges a run whose signature was verified. Returns the entries that count now and did not before.
+
+        Raises NotYet (account, grant, gap, future, ...) or WrongLink where it contradicts its own parent.
+        """
+        found = self._account(run.log.account)
+        if found is None:
+            raise NotYet(
+                "account", f"nothing is known of account {run.log.account.hex()[:16]}: ask for its control log"
+            )
+        granted = found.control.grant_of(run.log.writer, run.log.log)
+        if granted is None:
+            raise NotYet("grant", f"writer {run.log.writer.hex()[:16]} has no grant for log {run.log.log}")
+        counts, cut = cut_of(found.control, run.log)
+        if not counts:
+            raise NotYet("cut", f"log {run.log.log} of writer {run.log.writer.hex()[:16]} was cut off whole")
+        if _future(run.entries[-1].header.time, now_ms):
+            raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
+        head = found.heads.get(run.log, NOTHING)
+        fresh = self._new_part(run, head, run.log in found.loose)
+        if fresh is None:
+            return self._fork(run, now_ms)
+        if fresh == len(run.entries):
+            return ()
+        entries, bodies = run.entries[fresh:], run.bodies[fresh:]
+        self._check_joint(run, fresh)
+        usual = (
+            run.log not in found.loose
+            and all(granted_valid(self.realm, granted, e) for e in entries)
+            and (cut is None or entries[-1].header.seq <= cut.seq)
+            and not (found.loose and any(isinstance(o, Pin) for b in bodies for o in b.ops))
+        )
+        if not usual:
+            return self._recompute(run.log.account, {run.log: run.entries})
+        last = entries[-1]
+        total = run.base if not fresh else run.entries[fresh - 1].header.total
+        counted: list[Body] = []
+        for e, body in zip(entries, bodies, strict=True):
+            counted.append(counted_body(body, granted, e.header.total - total - len(e.ops)))
+            total = e.header.total
+        new_head = Head(last.header.seq + 1, last.id, 0)
+        self.store.append(run.log, entries, counted, new_head)
+        self._moved(run.log, head, new_head)
+        found.heads[run.log] = new_head
+        return entries
+
+    def parts(self, items: Iterable[PartItem]) -> list[PartItem]:
+        """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
+        taken = []
+        for item in items:
+            entry = self.store.entry(item.entry)
+            if entry is None or self.store.part(item.entry, item.op) is not None:
+                continue
+            ops = decode_body(entry.ops).ops
+            part = part_of(ops[item.op]) if item.op < len(ops) else None
+            if part is None:
+                raise Malformed(f"operation {item.op} of entry {item.entry.hex()[:16]} has no part")
+            open_part(part, item.raw)
+            taken.append(item)
+        if taken:
+            self.store.put_parts(taken)
+        return taken
+
+    def _new_part(self, run: Run, head: Head, branched: bool) -> int | None:
+        """How many of the run's first entries are held already; None where the run parts from what is held."""
+        last = run.entries[-1]
+        if run.first == head.length and run.prev == head.id and not branched:
+            return 0
+        if self.store.has(last.id):
+            if last.sig is not None:
+                self.store.set_signature(last.id, last.sig)
+            return len(run.entries)
+        if run.first > head.length and not branched:
+            raise NotYet("gap", f"the run begins at entry {run.first}, of that log {head.length} are held")
+        if branched or run.first >= head.length:
+            return None
+        overlap = min(head.length, run.first + len(run.entries)) - 1
+        same = self.store.id_at(run.log, overlap) == run.entries[overlap - run.first].id
+        if not same or overlap + 1 < head.length:
+            return None
+        return overlap + 1 - run.first
+
+    def _check_joint(self, run: Run, fresh: int) -> None:
+        """What the run says of the log below it must be what is held: total, time, skip targets."""
+        if run.first == 0 or fresh:
+            return
+        parent = self.store.entry(run.prev) if run.prev is not None else None
+        if parent is None:
+            raise NotYet("gap", f"the parent of entry {run.first} is not held")
+        self._joint(run, parent, {seq: self.store.id_at(run.log, seq) for seq, _ in run.skips})
+
+    def _joint(self, run: Run, parent: Entry, ids: dict[int, EntryId | None]) -> None:
+        p, first = parent.header, run.entries[0].header
+        if parent.log_id != run.log or p.seq + 1 != run.first or p.total != run.base or first.time <= p.time:
+            raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {p.total}")
+        for seq, claimed in run.skips:
+            if ids.get(seq) != claimed:
+                raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
+
+    def _fork(self, run: Run, now_ms: int) -> tuple[Entry, ...]:
+        """The run branches off below the end of what is held, or beside a fork: judge everything together."""
+        if run.prev is not None:
+            parent = self.store.entry(run.prev)
+            if parent is None:
+                raise NotYet("gap", f"the run hangs on an entry at {run.first - 1} that is not held")
+            wanted, ids, at = {seq for seq, _ in run.skips}, dict[int, EntryId | None](), parent
+            lowest = min(wanted, default=run.first)
+            while wanted and at.header.seq > lowest:
+                if at.header.seq in wanted:
+                    ids[at.header.seq] = at.id
+                above = self.store.entry(at.header.prev) if at.header.prev is not None else None
+                if above is None:
+                    break
+                at = above
+            ids[at.header.seq] = at.id
+            self._joint(run, parent, ids)
+        return self._recompute(run.log.account, {run.log: run.entries})
+
+    def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> tuple[Entry, ...]:
+        """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
+        found = self._account(account)
+        assert found is not None
+        held = {log: self.store.held(log) for log in found.heads if log.log}
+        union: dict[LogId, dict[EntryId, Entry]] = {}
+        for log, (chain, loose) in held.items():
+            union[log] = {e.id: e for e in (*chain, *loose)}
+        for log, entries in added.items():
+            into = union.setdefault(log, {})
+            for e in entries:
+                if e.id not in into or into[e.id].sig is None:
+                    into[e.id] = e
+        state = account_state(self.realm, account, found.control.keep, {k: list(v.values()) for k, v in union.items()})
+        before = {e.id for chain, _ in held.values() for e in chain}
+        for log in union:
+            counted = state.logs.get(log)
+            chain = counted.chain if counted else ()
+            loose = counted.loose if counted else ()
+            head = counted.head if counted else NOTHING
+            self.store.rewrite(log, chain, loose, head)
+            self._moved(log, found.heads.get(log, NOTHING), head)
+            found.heads[log] = head
+            (found.loose.add if loose else found.loose.discard)(log)
+            if not head.length and not head.flag:
+                found.heads.pop(log)
+        self.store.rebuild_views(account, state.counted())
+        return tuple(e for c in state.logs.values() for e in c.chain if e.id not in before)
+
+    def _account(self, account: AccountId) -> _Account | None:
+        found = self._accounts.get(account)
+        if found is not None:
+            self._accounts.move_to_end(account)
+            return found
+        control = self.store.control(account)
+        if not control:
+            return None
+        heads = dict(self.store.heads(account))
+        loose = {log for log in heads if log.log and self.store.loose(log)}
+        found = self._accounts[account] = _Account(resolve_control(control), heads, loose)
+        if len(self._accounts) > ACCOUNTS_CACHED:
+            self._accounts.popitem(last=False)
+        return found
+
+    def _path_ids(self, account: AccountId) -> tuple[EntryId, ...]:
+        cached = self._account(account)
+        return tuple(e.id for e in cached.control.path) if cached else ()
+
+
+def _future(time: Time, now_ms: int) -> bool:
+    return (time >> 16) > now_ms + FUTURE_MS
+
+
+def skips_of(store: Store, log: LogId, first: int, count: int) -> list[tuple[int, EntryId]]:
+    """The skip targets below a run of the counted chain, with their ids."""
+    ids = [(s, store.id_at(log, s)) for s in skips_below(first, count)]
+    return [(s, i) for s, i in ids if i is not None]

@@ -1,0 +1,151 @@
+"""What the replica keeps of each neighbour: its window, what it asked for, and how far it is to be trusted.
+
+Every bound on what a peer can make us keep or do is a field of `Limits`, with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_node.wire import ControlItem, Hello, RunItem
+
+Served = ControlItem | RunItem | bytes
+"""What a job yields: items, and between accounts of a scan the account reached (bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one replica. Counts, bytes and seconds."""
+
+    credit: int = 4 << 20
+    """Bulk that a peer may send before we say that it is digested: what bounds our memory for its frames."""
+    piece: int = 256 << 10
+    """Bytes of items in one data frame: large enough to fill the line, small enough to commit often."""
+    jobs: int = 20_000
+    """Logs that one peer may have asked for and not been served yet; more are dropped, it asks again."""
+    asked: int = 20_000
+    """Logs that we ask one peer for at a time."""
+    ask_again_s: float = 8.0
+    """After this an unanswered question may be put again, to whomever then claims the log."""
+    bucket: int = 64
+    """Heads below a prefix that are named one by one instead of summed further."""
+    heads_rows: int = 8_000
+    """Heads in one frame, about 900 kB."""
+    since_rows: int = 20_000
+    """Arrivals looked at for one `since`; a peer further behind compares sums."""
+    root_s: float = 5.0
+    """How often neighbours tell each other where they stand; bounds how long a lost gossip message stays lost."""
+    session_s: float = 4.0
+    """One comparison at a time with a peer, for at most so long."""
+    parts_s: float = 1.0
+    """How often missing content is asked for."""
+    parts_asked: int = 256
+    """Pieces of content in one question."""
+    notes: int = 4_096
+    """Remembered reasons of "not yet", for people who ask why; oldest go first."""
+    differences: int = 4_096
+    """Remembered claims of one peer about heads that differ from ours."""
+    reject: int = 10
+    """Points that a rejected item costs its sender; context never costs any."""
+    ban_at: int = 30
+    """Points at which a peer is let go and banned."""
+    ban_s: float = 600.0
+    """For how long a banned peer is refused."""
+    heal_s: float = 60.0
+    """Time in which a peer is forgiven one point."""
+    bans: int = 1_024
+    """Banned peers remembered."""
+    scan_share: int = 4
+    """A node that holds less than one in so many of its neighbour's logs reads it through instead of comparing."""
+    witness_s: float = 60.0
+    """How often a platform signs where it stands."""
+    audit_s: float = 30.0
+    """How often a random known node beyond the neighbours is compared with."""
+
+
+class Note(NamedTuple):
+    """Why something was not taken yet."""
+
+    reason: str
+    sentence: str
+    at: float
+
+
+@dataclass(slots=True)
+class Link:
+    """One neighbour."""
+
+    peer: str
+    outbound: bool
+    since: float
+    hello: Hello | None = None
+    may_send: int = 0
+    """Bytes of bulk that the peer still has room for."""
+    undigested: int = 0
+    """Bulk bytes taken in and not credited back yet."""
+    jobs: deque[Iterator[Served]] = field(default_factory=deque)
+    asked: OrderedDict[LogId, float] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[AccountId, dict[LogId, Head]] = field(default_factory=OrderedDict)
+    """Heads to be looked at once the account's control log has come."""
+    differences: OrderedDict[LogId, Head] = field(default_factory=OrderedDict)
+    """What the peer last claimed of logs where we stood elsewhere."""
+    parts_asked: dict[tuple[EntryId, int], float] = field(default_factory=dict)
+    session_until: float = 0.0
+    scanning: bool = False
+    scanned: bytes = b""
+    equal: bool = False
+    """Whether the roots agreed when they were last compared."""
+    arrival: int = 0
+    """The peer's last arrival number, by its own word."""
+    root_at: float = 0.0
+    """When we last told it our root."""
+
+
+class Standing:
+    """Points against peers, by peer id; they outlive a connection, so that dialling again is no pardon."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._points: OrderedDict[str, tuple[float, float, str]] = OrderedDict()
+        self._banned: OrderedDict[str, tuple[float, str]] = OrderedDict()
+
+    def charge(self, peer: str, points: int, reason: str, now: float) -> str | None:
+        """The reason to let the peer go, or None while it may stay."""
+        held = self.points(peer, now) + points
+        self._points[peer] = (held, now, reason)
+        self._points.move_to_end(peer)
+        if len(self._points) > self._limits.bans:
+            self._points.popitem(last=False)
+        if held < self._limits.ban_at:
+            return None
+        self._banned[peer] = (now + self._limits.ban_s, reason)
+        if len(self._banned) > self._limits.bans:
+            self._banned.popitem(last=False)
+        return reason
+
+    def points(self, peer: str, now: float) -> float:
+        held, at, _ = self._points.get(peer, (0.0, now, ""))
+        return max(0.0, held - (now - at) / self._limits.heal_s)
+
+    def last_reason(self, peer: str) -> str:
+        return self._points[peer][2] if peer in self._points else ""
+
+    def banned(self, peer: str, now: float) -> str | None:
+        """Why the peer is refused, or None."""
+        until, reason = self._banned.get(peer, (0.0, ""))
+        if until <= now:
+            self._banned.pop(peer, None)
+            return None
+        return reason
+
+    def pardon(self, peer: str) -> None:
+        self._banned.pop(peer, None)
+        self._points.pop(peer, None)
+
+    def bans(self, now: float) -> dict[str, tuple[float, str]]:
+        """peer -> (seconds left, reason)."""
+        return {p: (until - now, why) for p, (until, why) in self._banned.items() if until > now}

@@ -1,0 +1,428 @@
+"""The replica: bytes and the time go in, effects come out, nothing waits.
+
+It joins the gossip (speed), the reconciliation (truth) and the ingest (the only way in). The trio node and the
+simulator are two drivers of this one surface. What it holds beside the store can be lost at any moment: a restarted
+replica says the same things, later.
+
+The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
+forwarded or announced before it is durable.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import Run, decode_control, decode_run, verify_run
+from banyan_crdt.signing import Signer
+from banyan_node.author import Author, Draft, Written
+from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
+from banyan_node.frontier_tree import FrontierTree
+from banyan_node.gossip.frames import Connect as GossipConnect
+from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, encode_frame
+from banyan_node.gossip.gossip import Gossip
+from banyan_node.gossip.settings import GossipSettings, Rng
+from banyan_node.ingest import Ingest, PartItem
+from banyan_node.links import Limits, Link, Note, Standing
+from banyan_node.parts import MissingParts
+from banyan_node.serve import control_item, run_item
+from banyan_node.sync import Sync
+from banyan_node.wire import (
+    VERSION,
+    Bye,
+    ControlItem,
+    Credit,
+    Data,
+    GossipFrame,
+    Heads,
+    Hello,
+    Message,
+    Parts,
+    Root,
+    RunItem,
+    Scan,
+    Scanned,
+    Since,
+    Sums,
+    WantParts,
+    Wants,
+    Witness,
+    decode_item,
+    decode_message,
+    encode_item,
+    encode_message,
+)
+from banyan_node.witness import Witnesses
+from banyan_storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is to others. `operator`: a platform's key (it signs where it stands), or empty."""
+
+    peer: str
+    addrs: tuple[str, ...] = ()
+    operator: bytes = b""
+
+
+class Replica:
+    """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator."""
+
+    def __init__(
+        self,
+        store: Store,
+        realm: Realm,
+        me: Identity,
+        rng: Rng,
+        random_bytes: Callable[[int], bytes],
+        limits: Limits | None = None,
+        gossip: GossipSettings | None = None,
+        witness: Signer | None = None,
+    ) -> None:
+        self.store, self.realm, self.me = store, realm, me
+        self.limits = limits or Limits()
+        self.tree = FrontierTree(store)
+        self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
+        self.author = Author(self.ingest, realm, random_bytes)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs)
+        self.sync = Sync(self.ingest, self.tree, self.limits)
+        self.missing = MissingParts(store, self.limits, rng)
+        self.witnesses = Witnesses(realm, witness)
+        self.links: dict[str, Link] = {}
+        self.standing = Standing(self.limits)
+        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        self._out: deque[Effect] = deque()
+        self._tell_at: float | None = None
+        self._tick_at: float | None = None
+
+    # -- what happens
+
+    def peer_up(
+        self, peer: str, *, group: str, outbound: bool, addrs: tuple[str, ...], now: float, operator: str | None = None
+    ) -> None:
+        """An authenticated connection stands."""
+        why = self.standing.banned(peer, now)
+        if why is not None:
+            self._out.append(Disconnect(peer, f"banned: {why}"))
+            return
+        self._clock(now)
+        link = self.links[peer] = Link(peer, outbound, now, may_send=self.limits.credit)
+        self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
+        hello = Hello(
+            VERSION,
+            self.realm.id,
+            self.store.store_id,
+            self.tree.count,
+            self.tree.root,
+            self.store.last_arrival,
+            self.me.operator,
+        )
+        self._send(peer, hello)
+        link.root_at = now
+
+    def peer_down(self, peer: str, now: float) -> None:
+        self._clock(now)
+        if self.links.pop(peer, None) is not None:
+            self.gossip.peer_down(peer, now)
+            self._out.append(Event("peer_down", {"peer": peer}))
+
+    def dial_failed(self, peer: str, now: float) -> None:
+        self._clock(now)
+        self.gossip.dial_failed(peer, now)
+
+    def receive(self, peer: str, data: bytes, now: float) -> None:
+        """One frame of a peer that is up."""
+        self._clock(now)
+        link = self.links.get(peer)
+        if link is None:
+            return
+        try:
+            message = decode_message(data)
+            if link.hello is None and not isinstance(message, Hello | Bye):
+                raise Malformed("the first frame must be a hello")
+            self._take(link, message, len(data), now)
+        except Reject as error:
+            self._charge(link, str(error), now)
+        self._flush_sync()
+
+    def handle_timer(self, now: float) -> None:
+        self._clock(now)
+        self.gossip.handle_timer(now)
+        if self._tell_at is not None and self._tell_at <= now:
+            self._tell_at = None
+            for link in self.links.values():
+                if link.hello is not None and not link.equal:
+                    self.sync.root(link, now)
+        if self._tick_at is not None and self._tick_at <= now:
+            self._tick_at = now + 1.0
+            self._tick(now)
+        self._flush_sync()
+
+    def get_timer(self) -> float | None:
+        """When to call `handle_timer` next."""
+        times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
+        return min(times, default=None)
+
+    def next_effect(self) -> Effect | None:
+        """The next thing to do, or None. After None the replica has nothing to say until something happens."""
+        if self.store.pending:
+            return Commit()
+        if not self._out:
+            self._drain_gossip()
+        return self._out.popleft() if self._out else None
+
+    def commit_failed(self) -> None:
+        """The store could not be made durable and was rolled back: forget what depended on it."""
+        self._out = deque(e for e in self._out if isinstance(e, Connect | Disconnect))
+        self.sync.out.clear()
+        self.ingest.forget()
+        self.tree.rebuild()
+
+    # -- writing
+
+    def publish(
+        self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
+    ) -> list[Written]:
+        """Appends to a log of ours and lets the gossip carry it once durable. `push` False: reconciliation carries it."""
+        self._clock(now)
+        written = self.author.append(log, signer, drafts, int(now * 1000))
+        for w in written:
+            if push:
+                self._push(w.entries[-1].id, run_item(self.store, w.log, w.entries, {}), now)
+        if not push:
+            self._tell_soon(now)
+        return written
+
+    def publish_control(self, account: AccountId, now: float, push: bool = True) -> None:
+        """Lets others know that a control log of ours changed."""
+        self._clock(now)
+        item = control_item(self.store, account)
+        head = self.ingest.head(control_log(account))
+        if item is not None and head.id is not None and push:
+            self._push(head.id, item, now)
+        else:
+            self._tell_soon(now)
+
+    # -- inside
+
+    def _push(self, entry: EntryId, item: ControlItem | RunItem, now: float) -> None:
+        self.gossip.publish(entry[:16], encode(encode_item(item)), now)
+        for link in self.links.values():
+            link.equal = False
+
+    def _take(self, link: Link, m: Message, size: int, now: float) -> None:
+        match m:
+            case Hello():
+                self._hello(link, m, now)
+            case GossipFrame(frame):
+                self._gossip(link, frame, now)
+            case Data(items):
+                self._data(link, items, now)
+                self._digested(link, size)
+            case Credit(more):
+                link.may_send = min(link.may_send + more, self.limits.credit)
+                self.sync.pump(link)
+            case Root(logs, root, arrival):
+                self.sync.compare(link, logs, root, arrival, now)
+                if link.equal:
+                    self.sync.settled(link)
+            case Sums():
+                self.sync.sums(link, m)
+            case Heads():
+                self.sync.heads(link, m, now)
+            case Since():
+                self.sync.since(link, m, now)
+            case Wants():
+                self.sync.wants(link, m)
+                self.sync.pump(link)
+            case Scan():
+                self.sync.scan(link, m)
+                self.sync.pump(link)
+            case Scanned():
+                self.sync.scanned(link, m, now)
+            case WantParts(wanted):
+                self._send(link.peer, Parts(self.missing.answer(wanted)))
+            case Parts():
+                self._parts(link, m, now)
+            case Witness():
+                if self.witnesses.heard(m, int(now * 1000)):
+                    self._spread_witness(m, link.peer)
+            case Bye(reason):
+                self._out.append(Disconnect(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}"))
+
+    def _hello(self, link: Link, m: Hello, now: float) -> None:
+        if link.hello is not None:
+            raise Malformed("a second hello")
+        if m.version != VERSION:
+            self._bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
+        elif m.realm != self.realm.id:
+            self._bye(link, f"realm {m.realm.hex()[:16]} meets realm {self.realm.id.hex()[:16]} ({self.realm.name})")
+        else:
+            link.hello = m
+            self._out.append(Event("peer_up", {"peer": link.peer, "outbound": link.outbound}))
+            self.sync.compare(link, m.logs, m.root, m.arrival, now)
+            latest = self.witnesses.latest()
+            for w in latest[:16]:
+                self._send(link.peer, w)
+
+    def _gossip(self, link: Link, frame: list[Any], now: float) -> None:
+        try:
+            decoded = decode_frame(frame)
+        except ValueError as error:
+            self.gossip.misbehaved(link.peer, now)
+            raise Malformed(f"gossip frame: {error}") from None
+        for delivery in self.gossip.receive(link.peer, decoded, now):
+            self._judge(link, delivery, now)
+
+    def _judge(self, link: Link, d: Delivery, now: float) -> None:
+        try:
+            entry = self._item(link, decode_item(decode(d.payload, 8)), now)
+            if entry is None or entry[:16] != d.mid:
+                raise Malformed("the gossip's name for a message is not the id of its last entry")
+        except NotYet:
+            self.gossip.ignored(d.mid, d.peer, now)
+        except Reject:
+            self.gossip.rejected(d.mid, d.peer, now)
+            raise
+        else:
+            self.gossip.accepted(d, now)
+
+    def _data(self, link: Link, items: Sequence[ControlItem | RunItem], now: float) -> None:
+        for item in items:
+            try:
+                entry = self._item(link, item, now)
+                if entry is not None:
+                    self.gossip.learned(entry[:16], now)
+            except NotYet:
+                continue
+        self._tell_soon(now)
+
+    def _item(self, link: Link, item: ControlItem | RunItem, now: float) -> EntryId | None:
+        """Judges one item; the id of its last entry. Raises Reject, or NotYet after asking for what is missing."""
+        if isinstance(item, ControlItem):
+            return self._control_item(link, item, now)
+        run = decode_run(self.realm, item.run)
+        if not self.store.has(run.entries[-1].id):
+            verify_run(self.realm, run)
+        link.asked.pop(run.log, None)
+        try:
+            added = self.ingest.run(run, int(now * 1000))
+        except NotYet as why:
+            self._not_yet(link, run.log, why, now)
+            raise
+        self.ingest.parts([PartItem(*p) for p in item.parts])
+        self.notes.pop((link.peer, run.log), None)
+        if added:
+            self._accepted(run, added)
+        return run.entries[-1].id
+
+    def _control_item(self, link: Link, item: ControlItem, now: float) -> EntryId | None:
+        log = control_log(item.account)
+        try:
+            entries = [decode_control(self.realm, e) for e in item.entries]
+            changed = self.ingest.control(item.account, entries, int(now * 1000))
+        except NotYet as why:
+            self._not_yet(link, log, why, now)
+            raise
+        if changed:
+            self._out.append(Event("control", {"account": item.account}))
+        self.sync.control_came(link, item.account, now)
+        return self.ingest.head(log).id
+
+    def _accepted(self, run: Run, added: Sequence[Entry]) -> None:
+        self._out.append(
+            Event("entries", {"log": run.log, "entries": len(added), "length": run.first + len(run.entries)})
+        )
+
+    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+        self.notes[link.peer, log] = Note(why.reason, str(why), now)
+        self.notes.move_to_end((link.peer, log))
+        if len(self.notes) > self.limits.notes:
+            self.notes.popitem(last=False)
+        if why.reason in ("account", "grant", "control"):
+            link.waiting.setdefault(log.account, {})
+            self.sync.ask_for(link, control_log(log.account), now)
+        elif why.reason == "gap":
+            self.sync.ask_for(link, log, now)
+
+    def _parts(self, link: Link, m: Parts, now: float) -> None:
+        self.missing.answered(link, m)
+        self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None])
+
+    def _digested(self, link: Link, size: int) -> None:
+        link.undigested += size
+        if link.undigested >= self.limits.credit // 4:
+            self._send(link.peer, Credit(link.undigested))
+            link.undigested = 0
+
+    def _tick(self, now: float) -> None:
+        for link in self.links.values():
+            if link.hello is not None and now - link.root_at >= self.limits.root_s:
+                self.sync.root(link, now)
+            if link.undigested and not link.scanning:
+                self._send(link.peer, Credit(link.undigested))
+                link.undigested = 0
+            if link.scanning and link.session_until + 4 * self.limits.session_s < now:
+                link.scanning = False  # it stopped reading to us; compare again
+        for peer, question in self.missing.ask(list(self.links.values()), now):
+            self._send(peer, question)
+        made = self.witnesses.due(int(now * 1000), self.tree.root, self.limits.witness_s)
+        if made is not None:
+            self._spread_witness(made, "")
+
+    def _spread_witness(self, w: Witness, came_from: str) -> None:
+        for peer, link in self.links.items():
+            if peer != came_from and link.hello is not None:
+                self._send(peer, w)
+
+    def _fetch(self, mid: bytes) -> bytes | None:
+        """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
+        return None
+
+    def _charge(self, link: Link, reason: str, now: float) -> None:
+        self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))
+        why = self.standing.charge(link.peer, self.limits.reject, reason, now)
+        if why is not None:
+            self._bye(link, f"banned: {why}")
+
+    def _bye(self, link: Link, reason: str) -> None:
+        self._send(link.peer, Bye(reason.encode()))
+        self._out.append(Disconnect(link.peer, reason))
+
+    def _send(self, peer: str, m: Message | bytes) -> None:
+        self._out.append(Send(peer, m if isinstance(m, bytes) else encode_message(m)))
+
+    def _tell_soon(self, now: float) -> None:
+        """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
+        for link in self.links.values():
+            link.equal = False
+        if self._tell_at is None:
+            self._tell_at = now + 0.5
+
+    def _flush_sync(self) -> None:
+        for peer, message in self.sync.out:
+            if peer in self.links:
+                self._send(peer, message)
+        self.sync.out.clear()
+
+    def _drain_gossip(self) -> None:
+        while (effect := self.gossip.next_effect()) is not None:
+            match effect:
+                case SendFrame(peer, frame):
+                    self._send(peer, GossipFrame(encode_frame(frame)))
+                case GossipConnect(peer, addrs):
+                    self._out.append(Connect(peer, addrs))
+                case Drop(peer, reason, fault):
+                    if fault:
+                        self._out.append(Disconnect(peer, reason))
+
+    def _clock(self, now: float) -> None:
+        if self._tick_at is None:
+            self._tick_at = now + 1.0

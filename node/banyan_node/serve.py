@@ -1,0 +1,122 @@
+"""What a node gives to those who ask: runs of what it holds, each ending in a signature, with the content it has.
+
+Every entry that was accepted can be served, because entries came in runs whose last was signed and what is trimmed is
+trimmed to whole paths. A forked log is served with both its branches: that is the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from banyan_crdt.entry import Entry, encode_header
+from banyan_crdt.ids import AccountId, EntryId, LogId
+from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.run import MAX_RUN_ENTRIES, encode_run, skips_below
+from banyan_node.wire import ControlItem, RunItem, Want
+from banyan_storage.reader import StoreReader as Reader
+
+PIECE_BYTES = 256 << 10
+"""How much one piece of a log aims at, content included; at least up to the next signature."""
+
+
+def control_item(reader: Reader, account: AccountId) -> ControlItem | None:
+    """The control log whole, as it must be judged."""
+    entries = reader.control(account)
+    if not entries:
+        return None
+    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries])
+
+
+def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem:
+    """Consecutive entries, the last signed. `trunk`: ids by seq of ancestors that are not on the counted chain."""
+    first = entries[0].header
+    parent = reader.entry(first.prev) if first.prev is not None else None
+    skips = []
+    for seq in skips_below(first.seq, len(entries)):
+        found = trunk.get(seq) or reader.id_at(log, seq)
+        if found is not None:
+            skips.append((seq, found))
+    run = encode_run(entries, parent.header.total if parent else 0, skips)
+    parts = []
+    for e in entries:
+        for i, op in enumerate(decode_body(e.ops).ops):
+            if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
+                parts.append((e.id, i, raw))
+    return RunItem(run, parts)
+
+
+def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
+    """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail)."""
+    head = reader.head(log)
+    branches = _branches(reader.loose(log))
+    at = start
+    while at < head.length:
+        window = reader.chain(log, at, min(head.length, at + MAX_RUN_ENTRIES))
+        if not window:  # the log was rewritten shorter meanwhile
+            return
+        cut = _cut(window)
+        if cut == 0:  # no signature up to the end: the first branch carries it
+            joined = [*reader.chain(log, at, head.length), *(branches[0] if branches else ())]
+            end = next((k + 1 for k, e in enumerate(joined) if k >= head.length - at - 1 and e.sig is not None), 0)
+            if end:
+                yield run_item(reader, log, joined[:end], {})
+            break
+        yield run_item(reader, log, window[:cut], {})
+        at += cut
+    for branch in branches:
+        trunk = {e.header.seq: e.id for e in branch}
+        rest = branch
+        while rest and (cut := _cut(rest[:MAX_RUN_ENTRIES])):
+            yield run_item(reader, log, rest[:cut], trunk)
+            rest = rest[cut:]
+
+
+def start_of(reader: Reader, want: Want) -> int:
+    """Where to begin serving: just above the newest entry of the locator that is on the counted chain here."""
+    for seq, entry in want.locator:
+        if reader.id_at(want.log, seq) == entry:
+            return seq + 1
+    return 0
+
+
+def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
+    """Entries held of a log, newest first, ever sparser: whoever answers finds the fork in one trip."""
+    seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()
+    while seq >= 0:
+        found = reader.id_at(log, seq)
+        if found is not None:
+            out.append((seq, found))
+        if len(out) > 8:
+            step *= 2
+        if seq == 0:
+            break
+        seq = max(0, seq - step)
+    return out
+
+
+def _cut(entries: Sequence[Entry]) -> int:
+    """How many entries make a piece: up to the last signature within PIECE_BYTES, at least to the first."""
+    size, cut = 0, 0
+    for k, e in enumerate(entries):
+        grown = e.header.total - (entries[k - 1].header.total if k else e.header.total - len(e.ops))
+        size += grown + 64
+        if size > PIECE_BYTES and cut:
+            break
+        if e.sig is not None:
+            cut = k + 1
+    return cut
+
+
+def _branches(loose: Sequence[Entry]) -> list[list[Entry]]:
+    """Loose entries as paths, each from its top down."""
+    held = {e.id for e in loose}
+    kids: dict[EntryId | None, list[Entry]] = {}
+    for e in loose:
+        kids.setdefault(e.header.prev, []).append(e)
+    out = []
+    for top in sorted((e for e in loose if e.header.prev not in held), key=lambda e: e.id):
+        path = [top]
+        while below := kids.get(path[-1].id):
+            path.append(min(below, key=lambda e: e.id))
+        out.append(path)
+    return out

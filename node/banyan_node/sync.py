@@ -1,0 +1,272 @@
+"""Reconciliation: what differs between two frontiers, found and fetched.
+
+Roots are told every few seconds. Where they differ: peers that met before ask "what did you get since n"; a node that
+holds little beside its neighbour reads it through in account order, from where it stopped last; otherwise sums are
+compared, prefix by prefix, down to heads. Each side pulls what it lacks, and every list of heads is answered by the
+other side's, so one exchange informs both.
+
+Control logs come first: an account is judged whole before any log that it grants is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_node.frontier_tree import FrontierTree, by_account
+from banyan_node.ingest import Ingest
+from banyan_node.links import Limits, Link, Served
+from banyan_node.serve import control_item, locator, log_items, start_of
+from banyan_node.wire import (
+    Data,
+    Heads,
+    Message,
+    Root,
+    Scan,
+    Scanned,
+    Since,
+    Sums,
+    Want,
+    Wants,
+    encode_message,
+    size_of,
+)
+
+WANTS = 1_000
+"""Questions in one frame."""
+
+
+class Sync:
+    """Decides what to ask of a peer and what to answer it; the replica sends what `out` collects."""
+
+    def __init__(self, ingest: Ingest, tree: FrontierTree, limits: Limits) -> None:
+        self.ingest, self.tree, self.limits = ingest, tree, limits
+        self.store = ingest.store
+        self.out: list[tuple[str, Message | bytes]] = []
+        """Frames to send: messages, or those that are encoded already."""
+
+    # -- starting
+
+    def root(self, link: Link, now: float) -> None:
+        link.root_at = now
+        self.out.append((link.peer, Root(self.tree.count, self.tree.root, self.store.last_arrival)))
+
+    def compare(self, link: Link, count: int, root: bytes, arrival: int, now: float) -> None:
+        """The peer told where it stands."""
+        link.arrival = arrival
+        link.equal = root == self.tree.root
+        if link.equal:
+            link.differences.clear()
+            link.session_until = 0.0
+            return
+        if link.scanning or now < link.session_until:
+            return
+        if now - link.root_at > 1.0:
+            self.root(link, now)
+        self.start(link, count, now)
+
+    def start(self, link: Link, count: int, now: float) -> None:
+        """One comparison, by the cheapest way that can work."""
+        link.session_until = now + self.limits.session_s
+        met = self._met(link)
+        if self.tree.count * self.limits.scan_share < count:
+            link.scanning = True
+            self.out.append((link.peer, Scan(self._scan_note(link))))
+        elif met is not None and met < link.arrival:
+            self._forget_met(link)
+            self.out.append((link.peer, Since(met)))
+        else:
+            self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
+
+    def settled(self, link: Link) -> None:
+        """Frontiers agree: next time it is enough to ask what came since."""
+        if link.hello is not None and self._met(link) != link.arrival:
+            self.store.put_note(_met_key(link), link.arrival.to_bytes(8, "big"))
+
+    # -- answering
+
+    def sums(self, link: Link, m: Sums) -> None:
+        mine = self.tree.children(m.prefix)
+        for n, (theirs, own) in enumerate(zip(m.children, mine, strict=True)):
+            if theirs == own:
+                continue
+            below = m.prefix + bytes((n,))
+            if max(theirs[0], own[0]) <= self.limits.bucket or len(below) >= 64:
+                self._send_heads(link, below, list(self.tree.heads(below)), 1)
+            else:
+                self.out.append((link.peer, Sums(below, self.tree.children(below))))
+
+    def heads(self, link: Link, m: Heads, now: float) -> None:
+        theirs = dict(m.heads)
+        if m.answer:
+            mine = list(self.tree.heads(m.prefix))
+            self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
+        self.pull(link, theirs, now)
+
+    def since(self, link: Link, m: Since, now: float) -> None:
+        rows = self.store.arrivals(m.arrival, self.limits.since_rows + 1)
+        if len(rows) > self.limits.since_rows:
+            self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
+            return
+        logs = sorted({row.log for row in rows})
+        self._send_heads(link, b"", [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag], 0)
+        self.root(link, now)
+
+    def scan(self, link: Link, m: Scan) -> None:
+        link.jobs.append(self._read_through(m.cursor))
+
+    def scanned(self, link: Link, m: Scanned, now: float) -> None:
+        link.scanned = m.cursor
+        link.session_until = now + self.limits.session_s
+        if m.done:
+            link.scanning = False
+            link.session_until = 0.0
+            self.store.put_note(_scan_key(link), None)
+            self.root(link, now)
+        elif len(m.cursor) == 32:
+            self.store.put_note(_scan_key(link), m.cursor)
+
+    def wants(self, link: Link, m: Wants) -> None:
+        for want in m.wants:
+            if len(link.jobs) < self.limits.jobs:
+                link.jobs.append(self._job(want))
+
+    # -- pulling
+
+    def pull(self, link: Link, heads: dict[LogId, Head], now: float) -> None:
+        """Ask for what the peer's heads say that we lack."""
+        for account, theirs in by_account(heads.items()).items():
+            root = control_log(account)
+            mine = self.ingest.head(root)
+            claimed = theirs.pop(root, None)
+            if claimed is not None and claimed != mine:
+                self._differs(link, root, claimed)
+            behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
+            if behind or (not mine.length and claimed is None):
+                waiting = link.waiting.setdefault(account, {})
+                waiting.update(theirs)
+                if len(link.waiting) > self.limits.asked:
+                    link.waiting.popitem(last=False)
+                self._ask(link, Want(root, []), now)
+            else:
+                self.pull_logs(link, theirs, now)
+
+    def pull_logs(self, link: Link, heads: dict[LogId, Head], now: float) -> None:
+        for log, theirs in heads.items():
+            mine = self.ingest.head(log)
+            if theirs == mine:
+                continue
+            self._differs(link, log, theirs)
+            if not self._holds(theirs, mine):
+                self._ask(link, Want(log, locator(self.store, log)), now)
+
+    def control_came(self, link: Link, account: AccountId, now: float) -> None:
+        link.asked.pop(control_log(account), None)
+        waiting = link.waiting.pop(account, None)
+        if waiting:
+            self.pull_logs(link, waiting, now)
+
+    def ask_for(self, link: Link, log: LogId, now: float) -> None:
+        """Something hangs in the air: get what it hangs on from whoever sent it."""
+        self._ask(link, Want(log, locator(self.store, log) if log.log else []), now)
+
+    def _ask(self, link: Link, want: Want, now: float) -> None:
+        asked = link.asked.get(want.log)
+        if asked is not None and now - asked < self.limits.ask_again_s:
+            return
+        link.asked[want.log] = now
+        link.asked.move_to_end(want.log)
+        if len(link.asked) > self.limits.asked:
+            link.asked.popitem(last=False)
+        last = self.out[-1] if self.out else ("", Wants([]))
+        if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
+            last[1].wants.append(want)
+        else:
+            self.out.append((link.peer, Wants([want])))
+
+    def _holds(self, theirs: Head, mine: Head) -> bool:
+        """Whether what the head names is here already (then it is the peer that lacks something)."""
+        return theirs.id is not None and theirs.flag <= mine.flag and self.store.has(theirs.id)
+
+    def _differs(self, link: Link, log: LogId, theirs: Head) -> None:
+        link.differences[log] = theirs
+        link.differences.move_to_end(log)
+        if len(link.differences) > self.limits.differences:
+            link.differences.popitem(last=False)
+
+    # -- serving
+
+    def pump(self, link: Link) -> None:
+        """Fill the peer's window with what it asked for."""
+        while link.jobs and link.may_send > 0:
+            items, size, reached, done = [], 0, None, False
+            while link.jobs and size < self.limits.piece:
+                served = next(link.jobs[0], None)
+                if served is None:
+                    link.jobs.popleft()
+                    if reached is not None:
+                        done = True
+                        break
+                elif isinstance(served, bytes):
+                    reached = served
+                else:
+                    items.append(served)
+                    size += size_of(served)
+            if items:
+                frame = encode_message(Data(items))
+                link.may_send -= len(frame)
+                self.out.append((link.peer, frame))
+            if reached is not None:
+                self.out.append((link.peer, Scanned(reached, int(done))))
+
+    def _job(self, want: Want) -> Iterator[Served]:
+        if want.log.log == 0:
+            item = control_item(self.store, want.log.account)
+            if item is not None:
+                yield item
+        else:
+            yield from log_items(self.store, want.log, start_of(self.store, want))
+
+    def _read_through(self, cursor: bytes) -> Iterator[Served]:
+        """Everything, in account order, from the account after `cursor` on."""
+        at = cursor
+        while True:
+            account = next((a for a in self.store.accounts(AccountId(at) if at else None) if a > at or not at), None)
+            if account is None:
+                yield at
+                return
+            item = control_item(self.store, account)
+            if item is not None:
+                yield item
+                for log in list(self.store.heads(account)):
+                    if log.log:
+                        yield from log_items(self.store, log, 0)
+            at = account
+            yield at
+
+    def _send_heads(self, link: Link, prefix: bytes, heads: list[tuple[LogId, Head]], answer: int) -> None:
+        rows = self.limits.heads_rows
+        answer = answer if len(heads) <= rows else 0
+        for k in range(0, max(len(heads), answer), rows):
+            self.out.append((link.peer, Heads(prefix, answer, heads[k : k + rows])))
+
+    # -- what is remembered of a peer between meetings
+
+    def _met(self, link: Link) -> int | None:
+        note = self.store.note(_met_key(link)) if link.hello is not None else None
+        return int.from_bytes(note, "big") if note else None
+
+    def _forget_met(self, link: Link) -> None:
+        """Asked once; if that does not close the gap, the next comparison is by sums."""
+        self.store.put_note(_met_key(link), None)
+
+    def _scan_note(self, link: Link) -> bytes:
+        return self.store.note(_scan_key(link)) or b""
+
+
+def _met_key(link: Link) -> bytes:
+    return b"met:" + (link.hello.store_id if link.hello else b"")
+
+
+def _scan_key(link: Link) -> bytes:
+    return b"scan:" + (link.hello.store_id if link.hello else b"")

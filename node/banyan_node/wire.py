@@ -1,0 +1,276 @@
+"""What two replicas say to each other: one message a frame, in the same strict CBOR as everything signed.
+
+A frame is [code, field, ...]. This table is the whole vocabulary; `decode_message` refuses every other shape.
+
+    1 hello      [version, realm, store id, accounts held, frontier root, last arrival, operator]
+    2 gossip     [frame of banyan_node.gossip]
+    3 root       [accounts held, frontier root, last arrival]
+    4 sums       [prefix, [[count, sum] x 16]]              sums of the heads below each next nibble of the account id
+    5 heads      [prefix, answer wanted 0|1, [[account, writer, log, length, id|null, flag], ...]]
+    6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
+    7 data       [[0, account, [[header, sig, ops], ...]] | [1, run, [[entry, op, bytes], ...]], ...]
+    8 credit     [bytes]                                    the receiver has digested so much of what was bulk
+    9 want-parts [[entry, op], ...]
+    10 parts     [[entry, op, bytes|null, reason], ...]
+    11 since     [arrival]                                  answered by heads of what was touched since, then root
+    12 scan      [account cursor]                           answered by data in account order, and scanned
+    13 scanned   [account cursor, 0|1 done]
+    14 witness   [platform, time, root, sig]
+    15 bye       [reason]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
+
+VERSION = 1
+MAX_FRAME = 4 << 20
+FANOUT = 16
+
+
+class Hello(NamedTuple):
+    version: int
+    realm: bytes
+    store_id: bytes
+    logs: int
+    root: bytes
+    arrival: int
+    operator: bytes
+
+
+class GossipFrame(NamedTuple):
+    frame: list[Any]
+
+
+class Root(NamedTuple):
+    logs: int
+    root: bytes
+    arrival: int
+
+
+class Sums(NamedTuple):
+    prefix: bytes
+    children: list[tuple[int, bytes]]
+
+
+class Heads(NamedTuple):
+    prefix: bytes
+    answer: int
+    heads: list[tuple[LogId, Head]]
+
+
+class Want(NamedTuple):
+    """One log asked for: `locator` names entries that the asker holds, newest first, ever sparser towards the start."""
+
+    log: LogId
+    locator: list[tuple[int, EntryId]]
+
+
+class Wants(NamedTuple):
+    wants: list[Want]
+
+
+class ControlItem(NamedTuple):
+    account: AccountId
+    entries: list[Any]
+
+
+class RunItem(NamedTuple):
+    run: bytes
+    parts: list[tuple[EntryId, int, bytes]]
+
+
+class Data(NamedTuple):
+    items: list[ControlItem | RunItem]
+
+
+class Credit(NamedTuple):
+    size: int
+
+
+class WantParts(NamedTuple):
+    parts: list[tuple[EntryId, int]]
+
+
+class Parts(NamedTuple):
+    parts: list[tuple[EntryId, int, bytes | None, bytes]]
+
+
+class Since(NamedTuple):
+    arrival: int
+
+
+class Scan(NamedTuple):
+    cursor: bytes
+
+
+class Scanned(NamedTuple):
+    cursor: bytes
+    done: int
+
+
+class Witness(NamedTuple):
+    platform: WriterKey
+    time_ms: int
+    root: bytes
+    sig: bytes
+
+
+class Bye(NamedTuple):
+    reason: bytes
+
+
+Message: TypeAlias = (
+    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Since | Scan | Scanned
+    | Witness | Bye
+)  # fmt: skip
+_CODES: dict[type[Any], int] = {
+    Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
+    Since: 11, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
+}  # fmt: skip
+
+
+def encode_message(m: Message) -> bytes:
+    """At most MAX_FRAME bytes; what the caller packs into data, heads and parts it bounds itself."""
+    fields: list[Any]
+    if isinstance(m, Heads):
+        rows = [[log.account, log.writer, log.log, h.length, h.id, h.flag] for log, h in m.heads]
+        fields = [m.prefix, m.answer, rows]
+    elif isinstance(m, Wants):
+        fields = [[[*w.log, [list(x) for x in w.locator]] for w in m.wants]]
+    elif isinstance(m, Data):
+        fields = [[encode_item(i) for i in m.items]]
+    else:
+        fields = [_nest(f) for f in m]
+    return encode([_CODES[type(m)], *fields])
+
+
+def _nest(v: Any) -> Any:
+    return [_nest(x) for x in v] if isinstance(v, list | tuple) else v
+
+
+def encode_item(item: ControlItem | RunItem) -> list[Any]:
+    if isinstance(item, ControlItem):
+        return [0, item.account, [list(e) for e in item.entries]]
+    return [1, item.run, [list(p) for p in item.parts]]
+
+
+def size_of(item: ControlItem | RunItem) -> int:
+    """About how many bytes the item takes in a frame; for packing, not for accounting."""
+    if isinstance(item, ControlItem):
+        return 40 + sum(len(x) + 3 for e in item.entries for x in e)
+    return len(item.run) + 8 + sum(len(raw) + 44 for _, _, raw in item.parts)
+
+
+def decode_item(v: Any) -> ControlItem | RunItem:
+    """Raises Malformed."""
+    if type(v) is list and len(v) == 3 and v[0] == 0:
+        return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]))
+    if type(v) is list and len(v) == 3 and v[0] == 1:
+        parts = [(EntryId(_b(p[0], 32)), _u(p[1]), _b(p[2])) for p in _rows(v[2], 3)]
+        return RunItem(_b(v[1]), parts)
+    raise Malformed("a data item is [0, account, entries] or [1, run, parts]")
+
+
+def decode_message(raw: bytes) -> Message:
+    """Raises Malformed with a sentence that names the message and what is wrong with it."""
+    v = decode(raw, 8)
+    if type(v) is not list or not v or type(v[0]) is not int:
+        raise Malformed("a frame is [code, field, ...]")
+    reader = _READERS.get(v[0])
+    if reader is None:
+        raise Malformed(f"no message has code {v[0]}")
+    name, n, read = reader
+    if len(v) != n + 1:
+        raise Malformed(f"{name} has {n} fields, this one {len(v) - 1}")
+    return read(*v[1:])
+
+
+def _b(v: Any, n: int | None = None) -> bytes:
+    if type(v) is not bytes or (n is not None and len(v) != n):
+        raise Malformed(f"expected {'a byte string' if n is None else f'{n} bytes'}")
+    return v
+
+
+def _u(v: Any) -> int:
+    if type(v) is not int:
+        raise Malformed("expected an unsigned integer")
+    return v
+
+
+def _l(v: Any) -> list[Any]:
+    if type(v) is not list:
+        raise Malformed("expected an array")
+    return v
+
+
+def _rows(v: Any, n: int) -> list[list[Any]]:
+    rows = _l(v)
+    for r in rows:
+        if type(r) is not list or len(r) != n:
+            raise Malformed(f"expected an array of rows of {n}")
+    return rows
+
+
+def _prefix(v: Any) -> bytes:
+    prefix = _b(v)
+    if len(prefix) > 64 or any(n >= FANOUT for n in prefix):
+        raise Malformed("a prefix is up to 64 nibbles, a byte each")
+    return prefix
+
+
+def _log(r: list[Any]) -> LogId:
+    return LogId(AccountId(_b(r[0], 32)), WriterKey(_b(r[1], 32)), _u(r[2]))
+
+
+def _hello(version: Any, realm: Any, store: Any, count: Any, root: Any, arrival: Any, operator: Any) -> Hello:
+    return Hello(_u(version), _b(realm, 32), _b(store, 16), _u(count), _b(root, 32), _u(arrival), _b(operator))
+
+
+def _sums(prefix: Any, children: Any) -> Sums:
+    rows = _rows(children, 2)
+    if len(rows) != FANOUT:
+        raise Malformed(f"sums have {FANOUT} children, these {len(rows)}")
+    return Sums(_prefix(prefix), [(_u(c), _b(s, 32)) for c, s in rows])
+
+
+def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
+    heads = [
+        (_log(r), Head(_u(r[3]), None if r[4] is None else EntryId(_b(r[4], 32)), _u(r[5]))) for r in _rows(rows, 6)
+    ]
+    return Heads(_prefix(prefix), _u(answer), heads)
+
+
+def _wants(rows: Any) -> Wants:
+    return Wants([Want(_log(r), [(_u(s), EntryId(_b(i, 32))) for s, i in _rows(r[3], 2)]) for r in _rows(rows, 4)])
+
+
+def _parts(rows: Any) -> Parts:
+    def one(r: list[Any]) -> tuple[EntryId, int, bytes | None, bytes]:
+        return EntryId(_b(r[0], 32)), _u(r[1]), None if r[2] is None else _b(r[2]), _b(r[3])
+
+    return Parts([one(r) for r in _rows(rows, 4)])
+
+
+_READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
+    1: ("hello", 7, _hello),
+    2: ("gossip", 1, lambda f: GossipFrame(_l(f))),
+    3: ("root", 3, lambda c, r, a: Root(_u(c), _b(r, 32), _u(a))),
+    4: ("sums", 2, _sums),
+    5: ("heads", 3, _heads),
+    6: ("want", 1, _wants),
+    7: ("data", 1, lambda items: Data([decode_item(i) for i in _l(items)])),
+    8: ("credit", 1, lambda n: Credit(_u(n))),
+    9: ("want-parts", 1, lambda rows: WantParts([(EntryId(_b(e, 32)), _u(o)) for e, o in _rows(rows, 2)])),
+    10: ("parts", 1, _parts),
+    11: ("since", 1, lambda n: Since(_u(n))),
+    12: ("scan", 1, lambda c: Scan(_b(c))),
+    13: ("scanned", 2, lambda c, d: Scanned(_b(c), _u(d))),
+    14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),
+    15: ("bye", 1, lambda r: Bye(_b(r))),
+}
