@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -340,10 +342,9 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
     with announced(home, Endpoint("127.0.0.1", port), "t"):
         with pytest.raises(NoNode, match=f"127.0.0.1 port {port}, where nobody answers"):
             ask(home, "echo")
-        ended = os.fork()
-        if ended == 0:
-            os._exit(0)
-        os.waitpid(ended, 0)
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        ended = process.pid
         body = json.loads(home.running.read_bytes())
         home.running.write_text(json.dumps(body | {"pid": ended}))
         with pytest.raises(NoNode, match=f"process {ended}, which has ended"):
