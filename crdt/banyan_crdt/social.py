@@ -71,7 +71,7 @@ class ProfileField:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """`created_ms`: milliseconds since 1970 as the author claims; it orders nothing."""
+    """`created_ms`: milliseconds since 1970, the author's claim; views place the post there, never after its entry."""
 
     text: str
     reply: ReplyTo | None = None

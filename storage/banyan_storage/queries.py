@@ -1,0 +1,313 @@
+"""What a person asks of the views: a profile, a feed, a conversation, who follows whom, and whether two nodes agree.
+
+All answers come from one committed snapshot and name accounts by their ids, in an order that depends on nothing local:
+two nodes that hold the same entries and the same content give the same answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Add, Put
+from banyan_crdt.realm import Realm
+from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
+
+from .engine import Engine, ReadTxn, Table, after_prefix
+from .reader import StoreReader
+from .view_rows import (
+    BLOCKS,
+    CELLS,
+    FOLLOWERS,
+    FOLLOWS,
+    MUTES,
+    NUMBERED,
+    NUMBERS,
+    REACTIONS,
+    REPLIES,
+    REPOSTS,
+    SHOWN,
+    TIMELINE,
+    read_slot,
+    ref_of,
+    register_slot,
+    slot_of,
+    target_bytes,
+    without_salt,
+)
+
+MAX_ANCESTORS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """`fields`: by name, ascending."""
+
+    account: AccountId
+    fields: tuple[ProfileField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostView:
+    """`time_ms`: where it stands in a timeline. `ref`: the write that shows. `cursor`: for `feed(before=...)`."""
+
+    target: Target
+    time_ms: int
+    ref: Ref
+    post: Post
+    cursor: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPost:
+    """`depth`: 1 for an answer to the post asked for, 2 for an answer to that."""
+
+    view: PostView
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    """`ancestors`: the oldest first. `missing`: the ancestor above them that is not held. `replies`: each followed by
+    the answers to it. `complete`: whether all replies that are held are there."""
+
+    ancestors: tuple[PostView, ...]
+    missing: Target | None
+    post: PostView | None
+    replies: tuple[ThreadPost, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionCount:
+    """`accounts`: how many accounts reacted with the emoji."""
+
+    emoji: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphStats:
+    """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
+
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    reactions: int
+    reposts: int
+    entries: int
+    stored_bytes: int
+    digest: bytes
+
+
+@contextmanager
+def queries(engine: Engine, realm: Realm) -> Iterator[Queries]:
+    """Over the last commit, for any thread. Hold it briefly."""
+    with engine.read() as txn:
+        yield Queries(txn, StoreReader(txn, realm), lambda: engine.sizes().used)
+
+
+class Queries:
+    """Reads of one state of the views, on the thread that opened it. `used`: bytes that the store takes."""
+
+    def __init__(self, txn: ReadTxn, reader: StoreReader, used: Callable[[], int]) -> None:
+        self._txn = txn
+        self._reader = reader
+        self._used = used
+
+    # -- accounts
+
+    def _number(self, account: AccountId) -> bytes | None:
+        return self._txn.get(NUMBERS, account)
+
+    def _account(self, number: bytes) -> AccountId:
+        account = self._txn.get(NUMBERED, number)
+        assert account is not None, f"account number {number.hex()} has rows but no name; rebuild the views"
+        return AccountId(account)
+
+    def profile(self, account: AccountId) -> ProfileView:
+        """Where two cells claim one field, the later write shows."""
+        found: list[tuple[bytes, ProfileField]] = []
+        number = self._number(account)
+        for slot, value in self._txn.prefix(SHOWN, number + PROFILE) if number else ():
+            content = self._content(slot, value[:42])
+            if isinstance(content, ProfileField):
+                found.append((value[:42], content))
+        fields = {content.field: content for _, content in sorted(found, key=_first)}
+        return ProfileView(account, tuple(fields[name] for name in sorted(fields)))
+
+    def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
+        """Whom the account follows, by id; `after`: the last of the page before."""
+        return self._related(FOLLOWS, account, after, limit)
+
+    def blocks(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
+        return self._related(BLOCKS, account, after, limit)
+
+    def mutes(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
+        return self._related(MUTES, account, after, limit)
+
+    def _related(self, table: Table, account: AccountId, after: AccountId | None, limit: int | None) -> list[AccountId]:
+        number = self._number(account)
+        if number is None:
+            return []
+        start = number if after is None else after_prefix(number + after) or number
+        rows = self._txn.scan(table, start, after_prefix(number))
+        return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
+
+    def followers(self, account: AccountId) -> list[AccountId]:
+        """Who follows the account, as far as this node knows, by id."""
+        return self._by(FOLLOWERS, account)
+
+    def reposters(self, target: Target) -> list[AccountId]:
+        return self._by(REPOSTS, target_bytes(target))
+
+    def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
+        at = len(prefix)
+        numbers = {key[at : at + 4] for key, _ in self._txn.prefix(table, prefix)}
+        return sorted(self._account(number) for number in numbers)
+
+    def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:
+        """The live operations of the register or element that `op` writes, oldest first: what an edit replaces, and
+        what an undo covers."""
+        number = self._number(account)
+        return tuple(ref_of(stamp) for stamp in self._txn.dups(CELLS, slot_of(number, op))) if number else ()
+
+    # -- posts
+
+    def _content(self, slot: bytes, stamp: bytes) -> object:
+        ref = ref_of(stamp)
+        raw = self._reader.part(ref.entry, ref.op)
+        return None if raw is None else read_slot(slot, without_salt(raw))
+
+    def _view(self, number: bytes, account: AccountId, key: bytes, time: bytes, stamp: bytes) -> PostView | None:
+        post = self._content(register_slot(number, POST, CellKey(key)), stamp)
+        if not isinstance(post, Post):
+            return None
+        target = Target(account, CellKey(key))
+        return PostView(target, int.from_bytes(time[:6], "big"), ref_of(stamp), post, time + account + key)
+
+    def post(self, target: Target) -> PostView | None:
+        """None where it is unknown, deleted, or its content is not held."""
+        number = self._number(target.account)
+        shown = number and self._txn.get(SHOWN, register_slot(number, POST, target.key))
+        if not number or not shown:
+            return None
+        return self._view(number, target.account, target.key, shown[42:50], shown[:42])
+
+    def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
+        """The accounts' posts, newest first. `before`: the cursor of the last post of the page before."""
+        lines = [self._timeline(account, before) for account in sorted(set(accounts))]
+        views = (self._view(*row) for _, row in merge(*lines, key=_first, reverse=True))
+        return list(islice((view for view in views if view is not None), limit))
+
+    def _timeline(self, account: AccountId, before: bytes | None) -> Iterator[_Line]:
+        number = self._number(account)
+        if number is None:
+            return
+        stop = after_prefix(number)
+        if before is not None:
+            time, author, key = before[:8], before[8:40], before[40:]
+            if account == author:
+                stop = number + time + key
+            elif account < author:
+                stop = after_prefix(number + time)
+            else:
+                stop = number + time
+        for row, ref in self._txn.scan(TIMELINE, number, stop, reverse=True):
+            time, key = row[4:12], row[12:]
+            yield time + account + key, (number, account, key, time, ref)
+
+    def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
+        """Direct answers, oldest first; of the same instant by account."""
+        rows = [
+            (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], ref)
+            for key, ref in self._txn.prefix(REPLIES, target_bytes(target))
+        ]
+        views = (
+            self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], ref)
+            for cursor, number, ref in sorted(rows)
+        )
+        return islice((view for view in views if view is not None), limit)
+
+    def thread(self, target: Target, limit: int = 200) -> ThreadView:
+        """The post, what it answers up to the root (at most 64), and at most `limit` answers, depth first."""
+        post = self.post(target)
+        seen = {target}
+        ancestors: list[PostView] = []
+        up, missing = post, None
+        while up is not None and up.post.reply is not None and len(ancestors) < MAX_ANCESTORS:
+            parent = up.post.reply.parent
+            if parent in seen:  # a lie: nobody can answer what answers them
+                break
+            seen.add(parent)
+            up = self.post(parent)
+            if up is None:
+                missing = parent
+            else:
+                ancestors.append(up)
+        replies: list[ThreadPost] = []
+        open_posts = [self.replies(target)]
+        while open_posts and len(replies) <= limit:
+            view = next(open_posts[-1], None)
+            if view is None:
+                open_posts.pop()
+            elif view.target not in seen:
+                seen.add(view.target)
+                replies.append(ThreadPost(view, len(open_posts)))
+                open_posts.append(self.replies(view.target))
+        return ThreadView(tuple(ancestors[::-1]), missing, post, tuple(replies[:limit]), len(replies) <= limit)
+
+    def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
+        """The most frequent first, then by emoji."""
+        who: dict[str, set[bytes]] = {}
+        for key, _ in self._txn.prefix(REACTIONS, target_bytes(target)):
+            end = 49 + key[48]
+            who.setdefault(key[49:end].decode(), set()).add(key[end : end + 4])
+        counts = [ReactionCount(emoji, len(numbers)) for emoji, numbers in who.items()]
+        return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
+
+    # -- the whole
+
+    def graph_stats(self) -> GraphStats:
+        """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
+        rows = [self._txn.count(table) for table in (FOLLOWS, TIMELINE, REPLIES, REACTIONS, REPOSTS)]
+        counts = self._reader.counts()
+        return GraphStats(counts.accounts, *rows, counts.entries, self._used(), self._reader.digest())
+
+    def views_digest(self) -> bytes:
+        """SHA-256 over all that is shown, content included: equal on any two nodes with the same entries and content.
+
+        For each account in order, for each slot that shows something in order: account, slot, time, length, content.
+        """
+        digest = hashlib.sha256(b"banyan/1/views\0")
+        for account in self._reader.accounts():
+            number = self._number(account)
+            for slot, value in self._txn.prefix(SHOWN, number) if number else ():
+                ref = ref_of(value[:42])
+                raw = self._reader.part(ref.entry, ref.op)
+                content = b"" if raw is None else without_salt(raw)
+                digest.update(account + slot[4:] + value[:8] + len(content).to_bytes(4, "big") + content)
+        return digest.digest()
+
+
+_Line = tuple[bytes, tuple[bytes, AccountId, bytes, bytes, bytes]]
+"""A cursor, and what `Queries._view` needs."""
+
+
+def _first(pair: tuple[bytes, object]) -> bytes:
+    return pair[0]
+
+
+def _distinct(accounts: Iterator[AccountId]) -> Iterator[AccountId]:
+    """Without neighbours that are equal."""
+    last = None
+    for account in accounts:
+        if account != last:
+            yield account
+        last = account
