@@ -276,9 +276,18 @@ class Queries:
 
     def graph_stats(self) -> GraphStats:
         """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
-        rows = [self._txn.count(table) for table in (FOLLOWS, TIMELINE, REPLIES, REACTIONS, REPOSTS)]
-        counts = self._reader.counts()
-        return GraphStats(counts.accounts, *rows, counts.entries, self._used(), self._reader.digest())
+        rows, counts = self._txn.count, self._reader.counts()
+        return GraphStats(
+            accounts=counts.accounts,
+            follows=rows(FOLLOWS),
+            posts=rows(TIMELINE),
+            replies=rows(REPLIES),
+            reactions=rows(REACTIONS),
+            reposts=rows(REPOSTS),
+            entries=counts.entries,
+            stored_bytes=self._used(),
+            digest=self._reader.digest(),
+        )
 
     def views_digest(self) -> bytes:
         """SHA-256 over all that is shown, content included: equal on any two nodes with the same entries and content.

@@ -1,0 +1,231 @@
+"""What people ask of a store is answered the same on every node, newest first, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Add
+from banyan_crdt.realm import TEST
+from banyan_crdt.social import (
+    FOLLOW,
+    Post,
+    ProfileField,
+    ReplyTo,
+    Target,
+    delete_post,
+    relate,
+    set_profile,
+    undo,
+    write_post,
+)
+from banyan_storage.queries import Queries, ReactionCount, queries
+from tests.storage.accounts import seed
+from tests.storage.social_accounts import Person, key, social_store
+
+
+@contextmanager
+def asking(*people: Person) -> Iterator[Queries]:
+    store, engine = social_store()
+    for person in people:
+        person.send(store)
+    with queries(engine, TEST) as ask:
+        yield ask
+
+
+@pytest.fixture
+def people() -> tuple[Person, Person, Person]:
+    return Person("an"), Person("binh"), Person("chi")
+
+
+def test_a_profile_shows_the_last_write_of_each_field(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    an.write([set_profile(an.salt, "name", "An"), set_profile(an.salt, "bio", "gardener")])
+    an.write([set_profile(an.salt, "name", "An Nguyễn", [an.last()])])
+    an.write([set_profile(b"another device's salt", "bio", "botanist")])
+    with asking(an) as ask:
+        assert ask.profile(an.id).fields == (ProfileField("bio", "botanist"), ProfileField("name", "An Nguyễn"))
+        assert ask.profile(people[1].id).fields == ()
+
+
+def test_a_post_is_found_edited_and_gone_for_good_when_deleted(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    target = an.post("helo")
+    store, engine = social_store()
+    an.send(store)
+    with queries(engine, TEST) as ask:
+        first = ask.post(target)
+    an.write([write_post(target.key, Post("hello"), [an.last()])])
+    an.send(store)
+    with queries(engine, TEST) as ask:
+        edited = ask.post(target)
+    assert first is not None
+    assert edited is not None
+    assert (first.post.text, edited.post.text, first.target) == ("helo", "hello", target)
+    an.write([delete_post(target.key)])
+    an.write([write_post(target.key, Post("back?"))])
+    an.send(store)
+    with queries(engine, TEST) as ask:
+        assert ask.post(target) is None
+        assert ask.feed([an.id]) == []
+
+
+def test_an_edit_keeps_its_place_and_a_claimed_time_never_passes_the_entry(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    early = an.post("imported", created_ms=1_000)
+    an.post("future", created_ms=1 << 47)
+    late = an.post("now")
+    an.write([write_post(early.key, Post("imported, edited", created_ms=1_000), [an.last()])])
+    with asking(an) as ask:
+        feed = ask.feed([an.id])
+        assert [v.post.text for v in feed] == ["now", "future", "imported, edited"]
+        assert feed[0].target == late
+        assert feed[2].time_ms == 1_000
+
+
+def test_pages_of_a_feed_join_without_gap_or_repetition(people: tuple[Person, ...]) -> None:
+    for n in range(17):
+        for i, person in enumerate(people):
+            person.post(f"{person.name} {n}", created_ms=1_000 * (n + i // 2))  # many posts of one instant
+    with asking(*people) as ask:
+        ids = [p.id for p in people]
+        whole = ask.feed(ids, limit=100)
+        assert len(whole) == 51
+        assert [v.cursor for v in whole] == sorted((v.cursor for v in whole), reverse=True)
+        for size in (1, 2, 7):
+            pages, before = [], None
+            while page := ask.feed(reversed(ids), before, size):
+                pages += page
+                before = page[-1].cursor
+            assert pages == whole
+
+
+def test_a_conversation_has_its_ancestors_and_its_answers_in_depth(people: tuple[Person, ...]) -> None:
+    an, binh, chi = people
+    root = an.post("root")
+    one = binh.post("one", root)
+    two = chi.post("two", root)
+    below = an.post("below one", one, root)
+    deep = chi.post("deep", below, root)
+    with asking(*people) as ask:
+        whole = ask.thread(root)
+        assert [(r.view.target, r.depth) for r in whole.replies] == sorted_by_time(ask, one, two, below, deep)
+        assert whole.complete
+        part = ask.thread(deep)
+        assert [v.target for v in part.ancestors] == [root, one, below]
+        assert part.post is not None
+        assert part.post.target == deep
+        assert part.replies == ()
+        short = ask.thread(root, limit=2)
+        assert len(short.replies) == 2
+        assert not short.complete
+    with asking(binh) as ask:
+        alone = ask.thread(one)
+        assert alone.missing == root
+        assert ask.thread(root).post is None
+        assert [r.view.target for r in ask.thread(root).replies] == [one]
+
+
+def sorted_by_time(ask: Queries, one: Target, two: Target, below: Target, deep: Target) -> list[tuple[Target, int]]:
+    branch = [(one, 1), (below, 2), (deep, 3)]
+    first, second = ask.post(one), ask.post(two)
+    assert first is not None
+    assert second is not None
+    return [*branch, (two, 1)] if first.cursor < second.cursor else [(two, 1), *branch]
+
+
+def test_posts_that_claim_to_answer_each_other_do_not_trap_the_reader(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    a, b = Target(an.id, key(1)), Target(an.id, key(2))
+    an.write([write_post(a.key, Post("a", ReplyTo(b, b))), write_post(b.key, Post("b", ReplyTo(a, a)))])
+    with asking(an) as ask:
+        thread = ask.thread(a)
+        assert [v.target for v in thread.ancestors] == [b]
+        assert thread.replies == ()
+
+
+def test_follows_and_followers_are_two_sides_of_one_row(people: tuple[Person, ...]) -> None:
+    an, binh, chi = people
+    an.follow(binh)
+    undone = an.follow(chi)
+    chi.follow(binh)
+    an.follow(binh)
+    an.write([relate(an.salt, "block", chi.id), relate(an.salt, "mute", binh.id)])
+    with asking(*people) as ask:
+        assert ask.follows(an.id) == sorted([binh.id, chi.id])
+        assert ask.follows(an.id, limit=1) == [min(binh.id, chi.id)]
+        assert ask.follows(an.id, after=min(binh.id, chi.id)) == [max(binh.id, chi.id)]
+        assert ask.followers(binh.id) == sorted([an.id, chi.id])
+        assert (ask.blocks(an.id), ask.mutes(an.id)) == ([chi.id], [binh.id])
+        assert ask.follows(AccountId(seed("nobody"))) == []
+    an.write([undo(FOLLOW, [undone])])
+    with asking(*people) as ask:
+        assert ask.follows(an.id) == [binh.id]
+        assert ask.followers(chi.id) == []
+
+
+def test_live_operations_are_what_an_undo_must_name(people: tuple[Person, ...]) -> None:
+    an, binh, _ = people
+    refs = (an.follow(binh), an.follow(binh))
+    op = relate(an.salt, "follow", binh.id).op
+    assert isinstance(op, Add)
+    with asking(an) as ask:
+        assert ask.live(an.id, op) == refs
+        assert ask.live(binh.id, op) == ()
+    an.write([undo(FOLLOW, refs)])
+    with asking(an) as ask:
+        assert ask.live(an.id, op) == ()
+        assert ask.follows(an.id) == []
+
+
+def test_reactions_count_accounts_not_clicks(people: tuple[Person, ...]) -> None:
+    an, binh, chi = people
+    target = an.post("hello")
+    for person in people:
+        person.react(target, "❤")
+    binh.react(target, "❤")
+    chi.react(target, "🌳")
+    binh.repost(target)
+    with asking(*people) as ask:
+        assert ask.reactions(target) == (ReactionCount("❤", 3), ReactionCount("🌳", 1))
+        assert ask.reposters(target) == [binh.id]
+        assert ask.reactions(Target(an.id, key(9))) == ()
+
+
+def test_graph_stats_count_what_is_shown(people: tuple[Person, ...]) -> None:
+    an, binh, _ = people
+    target = an.post("hello")
+    binh.post("hi", target)
+    gone = an.post("oops")
+    an.write([delete_post(gone.key)])
+    binh.follow(an)
+    binh.react(target, "❤")
+    binh.repost(target)
+    with asking(an, binh) as ask:
+        stats = ask.graph_stats()
+        assert (stats.accounts, stats.follows, stats.posts, stats.replies) == (2, 1, 2, 1)
+        assert (stats.reactions, stats.reposts, stats.entries) == (1, 1, 7)
+        assert stats.stored_bytes > 0
+        assert len(stats.digest) == 32
+
+
+def test_equal_nodes_have_equal_views_digests_and_content_makes_a_difference(
+    people: tuple[Person, ...],
+) -> None:
+    an, binh, _ = people
+    target = an.post("hello")
+    binh.post("hi", target)
+    with asking(an, binh) as one, asking(binh, an) as two, asking(an) as less:
+        assert one.views_digest() == two.views_digest()
+        assert one.views_digest() != less.views_digest()
+    store, engine = social_store()
+    an.send(store)
+    binh.send(store)
+    store.erase_part(*an.last(), None)
+    store.commit()
+    with queries(engine, TEST) as erased, asking(binh) as alone:
+        assert erased.views_digest() == alone.views_digest()
+        assert erased.post(target) is None

@@ -1,0 +1,210 @@
+"""Views grow step by step and always are what the pure fold of the counted entries says, whatever came first."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from banyan_crdt.codec import encode
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import Coll, LogId, Ref, coll
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
+from banyan_crdt.realm import TEST
+from banyan_crdt.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.queries import queries
+from banyan_storage.store import Store
+from banyan_storage.tables import STORE_TABLES
+from banyan_storage.view_rows import COVERS, FOLLOWS, TIMELINE, VIEW_TABLES
+from banyan_storage.views import ArrivedPart, SocialViews
+from tests.storage.accounts import bodies, head_of
+from tests.storage.social_accounts import Person, agrees, key, social_store
+
+COLLS = [POST, FOLLOW, REACTION, coll("vn.example.sticker")]
+
+
+def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll]]) -> Draft:
+    refs = tuple(rng.choice(known)[0] for _ in range(rng.choice([0, 0, 1, 1, 2])) if known)
+    target = Target(person.id, key(rng.randrange(3)))
+    kind = rng.choice(["post", "post", "add", "add", "add", "odd", "del", "del", "tomb"])
+    if kind == "post":
+        reply = ReplyTo(target, target) if rng.random() < 0.3 else None
+        created = rng.choice([None, 5, 1 << 60])
+        content = encode_post(Post(f"text {rng.random()}", reply, created_ms=created))
+        return Draft(Put(POST, key(rng.randrange(3)), refs, None), content)
+    if kind == "add":
+        where = rng.choice(COLLS)
+        content = encode([person.id] if where == FOLLOW else [*target, "❤🌳"[rng.randrange(2)].encode()])
+        return Draft(Add(where, key(rng.randrange(2)), key(rng.randrange(3)), None), content)
+    if kind == "odd":  # content that is no schema's, and an add in a collection of registers
+        content = rng.choice([b"\xff", encode([b"\xff"]), encode_post(Post("odd"))])
+        ops: list[Op] = [
+            Put(POST, key(0), refs, None),
+            Add(POST, key(0), key(1), None),
+            Put(FOLLOW, key(0), refs, None),
+        ]
+        return Draft(rng.choice(ops), content)
+    if kind == "del":
+        ref, where = rng.choice(known) if known else (Ref(person.id, 0), POST)  # type: ignore[arg-type]
+        return Draft(Del(where if rng.random() < 0.8 else rng.choice(COLLS), (ref, *refs)), None)
+    return Draft(Tomb(rng.choice(COLLS), key(rng.randrange(3))), None)
+
+
+def random_people(rng: random.Random) -> list[Person]:
+    people = [Person("an"), Person("binh")]
+    known: list[tuple[Ref, Coll]] = []
+    for _ in range(rng.randrange(4, 40)):
+        person = rng.choice(people)
+        drafts = [random_draft(rng, person, known) for _ in range(rng.choice([1, 1, 1, 2, 4]))]
+        tick = rng.choice([1, 1 << 16])
+        entry = person.write(drafts, rng.randrange(1, 4), tick)
+        for i, draft in enumerate(drafts):
+            if isinstance(draft.op, Put | Add):
+                known.append((Ref(entry.id, i), draft.op.coll))
+    return people
+
+
+def deliver(rng: random.Random, store: Store, people: list[Person], erase: bool) -> list[Ref]:
+    """Everything, in an order of its own: runs of each log in sequence, content at any time after its entry."""
+    waiting: dict[LogId, list[Entry]] = {log: list(chain) for p in people for log, chain in p.logs.items()}
+    parts = {ref: raw for p in people for ref, raw in p.parts.items()}
+    held: list[Ref] = []
+    while waiting or held:
+        if waiting and (not held or rng.random() < 0.5):
+            log = rng.choice(sorted(waiting))
+            run = [waiting[log].pop(0) for _ in range(rng.randrange(1, len(waiting[log]) + 1))]
+            if not waiting[log]:
+                del waiting[log]
+            length = store.head(log).length + len(run)
+            store.append(log, run, bodies(run), head_of(run)._replace(length=length))
+            held += [Ref(e.id, i) for e in run for i in range(16) if Ref(e.id, i) in parts]
+        else:
+            rng.shuffle(held)
+            some = [held.pop() for _ in range(rng.randrange(1, len(held) + 1))]
+            store.put_parts([(ref.entry, ref.op, parts[ref]) for ref in some])
+    gone = [ref for ref in sorted(parts) if erase and rng.random() < 0.2]
+    rng.shuffle(gone)
+    for ref in gone:
+        store.erase_part(ref.entry, ref.op, None)
+    return gone
+
+
+@pytest.mark.parametrize("number", range(150))
+def test_views_are_the_pure_fold_in_every_order_of_arrival(number: int) -> None:
+    people = random_people(random.Random(number))
+    digests = set()
+    for order in range(4):
+        store, engine = social_store()
+        deliver(random.Random(order), store, people, erase=False)
+        agrees(store, engine, people)
+        store.commit()
+        with queries(engine, TEST) as ask:
+            digests.add(ask.views_digest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_erased_content_takes_its_rows_along_and_lifting_the_erasure_brings_them_back(number: int) -> None:
+    rng = random.Random(number)
+    people = random_people(rng)
+    store, engine = social_store()
+    gone = deliver(rng, store, people, erase=True)
+    agrees(store, engine, people)
+    parts = {ref: raw for p in people for ref, raw in p.parts.items()}
+    for ref in gone:
+        store.want_part(*ref)
+    store.put_parts([(ref.entry, ref.op, parts[ref]) for ref in gone])
+    agrees(store, engine, people)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_a_rebuild_after_entries_stopped_counting_leaves_nothing_of_them(number: int) -> None:
+    rng = random.Random(number)
+    people = random_people(rng)
+    store, engine = social_store()
+    deliver(rng, store, people, erase=False)
+    for person in people:
+        kept: list[Entry] = []
+        for log, chain in person.logs.items():
+            stop = rng.randrange(len(chain) + 1)
+            loose = chain[stop : rng.randrange(stop, len(chain) + 1)]
+            store.rewrite(log, chain[:stop], loose, head_of(chain[:stop]))
+            kept += chain[:stop]
+        store.rebuild_views(person.id, [(e, decode_body(e.ops)) for e in kept])
+    agrees(store, engine, people)
+    for person in people:  # what was cut comes back and counts again
+        for log, chain in person.logs.items():
+            store.rewrite(log, chain, [], head_of(chain))
+        everything = [(e, decode_body(e.ops)) for chain in person.logs.values() for e in chain]
+        store.rebuild_views(person.id, everything)
+        store.put_parts([(ref.entry, ref.op, raw) for ref, raw in person.parts.items()])
+    agrees(store, engine, people)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> None:
+    people = random_people(random.Random(number))
+    store, engine = social_store()
+    for person in people:
+        for log, chain in person.logs.items():
+            store.append(log, chain, bodies(chain), head_of(chain))
+    arrived = []
+    for person in people:
+        for ref, raw in person.parts.items():
+            entry = store.entry(ref.entry)
+            assert entry is not None
+            salted = raw[19 + {0x58: 1, 0x59: 2}.get(raw[18], 0) :]
+            arrived.append(ArrivedPart(entry, ref.op, decode_body(entry.ops).ops[ref.op], salted))
+    random.Random(number).shuffle(arrived)
+    SocialViews().parts_arrived(engine.write(), store, arrived)
+    together, engine_two = social_store()
+    deliver(random.Random(number), together, people, erase=False)
+    store.commit()
+    together.commit()
+    with queries(engine, TEST) as one, queries(engine_two, TEST) as two:
+        assert one.graph_stats().posts == two.graph_stats().posts
+        assert one.graph_stats().follows == two.graph_stats().follows
+
+
+def test_a_cover_that_comes_first_waits_for_its_target() -> None:
+    an = Person("an")
+    ref = an.follow(Person("binh"))
+    an.write([Draft(Del(FOLLOW, (ref,)), None)], log=2)
+    store, engine = social_store()
+    first, second = an.log(2), an.log(1)
+    store.append(first, an.logs[first], bodies(an.logs[first]), head_of(an.logs[first]))
+    assert engine.write().count(COVERS) == 1
+    store.append(second, an.logs[second], bodies(an.logs[second]), head_of(an.logs[second]))
+    store.put_parts([(ref.entry, ref.op, an.parts[ref])])
+    assert engine.write().count(FOLLOWS) == 0
+
+
+def test_an_edit_without_its_content_shows_nothing_rather_than_the_old_text() -> None:
+    an = Person("an")
+    target = an.post("old")
+    an.write([Draft(Put(POST, target.key, (an.last(),), None), encode_post(Post("new")))])
+    store, engine = social_store()
+    chain = an.logs[an.log(1)]
+    store.append(an.log(1), chain, bodies(chain), head_of(chain))
+    old, new = Ref(chain[0].id, 0), Ref(chain[1].id, 0)
+    store.put_parts([(*old, an.parts[old])])
+    assert engine.write().count(TIMELINE) == 0
+    store.put_parts([(*new, an.parts[new])])
+    assert engine.write().count(TIMELINE) == 1
+
+
+def test_views_survive_on_disk_and_are_the_same_there(tmp_path: Path) -> None:
+    people = random_people(random.Random(7))
+    on_disk = LmdbEngine(tmp_path / "store", (*STORE_TABLES, *VIEW_TABLES), map_size=1 << 26)
+    store, engine = social_store(on_disk)
+    deliver(random.Random(1), store, people, erase=False)
+    agrees(store, engine, people)
+    store.commit()
+    twin, memory = social_store()
+    deliver(random.Random(2), twin, people, erase=False)
+    twin.commit()
+    with queries(on_disk, TEST) as one, queries(memory, TEST) as two:
+        assert one.views_digest() == two.views_digest()
+    on_disk.close()
