@@ -14,7 +14,7 @@ before anybody here has heard of its author.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref, Time
+from banyan_crdt.ids import CellKey, Coll, EntryId, Ref, Time
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.social import (
     BLOCK,
@@ -67,7 +67,7 @@ ROW_TABLES = (TIMELINE, REPLIES, REACTIONS, REPOSTS, FOLLOWS, FOLLOWERS, BLOCKS,
 VIEW_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, *ROW_TABLES)
 RELATION_TABLES: dict[Coll, Table] = {FOLLOW: FOLLOWS, BLOCK: BLOCKS, MUTE: MUTES}
 
-KIND_PUT, KIND_ADD = 1, 2
+_KIND_PUT = 1
 _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _LENGTH_BYTES = {0x58: 1, 0x59: 2, 0x5A: 4}
@@ -84,10 +84,6 @@ class Shown(NamedTuple):
 
     stamp: bytes
     content: Content
-
-
-def account_bytes(number: int) -> bytes:
-    return number.to_bytes(4, "big")
 
 
 def register_slot(account: bytes, coll: Coll, key: CellKey) -> bytes:
@@ -117,21 +113,13 @@ def ref_of(stamp: bytes) -> Ref:
     return Ref(EntryId(stamp[-34:-2]), int.from_bytes(stamp[-2:], "big"))
 
 
-def time_of(stamp: bytes) -> Time:
-    return int.from_bytes(stamp[:8], "big")
-
-
 def coll_of(slot: bytes) -> Coll:
     return Coll(slot[4:12])
 
 
-def key_of(slot: bytes) -> CellKey:
-    return CellKey(slot[13:29])
-
-
 def read_slot(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    return decode_content(coll_of(slot), _PUT if slot[12] == KIND_PUT else _ADD, raw)
+    return decode_content(coll_of(slot), _PUT if slot[12] == _KIND_PUT else _ADD, raw)
 
 
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | None:
@@ -198,7 +186,3 @@ def without_salt(part: bytes) -> bytes:
 
 def target_bytes(target: Target) -> bytes:
     return target.account + target.key
-
-
-def target_of(raw: bytes) -> Target:
-    return Target(AccountId(raw[:32]), CellKey(raw[32:48]))
