@@ -16,17 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
-from banyan_crdt.ops import Body, decode_body, part_of
+from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.realm import Realm
 
 from . import tables as t
 from .engine import Engine, Table
-from .errors import StorageError, StoreVersion
+from .errors import CorruptStore, StorageError, StoreVersion
 from .reader import NOTHING, Counts, Lack, StoreReader
-from .records import decode_record, encode_record, record_name, record_signed
+from .records import content_of, decode_record, encode_record, record_name, record_signed
 from .viewhook import Views
 
 CACHED_LOGS = 100_000
@@ -59,6 +58,7 @@ class Store(StoreReader):
         self._logs: dict[LogId, tuple[int, Head]] = {}
         self._ids: dict[bytes, int] = {}
         self._wanted: dict[bytes, bytes] = {}
+        self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = 0
         self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
         if self.fresh:
@@ -113,6 +113,7 @@ class Store(StoreReader):
         self._names.clear()
         self._ids.clear()
         self._wanted.clear()
+        self._recent.clear()
         self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
 
     def _flush(self) -> None:
@@ -123,12 +124,11 @@ class Store(StoreReader):
         if self._noted != self._last:
             self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
             self._noted = self._last
+        self._recent.clear()
 
     def _flush_wanted(self) -> None:
         if self._wanted:
-            rows = sorted(self._wanted.items())
-            last = self._write.last(t.LACKING)
-            self._write.put_many(t.LACKING, rows, append=last is None or last[0] < rows[0][0])
+            self._write.put_many(t.LACKING, sorted(self._wanted.items()))
             self._wanted.clear()
 
     # -- reads that must see what waits in memory
@@ -196,7 +196,8 @@ class Store(StoreReader):
                 part = part_of(op)
                 if part is not None:
                     self._wanted[t.part_key(n + k, at)] = t.wanted_value(part)
-        self._write.put_many(t.ENTRIES, records, append=True)
+                    self._recent[n + k] = e, body
+        self._write.put_many(t.ENTRIES, records)
         self._write.put_many(t.CHAIN, places)
         self._set_head(log, lid, head)
         self._views.added(self._write, self, log, entries, bodies)
@@ -233,7 +234,7 @@ class Store(StoreReader):
                     self._write.put(t.ENTRIES, t.u64(was.n), encode_record(lid, e))
             if e.sig or (was and record_signed(was.raw)):
                 signed.add(e.id)
-        self._write.put_many(t.ENTRIES, fresh, append=True)
+        self._write.put_many(t.ENTRIES, fresh)
         for entry, was in old.items():
             if entry not in ns:
                 self._delete(was.n, entry)
@@ -267,6 +268,7 @@ class Store(StoreReader):
 
     def _delete(self, n: int, entry: EntryId) -> None:
         self._ids.pop(t.id_key(entry), None)
+        self._recent.pop(n, None)
         self._write.delete(t.IDS, t.id_key(entry), t.u64(n))
         self._write.delete(t.ENTRIES, t.u64(n))
         for table in (t.PARTS, t.WITHHELD):
@@ -280,6 +282,7 @@ class Store(StoreReader):
             return
         n, raw = found
         name = record_name(raw)
+        self._recent.pop(n, None)
         e = decode_record(raw, self._name(name.lid))._replace(sig=sig)
         self._write.put(t.ENTRIES, t.u64(n), encode_record(name.lid, e))
         key = t.chain_key(name.lid, name.seq)
@@ -325,27 +328,36 @@ class Store(StoreReader):
 
         Parts of entries that are not held, parts that are held and parts that were erased here are passed over.
         """
-        rows, wanted = {}, []
+        rows: dict[bytes, bytes] = {}
+        wanted: list[tuple[Entry, int, Op, bytes]] = []
         for entry, at, raw in items:
             n = self._n_of(entry)
             key = b"" if n is None else t.part_key(n, at)
-            if not key or key in rows or self._write.get(t.WITHHELD, key) is not None:
+            if n is None or key in rows or self._write.get(t.WITHHELD, key) is not None:
                 continue
             if self._unlack(key):
-                wanted.append((entry, at, raw))
+                wanted.append((*self._op(n, entry, at), raw))
             elif self._write.get(t.PARTS, key) is not None:
                 continue
             rows[key] = raw
         if not rows:
             return 0
-        last = self._write.last(t.PARTS)
-        ordered = sorted(rows.items())
-        self._write.put_many(t.PARTS, ordered, append=last is None or last[0] < ordered[0][0])
-        for entry, at, raw in wanted:
-            e = self.entry(entry)
-            if e is not None:
-                self._views.part_arrived(self._write, self, e, at, decode_body(e.ops).ops[at], decode(raw, 1)[1])
+        self._write.put_many(t.PARTS, sorted(rows.items()))
+        for e, at, op, raw in wanted:
+            self._views.part_arrived(self._write, self, e, at, op, content_of(raw))
         return len(rows)
+
+    def _op(self, n: int, entry: EntryId, at: int) -> tuple[Entry, int, Op]:
+        """(entry, index, operation); at hand where the entry was appended since the last commit."""
+        recent = self._recent.get(n)
+        if recent is not None:
+            return recent[0], at, recent[1].ops[at]
+        e = self.entry(entry)
+        if e is None:
+            raise CorruptStore(
+                f"a part of arrival {n} is wanted, but entry {entry.hex()[:16]} is not there; run a check"
+            )
+        return e, at, decode_body(e.ops).ops[at]
 
     def erase_part(self, entry: EntryId, op: int, reason: bytes | None) -> bool:
         """Erase a part for good: not kept, not asked for, not taken when offered. False if the entry is not held.

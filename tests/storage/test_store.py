@@ -11,13 +11,14 @@ import pytest
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
-from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.ops import Body, Op, decode_body, make_part, open_part, part_of
 from banyan_crdt.realm import MAIN
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import StorageError
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
+from banyan_storage.records import content_of
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
@@ -331,6 +332,13 @@ def test_views_hear_of_everything_that_counts_inside_the_transaction(engine: Eng
         ("erased", chain[0].id, 0),
         ("rebuilt", account.id, [0, 1]),
     ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 23, 24, 255, 256, 65_000, 65_536, 70_000])
+def test_content_is_cut_out_of_a_part_as_the_strict_decoder_would(size: int) -> None:
+    content = bytes(k % 251 for k in range(size))
+    part, raw = make_part(bytes(16), content)
+    assert content_of(raw) == open_part(part, raw) == content
 
 
 def test_notes_are_kept_apart_from_what_the_store_keeps_for_itself(store: Store) -> None:
