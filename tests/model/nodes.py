@@ -49,8 +49,12 @@ class ModelJudge:
         return got
 
 
+class Unservable(Exception):
+    """A node holds an entry under no signature, so it could not pass on what it accepted."""
+
+
 class Peer(Protocol):
-    """What a run needs of a node."""
+    """What a run needs of a node. `offer` may raise Unservable."""
 
     def put(self, i: int) -> None: ...
     def put_bundle(self, items: Iterable[int]) -> None: ...

@@ -30,6 +30,13 @@ def test_every_delivery_ends_in_the_state_that_the_model_gives_the_whole_set() -
     assert total.clean, f"{total}: examine one with `python -m tests.model.nightly --only {(*total.failed, '-')[0]}`"
 
 
+def test_nodes_with_a_store_end_in_that_state_and_can_serve_all_that_they_hold() -> None:
+    total = Tally()
+    for n in range(RUNS // 1_000):
+        total = total.plus(examine(f"store/{n}", 15, 0, "store"))
+    assert total.clean, f"{total}: examine one with `python -m tests.model.nightly --nodes store --only SEED`"
+
+
 def test_a_scenario_has_the_same_bytes_every_time() -> None:
     one, two = (concrete(scenario(random.Random(5))) for _ in range(2))
     assert one.real == two.real
