@@ -1,9 +1,9 @@
-"""What the rest of storage may ask of a key-value engine: ordered tables of bytes, changed by one transaction at a time.
+"""What the rest of storage may ask of a key-value engine: ordered tables of bytes, one transaction at a time.
 
 Two engines exist, lmdb_engine (a folder on disk) and memory_engine (the simulator's disk, which can lose power).
 One conformance suite, tests/storage/test_engine_conformance.py, holds them to this text.
 
-- Keys and values are bytes. A key is 1..511 bytes, and keys order by unsigned bytes, shorter first (b"a" < b"a\\x00" < b"b").
+- Keys and values are bytes. A key is 1..511 bytes; keys order as bytes do, a prefix first: b"a" < b"a\\x00" < b"b".
 - A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 1..511 bytes.
 - Writing a key or value outside these bounds is ValueError and changes nothing; reading such a key finds nothing.
 - One owner thread writes. Everything it writes goes into the one pending transaction, which opens by itself with the
@@ -94,7 +94,7 @@ class WriteTxn(ReadTxn, Protocol):
         """
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
-        """Remove key; with a value, only that value (in a plain table: only if it is the value). True if it was there."""
+        """Remove key; with a value, only if that is (of a dupsort table: is one of) its value. True if it was there."""
 
     def delete_range(self, table: Table, start: bytes, stop: bytes | None) -> int:
         """Remove all entries with start <= key < stop (None: to the end). Returns how many entries went."""
@@ -124,7 +124,11 @@ class Engine(Protocol):
         """Forget all pending writes."""
 
     def read(self) -> AbstractContextManager[ReadTxn]:
-        """A snapshot of the last commit, usable on the thread that opened it. Hold it briefly: it keeps old pages alive."""
+        """A snapshot of the last commit, for the thread that opened it. Hold it briefly: it keeps old pages alive.
+
+        The owner thread reads through `write()`; while it holds a snapshot of its own, a write that must grow the store
+        cannot, and raises SnapshotHeld.
+        """
 
     def compact(self, path: Path) -> None:
         """Write a compacted copy of the committed store into the folder at path, which is new or empty."""
@@ -150,7 +154,9 @@ def check_items(table: Table, items: list[Item], append: bool, last: Item | None
     shortest, longest = min(map(len, sized)), max(map(len, sized))
     if shortest < 1 or longest > MAX_KEY:
         what = "keys and values" if table.dupsort else "keys"
-        raise ValueError(f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {shortest}..{longest}; shorten or hash")
+        raise ValueError(
+            f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {shortest}..{longest}; hash long ones"
+        )
     if append:
         order: list[Item] | list[bytes] = items if table.dupsort else sized
         above = last if table.dupsort or last is None else last[0]

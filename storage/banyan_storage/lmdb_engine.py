@@ -1,18 +1,18 @@
 """The engine on disk: one LMDB environment in a folder, its map growing by itself.
 
 Invariant: what is pending is held twice, in LMDB's write transaction and as a journal of the operations that made it.
-LMDB cannot grow its map under an open transaction, and an operation that finds the map full may have left its transaction
+LMDB cannot grow its map under an open transaction, and an operation that finds the map full leaves its transaction
 unusable; so then the transaction is aborted, the map doubled while no snapshot is open, and the journal replayed
 on the committed state it was first made on. The operations are deterministic, so the result is what it would have been.
 
-Any other failure inside the write transaction drops everything pending, and says so; committed data is never in question.
+Any other failure inside the write transaction drops everything pending, and says so; what is committed stays.
 """
 
 import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -178,7 +178,9 @@ class _Writer(_Reader):
             self._owner = threading.get_ident()
             self._open = self._engine.begin_write()
         elif self._owner != threading.get_ident():
-            raise WrongThread(f"thread {self._owner} has a transaction open, thread {threading.get_ident()} may not join in")
+            raise WrongThread(
+                f"thread {self._owner} owns the open transaction, thread {threading.get_ident()} may not join"
+            )
         return self._open
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
@@ -247,8 +249,14 @@ class _Writer(_Reader):
 
     def drop(self) -> None:
         """Forget what is pending, and end the transaction."""
-        txn, self._open, self.journal = self._open, None, []
-        if txn is not None:
+        txn, written, self._open, self.journal = self._open, bool(self.journal), None, []
+        if txn is None:
+            return
+        if not written:
+            with suppress(lmdb.Error):
+                txn.commit()  # nothing to do, and unlike abort never waits for readers
+            return
+        with self._engine.hush():
             txn.abort()
 
 
@@ -300,7 +308,7 @@ class LmdbEngine:
         self._map_size = map_size
         self._gate = threading.Condition()
         self._readers: list[int] = []
-        self._moving = False
+        self._hushed = 0
         self._closed = False
         self._folder = Folder(path, read_only)
         self.writable = self._folder.writable
@@ -327,7 +335,7 @@ class LmdbEngine:
                 self.dbs[table] = env.open_db(table.name.encode(), dupsort=table.dupsort, create=self.writable)
         except lmdb.NotFoundError as error:
             env.close()
-            raise StoreVersion(f"{self.path} lacks a table ({error}); open it once for writing to bring it up to date") from error
+            raise StoreVersion(f"{self.path} lacks a table ({error}); open it once with the node") from error
         except lmdb.Error as error:
             env.close()
             raise _explain(error, self.path) from error
@@ -343,9 +351,11 @@ class LmdbEngine:
         found = version if stored is None and self._folder.is_new else int.from_bytes(stored or b"", "big")
         missing = [step for step in range(found, version) if step not in migrations]
         if found > version:
-            raise StoreVersion(f"{self.path} has format {found}, this program knows up to {version}; use the newer program")
+            raise StoreVersion(f"{self.path} has format {found}, this program knows only {version}; use a newer one")
         if missing or (found < version and not self.writable):
-            raise StoreVersion(f"{self.path} has format {found}, this program needs {version}; open it once with the node")
+            raise StoreVersion(
+                f"{self.path} has format {found}, not {version}; open it once with a node that can migrate it"
+            )
         for step in range(found, version):
             migrations[step](self._writer)
             self._set_version(step + 1)
@@ -396,28 +406,36 @@ class LmdbEngine:
                 raise _explain(error, self.path) from error
 
     @contextmanager
+    def hush(self) -> Iterator[None]:
+        """Hold new snapshots back. py-lmdb's abort waits until no thread is inside LMDB: busy readers starve it."""
+        with self._gate:
+            self._hushed += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._hushed -= 1
+                self._gate.notify_all()
+
+    @contextmanager
     def _still(self) -> Iterator[None]:
         """Hold new snapshots back and wait for the open ones to end."""
-        with self._gate:
-            own = threading.get_ident() in self._readers
-            self._moving = True
-            try:
+        with self.hush():
+            with self._gate:
+                own = threading.get_ident() in self._readers
                 if own or not self._gate.wait_for(lambda: not self._readers, SNAPSHOT_PATIENCE):
                     whose = "the writing thread itself" if own else "another thread"
                     raise SnapshotHeld(
                         f"{self.path}: the map must move, but {whose} holds a snapshot; what was pending was dropped"
                     )
-                yield
-            finally:
-                self._moving = False
-                self._gate.notify_all()
+            yield
 
     @contextmanager
     def read(self) -> Iterator[_Reader]:
         me = threading.get_ident()
         with self._gate:
             # a thread that holds a snapshot already may take another, else the two would wait for each other
-            self._gate.wait_for(lambda: not self._moving or me in self._readers)
+            self._gate.wait_for(lambda: not self._hushed or me in self._readers)
             self._refuse_closed()
             self._readers.append(me)
         txn: _Txn | None = None
@@ -425,9 +443,9 @@ class LmdbEngine:
             txn = self._begin_read()
             yield _Snapshot(txn, self.dbs, self.path)
         finally:
+            if txn is not None:
+                txn.abort()
             with self._gate:
-                if txn is not None:
-                    txn.abort()
                 self._readers.remove(me)
                 self._gate.notify_all()
 
@@ -437,7 +455,7 @@ class LmdbEngine:
         except lmdb.MapResizedError:  # the writing process grew the map
             with self._gate:
                 if len(self._readers) > 1:
-                    raise SnapshotHeld(f"{self.path} has grown in its writing process; end the open snapshots first") from None
+                    raise SnapshotHeld(f"{self.path} has grown in another process; end the open snapshots") from None
                 self._env.set_mapsize(0)
             return self._begin_read()
         except lmdb.Error as error:
@@ -468,12 +486,12 @@ class LmdbEngine:
             raise StoreClosed(f"{self.path}: this store was closed; open it again")
 
     def close(self) -> None:
-        if self._closed:
-            return
         with self._gate:
-            self._closed = True
-            if hasattr(self, "_writer"):
-                self._writer.drop()
-            if hasattr(self, "_env"):
-                self._env.close()
-            self._folder.release()
+            closed, self._closed = self._closed, True
+        if closed:
+            return
+        if hasattr(self, "_writer"):
+            self._writer.drop()
+        if hasattr(self, "_env"):
+            self._env.close()
+        self._folder.release()

@@ -43,13 +43,15 @@ class Folder:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and (self.path / DATA).exists():
                 return None
-            raise StoreReadOnly(f"{self.path} cannot be made a store ({error.strerror}); choose a folder you own") from error
+            raise StoreReadOnly(
+                f"{self.path} cannot hold a store ({error.strerror}); choose a folder you own"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
-            raise StoreLocked(f"{self.path} is in use by process {pid}; stop it, or give this one a folder of its own") from None
+            raise StoreLocked(f"{self.path} is in use by process {pid}; stop it, or use another folder") from None
         with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, only nameless
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -59,12 +61,12 @@ class Folder:
         data = self.path / DATA
         size = data.stat().st_size if data.exists() else 0
         if not self.is_new and size == 0:
-            raise CorruptStore(f"{data} is gone, but a store was made here; restore it, or remove the folder to start anew")
+            raise CorruptStore(f"{data} is gone, but a store was here; restore it, or remove the folder to start anew")
         if not self.writable and size == 0:
             raise StoreReadOnly(f"{self.path} holds no store, and none can be made by a reader; start the node first")
 
     def _make_room_for_readers(self) -> None:
-        """Give lock.mdb its blocks now: LMDB maps it, and a reader would be killed when a full disk has none to give."""
+        """Give lock.mdb its blocks now: LMDB maps it, and a full disk with none to give would kill a reader."""
         table = os.open(self.path / "lock.mdb", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(table).st_size < _READER_TABLE:
@@ -171,7 +173,7 @@ class _Walk:
             if flags & _LEAF2:
                 continue
             if not flags & (_BRANCH | _LEAF):
-                raise CorruptStore(f"{self._path}: a page of kind {flags:#x} is where a tree page should be; restore a copy")
+                raise CorruptStore(f"{self._path}: a page of kind {flags:#x} is no tree page; restore a copy")
             for (at,) in struct.iter_unpack("<H", raw[_HEADER:lower]):
                 todo += self._below(raw, at, flags)
 

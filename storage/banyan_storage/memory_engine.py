@@ -154,7 +154,7 @@ class _Writer(_Reader):
         if self.closed:
             raise StoreClosed("this store was closed; open it again")
         if self.undo and self._owner != threading.get_ident():
-            raise WrongThread(f"thread {self._owner} has writes pending, thread {threading.get_ident()} may not join in")
+            raise WrongThread(f"thread {self._owner} owns what is pending, thread {threading.get_ident()} may not join")
         return self._rows[table]
 
     def _change(self, table: Table, rows: _Rows, added: bool, item: Item) -> None:

@@ -1,10 +1,15 @@
-"""Both engines keep what engine.py says: one suite, run over each, and a plain dict model that both are compared with."""
+"""Both engines keep what engine.py says: one suite run over each, and a plain dict model to compare both with."""
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from banyan_storage.engine import Engine, Item, Sizes, Table, after_prefix
 from banyan_storage.errors import StorageError, StoreClosed, WrongThread
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -100,9 +105,17 @@ def test_a_put_replaces_and_in_a_dupsort_table_adds(engine: Engine) -> None:
 def test_a_delete_takes_what_it_names_and_says_whether_it_was_there(engine: Engine) -> None:
     fill(engine)
     txn = engine.write()
-    assert [txn.delete(PLAIN, b"a", b"other"), txn.delete(PLAIN, b"a", b"1"), txn.delete(PLAIN, b"a")] == [False, True, False]
+    assert [txn.delete(PLAIN, b"a", b"other"), txn.delete(PLAIN, b"a", b"1"), txn.delete(PLAIN, b"a")] == [
+        False,
+        True,
+        False,
+    ]
     assert txn.delete(PLAIN, b"b", b"")
-    assert [txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"")] == [True, False, False]
+    assert [txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"10"), txn.delete(DUPS, b"k", b"")] == [
+        True,
+        False,
+        False,
+    ]
     assert list(txn.dups(DUPS, b"k")) == [b"1", b"2"]
     assert txn.delete(DUPS, b"k")
     assert list(txn.dups(DUPS, b"k")) == []
@@ -110,7 +123,9 @@ def test_a_delete_takes_what_it_names_and_says_whether_it_was_there(engine: Engi
     assert (txn.count(PLAIN), txn.count(DUPS)) == (4, 2)
 
 
-@pytest.mark.parametrize(("start", "stop", "gone"), [(b"", None, 6), (b"a\x00", b"b", 2), (b"c", b"c", 0), (b"\xff", None, 2)])
+@pytest.mark.parametrize(
+    ("start", "stop", "gone"), [(b"", None, 6), (b"a\x00", b"b", 2), (b"c", b"c", 0), (b"\xff", None, 2)]
+)
 def test_delete_range_takes_the_half_open_range(engine: Engine, start: bytes, stop: bytes | None, gone: int) -> None:
     fill(engine)
     assert engine.write().delete_range(PLAIN, start, stop) == gone
@@ -278,3 +293,148 @@ def test_a_compacted_copy_holds_the_committed_store(kind: str, tmp_path: Path) -
         assert list(snapshot.scan(PLAIN)) == ROWS
         assert list(snapshot.scan(DUPS)) == PAIRS
     copy.close()
+
+
+KEYS = st.binary(min_size=1, max_size=3).map(lambda raw: bytes(byte % 3 for byte in raw)) | st.binary(
+    min_size=1, max_size=511
+)
+VALUES = st.binary(max_size=5) | st.integers(0, 20_000).map(lambda size: b"v" * size)
+SMALL = st.binary(min_size=1, max_size=3)
+State = dict[Table, set[Item]]
+
+
+def put_in_model(state: State, table: Table, key: bytes, value: bytes) -> None:
+    if not table.dupsort:
+        state[table] = {row for row in state[table] if row[0] != key}
+    state[table].add((key, value))
+
+
+class EnginesAgree(RuleBasedStateMachine):
+    """Both engines, beside two plain sets of rows: what is pending and what is durable. The LMDB map starts tiny."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.memory = MemoryEngine(TABLES)
+        self.lmdb = self.open_lmdb()
+        self.pending: State = {table: set() for table in TABLES}
+        self.durable: State = {table: set() for table in TABLES}
+
+    def open_lmdb(self) -> LmdbEngine:
+        return LmdbEngine(Path(self.folder.name) / "store", TABLES, map_size=1 << 16)
+
+    def both(self) -> tuple[Engine, Engine]:
+        return self.memory, self.lmdb
+
+    @rule(key=KEYS, value=VALUES)
+    def put(self, key: bytes, value: bytes) -> None:
+        for engine in self.both():
+            engine.write().put(PLAIN, key, value)
+        put_in_model(self.pending, PLAIN, key, value)
+
+    @rule(key=KEYS, value=SMALL)
+    def put_dup(self, key: bytes, value: bytes) -> None:
+        for engine in self.both():
+            engine.write().put(DUPS, key, value)
+        put_in_model(self.pending, DUPS, key, value)
+
+    @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=8).map(sorted), table=st.sampled_from(TABLES))
+    def put_many(self, items: list[Item], table: Table) -> None:
+        for engine in self.both():
+            engine.write().put_many(table, items)
+        for key, value in items:
+            put_in_model(self.pending, table, key, value)
+
+    @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=4), table=st.sampled_from(TABLES))
+    def append(self, items: list[Item], table: Table) -> None:
+        """Whether a promise to append was kept is judged alike, and a broken one changes nothing."""
+        refused = []
+        for engine in self.both():
+            try:
+                engine.write().put_many(table, items, append=True)
+                refused.append(False)
+            except ValueError:
+                refused.append(True)
+        assert refused[0] == refused[1]
+        for key, value in [] if refused[0] else items:
+            put_in_model(self.pending, table, key, value)
+
+    @rule(key=KEYS, value=st.none() | SMALL, table=st.sampled_from(TABLES))
+    def delete(self, key: bytes, value: bytes | None, table: Table) -> None:
+        gone = {row for row in self.pending[table] if row[0] == key and (value is None or row[1] == value)}
+        for engine in self.both():
+            assert engine.write().delete(table, key, value) == bool(gone)
+        self.pending[table] -= gone
+
+    @rule(start=KEYS | st.just(b""), stop=st.none() | KEYS, table=st.sampled_from(TABLES))
+    def delete_range(self, start: bytes, stop: bytes | None, table: Table) -> None:
+        gone = {row for row in self.pending[table] if start <= row[0] and (stop is None or row[0] < stop)}
+        for engine in self.both():
+            assert engine.write().delete_range(table, start, stop) == len(gone)
+        self.pending[table] -= gone
+
+    @rule(
+        start=KEYS | st.just(b""),
+        stop=st.none() | KEYS,
+        reverse=st.booleans(),
+        limit=st.none() | st.integers(0, 4),
+        table=st.sampled_from(TABLES),
+    )
+    def scan(self, start: bytes, stop: bytes | None, reverse: bool, limit: int | None, table: Table) -> None:
+        rows = [row for row in sorted(self.pending[table]) if start <= row[0] and (stop is None or row[0] < stop)]
+        for engine in self.both():
+            assert (
+                list(engine.write().scan(table, start, stop, reverse, limit))
+                == (rows[::-1] if reverse else rows)[:limit]
+            )
+
+    @rule(keys=st.lists(KEYS, max_size=4).map(sorted), table=st.sampled_from(TABLES))
+    def look_up(self, keys: list[bytes], table: Table) -> None:
+        first = dict(sorted(self.pending[table], reverse=True))
+        for engine in self.both():
+            assert list(engine.write().get_many(table, keys)) == [(key, first[key]) for key in keys if key in first]
+            for key in keys:
+                assert engine.write().get(table, key) == first.get(key)
+                assert list(engine.write().dups(table, key)) == sorted(v for k, v in self.pending[table] if k == key)
+                prefixed = sorted(row for row in self.pending[table] if row[0].startswith(key[:2]))
+                assert list(engine.write().prefix(table, key[:2])) == prefixed
+
+    @rule()
+    def commit(self) -> None:
+        for engine in self.both():
+            engine.commit()
+        self.durable = {table: set(rows) for table, rows in self.pending.items()}
+
+    @rule()
+    def rollback(self) -> None:
+        for engine in self.both():
+            engine.rollback()
+        self.pending = {table: set(rows) for table, rows in self.durable.items()}
+
+    @rule()
+    def lose_power(self) -> None:
+        self.memory = self.memory.crash()
+        self.lmdb.close()
+        self.lmdb = self.open_lmdb()
+        self.pending = {table: set(rows) for table, rows in self.durable.items()}
+
+    @invariant()
+    def owner_sees_pending_and_snapshots_see_durable(self) -> None:
+        for engine in self.both():
+            for table in TABLES:
+                rows = sorted(self.pending[table])
+                assert list(engine.write().scan(table)) == rows
+                assert engine.write().last(table) == (rows[-1] if rows else None)
+                assert engine.write().count(table) == len(rows)
+            with engine.read() as snapshot:
+                for table in TABLES:
+                    assert list(snapshot.scan(table)) == sorted(self.durable[table])
+                    assert snapshot.count(table) == len(self.durable[table])
+
+    def teardown(self) -> None:
+        self.lmdb.close()
+        self.folder.cleanup()
+
+
+TestEnginesAgree = EnginesAgree.TestCase
+TestEnginesAgree.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
