@@ -158,7 +158,7 @@ def check_items(table: Table, items: list[Item], append: bool, last: Item | None
             f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {shortest}..{longest}; hash long ones"
         )
     if append:
-        order: list[Item] | list[bytes] = items if table.dupsort else sized
-        above = last if table.dupsort or last is None else last[0]
-        if any(map(ge, order, order[1:])) or (above is not None and above >= order[0]):  # type: ignore[operator]
-            raise ValueError(f"table {table.name}: append=True needs ascending keys above {above!r}; put them plainly")
+        keys = [key for key, _ in items]
+        falls = any(map(ge, items, items[1:])) if table.dupsort else any(map(ge, keys, keys[1:]))
+        if falls or (last is not None and (last >= items[0] if table.dupsort else last[0] >= keys[0])):
+            raise ValueError(f"table {table.name}: append=True needs ascending items above {last!r}; put them plainly")
