@@ -1,22 +1,308 @@
-"""The edge: what is promised of links, with real hosts on loopback."""
+"""What the edge promises about links and peers, with real hosts on loopback."""
 
-from banyan_node.edge import EdgeConfig, open_edge
+import contextlib
+import struct
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import trio
+from libp2p.protocol_muxer.exceptions import MultiselectClientError
+
+from banyan_node.edge import DialFailed, Edge, EdgeConfig, Link, LinkClosed, open_edge
+from banyan_node.edge.config import Gate
 
 
-def config(n: int = 1, **settings: object) -> EdgeConfig:
-    return EdgeConfig(identity_seed=bytes([n]) * 32, listen=("/ip4/127.0.0.1/tcp/0",), **settings)  # type: ignore[arg-type]
+def config(n: int = 1, **settings: Any) -> EdgeConfig:
+    return EdgeConfig(identity_seed=bytes([n]) * 32, **{"listen": ("/ip4/127.0.0.1/tcp/0",), **settings})
+
+
+async def greet(a: Edge, b: Edge) -> tuple[Link, Link]:
+    """a dials b; both ends of the link, after a frame went each way."""
+    with trio.fail_after(10):
+        there = await a.dial(b.addresses[0])
+        here = await b.incoming.receive()
+        await exchange(there, here)
+    return there, here
+
+
+async def exchange(one: Link, other: Link) -> None:
+    await one.send([b"ping"])
+    assert await other.receive() == b"ping"
+    await other.send([b"pong"])
+    assert await one.receive() == b"pong"
+
+
+async def until_event(edge: Edge, kind: str) -> str:
+    with trio.fail_after(10):
+        async for event in edge.events:
+            if event.kind == kind:
+                return event.sentence
+    raise AssertionError(f"no event {kind}")
 
 
 async def test_two_edges_exchange_frames() -> None:
     async with open_edge(config(1)) as a, open_edge(config(2)) as b:
-        there = await a.dial(b.addresses[0])
-        here = await b.incoming.receive()
+        there, here = await greet(a, b)
         assert (there.peer_id, there.inbound) == (b.peer_id, False)
         assert (here.peer_id, here.inbound) == (a.peer_id, True)
+        assert there.remote_addr == b.addresses[0]
         await there.send([b"one", b"x" * 300_000])
         assert await here.receive() == b"one"
         assert await here.receive() == b"x" * 300_000
-        await here.send([b"two"])
-        assert await there.receive() == b"two"
-        assert await a.dial(b.addresses[0]) is there
         assert 0 < await a.ping(b.peer_id) < 5
+        assert 0 < await b.ping(a.peer_id) < 5
+
+
+async def test_a_second_dial_returns_the_link_that_stands() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        assert await a.dial(b.addresses[0]) is there
+        assert await b.dial(a.addresses[0]) is here
+
+
+async def test_callers_that_dial_together_share_one_dial() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        got: list[Link] = []
+
+        async def dial() -> None:
+            got.append(await a.dial(b.addresses[0]))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(dial)
+        assert len(got) == 5
+        assert len(set(map(id, got))) == 1
+        await exchange(got[0], await b.incoming.receive())
+
+
+@pytest.mark.parametrize("lag", [0, 0.002, 0.004, 0.006, 0.01, 0.02])
+async def test_two_peers_that_dial_each_other_keep_one_link_dialled_by_the_smaller(lag: float) -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        small, large = sorted((a, b), key=lambda edge: edge.peer_id)
+        got: dict[str, Link] = {}
+
+        async def dial(edge: Edge, other: Edge, after: float) -> None:
+            await trio.sleep(after)
+            got[edge.peer_id] = await edge.dial(other.addresses[0])
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(dial, small, large, 0)
+                nursery.start_soon(dial, large, small, lag)
+        assert not got[small.peer_id].inbound
+        assert got[large.peer_id].inbound
+        await exchange(got[small.peer_id], got[large.peer_id])
+        await trio.sleep(0.5)
+        assert small.links == {large.peer_id: got[small.peer_id]}
+        assert large.links == {small.peer_id: got[large.peer_id]}
+        assert [len(c) for edge in (a, b) for c in edge._swarm().connections.values()] == [1, 1]
+
+
+async def test_a_dial_takes_one_attempt_and_no_happy_eyeballs_delay() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        best = 9.0
+        for _ in range(4):
+            began = trio.current_time()
+            link = await a.dial(b.addresses[0])
+            best = min(best, trio.current_time() - began)
+            await link.aclose()
+            await trio.sleep(0.05)
+        assert best < 0.2
+
+
+async def test_a_dial_that_leads_nowhere_says_so() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        wrong = b.addresses[0].replace(b.peer_id, str(Edge(config(3)).peer_id))
+        quic = f"/ip4/127.0.0.1/udp/4001/quic-v1/p2p/{b.peer_id}"
+        for addr in (
+            wrong,
+            quic,
+            a.addresses[0],
+            "nonsense",
+            "/ip4/127.0.0.1/tcp/1",
+            f"/ip4/127.0.0.1/tcp/1/p2p/{b.peer_id}",
+        ):
+            with pytest.raises(DialFailed), trio.fail_after(5):
+                await a.dial(addr)
+        await greet(a, b)
+
+
+async def test_closing_one_end_ends_the_other_after_what_was_sent() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        await there.send([b"last words"])
+        await trio.sleep(0.1)
+        await there.aclose("done")
+        with pytest.raises(LinkClosed, match="done"):
+            await there.receive()
+        with pytest.raises(LinkClosed, match="done"):
+            await there.send([b"x"])
+        assert await here.receive() == b"last words"
+        with pytest.raises(LinkClosed), trio.fail_after(5):
+            await here.receive()
+        await greet(a, b)
+
+
+async def test_a_send_that_is_cancelled_halfway_ends_the_link() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2, frame_buffer=2**26)) as b:
+        there, _ = await greet(a, b)
+        with trio.move_on_after(0.001):
+            await there.send([b"x" * 4_000_000] * 4)
+        with pytest.raises(LinkClosed, match="cut short"):
+            await there.send([b"y"])
+
+
+async def test_what_cannot_be_framed_is_refused_before_it_is_sent() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        for frame in (b"", b"x" * (4 * 1024 * 1024 + 1)):
+            with pytest.raises(ValueError, match="cannot be sent"):
+                await there.send([b"fine", frame])
+        await exchange(there, here)
+
+
+async def test_small_frames_leave_in_large_writes() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        sizes: list[int] = []
+        write = there._stream.write
+
+        async def count(data: bytes) -> None:
+            sizes.append(len(data))
+            await write(data)
+
+        there._stream.write = count  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            for n in range(1000):
+                nursery.start_soon(there.send, [struct.pack(">I", n) * 50] * 5)
+        assert sum(sizes) == 1000 * 5 * 204
+        assert all(size >= 16 * 1024 for size in sizes[1:-1])
+        got = [await here.receive() for _ in range(5000)]
+        assert sorted(got) == sorted(struct.pack(">I", n) * 50 for n in range(1000) for _ in range(5))
+        assert sum(one == other for one, other in pairwise(got)) >= 4000
+
+
+async def test_quiet_links_outlive_the_idle_timeout() -> None:
+    async with open_edge(config(1, idle_timeout=0.4)) as a, open_edge(config(2, idle_timeout=0.4)) as b:
+        there, here = await greet(a, b)
+        await trio.sleep(1.2)
+        await exchange(there, here)
+
+
+async def test_a_peer_that_came_back_replaces_its_old_link() -> None:
+    async with open_edge(config(1)) as a:
+        async with open_edge(config(2)) as b:
+            _, old = await greet(b, a)
+        async with open_edge(config(2)) as b:
+            _, new = await greet(b, a)
+            assert old.closed is not None
+            assert a.links == {b.peer_id: new}
+
+
+async def test_a_host_that_goes_down_is_started_again_on_the_same_port() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        before = b.addresses
+
+        async def boom() -> None:
+            raise RuntimeError("a bug in libp2p")
+
+        b._swarm().manager.run_task(boom)
+        assert "a bug in libp2p" in await until_event(b, "host-down")
+        for link in (there, here):
+            with pytest.raises(LinkClosed), trio.fail_after(5):
+                await link.receive()
+        await until_event(b, "host-up")
+        assert b.addresses == before
+        await greet(a, b)
+
+
+async def test_an_exception_in_a_stream_handler_is_an_event_and_no_more() -> None:
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+
+        async def boom(_stream: Any) -> None:
+            raise RuntimeError("a bug in a handler")
+
+        assert b._host is not None
+        b._host.set_stream_handler("/boom", boom)  # type: ignore[arg-type]
+        (connection,) = a._swarm().connections[next(iter(a._swarm().connections))]
+        with contextlib.suppress(MultiselectClientError):
+            await a._open_stream(connection, "/boom")  # type: ignore[arg-type]
+        assert "a bug in a handler" in await until_event(b, "handler-error")
+        await exchange(there, here)
+
+
+async def test_connections_are_capped_and_their_slots_come_back() -> None:
+    async with open_edge(config(1, max_connections=2)) as hub:
+        for turn in range(3):
+            async with open_edge(config(10 + turn)) as x, open_edge(config(20 + turn)) as y, open_edge(config(30)) as z:
+                await greet(x, hub)
+                await greet(y, hub)
+                with pytest.raises(DialFailed):
+                    await z.dial(hub.addresses[0])
+            await trio.sleep(0.5)
+
+
+async def test_links_that_nobody_takes_are_refused() -> None:
+    async with open_edge(config(1, incoming_backlog=1)) as hub, open_edge(config(2)) as x, open_edge(config(3)) as y:
+        await x.dial(hub.addresses[0])
+        with pytest.raises(DialFailed):
+            await y.dial(hub.addresses[0])
+
+
+async def test_a_private_alliance_admits_only_those_with_the_key() -> None:
+    key, other = b"k" * 32, b"o" * 32
+    quick: dict[str, Any] = {"handshake_timeout": 1.0}
+    async with open_edge(config(1, psk=key)) as a, open_edge(config(2, psk=key)) as b:
+        there, here = await greet(a, b)
+        await there.send([b"x" * 1_000_000])
+        assert await here.receive() == b"x" * 1_000_000
+        async with open_edge(config(3, **quick)) as open_to_all, open_edge(config(4, psk=other, **quick)) as stranger:
+            for outsider in (open_to_all, stranger):
+                with pytest.raises(DialFailed):
+                    await outsider.dial(a.addresses[0])
+        await exchange(there, here)
+
+
+@pytest.mark.parametrize("listen", ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0"])
+async def test_the_cidr_gate_holds_in_both_directions(listen: str) -> None:
+    here = ("127.0.0.0/8", "::1/128")
+    async with (
+        open_edge(config(1, listen=(listen,), deny_cidrs=here)) as closed,
+        open_edge(config(2, listen=(listen,))) as b,
+    ):
+        with pytest.raises(DialFailed):
+            await b.dial(closed.addresses[0])
+        with pytest.raises(DialFailed, match="CIDR"):
+            await closed.dial(b.addresses[0])
+    async with (
+        open_edge(config(1, listen=(listen,), allow_cidrs=here)) as picky,
+        open_edge(config(2, listen=(listen,))) as b,
+    ):
+        await greet(b, picky)
+
+
+def test_the_gate_reads_addresses_strictly() -> None:
+    gate = Gate(("10.0.0.0/8", "fe80::/10"), ("10.9.0.0/16",))
+    assert [gate.admits(host) for host in ("10.1.2.3", "::ffff:10.1.2.3", "fe80::1%eth0")] == [True] * 3
+    assert [gate.admits(host) for host in ("10.9.0.1", "::ffff:10.9.0.1", "11.0.0.1", None, "x")] == [False] * 5
+    assert Gate((), ()).admits(None)
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    for wrong in (
+        {"identity_seed": b"short"},
+        {"psk": b"short"},
+        {"deny_cidrs": ("10.0.0.0/99",)},
+        {"frame_buffer": 1},
+    ):
+        with pytest.raises(ValueError):
+            EdgeConfig(**{"identity_seed": b"\x01" * 32, **wrong})  # type: ignore[arg-type]
+
+
+async def test_a_taken_port_is_said_at_once() -> None:
+    with pytest.raises(BaseExceptionGroup):
+        async with open_edge(config(1, listen=("/ip4/192.0.2.1/tcp/1",))):
+            pass

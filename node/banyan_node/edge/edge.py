@@ -26,7 +26,7 @@ from multiaddr import Multiaddr
 
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from .link import Link
-from .stack import GuardedHost, GuardedSwarm, make_host
+from .stack import GuardedHost, GuardedSwarm, close_connection, make_host
 
 SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0
@@ -157,8 +157,8 @@ class Edge:
             stream = await self._open_stream(connection, TProtocol(SYNC_PROTOCOL))
             link = self._make_link(stream, connection, peer, inbound=False)
         except BaseException:
-            with trio.CancelScope(shield=True), trio.move_on_after(2):
-                await connection.close()
+            with trio.CancelScope(shield=True):
+                await close_connection(connection)
             raise
         try:
             self._live().start_soon(self._keep, link)
@@ -181,7 +181,7 @@ class Edge:
         async def hang_up() -> None:
             with trio.move_on_after(1):
                 await stream.reset()
-            await connection.close()
+            await close_connection(connection)
 
         where = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
@@ -208,9 +208,9 @@ class Edge:
             attempt.decided.set()
         self._live().start_soon(self._keep, link)
         try:
-            await link.accept()
             if attempt is None:
                 self._incoming_send.send_nowait(link)
+            await link.accept()
         except trio.WouldBlock:
             link.close(f"{self.config.incoming_backlog} links wait to be taken here: dial again later")
         except LinkClosed:
@@ -286,6 +286,8 @@ class Edge:
                 # Listeners live in trio's system nursery: a cancelled swarm leaves them behind, still accepting.
                 for listener in list(host.swarm.listeners.values()):
                     await listener.close()
+                for connection in list(host.swarm.born):
+                    await close_connection(connection)
 
     async def _reap_idle(self, swarm: GuardedSwarm) -> None:
         """Closes connections that carry no link (nor, with the bridge on, any stream) for the idle timeout."""
@@ -296,12 +298,7 @@ class Edge:
                 peer = str(connection.muxed_conn.peer_id)
                 in_use = self._standing(peer) is not None or (self.config.heads_bridge and connection.streams)
                 if born < old and not in_use:
-                    self._live().start_soon(_close_quietly, connection)
-
-
-async def _close_quietly(connection: SwarmConn) -> None:
-    with trio.move_on_after(5), contextlib.suppress(Exception):
-        await connection.close()
+                    self._live().start_soon(close_connection, connection)
 
 
 def _split(addr: str) -> tuple[str, Multiaddr]:

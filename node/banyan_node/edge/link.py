@@ -4,11 +4,11 @@ On the wire: u32 big-endian length, then that many bytes. A frame of length 0 ca
 sends one to say "this is the link" (the dialler hands no link out before it), and both sides send one when they have
 been quiet for a third of the idle timeout.
 
-Bounds. A reader task always drains the stream, because yamux resets a stream whose reader is five seconds late and
-lets a window grow to 16 MB. What it drains waits in a frame buffer of fixed size until `receive` takes it. The node
-above grants credits for less than that buffer, so a buffer that overflows means that the peer sent without credit,
-and the link is closed with CreditBroken. Every read and every write has a deadline; a send that is cut short leaves
-half a frame behind, so it ends the link.
+Bounds. A reader task always drains the stream, because yamux resets a stream whose reader is five seconds late. What
+it drains waits in a frame buffer of fixed size until `receive` takes it. The node above grants credits for less than
+that buffer, so a buffer that overflows means that the peer sent without credit, and the link is closed with
+CreditBroken. Every read and every write has a deadline; a send that is cut short leaves half a frame behind, so it
+ends the link.
 """
 
 import struct
@@ -148,7 +148,7 @@ class Link:
             self._end(LinkClosed(f"the stream of {self.peer_id} ended: {type(error).__name__} {error}"))
         finally:
             self._end(LinkClosed("the host went down"))
-            with trio.CancelScope(shield=True), trio.move_on_after(2):
+            with trio.CancelScope(shield=True), trio.move_on_after(4):
                 try:
                     await self._hang_up()
                 except Exception:

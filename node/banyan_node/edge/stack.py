@@ -3,14 +3,15 @@
 | what a peer could do to a stock host | here |
 |---|---|
 | ask for plaintext or secio | noise is the only security offered |
-| end the host with one exception in a stream handler (a stream whose first bytes are not UTF-8 suffices) | every handler and every muxer runs inside a guard |
+| end the host with one exception in a stream handler (non-UTF-8 suffices) | handlers and muxers are guarded |
 | announce a 2^60 byte multistream message before it has said who it is | the raw stream refuses reads over 64 KiB |
-| send past its yamux window, without end, into a stream nobody reads | a buffer twice its window ends the stream |
-| use up the inbound slots for ever (they were returned only when the host stopped) | a slot lives as long as its connection |
+| send past its yamux window, without end, into a stream nobody reads | 2 MiB unread on a connection is the end |
+| use up the inbound slots (given back only when the host stopped) | a slot lives as long as its connection |
 | walk around the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
 """
 
+import contextlib
 import logging
 import weakref
 from collections import Counter, OrderedDict
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import libp2p.network.connection.swarm_connection as swarm_connection_module
+import libp2p.stream_muxer.yamux.yamux as yamux_module
 import trio
 from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
@@ -27,6 +29,7 @@ from libp2p.host.basic_host import BasicHost
 from libp2p.host.defaults import get_default_protocols
 from libp2p.identity.identify_push.identify_push import ID_PUSH
 from libp2p.io.exceptions import IOException
+from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -37,8 +40,8 @@ from libp2p.peer.peerstore import PeerStore
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
 from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
-from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE, Yamux, YamuxStream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
@@ -47,11 +50,18 @@ from .config import EdgeConfig, EdgeEvent, Gate
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
+MAX_WINDOW = 1024 * 1024
+MAX_UNREAD = 2 * MAX_WINDOW
 
 
-def quiet_libp2p() -> None:
-    """Keeps libp2p off stderr. Two of its modules log through the root logger, which would also configure it."""
-    logging.getLogger("libp2p").setLevel(logging.CRITICAL + 1)
+def tame_libp2p() -> None:
+    """Sets what libp2p keeps in module globals: silence, and windows that stop growing at 1 MiB and not at 16.
+
+    One of its modules logs through the root logger, which would also configure it; another sets its own level.
+    """
+    for name in ("libp2p", "libp2p.network.auto_connector"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    setattr(yamux_module, "MAX_WINDOW_SIZE", MAX_WINDOW)  # noqa: B010
     setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
 
 
@@ -113,31 +123,25 @@ class BoundedTcp(TCP):
 
 
 class WindowBuffer(bytearray):
-    """What a yamux stream received and nobody read yet; refuses to hold twice the window it granted."""
+    """What a yamux stream received and nobody read yet."""
 
-    def __init__(self, stream: YamuxStream) -> None:
+    def __init__(self, siblings: "WindowBuffers") -> None:
         super().__init__()
-        self._stream = stream
+        self._siblings = siblings
 
     def extend(self, data: Any) -> None:
-        """Raises IOException when the peer sent past its window; yamux then ends the stream's reading side."""
-        granted = max(self._stream.target_recv_window, DEFAULT_WINDOW_SIZE)
-        if len(self) + len(data) > 2 * granted:
-            raise IOException(
-                f"a stream holds {len(self)} unread bytes of a window of {granted} and got {len(data)} more"
-            )
+        """Raises IOException at the connection's limit; yamux then ends the reading side of this stream."""
+        unread = sum(map(len, self._siblings.values())) + len(data)
+        if unread > MAX_UNREAD:
+            raise IOException(f"a connection may hold {MAX_UNREAD} unread bytes and its peer sent {unread}")
         super().extend(data)
 
 
 class WindowBuffers(dict[int, bytearray]):
-    """Yamux's stream_buffers, in which every new buffer is a WindowBuffer."""
-
-    def __init__(self, muxer: Yamux) -> None:
-        super().__init__()
-        self._muxer = muxer
+    """Yamux's stream_buffers, which together hold at most twice the largest window."""
 
     def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, WindowBuffer(self._muxer.streams[stream_id]))
+        super().__setitem__(stream_id, WindowBuffer(self))
 
 
 class GuardedYamux(Yamux):
@@ -145,7 +149,7 @@ class GuardedYamux(Yamux):
 
     def __init__(self, secured: ISecureConn, peer_id: ID, tell: Tell) -> None:
         super().__init__(secured, peer_id, is_initiator=secured.is_initiator)
-        self.stream_buffers = WindowBuffers(self)
+        self.stream_buffers = WindowBuffers()
         self._tell = tell
 
     async def start(self) -> None:
@@ -245,9 +249,34 @@ class GuardedHost(BasicHost):
         """Nobody is asked: Banyan's peers speak one protocol, and every answer would have to be kept somewhere."""
 
 
+class NoAutoConnector(AutoConnector):
+    """libp2p's own dials peers as it sees fit; here only Edge.dial dials."""
+
+    async def maybe_connect(self) -> None:
+        """Nobody."""
+
+    async def run_background_task(self, nursery: trio.Nursery) -> None:
+        """Nothing runs."""
+
+
+async def close_connection(connection: SwarmConn) -> None:
+    """Closes a connection within two seconds, its socket in any case.
+
+    SwarmConn.close returns at once when another close was cancelled halfway, and leaves the socket open.
+    """
+    try:
+        with trio.move_on_after(2):
+            await connection.close()
+    except Exception:
+        pass
+    finally:
+        with contextlib.suppress(Exception):
+            await connection.muxed_conn.secured_conn.close()  # type: ignore[attr-defined]
+
+
 def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
     """A host that is not running yet."""
-    quiet_libp2p()
+    tame_libp2p()
     keys = create_new_key_pair(config.identity_seed)
     peer_id = ID.from_pubkey(keys.public_key)
     peers = PeerStore()
@@ -277,6 +306,7 @@ def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
         connection_config=connections,
         psk=config.psk.hex() if config.psk is not None else None,
     )
+    swarm.auto_connector = NoAutoConnector(swarm)
     swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
     swarm.tell = tell
     swarm.config = config

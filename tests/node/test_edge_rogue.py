@@ -1,0 +1,217 @@
+"""A peer that speaks TCP, noise and yamux by hand, to say what no honest peer would; and what it gets for that."""
+
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key
+from libp2p.peer.id import ID
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as Noise
+from libp2p.security.security_multistream import SecurityMultistream
+from multiaddr import Multiaddr
+
+from banyan_node.edge import CreditBroken, Edge, EdgeConfig, FrameTooLarge, Link, SlowPeer, open_edge
+from banyan_node.edge.stack import BoundedTcp
+
+HEADER = struct.Struct("!BBHII")
+DATA, WINDOW = 0, 1
+SYN, FIN, RST = 1, 4, 8
+SYNC = "/banyan/1/sync"
+
+
+def delimited(*lines: str) -> bytes:
+    """multistream-select messages: varint length, text, newline (all shorter than 128 bytes)."""
+    return b"".join(bytes([len(line) + 1]) + line.encode() + b"\n" for line in lines)
+
+
+def yamux(kind: int, flags: int, stream: int, payload: bytes = b"", length: int | None = None) -> bytes:
+    return HEADER.pack(0, kind, flags, stream, len(payload) if length is None else length) + payload
+
+
+class Rogue:
+    """One raw connection, secured and muxed; it reads only when told to."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    async def write(self, data: bytes) -> None:
+        await self.session.write(data)
+
+    async def open(self, stream: int, protocol: str = SYNC) -> None:
+        """Opens a stream and asks for a protocol without waiting for an answer."""
+        hello = delimited("/multistream/1.0.0", protocol)
+        await self.write(yamux(WINDOW, SYN, stream) + yamux(DATA, 0, stream, hello))
+
+    async def say(self, stream: int, data: bytes) -> None:
+        for at in range(0, len(data), 60_000):
+            await self.write(yamux(DATA, 0, stream, data[at : at + 60_000]))
+
+    async def read_frame(self) -> tuple[int, int, int, bytes]:
+        _, kind, flags, stream, length = HEADER.unpack(await self.session.read(HEADER.size))
+        return kind, flags, stream, await self.session.read(length) if kind == DATA and length else b""
+
+
+async def secured(addr: str, seed: bytes = b"\x77" * 32) -> Any:
+    """A noise session to addr, before any muxer was named."""
+    where, _, peer = addr.rpartition("/p2p/")
+    keys = create_new_key_pair(seed)
+    noise = SecurityMultistream({NOISE: Noise(keys, noise_privkey=create_noise_key().private_key)})
+    raw = await BoundedTcp().dial(Multiaddr(where))
+    return await noise.secure_outbound(raw, ID.from_string(peer))
+
+
+@asynccontextmanager
+async def rogue(addr: str, seed: bytes = b"\x77" * 32) -> AsyncIterator[Rogue]:
+    session = await secured(addr, seed)
+    try:
+        await session.write(delimited("/multistream/1.0.0", "/yamux/1.0.0"))
+        for answer in ("/multistream/1.0.0", "/yamux/1.0.0"):
+            assert await session.read(len(delimited(answer))) == delimited(answer)
+        yield Rogue(session)
+    finally:
+        with trio.CancelScope(shield=True):
+            await session.close()
+
+
+def config(**settings: Any) -> EdgeConfig:
+    return EdgeConfig(identity_seed=b"\x01" * 32, listen=("/ip4/127.0.0.1/tcp/0",), **settings)
+
+
+@asynccontextmanager
+async def link_with_rogue(**settings: Any) -> AsyncIterator[tuple[Edge, Link, Rogue]]:
+    async with open_edge(config(**settings)) as edge, rogue(edge.addresses[0]) as peer:
+        await peer.open(1)
+        with trio.fail_after(5):
+            yield edge, await edge.incoming.receive(), peer
+
+
+async def test_a_peer_that_stops_reading_ends_the_link_at_the_write_deadline() -> None:
+    async with link_with_rogue(write_deadline=0.3) as (_, link, _peer):
+        with pytest.raises(SlowPeer, match=r"took no .* bytes within 0.3 s"):
+            await link.send([b"x" * 1_000_000])
+        await link.wait_closed()
+
+
+async def test_a_frame_left_unfinished_ends_the_link_at_the_read_deadline() -> None:
+    async with link_with_rogue(read_deadline=0.2) as (_, link, peer):
+        await peer.say(1, struct.pack(">I", 100) + b"only this")
+        with pytest.raises(SlowPeer, match="did not finish a frame"):
+            await link.receive()
+
+
+async def test_bytes_that_drip_do_not_push_the_read_deadline_back() -> None:
+    async with link_with_rogue(read_deadline=0.3) as (_, link, peer), trio.open_nursery() as nursery:
+
+        async def drip() -> None:
+            await peer.say(1, struct.pack(">I", 1000))
+            while True:
+                await peer.say(1, b"x")
+                await trio.sleep(0.05)
+
+        nursery.start_soon(drip)
+        with pytest.raises(SlowPeer, match="did not finish a frame"):
+            await link.receive()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_silent_peer_loses_its_link_at_the_idle_timeout() -> None:
+    async with link_with_rogue(idle_timeout=0.4) as (_, link, _peer):
+        with pytest.raises(SlowPeer, match=r"silent for 0.4 s"):
+            await link.receive()
+
+
+async def test_a_frame_over_the_limit_is_refused_by_its_length_alone() -> None:
+    async with link_with_rogue() as (_, link, peer):
+        await peer.say(1, struct.pack(">I", 4 * 1024 * 1024 + 1))
+        with pytest.raises(FrameTooLarge, match=r"4194305 bytes; the limit is 4194304"):
+            await link.receive()
+
+
+async def test_sending_without_credit_ends_the_link_after_what_fitted() -> None:
+    async with link_with_rogue(max_frame=1000, frame_buffer=4000) as (_, link, peer):
+        for _ in range(5):
+            await peer.say(1, struct.pack(">I", 900) + b"f" * 900)
+        await link.wait_closed()
+        for _ in range(4):
+            assert await link.receive() == b"f" * 900
+        with pytest.raises(CreditBroken, match="more than it had credit for"):
+            await link.receive()
+
+
+async def test_many_tiny_frames_count_against_the_frame_buffer_too() -> None:
+    async with link_with_rogue(max_frame=1000, frame_buffer=4000) as (_, link, peer):
+        await peer.say(1, (struct.pack(">I", 1) + b"t") * 100)
+        await link.wait_closed()
+        assert isinstance(link.closed, CreditBroken)
+
+
+async def test_streams_that_nobody_reads_hold_two_mebibytes_at_most() -> None:
+    async with link_with_rogue() as (edge, link, peer):
+        await peer.open(3, "/ipfs/id/1.0.0")
+        for _ in range(60):
+            await peer.say(3, b"y" * 60_000)
+        await peer.say(1, struct.pack(">I", 4) + b"more")
+        assert await link.receive() == b"more"
+        (muxer,) = [c.muxed_conn for held in edge._swarm().connections.values() for c in held]
+        assert sum(len(buffer) for buffer in muxer.stream_buffers.values()) <= 2 * 1024 * 1024  # type: ignore[attr-defined]
+
+
+async def test_first_bytes_that_are_not_text_do_not_end_the_host() -> None:
+    async with link_with_rogue() as (edge, link, peer):
+        await peer.write(yamux(WINDOW, SYN, 3) + yamux(DATA, 0, 3, b"\x04\xff\xfe\xfd\n"))
+        async for event in edge.events:
+            if event.kind == "handler-error":
+                assert "UnicodeDecodeError" in event.sentence
+                break
+        await peer.say(1, struct.pack(">I", 4) + b"more")
+        assert await link.receive() == b"more"
+
+
+async def test_streams_per_peer_are_capped() -> None:
+    async with link_with_rogue(max_streams_per_peer=3) as (_, link, peer):
+        for stream in range(3, 13, 2):
+            await peer.write(yamux(WINDOW, SYN, stream))
+        refused = set()
+        while len(refused) < 3:
+            _, flags, stream, _ = await peer.read_frame()
+            if flags & RST:
+                refused.add(stream)
+        assert refused == {7, 9, 11}
+        await peer.say(1, struct.pack(">I", 4) + b"more")
+        assert await link.receive() == b"more"
+
+
+@pytest.mark.parametrize("offer", ["/plaintext/2.0.0", "/secio/1.0.0", "/tls/1.0.0"])
+async def test_nothing_but_noise_is_spoken(offer: str) -> None:
+    async with open_edge(config()) as edge:
+        host, port = edge.addresses[0].split("/")[2], int(edge.addresses[0].split("/")[4])
+        async with await trio.open_tcp_stream(host, port) as tcp:
+            await tcp.send_all(delimited("/multistream/1.0.0", offer))
+            answer = b""
+            while len(answer) < len(delimited("/multistream/1.0.0", "na")):
+                answer += await tcp.receive_some()
+            assert answer == delimited("/multistream/1.0.0", "na")
+
+
+async def test_a_length_of_two_to_the_sixty_before_the_handshake_is_hung_up_on() -> None:
+    async with open_edge(config()) as edge:
+        host, port = edge.addresses[0].split("/")[2], int(edge.addresses[0].split("/")[4])
+        async with await trio.open_tcp_stream(host, port) as tcp:
+            await tcp.send_all(b"\x80" * 8 + b"\x10" + b"x" * 1000)
+            with trio.fail_after(2):
+                while await tcp.receive_some():
+                    pass
+
+
+async def test_connections_that_carry_no_link_are_closed() -> None:
+    async with open_edge(config(idle_timeout=0.4)) as edge, rogue(edge.addresses[0]) as peer:
+        with trio.fail_after(5):
+            while edge._swarm().connections:
+                await trio.sleep(0.05)
+        with pytest.raises(Exception, match=r"closed"):
+            await peer.session.read(100)
