@@ -56,6 +56,9 @@ def compare(c: Concrete, judge: RealJudge, mask: int) -> list[str]:
             wrong.append("heads")
             continue
         kept = judge.judge(account, mask).keep
+        logs = c.symbolic.mask(e for e in c.symbolic.entries if e.log)
+        if kept & logs != c.symbolic.mask(model.keep) & logs:
+            wrong.append("branches kept")
         if judge.judge(account, kept).digest != judge.judge(account, mask).digest:
             wrong.append("keep")
         mine, theirs = named_cells(fold(model.counted)), real_cells(judge.state(account, mask))

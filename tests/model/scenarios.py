@@ -237,7 +237,7 @@ def thief(a: Author, tip: Entry, size: int) -> None:
             at = a.control(rng.choice(recovery), at, *op)
         elif roots or rng.random() < 0.3:
             ops: list[Op] = [a.grant("z", 2), a.grant("w", 2, 2), ("drop", "w", 1), ("close",)]
-            ops.append(("cut", "w", a.kept("w")))
+            ops += [("cut", "w", a.kept("w")), ("recover", "X0", "X1")]
             if pin := a.pin("w"):
                 ops += [pin, pin]
             at = a.write(rng.choice([*roots, *own[:1], "K0"]), 0, at, (rng.choice(ops),))
