@@ -25,6 +25,8 @@ from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicat
 from multiaddr import Multiaddr
 
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
+from .discovery import discover
+from .heads import HeadsBridge
 from .link import Link
 from .stack import GuardedHost, GuardedSwarm, close_connection, make_host
 
@@ -43,7 +45,10 @@ class _Attempt:
 
 
 class Edge:
-    """Made by `open_edge`. incoming: links that peers dialled; events: what nobody waited for (dropped when full)."""
+    """Made by `open_edge`. incoming: links that peers dialled; events: what nobody waited for (dropped when full).
+
+    discovered: addresses to dial that mDNS heard of, when it is on.
+    """
 
     def __init__(self, config: EdgeConfig) -> None:
         self.config = config
@@ -54,6 +59,7 @@ class Edge:
         self._discovered_send, self.discovered = trio.open_memory_channel[str](256)
         self._host: GuardedHost | None = None
         self._nursery: trio.Nursery | None = None
+        self._bridge: HeadsBridge | None = None
         self._up = trio.Event()
         self._listen = config.listen
         self._peer_id = str(make_host(config, self._tell).get_id())
@@ -120,6 +126,12 @@ class Edge:
                         await stream.reset()
         except Exception as error:
             raise EdgeError(f"{peer} did not answer a ping: {type(error).__name__} {error}") from error
+
+    async def announce(self, shard: int, data: bytes) -> None:
+        """Publishes data on the gossipsub topic of a shard, for libp2p peers that listen there. Raises EdgeError."""
+        if self._bridge is None:
+            raise EdgeError("there is no heads bridge: set heads_bridge, or wait for the host to be up")
+        await self._bridge.announce(shard, data)
 
     async def _dial(self, peer: str, target: Multiaddr, attempt: _Attempt) -> Link:
         swarm = self._swarm()
@@ -279,15 +291,30 @@ class Edge:
                 self._tell(EdgeEvent("host-up", "", f"listening on {', '.join(bound) or 'nothing'}"))
                 self._up.set()
                 nursery.start_soon(self._reap_idle, host.swarm)
+                if self.config.mdns:
+                    nursery.start_soon(self._discover, host)
+                if self.config.heads_bridge:
+                    self._bridge = HeadsBridge(host, self._tell)
+                    nursery.start_soon(self._bridge.run)
                 await trio.sleep_forever()
         finally:
-            self._host = self._nursery = None
+            self._host = self._nursery = self._bridge = None
             with trio.CancelScope(shield=True), trio.move_on_after(3):
                 # Listeners live in trio's system nursery: a cancelled swarm leaves them behind, still accepting.
                 for listener in list(host.swarm.listeners.values()):
                     await listener.close()
                 for connection in list(host.swarm.born):
                     await close_connection(connection)
+
+    async def _discover(self, host: GuardedHost) -> None:
+        def found(addr: str) -> None:
+            with contextlib.suppress(trio.WouldBlock):
+                self._discovered_send.send_nowait(addr)
+
+        try:
+            await discover(host, found, self.config.mdns_interfaces)
+        except Exception as error:
+            self._tell(EdgeEvent("handler-error", "", f"mDNS is off, dial peers by address: {error!r}"))
 
     async def _reap_idle(self, swarm: GuardedSwarm) -> None:
         """Closes connections that carry no link (nor, with the bridge on, any stream) for the idle timeout."""

@@ -14,7 +14,7 @@ ends the link.
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -260,8 +260,8 @@ class Link:
         return at
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
+def _first(group: BaseExceptionGroup[Any]) -> Any:
+    error: Any = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

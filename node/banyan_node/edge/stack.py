@@ -28,6 +28,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.defaults import get_default_protocols
 from libp2p.identity.identify_push.identify_push import ID_PUSH
+from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import IOException
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
@@ -73,7 +74,7 @@ def remote_host(stream: Any) -> str | None:
         return None
 
 
-class BoundedStream:
+class BoundedStream(ReadWriteCloser):
     """A TCP stream that reads exactly what is asked, out of a buffer, and refuses to be asked for much.
 
     Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces.
@@ -119,7 +120,8 @@ class BoundedTcp(TCP):
     async def dial(self, maddr: Multiaddr) -> IRawConnection:
         """One address, one attempt."""
         raw = await super().dial(maddr)
-        return RawConnection(BoundedStream(raw.stream), True)  # type: ignore[attr-defined,arg-type]
+        assert isinstance(raw, RawConnection)
+        return RawConnection(BoundedStream(raw.stream), True)
 
 
 class WindowBuffer(bytearray):
@@ -167,7 +169,7 @@ class GuardedMuxing(MuxerMultistream):
     """Negotiates yamux and runs it as GuardedYamux (libp2p's own makes a plain Yamux whatever class it is given)."""
 
     def __init__(self, timeout: int, tell: Tell) -> None:
-        super().__init__({TProtocol(YAMUX): GuardedYamux}, timeout)  # type: ignore[dict-item]
+        super().__init__({TProtocol(YAMUX): GuardedYamux}, timeout)
         self._tell = tell
 
     async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
@@ -177,11 +179,15 @@ class GuardedMuxing(MuxerMultistream):
 
 
 class GuardedSwarm(Swarm):
-    """Admits by the Gate, caps connections per peer, and gives an inbound slot back when its connection closes."""
+    """Admits by the Gate, caps connections per peer, and gives an inbound slot back when its connection closes.
+
+    born: when each live connection came, by trio's clock.
+    """
 
     gate: Gate
     tell: Tell
     config: EdgeConfig
+    born: "weakref.WeakKeyDictionary[SwarmConn, float]"
 
     async def _do_handle_inbound_connection(self, stream: Any, maddr: Multiaddr, failure_event: Any) -> None:
         host = remote_host(stream)
@@ -189,7 +195,7 @@ class GuardedSwarm(Swarm):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
             await stream.close()
             return
-        raw = RawConnection(BoundedStream(stream), False)  # type: ignore[arg-type]
+        raw = RawConnection(BoundedStream(stream), False)
         try:
             muxed: Any = await self.upgrade_inbound_raw_conn(raw, maddr)
             await muxed.event_closed.wait()
@@ -208,11 +214,6 @@ class GuardedSwarm(Swarm):
         connection = await super().add_conn(muxed_conn, direction)
         self.born[connection] = trio.current_time()
         return connection
-
-    @property
-    def born(self) -> "weakref.WeakKeyDictionary[SwarmConn, float]":
-        """When each live connection came, by trio's clock."""
-        return self.__dict__.setdefault("_born", weakref.WeakKeyDictionary())
 
 
 class GuardedHost(BasicHost):
@@ -270,8 +271,9 @@ async def close_connection(connection: SwarmConn) -> None:
     except Exception:
         pass
     finally:
+        muxer: Any = connection.muxed_conn
         with contextlib.suppress(Exception):
-            await connection.muxed_conn.secured_conn.close()  # type: ignore[attr-defined]
+            await muxer.secured_conn.close()
 
 
 def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
@@ -310,4 +312,5 @@ def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
     swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
     swarm.tell = tell
     swarm.config = config
+    swarm.born = weakref.WeakKeyDictionary()
     return GuardedHost(swarm, timeout)

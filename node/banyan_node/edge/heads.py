@@ -1,0 +1,125 @@
+"""Optional: heads announced over gossipsub, one topic a shard, so that js-libp2p and go-libp2p can listen.
+
+Publishing only: nothing is subscribed to and no message of others is relayed or read, so a peer can make this side
+work for at most its own subscriptions and control messages. libp2p's pubsub ends its whole service when one of its
+tasks raises (a published message that does not decode, a control message with missing fields), so the tasks that
+peers can start are guarded, and the service runs in a loop of its own that starts it again; the host is not involved.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, PROTOCOL_ID_V12, GossipSub
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+
+from .config import EdgeError, EdgeEvent
+from .stack import GuardedHost
+
+TOPIC = "/banyan/1/heads/"
+MAX_RPC = 64 * 1024
+MAX_TOPICS_PER_PEER = 64
+
+
+class GuardedGossip(GossipSub):
+    """A router whose tasks report what they raise."""
+
+    tell: Callable[[EdgeEvent], None]
+
+    async def handle_rpc(self, rpc: rpc_pb2.RPC, sender_peer_id: ID) -> None:
+        """Control messages of a peer."""
+        await self._guard(sender_peer_id, super().handle_rpc, rpc, sender_peer_id)
+
+    async def on_peer_subscribed(self, peer_id: ID, topic: str) -> None:
+        """A peer wants a topic."""
+        await self._guard(peer_id, super().on_peer_subscribed, peer_id, topic)
+
+    async def flush_pending_messages(self, peer_id: ID) -> None:
+        """What waited for the peer."""
+        await self._guard(peer_id, super().flush_pending_messages, peer_id)
+
+    async def _guard(self, peer_id: ID, run: Any, *args: Any) -> None:
+        try:
+            await run(*args)
+        except Exception as error:
+            self.tell(EdgeEvent("handler-error", str(peer_id), f"gossipsub failed on what {peer_id} sent: {error!r}"))
+
+
+class HeadsPubsub(Pubsub):
+    """Hears subscriptions to heads topics, and no messages."""
+
+    def handle_subscription(self, origin_id: ID, sub_message: rpc_pb2.RPC.SubOpts) -> None:
+        """Keeps a subscription if it is to a heads topic."""
+        if sub_message.topicid.startswith(TOPIC):
+            super().handle_subscription(origin_id, sub_message)
+
+    def _is_subscribed_to_msg(self, msg: rpc_pb2.Message) -> bool:
+        return False
+
+
+class HeadsBridge:
+    """Announces heads while `run` runs."""
+
+    def __init__(self, host: GuardedHost, tell: Callable[[EdgeEvent], None]) -> None:
+        self._host = host
+        self._tell = tell
+        self._pubsub: HeadsPubsub | None = None
+
+    async def announce(self, shard: int, data: bytes) -> None:
+        """Publishes data on the shard's topic. Raises EdgeError while the service is being started again."""
+        if self._pubsub is None:
+            raise EdgeError("the heads bridge is being started: announce again in a moment")
+        try:
+            await self._pubsub.publish(f"{TOPIC}{shard}", data)
+        except Exception as error:
+            raise EdgeError(f"heads of shard {shard} were not announced: {error!r}") from error
+
+    async def run(self) -> None:
+        """Runs pubsub services, one after the other, until cancelled."""
+        pause = 0.1
+        while True:
+            began = trio.current_time()
+            try:
+                await self._serve()
+                why = "it stopped by itself"
+            except Exception as error:
+                why = repr(error)
+            self._tell(EdgeEvent("handler-error", "", f"gossipsub went down and is started again: {why}"))
+            pause = 0.1 if trio.current_time() - began > 60 else min(pause * 2, 5.0)
+            await trio.sleep(pause)
+
+    async def _serve(self) -> None:
+        swarm = self._host.swarm
+        router = GuardedGossip(
+            [PROTOCOL_ID_V12, PROTOCOL_ID_V11, PROTOCOL_ID],
+            degree=6,
+            degree_low=4,
+            degree_high=12,
+            heartbeat_interval=1,
+        )
+        router.tell = self._tell
+        before = list(swarm.notifees)
+        pubsub = HeadsPubsub(
+            self._host, router, max_inbound_rpc_size=MAX_RPC, max_subscriptions_per_peer=MAX_TOPICS_PER_PEER
+        )
+        try:
+            async with background_trio_service(router) as routing, background_trio_service(pubsub) as serving:
+                await pubsub.wait_until_ready()
+                self._pubsub = pubsub
+                for peer in list(swarm.connections):
+                    serving.run_task(pubsub.ensure_peer_stream, peer)  # type: ignore[attr-defined]
+                async with trio.open_nursery() as nursery:
+                    for manager in (routing, serving):
+                        nursery.start_soon(_cancel_when, manager.wait_finished, nursery.cancel_scope)
+        finally:
+            self._pubsub = None
+            for notifee in [n for n in swarm.notifees if n not in before and type(n).__name__ == "PubsubNotifee"]:
+                swarm.remove_notifee(notifee)
+
+
+async def _cancel_when(happens: Any, scope: trio.CancelScope) -> None:
+    await happens()
+    scope.cancel()
