@@ -1,7 +1,6 @@
 """The facade: membership decides who the neighbours are, the tree decides what goes to whom, this joins the two.
 
-Calls bring what happened and the time, `next_effect` yields what to do, in order, until it yields None; `get_timer`
-says when to
+Calls bring what happened and the time; `next_effect` yields what to do, in order, until None; `get_timer` says when to
 call `handle_timer`. A message is handed out by `receive`, judged and made durable outside, and answered with one of:
   accepted   it is marked seen and goes on;
   ignored    "not yet": no trace is kept, no one pays;

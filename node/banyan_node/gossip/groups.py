@@ -1,6 +1,6 @@
 """Which addresses belong to one hand: the /16 of IPv4, the /32 of IPv6, the registered part of a DNS name.
 
-Sixteen million addresses cost an attacker more than a million in one block do; one neighbour per group makes him buy
+A thousand addresses of one block are cheap, of a thousand blocks they are not: one neighbour per group makes him buy
 breadth.
 Loopback and private addresses are marked `local:`, since machines of one LAN are one hand openly.
 """

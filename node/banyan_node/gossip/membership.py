@@ -3,10 +3,9 @@
 After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
   - one neighbour per operator and one per address group in the active view, two per group in the passive view;
   - `chosen` links this node picked itself are never evicted by a request from outside, and the view always works
-    towards having them;
+    towards having them; nor are the `elders`, the oldest of those others picked, since a link has two ends;
   - a walk's answer is taken only from the neighbour the walk was sent to, and comes back the way it went.
-Invariant: active is a subset of the connected peers, never larger than its bound, and no two of it share a group or
-an operator.
+Invariant: active is a subset of the connected peers, within its bound, and no two of it share a group or an operator.
 """
 
 from __future__ import annotations
@@ -155,12 +154,11 @@ class Membership:
             self.out.append(SendFrame(peer, Join()))
 
     def peer_down(self, peer: PeerId, now: float) -> None:
-        conn = self.up.pop(peer, None)
         self._forget_asked(peer)
         if peer in self.active:
             self._leave(peer, now)
-            if conn is not None and conn.addrs:
-                self._note_passive(PeerInfo(peer, conn.addrs))
+            self._note_passive(PeerInfo(peer, self.up[peer].addrs))
+        if self.up.pop(peer, None) is not None:
             self._refill(now)
 
     def expel(self, peer: PeerId, standing: int, now: float) -> None:
@@ -266,7 +264,7 @@ class Membership:
         if self.standings.of(peer) <= self.s.drop_at or self._clashes(conn.group, conn.operator):
             return False
         if len(self.active) >= self.s.active:
-            protected = self._protected()
+            protected = self._protected(now)
             victim = self._pick([p for p in self.active if p not in protected])
             self._leave(victim, now)
             self.out.append(SendFrame(victim, Disconnect()))
@@ -277,16 +275,19 @@ class Membership:
         return True
 
     def _leave(self, peer: PeerId, now: float) -> None:
+        kept = peer in self._protected(now)
         since = self.active.pop(peer)
         self.tree.neighbour_down(peer)
-        conn = self.up.get(peer)
-        if conn is not None:
-            conn.spare_at = now + self.s.spare_s
-            if conn.chosen and conn.addrs and now - since >= self.s.anchor_s:
-                self._remember(self.anchored, PeerInfo(peer, conn.addrs))
+        conn = self.up[peer]
+        conn.spare_at = now + self.s.spare_s
+        if kept and conn.addrs and now - since >= self.s.anchor_s:
+            self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
-    def _protected(self) -> list[PeerId]:
-        return [p for p in self.active if self.up[p].chosen][: self.s.chosen]
+    def _protected(self, now: float) -> set[PeerId]:
+        """Links of our own choice, and the oldest ones others chose: theirs must survive at our end too."""
+        chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]
+        old = [p for p, since in self.active.items() if p not in chosen and now - since >= self.s.elder_s]
+        return {*chosen, *old[: self.s.elders]}
 
     def _clashes(self, group: str, operator: str | None) -> bool:
         by_group = bool(group) and not (self.s.local_exempt and group.startswith(LOCAL))

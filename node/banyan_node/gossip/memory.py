@@ -1,7 +1,6 @@
 """Three bounded memories: what was seen, which payloads are at hand, and how each peer stands.
 
-Invariant: only what was accepted, published or learned is ever marked seen; a verdict that depends on context leaves
-no trace.
+Invariant: only what was accepted, published or learned is ever marked seen; what depends on context leaves no trace.
 """
 
 from __future__ import annotations

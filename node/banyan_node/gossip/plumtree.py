@@ -1,14 +1,11 @@
 """Plumtree, damped: push along a tree, announce along the rest, ask for what was announced and did not come.
 
 After Leitão, Pereira, Rodrigues 2007. Textbook pruning oscillates when several nodes publish at once: a cycle is cut
-at several
-points and grafts restore it. So a link is pruned on a running score, not on one duplicate (`fresh`, `prune_at`), one
-prune per
-node in `prune_gap_s`, never below `eager_min` eager links on either side of it, and a graft forgives everything.
-Invariants: a message is handed out for judgement and only accepted, published or learned ones are marked seen; a
-poisoned payload
-cannot hide an honest one of the same id; whatever overflows is announced instead of pushed, and then left to
-reconciliation.
+at several points and grafts restore it. So a link is pruned on a running score, not on one duplicate (`fresh`,
+`prune_at`), one prune per node in `prune_gap_s`, none by a node with `eager_min` eager links, and a graft forgives.
+Invariants: a message is handed out for judgement, and only accepted, published or learned ones are marked seen; a
+poisoned payload cannot hide an honest one of the same id; what overflows is announced instead of pushed, and what
+overflows even there is left to reconciliation.
 """
 
 from __future__ import annotations
@@ -49,7 +46,7 @@ class Note:
     """A message that was announced and is not here."""
 
     by: PeerId
-    at: float  # when to ask, NEVER while a copy waits for its verdict
+    at: float  # when to ask; later while a copy waits for its verdict
     sources: list[PeerId]
     tries: int = 0
 
@@ -60,6 +57,7 @@ class Pending:
 
     payloads: list[bytes]
     holders: set[PeerId]
+    until: float  # a verdict later than this is not waited for
 
 
 @dataclass(slots=True)
@@ -205,16 +203,16 @@ class Plumtree:
                 duplicates += 1
                 continue
             pending = self.pending.get(mid)
-            if pending is None:
-                if len(self.pending) >= self.s.pending:
+            if pending is None or pending.until <= now:
+                if pending is None and len(self.pending) >= self.s.pending:
                     self.counters.overflowed += 1
                     if link is not None:
                         self._note(mid, link, now)
                     continue
-                self.pending[mid] = Pending([payload], {peer})
+                self.pending[mid] = Pending([payload], {peer}, now + self.s.pending_s)
                 note = self.notes.get(mid)
                 if note is not None:
-                    note.at = NEVER
+                    note.at = now + self.s.pending_s
             else:
                 pending.holders.add(peer)
                 if payload in pending.payloads:
@@ -235,7 +233,7 @@ class Plumtree:
                 self._note(mid, link, now)
         if frame.grafts:
             self._graft(link, frame.grafts, now)
-        if frame.prune and self._eager_links() > self.s.eager_min:
+        if frame.prune and self._eager_links() > 1:  # the last one stays, or a publisher would wait for grafts
             link.eager = False
         return out
 
@@ -244,7 +242,9 @@ class Plumtree:
         if link.score > -self.s.prune_at:
             return
         link.score = 0
-        if link.eager and now >= self.prune_ok and self._eager_links() > self.s.eager_min:
+        if len(self.links) <= self.s.flat or now < self.prune_ok:
+            return
+        if link.eager and self._eager_links() > self.s.eager_min:
             self.prune_ok = now + self.s.prune_gap_s
             link.eager = False
             link.prune = True
@@ -260,7 +260,7 @@ class Plumtree:
             if link.peer not in note.sources and len(note.sources) < self.s.active:
                 note.sources.append(link.peer)
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
-            at = NEVER if pending is not None else now + self.s.graft_s
+            at = pending.until if pending is not None else now + self.s.graft_s
             self.notes[mid] = Note(link.peer, at, [link.peer])
             link.notes += 1
             self.repair_at = min(self.repair_at, at)

@@ -1,8 +1,7 @@
 """Every bound and every pace of the gossip, by name, with the reason for its value.
 
-Two kinds. The WIRE limits below are part of the protocol: a frame beyond them is malformed at every node.
-`GossipSettings`
-are each node's own: two neighbours with different settings still understand each other.
+Two kinds. The wire limits in capitals are part of the protocol: a frame beyond them is malformed at every node.
+`GossipSettings` are each node's own: two neighbours with different settings still understand each other.
 Invariant: nothing the gossip remembers grows without one of these bounds.
 """
 
@@ -41,9 +40,10 @@ class GossipSettings:
       passive: peers known but not connected, for repair; six times the active view outlives a mass failure.
       passive_per_group: of one address group in the passive view; two leave room for a relay beside a node.
       chosen: links this node picked itself that no inbound request evicts: with two, one honest pick in two is enough.
-      anchors: peers remembered on disk and dialled first after a restart, so that a restart is no chance for an
-        eclipse.
-      anchor_s: a neighbour becomes an anchor after this long; a passer-by is nothing to return to.
+      elders, elder_s: the oldest links others picked are kept as well once they are so old, since a link has two ends;
+        the remaining slots revolve, so that a newcomer always finds a place.
+      anchors: peers remembered on disk and dialled first, so that a restart is no chance for an eclipse.
+      anchor_s: a protected neighbour becomes an anchor after this long; a passer-by is nothing to return to.
       local_exempt: loopback and private addresses are no group: an alliance on one LAN is legitimate.
       links: connections tracked at once; inbound ones beyond it are dropped.
 
@@ -69,13 +69,15 @@ class GossipSettings:
       honour_s: a peer that announced, was asked, and has not sent by then pays.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, else a cycle is cut at several points and grafts restore it.
-      eager_min: never fewer eager links.
+      eager_min: a node with so few eager links prunes none.
+      flat: nor does one with so few neighbours: in a small mesh everything arrives over one hop.
       greet, greet_s: a new neighbour is told of so many messages not older than this: what a moving link lost.
 
     The memory
       seen: ids in one of the two generations of the seen set.
       recent, recent_bytes: payloads kept to answer grafts without reading the store.
-      pending: messages handed out and not judged yet. notes: announced and not here. notes_per_peer: one peer's share.
+      pending, pending_s: messages handed out and not judged yet; a verdict that never comes is taken for "not yet".
+      notes: announced and not here. notes_per_peer: one peer's share.
       queue, queue_bytes: messages waiting for one peer; what exceeds it is announced instead of pushed.
       ihave_queue: announcements waiting for one peer; the oldest fall out, reconciliation brings them.
       frame_bytes: payload in one frame; the rest waits for the next window.
@@ -91,6 +93,8 @@ class GossipSettings:
     passive: int = 36
     passive_per_group: int = 2
     chosen: int = 2
+    elders: int = 2
+    elder_s: float = 60.0
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
@@ -124,6 +128,7 @@ class GossipSettings:
     prune_at: int = 8
     prune_gap_s: float = 0.5
     eager_min: int = 2
+    flat: int = 3
     greet: int = 64
     greet_s: float = 5.0
 
@@ -131,6 +136,7 @@ class GossipSettings:
     recent: int = 4096
     recent_bytes: int = 32 << 20
     pending: int = 8192
+    pending_s: float = 10.0
     notes: int = 16384
     notes_per_peer: int = 4096
     queue: int = 4096
@@ -148,10 +154,10 @@ class GossipSettings:
     standings: int = 4096
 
     def __post_init__(self) -> None:
-        if not 0 < self.chosen < self.active:
+        if self.chosen < 1 or self.elders < 0 or self.chosen + self.elders >= self.active:
             raise ValueError(
-                f"chosen is {self.chosen} and active is {self.active}: keep at least one link of the active view "
-                "open to newcomers and choose at least one yourself"
+                f"chosen {self.chosen} and elders {self.elders} leave no slot of the {self.active} active ones to "
+                "newcomers; raise active, or choose fewer but at least one yourself"
             )
         if self.join_ttl > MAX_TTL or self.shuffle_ttl > MAX_TTL:
             raise ValueError(

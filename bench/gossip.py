@@ -1,0 +1,88 @@
+"""Figures of the gossip at 1,000 to 10,000 nodes in virtual time: delivery, redundancy, deaths, loss, Sybils.
+
+python -m bench.gossip --nodes 1000 --messages 300 --rate 50 --seed 1 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import time
+from collections.abc import Callable
+
+from tests.node.gossip_world import World
+
+Figures = dict[str, float]
+
+
+def grown(nodes: int, seed: int, rate: float, loss: float = 0.0, settle_s: float = 20.0) -> World:
+    world = World(nodes, seed, loss=loss)
+    world.grow(settle_s=settle_s)
+    world.blast(250, min(rate, 25.0), tail_s=5.0)  # the tree settles
+    return world
+
+
+def steady(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+    return grown(nodes, seed, rate).blast(messages, rate)
+
+
+def third_dead(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+    world = grown(nodes, seed, rate)
+    world.kill(world.rng.sample(list(world.nodes), int(nodes * 0.3)))
+    return {**world.blast(messages // 4, rate), "reached": world.reached(), "alive": len(world.nodes)}
+
+
+def lossy(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+    return grown(nodes, seed, rate, loss=0.05).blast(messages, rate)
+
+
+def sybils(groups: int) -> Callable[[int, int, float, int], Figures]:
+    def scene(nodes: int, messages: int, rate: float, seed: int) -> Figures:
+        nodes = min(nodes, 300)
+        world = grown(nodes, seed, rate, settle_s=70.0)
+        world.infest(100, groups)
+        for _ in range(100):
+            world.assault(0.5)
+            world.run(world.now + 2.0)
+        seats = [p in world.sybils for g in world.nodes.values() for p in g.neighbours()]
+        figures = {"isolated": world.isolated(), "sybil_share": round(sum(seats) / len(seats), 3)}
+        return {**figures, **world.blast(messages // 4, rate)}
+
+    return scene
+
+
+SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
+    "steady": steady,
+    "30 % dead at once": third_dead,
+    "5 % loss": lossy,
+    "100 Sybils, 2 groups, 300 nodes": sybils(2),
+    "100 Sybils, 20 groups, 300 nodes": sybils(20),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=1000, help="up to 10,000 (needs about 4 GB and some minutes)")
+    parser.add_argument("--messages", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=50.0, help="messages per second in the whole network")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--scene", choices=list(SCENES), action="append", help="default: all")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    args = parser.parse_args()
+    gc.disable()  # the worlds hold millions of small objects and few cycles
+    rows: dict[str, Figures] = {}
+    for name in args.scene or SCENES:
+        start = time.perf_counter()
+        figures = SCENES[name](args.nodes, args.messages, args.rate, args.seed)
+        rows[name] = {**figures, "wall_s": round(time.perf_counter() - start, 1)}
+        gc.collect()
+        if not args.json:
+            print(f"{name}\n    " + "  ".join(f"{key} {value}" for key, value in rows[name].items()), flush=True)
+    if args.json:
+        settings = {"nodes": args.nodes, "messages": args.messages, "rate": args.rate, "seed": args.seed}
+        print(json.dumps({"bench": "gossip", **settings, "scenes": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
