@@ -59,17 +59,16 @@ def fold(counted: Iterable[tuple[Entry, Body]]) -> Cells:
             elif isinstance(op, Tomb):
                 cells.tombs.add((op.coll, op.key))
 
-    def live(ref: Ref, coll: Coll, key: CellKey) -> bool:
-        gone = (ref, coll, key) in covered or (ref, coll, None) in covered
-        return not gone and (coll, key) not in cells.tombs
-
+    for cell in cells.tombs:
+        cells.counters.pop(cell, None)
     for ref, (stamp, put) in puts.items():
-        if live(ref, put.coll, put.key):
+        gone = (ref, put.coll, put.key) in covered or (ref, put.coll, None) in covered
+        if not gone and (put.coll, put.key) not in cells.tombs:
             cells.registers.setdefault((put.coll, put.key), []).append((stamp, put))
     for writes in cells.registers.values():
         writes.sort(key=lambda w: w[0], reverse=True)
     for ref, (stamp, add) in adds.items():
-        if live(ref, add.coll, add.key):
+        if (ref, add.coll, None) not in covered and (add.coll, add.key) not in cells.tombs:
             elements = cells.sets.setdefault((add.coll, add.key), {})
             elements.setdefault(add.elem, []).append((stamp, add))
     for elements in cells.sets.values():

@@ -87,7 +87,11 @@ def count_log(
         chain.append(below[0])
     below = kids.get(chain[-1].id if chain else None, [])
     forked = len(below) > 1 and (cut is None or len(chain) <= cut.seq)
-    loose = [e for c in below[:2] for e in _to_leaf(kids, c)] if forked else _tail(entries, chain)
+    if forked:
+        branches = [_to_leaf(kids, c) for c in below[:2]]
+        loose = [e for b in branches for e in (*b, *_tail(entries, b))]
+    else:
+        loose = _tail(entries, chain)
     return Counted(tuple(chain), tuple(loose), forked)
 
 
@@ -105,7 +109,7 @@ def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
 
 
 def _to_leaf(kids: Mapping[EntryId | None, list[Entry]], top: Entry) -> list[Entry]:
-    """A suspended branch: from `top` along the smallest child to a leaf. Leaves are signed, so it can be served."""
+    """A suspended branch: from `top` along the smallest child to a leaf among the valid entries."""
     out = [top]
     while below := kids.get(out[-1].id):
         out.append(below[0])

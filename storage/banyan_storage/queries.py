@@ -14,7 +14,7 @@ from heapq import merge
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
-from banyan_crdt.ops import Add, Put
+from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
 
@@ -235,6 +235,20 @@ class Queries:
         )
         return islice((view for view in views if view is not None), limit)
 
+    def reply_count(self, target: Target) -> int:
+        """Direct answers, without reading them."""
+        return sum(1 for _ in self._txn.prefix(REPLIES, target_bytes(target)))
+
+    def post_count(self, account: AccountId) -> int:
+        number = self._number(account)
+        return sum(1 for _ in self._txn.prefix(TIMELINE, number)) if number else 0
+
+    def edited(self, view: PostView) -> bool:
+        """Whether what shows replaced an earlier write."""
+        entry = self._reader.entry(view.ref.entry)
+        op = decode_body(entry.ops).ops[view.ref.op] if entry else None
+        return isinstance(op, Put) and bool(op.refs)
+
     def thread(self, target: Target, limit: int = 200) -> ThreadView:
         """The post, what it answers up to the root (at most 64), and at most `limit` answers, depth first."""
         post = self.post(target)
@@ -288,6 +302,9 @@ class Queries:
             stored_bytes=self._used(),
             digest=self._reader.digest(),
         )
+
+    def lacking_parts(self) -> int:
+        return self._reader.counts().lacking
 
     def views_digest(self) -> bytes:
         """SHA-256 over all that is shown, content included: equal on any two nodes with the same entries and content.

@@ -36,6 +36,9 @@ from banyan_crdt.social import (
 
 from .engine import Table
 
+REGISTER, ELEMENT = b"\x01", b"\x02"
+"""The kind of a slot."""
+
 NUMBERS = Table("account_numbers")
 """account 32 -> account number 4"""
 NUMBERED = Table("accounts_by_number")
@@ -87,17 +90,17 @@ class Shown(NamedTuple):
 
 
 def register_slot(account: bytes, coll: Coll, key: CellKey) -> bytes:
-    return account + coll + b"\x01" + key
+    return account + coll + REGISTER + key
 
 
 def element_slot(account: bytes, coll: Coll, key: CellKey, elem: CellKey) -> bytes:
-    return account + coll + b"\x02" + key + elem
+    return account + coll + ELEMENT + key + elem
 
 
 def slot_of(account: bytes, op: Put | Add) -> bytes:
     if isinstance(op, Put):
-        return account + op.coll + b"\x01" + op.key
-    return account + op.coll + b"\x02" + op.key + op.elem
+        return account + op.coll + REGISTER + op.key
+    return account + op.coll + ELEMENT + op.key + op.elem
 
 
 def stamp_bytes(time: Time, ref: Ref) -> bytes:

@@ -25,6 +25,7 @@ from .view_rows import (
     COVERS,
     NUMBERED,
     NUMBERS,
+    REGISTER,
     SHOWN,
     TOMBS,
     VIEW_TABLES,
@@ -191,7 +192,7 @@ def _without_covered(txn: WriteTxn, number: bytes, fresh: list[Item]) -> list[It
 
     def covered(slot: bytes, stamp: bytes) -> bool:
         by = waiting.get(number + stamp[8:], ())
-        return slot[4:12] in by or slot[4:12] + slot[13:29] in by
+        return slot[4:12] in by or (slot[12:13] == REGISTER and slot[4:12] + slot[13:29] in by)
 
     return [(slot, stamp) for slot, stamp in fresh if not covered(slot, stamp)]
 
@@ -210,7 +211,7 @@ def _cover(
         slot = fresh.get(ref)
         gone = slot is not None and _take(txn, slot, ref, cover)
         if not gone and cover.key is not None:
-            slot = number + cover.coll + b"\x01" + cover.key
+            slot = number + cover.coll + REGISTER + cover.key
             gone = _take(txn, slot, ref, cover)
         if not gone:
             slot = _slot_in_store(reader, number, cover.ref)
@@ -225,7 +226,7 @@ def _cover(
 
 def _take(txn: WriteTxn, slot: bytes, ref: bytes, cover: _Cover) -> bool:
     """Removes the operation from its slot if it is live there and the cover reaches that cell."""
-    if slot[4:12] != cover.coll or (cover.key is not None and slot[13:29] != cover.key):
+    if slot[4:12] != cover.coll or (cover.key is not None and slot[12:29] != REGISTER + cover.key):
         return False
     for stamp in list(txn.dups(CELLS, slot)):
         if stamp[8:] == ref:
