@@ -169,7 +169,7 @@ class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
     reconcile_seconds: Annotated[
         float,
         Meta(gt=0, le=3600, description="How often to compare with one neighbour; bounds how long a loss can last"),
-    ] = 15.0
+    ] = 5.0
     redial_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="The longest wait between two dials of a peer that does not answer")
     ] = 60.0

@@ -243,10 +243,9 @@ class Ingest:
         before = {e.id for chain, _ in held.values() for e in chain}
         for log in union:
             counted = state.logs.get(log)
-            chain = counted.chain if counted else ()
-            loose = counted.loose if counted else ()
             head = counted.head if counted else NOTHING
-            self.store.rewrite(log, chain, loose, head)
+            loose = counted.loose if counted else ()
+            self.store.rewrite(log, counted.chain if counted else (), loose, head)
             self._moved(log, found.heads.get(log, NOTHING), head)
             found.heads[log] = head
             (found.loose.add if loose else found.loose.discard)(log)

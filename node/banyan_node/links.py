@@ -82,6 +82,7 @@ class Link:
     peer: str
     outbound: bool
     since: float
+    address: str = ""
     hello: Hello | None = None
     may_send: int = 0
     """Bytes of bulk that the peer still has room for."""
@@ -127,6 +128,10 @@ class Standing:
             self._banned.popitem(last=False)
         return reason
 
+    def ban(self, peer: str, reason: str, now: float) -> None:
+        """Refuse the peer until it is pardoned: an operator's word does not heal by itself."""
+        self._banned[peer] = (float("inf"), reason)
+
     def points(self, peer: str, now: float) -> float:
         held, at, _ = self._points.get(peer, (0.0, now, ""))
         return max(0.0, held - (now - at) / self._limits.heal_s)
@@ -147,5 +152,6 @@ class Standing:
         self._points.pop(peer, None)
 
     def bans(self, now: float) -> dict[str, tuple[float, str]]:
-        """peer -> (seconds left, reason)."""
-        return {p: (until - now, why) for p, (until, why) in self._banned.items() if until > now}
+        """peer -> (seconds left, reason); an operator's ban has 10 years left."""
+        forever = 10 * 365 * 86_400.0
+        return {p: (min(until - now, forever), why) for p, (until, why) in self._banned.items() if until > now}

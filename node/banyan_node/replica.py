@@ -113,7 +113,7 @@ class Replica:
             self._out.append(Disconnect(peer, f"banned: {why}"))
             return
         self._clock(now)
-        link = self.links[peer] = Link(peer, outbound, now, may_send=self.limits.credit)
+        link = self.links[peer] = Link(peer, outbound, now, addrs[0] if addrs else "", may_send=self.limits.credit)
         self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
@@ -185,12 +185,27 @@ class Replica:
         self.ingest.forget()
         self.tree.rebuild()
 
+    def compare(self, peer: str, now: float) -> None:
+        """Compare with a linked peer by sums now, whatever was compared before."""
+        link = self.links.get(peer)
+        if link is not None and link.hello is not None:
+            link.session_until = now + self.limits.session_s
+            self.sync.by_sums(link)
+            self._flush_sync()
+
+    def ban(self, peer: str, reason: str, now: float) -> str:
+        """Let a peer go and refuse it until it is pardoned."""
+        self.standing.ban(peer, reason, now)
+        if peer in self.links:
+            self._bye(self.links[peer], f"banned: {reason}")
+        return peer
+
     # -- writing
 
     def publish(
         self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
     ) -> list[Written]:
-        """Appends to a log of ours and lets the gossip carry it once durable. `push` False: reconciliation carries it."""
+        """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)
         written = self.author.append(log, signer, drafts, int(now * 1000))
         for w in written:

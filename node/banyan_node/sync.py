@@ -76,7 +76,10 @@ class Sync:
             self._forget_met(link)
             self.out.append((link.peer, Since(met)))
         else:
-            self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
+            self.by_sums(link)
+
+    def by_sums(self, link: Link) -> None:
+        self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
 
     def settled(self, link: Link) -> None:
         """Frontiers agree: next time it is enough to ask what came since."""
@@ -106,7 +109,7 @@ class Sync:
     def since(self, link: Link, m: Since, now: float) -> None:
         rows = self.store.arrivals(m.arrival, self.limits.since_rows + 1)
         if len(rows) > self.limits.since_rows:
-            self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
+            self.by_sums(link)
             return
         logs = sorted({row.log for row in rows})
         self._send_heads(link, b"", [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag], 0)

@@ -1,0 +1,226 @@
+"""Accounts: opening them, and what their control logs say and can be made to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_crdt.control import Control, control_op
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ops import Close, ControlOp, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
+from banyan_crdt.signing import Signer
+from banyan_node.author import OWN_LOGS
+from banyan_node.backend import hosted
+from banyan_node.backend.params import Params
+from banyan_node.backend.social import set_fields
+from banyan_node.context import Context
+from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.operator_errors import CallError
+
+
+def create(ctx: Context, p: Params, now: float) -> Any:
+    name, is_hosted = p.text("name", ""), p.flag("hosted")
+    existing = hosted.named(ctx, name) if is_hosted else hosted.me(ctx)
+    if existing is not None:
+        found = hosted.hosted(ctx, existing)
+        return {"account": account_to_text(existing), "name": found.name if found else name, "created": False}
+    made = hosted.create(ctx, name, int(now * 1000), not is_hosted)
+    ctx.replica.publish_control(made.account, now)
+    if name:
+        set_fields(ctx, made.account, {"name": name}, now)
+    return {"account": account_to_text(made.account), "name": name, "created": True}
+
+
+def listing(ctx: Context, p: Params, now: float) -> Any:
+    hosted.claim(ctx)
+    mine = hosted.me(ctx)
+    every = hosted.all_hosted(ctx)
+    after, limit = p.optional("after"), p.number("limit", 1_000)
+    start = next((k + 1 for k, h in enumerate(every) if account_to_text(h.account) == after), 0)
+    page = every[start : start + limit]
+    rows = [
+        {"account": account_to_text(h.account), "name": h.name, "hosted": True, "own": h.account == mine} for h in page
+    ]
+    more = start + limit < len(every) and rows
+    return {"accounts": rows, "after": rows[-1]["account"] if more else None}
+
+
+def show(ctx: Context, p: Params, now: float) -> Any:
+    account = hosted.account_of(ctx, p)
+    c = hosted.control_of(ctx, account)
+    home = hosted.hosted(ctx, account)
+    own = ctx.own_log(account)
+    return {
+        "account": account_to_text(account),
+        "name": home.name if home else "",
+        "hosted": home is not None,
+        "own": account == hosted.me(ctx),
+        "frozen": c.frozen,
+        "closed": c.closed,
+        "path": [_step(e) for e in c.path],
+        "keys": [_key(ctx, account, c, slot) for slot in range(len(c.keys))],
+        "grants": [
+            {
+                "writer": g.grant.writer.hex(),
+                "first": g.grant.first,
+                "logs": g.grant.logs,
+                "stratum": g.grant.stratum,
+                "until_ms": None if g.grant.until is None else g.grant.until >> 16,
+                "colls": None if g.grant.colls is None else [x.hex() for x in g.grant.colls],
+            }
+            for grants in c.grants.values()
+            for g in grants
+        ],
+        "cuts": [
+            {"writer": w.hex(), "keeps": [{"log": k.log, "length": k.seq + 1} for k in kept.values()]}
+            for w, kept in c.cuts.items()
+        ],
+        "pins": [_pin(o) for pins in c.pins.values() for o in pins],
+        "host": c.host.hex() if c.host else None,
+        "logs": [
+            {"writer": log.writer.hex(), "log": log.log, "length": h.length, "flag": h.flag, "own": log == own}
+            for log, h in ctx.store.heads(account).items()
+        ],
+    }
+
+
+def _step(e: Entry) -> dict[str, Any]:
+    ops = control_op(decode_body(e.ops))
+    return {
+        "seq": e.header.seq,
+        "entry": e.id.hex(),
+        "op": type(ops[0]).__name__.lower(),
+        "time_ms": e.header.time >> 16,
+        "sentence": "; ".join(_sentence(o) for o in ops),
+    }
+
+
+def _sentence(op: Op) -> str:
+    match op:
+        case Grant(writer, first, logs):
+            return f"lets writer {writer.hex()[:16]} write logs {first} to {first + logs - 1}"
+        case Cut(writer, kept):
+            return f"closes writer {writer.hex()[:16]}, keeping {len(kept)} logs as they stood"
+        case Pin(writer, log, seq):
+            return f"vouches for log {log} of writer {writer.hex()[:16]} up to entry {seq}"
+        case Rotate(slot):
+            return f"moves slot {slot} to its next key"
+        case Recover():
+            return "installs a new root key by the recovery key"
+        case Close():
+            return "closes the account for good"
+    return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
+
+
+def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> dict[str, Any]:
+    try:
+        _, generation = hosted.slot_signer(ctx, account, slot)
+        held = True
+    except CallError:
+        generation, held = sum(isinstance(o, Rotate) and o.slot == slot for o in _ops(c)), False
+    s = c.keys[slot]
+    return {"slot": slot, "generation": generation, "current": s.current.hex(), "next": s.next.hex(), "held": held}
+
+
+def _ops(c: Control) -> list[Op]:
+    return [o for e in c.path for o in control_op(decode_body(e.ops))]
+
+
+def _pin(pin: Pin) -> dict[str, Any]:
+    return {"writer": pin.writer.hex(), "log": pin.log, "seq": pin.seq, "entry": pin.id.hex()}
+
+
+def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> dict[str, Any]:
+    entry = ctx.replica.author.control(account, signer, op, int(now * 1000))
+    ctx.replica.publish_control(account, now)
+    return {"entry": entry.id.hex()}
+
+
+def grant(ctx: Context, p: Params, now: float) -> Any:
+    account, writer = hosted.account_of(ctx, p), WriterKey(p.key())
+    until = p.number("until", 0) << 16 or None
+    colls = None if p.optional_rows("colls") is None else tuple(coll(str(name)) for name in p.rows("colls"))
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    if writer in hosted.control_of(ctx, account).cuts:
+        raise CallError("refused", "That writer was cut off for good: grant a new key.", 409)
+    return _change(ctx, account, root, Grant(writer, 1, OWN_LOGS, p.number("stratum", 8, 255), colls, until, None), now)
+
+
+def pin(ctx: Context, p: Params, now: float) -> Any:
+    """Pins one log where it stands, or every log of a writer, or of the account."""
+    account = hosted.account_of(ctx, p)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    writer = p.optional("writer")
+    number = p.number("log", 0)
+    chosen = [
+        Pin(log.writer, log.log, h.length - 1, h.id)
+        for log, h in ctx.store.heads(account).items()
+        if log.log and h.id is not None and writer in (None, log.writer.hex()) and number in (0, log.log)
+    ]
+    if not chosen:
+        raise CallError("not_found", f"{account_to_text(account)} has no such log with entries.", 404)
+    for op in chosen:
+        _change(ctx, account, root, op, now)
+    return {"pins": [_pin(op) for op in chosen]}
+
+
+def cut(ctx: Context, p: Params, now: float) -> Any:
+    """Closes a writer; what is held of its logs now goes on counting, nothing later does."""
+    account, writer = hosted.account_of(ctx, p), WriterKey(p.key())
+    c = hosted.control_of(ctx, account)
+    if writer not in c.grants:
+        raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
+    if writer in c.cuts:
+        raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
+    heads = ctx.store.heads(account).items()
+    kept = tuple(Kept(log.log, h.length - 1, h.id) for log, h in heads if log.writer == writer and log.log and h.id)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    done = _change(ctx, account, root, Cut(writer, kept), now)
+    return {**done, "keeps": [{"log": k.log, "length": k.seq + 1} for k in kept]}
+
+
+def rotate(ctx: Context, p: Params, now: float) -> Any:
+    account, slot = hosted.account_of(ctx, p), p.number("slot", ROOT_SLOT, 7)
+    signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
+    following = key_digest(ctx.slot(_index(ctx, account), slot, generation + 1).key)
+    return {**_change(ctx, account, signer, Rotate(slot, following), now), "slot": slot, "generation": generation}
+
+
+def recover(ctx: Context, p: Params, now: float) -> Any:
+    """The recovery key installs a new root out of this node's own secret, past every generation used so far."""
+    account = hosted.account_of(ctx, p)
+    signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
+    spent = sum(isinstance(o, Rotate | Recover) for o in _ops(hosted.control_of(ctx, account)))
+    index = _index(ctx, account)
+    root, following = (key_digest(ctx.slot(index, ROOT_SLOT, 2 * spent + k).key) for k in (2, 3))
+    return _change(ctx, account, signer, Recover(root, following), now)
+
+
+def _index(ctx: Context, account: AccountId) -> int:
+    found = hosted.hosted(ctx, account)
+    if found is None:
+        raise CallError("refused", f"{account_to_text(account)} is not hosted on this node.", 409)
+    return found.number
+
+
+def close(ctx: Context, p: Params, now: float) -> Any:
+    account = hosted.account_of(ctx, p)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return _change(ctx, account, root, Close(), now)
+
+
+def log_text(log: LogId) -> dict[str, Any]:
+    return {"account": account_to_text(log.account), "writer": log.writer.hex(), "log": log.log}
+
+
+METHODS = {
+    "account.create": create,
+    "account.list": listing,
+    "account.show": show,
+    "account.grant": grant,
+    "account.pin": pin,
+    "account.cut": cut,
+    "account.rotate": rotate,
+    "account.recover": recover,
+    "account.close": close,
+}

@@ -1,0 +1,162 @@
+"""How a call reaches its method.
+
+`on_replica` methods run on the replica's thread and are answered after what they wrote is durable; `on_snapshot`
+methods read the last commit on a thread of their own; `on_node` methods need the running node. Without a node the
+first two run in place, on the store opened by the command line.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from banyan_crdt.errors import BanyanError, Refused
+from banyan_crdt.ids import LogId, account_to_text
+from banyan_node.backend import accounts, archive, imports, network, social, status
+from banyan_node.backend.params import Params
+from banyan_node.context import Context
+from banyan_node.effects import Commit
+from banyan_node.operator_errors import CallError, NoNode
+from banyan_storage.errors import StorageError
+from banyan_storage.queries import Queries, queries
+
+if TYPE_CHECKING:
+    from banyan_node.node import Node
+
+OnReplica = Callable[[Context, Params, float], Any]
+OnSnapshot = Callable[[Queries, Params], Any]
+ON_REPLICA: dict[str, OnReplica] = {
+    **accounts.METHODS,
+    **social.METHODS,
+    **imports.METHODS,
+    **status.METHODS,
+    **archive.METHODS,
+}
+ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS}
+WAITING_EVENTS = 10_000
+"""Events that wait for one slow reader; the oldest fall out, and it is told how many."""
+
+
+def refusal(error: Exception) -> CallError:
+    """What the caller is told of an error."""
+    if isinstance(error, CallError):
+        return error
+    if isinstance(error, Refused):
+        return CallError("refused", f"{error}.", 409)
+    if isinstance(error, BanyanError | ValueError):
+        return CallError("bad_request", f"{error}.", 400)
+    if isinstance(error, StorageError):
+        return CallError("storage", str(error), 507)
+    raise error
+
+
+class NodeBackend:
+    """The running node's. Implements `banyan_node.control.Backend`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._readers: list[_Reader] = []
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        p = Params(method, params)
+        node = self._node
+        context = node.context
+        assert context is not None
+        try:
+            if (on_node := network.METHODS.get(method)) is not None:
+                return await on_node(node, p)
+            if (on_replica := ON_REPLICA.get(method)) is not None:
+                return await node.worker.call(lambda c, now: on_replica(c, p, now))
+            if (on_snapshot := ON_SNAPSHOT.get(method)) is not None:
+                return await trio.to_thread.run_sync(_read, context, on_snapshot, p)
+        except (CallError, BanyanError, ValueError, StorageError) as error:
+            raise refusal(error) from error
+        raise CallError("no_such_method", f"There is no method '{method}'.", 404)
+
+    def tell(self, name: str, fields: dict[str, Any]) -> None:
+        """An event for whoever listens."""
+        if self._readers:
+            event = {"event": name, "time_ms": int(time.time() * 1000), **{k: _plain(v) for k, v in fields.items()}}
+            for reader in self._readers:
+                reader.put(event)
+
+    async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
+        return self._events()
+
+    async def _events(self) -> AsyncGenerator[Any, None]:
+        reader = _Reader()
+        self._readers.append(reader)
+        try:
+            while True:
+                yield await reader.get()
+        finally:
+            self._readers.remove(reader)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._events: deque[dict[str, Any]] = deque(maxlen=WAITING_EVENTS)
+        self._lost = 0
+        self._more = trio.Event()
+
+    def put(self, event: dict[str, Any]) -> None:
+        self._lost += len(self._events) == WAITING_EVENTS
+        self._events.append(event)
+        self._more.set()
+
+    async def get(self) -> dict[str, Any]:
+        while not self._events:
+            self._more = trio.Event()
+            await self._more.wait()
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            return {"event": "lost", "events": lost}
+        return self._events.popleft()
+
+
+class LocalBackend:
+    """The same methods on a store that no node has open. Not for threads."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Answers after what was written is durable. Raises CallError, StorageError."""
+        p = Params(method, params)
+        c = self.context
+        try:
+            if (on_replica := ON_REPLICA.get(method)) is not None:
+                result = on_replica(c, p, time.time())
+                _settle(c)
+                return result
+            if (on_snapshot := ON_SNAPSHOT.get(method)) is not None:
+                return _read(c, on_snapshot, p)
+        except (CallError, BanyanError, ValueError) as error:
+            raise refusal(error) from error
+        if method in network.METHODS:
+            raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
+        raise CallError("no_such_method", f"There is no method '{method}'.", 404)
+
+
+def _settle(c: Context) -> None:
+    """Commit; what the replica wants sent has nobody to go to."""
+    while (effect := c.replica.next_effect()) is not None:
+        if isinstance(effect, Commit):
+            c.store.commit()
+
+
+def _read(c: Context, do: OnSnapshot, p: Params) -> Any:
+    with queries(c.engine, c.realm) as q:
+        return do(q, p)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, LogId):
+        return {"account": account_to_text(value.account), "writer": value.writer.hex(), "log": value.log}
+    if isinstance(value, bytes):
+        return account_to_text(value) if len(value) == 32 else value.hex()  # type: ignore[arg-type]
+    return value

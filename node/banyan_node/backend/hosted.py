@@ -1,0 +1,183 @@
+"""The accounts whose root keys come from this node's master secret: by index, by name, and which of them is "me".
+
+Nothing secret is noted: an account's keys follow from the master secret and its index, and which generation of a key
+speaks now is found by comparing with what the control log commits to. So a node restored from its 24 words finds its
+accounts again as soon as their control logs have come back from others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.control import Control
+from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
+from banyan_crdt.ops import Init, decode_body, open_part
+from banyan_crdt.signing import Signer
+from banyan_node.author import grant_to
+from banyan_node.backend.params import Params
+from banyan_node.context import Context
+from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.operator_errors import CallError
+
+_HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
+GENERATIONS = 256
+"""Rotations of one key that are looked through when the current one is searched."""
+CLAIM_AHEAD = 64
+"""Indices beyond the last known that are tried when accounts of restored keys are looked for."""
+
+
+class Hosted(NamedTuple):
+    """An account hosted here. `number` is the index of its keys."""
+
+    account: AccountId
+    number: int
+    name: str
+
+
+def create(ctx: Context, name: str, now_ms: int, mine: bool = False) -> Hosted:
+    """Opens an account with a fresh index and grants this node's device. The caller announces it."""
+    index = _next_index(ctx)
+    slots = [(ctx.slot(index, s, 0), key_digest(ctx.slot(index, s, 1).key)) for s in (ROOT_SLOT, RECOVERY_SLOT)]
+    account, _ = ctx.replica.author.open_account(
+        slots, ctx.keys.account_salt(index), [grant_to(ctx.device.key)], now_ms
+    )
+    return _note(ctx, Hosted(account, index, name), mine)
+
+
+def _note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
+    store = ctx.store
+    store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    if hosted.name:
+        store.put_note(_name_key(hosted.name), hosted.account)
+    if mine:
+        store.put_note(_SELF, hosted.account)
+    store.put_note(_NEXT, max(_next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
+    return hosted
+
+
+def _name_key(name: str) -> bytes:
+    return _NAME + name.encode()[:400]
+
+
+def _next_index(ctx: Context) -> int:
+    return int.from_bytes(ctx.store.note(_NEXT) or b"", "big")
+
+
+def named(ctx: Context, name: str) -> AccountId | None:
+    """The account hosted under a name, or None."""
+    found = ctx.store.note(_name_key(name))
+    return AccountId(found) if found else None
+
+
+def hosted(ctx: Context, account: AccountId) -> Hosted | None:
+    raw = ctx.store.note(_HOSTED + account)
+    if raw is None:
+        return None
+    index, name = decode(raw)
+    return Hosted(account, index, name.decode())
+
+
+def all_hosted(ctx: Context) -> list[Hosted]:
+    found = []
+    for key, raw in ctx.store.notes(_HOSTED):
+        index, name = decode(raw)
+        found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
+    return sorted(found, key=lambda h: h.number)
+
+
+def me(ctx: Context) -> AccountId | None:
+    """This node's own account, or None before `banyan init` made one or a restored one came back."""
+    found = ctx.store.note(_SELF)
+    return AccountId(found) if found else None
+
+
+def my_account(ctx: Context) -> AccountId:
+    found = me(ctx)
+    if found is None:
+        claim(ctx)
+        found = me(ctx)
+    if found is None:
+        raise CallError(
+            "refused",
+            "This node has no account yet: make one with `banyan account create NAME`, or, with restored keys, let"
+            " the node reach a peer that holds it.",
+        )
+    return found
+
+
+def claim(ctx: Context) -> list[Hosted]:
+    """Finds accounts that this master secret opened and that are held but not noted: those of restored keys."""
+    known = {h.number for h in all_hosted(ctx)}
+    first = _next_index(ctx)
+    digests = {key_digest(ctx.slot(i, ROOT_SLOT, 0).key): i for i in range(first + CLAIM_AHEAD) if i not in known}
+    found = []
+    for account in list(ctx.store.accounts()):
+        inception = ctx.store.entry(_inception(account))
+        if inception is None or ctx.store.note(_HOSTED + account) is not None:
+            continue
+        ops = decode_body(inception.ops).ops
+        index = digests.get(ops[0].slots[0].current) if ops and isinstance(ops[0], Init) else None
+        if index is not None:
+            found.append(_note(ctx, Hosted(account, index, f"account-{index}"), me(ctx) is None))
+    return found
+
+
+def _inception(account: AccountId) -> EntryId:
+
+    return EntryId(account)
+
+
+def account_of(ctx: Context, p: Params, name: str = "account") -> AccountId:
+    """An account by its text form, or by the name it is hosted under here; without the parameter, this node's own."""
+    text = p.optional(name)
+    if text is None:
+        return my_account(ctx)
+    try:
+        return account_from_text(text)
+    except ValueError as error:
+        found = named(ctx, text)
+        if found is None:
+            raise CallError("bad_request", f"{error}; and no account hosted here has that name.") from None
+        return found
+
+
+def control_of(ctx: Context, account: AccountId) -> Control:
+    found = ctx.replica.ingest.control_of(account)
+    if found is None:
+        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+    return found
+
+
+def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = False) -> tuple[Signer, int]:
+    """(signer, generation) of the slot's current key, or of its next one. Raises CallError where it is not ours."""
+    home = hosted(ctx, account)
+    keys = control_of(ctx, account).keys
+    if home is not None and slot < len(keys):
+        wanted = keys[slot].next if next_key else keys[slot].current
+        for generation in range(GENERATIONS):
+            signer = ctx.slot(home.number, slot, generation)
+            if key_digest(signer.key) == wanted:
+                return signer, generation
+    name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
+    raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+
+
+def salt_of(ctx: Context, account: AccountId) -> bytes:
+    """The salt under which the account's cell keys are made."""
+    control = control_of(ctx, account)
+    init = control.salt_op
+    raw = ctx.store.part(control.path[0].id, 0)
+    if init is None or init.salt is None or raw is None:
+        raise CallError("refused", f"The salt of {account_to_text(account)} has not arrived; try again when complete.")
+    return open_part(init.salt, raw)
+
+
+def writable_log(ctx: Context, account: AccountId) -> LogId:
+    """This data folder's log in the account; a log that was written elsewhere too is left for a fresh number."""
+    control = control_of(ctx, account)
+    log = ctx.own_log(account)
+    if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
+        who = account_to_text(account)
+        raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
+    return log

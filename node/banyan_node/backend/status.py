@@ -1,0 +1,268 @@
+"""How the node stands: who it is, what it holds, how complete that is, and why it differs from a peer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text
+from banyan_node.backend import hosted
+from banyan_node.backend.params import Params
+from banyan_node.backend.social import name_of
+from banyan_node.context import Context
+from banyan_node.links import Link
+from banyan_node.operator_errors import CallError
+from banyan_storage.queries import Queries
+
+
+def identity(ctx: Context, p: Params, now: float) -> Any:
+    mine = hosted.me(ctx)
+    config = ctx.settings.config.node
+    return {
+        "peer_id": ctx.replica.me.peer,
+        "addresses": [],
+        "account": account_to_text(mine) if mine else None,
+        "realm": ctx.realm.name,
+        "store_id": ctx.store.store_id.hex(),
+        "writer": ctx.device.key.hex(),
+        "name": config.name,
+        "role": config.role,
+        "running": False,
+    }
+
+
+def status(ctx: Context, p: Params, now: float) -> Any:
+    counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
+    claims = _claims(ctx)
+    behind = sum(max(0, known - ctx.replica.ingest.head(log).length) for log, known in claims.items())
+    following = _following(ctx, claims)
+    fresh = replica.witnesses.fresh_as_of()
+    greeted = [link for link in replica.links.values() if link.hello is not None]
+    asked = any(link.asked or link.scanning for link in greeted)
+    return {
+        "running": False,
+        "ready": True,
+        "complete": not behind and not counts.lacking and not asked and all(f["complete"] for f in following),
+        "role": config.role,
+        "name": config.name,
+        "realm": ctx.realm.name,
+        "accounts": counts.accounts,
+        "logs": replica.tree.count,
+        "entries": counts.entries,
+        "digest": ctx.store.digest().hex(),
+        "root": replica.tree.root.hex(),
+        "fresh_as_of": fresh[0] if fresh else None,
+        "uptime_s": 0.0,
+        "peers": len(greeted),
+        "lacking_parts": counts.lacking,
+        "behind": behind,
+        "following": following,
+    }
+
+
+def _claims(ctx: Context) -> dict[LogId, int]:
+    """The greatest length that a peer claims of each log on which it differs from us."""
+    claims: dict[LogId, int] = {}
+    for link in ctx.replica.links.values():
+        for log, head in link.differences.items():
+            claims[log] = max(claims.get(log, 0), head.length)
+    return claims
+
+
+def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
+    me = hosted.me(ctx)
+    if me is None:
+        return []
+    q = ctx.queries()
+    by_account: dict[AccountId, dict[LogId, int]] = {}
+    for log, known in claims.items():
+        by_account.setdefault(log.account, {})[log] = known
+    rows = []
+    for account in q.follows(me)[:500]:
+        heads = ctx.store.heads(account)
+        held = sum(h.length for h in heads.values())
+        ahead = by_account.get(account, {})
+        behind = sum(max(0, known - heads.get(log, Head(0, None, 0)).length) for log, known in ahead.items())
+        asking = sum(any(log.account == account for log in link.asked) for link in ctx.replica.links.values())
+        rows.append(
+            {
+                "account": account_to_text(account),
+                "name": name_of(q, account),
+                "held": held,
+                "known": held + behind,
+                "behind": behind,
+                "asking": asking,
+                "complete": bool(held) and not behind,
+            }
+        )
+    return rows
+
+
+def peers(ctx: Context, p: Params, now: float) -> Any:
+    rows: list[dict[str, Any]] = []
+    standing = ctx.replica.standing
+    for link in ctx.replica.links.values():
+        info = ctx.replica.gossip
+        rows.append(
+            {
+                "peer": link.peer,
+                "address": link.address,
+                "name": "",
+                "role": "platform" if link.hello and link.hello.operator else "",
+                "connected": True,
+                "inbound": not link.outbound,
+                "score": info.score(link.peer) - round(standing.points(link.peer, now), 1),
+                "ban": None,
+                "behind": _behind(ctx, link),
+                "since_ms": int(link.since * 1000),
+            }
+        )
+    for peer, (left, reason) in standing.bans(now).items():
+        ban = {"until_ms": int((now + left) * 1000), "reason": reason}
+        rows.append(
+            {
+                "peer": peer,
+                "address": "",
+                "name": "",
+                "role": "",
+                "connected": peer in ctx.replica.links,
+                "inbound": False,
+                "score": -round(standing.points(peer, now), 1),
+                "ban": ban,
+                "behind": None,
+                "since_ms": None,
+            }
+        )
+    return rows
+
+
+def _behind(ctx: Context, link: Link) -> int | None:
+    """Entries by which we are behind what the peer last claimed; None before it was compared."""
+    if link.hello is None:
+        return None
+    if link.equal:
+        return 0
+    head = ctx.replica.ingest.head
+    return sum(max(0, theirs.length - head(log).length) for log, theirs in link.differences.items())
+
+
+def link_of(ctx: Context, peer: str) -> Link:
+    """A linked peer by its id or a unique beginning of it. Raises CallError."""
+    found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
+    if len(found) != 1 or not peer:
+        linked = ", ".join(sorted(name for name in ctx.replica.links)) or "nobody"
+        raise CallError("no_peer", f"No one peer is called '{peer}'; linked are: {linked}.", 404)
+    return found[0]
+
+
+def compare_with(ctx: Context, peer: str, now: float) -> str:
+    """Starts a comparison by sums, whatever was compared before."""
+    link = link_of(ctx, peer)
+    link.differences.clear()
+    ctx.replica.compare(link.peer, now)
+    return link.peer
+
+
+def differences(ctx: Context, peer: str) -> list[dict[str, Any]]:
+    link = link_of(ctx, peer)
+    q = ctx.queries()
+    rows: list[dict[str, Any]] = []
+    for log, theirs in link.differences.items():
+        mine = ctx.replica.ingest.head(log)
+        if mine == theirs:
+            continue
+        reason, sentence = _why(ctx, link, log, mine, theirs)
+        rows.append(
+            {
+                "account": account_to_text(log.account),
+                "name": name_of(q, log.account),
+                "writer": log.writer.hex(),
+                "log": log.log,
+                "mine": mine.length,
+                "theirs": theirs.length,
+                "reason": reason,
+                "sentence": sentence,
+            }
+        )
+    for (entry, op), why in ctx.replica.missing.withheld.items():
+        where = ctx.store.place(entry)
+        if where is None:
+            continue
+        log, seq = where
+        reason = why.decode("utf-8", "replace") or "no reason given"
+        text = f"the content of operation {op} of entry {seq} is withheld: {reason}"
+        rows.append(
+            {
+                "account": account_to_text(log.account),
+                "name": name_of(q, log.account),
+                "writer": log.writer.hex(),
+                "log": log.log,
+                "mine": seq,
+                "theirs": seq,
+                "reason": "withheld",
+                "sentence": text,
+            }
+        )
+    return rows
+
+
+_NOTED = {
+    "account": "not yet known",
+    "grant": "not yet granted",
+    "future": "from the future",
+    "limit": "over its limit",
+    "until": "over its limit",
+    "cut": "cut",
+    "gap": "behind",
+    "control": "not yet known",
+    "version": "newer version",
+}
+
+
+def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
+    """A word and a sentence for one difference."""
+    control = ctx.replica.ingest.control_of(log.account)
+    note = ctx.replica.notes.get((link.peer, log))
+    if mine.flag or theirs.flag:
+        word = "frozen" if log.log == 0 else "forked"
+        who = "here" if mine.flag else "at the peer"
+        return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
+    if log.log and control is not None and log.writer in control.cuts:
+        return "cut", f"its writer was cut off; {mine.length} entries count here"
+    if note is not None:
+        return _NOTED[note.reason], note.sentence
+    if log.log and control is not None and control.grant_of(log.writer, log.log) is None:
+        return "not yet granted", "the account's control log that is held here grants no such log"
+    if theirs.length > mine.length:
+        return "behind", f"the peer has {theirs.length - mine.length} entries more"
+    if theirs.length < mine.length:
+        return "ahead", f"the peer lacks {mine.length - theirs.length} entries"
+    return "diverged", f"both have {mine.length} entries and another last one"
+
+
+def digest(q: Queries, p: Params) -> Any:
+    stats = q.graph_stats()
+    return {
+        "digest": stats.digest.hex(),
+        "views": q.views_digest().hex(),
+        "entries": stats.entries,
+        "lacking_parts": q.lacking_parts(),
+    }
+
+
+def graph_stats(q: Queries, p: Params) -> Any:
+    s = q.graph_stats()
+    return {
+        "accounts": s.accounts,
+        "follows": s.follows,
+        "posts": s.posts,
+        "replies": s.replies,
+        "reactions": s.reactions,
+        "reposts": s.reposts,
+        "entries": s.entries,
+        "bytes": s.stored_bytes,
+        "digest": s.digest.hex(),
+    }
+
+
+METHODS = {"id": identity, "status": status}
+READS = {"digest": digest, "graph.stats": graph_stats}

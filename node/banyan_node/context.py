@@ -1,0 +1,120 @@
+"""What the replica's thread owns: the store, the replica on it, and the keys that this node signs with.
+
+Opening it decides which log number this data folder writes. A store never continues a log that it did not itself
+write: beside the number it notes the place of its data file, and a folder that was copied or restored is in another
+place, so it draws a fresh number.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.realm import REALMS, Realm
+from banyan_crdt.signing import Signer
+from banyan_node.author import OWN_LOGS
+from banyan_node.gossip.settings import GossipSettings, Rng
+from banyan_node.home import Home
+from banyan_node.keystore import Keys
+from banyan_node.links import Limits
+from banyan_node.replica import Identity, Replica
+from banyan_node.settings import Settings
+from banyan_storage import tables
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.queries import Queries
+from banyan_storage.store import Store
+from banyan_storage.views import VIEW_TABLES, SocialViews
+
+TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
+_LOG_NOTE = b"own log"
+
+
+@dataclass(slots=True)
+class Context:
+    """Used on the replica's thread only, but for `engine.read()` and the settings."""
+
+    home: Home
+    settings: Settings
+    realm: Realm
+    engine: LmdbEngine
+    store: Store
+    replica: Replica
+    keys: Keys
+    device: Signer
+    """Signs entries in the accounts that granted it; a platform's statements too."""
+    log_number: int
+
+    def own_log(self, account: AccountId) -> LogId:
+        """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
+        log = LogId(account, self.device.key, self.log_number)
+        if self.replica.ingest.head(log).flag:
+            self.log_number = _draw(self.store, self.home.store)
+            log = log._replace(log=self.log_number)
+        return log
+
+    def queries(self) -> Queries:
+        """Of all that is written, committed or not: what a writer must know."""
+        return Queries(self.engine.write(), self.store, lambda: self.engine.sizes().used)
+
+    def slot(self, index: int, slot: int, generation: int) -> Signer:
+        """A key of one of the accounts hosted here."""
+        return Signer(self.realm, self.keys.slot_seed(index, slot, generation))
+
+    def holds(self, account: AccountId) -> bool:
+        return bool(self.replica.ingest.head(control_log(account)).length)
+
+
+def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: tuple[str, ...], rng: Rng) -> Context:
+    """Opens the store, the first time makes it. Raises StorageError: locked by another process, damaged, full, ..."""
+    realm = REALMS[settings.config.node.realm]
+    engine = LmdbEngine(home.store, TABLES)
+    try:
+        store = Store(engine, realm, new_store_id=secrets.token_bytes(16), views=SocialViews())
+        device = Signer(realm, keys.derive("device"))
+        platform = settings.config.node.role == "platform"
+        replica = Replica(
+            store,
+            realm,
+            Identity(peer, addrs, device.key if platform else b""),
+            rng,
+            secrets.token_bytes,
+            limits_of(settings),
+            gossip_of(settings),
+            device if platform else None,
+        )
+        return Context(home, settings, realm, engine, store, replica, keys, device, _number(store, home.store))
+    except BaseException:
+        engine.close()
+        raise
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(credit=settings.config.limits.credit_bytes, root_s=settings.config.discovery.reconcile_seconds)
+
+
+def gossip_of(settings: Settings) -> GossipSettings:
+    d = settings.config.discovery
+    return GossipSettings(active=d.active_view, passive=d.passive_view, shuffle_s=d.shuffle_seconds)
+
+
+def _number(store: Store, folder: Path) -> int:
+    note = store.note(_LOG_NOTE)
+    if note is not None and note[4:] == _place(folder):
+        return int.from_bytes(note[:4], "big")
+    return _draw(store, folder)
+
+
+def _draw(store: Store, folder: Path) -> int:
+    number = 1 + secrets.randbelow(OWN_LOGS)
+    store.put_note(_LOG_NOTE, number.to_bytes(4, "big") + _place(folder))
+    store.commit()
+    return number
+
+
+def _place(folder: Path) -> bytes:
+    """Where the data file lies: device and inode. A copy, and a restored backup, have another."""
+    s = os.stat(folder / "data.mdb")
+    return f"{s.st_dev}:{s.st_ino}".encode()

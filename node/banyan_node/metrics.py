@@ -1,0 +1,28 @@
+"""What /metrics says: bytes, events by name, and the replica's own gauges, read when somebody asks."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """Prometheus names begin with `banyan_`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.received = Counter("banyan_received_bytes", "Bytes of frames that came from peers", registry=registry)
+        self.sent = Counter("banyan_sent_bytes", "Bytes of frames that went to peers", registry=registry)
+        self._events = Counter("banyan_events", "What happened, by name", ["name"], registry=registry)
+        self.gauges = {
+            name: Gauge(f"banyan_{name}", text, registry=registry)
+            for name, text in (
+                ("peers", "Peers linked now"),
+                ("accounts", "Accounts held"),
+                ("logs", "Logs held"),
+                ("entries", "Entries held"),
+                ("lacking_parts", "Pieces of content wanted and not held"),
+            )
+        }
+
+    def event(self, name: str) -> None:
+        self._events.labels(name).inc()

@@ -1,0 +1,358 @@
+"""The node: a trio shell around the replica. Bytes come in from links, effects go out to them; nothing is decided here.
+
+Tasks: one reader and one writer per link, a dialler per contact, the control API, and the replica's thread (worker.py).
+A peer that reads too slowly to keep its queue below its bound is let go: reconciliation brings it up to date later.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+from prometheus_client import CollectorRegistry
+
+from banyan_node.backend import NodeBackend
+from banyan_node.context import Context, open_context
+from banyan_node.control import control_app
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
+from banyan_node.effects import Connect, Disconnect, Effect, Event, Send
+from banyan_node.gossip.frames import PeerInfo
+from banyan_node.gossip.groups import group_of
+from banyan_node.home import Home, write_private
+from banyan_node.http_server import Bind, serve_control
+from banyan_node.keystore import Keys, Keystore, passphrase_from
+from banyan_node.metrics import Metrics
+from banyan_node.operator_errors import OperatorError
+from banyan_node.running import new_token
+from banyan_node.settings import Settings
+from banyan_node.worker import Worker
+from banyan_storage.errors import StorageError
+
+log = structlog.get_logger("banyan")
+ANCHORS_S = 30.0
+"""How often the peers worth dialling at the next start are written down."""
+
+
+class _Outbox:
+    """Frames that wait for one link, bounded in bytes."""
+
+    def __init__(self) -> None:
+        self.frames: deque[bytes] = deque()
+        self.size = 0
+        self.more = trio.Event()
+
+    def put(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self.size += len(frame)
+        self.more.set()
+
+    async def take(self) -> list[bytes]:
+        """What waits, up to about 256 kB; at least one frame."""
+        while not self.frames:
+            self.more = trio.Event()
+            await self.more.wait()
+        taken, size = [], 0
+        while self.frames and size < 256 << 10:
+            taken.append(self.frames.popleft())
+            size += len(taken[-1])
+        self.size -= size
+        return taken
+
+
+class Node:
+    """One running node. `run` returns when `shutdown` is set, everything durable and every task ended."""
+
+    def __init__(self, home: Home, settings: Settings, keys: Keys) -> None:
+        self.home, self.settings, self.keys = home, settings, keys
+        self.shutdown = trio.Event()
+        self.started = time.time()
+        self.metrics = Metrics(CollectorRegistry())
+        self.ready = False
+        self.context: Context | None = None
+        self.edge: Edge
+        self.worker: Worker[Context]
+        self.backend: NodeBackend
+        self.nursery: trio.Nursery
+        self._outboxes: dict[str, _Outbox] = {}
+        self._links: dict[str, Link] = {}
+        self._dialling: set[str] = set()
+
+    async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        """Starts with the control endpoint. Raises OperatorError, StorageError, EdgeError."""
+        config = self.settings.config
+        edge_config = EdgeConfig(
+            identity_seed=self.keys.libp2p_seed(),
+            listen=tuple(config.node.listen),
+            max_connections=config.limits.peers,
+            max_streams_per_peer=config.limits.streams_per_peer,
+            handshake_timeout=config.limits.handshake_seconds,
+            idle_timeout=config.limits.idle_seconds,
+            max_frame=config.limits.frame_bytes,
+            frame_buffer=max(16 << 20, 2 * config.limits.credit_bytes),
+            mdns=config.node.mdns,
+        )
+        edge = Edge(edge_config)
+        self.worker = Worker(
+            lambda: open_context(self.home, self.settings, self.keys, edge.peer_id, (), random.SystemRandom()),
+            lambda c: c.replica,
+            _close,
+            self._deliver,
+        )
+        self.worker_up = False
+        await self.worker.start()
+        try:
+            async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
+                await self.edge.wait_up()
+                addresses = tuple(config.node.announce or self.edge.addresses)
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses))
+                self.backend = NodeBackend(self)
+                await self._start(task_status)
+                await self.shutdown.wait()
+                log.info("stopping")
+                self.nursery.cancel_scope.cancel()
+        finally:
+            await self.worker.stop()
+
+    async def _start(self, task_status: Any) -> None:
+        config = self.settings.config
+        app = control_app(
+            self.backend,
+            token := new_token(),
+            self.metrics.registry,
+            lambda: None if self.ready else "the node is starting",
+            body_bytes=config.control.body_bytes,
+            streams=config.control.streams,
+        )
+        self.nursery.start_soon(self.worker.failed)
+        self.nursery.start_soon(self._accept)
+        self.nursery.start_soon(self._edge_events)
+        self.nursery.start_soon(self._discovered)
+        self.nursery.start_soon(self._remember)
+        endpoint = await self.nursery.start(
+            partial(serve_control, app, Bind.of(config.control, self.home), self.home, token)
+        )
+        known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
+        for addr in dict.fromkeys(known):
+            self.nursery.start_soon(self.keep_dialling, addr)
+        self.ready = True
+        log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
+        task_status.started(endpoint)
+
+    # -- links
+
+    async def _accept(self) -> None:
+        async for link in self.edge.incoming:
+            self.nursery.start_soon(self._keep, link)
+
+    async def _keep(self, link: Link) -> None:
+        """Serves one link to its end."""
+        peer = link.peer_id
+        if peer in self._links:
+            return
+        outbox = self._outboxes[peer] = _Outbox()
+        self._links[peer] = link
+        addr = str(link.remote_addr or "")
+        group = group_of(addr) if addr else "?"
+        addrs = (addr,) if addr else ()
+        self.worker.post(
+            lambda c, now: c.replica.peer_up(
+                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, operator=None
+            )
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
+                try:
+                    while True:
+                        frame = await link.receive()
+                        self.metrics.received.inc(len(frame))
+                        self.worker.post(partial(_receive, peer, frame))
+                except EdgeError as why:
+                    log.debug("link closed", peer=peer, reason=str(why))
+                nursery.cancel_scope.cancel()
+        finally:
+            self._links.pop(peer, None)
+            self._outboxes.pop(peer, None)
+            self.worker.post(lambda c, now: c.replica.peer_down(peer, now))
+            link.close("the node let it go")
+
+    async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
+        try:
+            while True:
+                frames = await outbox.take()
+                await link.send(frames)
+                self.metrics.sent.inc(sum(map(len, frames)))
+        except EdgeError as why:
+            log.debug("link closed", peer=link.peer_id, reason=str(why))
+        scope.cancel()
+
+    # -- effects
+
+    def _deliver(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(peer, data):
+                    self._send(peer, data)
+                case Connect(peer, addrs):
+                    self.nursery.start_soon(self._connect, peer, addrs)
+                case Disconnect(peer, reason):
+                    log.info("disconnect", peer=peer, reason=reason)
+                    self.nursery.start_soon(self._hang_up, peer)
+                case Event(name, fields):
+                    self.metrics.event(name)
+                    self.backend.tell(name, fields)
+
+    def _send(self, peer: str, data: bytes) -> None:
+        outbox = self._outboxes.get(peer)
+        if outbox is None:
+            return
+        outbox.put(data)
+        if outbox.size > self.settings.config.limits.send_queue_bytes:
+            log.warning("slow peer let go", peer=peer, queued=outbox.size)
+            self.nursery.start_soon(self._hang_up, peer)
+
+    async def _hang_up(self, peer: str) -> None:
+        await trio.sleep(0.05)  # a last word may still be on its way
+        link = self._links.get(peer)
+        if link is not None:
+            link.close("the node let it go")
+
+    async def _connect(self, peer: str, addrs: tuple[str, ...]) -> None:
+        for addr in addrs:
+            try:
+                link = await self.edge.dial(addr if "/p2p/" in addr else f"{addr}/p2p/{peer}")
+            except EdgeError as why:
+                log.debug("dial failed", peer=peer, addr=addr, reason=str(why))
+                continue
+            if link.peer_id not in self._links:
+                self.nursery.start_soon(self._keep, link)
+            return
+        self.worker.post(lambda c, now: c.replica.dial_failed(peer, now))
+
+    async def keep_dialling(self, addr: str) -> None:
+        """Dials a contact until a link stands, then watches it; waits twice as long after each failure."""
+        wait, longest = 0.5, self.settings.config.discovery.redial_seconds
+        if addr in self._dialling:
+            return
+        self._dialling.add(addr)
+        peer = addr.rsplit("/p2p/", 1)[-1]
+        while True:
+            if peer not in self._links:
+                try:
+                    link = await self.edge.dial(addr)
+                    wait = 0.5
+                    if link.peer_id not in self._links:
+                        self.nursery.start_soon(self._keep, link)
+                    self.worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
+                except EdgeError as why:
+                    log.info("cannot reach contact", addr=addr, reason=str(why), again_in_s=round(wait, 1))
+                except ValueError as why:
+                    log.error("not an address to dial", addr=addr, reason=str(why))
+                    return
+            await trio.sleep(wait * (0.75 + random.random() / 2))
+            wait = min(wait * 2, longest) if peer not in self._links else 2.0
+
+    async def dial_now(self, addr: str) -> str | None:
+        """Dials a contact at once and goes on watching it. The reason if it did not answer."""
+        try:
+            link = await self.edge.dial(addr)
+        except (EdgeError, ValueError) as why:
+            return str(why)
+        if link.peer_id not in self._links:
+            self.nursery.start_soon(self._keep, link)
+        self.nursery.start_soon(self.keep_dialling, addr)
+        return None
+
+    # -- the rest
+
+    async def _edge_events(self) -> None:
+        async for event in self.edge.events:
+            log.debug("edge", kind=event.kind, peer=event.peer, text=event.sentence)
+            self.metrics.event(event.kind)
+
+    async def _discovered(self) -> None:
+        async for addr in self.edge.discovered:
+            self.nursery.start_soon(self.keep_dialling, addr)
+
+    async def _remember(self) -> None:
+        while True:
+            await trio.sleep(ANCHORS_S)
+            anchors = await self.worker.call(lambda c, now: c.replica.gossip.anchors())
+            rows = [{"peer": a.peer, "addrs": list(a.addrs)} for a in anchors]
+            await trio.to_thread.run_sync(write_private, self.home.peers, json.dumps(rows).encode())
+
+
+def _begin(context: Context, addrs: tuple[str, ...]) -> Context:
+    context.replica.gossip.set_addrs(addrs)
+    context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
+    return context
+
+
+def _receive(peer: str, frame: bytes, context: Context, now: float) -> None:
+    context.replica.receive(peer, frame, now)
+
+
+def _close(context: Context) -> None:
+    context.store.close()
+
+
+def read_anchors(path: Path) -> list[PeerInfo]:
+    """Peers remembered from the last run; an unreadable file is no reason not to start."""
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        return [PeerInfo(str(r["peer"]), tuple(map(str, r["addrs"]))) for r in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def main(home: Home, settings: Settings, passphrase: str | None = None) -> int:
+    """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
+    keystore = Keystore.open(home.keys)
+    keys = (
+        keystore.unlock(passphrase if passphrase is not None else passphrase_from())
+        if keystore.locked
+        else keystore.keys
+    )
+
+    async def until_signal() -> None:
+        import signal
+
+        node = Node(home, settings, keys)
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for _ in signals:
+                        node.shutdown.set()
+                        return
+
+            nursery.start_soon(watch)
+            await node.run()
+            nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(until_signal)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that a person can act on, out of a group of tasks that ended together."""
+    found: list[BaseException] = []
+    todo: list[BaseException] = [group]
+    while todo:
+        error = todo.pop()
+        if isinstance(error, BaseExceptionGroup):
+            todo.extend(error.exceptions)
+        else:
+            found.append(error)
+    return next((e for e in found if isinstance(e, OperatorError | StorageError | EdgeError)), found[0])

@@ -1,0 +1,204 @@
+"""The replica's thread: one thread owns the store's pending transaction and the replica; everybody else posts to it.
+
+Whatever waits in the inbox is taken together, up to TAKE items, and shares one commit: 64 people who post at once wait
+for one fsync, not for 64. Effects leave for the event loop in order, after the commit that they depend on, and a call
+is answered after it too. While the thread decodes, hashes or syncs the disk, the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import trio
+
+from banyan_node.effects import Commit, Effect, Event
+from banyan_node.replica import Replica
+from banyan_storage.errors import StorageError
+
+T = TypeVar("T")
+TAKE = 512
+"""Items of the inbox that share one commit at most."""
+WINDOW_S = 0.004
+"""How long a commit waits for company once something is to be written."""
+
+
+class Worker(Generic[T]):
+    """Runs `make()` on its own thread, then feeds what it made. `C`, the context, is whatever `make` returns."""
+
+    def __init__(
+        self,
+        make: Callable[[], T],
+        replica_of: Callable[[T], Replica],
+        close: Callable[[T], None],
+        deliver: Callable[[Sequence[Effect]], None],
+    ) -> None:
+        self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
+        self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = trio.lowlevel.current_trio_token()
+        self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
+        self._ready = trio.Event()
+        self._done = trio.Event()
+        self._error: BaseException | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Returns once `make` has returned; raises what it raised."""
+        self._thread.start()
+        await self._ready.wait()
+        if self._error is not None:
+            raise self._error
+
+    def post(self, do: Callable[[T, float], None]) -> None:
+        """Have `do(context, now)` run; any thread may ask."""
+        self._inbox.put(_Job(do, None))
+
+    async def call(self, do: Callable[[T, float], Any]) -> Any:
+        """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised."""
+        answer = _Answer(self._loop)
+        self._inbox.put(_Job(do, answer))
+        await answer.wait(self._done)
+        return answer.result()
+
+    async def stop(self) -> None:
+        """Takes what is in the inbox, commits, closes. Never cancelled: an open transaction must not be left behind."""
+        self._inbox.put(None)
+        with trio.CancelScope(shield=True):
+            await self._done.wait()
+
+    @property
+    def waiting(self) -> int:
+        """Items in the inbox."""
+        return self._inbox.qsize()
+
+    async def failed(self) -> None:
+        """Returns when the thread ends; raises if it ended by an error."""
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        context: T | None = None
+        try:
+            context = self._make()
+            self._tell(self._ready.set)
+            self._serve(context, self._replica_of(context))
+        except BaseException as error:
+            self._error = error
+        finally:
+            if context is not None:
+                self._close(context)
+            self._tell(self._ready.set)
+            self._tell(self._done.set)
+
+    def _serve(self, context: T, replica: Replica) -> None:
+        while not self._stopping:
+            jobs = self._next(replica)
+            now = time.time()
+            answers = [job.run(context, now) for job in jobs]
+            if (timer := replica.get_timer()) is not None and timer <= now:
+                replica.handle_timer(now)
+            effects, error = self._effects(replica)
+            if effects:
+                self._tell(partial(self._deliver, effects))
+            for answer in answers:
+                if answer is not None:
+                    answer.ready(error)
+
+    def _next(self, replica: Replica) -> list[_Job]:
+        timer = replica.get_timer()
+        patience = 1.0 if timer is None else max(0.0, min(1.0, timer - time.time()))
+        jobs: list[_Job] = []
+        try:
+            job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
+            until = time.monotonic() + WINDOW_S
+            while True:
+                if job is None:
+                    self._stopping = True
+                    break
+                jobs.append(job)
+                left = until - time.monotonic()
+                if len(jobs) >= TAKE:
+                    break
+                # a crowd is waited for only while one is arriving: a lone job goes at once
+                job = self._inbox.get(timeout=left) if len(jobs) > 1 and left > 0 else self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+        return jobs
+
+    def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:
+        """Carries out commits; the rest is for the event loop."""
+        out: list[Effect] = []
+        error: StorageError | None = None
+        while (effect := replica.next_effect()) is not None:
+            if not isinstance(effect, Commit):
+                out.append(effect)
+                continue
+            try:
+                replica.store.commit()
+            except StorageError as why:
+                error = why
+                replica.commit_failed()
+                out = [Event("storage", {"error": str(why)})]
+        return out, error
+
+    def _tell(self, do: Callable[[], None]) -> None:
+        try:
+            self._loop.run_sync_soon(do)
+        except trio.RunFinishedError:
+            pass  # the event loop is gone, nobody is left to be told
+
+
+class _Answer:
+    def __init__(self, loop: trio.lowlevel.TrioToken) -> None:
+        self._loop, self._event = loop, trio.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._answered = False
+
+    def took(self, value: Any, error: BaseException | None) -> None:
+        self._value, self._error = value, error
+
+    def ready(self, error: StorageError | None) -> None:
+        self._error = self._error or error
+        self._answered = True
+        try:
+            self._loop.run_sync_soon(self._event.set)
+        except trio.RunFinishedError:
+            pass
+
+    async def wait(self, done: trio.Event) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def either(event: trio.Event) -> None:
+                await event.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(either, self._event)
+            nursery.start_soon(either, done)
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        if not self._answered:
+            raise StorageError("the node stopped before it answered; whether it was done, its next start will show")
+        return self._value
+
+
+class _Job(NamedTuple):
+    do: Callable[[Any, float], Any]
+    answer: _Answer | None
+
+    def run(self, context: Any, now: float) -> _Answer | None:
+        if self.answer is None:
+            self.do(context, now)
+            return None
+        try:
+            self.answer.took(self.do(context, now), None)
+        except Exception as error:
+            self.answer.took(None, error)
+        return self.answer
