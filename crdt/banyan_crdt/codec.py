@@ -31,7 +31,7 @@ def encode(value: Value) -> bytes:
 def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Value:
     """Raises Malformed unless `raw` is the one encoding of its value; arrays nest at most `max_depth` deep."""
     try:
-        value, end = _read(raw, max_depth)
+        value, end = _read(bytes(raw), max_depth)
     except IndexError:
         raise Malformed(f"not CBOR: it breaks off after {len(raw)} bytes") from None
     if end > len(raw):
