@@ -70,18 +70,24 @@ def lipmaa(n: int) -> int:
     return n - po3
 
 
-_SKIPS: list[int | None] = [None]
+_SKIPS: tuple[int | None, ...] = (None,)
+"""Replaced whole when it grows: threads that decode side by side may both grow it, and neither may see it wrong."""
 
 
 def skip_seq(seq: int) -> int | None:
     """The sequence number whose id entry `seq` carries as `skip`; None where that is `seq - 1` or nothing."""
+    global _SKIPS
     if seq < len(_SKIPS):
         return _SKIPS[seq]
     if seq < 1 << 17:
-        for n in range(len(_SKIPS), seq + 1):
-            s = lipmaa(n + 1) - 1
-            _SKIPS.append(None if s == n - 1 else s)
-        return _SKIPS[seq]
+        known = _SKIPS
+        known += tuple(map(_skip, range(len(known), max(seq + 1, 2 * len(known)))))
+        _SKIPS = known
+        return known[seq]
+    return _skip(seq)
+
+
+def _skip(seq: int) -> int | None:
     s = lipmaa(seq + 1) - 1
     return None if s == seq - 1 else s
 
