@@ -366,6 +366,8 @@ def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
     raw = encode([list(deps), [_plain(o) for o in ops]])
     if len(raw) > MAX_OPS_BYTES or len(ops) > MAX_OPS:
         raise Oversized(f"{len(ops)} ops in {len(raw)} bytes; {MAX_OPS} ops and {MAX_OPS_BYTES} bytes are the most")
+    if len(deps) > MAX_DEPS:
+        raise Oversized(f"{len(deps)} deps; {MAX_DEPS} are the most")
     return raw
 
 
