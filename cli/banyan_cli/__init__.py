@@ -1,1 +1,1 @@
-"""stub"""
+"""What a person sees: the `banyan` command."""

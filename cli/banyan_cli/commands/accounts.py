@@ -1,0 +1,170 @@
+"""Accounts: who may write in them, and what to do when a key or a device is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.errors import BadInput
+
+_account = typer.Typer(help="Accounts and their keys: grant, pin, cut, rotate, recover, close.", no_args_is_help=True)
+
+Account = Annotated[str | None, typer.Option("--account", help="An account hosted here; yours when left out.")]
+Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
+Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_account, name="account")
+
+
+@_account.command("create")
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="What the account is called.")],
+) -> None:
+    """Host an account here; one that exists under that name is left as it is."""
+    s = session.of(ctx)
+    answer = s.call("account.create", name=name, hosted=True)
+    refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
+    s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
+
+
+@_account.command("list")
+def listed(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 50,
+    after: Annotated[str | None, typer.Option(help="Continue after this account.")] = None,
+) -> None:
+    """The accounts whose keys this node holds."""
+    from banyan_cli.show.tables import accounts
+
+    s = session.of(ctx)
+    answer = s.call("account.list", limit=limit, after=after)
+    refs.remember(s.home, accounts=[(a["account"], a["name"]) for a in answer["accounts"]])
+    s.out.answers(answer["accounts"], accounts)
+    if answer["after"]:
+        s.out.note(f"More: `banyan account list --after {answer['after']}`")
+
+
+@_account.command("show")
+def show(
+    ctx: typer.Context,
+    account: Annotated[str | None, typer.Argument(help="An account's id or name; yours when left out.")] = None,
+) -> None:
+    """Its keys, who may write in it, and where its logs stand."""
+    from banyan_cli.show.account import account as shown
+
+    s = session.of(ctx)
+    s.out.answer(s.call("account.show", account=_which(s, account)), shown)
+
+
+@_account.command("grant")
+def grant(
+    ctx: typer.Context,
+    writer: Writer,
+    account: Account = None,
+    stratum: Annotated[int | None, typer.Option(min=0, help="Lower is stronger where two grants meet.")] = None,
+    until: Annotated[str | None, typer.Option(help="The last day or moment, ISO 8601 (UTC).")] = None,
+    coll: Annotated[list[str] | None, typer.Option(help="Only this collection; may be repeated.")] = None,
+) -> None:
+    """Let a device or a platform write in the account."""
+    s = session.of(ctx)
+    params = {"stratum": stratum, "until": None if until is None else _until(until), "colls": coll or None}
+    answer = s.call("account.grant", account=_which(s, account), writer=_writer(writer), **params)
+    s.out.done(answer, f"Writer {writer[:16]} may write now.")
+
+
+@_account.command("pin")
+def pin(
+    ctx: typer.Context,
+    writer: Annotated[str | None, typer.Argument(help="A writer's key; every writer when left out.")] = None,
+    log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
+    account: Account = None,
+) -> None:
+    """State where logs stand now, so that no later fork can undo what is below."""
+    s = session.of(ctx)
+    if log is not None and writer is None:
+        raise BadInput("--log names a log of one writer; give the writer too.")
+    writer = None if writer is None else _writer(writer)
+    answer = s.call("account.pin", account=_which(s, account), writer=writer, log=log)
+    s.out.done(answer, f"{len(answer['pins'])} logs are pinned where they stand.")
+
+
+@_account.command("cut")
+def cut(ctx: typer.Context, writer: Writer, account: Account = None, yes: Sure = False) -> None:
+    """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost device."""
+    s = session.of(ctx)
+    key = _writer(writer)
+    _confirm(s, f"Cut writer {key[:16]} for good?", yes)
+    answer = s.call("account.cut", account=_which(s, account), writer=key)
+    kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
+    s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
+
+
+@_account.command("rotate")
+def rotate(
+    ctx: typer.Context,
+    slot: Annotated[int | None, typer.Option(min=0, help="0 root, 1 recovery.")] = None,
+    account: Account = None,
+) -> None:
+    """Replace a key by the next one that it committed to."""
+    s = session.of(ctx)
+    answer = s.call("account.rotate", account=_which(s, account), slot=slot)
+    s.out.done(answer, f"Slot {answer['slot']} is at generation {answer['generation']} now.")
+
+
+@_account.command("recover")
+def recover(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
+    """Take the root key back with the recovery key, when somebody else has the root."""
+    s = session.of(ctx)
+    _confirm(s, "Replace the root key by the recovery key's word?", yes)
+    s.out.done(s.call("account.recover", account=_which(s, account)), "The root key is yours again.")
+
+
+@_account.command("close")
+def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
+    """End the account: nobody can write in it again."""
+    s = session.of(ctx)
+    _confirm(s, "Close the account for good?", yes)
+    s.out.done(s.call("account.close", account=_which(s, account)), "The account is closed.")
+
+
+def _which(s: session.Session, account: str | None) -> str:
+    """The account meant; the node's own when none was named."""
+    if account is not None:
+        return refs.account(s.home, account)
+    own: Any = s.call("id")["account"]
+    if own is None:
+        raise BadInput("This node has no account yet; make one with `banyan init`, or name one.")
+    return str(own)
+
+
+def _writer(text: str) -> str:
+    key = text.lower()
+    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+        raise BadInput(
+            f"'{text}' is no writer: it should have 64 hexadecimal digits; `banyan account show` lists them."
+        )
+    return key
+
+
+def _until(text: str) -> int:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"--until {text} is no date; write it like 2027-01-31 or 2027-01-31T12:00.") from error
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _confirm(s: session.Session, question: str, yes: bool) -> None:
+    import sys
+
+    if yes:
+        return
+    if s.out.json or not sys.stdin.isatty():
+        raise BadInput(f"{question} It cannot be undone; say --yes.")
+    typer.confirm(question, abort=True, err=True)

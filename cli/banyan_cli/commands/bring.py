@@ -1,0 +1,144 @@
+"""Bringing data in and taking it out: graphs, posts, archives.
+
+An import that was broken off goes on where it stopped when the same command is given again: the node knows which
+batches it has made durable, and they are not sent twice.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import session
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from banyan_cli.importing.plan import Plan
+
+_import = typer.Typer(
+    help="Bring in a graph, posts or an archive; broken off, it goes on where it stopped.", no_args_is_help=True
+)
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file to read.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_import, name="import")
+    app.command("export")(export)
+
+
+@_import.command("graph")
+def graph(
+    ctx: typer.Context,
+    file: File,
+    undirected: Annotated[bool, typer.Option("--undirected", help="Each edge is a follow both ways.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first edges.")] = None,
+    prefix: Annotated[str, typer.Option(help="Put before each number to name its account.")] = "",
+) -> None:
+    """A SNAP edge list: each number becomes an account hosted here, each edge a follow."""
+    from banyan_cli.importing.edges import graph_plan, read_edges
+    from banyan_cli.progress import waiting
+
+    s = session.of(ctx)
+    with waiting(s.out.notes, f"reading {file.name}"):
+        found = read_edges(file, undirected, limit)
+        plan = graph_plan(file, found, undirected, limit, prefix)
+    if not found.edges:
+        raise BadInput(f"{file} has no edges; expected two whole numbers a line.")
+    extra = {"edges": found.edges, "repeated": found.repeated, "loops": found.loops}
+    if found.repeated or found.loops:
+        s.out.note(f"Left out: {found.repeated:,} follows that repeat, {found.loops:,} of oneself.")
+    _run(s, plan, extra)
+
+
+@_import.command("posts")
+def posts(
+    ctx: typer.Context,
+    file: File,
+    text: Annotated[str, typer.Option(help="The column with the text.")],
+    author: Annotated[str | None, typer.Option(help="The column that names the author.")] = None,
+    thread: Annotated[str | None, typer.Option(help="The column that names the article or topic answered.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column with the time.")] = None,
+    authors: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Accounts to spread rows over where no column names the author.")
+    ] = 100,
+    press: Annotated[str, typer.Option(help="The account that posts the articles.")] = "press",
+) -> None:
+    """A CSV file of posts; with --thread each row answers an article, which the press account posts."""
+    from banyan_cli.importing.comments import Columns, posts_plan, survey
+    from banyan_cli.progress import waiting
+
+    s = session.of(ctx)
+    columns = Columns(text, author, thread, time, authors, press)
+    with waiting(s.out.notes, f"reading {file.name}"):
+        found = survey(file, columns)
+        plan = posts_plan(file, columns, found)
+    if not found.comments:
+        raise BadInput(f"{file} has no row with text in its column '{text}'.")
+    if found.empty:
+        s.out.note(f"Left out: {found.empty:,} rows without text.")
+    _run(s, plan, {"rows": found.comments, "empty": found.empty})
+
+
+def _run(s: session.Session, plan: Plan, extra: dict[str, Any]) -> None:
+    """Send every batch that the node does not have yet."""
+    from banyan_cli.importing.plan import weight
+    from banyan_cli.progress import bar
+
+    began = time.monotonic()
+    backend = s.backend()
+    begun = backend.call("import.begin", kind=plan.kind, source=plan.source, label=plan.label, batches=plan.batches)
+    if 0 < begun["next"] < plan.batches:
+        s.out.note(f"Going on at batch {begun['next'] + 1} of {plan.batches}.")
+    if begun["done"]:
+        s.out.note(f"{plan.label} was imported before, with these options; nothing to do.")
+    with bar(s.out.notes, plan.label, plan.rows) as advance:
+        for number, batch in enumerate(plan.make()):
+            if number >= begun["next"] and not begun["done"]:
+                backend.call("import.batch", id=begun["id"], number=number, rows=batch)
+            advance(weight(batch))
+    ended = backend.call("import.end", id=begun["id"])
+    value = {**ended, **extra, "id": begun["id"], "seconds": round(time.monotonic() - began, 2)}
+    s.out.answer(value, _show_import)
+
+
+def _show_import(console: Console, value: dict[str, Any]) -> None:
+    from banyan_cli.show.tables import facts
+
+    facts(console, {key: fact for key, fact in value.items() if fact not in (0, None) and key != "id"})
+
+
+@_import.command("archive")
+def archive(ctx: typer.Context, file: File) -> None:
+    """An archive that `banyan export` wrote; every entry is judged like one from a peer."""
+    from banyan_cli.progress import waiting
+    from banyan_cli.show.tables import facts
+
+    s = session.of(ctx)
+    with waiting(s.out.notes, f"reading {file.name}"):
+        answer = s.call("archive.import", path=str(file.absolute()))
+    s.out.answer(answer, facts)
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="The archive to write.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an archive that was broken off.")] = False,
+) -> None:
+    """Write everything that is held into one archive, checked frame by frame."""
+    from banyan_cli.progress import waiting
+    from banyan_cli.show.tables import facts
+
+    s = session.of(ctx)
+    if file.exists() and not resume:
+        raise BadInput(f"{file} exists; name another file, or go on with it by --resume.")
+    if resume and not file.exists():
+        raise BadInput(f"{file} is not there to go on with; leave --resume out.")
+    with waiting(s.out.notes, f"writing {file.name}"):
+        answer = s.call("archive.export", path=str(file.absolute()), resume=resume or None)
+    s.out.answer(answer, facts)

@@ -1,0 +1,202 @@
+"""`banyan doctor`: what is wrong with this node and this machine, and what to do about it.
+
+Each check is tried by itself and answers in a sentence; nothing is changed. A check that cannot be made says so and is
+no failure: a node that is not running has no peers to count.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from banyan_cli import errors, session
+from banyan_node.operator_errors import NoNode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LEAST_FREE = 1 << 30
+_MARKS = {True: "ok", False: "!!", None: "--"}
+
+
+class Finding(NamedTuple):
+    """ok: None when there was nothing to check.."""
+
+    check: str
+    ok: bool | None
+    sentence: str
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+def doctor(ctx: typer.Context) -> None:
+    """Look for what is wrong, and say what to do."""
+    s = session.of(ctx)
+    findings = list(_findings(s))
+    s.out.answer({"ok": all(f.ok is not False for f in findings), "checks": [f._asdict() for f in findings]}, _show)
+    if any(f.ok is False for f in findings):
+        raise typer.Exit(errors.FAILED)
+
+
+def _show(console: Console, value: dict[str, Any]) -> None:
+    for check in value["checks"]:
+        style = {True: "green", False: "bold red", None: "dim"}[check["ok"]]
+        console.print(_MARKS[check["ok"]], style=style, end="  ")
+        console.print(f"{check['check']:<9} {check['sentence']}", markup=False, soft_wrap=True)
+
+
+def _findings(s: session.Session) -> Iterator[Finding]:
+    checks: tuple[tuple[str, Callable[[session.Session], tuple[bool | None, str]]], ...] = (
+        ("python", _python),
+        ("home", _home),
+        ("settings", _settings),
+        ("keys", _keys),
+        ("disk", _disk),
+        ("clock", _clock),
+        ("store", _store),
+        ("ports", _ports),
+        ("node", _node),
+        ("peers", _peers),
+    )
+    for name, check in checks:
+        try:
+            yield Finding(name, *check(s))
+        except Exception as error:
+            if errors.exit_code(error) is None and not isinstance(error, OSError):
+                raise
+            yield Finding(name, False, errors.sentence(error))
+
+
+def _python(s: session.Session) -> tuple[bool | None, str]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] < (3, 14):
+        return True, f"Python {version}."
+    return False, f"Python {version} runs this, and 3.11 to 3.13 are tested; make an environment with one of them."
+
+
+def _home(s: session.Session) -> tuple[bool | None, str]:
+    path = s.home.path
+    if not path.is_dir():
+        return False, f"{path} is not there; `banyan init` makes it."
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o077:
+        return False, f"{path} has mode {mode:04o}, so others on this machine can look inside; run `chmod 700 {path}`."
+    if not os.access(path, os.W_OK):
+        return False, f"{path} cannot be written by this user; run banyan as its owner."
+    return True, f"{path}, yours alone."
+
+
+def _settings(s: session.Session) -> tuple[bool | None, str]:
+    changed = [row for row in s.settings.rows() if row.source.layer != "default"]
+    return True, f"{len(changed)} settings differ from their defaults; `banyan config show` lists them."
+
+
+def _keys(s: session.Session) -> tuple[bool | None, str]:
+    from banyan_node.keystore import Keystore
+
+    sealed = Keystore.open(s.home.keys).encrypted
+    return True, "Sealed by a passphrase." if sealed else "Readable by you alone, without a passphrase."
+
+
+def _disk(s: session.Session) -> tuple[bool | None, str]:
+    folder = next(p for p in (s.home.path, *s.home.path.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        return False, f"{free >> 20} MiB are free on the disk of {folder}; make room, or move the home with --home."
+    return True, f"{free / (1 << 30):.1f} GiB are free."
+
+
+def _clock(s: session.Session) -> tuple[bool | None, str]:
+    """A clock that runs behind would date entries before those already written."""
+    newest = max((p.stat().st_mtime for p in (Path(__file__), *_files(s.home.path))), default=0.0)
+    behind = newest - time.time()
+    if behind > 60:
+        return False, f"The clock is {behind:.0f} s behind files already written; set it, with NTP if you can."
+    return True, time.strftime("It is %Y-%m-%d %H:%M:%S UTC.", time.gmtime())
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return path.rglob("*") if path.is_dir() else iter(())
+
+
+def _store(s: session.Session) -> tuple[bool | None, str]:
+    if not s.home.keys.exists():
+        return None, "There is none before `banyan init`."
+    stats = s.call("store.stats")
+    return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
+
+
+def _ports(s: session.Session) -> tuple[bool | None, str]:
+    if s.node() is not None:
+        return None, "The node is running and has its ports."
+    config = s.settings.config
+    wanted = [(config.control.host, config.control.port)] if not config.control.socket else []
+    for address in config.node.listen:
+        _, family, host, kind, port, *_ = address.split("/")
+        if kind == "tcp" and family in ("ip4", "ip6"):
+            wanted.append((host, int(port)))
+    fixed = [(host, port) for host, port in wanted if port]
+    for host, port in fixed:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                return (
+                    False,
+                    f"{host} port {port} cannot be had ({error.strerror}); stop what has it, or choose another.",
+                )
+    return True, f"{len(fixed)} ports are named, and free." if fixed else "Free ports are taken at the start."
+
+
+def _node(s: session.Session) -> tuple[bool | None, str]:
+    from banyan_node.control_client import ControlClient
+
+    if not s.home.running.exists():
+        return None, "It is not running; `banyan up` starts it."
+    try:
+        with ControlClient.from_home(s.home, 5.0) as node:
+            value = node.call("id")
+    except NoNode as error:
+        return False, str(error)
+    return True, f"It answers as {value['peer_id']}."
+
+
+def _peers(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    bootstrap = list(s.settings.config.node.bootstrap)
+    if node is not None:
+        connected = [p for p in node.call("peers") if p.get("connected", True)]
+        if connected:
+            return True, f"{len(connected)} are connected."
+        if not bootstrap:
+            return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
+    if not bootstrap:
+        return None, "None are named to dial first (node.bootstrap)."
+    reached = [address for address in bootstrap if _reaches(address)]
+    if reached:
+        return True, f"{len(reached)} of {len(bootstrap)} bootstrap peers can be reached."
+    return False, f"None of {len(bootstrap)} bootstrap peers can be reached; is this machine online, are they up?"
+
+
+def _reaches(address: str) -> bool:
+    """Whether something accepts TCP there."""
+    _, _, host, kind, port, *_ = address.split("/")
+    if kind != "tcp":
+        return True
+    try:
+        socket.create_connection((host, int(port)), 3.0).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""The node among others: who its peers are, whether it is complete, and where it differs from another."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from banyan_cli import session
+from banyan_cli.show import tables
+
+_peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
+Peer = Annotated[str, typer.Argument(help="A peer's id, as `banyan peers --json` gives it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_peers, name="peers")
+    app.command()(status)
+    app.command()(diff)
+    app.command()(digest)
+
+
+@_peers.callback()
+def peers(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        s = session.of(ctx)
+        s.out.answers(s.call("peers"), tables.peers(_now_ms()))
+
+
+@_peers.command("list")
+def listed(ctx: typer.Context) -> None:
+    """The peers connected now, and the banned ones."""
+    s = session.of(ctx)
+    s.out.answers(s.call("peers"), tables.peers(_now_ms()))
+
+
+@_peers.command("add")
+def add(
+    ctx: typer.Context,
+    address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")],
+) -> None:
+    """Dial a peer now, and remember it."""
+    s = session.of(ctx)
+    answer = s.call("peers.add", addr=address)
+    s.out.done(answer, f"Connected to {answer['peer']}.")
+
+
+@_peers.command("ban")
+def ban(ctx: typer.Context, peer: Peer) -> None:
+    """Hang up on a peer and refuse it until it is pardoned."""
+    s = session.of(ctx)
+    s.out.done(s.call("peers.ban", peer=peer), f"{peer} is banned.")
+
+
+@_peers.command("pardon")
+def pardon(ctx: typer.Context, peer: Peer) -> None:
+    """Lift a ban and forget a bad score."""
+    s = session.of(ctx)
+    s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
+
+
+def status(ctx: typer.Context) -> None:
+    """Is this node complete? Per account that you follow: what is held, what is known of, who is asked."""
+    s = session.of(ctx)
+    s.out.answer(s.call("status"), tables.status(_now_ms()))
+
+
+def diff(
+    ctx: typer.Context, peer: Annotated[str, typer.Argument(help="A connected peer's id, or how it begins.")]
+) -> None:
+    """Each difference from a peer, with its reason."""
+    from banyan_cli.progress import waiting
+
+    s = session.of(ctx)
+    with waiting(s.out.notes, "comparing"):
+        rows = s.call("diff", peer=peer)
+    s.out.answers(rows, tables.differences)
+
+
+def digest(ctx: typer.Context) -> None:
+    """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
+    s = session.of(ctx)
+    s.out.answer(s.call("digest"), tables.facts)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,63 @@
+"""Things to watch: a small alliance on this machine, and a large one in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import errors, session
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_sim = typer.Typer(help="Many nodes in virtual time, with faults, from one seed.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(demo)
+    app.add_typer(_sim, name="sim")
+
+
+def demo(
+    ctx: typer.Context,
+    stop: Annotated[
+        bool, typer.Option("--exit", help="End when all four agree, instead of waiting for ctrl-C.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the four homes, and say where they are.")] = False,
+) -> None:
+    """Three platforms and a hobbyist, four real processes on this machine, until all hold the same graph."""
+    from banyan_cli.demo.story import run_demo
+
+    s = session.of(ctx)
+    result = run_demo(s.out, wait=not stop, keep=keep)
+    s.out.answer(result, _show_demo)
+    if not result["converged"]:
+        raise typer.Exit(errors.FAILED)
+
+
+def _show_demo(console: Console, value: dict[str, Any]) -> None:
+    agreed = "All four nodes agree" if value["converged"] else "The four nodes do NOT agree"
+    console.print(f"{agreed}: {value['entries']:,} entries after {value['seconds']} s.")
+    for name, digest, view in zip(value["names"], value["digests"], value["views"], strict=True):
+        console.print(f"{name:<8} heads {digest[:32]}  view {view[:32]}", markup=False, soft_wrap=True)
+
+
+@_sim.command("run")
+def sim_run(
+    ctx: typer.Context,
+    nodes: Annotated[int, typer.Option(min=2, max=10_000, help="How many replicas.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 1,
+) -> None:
+    """Play one world: latency, loss, partitions, crashes, liars; then see whether all replicas agree."""
+    from banyan_sim.run import run_world
+
+    from banyan_cli.progress import waiting
+    from banyan_cli.show.tables import facts
+
+    s = session.of(ctx)
+    with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):
+        result = run_world(nodes=nodes, seed=seed)
+    s.out.answer(result, facts)
+    if not result["converged"]:
+        raise typer.Exit(errors.FAILED)

@@ -1,0 +1,130 @@
+"""What a person reads: the feed, a conversation, a profile, and how large the graph is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.errors import BadInput
+from banyan_cli.out import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
+_graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(feed)
+    app.command()(thread)
+    app.add_typer(_profile, name="profile")
+    app.add_typer(_graph, name="graph")
+
+
+def feed(
+    ctx: typer.Context,
+    account: Annotated[str | None, typer.Argument(help="One account's posts; else yours and whom you follow.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
+    before: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+) -> None:
+    """Posts, the newest first."""
+    s = session.of(ctx)
+    if account is not None and everything:
+        raise BadInput("An account and --all were both given; choose one.")
+    whom = None if account is None else refs.account(s.home, account)
+    page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None)
+    refs.remember_rows(s.home, page["posts"])
+    if s.out.json:
+        s.out.answers(page["posts"], lambda console, rows: None)
+    else:
+        from banyan_cli.show.feed import feed as show
+
+        show(_now_ms())(s.out.console, page)
+    if page["before"]:
+        s.out.note(f"More: `banyan feed --before {page['before']}`")
+
+
+def thread(ctx: typer.Context, post: Annotated[str, typer.Argument(help="A post: first digits, or address.")]) -> None:
+    """A post, what it answers, and what was answered to it."""
+    from banyan_cli.show.feed import thread as show
+
+    s = session.of(ctx)
+    uri = refs.post(s.home, post)
+    page = s.call("thread", uri=uri)
+    refs.remember_rows(s.home, page["posts"])
+    s.out.answer(page, show(_now_ms(), uri))
+
+
+@_profile.callback()
+def profile(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        _answer_profile(session.of(ctx), None)
+
+
+@_profile.command("show")
+def profile_show(
+    ctx: typer.Context,
+    account: Annotated[str | None, typer.Argument(help="An account's id or name; yours when left out.")] = None,
+) -> None:
+    """An account's profile, and whom it follows."""
+    s = session.of(ctx)
+    _answer_profile(s, None if account is None else refs.account(s.home, account))
+
+
+@_profile.command("set")
+def profile_set(
+    ctx: typer.Context,
+    fields: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE...", help="Such as name='Minh Anh' bio='...'.")],
+    by: Annotated[str | None, typer.Option("--as", help="Which account hosted here; yours when left out.")] = None,
+) -> None:
+    """Say who you are."""
+    s = session.of(ctx)
+    given = {}
+    for field in fields:
+        name, equals, value = field.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, name='Minh Anh'.")
+        given[name.strip()] = value
+    answer = s.call("profile.set", fields=given, by=None if by is None else refs.account(s.home, by))
+    s.out.done(answer, f"The profile says {', '.join(given)} now.")
+
+
+def _answer_profile(s: session.Session, account: str | None) -> None:
+    value = s.call("profile.get", account=account)
+    refs.remember(s.home, accounts=[(value["account"], value["name"])])
+    s.out.answer(value, _show_profile)
+
+
+def _show_profile(console: Console, value: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.words import count, name_of
+
+    console.print(Text(name_of(value["account"], value["name"]), "bold"))
+    console.print(Text(value["account"], "dim"), soft_wrap=True)
+    for field, text in value["fields"].items():
+        if field != "name":
+            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
+    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
+    console.print(Text(" · ".join(said), "dim"))
+    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
+    if names:
+        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))
+
+
+@_graph.command("stats")
+def graph_stats(ctx: typer.Context) -> None:
+    """How many accounts, follows, posts; and the digest that equals another node's when both hold the same."""
+    from banyan_cli.show.tables import facts
+
+    s = session.of(ctx)
+    s.out.answer(s.call("graph.stats"), facts)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,297 @@
+"""A node's beginnings: its home, its keys, its settings, and running it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import session
+from banyan_cli.errors import BadInput
+from banyan_cli.out import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from banyan_node.settings import Row
+
+_keys = typer.Typer(help="The master secret that every key of this node comes from.", no_args_is_help=True)
+_config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(init)
+    app.command()(up)
+    app.command()(down)
+    app.command("id")(identity)
+    app.add_typer(_config, name="config")
+    app.add_typer(_keys, name="keys")
+
+
+def init(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Option(help="What the node and its account are called.")] = "",
+    role: Annotated[str | None, typer.Option(help="platform, hobbyist or researcher.")] = None,
+    realm: Annotated[str | None, typer.Option(help="main, or test for entries that may be thrown away.")] = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
+    ] = False,
+) -> None:
+    """Make a node: its folder, its keys and its account."""
+    from banyan_node import settings
+    from banyan_node.keystore import Keystore, passphrase_from
+    from banyan_node.operator_errors import KeysExist
+
+    s = session.of(ctx)
+    given = {"node.name": name or None, "node.role": role, "node.realm": realm}
+    chosen = {key: settings.parse(key, value, "the command line") for key, value in given.items() if value is not None}
+    if s.home.keys.exists():
+        raise KeysExist(f"{s.home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
+    sealed = passphrase_from(prompt=_new_passphrase if passphrase else None)
+    s.home.prepare()
+    for key, value in chosen.items():
+        settings.set_in_file(s.home.config, key, value)
+    Keystore.create(s.home.keys, sealed)
+    made = _first_account(s, sealed)
+    value = {"home": str(s.home.path), "account": made["account"], "name": made["name"], "sealed": sealed is not None}
+    s.out.done(value, f"A node was made in {s.home.path}. Its account is {made['account']}.")
+    s.out.note("Its 24 backup words bring every key back: `banyan keys backup` shows them once you have paper at hand.")
+    s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
+
+
+def _first_account(s: session.Session, sealed: str | None) -> Any:
+    from banyan_node.local import open_local
+
+    name = s.settings.config.node.name
+    with open_local(s.home, s.settings, sealed) as store:
+        return store.call("account.create", name=name, hosted=False)
+
+
+def up(
+    ctx: typer.Context,
+    listen: Annotated[list[str] | None, typer.Option(help="Where peers connect, a multiaddr; may be repeated.")] = None,
+    announce: Annotated[list[str] | None, typer.Option(help="What to tell peers instead; may be repeated.")] = None,
+    bootstrap: Annotated[list[str] | None, typer.Option(help="A peer to dial first; may be repeated.")] = None,
+    mdns: Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find peers on the local network.")] = None,
+    interest: Annotated[str | None, typer.Option(help="What to hold: all, or follows.")] = None,
+    control_port: Annotated[int | None, typer.Option(help="Port of the control API; 0 takes a free one.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
+) -> None:
+    """Run the node until ctrl-C."""
+    from banyan_node.node import main
+
+    s = session.of(ctx)
+    flags = {
+        "node.listen": ",".join(listen) if listen else None,
+        "node.announce": ",".join(announce) if announce else None,
+        "node.bootstrap": ",".join(bootstrap) if bootstrap else None,
+        "node.mdns": mdns,
+        "interest.mode": interest,
+        "control.port": control_port,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    settings = s.settings_with(flags)
+    raise typer.Exit(main(s.home, settings, s.passphrase()))
+
+
+def down(ctx: typer.Context) -> None:
+    """Stop the running node."""
+    import time
+
+    from banyan_node.control_client import ControlClient
+
+    s = session.of(ctx)
+    with ControlClient.from_home(s.home) as node:
+        node.call("shutdown")
+    deadline = time.monotonic() + 30
+    while s.home.running.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    s.out.done({"stopped": not s.home.running.exists()}, "The node has stopped.")
+
+
+def identity(ctx: typer.Context) -> None:
+    """Who this node is, and where peers reach it."""
+    s = session.of(ctx)
+    s.out.answer(s.call("id"), _show_identity)
+
+
+def _show_identity(console: Console, value: dict[str, Any]) -> None:
+    rows = [("account", value["account"] or "none yet"), ("name", value["name"]), ("peer id", value["peer_id"])]
+    rows += [("role", value["role"]), ("realm", value["realm"]), ("writer", value.get("writer", ""))]
+    rows += [("address", a) for a in value["addresses"]] or [("address", "none: the node is not running")]
+    for label, text in rows:
+        console.print(f"{label:<9}", end="", style="dim")
+        console.print(plain(str(text)), markup=False, soft_wrap=True)
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+@_config.command("show")
+def config_show(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="One setting or section; all when left out.")] = None,
+) -> None:
+    """Every setting, its value, and where the value comes from."""
+    s = session.of(ctx)
+    rows = [
+        r for r in s.settings.rows() if name is None or r.option.name == name or r.option.name.startswith(name + ".")
+    ]
+    if not rows:
+        raise BadInput(f"'{name}' is no setting; `banyan config show` lists them all.")
+    if s.out.json:
+        from banyan_cli.out import write_json
+
+        for row in rows:
+            write_json(_config_json(row))
+    else:
+        _show_config(s.out.console, rows)
+
+
+def _config_json(row: Row) -> dict[str, Any]:
+    option, value, source = row
+    return {
+        "name": option.name,
+        "value": value,
+        "default": option.default,
+        "source": source.layer,
+        "where": source.where,
+        "variable": option.variable,
+        "allowed": option.allowed,
+        "why": option.why,
+    }
+
+
+def _show_config(console: Console, rows: list[Row]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("from", overflow="fold")
+    table.add_column("why", style="dim")
+    for option, value, source in rows:
+        shown = ", ".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
+        said = "default" if source.layer == "default" else f"{source.layer}: {source.where}"
+        style = "" if source.layer == "default" else "bold"
+        table.add_row(option.name, Text(str(shown) or "(none)", style), Text(said), option.why)
+    console.print(table)
+
+
+@_config.command("set")
+def config_set(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.")],
+    value: Annotated[str, typer.Argument(help="Lists are separated by commas.")],
+) -> None:
+    """Write one setting into config.toml; a running node takes it at its next start."""
+    from banyan_node.settings import parse, set_in_file
+
+    s = session.of(ctx)
+    typed = parse(name, value)
+    s.home.prepare()
+    set_in_file(s.home.config, name, typed)
+    s.out.done(
+        {"name": name, "value": typed, "file": str(s.home.config)}, f"{name} is now {typed!r} in {s.home.config}."
+    )
+    if s.home.running.exists():
+        s.out.note("The node that is running takes it at its next start.")
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@_keys.command("backup")
+def keys_backup(
+    ctx: typer.Context,
+    to: Annotated[Path | None, typer.Option(help="A file to write instead of the screen; it must not exist.")] = None,
+) -> None:
+    """The 24 words that bring every key back. Whoever reads them is you."""
+    s = session.of(ctx)
+    words = _open_keys(s).keys.words()
+    if to is not None:
+        from banyan_node.home import write_private
+
+        try:
+            write_private(to, words.encode() + b"\n", replace=False)
+        except FileExistsError as error:
+            raise BadInput(f"{to} exists; name a file that does not, so that no other backup is lost.") from error
+        s.out.done({"file": str(to)}, f"The 24 words are in {to}, readable by you alone.")
+        return
+    s.out.answer({"words": words.split()}, _show_words)
+    s.out.note("Write them down in order and keep them off this machine. Whoever has them has every key.")
+
+
+def _show_words(console: Console, value: dict[str, list[str]]) -> None:
+    words = value["words"]
+    for row in range(6):
+        console.print("  ".join(f"{n + 1:>2} {words[n]:<10}" for n in range(row, 24, 6)).rstrip())
+
+
+@_keys.command("restore")
+def keys_restore(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="The 24 words; left out, they are read from standard input.")
+    ] = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
+    ] = False,
+) -> None:
+    """Bring the keys back from the 24 words, into a home that has none."""
+    from banyan_node.keystore import Keystore, passphrase_from
+
+    s = session.of(ctx)
+    if not words and sys.stdin.isatty():
+        s.out.note("The 24 words, in order, then Enter:")
+    text = " ".join(words) if words else sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
+    sealed = passphrase_from(prompt=_new_passphrase if passphrase else None)
+    s.home.prepare()
+    Keystore.restore(s.home.keys, text, sealed)
+    s.out.done({"home": str(s.home.path), "sealed": sealed is not None}, f"The keys are back in {s.home.keys}.")
+
+
+@_keys.command("passphrase")
+def keys_passphrase(
+    ctx: typer.Context,
+    remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a seal.")] = False,
+    new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
+) -> None:
+    """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
+    from banyan_node.keystore import passphrase_from
+
+    s = session.of(ctx)
+    keystore = _open_keys(s)
+    if remove:
+        new = None
+    elif new_file is not None:
+        new = passphrase_from(new_file, env={})
+    elif sys.stdin.isatty():
+        new = _new_passphrase()
+    else:
+        raise BadInput("The new passphrase was not given; name a file with --new-file, or say --remove.")
+    if new is None and not remove:
+        raise BadInput("The new passphrase is empty; give one, or say --remove.")
+    keystore.change_passphrase(new)
+    s.out.done({"sealed": new is not None}, "The keys are sealed." if new else "The keys have no seal now.")
+
+
+def _open_keys(s: session.Session) -> Any:
+    from banyan_node.keystore import Keystore
+
+    keystore = Keystore.open(s.home.keys)
+    if keystore.locked:
+        keystore.unlock(s.passphrase())
+    return keystore
+
+
+def _new_passphrase() -> str:
+    if not sys.stdin.isatty():
+        raise BadInput("A passphrase was asked for and there is no terminal; set BANYAN_PASSPHRASE.")
+    return str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,127 @@
+"""What a person does: write, answer, react, follow. Each is one signed entry, durable before the command returns."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.errors import BadInput
+
+By = Annotated[str | None, typer.Option("--as", help="Which account hosted here acts; yours when left out.")]
+Uri = Annotated[str, typer.Argument(metavar="POST", help="A post: its first digits as shown, or its address.")]
+Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
+Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
+Who = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's id, or a name shown lately.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (post, reply, quote, edit, delete, react, repost, follow, unfollow, block, mute):
+        app.command()(command)
+
+
+def post(ctx: typer.Context, text: Words, lang: Lang = None, by: By = None) -> None:
+    """Say something."""
+    s = session.of(ctx)
+    _posted(s, s.call("post", text=_text(text), lang=lang, by=_by(s, by)), "Posted")
+
+
+def reply(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
+    """Answer a post."""
+    s = session.of(ctx)
+    uri = refs.post(s.home, uri)
+    _posted(s, s.call("reply", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Answered")
+
+
+def quote(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
+    """Show a post to your followers, with words of your own."""
+    s = session.of(ctx)
+    uri = refs.post(s.home, uri)
+    _posted(s, s.call("quote", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Quoted")
+
+
+def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
+    """Change what a post of yours says."""
+    s = session.of(ctx)
+    _posted(s, s.call("edit", uri=refs.post(s.home, uri), text=_text(text)), "Edited")
+
+
+def delete(ctx: typer.Context, uri: Uri) -> None:
+    """Take a post of yours back, for good."""
+    s = session.of(ctx)
+    answer = s.call("delete", uri=refs.post(s.home, uri))
+    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.")
+
+
+def react(
+    ctx: typer.Context,
+    uri: Uri,
+    emoji: Annotated[str, typer.Argument(help="Such as 👍 or ❤️.")],
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """Answer a post with an emoji."""
+    s = session.of(ctx)
+    if not emoji.strip():
+        raise BadInput("The emoji is empty; give one, such as 👍.")
+    answer = s.call("react", uri=refs.post(s.home, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else f"{emoji.strip()} it is.")
+
+
+def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Pass a post on as it is."""
+    s = session.of(ctx)
+    answer = s.call("repost", uri=refs.post(s.home, uri), undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else "Passed on.")
+
+
+def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
+    """Have an account's posts in your feed, and hold them here."""
+    _relate(ctx, "follow", account, by, None, "Following {}.")
+
+
+def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:
+    """Stop following."""
+    _relate(ctx, "unfollow", account, by, None, "No longer following {}.")
+
+
+def block(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Have nothing to do with an account; others can see that you block it."""
+    _relate(ctx, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
+
+
+def mute(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Not see an account's posts."""
+    _relate(ctx, "mute", account, by, undo, "No longer muting {}." if undo else "Muting {}.")
+
+
+def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
+    s = session.of(ctx)
+    whom = refs.account(s.home, account)
+    answer = s.call(method, account=whom, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, sentence.format(answer.get("account", whom)))
+
+
+def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
+    refs.remember(s.home, [answer["uri"]])
+    s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
+
+
+def _by(s: session.Session, by: str | None) -> str | None:
+    return None if by is None else refs.account(s.home, by)
+
+
+def _text(text: str) -> str:
+    if text == "-":
+        try:
+            text = sys.stdin.read().rstrip("\n")
+        except UnicodeDecodeError as error:
+            raise BadInput(
+                f"Standard input is not UTF-8 ({error}); convert it first, for example with iconv."
+            ) from error
+    if not text.strip():
+        raise BadInput("The text is empty; say something.")
+    return text

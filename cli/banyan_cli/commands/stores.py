@@ -1,0 +1,87 @@
+"""The store by itself: is it sound, how large is it, and can it be smaller."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import errors, session
+from banyan_cli.progress import waiting
+from banyan_cli.show.tables import facts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_store = typer.Typer(help="The store: verify, compact, stats.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_store, name="store")
+
+
+@_store.command("stats")
+def stats(ctx: typer.Context) -> None:
+    """What the store holds."""
+    s = session.of(ctx)
+    s.out.answer(s.call("store.stats"), facts)
+
+
+@_store.command("verify")
+def verify(ctx: typer.Context) -> None:
+    """Recompute every hash, link and signature; name what differs, change nothing."""
+    s = session.of(ctx)
+    with waiting(s.out.notes, "verifying"):
+        answer = s.call("store.verify")
+    s.out.answer(answer, _show_verify)
+    if answer["problems"]:
+        raise typer.Exit(errors.STORAGE)
+
+
+def _show_verify(console: Console, value: dict[str, Any]) -> None:
+    for problem in value["problems"]:
+        console.print(f"{problem['where']}: {problem['sentence']}", markup=False, soft_wrap=True)
+    found = len(value["problems"])
+    said = "the store is sound" if not found else f"{found} problems; restore it from peers or an archive"
+    console.print(f"{value['checked']:,} entries checked: {said}.")
+
+
+@_store.command("compact")
+def compact(
+    ctx: typer.Context,
+    to: Annotated[
+        Path | None, typer.Option(help="Write the compacted copy there instead; the way while a node runs.")
+    ] = None,
+) -> None:
+    """Give the disk back what deleted content took."""
+    s = session.of(ctx)
+    if to is None and s.node() is not None:
+        raise errors.BadInput(
+            "The node is running and has the store open; stop it with `banyan down`, or say --to DIR."
+        )
+    folder = to.absolute() if to is not None else s.home.path / "store.compacted"
+    if to is None and folder.exists():
+        shutil.rmtree(folder)  # left by a run that was broken off before the folders changed places
+    with waiting(s.out.notes, "compacting"):
+        answer = s.call("store.compact", path=str(folder))
+    if to is None:
+        s.close()
+        _take_place(s.home.store, folder)
+        answer["path"] = str(s.home.store)
+    s.out.answer(answer, facts)
+
+
+def _take_place(store: Path, compacted: Path) -> None:
+    """Put the compacted copy where the store was. Broken off between the two steps, the store is under the old name."""
+    old = store.with_name("store.before-compact")
+    if old.exists():
+        shutil.rmtree(old)
+    store.rename(old)
+    try:
+        compacted.rename(store)
+    except OSError:
+        old.rename(store)
+        raise
+    shutil.rmtree(old)

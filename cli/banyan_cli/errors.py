@@ -1,0 +1,100 @@
+"""What ends a command, and the number it ends with.
+
+Every error that a person can put right is one sentence; each kind has one exit code, and EXIT_CODES is the table that
+`banyan --help` prints. The invariant: a program can tell from the code alone whether to fix its input (2), wait for the
+network (3), look after the machine (4) or find a passphrase (5).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from banyan_node.operator_errors import (
+    CallError,
+    ConfigError,
+    HomeError,
+    KeystoreError,
+    NoNode,
+    OperatorError,
+    PortBusy,
+)
+
+OK, FAILED, USAGE, UNREACHABLE, STORAGE, KEYS, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 5, 70, 130
+
+EXIT_CODES = {
+    OK: "done",
+    FAILED: "it was tried and refused, or did not come out as promised; the sentence says why",
+    USAGE: "bad input: an argument, a setting or a file that cannot be used as it is",
+    UNREACHABLE: "no node or no peer answers, or a port is taken",
+    STORAGE: "the disk, the home folder or the store: full, locked, damaged or not yours",
+    KEYS: "the keys file or its passphrase: missing, wrong or readable by others",
+    BUG: "a mistake in banyan itself; --debug shows where",
+    INTERRUPTED: "interrupted with ctrl-C",
+}
+
+_CALL_CODES = {
+    "bad_request": USAGE,
+    "ambiguous": USAGE,
+    "no_node": UNREACHABLE,
+    "no_peer": UNREACHABLE,
+    "storage": STORAGE,
+    "keys": KEYS,
+}
+
+
+class BadInput(OperatorError):
+    """What was typed, or a file that was named, cannot be used as it is."""
+
+
+class Failed(OperatorError):
+    """The command did its work and the result is not what was promised."""
+
+
+def exit_code(error: Exception) -> int | None:
+    """The code for an error that somebody can put right; None for a mistake of this program."""
+    if isinstance(error, CallError):
+        return _CALL_CODES.get(error.code, FAILED)
+    for kinds, code in _BY_KIND:
+        if isinstance(error, kinds):
+            return code
+    return STORAGE if _is_storage(error) else FAILED if _is_banyan(error) else None
+
+
+def error_word(error: Exception) -> str:
+    """The word that programs compare: `no_node`, `wrong_passphrase`, ..."""
+    if isinstance(error, CallError):
+        return error.code
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+def as_json(error: Exception, code: int) -> dict[str, Any]:
+    return {"error": {"code": error_word(error), "message": sentence(error), "exit": code}}
+
+
+def sentence(error: Exception) -> str:
+    """The error's text as a sentence."""
+    text = str(error).strip() or type(error).__name__
+    text = text[0].upper() + text[1:] if text[:1].islower() and " " in text.split("/")[0] else text
+    return text if text.endswith((".", "?", "!")) else text + "."
+
+
+_BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
+    ((BadInput, ConfigError), USAGE),
+    ((NoNode, PortBusy), UNREACHABLE),
+    ((HomeError,), STORAGE),
+    ((KeystoreError,), KEYS),
+    ((OperatorError,), FAILED),
+)
+
+
+def _is_storage(error: Exception) -> bool:
+    from banyan_storage.errors import StorageError
+
+    return isinstance(error, StorageError)
+
+
+def _is_banyan(error: Exception) -> bool:
+    from banyan_crdt.errors import BanyanError
+
+    return isinstance(error, BanyanError)

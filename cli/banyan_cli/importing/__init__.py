@@ -1,0 +1,1 @@
+"""Files of others, read strictly and turned into batches that a node applies once each."""

@@ -1,0 +1,111 @@
+"""SNAP edge lists: `#` comments, then two whole numbers a line, `from to`, and perhaps a third (a time), not used here.
+
+The whole file is read before anything is sent, so a word where a number belongs costs a sentence with its line number
+and not half a graph. Edges that repeat or lead to their own start are counted and left out: a follow is there or not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from banyan_cli.errors import BadInput
+from banyan_cli.importing.plan import Batch, Plan, account_rows, source_of
+
+FOLLOWS_PER_BATCH = 4000
+_LINE = re.compile(rb"\s*([0-9]{1,18})[\s,]+([0-9]{1,18})([\s,]+-?[0-9.]{1,32})?\s*")
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """`follows`: account -> whom it follows; accounts and follows in the order in which the file names them first.
+
+    `edges`: lines read. `repeated`, `loops`: follows left out."""
+
+    follows: dict[int, list[int]]
+    edges: int
+    repeated: int
+    loops: int
+
+    @property
+    def count(self) -> int:
+        """How many follows."""
+        return sum(len(targets) for targets in self.follows.values())
+
+
+def read_edges(path: Path, undirected: bool = False, limit: int | None = None) -> Graph:
+    """The graph of the first `limit` edges. Raises BadInput, naming the line."""
+    try:
+        with _opened(path) as lines:
+            return parse_edges(lines, str(path), undirected, limit)
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise BadInput(f"{path} is a damaged gzip file ({error}); fetch it again.") from error
+
+
+def parse_edges(lines: Iterable[bytes], name: str, undirected: bool, limit: int | None) -> Graph:
+    """Like read_edges, of lines in memory."""
+    follows: dict[int, dict[int, None]] = {}
+    edges = repeated = loops = 0
+    for number, line in enumerate(lines, 1):
+        if edges == limit:
+            break
+        bare = line.strip().removeprefix(b"\xef\xbb\xbf")
+        if not bare or bare.startswith(b"#"):
+            continue
+        match = _LINE.fullmatch(bare)
+        if match is None:
+            shown = bare[:60].decode("utf-8", "backslashreplace")
+            raise BadInput(
+                f"{name}, line {number}: expected two whole numbers, `from to`, and found '{shown}'; nothing was imported."
+            )
+        a, b = int(match[1]), int(match[2])
+        edges += 1
+        from_a, from_b = follows.setdefault(a, {}), follows.setdefault(b, {})
+        if a == b:
+            loops += 1
+            continue
+        repeated += b in from_a
+        from_a[b] = None
+        if undirected:
+            repeated += a in from_b
+            from_b[a] = None
+    return Graph({a: list(targets) for a, targets in follows.items()}, edges, repeated, loops)
+
+
+def graph_plan(path: Path, graph: Graph, undirected: bool, limit: int | None, prefix: str) -> Plan:
+    """Accounts first, then whom each follows. `prefix`: put before each number to make a name."""
+
+    def make() -> Iterator[Batch]:
+        yield from account_rows(f"{prefix}{a}" for a in graph.follows)
+        yield from _follow_batches(graph, prefix)
+
+    batches = sum(1 for _ in make())
+    source = source_of(path, "graph", undirected, limit, prefix)
+    return Plan("graph", source, path.name, batches, len(graph.follows) + graph.count, make)
+
+
+def _follow_batches(graph: Graph, prefix: str) -> Iterator[Batch]:
+    batch: Batch = []
+    size = 0
+    for a, targets in graph.follows.items():
+        if not targets:
+            continue
+        if batch and size + len(targets) > FOLLOWS_PER_BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append([f"{prefix}{a}", [f"{prefix}{b}" for b in targets]])
+        size += len(targets)
+    if batch:
+        yield batch
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    file = path.open("rb")
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if packed else file

@@ -1,0 +1,157 @@
+"""The command `banyan`: one entry point, in which every error becomes a sentence and an exit code.
+
+--home, --json and --debug may stand anywhere on the line; `hoist` moves them to its front, where Typer expects them.
+The invariant: no traceback without --debug, and with --json exactly one error object on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from banyan_cli import errors
+from banyan_cli.commands import register
+from banyan_cli.errors import BadInput
+from banyan_cli.out import Out, write_json
+from banyan_cli.session import Session
+from banyan_node.home import find_home
+
+_FLAGS = ("--json", "--debug")
+_EPILOG = "Exit codes:\n\n" + "\n".join(f"- {code}: {meaning}" for code, meaning in errors.EXIT_CODES.items())
+
+app = typer.Typer(
+    name="banyan",
+    help="One social graph for many independent platforms, owned by nobody.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"banyan {version('banyan-social')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="The node's folder; else BANYAN_HOME, else your data folder. May stand anywhere."),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON on standard output, one value a line. May stand anywhere.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    if ctx.obj is None:
+        ctx.obj = Session(find_home(home), Out(json))
+        ctx.call_on_close(ctx.obj.close)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    arguments = hoist(argv)
+    json, debug = "--json" in _front(arguments), "--debug" in _front(arguments)
+    try:
+        for argument in arguments:
+            if not _is_text(argument):
+                raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
+        result: Any = app(args=arguments, prog_name="banyan", standalone_mode=False)
+        return result if isinstance(result, int) else errors.OK
+    except typer.TyperException as error:
+        return _usage(error, json)
+    except typer.Abort:
+        return errors.INTERRUPTED
+    except KeyboardInterrupt:
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; say nothing more, not even at exit
+        return errors.OK
+    except Exception as error:
+        return _report(error, json, debug)
+
+
+def hoist(argv: Sequence[str]) -> list[str]:
+    """The same command line with the options that are good anywhere at its front. Nothing after `--` moves."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _FLAGS or word.startswith("--home="):
+            front.append(word)
+        elif word == "--home":
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def _front(arguments: Sequence[str]) -> list[str]:
+    return list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _usage(error: typer.TyperException, json: bool) -> int:
+    message = error.format_message()
+    if json:
+        write_json({"error": {"code": "usage", "message": message, "exit": errors.USAGE}})
+    elif not message:  # a group without a command: its help was shown
+        return errors.USAGE
+    ctx = getattr(error, "ctx", None)
+    where = f" `{ctx.command_path} --help` says what is." if ctx is not None else ""
+    if message:
+        print(f"banyan: {errors.sentence(Exception(message))}{where}", file=sys.stderr)
+    return errors.USAGE
+
+
+def _report(error: Exception, json: bool, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc(file=sys.stderr)
+    code = errors.exit_code(error)
+    if code is None and isinstance(error, OSError):
+        code = errors.STORAGE
+        name = f"{error.filename}: " if error.filename else ""
+        error = BadInput(f"{name}{error.strerror or error}")
+    if code is None:
+        code = errors.BUG
+        error = RuntimeError(f"a mistake in banyan, {type(error).__name__}: {error}; run it again with --debug")
+    if json:
+        write_json(errors.as_json(error, code))
+    print(f"banyan: {errors.sentence(error)}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    run()

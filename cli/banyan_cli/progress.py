@@ -1,0 +1,41 @@
+"""Anything longer than a second shows that it is alive: on standard error, and only when that is a terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+QUIET_SECONDS = 0.5
+"""Work that ends sooner shows nothing."""
+
+
+@contextmanager
+def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar; what is yielded advances it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda n: progress.advance(task, n)
+
+
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """A spinner and the time that has passed, for work whose length nobody knows."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True)
+    if not console.is_terminal:
+        yield
+        return
+    later = threading.Timer(QUIET_SECONDS, progress.start)
+    later.daemon = True
+    progress.add_task(what, total=None)
+    later.start()
+    try:
+        yield
+    finally:
+        later.cancel()
+        progress.stop()

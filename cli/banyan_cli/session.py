@@ -1,0 +1,119 @@
+"""One command at work: which home, which settings, and who answers its calls.
+
+A running node answers over its control API; without one the store is opened here, and the same methods give the same
+JSON. The invariant: a command never writes beside a running node, because only one process can hold the store.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+from banyan_cli.out import Out
+from banyan_node.home import Home
+from banyan_node.operator_errors import NoNode
+
+if TYPE_CHECKING:
+    from banyan_node.settings import Settings
+
+STARTING_SECONDS = 3.0
+"""How long a node that has the store's lock may take to say where it listens."""
+LONG_SECONDS = 3600.0
+"""For calls whose work grows with the store."""
+
+
+class Backend(Protocol):
+    """Who answers."""
+
+    def call(self, method: str, **params: Any) -> Any: ...
+
+
+class Session:
+    """What every command is given. Use it as a context manager: it closes what it opened."""
+
+    def __init__(self, home: Home, out: Out) -> None:
+        self.home = home
+        self.out = out
+        self._open = ExitStack()
+        self._backend: Backend | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the home; flags of `banyan up` go through `settings_with`."""
+        return self.settings_with({})
+
+    def settings_with(self, flags: Mapping[str, Any]) -> Settings:
+        from banyan_node.settings import load
+
+        return load(self.home, flags)
+
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a call; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        return self.backend().call(method, **given)
+
+    def backend(self) -> Backend:
+        """The running node of this home, else the store itself."""
+        if self._backend is None:
+            self._backend = self.node() or self._local()
+        return self._backend
+
+    def node(self) -> Backend | None:
+        """The running node, or None."""
+        if not self.home.running.exists():
+            return None
+        from banyan_node.control_client import ControlClient
+
+        try:
+            return self._open.enter_context(ControlClient.from_home(self.home, LONG_SECONDS))
+        except NoNode:
+            return None
+
+    def close(self) -> None:
+        """Let go of the store or the connection."""
+        self._backend = None
+        self._open.close()
+
+    def passphrase(self) -> str | None:
+        """From BANYAN_PASSPHRASE, BANYAN_PASSPHRASE_FILE or the terminal; None when the keys are not sealed."""
+        from banyan_node.keystore import Keystore, passphrase_from
+
+        if not self.home.keys.exists() or not Keystore.open(self.home.keys).encrypted:
+            return None
+        return passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
+
+    def _local(self) -> Backend:
+        from banyan_node.local import open_local
+
+        from banyan_storage.errors import StoreLocked
+
+        passphrase = self.passphrase()
+        deadline = time.monotonic() + STARTING_SECONDS
+        while True:
+            try:
+                return self._open.enter_context(open_local(self.home, self.settings, passphrase))
+            except StoreLocked:
+                node = self.node()
+                if node is not None:
+                    return node
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+def of(ctx: typer.Context) -> Session:
+    """The session of the command that runs."""
+    session = ctx.find_root().obj
+    assert isinstance(session, Session)
+    return session
+
+
+def ask_passphrase() -> str:
+    """From the terminal, not shown."""
+    return str(typer.prompt("Passphrase of the keys", hide_input=True, err=True))

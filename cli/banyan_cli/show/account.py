@@ -1,0 +1,69 @@
+"""An account as its owner needs to see it: is it well, who may write, and what was decided when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from banyan_cli.out import plain
+from banyan_cli.show.tables import table
+from banyan_cli.show.words import count, moment, name_of
+
+Row = dict[str, Any]
+
+
+def account(console: Console, value: Row) -> None:
+    """Shows the answer of `account.show`."""
+    state = (
+        "closed" if value["closed"] else "frozen: two keys of equal strength disagree" if value["frozen"] else "open"
+    )
+    name = name_of(value["account"], value["name"])
+    console.print(Text.assemble((name, "bold"), f"  {state}", (_whose(value), "dim")))
+    console.print(Text(value["account"], "dim"), soft_wrap=True)
+    keys = table("key", "generation#", "here", "digest")
+    for key in value["keys"]:
+        slot = {0: "root", 1: "recovery"}.get(key["slot"], f"slot {key['slot']}")
+        keys.add_row(slot, str(key["generation"]), "yes" if key["held"] else "no", key["current"][:16])
+    console.print(keys)
+    _writers(console, value)
+    _logs(console, value)
+    history = table("when", "op", "what")
+    for step in value["path"]:
+        history.add_row(_when(step["time_ms"]), step["op"], Text(plain(step["sentence"])))
+    console.print(history)
+
+
+def _whose(value: Row) -> str:
+    return "  yours" if value["own"] else "  hosted here" if value["hosted"] else ""
+
+
+def _writers(console: Console, value: Row) -> None:
+    cuts = {cut["writer"]: cut for cut in value["cuts"]}
+    shown = table("writer", "stratum#", "until", "collections", "")
+    for grant in value["grants"]:
+        cut = cuts.get(grant["writer"])
+        until = "no end" if grant["until_ms"] is None else _when(grant["until_ms"])
+        colls = "all" if grant["colls"] is None else ", ".join(grant["colls"])
+        shown.add_row(grant["writer"][:16], str(grant["stratum"]), until, plain(colls), "cut" if cut else "")
+    console.print(shown)
+
+
+def _logs(console: Console, value: Row) -> None:
+    shown = table("log", "entries#", "pinned#", "")
+    pins = {(pin["writer"], pin["log"]): pin["seq"] for pin in value["pins"]}
+    for log in value["logs"]:
+        pinned = pins.get((log["writer"], log["log"]))
+        state = "forked" if log["flag"] else "written here" if log.get("own") else ""
+        label = "control" if log["log"] == 0 else f"{log['writer'][:16]} {log['log']}"
+        shown.add_row(label, f"{log['length']:,}", "" if pinned is None else f"{pinned + 1:,}", state)
+    console.print(shown)
+    if value["host"]:
+        console.print(Text(f"hosted by {value['host']}", "dim"), soft_wrap=True)
+    console.print(Text(count(len(value["logs"]), "log"), "dim"))
+
+
+def _when(time_ms: int) -> str:
+    then = moment(time_ms)
+    return "?" if then is None else f"{then:%Y-%m-%d %H:%M}"

@@ -1,0 +1,131 @@
+"""Posts in a terminal: a heading line, the text under it, what people answered to it; threads are indented.
+
+Widths are counted in terminal cells (an emoji takes two, a Vietnamese letter one however it is composed), so that the
+right edge is straight in any script. Texts and names are other people's: they pass `plain` before they are shown.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from banyan_cli import refs
+from banyan_cli.out import plain
+from banyan_cli.show.words import ago, count, name_of
+
+NAME_CELLS = 28
+MAX_INDENT = 8
+"""Levels; a deeper answer stays at this one, so that its text keeps room."""
+
+Row = dict[str, Any]
+
+
+def feed(now_ms: int) -> Callable[[Console, Row], None]:
+    """Shows the answer of `feed`."""
+
+    def show(console: Console, page: Row) -> None:
+        if not page["posts"]:
+            console.print("Nothing here yet. Follow somebody with `banyan follow`, or see all with `feed --all`.")
+        for row in page["posts"]:
+            console.print(post(row, now_ms))
+            console.print()
+
+    return show
+
+
+def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
+    """Shows the answer of `thread`; the post that was asked for is marked."""
+
+    def show(console: Console, page: Row) -> None:
+        if page.get("missing"):
+            console.print(Text(f"… above this is a post that is not held here ({refs.short(page['missing'])})", "dim"))
+        for row in page["posts"]:
+            depth = min(int(row["depth"]), MAX_INDENT)
+            console.print(_Guided(post(row, now_ms, asked == row["uri"], True), depth))
+            console.print(_Guided(Text(), depth))
+        if not page.get("complete", True):
+            console.print(Text("… and more answers", "dim"))
+
+    return show
+
+
+def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -> RenderableType:
+    """One post: who, when and its short name; text; what it quotes; reactions and answers."""
+    lines: list[RenderableType] = [_heading(row, now_ms, marked)]
+    if row.get("reply_to") and not in_thread:
+        to = row.get("reply_name")
+        whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
+        lines.append(Text(f"↳ answers {whom}", "dim"))
+    lines.append(Text(text_of(row["text"])))
+    if row.get("quote"):
+        lines.append(_quote(row["quote"]))
+    below = footer(row)
+    if below:
+        lines.append(Text(below, "dim"))
+    return Group(*lines)
+
+
+def text_of(text: str) -> str:
+    """A post's text, composed (NFC), so that a letter and its marks share a cell."""
+    return plain(unicodedata.normalize("NFC", text), lines=True).strip("\n") or "(no text)"
+
+
+def footer(row: Row) -> str:
+    """`❤ 3  👍 1 · 2 replies · 1 repost`."""
+    reactions = "  ".join(f"{plain(emoji)} {n}" for emoji, n in row.get("reactions", {}).items())
+    replies = count(row["replies"], "reply", "replies") if row.get("replies") else ""
+    reposts = count(row["reposts"], "repost") if row.get("reposts") else ""
+    return " · ".join(part for part in (reactions, replies, reposts) if part)
+
+
+def fit(text: str, cells: int) -> str:
+    """The text in exactly that many cells, cut with an ellipsis or filled with spaces."""
+    if cell_len(text) <= cells:
+        return set_cell_size(text, cells)
+    return set_cell_size(set_cell_size(text, cells - 1).rstrip() + "…", cells)
+
+
+def _heading(row: Row, now_ms: int, marked: bool) -> RenderableType:
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    name = name_of(row["account"], row.get("name"))
+    if cell_len(name) > NAME_CELLS:
+        name = fit(name, NAME_CELLS).rstrip()
+    left = Text.assemble(("▸ " if marked else "", "bold yellow"), (name, "bold"))
+    if row.get("edited"):
+        left.append("  edited", "dim italic")
+    grid.add_row(left, Text(f"{ago(row['time_ms'], now_ms)}  {refs.short(row['uri'])}", "dim"))
+    return grid
+
+
+def _quote(quote: Row) -> RenderableType:
+    if quote.get("text") is None:
+        inside = Text(f"a post that is not held ({refs.short(quote['uri'])})", "dim italic")
+    else:
+        inside = Text.assemble((name_of("", quote.get("name")) + ": ", "bold dim"), (text_of(quote["text"]), "dim"))
+    return _Guided(inside, 1)
+
+
+class _Guided:
+    """Indented by two cells a level, with a line down each level's side."""
+
+    def __init__(self, inside: RenderableType, depth: int) -> None:
+        self._inside = inside
+        self._depth = depth
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = max(options.max_width - 2 * self._depth, 16)
+        rails = Segment("│ " * self._depth, Style(dim=True))
+        for line in console.render_lines(self._inside, options.update(width=width), pad=False):
+            yield rails
+            yield from line
+            yield Segment.line()

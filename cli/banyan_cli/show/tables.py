@@ -1,0 +1,132 @@
+"""Facts, accounts, peers and differences as tables; columns line up in any script, because rich counts cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from banyan_cli.out import plain
+from banyan_cli.show.words import ago, count, name_of, size, span
+
+Row = dict[str, Any]
+
+
+def facts(console: Console, value: Row) -> None:
+    """One line a fact: label, value."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, fact in value.items():
+        grid.add_row(label.replace("_", " "), Text(_fact(label, fact)))
+    console.print(grid)
+
+
+def _fact(label: str, fact: Any) -> str:
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if isinstance(fact, int):
+        return f"{size(fact)} ({fact:,})" if label in ("bytes", "before", "after") else f"{fact:,}"
+    return "none" if fact is None else plain(str(fact))
+
+
+def table(*columns: str) -> Table:
+    """A table in the house style; columns that end in # are numbers, the last one may wrap."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        last = i == len(columns) - 1
+        justify: Literal["left", "right"] = "right" if column.endswith("#") else "left"
+        overflow: Literal["fold", "ellipsis"] = "fold" if last else "ellipsis"
+        made.add_column(column.rstrip("#"), justify=justify, no_wrap=not last, overflow=overflow)
+    return made
+
+
+def accounts(console: Console, rows: list[Row]) -> None:
+    """The accounts that this node signs for."""
+    made = table("name", "", "account")
+    for row in rows:
+        made.add_row(Text(name_of(row["account"], row["name"])), "own" if row["own"] else "", row["account"])
+    console.print(made)
+    console.print(count(len(rows), "account"), style="dim")
+
+
+def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
+    """Shows the answer of `peers`."""
+
+    def show(console: Console, rows: list[Row]) -> None:
+        if not rows:
+            console.print("No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where.")
+            return
+        made = table("peer", "name", "", "score#", "behind#", "since#", "address")
+        for row in rows:
+            ban = row.get("ban")
+            way = "banned" if ban else "in" if row.get("inbound") else "out"
+            made.add_row(
+                row["peer"][-8:],
+                Text(" ".join(plain(row.get("name") or "").split())),
+                Text(way, "red" if ban else ""),
+                f"{row.get('score') or 0:.1f}",
+                "" if row.get("behind") is None else f"{row['behind']:,}",
+                ago(row["since_ms"], now_ms) if row.get("since_ms") else "",
+                Text(plain(f"{ban['reason']}" if ban else row.get("address") or "")),
+            )
+        console.print(made)
+
+    return show
+
+
+def status(now_ms: int) -> Callable[[Console, Row], None]:
+    """Shows the answer of `status`: first whether all is here, then what is not."""
+
+    def show(console: Console, value: Row) -> None:
+        running = value.get("running", True)
+        if not running:
+            head = Text("not running", "yellow")
+        elif value["complete"]:
+            head = Text("complete", "bold green")
+        else:
+            head = Text(f"{count(value['behind'], 'entry', 'entries')} behind" if value.get("behind") else "incomplete")
+            head.stylize("bold yellow")
+        line = [head, Text(f"{value.get('role') or ''} {plain(value.get('name') or '')}".strip())]
+        if running:
+            line += [Text(count(value["peers"], "peer")), Text(f"up {span(int(value['uptime_s'] * 1000))}")]
+        if value.get("fresh_as_of"):
+            line.append(Text(f"fresh as of {ago(value['fresh_as_of'], now_ms)}"))
+        console.print(Text(" · ").join(part for part in line if part.plain))
+        held = [count(value["accounts"], "account"), count(value["logs"], "log")]
+        held.append(count(value["entries"], "entry", "entries"))
+        if value.get("lacking_parts"):
+            held.append(f"the content of {count(value['lacking_parts'], 'operation')} is lacking")
+        console.print(Text(" · ".join(held), "dim"))
+        console.print(Text(f"digest {value['digest']}", "dim"), soft_wrap=True)
+        for row in value.get("following", []):
+            console.print(Text(following(row)))
+
+    return show
+
+
+def following(row: Row) -> str:
+    """`Minh: 237 of 240 entries, 3 behind, asking 2 peers`."""
+    name = name_of(row["account"], row.get("name"))
+    if row["complete"]:
+        return f"{name}: {count(row['held'], 'entry', 'entries')}, complete"
+    asking = f"asking {count(row['asking'], 'peer')}" if row["asking"] else "nobody to ask"
+    return f"{name}: {row['held']:,} of {row['known']:,} entries, {row['behind']:,} behind, {asking}"
+
+
+def differences(console: Console, rows: list[Row]) -> None:
+    """Shows the answer of `diff`."""
+    if not rows:
+        console.print("No difference: both hold the same.")
+        return
+    made = table("account", "log#", "mine#", "theirs#", "reason", "")
+    for row in rows:
+        name = name_of(row["account"], row.get("name"))
+        numbers = (f"{row['log']}", f"{row['mine']:,}", f"{row['theirs']:,}")
+        made.add_row(Text(name), *numbers, Text(row["reason"]), Text(plain(row["sentence"])))
+    console.print(made)
+    console.print(count(len(rows), "difference"), style="dim")
