@@ -82,12 +82,17 @@ _PREFIX = "did:banyan:z"
 
 def account_to_text(account: AccountId) -> str:
     """`did:banyan:z<base58btc>` of the 32 bytes."""
-    n, digits = int.from_bytes(account, "big"), []
+    return _PREFIX + base58(account)
+
+
+def base58(raw: bytes) -> str:
+    """base58btc."""
+    n, digits = int.from_bytes(raw, "big"), []
     while n:
         n, r = divmod(n, 58)
         digits.append(_B58[r])
-    zeros = len(account) - len(account.lstrip(b"\0"))
-    return _PREFIX + "1" * zeros + "".join(reversed(digits))
+    zeros = len(raw) - len(raw.lstrip(b"\0"))
+    return "1" * zeros + "".join(reversed(digits))
 
 
 def account_from_text(text: str) -> AccountId:

@@ -1,0 +1,204 @@
+"""The store as a whole: archives out and in, what it holds, whether it is sound, a compacted copy.
+
+What comes out of an archive is judged like what comes from a peer: signatures, links and grants are checked here, and
+an archive that was tampered with is counted and left out. It is made durable every few megabytes, so what came before
+a damaged byte, or before the power went, is kept, and taking an archive in again goes on from there at little cost.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.ids import AccountId
+from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_node.backend.params import Params
+from banyan_node.context import Context
+from banyan_node.ingest import PartItem
+from banyan_node.operator_errors import CallError
+from banyan_storage import check, tables
+from banyan_storage.archive import (
+    ArchiveDamaged,
+    ControlFrame,
+    DoneFrame,
+    EndFrame,
+    Frame,
+    PartsFrame,
+    RunFrame,
+    StartFrame,
+    export_archive,
+    read_archive,
+    whole_until,
+)
+from banyan_storage.errors import StorageError
+
+COMMIT_BYTES = 4 << 20
+"""How much of an archive is taken in between two commits."""
+
+
+def export(ctx: Context, p: Params, now: float) -> Any:
+    path, again = _path(p), p.flag("resume")
+    commit(ctx)
+    if path.exists() and not again:
+        raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
+    try:
+        with path.open("r+b" if path.exists() else "xb") as file:
+            written = _export(ctx, file)
+    except OSError as error:
+        raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
+    return {
+        "path": str(path),
+        "bytes": written,
+        "accounts": ctx.store.counts().accounts,
+        "digest": ctx.store.digest().hex(),
+    }
+
+
+def _export(ctx: Context, file: BinaryIO) -> int:
+    """Goes on after the last account that is whole in the file; returns the bytes that the file has then."""
+    keep, after = whole_until(file) if file.readable() else (0, None)
+    file.seek(keep)
+    file.truncate()
+    export_archive(ctx.store, file, _quiet, after)
+    os.fsync(file.fileno())
+    return file.tell()
+
+
+def _quiet(account: AccountId, done: int) -> None:
+    return
+
+
+def take(ctx: Context, p: Params, now: float) -> Any:
+    path = _path(p)
+    before = ctx.store.counts()
+    taking = _Taking(ctx, int(now * 1000))
+    try:
+        with path.open("rb") as file:
+            for frame in read_archive(file):
+                taking.frame(frame)
+    except ArchiveDamaged as error:
+        raise CallError("storage", f"{path}: {error}.", 507) from error
+    except OSError as error:
+        raise CallError("not_found", f"{path} cannot be read ({error.strerror}).", 404) from error
+    finally:
+        commit(ctx)
+    if taking.last is not None and ctx.holds(taking.last):
+        ctx.replica.publish_control(taking.last, now, push=False)
+    after, digest = ctx.store.counts(), ctx.store.digest()
+    return {
+        "accounts": after.accounts - before.accounts,
+        "entries": after.entries - before.entries,
+        "parts": after.parts - before.parts,
+        "rejected": taking.rejected,
+        "not_yet": taking.not_yet,
+        "digest": digest.hex(),
+        "expected": taking.expected.hex() if taking.expected else None,
+        "same": digest == taking.expected,
+    }
+
+
+class _Taking:
+    """Judges frames one after another. `rejected`, `not_yet`: how many frames were left out."""
+
+    def __init__(self, ctx: Context, now_ms: int) -> None:
+        self.ctx, self.now_ms = ctx, now_ms
+        self.rejected = self.not_yet = 0
+        self.last: AccountId | None = None
+        self.expected: bytes | None = None
+        self._pending = 0
+
+    def frame(self, frame: Frame) -> None:
+        try:
+            self._judge(frame)
+        except Reject:
+            self.rejected += 1
+        except NotYet:
+            self.not_yet += 1
+        if self._pending >= COMMIT_BYTES:
+            self._pending = 0
+            commit(self.ctx)
+
+    def _judge(self, frame: Frame) -> None:
+        ingest, realm = self.ctx.replica.ingest, self.ctx.realm
+        match frame:
+            case StartFrame(theirs) if theirs != realm.id:
+                raise CallError(
+                    "refused",
+                    f"The archive is of realm {theirs.hex()[:16]}, this node of {realm.id.hex()[:16]} ({realm.name}).",
+                    409,
+                )
+            case ControlFrame(account, entries):
+                self._pending += sum(len(x) for e in entries for x in e)
+                ingest.control(account, [decode_control(realm, e) for e in entries], self.now_ms)
+            case RunFrame(_, raw):
+                self._pending += len(raw)
+                run = decode_run(realm, raw)
+                if not self.ctx.store.has(run.entries[-1].id):
+                    verify_run(realm, run)
+                ingest.run(run, self.now_ms)
+            case PartsFrame(_, parts):
+                self._pending += sum(len(raw) for _, _, raw in parts)
+                ingest.parts([PartItem(*part) for part in parts])
+            case DoneFrame(account):
+                self.last = account
+            case EndFrame(digest):
+                self.expected = digest
+
+
+def stats(ctx: Context, p: Params, now: float) -> Any:
+    found = check.stats(ctx.store)
+    return {
+        "accounts": found.counts.accounts,
+        "logs": found.counts.logs,
+        "entries": found.counts.entries,
+        "parts": found.counts.parts,
+        "lacking": found.counts.lacking,
+        "forked": found.forked,
+        "longest": found.longest,
+        "last_arrival": found.last_arrival,
+        "bytes": ctx.engine.sizes().used,
+        "schema": tables.SCHEMA,
+    }
+
+
+def verify(ctx: Context, p: Params, now: float) -> Any:
+    commit(ctx)
+    problems = check.verify(ctx.store, _quiet)
+    return {
+        "checked": ctx.store.counts().entries,
+        "problems": [{"where": found.where, "sentence": found.sentence} for found in problems],
+    }
+
+
+def compact(ctx: Context, p: Params, now: float) -> Any:
+    path = _path(p)
+    commit(ctx)
+    done = check.compact(ctx.engine, path)
+    return {"before": done.before, "after": done.after, "path": str(path)}
+
+
+def commit(ctx: Context) -> None:
+    """Makes what is pending durable now; what depended on it is forgotten where that fails."""
+    try:
+        ctx.store.commit()
+    except StorageError:
+        ctx.replica.commit_failed()
+        raise
+
+
+def _path(p: Params) -> Path:
+    path = Path(p.text("path"))
+    if not path.is_absolute():
+        raise CallError("bad_request", f"{p.method} needs a whole path, from /; it got '{path}'.")
+    return path
+
+
+METHODS = {
+    "archive.export": export,
+    "archive.import": take,
+    "store.stats": stats,
+    "store.verify": verify,
+    "store.compact": compact,
+}

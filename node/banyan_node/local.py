@@ -1,0 +1,43 @@
+"""A node's store and keys without the node: what the command line works on while `banyan up` does not run.
+
+The store has one owner at a time. If a node has it open, opening it here fails with a sentence and changes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nacl.bindings import crypto_sign_seed_keypair
+
+from banyan_crdt.ids import base58
+from banyan_node.backend import LocalBackend
+from banyan_node.context import open_context
+from banyan_node.home import Home
+from banyan_node.keystore import Keys, Keystore
+from banyan_node.settings import Settings
+
+_ED25519 = b"\x08\x01\x12\x20"
+"""libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
+
+
+@contextmanager
+def open_local(home: Home, settings: Settings, passphrase: str | None = None) -> Iterator[LocalBackend]:
+    """The methods of a node on the store of `home`, closed at the end.
+
+    Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked where another process has the store, other StorageError.
+    """
+    keys = Keystore.open(home.keys).unlock(passphrase)
+    context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom())
+    try:
+        yield LocalBackend(context)
+    finally:
+        context.engine.close()
+
+
+def peer_id(keys: Keys) -> str:
+    """The name that this node has among libp2p peers: the key message as an identity multihash, in base58."""
+    public, _ = crypto_sign_seed_keypair(keys.libp2p_seed())
+    message = _ED25519 + public
+    return base58(bytes((0, len(message))) + message)
