@@ -8,6 +8,7 @@ network (3), look after the machine (4) or find a passphrase (5).
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from banyan_node.operator_errors import (
@@ -58,6 +59,8 @@ def exit_code(error: Exception) -> int | None:
     for kinds, code in _BY_KIND:
         if isinstance(error, kinds):
             return code
+    if _is_edge(error):
+        return UNREACHABLE
     return STORAGE if _is_storage(error) else FAILED if _is_banyan(error) else None
 
 
@@ -86,6 +89,12 @@ _BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
     ((KeystoreError,), KEYS),
     ((OperatorError,), FAILED),
 )
+
+
+def _is_edge(error: Exception) -> bool:
+    """Loading the edge takes a second, so only what it raised itself is compared with it."""
+    edge = sys.modules.get("banyan_node.edge")
+    return edge is not None and isinstance(error, edge.EdgeError)
 
 
 def _is_storage(error: Exception) -> bool:

@@ -90,14 +90,14 @@ class Session:
 
     def _local(self) -> Backend:
         from banyan_node.local import open_local
-
         from banyan_storage.errors import StoreLocked
 
         passphrase = self.passphrase()
         deadline = time.monotonic() + STARTING_SECONDS
         while True:
             try:
-                return self._open.enter_context(open_local(self.home, self.settings, passphrase))
+                local: Backend = self._open.enter_context(open_local(self.home, self.settings, passphrase))
+                return local
             except StoreLocked:
                 node = self.node()
                 if node is not None:

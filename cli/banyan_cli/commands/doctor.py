@@ -141,11 +141,13 @@ def _ports(s: session.Session) -> tuple[bool | None, str]:
     if s.node() is not None:
         return None, "The node is running and has its ports."
     config = s.settings.config
-    wanted = [(config.control.host, config.control.port)] if not config.control.socket else []
+    wanted: list[tuple[str, int]] = []
+    if not config.control.socket:
+        wanted.append((config.control.host, config.control.port))
     for address in config.node.listen:
-        _, family, host, kind, port, *_ = address.split("/")
+        _, family, where, kind, number, *_ = address.split("/")
         if kind == "tcp" and family in ("ip4", "ip6"):
-            wanted.append((host, int(port)))
+            wanted.append((where, int(number)))
     fixed = [(host, port) for host, port in wanted if port]
     for host, port in fixed:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -37,10 +37,12 @@ def demo(
 
 
 def _show_demo(console: Console, value: dict[str, Any]) -> None:
+    from banyan_cli.demo.cast import NAMES
+
     agreed = "All four nodes agree" if value["converged"] else "The four nodes do NOT agree"
     console.print(f"{agreed}: {value['entries']:,} entries after {value['seconds']} s.")
-    for name, digest, view in zip(value["names"], value["digests"], value["views"], strict=True):
-        console.print(f"{name:<8} heads {digest[:32]}  view {view[:32]}", markup=False, soft_wrap=True)
+    for name, digest, view in zip(NAMES, value["digests"], value["views"], strict=True):
+        console.print(f"{name:<6} heads {digest}  view {view}", markup=False, soft_wrap=True)
 
 
 @_sim.command("run")

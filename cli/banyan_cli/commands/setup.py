@@ -40,33 +40,18 @@ def init(
     ] = False,
 ) -> None:
     """Make a node: its folder, its keys and its account."""
-    from banyan_node import settings
-    from banyan_node.keystore import Keystore, passphrase_from
-    from banyan_node.operator_errors import KeysExist
+    from banyan_cli.making import make_node, refuse_a_second_node
+    from banyan_node.keystore import passphrase_from
+    from banyan_node.settings import parse
 
     s = session.of(ctx)
     given = {"node.name": name or None, "node.role": role, "node.realm": realm}
-    chosen = {key: settings.parse(key, value, "the command line") for key, value in given.items() if value is not None}
-    if s.home.keys.exists():
-        raise KeysExist(f"{s.home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
-    sealed = passphrase_from(prompt=_new_passphrase if passphrase else None)
-    s.home.prepare()
-    for key, value in chosen.items():
-        settings.set_in_file(s.home.config, key, value)
-    Keystore.create(s.home.keys, sealed)
-    made = _first_account(s, sealed)
-    value = {"home": str(s.home.path), "account": made["account"], "name": made["name"], "sealed": sealed is not None}
-    s.out.done(value, f"A node was made in {s.home.path}. Its account is {made['account']}.")
+    chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
+    refuse_a_second_node(s.home)
+    value = make_node(s.home, chosen, passphrase_from(prompt=_new_passphrase if passphrase else None))
+    s.out.done(value, f"A node was made in {s.home.path}. Its account is {value['account']}.")
     s.out.note("Its 24 backup words bring every key back: `banyan keys backup` shows them once you have paper at hand.")
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
-
-
-def _first_account(s: session.Session, sealed: str | None) -> Any:
-    from banyan_node.local import open_local
-
-    name = s.settings.config.node.name
-    with open_local(s.home, s.settings, sealed) as store:
-        return store.call("account.create", name=name, hosted=False)
 
 
 def up(
@@ -188,13 +173,13 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 def config_set(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.")],
-    value: Annotated[str, typer.Argument(help="Lists are separated by commas.")],
+    text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""
     from banyan_node.settings import parse, set_in_file
 
     s = session.of(ctx)
-    typed = parse(name, value)
+    typed = parse(name, text)
     s.home.prepare()
     set_in_file(s.home.config, name, typed)
     s.out.done(

@@ -61,7 +61,8 @@ def parse_edges(lines: Iterable[bytes], name: str, undirected: bool, limit: int 
         if match is None:
             shown = bare[:60].decode("utf-8", "backslashreplace")
             raise BadInput(
-                f"{name}, line {number}: expected two whole numbers, `from to`, and found '{shown}'; nothing was imported."
+                f"{name}, line {number}: expected two whole numbers, `from to`, and found '{shown}'; nothing was "
+                "imported."
             )
         a, b = int(match[1]), int(match[2])
         edges += 1

@@ -1,0 +1,203 @@
+"""The demo's story: people on three platforms and one at home meet, one platform is cut off, all agree in the end.
+
+Everything happens through the control API of four real nodes. Two nodes agree when their digests do: one over heads,
+one over all that a person reads, content included.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND, ISLAND_WORDS, MAINLAND_WORDS
+from banyan_cli.demo.nodes import DemoNode, running
+from banyan_cli.demo.view import View
+from banyan_cli.errors import Failed
+from banyan_cli.out import Out
+from banyan_node.operator_errors import CallError, NoNode
+
+AGREE_SECONDS = 15.0
+"""How long the nodes may take to agree after each act; the whole stays below a minute."""
+
+
+def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
+    """Play it; what is returned is what `--json` prints. wait: keep the nodes up until ctrl-C."""
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="banyan-demo-"))
+    nodes = [DemoNode(part.name, part.role, folder) for part in CAST]
+    view = View(out.notes, nodes)
+    try:
+        with view.shown():
+            view.tell("Making four homes, each with keys of its own.")
+            for node in nodes:
+                node.make()
+            with running(nodes):
+                result = _play(nodes, view, began)
+                if wait and out.notes.is_terminal:
+                    _until_interrupted(view, folder)
+        return result
+    finally:
+        if keep:
+            out.note(f"The four homes are in {folder}.")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _play(nodes: Sequence[DemoNode], view: View, began: float) -> dict[str, Any]:
+    story = _Story(nodes, view)
+    story.meet()
+    story.settle()
+    story.talk()
+    story.agree("All four hold the same graph.")
+    story.cut()
+    story.write_apart()
+    story.join()
+    agreed, digests = story.agree("Cedar is back: all four hold the same graph, byte for byte.")
+    return {
+        "converged": agreed,
+        "nodes": len(nodes),
+        "digests": [d["digest"] for d in digests],
+        "views": [d["views"] for d in digests],
+        "entries": min(d["entries"] for d in digests),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _until_interrupted(view: View, folder: Path) -> None:
+    view.tell(f"Try `banyan --home {folder / 'pi'} feed --all` in another terminal. Ctrl-C ends the demo.")
+    try:
+        while True:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+
+
+class _Story:
+    """Each method is one act."""
+
+    def __init__(self, nodes: Sequence[DemoNode], view: View) -> None:
+        self.nodes = nodes
+        self.by_name = {node.name: node for node in nodes}
+        self.view = view
+        self.accounts: dict[str, str] = {}
+        self.posts: dict[str, str] = {}
+        self.home_of: dict[str, DemoNode] = {}
+
+    def meet(self) -> None:
+        """Each later node dials an earlier one; gossip finds the rest."""
+        self.view.tell("Four processes are up. Each knows one other; the rest they find by gossip.")
+        for earlier, later in zip(self.nodes, self.nodes[1:], strict=False):
+            later.call("peers.add", addr=earlier.address)
+
+    def settle(self) -> None:
+        """People join the platform of their choice."""
+        for part, node in zip(CAST, self.nodes, strict=True):
+            self.accounts[part.name] = node.call("id")["account"]
+            self.home_of[part.name] = node
+            for person in part.people:
+                self.accounts[person] = node.call("account.create", name=person, hosted=True)["account"]
+                self.home_of[person] = node
+        self.view.tell(f"{len(self.accounts)} accounts, each on one node, each with keys of its own.")
+
+    def talk(self) -> None:
+        """Posts, follows across platforms, replies, reactions, an edit, a deletion."""
+        for person, (text, lang) in FIRST_WORDS.items():
+            self.posts[person] = self._do(person, "post", text=text, lang=lang)["uri"]
+        self.view.tell("They say hello in five languages.")
+        people = list(self.accounts)
+        for i, person in enumerate(people):
+            for step in (1, 3, 5):
+                self._do(person, "follow", account=self.accounts[people[(i + step) % len(people)]])
+        self.view.tell("They follow one another across platforms.")
+        self._wait_for_posts()
+        answer = self._do("Adaeze Okafor", "reply", uri=self.posts["Trần Thị Lan"], text="Not phở, but try my egusi 🍲")
+        self._do("花子", "reply", uri=self.posts["Nguyễn Minh Anh"], text="こちらも晴れです ☀️")
+        self._do("pi", "react", uri=self.posts["花子"], emoji="🌸")
+        self._do("João", "react", uri=self.posts["花子"], emoji="🌸")
+        self._do("Zainab", "repost", uri=self.posts["pi"])
+        self.view.tell("Answers, reactions and a repost cross from node to node.")
+        self.home_of["Adaeze Okafor"].call("edit", uri=answer["uri"], text="Not phở, but try my egusi soup 🍲 (edited)")
+        slip = self._do("Đỗ Quang Huy", "post", text="A slip of the thumb")
+        self.home_of["Đỗ Quang Huy"].call("delete", uri=slip["uri"])
+        self.view.tell("One answer is edited, one post is deleted: everywhere.")
+
+    def cut(self) -> None:
+        """The island refuses everybody, so nothing goes in or out."""
+        island = self.nodes[ISLAND]
+        for other in self._others():
+            island.call("peers.ban", peer=other.peer)
+            other.call("peers.ban", peer=island.peer)
+        self._until(lambda: island.call("status")["peers"] == 0, "cedar still has peers")
+        self.view.cut_off(island.name)
+        self.view.tell("Cedar is cut off: no peer, no packet.")
+
+    def write_apart(self) -> None:
+        """Both sides go on writing."""
+        for person, text in ISLAND_WORDS:
+            self._do(person, "post", text=text)
+        self._do("João", "reply", uri=self.posts["pi"], text="Answering from the island; you will read it later.")
+        self.home_of["Inês Conceição"].call("edit", uri=self.posts["Inês Conceição"], text="Bom dia (da ilha) ☕")
+        for person, text in MAINLAND_WORDS:
+            self._do(person, "post", text=text)
+        digests = [node.call("digest")["digest"] for node in self.nodes]
+        if digests[ISLAND] in (digests[:ISLAND] + digests[ISLAND + 1 :]):
+            raise Failed("Cedar was cut off and still agrees with another node; the demo shows nothing then.")
+        self.view.tell("Both sides write on. Their frontiers are apart now.")
+
+    def join(self) -> None:
+        """The island comes back."""
+        island = self.nodes[ISLAND]
+        for other in self._others():
+            other.call("peers.pardon", peer=island.peer)
+            island.call("peers.pardon", peer=other.peer)
+        self.view.cut_off()
+        self.view.tell("The cable is mended; cedar dials.")
+        self._until(lambda: self._dials(island), "cedar reaches nobody")
+
+    def agree(self, sentence: str) -> tuple[bool, list[dict[str, Any]]]:
+        """Wait until heads and views are the same everywhere; (whether they are, the last answers)."""
+        deadline = time.monotonic() + AGREE_SECONDS
+        while True:
+            digests = [node.call("digest") for node in self.nodes]
+            same = len({(d["digest"], d["views"]) for d in digests}) == 1
+            if same and not any(d["lacking_parts"] for d in digests):
+                self.view.tell(sentence)
+                return True, digests
+            if time.monotonic() > deadline:
+                self.view.tell("They do not agree yet.")
+                return False, digests
+            time.sleep(0.2)
+
+    def _others(self) -> list[DemoNode]:
+        return [node for i, node in enumerate(self.nodes) if i != ISLAND]
+
+    def _dials(self, island: DemoNode) -> bool:
+        for other in self._others():
+            try:
+                island.call("peers.add", addr=other.address)
+            except (CallError, NoNode):
+                continue
+        return int(island.call("status")["peers"]) > 0
+
+    def _do(self, person: str, method: str, **params: Any) -> Any:
+        """`person` acts, on the node that hosts them."""
+        return self.home_of[person].call(method, by=self.accounts[person], **params)
+
+    def _wait_for_posts(self) -> None:
+        """Answering needs the post: until every node has every post."""
+
+        def all_there() -> bool:
+            return all(node.call("graph.stats")["posts"] >= len(self.posts) for node in self.nodes)
+
+        self._until(all_there, "not every node has every post")
+
+    def _until(self, true: Callable[[], bool], otherwise: str) -> None:
+        deadline = time.monotonic() + AGREE_SECONDS
+        while not true():
+            if time.monotonic() > deadline:
+                raise Failed(f"After {AGREE_SECONDS:.0f} s {otherwise}; `--keep` keeps the logs of the four nodes.")
+            time.sleep(0.1)

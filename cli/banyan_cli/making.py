@@ -1,0 +1,41 @@
+"""Making a node: its folder, its settings, its keys, and the account that it writes as.
+
+The invariant: keys are made once and never written over, and a home that holds keys holds an account too, or gets one
+at the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from banyan_node.home import Home
+from banyan_node.operator_errors import KeysExist
+
+
+def refuse_a_second_node(home: Home) -> None:
+    """Raises KeysExist where a node lives already."""
+    if home.keys.exists():
+        raise KeysExist(f"{home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
+
+
+def make_node(home: Home, settings: Mapping[str, Any], passphrase: str | None) -> dict[str, Any]:
+    """settings: name -> typed value, written into config.toml. Raises KeysExist, HomeError, KeystoreError."""
+    from banyan_node.keystore import Keystore
+    from banyan_node.local import open_local
+    from banyan_node.settings import load, set_in_file
+
+    refuse_a_second_node(home)
+    home.prepare()
+    for name, value in settings.items():
+        set_in_file(home.config, name, value)
+    loaded = load(home)
+    Keystore.create(home.keys, passphrase)
+    with open_local(home, loaded, passphrase) as store:
+        made = store.call("account.create", name=loaded.config.node.name, hosted=False)
+    return {
+        "home": str(home.path),
+        "account": made["account"],
+        "name": made["name"],
+        "sealed": passphrase is not None,
+    }
