@@ -244,11 +244,11 @@ class Ingest:
         for log in union:
             counted = state.logs.get(log)
             head = counted.head if counted else NOTHING
-            loose = counted.loose if counted else ()
-            self.store.rewrite(log, counted.chain if counted else (), loose, head)
+            beside = counted.loose if counted else ()
+            self.store.rewrite(log, counted.chain if counted else (), beside, head)
             self._moved(log, found.heads.get(log, NOTHING), head)
             found.heads[log] = head
-            (found.loose.add if loose else found.loose.discard)(log)
+            (found.loose.add if beside else found.loose.discard)(log)
             if not head.length and not head.flag:
                 found.heads.pop(log)
         self.store.rebuild_views(account, state.counted())

@@ -106,7 +106,6 @@ class Node:
             _close,
             self._deliver,
         )
-        self.worker_up = False
         await self.worker.start()
         try:
             async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
@@ -161,10 +160,10 @@ class Node:
         self._links[peer] = link
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
-        addrs = (addr,) if addr else ()
+        addrs = () if link.inbound else (addr,)
         self.worker.post(
             lambda c, now: c.replica.peer_up(
-                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, operator=None
+                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, address=addr
             )
         )
         try:
@@ -197,6 +196,8 @@ class Node:
     # -- effects
 
     def _deliver(self, effects: Sequence[Effect]) -> None:
+        if not self.ready or self.shutdown.is_set():
+            return  # nobody is linked yet, or everybody is being let go
         for effect in effects:
             match effect:
                 case Send(peer, data):
@@ -238,16 +239,20 @@ class Node:
         self.worker.post(lambda c, now: c.replica.dial_failed(peer, now))
 
     async def keep_dialling(self, addr: str) -> None:
-        """Dials a contact until a link stands, then watches it; waits twice as long after each failure."""
-        wait, longest = 0.5, self.settings.config.discovery.redial_seconds
+        """Dials a contact until it answers, and again whenever the node is alone; waits twice as long each time.
+
+        Once in the network it is the membership that decides who our neighbours are, not the list of contacts.
+        """
+        wait, longest, linked = 0.5, self.settings.config.discovery.redial_seconds, False
         if addr in self._dialling:
             return
         self._dialling.add(addr)
         peer = addr.rsplit("/p2p/", 1)[-1]
         while True:
-            if peer not in self._links:
+            if not self._links or not linked:
                 try:
                     link = await self.edge.dial(addr)
+                    linked = True
                     wait = 0.5
                     if link.peer_id not in self._links:
                         self.nursery.start_soon(self._keep, link)
@@ -258,7 +263,7 @@ class Node:
                     log.error("not an address to dial", addr=addr, reason=str(why))
                     return
             await trio.sleep(wait * (0.75 + random.random() / 2))
-            wait = min(wait * 2, longest) if peer not in self._links else 2.0
+            wait = 1.0 if self._links and linked else min(wait * 2, longest)
 
     async def dial_now(self, addr: str) -> str | None:
         """Dials a contact at once and goes on watching it. The reason if it did not answer."""

@@ -66,4 +66,6 @@ class MissingParts:
                 self.withheld[key] = reason
             elif raw is not None:
                 self.withheld.pop(key, None)
+        if any(raw is not None for _, _, raw, _ in m.parts):
+            self._ask_at = 0.0  # it flows: ask for more at once
         link.parts_asked = {}

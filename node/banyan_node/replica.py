@@ -101,19 +101,30 @@ class Replica:
         self._out: deque[Effect] = deque()
         self._tell_at: float | None = None
         self._tick_at: float | None = None
+        self.ahead_s = 0.0
+        """Wall clock minus `now`, seconds. A driver whose `now` is steady keeps it right; timers then outlive a clock
+        that is set back, which would otherwise stop them for as long."""
 
     # -- what happens
 
     def peer_up(
-        self, peer: str, *, group: str, outbound: bool, addrs: tuple[str, ...], now: float, operator: str | None = None
+        self,
+        peer: str,
+        *,
+        group: str,
+        outbound: bool,
+        addrs: tuple[str, ...],
+        now: float,
+        operator: str | None = None,
+        address: str = "",
     ) -> None:
-        """An authenticated connection stands."""
+        """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
         why = self.standing.banned(peer, now)
         if why is not None:
             self._out.append(Disconnect(peer, f"banned: {why}"))
             return
         self._clock(now)
-        link = self.links[peer] = Link(peer, outbound, now, addrs[0] if addrs else "", may_send=self.limits.credit)
+        link = self.links[peer] = Link(peer, outbound, now, address, may_send=self.limits.credit)
         self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
@@ -207,7 +218,7 @@ class Replica:
     ) -> list[Written]:
         """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)
-        written = self.author.append(log, signer, drafts, int(now * 1000))
+        written = self.author.append(log, signer, drafts, self._wall_ms(now))
         for w in written:
             if push:
                 self._push(w.entries[-1].id, run_item(self.store, w.log, w.entries, {}), now)
@@ -267,7 +278,7 @@ class Replica:
             case Parts():
                 self._parts(link, m, now)
             case Witness():
-                if self.witnesses.heard(m, int(now * 1000)):
+                if self.witnesses.heard(m, self._wall_ms(now)):
                     self._spread_witness(m, link.peer)
             case Bye(reason):
                 self._out.append(Disconnect(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}"))
@@ -293,8 +304,14 @@ class Replica:
         except ValueError as error:
             self.gossip.misbehaved(link.peer, now)
             raise Malformed(f"gossip frame: {error}") from None
+        lies: list[Reject] = []
         for delivery in self.gossip.receive(link.peer, decoded, now):
-            self._judge(link, delivery, now)
+            try:
+                self._judge(link, delivery, now)
+            except Reject as error:  # what came beside it gets its own verdict all the same
+                lies.append(error)
+        if lies:
+            raise lies[0]
 
     def _judge(self, link: Link, d: Delivery, now: float) -> None:
         try:
@@ -328,7 +345,7 @@ class Replica:
             verify_run(self.realm, run)
         link.asked.pop(run.log, None)
         try:
-            added = self.ingest.run(run, int(now * 1000))
+            added = self.ingest.run(run, self._wall_ms(now))
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise
@@ -342,10 +359,11 @@ class Replica:
         log = control_log(item.account)
         try:
             entries = [decode_control(self.realm, e) for e in item.entries]
-            changed = self.ingest.control(item.account, entries, int(now * 1000))
+            changed = self.ingest.control(item.account, entries, self._wall_ms(now))
         except NotYet as why:
             self._not_yet(link, log, why, now)
             raise
+        self.ingest.parts([PartItem(*p) for p in item.parts])
         if changed:
             self._out.append(Event("control", {"account": item.account}))
         self.sync.control_came(link, item.account, now)
@@ -388,7 +406,7 @@ class Replica:
                 link.scanning = False  # it stopped reading to us; compare again
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._send(peer, question)
-        made = self.witnesses.due(int(now * 1000), self.tree.root, self.limits.witness_s)
+        made = self.witnesses.due(self._wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
             self._spread_witness(made, "")
 
@@ -435,8 +453,16 @@ class Replica:
                 case GossipConnect(peer, addrs):
                     self._out.append(Connect(peer, addrs))
                 case Drop(peer, reason, fault):
-                    if fault:
+                    if fault or not self._in_use(peer):
                         self._out.append(Disconnect(peer, reason))
+
+    def _in_use(self, peer: str) -> bool:
+        """Whether reconciliation is under way on a link that the gossip does not need."""
+        link = self.links.get(peer)
+        return link is not None and bool(link.jobs or link.asked or link.scanning)
+
+    def _wall_ms(self, now: float) -> int:
+        return int((now + self.ahead_s) * 1000)
 
     def _clock(self, now: float) -> None:
         if self._tick_at is None:

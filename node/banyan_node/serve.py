@@ -24,7 +24,7 @@ def control_item(reader: Reader, account: AccountId) -> ControlItem | None:
     entries = reader.control(account)
     if not entries:
         return None
-    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries])
+    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _content(reader, entries))
 
 
 def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem:
@@ -37,12 +37,17 @@ def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[i
         if found is not None:
             skips.append((seq, found))
     run = encode_run(entries, parent.header.total if parent else 0, skips)
+    return RunItem(run, _content(reader, entries))
+
+
+def _content(reader: Reader, entries: Sequence[Entry]) -> list[tuple[EntryId, int, bytes]]:
+    """The parts of these entries that are held."""
     parts = []
     for e in entries:
         for i, op in enumerate(decode_body(e.ops).ops):
             if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
                 parts.append((e.id, i, raw))
-    return RunItem(run, parts)
+    return parts
 
 
 def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:

@@ -8,7 +8,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     4 sums       [prefix, [[count, sum] x 16]]              sums of the heads below each next nibble of the account id
     5 heads      [prefix, answer wanted 0|1, [[account, writer, log, length, id|null, flag], ...]]
     6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
-    7 data       [[0, account, [[header, sig, ops], ...]] | [1, run, [[entry, op, bytes], ...]], ...]
+    7 data       [[0, account, [[header, sig, ops], ...], parts] | [1, run, parts], ...]  parts: [[entry, op, bytes], ...]
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
@@ -78,6 +78,7 @@ class Wants(NamedTuple):
 class ControlItem(NamedTuple):
     account: AccountId
     entries: list[Any]
+    parts: list[tuple[EntryId, int, bytes]]
 
 
 class RunItem(NamedTuple):
@@ -156,25 +157,30 @@ def _nest(v: Any) -> Any:
 
 def encode_item(item: ControlItem | RunItem) -> list[Any]:
     if isinstance(item, ControlItem):
-        return [0, item.account, [list(e) for e in item.entries]]
+        return [0, item.account, [list(e) for e in item.entries], [list(p) for p in item.parts]]
     return [1, item.run, [list(p) for p in item.parts]]
 
 
 def size_of(item: ControlItem | RunItem) -> int:
     """About how many bytes the item takes in a frame; for packing, not for accounting."""
     if isinstance(item, ControlItem):
-        return 40 + sum(len(x) + 3 for e in item.entries for x in e)
-    return len(item.run) + 8 + sum(len(raw) + 44 for _, _, raw in item.parts)
+        size = 40 + sum(len(x) + 3 for e in item.entries for x in e)
+    else:
+        size = len(item.run) + 8
+    return size + sum(len(raw) + 44 for _, _, raw in item.parts)
 
 
 def decode_item(v: Any) -> ControlItem | RunItem:
     """Raises Malformed."""
-    if type(v) is list and len(v) == 3 and v[0] == 0:
-        return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]))
+    if type(v) is list and len(v) == 4 and v[0] == 0:
+        return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]), _content(v[3]))
     if type(v) is list and len(v) == 3 and v[0] == 1:
-        parts = [(EntryId(_b(p[0], 32)), _u(p[1]), _b(p[2])) for p in _rows(v[2], 3)]
-        return RunItem(_b(v[1]), parts)
-    raise Malformed("a data item is [0, account, entries] or [1, run, parts]")
+        return RunItem(_b(v[1]), _content(v[2]))
+    raise Malformed("a data item is [0, account, entries, parts] or [1, run, parts]")
+
+
+def _content(v: Any) -> list[tuple[EntryId, int, bytes]]:
+    return [(EntryId(_b(p[0], 32)), _u(p[1]), _b(p[2])) for p in _rows(v, 3)]
 
 
 def decode_message(raw: bytes) -> Message:
