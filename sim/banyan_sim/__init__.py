@@ -1,1 +1,1 @@
-"""stub"""
+"""A simulator that runs the node's own replica, many times over, in virtual time and from one seed."""

@@ -1,0 +1,187 @@
+"""One simulated machine: a real `Replica` over a store in memory, on a disk that takes time and can lose power.
+
+A `Commit` takes virtual fsync time, during which nothing else happens on the replica's thread: what arrives waits and
+then shares the next commit, as in a real node. A crash in between loses what is pending, every link and all that the
+replica kept beside its store; the next life begins from what was durable.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeAlias
+
+from banyan_crdt.realm import TEST
+from banyan_node.effects import Commit, Connect, Disconnect, Event, Send
+from banyan_node.links import Limits
+from banyan_node.replica import Identity, Replica
+from banyan_storage import tables
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.store import Store
+from banyan_storage.views import VIEW_TABLES, SocialViews
+
+TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
+EPOCH = TEST.birth_ms / 1000 + 30 * 86_400
+"""Wall-clock time at virtual time 0, seconds since 1970."""
+
+Job: TypeAlias = Callable[[Replica, float], None]
+
+
+class Outside(Protocol):
+    """What a machine sees of the world."""
+
+    now: float
+    seed: int
+
+    def at(self, when: float, do: Callable[..., None], *args: object) -> None: ...
+
+    def dial(self, src: str, dst: str) -> None: ...
+
+    def send(self, src: str, dst: str, data: bytes) -> None: ...
+
+    def close(self, src: str, dst: str) -> None: ...
+
+
+class Adversary(Protocol):
+    """What a Byzantine machine does to the frames that its honest software wants to send."""
+
+    def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]: ...
+
+    def heard(self, peer: str, data: bytes) -> None: ...
+
+
+class Node:
+    """`skew`: how far its wall clock is ahead, seconds. `slow_disk`: multiplies fsync time."""
+
+    def __init__(self, name: str, index: int, world: Outside, limits: Limits) -> None:
+        self.name, self.world, self.limits = name, world, limits
+        self.addr = f"/ip4/{11 + index // 250}.{index % 250}.0.1/tcp/4001/p2p/{name}"
+        self.group = f"{11 + index // 250}.{index % 250}"
+        self.rng = random.Random(f"{world.seed}/{name}/machine")
+        self.engine = MemoryEngine(TABLES)
+        self.skew, self.slow_disk = 0.0, 1.0
+        self.adversary: Adversary | None = None
+        self.contacts: list[tuple[str, str]] = []
+        self.life = 0
+        self.up = False
+        self.seen: Counter[str] = Counter()
+        self._busy = False
+        self._inbox: deque[Job] = deque()
+        self._wake = float("inf")
+        self.replica: Replica
+
+    # -- life and death
+
+    def boot(self) -> None:
+        """Start from what is durable."""
+        self.life += 1
+        self.up, self._busy, self._wake = True, False, float("inf")
+        self._inbox.clear()
+        rng = random.Random(f"{self.world.seed}/{self.name}/{self.life}")
+        store = Store(self.engine, TEST, new_store_id=rng.randbytes(16), views=SocialViews())
+        self.replica = Replica(store, TEST, Identity(self.name, (self.addr,)), rng, rng.randbytes, self.limits)
+        for contact, addr in self.contacts:
+            self.feed(lambda r, now, c=contact, a=addr: r.gossip.join(c, (a,), now))  # type: ignore[misc]
+
+    def crash(self) -> None:
+        """The power goes: only what was committed is there when it comes back."""
+        self._count()
+        self.up = False
+        self.life += 1
+        self.engine = self.engine.crash()
+
+    def local(self) -> float:
+        """What the replica is told the time is: steady, whatever happens to the wall clock."""
+        return EPOCH + self.world.now
+
+    def wall_ms(self) -> int:
+        return int((self.local() + self.skew) * 1000)
+
+    # -- work
+
+    def feed(self, job: Job) -> None:
+        """Have the replica's thread do something: now, or when the disk is done."""
+        if not self.up:
+            return
+        if self._busy:
+            self._inbox.append(job)
+        else:
+            self._do(job)
+            self._settle()
+
+    def receive(self, peer: str, data: bytes) -> None:
+        if self.adversary is not None:
+            self.adversary.heard(peer, data)
+        self.feed(lambda r, now: r.receive(peer, data, now))
+
+    def _do(self, job: Job) -> None:
+        self.replica.ahead_s = self.skew
+        job(self.replica, self.local())
+
+    def _settle(self) -> None:
+        """Carry out effects until there are none, or until the disk must be waited for."""
+        while (effect := self.replica.next_effect()) is not None:
+            if isinstance(effect, Send):
+                self._send(effect.peer, effect.data)
+            elif isinstance(effect, Commit):
+                self._busy = True
+                fsync = self.slow_disk * self.rng.uniform(0.002, 0.008)
+                self.world.at(self.world.now + fsync, self._durable, self.life)
+                return
+            elif isinstance(effect, Connect):
+                self.world.dial(self.name, effect.peer)
+            elif isinstance(effect, Disconnect):
+                self.world.close(self.name, effect.peer)
+            elif isinstance(effect, Event):
+                self.seen[effect.name] += 1
+        self._set_timer()
+
+    def _send(self, peer: str, data: bytes) -> None:
+        if self.adversary is None:
+            self.world.send(self.name, peer, data)
+            return
+        for frame in self.adversary.outgoing(peer, data):
+            self.world.send(self.name, peer, frame)
+
+    def _durable(self, life: int) -> None:
+        if life != self.life:
+            return
+        self.replica.store.commit()
+        self._busy = False
+        self._settle()
+        if not self._busy and self._inbox:
+            jobs, self._inbox = self._inbox, deque()
+            for job in jobs:
+                self._do(job)
+            self._settle()
+
+    def _set_timer(self) -> None:
+        timer = self.replica.get_timer()
+        when = float("inf") if timer is None else max(self.world.now, timer - EPOCH)
+        if when < self._wake:
+            self._wake = when
+            self.world.at(when, self._timer, self.life, when)
+
+    def _timer(self, life: int, when: float) -> None:
+        if life != self.life or when != self._wake:
+            return
+        self._wake = float("inf")
+        due = self.replica.get_timer()
+        if due is not None and due <= self.local() + 1e-6:
+            self.feed(lambda r, now: r.handle_timer(now))
+        elif not self._busy:
+            self._set_timer()
+
+    # -- figures
+
+    def _count(self) -> None:
+        stats = self.replica.gossip.stats()
+        for name in ("accepted", "duplicates", "learned", "published"):
+            self.seen["gossip " + name] += stats[name]
+
+    def figures(self) -> Counter[str]:
+        """Over all lives; call once, at the end."""
+        if self.up:
+            self._count()
+        return self.seen

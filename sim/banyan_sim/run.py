@@ -1,0 +1,191 @@
+"""One world from a seed, run until its honest replicas agree, and what came of it.
+
+`run_world` is the whole of it: machines start, people write while the drawn faults come and go, then the faults stop,
+and all honest replicas must reach one frontier and one view, and none may lack content that another honest one has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from banyan_node.links import Limits
+from banyan_storage.queries import Queries
+
+from .byzantine import KINDS as LIARS
+from .faults import KINDS as FAULTS
+from .faults import draw
+from .memo import remembered_signatures
+from .node import Node
+from .world import World
+
+BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`digest`, `views`: of all honest replicas, or of the first where they disagree. `seconds`: virtual, from the end
+    of the faults to agreement. `redundancy`: copies of gossip messages that came for each one needed. `why`: what
+    still differed when time ran out."""
+
+    converged: bool
+    trace: str
+    digest: str
+    views: str
+    nodes: int
+    seed: int
+    seconds: float
+    messages: int
+    bytes: int
+    redundancy: float
+    events: int
+    acts: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, int] = field(default_factory=dict)
+    why: tuple[str, ...] = ()
+
+
+def run_world(
+    nodes: int = 100,
+    seed: int = 1,
+    *,
+    faults: Sequence[str] = FAULTS,
+    liars: Sequence[str] | None = None,
+    people: int = 8,
+    acts: int = 60,
+    fault_s: float = 25.0,
+    patience_s: float = 240.0,
+    memo: bool = True,
+    limits: Limits | None = None,
+) -> Result:
+    """`liars`: kinds of byzantine.KINDS, one machine each (None: all kinds, at most one machine in ten, drawn by the
+    seed). `memo`: each signature is checked once in the world instead of once at each replica."""
+    with remembered_signatures(memo):
+        rng = random.Random(f"{seed}/plan")
+        if liars is None:
+            liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 10))
+        world = World(nodes, seed, liars=liars, people=people, limits=limits or Limits())
+        stop = FAULTS_AT + fault_s
+        world.boot(BOOT_S)
+        world.publish(WRITE_AT, stop, acts)
+        world.plan(draw(rng, [n.name for n in world.honest], FAULTS_AT, stop, faults))
+        world.run(stop)
+        world.heal()
+        converged = False
+        while not converged and world.now < stop + patience_s:
+            world.run(world.now + 0.5)
+            converged = agreed(world.honest)
+        return _result(world, converged, world.now - stop)
+
+
+def agreed(honest: Sequence[Node]) -> bool:
+    """One frontier, one view, and no part lacking that another has."""
+    if len({n.replica.tree.root for n in honest}) > 1 or _lacking(honest):
+        return False
+    digests = {(n.replica.store.digest(), views_digest(n)) for n in honest}
+    return len(digests) == 1
+
+
+def views_digest(node: Node) -> bytes:
+    store = node.replica.store
+    return Queries(store.txn, store, lambda: 0).views_digest()
+
+
+def _lacking(honest: Sequence[Node]) -> list[str]:
+    """Which machines lack what another has."""
+    out = []
+    for node in honest:
+        store = node.replica.store
+        if not store.counts().lacking:
+            continue
+        rows = store.lacking(b"", 1 << 20)
+        if any(other.replica.store.part(row.entry, row.op) is not None for row in rows for other in honest):
+            out.append(node.name)
+    return out
+
+
+def _result(world: World, converged: bool, seconds: float) -> Result:
+    honest = world.honest
+    total: Counter[str] = Counter()
+    for node in honest:
+        total.update(node.figures())
+    needed = total["gossip accepted"]
+    store = honest[0].replica.store
+    network = world.network
+    why = () if converged else tuple(_differences(honest))
+    return Result(
+        converged,
+        world.trace.hex(),
+        store.digest().hex(),
+        views_digest(honest[0]).hex(),
+        len(world.nodes),
+        world.seed,
+        round(seconds, 3),
+        network.messages,
+        network.bytes,
+        round((needed + total["gossip duplicates"]) / needed, 3) if needed else 0.0,
+        world.trace.events,
+        dict(sorted(world.workload.done.items())),
+        dict(sorted(total.items())) | {"resets": network.resets},
+        why,
+    )
+
+
+def _differences(honest: Sequence[Node]) -> Iterable[str]:
+    """Which groups of machines agree, and what the two largest disagree on."""
+    groups: dict[bytes, list[Node]] = {}
+    for node in honest:
+        groups.setdefault(node.replica.store.digest(), []).append(node)
+    ordered = sorted(groups.values(), key=lambda g: (-len(g), g[0].name))
+    for group in ordered[:5]:
+        yield f"{len(group)} machines stand at one frontier: {' '.join(n.name for n in group[:10])}"
+    if len(ordered) > 1:
+        one, two = (dict(g[0].replica.store.all_heads()) for g in ordered[:2])
+        for log in sorted(one.keys() | two.keys()):
+            if one.get(log) != two.get(log):
+                yield f"log {log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}: {one.get(log)} and {two.get(log)}"
+    for name in _lacking(honest)[:10]:
+        yield f"{name} lacks content that others have"
+
+
+def to_json(result: Result) -> dict[str, object]:
+    return asdict(result)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m banyan_sim.run --nodes 100 --seed 7 [--seeds 5] [--faults loss crash] [--liars fork]`."""
+    parser = argparse.ArgumentParser(prog="banyan-sim", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="so many seeds, from --seed on")
+    parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS)
+    parser.add_argument("--liars", nargs="*", default=None, choices=sorted(LIARS))
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--acts", type=int, default=60)
+    parser.add_argument("--no-memo", action="store_true", help="check every signature at every replica")
+    args = parser.parse_args(argv)
+    failed = 0
+    for seed in range(args.seed, args.seed + args.seeds):
+        began = time.perf_counter()
+        result = run_world(
+            args.nodes,
+            seed,
+            faults=tuple(args.faults),
+            liars=args.liars,
+            people=args.people,
+            acts=args.acts,
+            memo=not args.no_memo,
+        )
+        failed += not result.converged
+        print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
+        print(f"seed {seed}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The world: machines, the network between them, people, liars and faults, in virtual time, from one seed.
+
+Nothing in it measures by the wall clock and nothing is random beyond the seed. Events of one instant happen in the
+order in which they were planned. So a failing seed is a bug report, and it fails the same way for everybody.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Sequence
+
+from banyan_node.links import Limits
+
+from .byzantine import KINDS as LIARS
+from .byzantine import Liar
+from .faults import Fault
+from .network import Network
+from .node import Node
+from .trace import Trace
+from .workload import Workload
+
+CONTACTS = 3
+"""Bootstrap contacts that each machine knows."""
+
+
+class World:
+    """`liars`: names of byzantine.KINDS, one machine each."""
+
+    def __init__(self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, limits: Limits) -> None:
+        self.seed, self.now = seed, 0.0
+        self.rng = random.Random(f"{seed}/world")
+        self.trace = Trace()
+        self.nodes: dict[str, Node] = {f"n{i}": Node(f"n{i}", i, self, limits) for i in range(nodes)}
+        self.network = Network(
+            self,
+            random.Random(f"{seed}/network"),
+            self.trace,
+            dict(self.nodes),
+            self._peer_up,
+            self._peer_down,
+            self._dial_failed,
+        )
+        self.dial, self.send, self.close = self.network.dial, self.network.send, self.network.close
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self._planned = 0
+        names = list(self.nodes)
+        chosen = self.rng.sample(names[1:], len(liars))  # the first machine is everybody's first contact
+        self.liars: dict[str, Liar] = {}
+        for name, kind in zip(chosen, liars, strict=True):
+            liar = LIARS[kind](self.nodes[name], random.Random(f"{seed}/{kind} {name}"))
+            self.liars[name] = self.nodes[name].adversary = liar
+        self.honest = [n for n in self.nodes.values() if n.name not in self.liars]
+        self.workload = Workload(seed, random.Random(f"{seed}/people"), self.honest, people)
+
+    # -- time
+
+    def at(self, when: float, do: Callable[..., None], *args: object) -> None:
+        self._planned += 1
+        heapq.heappush(self._queue, (when, self._planned, do, args))
+
+    def run(self, until: float) -> None:
+        queue = self._queue
+        while queue and queue[0][0] <= until:
+            self.now, _, do, args = heapq.heappop(queue)
+            do(*args)
+        self.now = until
+
+    # -- beginning
+
+    def boot(self, over_s: float) -> None:
+        """Machines start one after the other and join by machines that came before."""
+        names = list(self.nodes)
+        for i, node in enumerate(self.nodes.values()):
+            known = names[:1] + self.rng.sample(names[1:i], min(CONTACTS - 1, i - 1)) if i else []
+            node.contacts = [(c, self.nodes[c].addr) for c in known]
+            self.at(self.now + over_s * i / len(names), self._boot, node)
+        for liar in self.liars.values():
+            self.at(self.now + over_s + self.rng.random(), self._act, liar)
+
+    def _boot(self, node: Node) -> None:
+        self.trace.add(self.now, "boot", node.name)
+        node.boot()
+
+    def _act(self, liar: Liar) -> None:
+        if liar.node.up:
+            liar.act()
+        self.at(self.now + 0.5 + self.rng.random(), self._act, liar)
+
+    # -- faults
+
+    def plan(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            self.at(fault.at, self._begin, fault)
+            self.at(fault.at + fault.lasts, self._end, fault)
+
+    def heal(self) -> None:
+        """No more faults, no more news; liars go on lying about what there is."""
+        self.network.loss = 0.0
+        self.network.slow.clear()
+        self.network.heal()
+        for liar in self.liars.values():
+            liar.heal()
+
+    def _begin(self, fault: Fault) -> None:
+        self.trace.add(self.now, "fault " + fault.kind, " ".join(fault.nodes))
+        nodes = [self.nodes[name] for name in fault.nodes]
+        match fault.kind:
+            case "loss":
+                self.network.loss = fault.amount
+            case "slow":
+                self.network.slow.update(dict.fromkeys(fault.nodes, fault.amount))
+            case "partition":
+                self.network.part(dict.fromkeys(fault.nodes, 1))
+            case "crash":
+                for node in nodes:
+                    if node.up:
+                        node.crash()
+                        self.network.machine_died(node.name)
+            case "skew":
+                for node in nodes:
+                    node.skew += fault.amount
+            case "disk":
+                for node in nodes:
+                    node.slow_disk = fault.amount
+
+    def _end(self, fault: Fault) -> None:
+        self.trace.add(self.now, "end of " + fault.kind, " ".join(fault.nodes))
+        nodes = [self.nodes[name] for name in fault.nodes]
+        match fault.kind:
+            case "loss":
+                self.network.loss = 0.0
+            case "slow":
+                for name in fault.nodes:
+                    self.network.slow.pop(name, None)
+            case "partition":
+                self.network.heal()
+            case "crash":
+                for node in nodes:
+                    if not node.up:
+                        node.boot()
+            case "skew":
+                for node in nodes:
+                    node.skew -= fault.amount
+            case "disk":
+                for node in nodes:
+                    node.slow_disk = 1.0
+
+    # -- what the network tells machines
+
+    def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
+        other = self.nodes[peer]
+        self.nodes[at].feed(
+            lambda r, now: r.peer_up(peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now)
+        )
+
+    def _peer_down(self, at: str, peer: str) -> None:
+        self.nodes[at].feed(lambda r, now: r.peer_down(peer, now))
+
+    def _dial_failed(self, at: str, peer: str) -> None:
+        self.nodes[at].feed(lambda r, now: r.dial_failed(peer, now))
+
+    # -- people
+
+    def publish(self, start: float, stop: float, acts: int) -> None:
+        """So many acts, spread over the time between."""
+        self.at(start, self.workload.open_all)
+        for when in sorted(self.rng.uniform(start + 1.0, stop) for _ in range(acts)):
+            self.at(when, self.workload.act)
