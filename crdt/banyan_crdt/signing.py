@@ -33,6 +33,8 @@ class Signer:
 
 def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
     """Raises BadSignature. Releases the GIL, so that worker threads run beside the decoder."""
+    if len(writer) != 32 or len(sig) != 64:  # the binding looks at neither: it reads on behind a short key
+        raise BadSignature(f"a key of {len(writer)} bytes and a signature of {len(sig)}; 32 and 64 are meant")
     try:
         crypto_sign_open(sig + _TAG + realm.id + entry, writer)
     except (BadSignatureError, ValueError, TypeError):
