@@ -85,11 +85,21 @@ def main(argv: Sequence[str]) -> int:
         return errors.INTERRUPTED
     except KeyboardInterrupt:
         return errors.INTERRUPTED
+    except SystemExit as ended:  # Typer's answer to a broken pipe, and the end of shell completion
+        if isinstance(ended.__context__, BrokenPipeError):
+            _say_no_more()
+            return errors.OK
+        raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; say nothing more, not even at exit
+        _say_no_more()
         return errors.OK
     except Exception as error:
         return _report(error, json, debug)
+
+
+def _say_no_more() -> None:
+    """The reader left: nothing more goes to standard output, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def hoist(argv: Sequence[str]) -> list[str]:

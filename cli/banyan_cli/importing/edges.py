@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from banyan_cli.errors import BadInput
 from banyan_cli.importing.plan import Batch, Plan, account_rows, source_of
@@ -41,9 +41,12 @@ class Graph:
 def read_edges(path: Path, undirected: bool = False, limit: int | None = None) -> Graph:
     """The graph of the first `limit` edges. Raises BadInput, naming the line."""
     try:
-        with _opened(path) as lines:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            lines: Iterable[bytes] = gzip.GzipFile(fileobj=file) if packed else file
             return parse_edges(lines, str(path), undirected, limit)
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BadInput(f"{path} is a damaged gzip file ({error}); fetch it again.") from error
 
 
@@ -103,10 +106,3 @@ def _follow_batches(graph: Graph, prefix: str) -> Iterator[Batch]:
         size += len(targets)
     if batch:
         yield batch
-
-
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
-    file = path.open("rb")
-    packed = file.read(2) == _GZIP
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file

@@ -1,0 +1,240 @@
+"""What a person does without a node running: on the store itself, with the same answers as from a node."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from banyan_cli import errors
+from tests.cli.shell import Ran, banyan, process
+
+
+def _ok(ran: Ran) -> Ran:
+    assert ran.code == 0, ran.err + ran.out
+    return ran
+
+
+def test_init_makes_a_private_home_with_an_account_and_refuses_a_second_one(home: Path) -> None:
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / "keys").stat().st_mode & 0o777 == 0o600
+    who = _ok(banyan("--home", home, "id", "--json")).json
+    assert who["name"] == "Minh"
+    assert who["realm"] == "test"
+    assert who["account"].startswith("did:banyan:z")
+    ran = banyan("--home", home, "init")
+    assert ran.code == errors.KEYS
+    assert _ok(banyan("--home", home, "id", "--json")).json == who
+
+
+def test_a_post_is_in_the_feed_with_its_answer_reaction_edit_and_not_after_its_deletion(home: Path) -> None:
+    uri = _ok(banyan("--home", home, "post", "Xin chào 🌳", "--lang", "vi", "--json")).json["uri"]
+    answer = _ok(banyan("--home", home, "reply", uri, "Chào lại", "--json")).json["uri"]
+    _ok(banyan("--home", home, "react", uri, "🌳"))
+    _ok(banyan("--home", home, "edit", uri, "Xin chào mọi người 🌳"))
+    page = _ok(banyan("--home", home, "thread", uri, "--json")).json
+    first, second = page["posts"]
+    assert (first["text"], first["edited"], first["replies"]) == ("Xin chào mọi người 🌳", True, 1)
+    assert first["reactions"] == {"🌳": 1}
+    assert (second["uri"], second["depth"], second["reply_to"]) == (answer, 1, uri)
+    shown = _ok(banyan("--home", home, "feed")).out
+    assert "Xin chào mọi người 🌳" in shown
+    short = uri.rpartition("/")[2][:8]
+    assert short in shown
+    _ok(banyan("--home", home, "delete", short))
+    assert [post["uri"] for post in _ok(banyan("--home", home, "feed", "--json")).lines] == [answer]
+
+
+def test_follows_and_blocks_are_by_name_or_id_and_can_be_undone(home: Path) -> None:
+    lan = _ok(banyan("--home", home, "account", "create", "Lan", "--json")).json["account"]
+    assert _ok(banyan("--home", home, "account", "create", "Lan", "--json")).json["created"] is False
+    _ok(banyan("--home", home, "follow", "Lan"))
+    _ok(banyan("--home", home, "post", "của Lan", "--as", "Lan"))
+    assert [p["name"] for p in _ok(banyan("--home", home, "feed", "--json")).lines] == ["Lan"]
+    assert _ok(banyan("--home", home, "status", "--json")).json["following"][0]["account"] == lan
+    _ok(banyan("--home", home, "block", lan))
+    assert _ok(banyan("--home", home, "feed", "--json")).lines == []
+    _ok(banyan("--home", home, "block", lan, "--undo"))
+    _ok(banyan("--home", home, "unfollow", lan))
+    assert _ok(banyan("--home", home, "graph", "stats", "--json")).json["follows"] == 0
+    assert banyan("--home", home, "unfollow", lan).code == errors.FAILED
+
+
+def test_a_profile_says_what_it_was_told(home: Path) -> None:
+    _ok(banyan("--home", home, "profile", "set", "name=Minh Anh", "bio=cây đa = banyan"))
+    profile = _ok(banyan("--home", home, "profile", "--json")).json
+    assert profile["fields"] == {"name": "Minh Anh", "bio": "cây đa = banyan"}
+    assert "bio: cây đa = banyan" in _ok(banyan("--home", home, "profile", "show")).out
+    assert banyan("--home", home, "profile", "set", "bio").code == errors.USAGE
+
+
+def test_bad_input_changes_nothing(home: Path) -> None:
+    before = _ok(banyan("--home", home, "digest", "--json")).json
+    for words in (
+        ("post", "  "),
+        ("post", "x" * 40_000),
+        ("reply", "77777777", "hi"),
+        ("reply", "did:banyan:zabc/xyz", "hi"),
+        ("follow", "nobody at all"),
+        ("react", "did:banyan:zabc/" + "0" * 32, "👍"),
+        ("account", "cut", "1234", "--yes"),
+        ("account", "close"),
+    ):
+        ran = banyan("--home", home, *words)
+        assert ran.code in (errors.FAILED, errors.USAGE), words
+        assert "Traceback" not in ran.err
+        assert ran.err.startswith("banyan: ")
+    assert _ok(banyan("--home", home, "digest", "--json")).json == before
+
+
+def test_text_from_standard_input_is_taken_and_what_is_not_text_refused(home: Path) -> None:
+    ran = process("--home", home, "post", "-", "--json", stdin="nhiều\ndòng\n")
+    assert ran.code == 0, ran.err
+    assert _ok(banyan("--home", home, "feed", "--json")).lines[0]["text"] == "nhiều\ndòng"
+    assert process("--home", home, "post", "-", stdin="").code == errors.USAGE
+
+
+def test_the_24_words_bring_the_same_node_back(home: Path, tmp_path: Path) -> None:
+    words = _ok(banyan("--home", home, "keys", "backup", "--json")).json["words"]
+    assert len(words) == 24
+    other = tmp_path / "other"
+    _ok(banyan("--home", other, "keys", "restore", *words))
+    mine, theirs = (_ok(banyan("--home", h, "id", "--json")).json for h in (home, other))
+    assert mine["peer_id"] == theirs["peer_id"]
+    assert mine["store_id"] != theirs["store_id"]
+    ran = banyan("--home", tmp_path / "third", "keys", "restore", *words[:-1])
+    assert ran.code == errors.KEYS
+    assert "23" in ran.err
+    assert banyan("--home", home, "keys", "restore", *words).code == errors.KEYS
+
+
+def test_sealed_keys_open_with_their_passphrase_only(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert process("--home", home, "init", "--realm", "test", BANYAN_PASSPHRASE="đúng rồi").code == 0
+    assert process("--home", home, "id", BANYAN_PASSPHRASE="đúng rồi").code == 0
+    wrong = process("--home", home, "id", "--json", BANYAN_PASSPHRASE="sai")
+    assert (wrong.code, wrong.json["error"]["code"]) == (errors.KEYS, "wrong_passphrase")
+    missing = process("--home", home, "id", "--json")
+    assert (missing.code, missing.json["error"]["code"]) == (errors.KEYS, "keys_locked")
+    (tmp_path / "new").write_text("mới\n", "utf-8")
+    changed = ("keys", "passphrase", "--new-file", tmp_path / "new")
+    assert process("--home", home, *changed, BANYAN_PASSPHRASE="đúng rồi").code == 0
+    assert process("--home", home, "id", BANYAN_PASSPHRASE_FILE=str(tmp_path / "new")).code == 0
+
+
+def test_keys_that_others_can_read_are_refused(home: Path) -> None:
+    os.chmod(home / "keys", 0o644)
+    ran = banyan("--home", home, "post", "hi")
+    assert ran.code == errors.KEYS
+    assert "chmod 600" in ran.err
+
+
+def test_a_store_is_verified_and_compacted_and_says_the_same_after_it(home: Path) -> None:
+    for i in range(20):
+        _ok(banyan("--home", home, "post", f"bài {i}"))
+    before = _ok(banyan("--home", home, "digest", "--json")).json
+    assert _ok(banyan("--home", home, "store", "verify", "--json")).json["problems"] == []
+    small = _ok(banyan("--home", home, "store", "compact", "--json")).json
+    assert small["after"] <= small["before"]
+    assert not (home / "store.compacted").exists()
+    assert not (home / "store.before-compact").exists()
+    assert _ok(banyan("--home", home, "digest", "--json")).json == before
+    _ok(banyan("--home", home, "post", "sau khi nén"))
+    assert _ok(banyan("--home", home, "store", "verify", "--json")).json["problems"] == []
+
+
+def test_an_archive_carries_everything_to_another_home(home: Path, tmp_path: Path) -> None:
+    _ok(banyan("--home", home, "post", "đi xa 🧳"))
+    archive, other = tmp_path / "a.banyan", tmp_path / "other"
+    out = _ok(banyan("--home", home, "export", archive, "--json")).json
+    assert out["digest"] == _ok(banyan("--home", home, "digest", "--json")).json["digest"]
+    assert banyan("--home", home, "export", archive).code == errors.USAGE
+    _ok(banyan("--home", other, "init", "--realm", "test"))
+    there = _ok(banyan("--home", other, "import", "archive", archive, "--json")).json
+    assert there["expected"] == out["digest"]
+    texts = [p["text"] for p in _ok(banyan("--home", other, "feed", "--all", "--json")).lines]
+    assert texts == ["đi xa 🧳"]
+    raw = archive.read_bytes()
+    (tmp_path / "cut").write_bytes(raw[:-10])
+    damaged = banyan("--home", other, "import", "archive", tmp_path / "cut")
+    assert damaged.code == errors.STORAGE
+    assert "byte" in damaged.err
+
+
+def test_a_graph_is_imported_once_however_often_it_is_given(home: Path, tmp_path: Path) -> None:
+    edges = tmp_path / "g.txt"
+    edges.write_text("# friends\n" + "".join(f"{a} {b}\n" for a in range(12) for b in range(a + 1, 12)))
+    first = _ok(banyan("--home", home, "import", "graph", edges, "--undirected", "--json")).json
+    assert (first["accounts"], first["follows"]) == (12, 132)
+    digest = _ok(banyan("--home", home, "digest", "--json")).json
+    again = _ok(banyan("--home", home, "import", "graph", edges, "--undirected", "--json")).json
+    assert again["digest"] == first["digest"]
+    assert _ok(banyan("--home", home, "digest", "--json")).json == digest
+    assert _ok(banyan("--home", home, "graph", "stats", "--json")).json["follows"] == 132
+
+
+def test_an_edge_list_with_a_word_in_it_imports_nothing(home: Path, tmp_path: Path) -> None:
+    before = _ok(banyan("--home", home, "digest", "--json")).json
+    edges = tmp_path / "g.txt"
+    edges.write_text("0 1\n1 two\n")
+    ran = banyan("--home", home, "import", "graph", edges)
+    assert ran.code == errors.USAGE
+    assert "line 2" in ran.err
+    assert _ok(banyan("--home", home, "digest", "--json")).json == before
+
+
+def test_comments_become_answers_to_articles_and_arrive_composed(home: Path, tmp_path: Path) -> None:
+    table = tmp_path / "c.csv"
+    rows = "".join(f'"Bình luận {i}, dòng\nhai",Bài {i % 3}\n' for i in range(30))
+    table.write_text("\ufeffComment,Title\n" + rows, "utf-8")
+    words = ("import", "posts", table, "--text", "Comment", "--thread", "Title", "--authors", 4)
+    done = _ok(banyan("--home", home, *words, "--json")).json
+    assert (done["posts"], done["replies"], done["accounts"]) == (33, 30, 5)
+    page = _ok(banyan("--home", home, "feed", "press", "--json")).lines
+    assert {p["text"] for p in page} == {"Bài 0", "Bài 1", "Bài 2"}
+    assert all(p["replies"] == 10 for p in page)
+    thread = _ok(banyan("--home", home, "thread", page[0]["uri"], "--json")).json["posts"]
+    assert len(thread) == 11
+    assert "dòng\nhai" in thread[1]["text"]
+    missing = banyan("--home", home, "import", "posts", table, "--text", "Body")
+    assert missing.code == errors.USAGE
+    assert "it has 'Comment', 'Title'" in missing.err
+
+
+def test_doctor_finds_a_home_that_others_can_look_into(home: Path) -> None:
+    report = _ok(banyan("--home", home, "doctor", "--json")).json
+    assert report["ok"]
+    assert {"python", "home", "keys", "disk", "clock", "store", "ports", "node", "peers"} <= {
+        check["check"] for check in report["checks"]
+    }
+    os.chmod(home, 0o755)
+    ran = banyan("--home", home, "doctor")
+    assert ran.code == errors.FAILED
+    assert "chmod 700" in ran.out
+
+
+def test_an_account_can_be_granted_cut_rotated_and_closed(home: Path) -> None:
+    writer = "ab" * 32
+    _ok(banyan("--home", home, "account", "grant", writer, "--until", "2030-01-01"))
+    grants = _ok(banyan("--home", home, "account", "show", "--json")).json["grants"]
+    assert writer in {g["writer"] for g in grants}
+    _ok(banyan("--home", home, "account", "pin"))
+    _ok(banyan("--home", home, "account", "cut", writer, "--yes"))
+    assert [c["writer"] for c in _ok(banyan("--home", home, "account", "show", "--json")).json["cuts"]] == [writer]
+    assert _ok(banyan("--home", home, "account", "rotate", "--json")).json["generation"] == 1
+    _ok(banyan("--home", home, "account", "recover", "--yes"))
+    assert "open" in _ok(banyan("--home", home, "account", "show")).out
+    _ok(banyan("--home", home, "account", "close", "--yes"))
+    assert _ok(banyan("--home", home, "account", "show", "--json")).json["closed"]
+    assert banyan("--home", home, "post", "too late").code == errors.FAILED
+
+
+def test_two_processes_cannot_have_one_store(home: Path) -> None:
+    from banyan_node.home import Home
+    from banyan_node.local import open_local
+    from banyan_node.settings import load
+
+    there = Home(home)
+    with open_local(there, load(there), None):
+        ran = process("--home", home, "post", "hi", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (errors.STORAGE, "store_locked")
+    assert str(os.getpid()) in ran.json["error"]["message"]

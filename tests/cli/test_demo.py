@@ -1,0 +1,53 @@
+"""The demo: four real processes end with one graph, in less than a minute, and leave nothing behind."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+
+from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
+from banyan_cli.demo.view import frontiers
+from tests.cli.shell import process
+
+
+def _status(entries: int, digest: str, lacking: int = 0) -> dict[str, Any]:
+    return {"entries": entries, "digest": digest * 32, "peers": 3, "lacking_parts": lacking}
+
+
+def test_the_demo_converges_and_prints_what_it_promises() -> None:
+    ran = process("demo", "--exit", "--json")
+    assert ran.code == 0, ran.err
+    result = ran.json
+    assert set(result) == {"converged", "nodes", "digests", "views", "entries", "seconds"}
+    assert (result["converged"], result["nodes"]) == (True, 4)
+    assert len(result["digests"]) == len(result["views"]) == 4
+    assert len(set(result["digests"])) == len(set(result["views"])) == 1
+    assert result["entries"] > 50
+    assert result["seconds"] < 60
+    assert "Cedar is cut off" in ran.err
+
+
+def test_everybody_who_speaks_lives_somewhere() -> None:
+    people = {person for part in CAST for person in (part.name, *part.people)}
+    said = [*FIRST_WORDS, *(p for p, _ in ISLAND_WORDS), *(p for p, _ in MAINLAND_WORDS)]
+    assert set(said) <= people
+    assert len(NAMES) == 4
+
+
+def test_the_view_lines_up_and_marks_who_is_cut_off() -> None:
+    out = io.StringIO()
+    rows = [
+        ("lotus", "platform", _status(40, "ab")),
+        ("cedar", "platform", _status(20, "cd")),
+        ("mango", "platform", _status(40, "ab", 3)),
+        ("pi", "hobbyist", None),
+    ]
+    Console(file=out, width=100, color_system=None).print(frontiers(rows, frozenset({"cedar"})))
+    lines = out.getvalue().splitlines()
+    assert any("cedar" in line and "cut off" in line for line in lines)
+    assert any("mango" in line and "3 contents to come" in line for line in lines)
+    assert any("pi" in line and "starting" in line for line in lines)
+    assert all(cell_len(line) <= 100 for line in lines)

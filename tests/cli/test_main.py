@@ -1,0 +1,166 @@
+"""The command line as a whole: options anywhere, one sentence and one exit code for each error, quick help."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from banyan_cli import errors, refs
+from banyan_cli.errors import BadInput
+from banyan_cli.main import hoist
+from banyan_crdt.errors import Malformed
+from banyan_node.home import Home
+from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
+from banyan_storage.errors import DiskFull
+from tests.cli.shell import banyan, process
+
+
+def test_json_and_home_may_stand_anywhere_but_not_after_two_dashes() -> None:
+    assert hoist(["post", "hi", "--json", "--home", "/x"]) == ["--json", "--home", "/x", "post", "hi"]
+    assert hoist(["--home=/x", "id"]) == ["--home=/x", "id"]
+    assert hoist(["post", "--", "--json"]) == ["post", "--", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (BadInput("x"), 2, "bad_input"),
+        (ConfigError("x"), 2, "config_error"),
+        (CallError("ambiguous", "x"), 2, "ambiguous"),
+        (CallError("refused", "x"), 1, "refused"),
+        (CallError("no_peer", "x"), 3, "no_peer"),
+        (CallError("storage", "x"), 4, "storage"),
+        (NoNode("x"), 3, "no_node"),
+        (PortBusy("x"), 3, "port_busy"),
+        (HomeError("x"), 4, "home_error"),
+        (DiskFull("x"), 4, "disk_full"),
+        (WrongPassphrase("x"), 5, "wrong_passphrase"),
+        (Malformed("x"), 1, "malformed"),
+        (KeyError("x"), None, "key_error"),
+    ],
+)
+def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, code: int | None, word: str) -> None:
+    assert errors.exit_code(error) == code
+    assert errors.error_word(error) == word
+
+
+def test_every_exit_code_is_in_the_help() -> None:
+    help_text = " ".join(process("--help").out.split())
+    for code, meaning in errors.EXIT_CODES.items():
+        assert f"{code}: {meaning}" in help_text
+
+
+def test_help_is_quick() -> None:
+    began = time.perf_counter()
+    assert process("--help").code == 0
+    assert time.perf_counter() - began < 5.0  # 0.4 s on an idle machine; a second for libp2p alone would show
+
+
+def test_help_loads_neither_the_network_nor_the_store() -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, banyan_cli.main;"
+        "print([m for m in ('libp2p', 'trio', 'lmdb', 'httpx', 'nacl', 'banyan_node.node') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_error_is_one_sentence_on_standard_error_and_an_object_on_standard_output(tmp_path: Path) -> None:
+    ran = banyan("--home", tmp_path / "none", "id", "--json")
+    assert ran.code == errors.KEYS
+    assert ran.json["error"]["code"] == "no_keys"
+    assert ran.json["error"]["exit"] == errors.KEYS
+    assert "banyan init" in ran.json["error"]["message"]
+    assert ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err
+
+
+def test_a_mistyped_command_or_option_is_bad_input(tmp_path: Path) -> None:
+    ran = banyan("--home", tmp_path, "psot", "hi", "--json")
+    assert ran.code == errors.USAGE
+    assert ran.json["error"]["code"] == "usage"
+    ran = banyan("--home", tmp_path, "feed", "--limit", "many")
+    assert ran.code == errors.USAGE
+    assert "--limit" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = banyan("--home", tmp_path / "file" / "home", "init")
+    assert ran.code == errors.STORAGE
+    assert "--home" in ran.err
+
+
+def test_a_setting_that_is_not_one_is_refused_wherever_it_comes_from(home: Path) -> None:
+    ran = process("--home", home, "config", "show", BANYAN_LIMITS_PEERZ="3")
+    assert ran.code == errors.USAGE
+    assert "perhaps BANYAN_LIMITS_PEERS was meant" in ran.err
+    assert banyan("--home", home, "config", "set", "limits.peers", "none").code == errors.USAGE
+
+
+def test_config_show_says_where_each_value_comes_from(home: Path) -> None:
+    assert banyan("--home", home, "config", "set", "limits.peers", "7").code == 0
+    ran = process("--home", home, "config", "show", "limits", "--json", BANYAN_LIMITS_DIALS="3")
+    rows = {row["name"]: row for row in ran.lines}
+    assert (rows["limits.peers"]["value"], rows["limits.peers"]["source"]) == (7, "file")
+    assert (rows["limits.dials"]["value"], rows["limits.dials"]["where"]) == (3, "BANYAN_LIMITS_DIALS")
+    assert rows["limits.frame_bytes"]["source"] == "default"
+    assert "limits.peers" in banyan("--home", home, "config", "show").out
+
+
+def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
+    import subprocess
+
+    from tests.cli.shell import COMMAND, clean_environment
+
+    command = [*COMMAND, "--home", str(home), "config", "show", "--json"]
+    node = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment())
+    assert node.stdout is not None
+    assert node.stderr is not None
+    node.stdout.close()
+    assert b"Traceback" not in node.stderr.read()
+    node.stderr.close()
+    assert node.wait(20) == 0
+
+
+def test_short_names_are_those_shown_and_two_that_fit_are_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    one, two = "did:banyan:za/" + "3fa81b02" * 4, "did:banyan:zb/" + "3fa81c02" * 4
+    refs.remember(home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")])
+    assert refs.post(home, "3fa81b02") == one
+    assert refs.post(home, one) == one
+    with pytest.raises(BadInput, match="it fits did"):
+        refs.post(home, "3fa81")
+    with pytest.raises(BadInput, match="none of the posts"):
+        refs.post(home, "77777777")
+    with pytest.raises(BadInput, match="is no post"):
+        refs.post(home, "hello")
+    assert refs.account(home, "@Huy") == "did:banyan:zc"
+    assert refs.account(home, "unknown") == "unknown"
+    with pytest.raises(BadInput, match="2 accounts are called 'Lan'"):
+        refs.account(home, "Lan")
+
+
+def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for damage in ("", "[]", '{"posts": 3}', "\x00"):
+        (tmp_path / "shown.json").write_text(damage)
+        refs.remember(home, ["did:banyan:za/" + "ab" * 16])
+        assert refs.post(home, "abababab").startswith("did:banyan:za/")
+
+
+def test_completion_is_offered() -> None:
+    ran = process("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "banyan" in (ran.out + ran.err)
+
+
+def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    ran = banyan("--home", tmp_path, "--json", "post", "\udcff")
+    assert ran.code == errors.USAGE
+    assert "not UTF-8" in json.loads(ran.out)["error"]["message"]

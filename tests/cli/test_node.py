@@ -1,0 +1,122 @@
+"""With real nodes running: commands go through them, peers meet, imports survive any moment of death."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_cli import errors
+from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
+
+
+def _json(*words: object) -> Any:
+    ran = banyan(*words, "--json")
+    assert ran.code == 0, ran.err + ran.out
+    return ran.json
+
+
+def _new(path: Path, name: str) -> Path:
+    assert banyan("--home", path, "init", "--name", name, "--realm", "test").code == 0
+    return path
+
+
+def test_commands_answer_alike_with_and_without_a_running_node(home: Path) -> None:
+    uri = _json("--home", home, "post", "trước")["uri"]
+    before = _json("--home", home, "digest")
+    with node_up(home):
+        assert _json("--home", home, "digest") == before
+        _json("--home", home, "reply", uri, "trong lúc chạy")
+        status = _json("--home", home, "status")
+        assert status["running"]
+        assert status["ready"]
+        shown = banyan("--home", home, "status")
+        assert "up" in shown.out
+        who = _json("--home", home, "id")
+        assert who["addresses"][0].endswith(who["peer_id"])
+        assert _json("--home", home, "store", "verify")["problems"] == []
+        assert banyan("--home", home, "store", "compact").code == errors.USAGE
+        assert banyan("--home", home, "peers", "--json").out == ""
+        assert banyan("--home", home, "diff", "12D3KooWnobody").code == errors.UNREACHABLE
+        assert banyan("--home", home, "peers", "add", "/ip4/127.0.0.1/tcp/1/p2p/" + who["peer_id"]).code != 0
+        assert _json("--home", home, "down")["stopped"]
+    texts = [p["text"] for p in banyan("--home", home, "feed", "--json").lines]
+    assert sorted(texts) == ["trong lúc chạy", "trước"]
+
+
+def test_ctrl_c_stops_a_node_cleanly_and_another_start_finds_everything(home: Path) -> None:
+    node = subprocess.Popen([*COMMAND, "--home", str(home), "up"], stderr=subprocess.DEVNULL, env=clean_environment())
+    deadline = time.monotonic() + 40
+    while not (home / "control.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    uri = _json("--home", home, "post", "còn đây")["uri"]
+    node.send_signal(signal.SIGINT)
+    assert node.wait(20) == 0
+    assert not (home / "control.json").exists()
+    assert _json("--home", home, "thread", uri)["posts"][0]["text"] == "còn đây"
+
+
+def test_two_nodes_that_meet_hold_the_same_and_diff_says_so(tmp_path: Path) -> None:
+    one, two = _new(tmp_path / "one", "một"), _new(tmp_path / "two", "hai")
+    _json("--home", one, "post", "từ một")
+    _json("--home", two, "post", "từ hai")
+    with node_up(one), node_up(two):
+        who = _json("--home", one, "id")
+        assert _json("--home", two, "peers", "add", who["addresses"][0])["peer"] == who["peer_id"]
+        deadline = time.monotonic() + 30
+        while _json("--home", one, "digest") != _json("--home", two, "digest") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert _json("--home", one, "digest") == _json("--home", two, "digest")
+        assert len(banyan("--home", two, "feed", "--all", "--json").lines) == 2
+        assert banyan("--home", two, "diff", who["peer_id"], "--json").lines == []
+        (peer,) = banyan("--home", two, "peers", "--json").lines
+        assert peer["peer"] == who["peer_id"]
+        _json("--home", two, "peers", "ban", who["peer_id"])
+        while _json("--home", two, "status")["peers"] and time.monotonic() < deadline + 10:
+            time.sleep(0.1)
+        assert "banned" in banyan("--home", two, "peers").out
+        _json("--home", two, "peers", "pardon", who["peer_id"])
+
+
+def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = process("--home", home, "up", "--control-port", port)
+        assert ran.code == errors.UNREACHABLE
+        assert str(port) in ran.err.splitlines()[-1]
+        assert "Traceback" not in ran.err
+        ran = process("--home", home, "up", "--listen", f"/ip4/127.0.0.1/tcp/{port}")
+        assert ran.code == errors.UNREACHABLE
+        assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: Path, tmp_path: Path, seed: int) -> None:
+    edges = tmp_path / "g.txt"
+    edges.write_text("".join(f"{a} {b}\n" for a in range(500) for b in range(a + 1, min(a + 20, 500))))
+    words = ["--home", str(home), "import", "graph", str(edges), "--undirected", "--json"]
+    moments = random.Random(seed)
+    for _ in range(2):
+        run = subprocess.Popen(
+            [*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment()
+        )
+        time.sleep(moments.uniform(0.3, 2.5))
+        run.kill()
+        run.wait()
+        stats = _json("--home", home, "graph", "stats")
+        assert stats["follows"] <= 2 * 9310
+    ended = _json(*words[:-1])
+    follows = sum(min(19, 499 - a) for a in range(500)) * 2
+    assert (ended["accounts"], ended["follows"]) == (500, follows)
+    assert _json("--home", home, "graph", "stats")["follows"] == follows
+    assert _json("--home", home, "graph", "stats")["accounts"] == 501
+    assert _json("--home", home, "store", "verify")["problems"] == []
