@@ -145,7 +145,7 @@ class Interest(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="all: every account heard of; follows: its own accounts and those within `hops` follows of them"
         ),
-    ] = "follows"
+    ] = "all"
     hops: Annotated[
         int,
         Meta(

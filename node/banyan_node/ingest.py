@@ -21,7 +21,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, counted_body, granted_valid
-from banyan_crdt.ops import Body, Pin, decode_body, open_part, part_of
+from banyan_crdt.ops import Body, Pin, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, skips_below
 from banyan_crdt.state import account_state, control_head, cut_of
@@ -158,10 +158,9 @@ class Ingest:
         """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
         taken = []
         for item in items:
-            entry = self.store.entry(item.entry)
-            if entry is None or self.store.part(item.entry, item.op) is not None:
+            ops = self.store.ops(item.entry)
+            if ops is None or self.store.has_part(item.entry, item.op):
                 continue
-            ops = decode_body(entry.ops).ops
             part = part_of(ops[item.op]) if item.op < len(ops) else None
             if part is None:
                 raise Malformed(f"operation {item.op} of entry {item.entry.hex()[:16]} has no part")

@@ -102,6 +102,8 @@ class Link:
     """Whether the roots agreed when they were last compared."""
     arrival: int = 0
     """The peer's last arrival number, by its own word."""
+    named_at: float = 0.0
+    """When a partial node last named its accounts to it."""
     root_at: float = 0.0
     """When we last told it our root."""
 

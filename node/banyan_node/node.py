@@ -20,6 +20,7 @@ import trio
 from prometheus_client import CollectorRegistry
 
 from banyan_node.backend import NodeBackend
+from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
@@ -37,6 +38,8 @@ from banyan_node.worker import Worker
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")
+INTEREST_S = 5.0
+"""How often it is looked up whom the accounts here follow."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
 
@@ -111,7 +114,7 @@ class Node:
             async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
-                self.context = await self.worker.call(lambda c, now: _begin(c, addresses))
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, now))
                 self.backend = NodeBackend(self)
                 await self._start(task_status)
                 await self.shutdown.wait()
@@ -135,6 +138,7 @@ class Node:
         self.nursery.start_soon(self._edge_events)
         self.nursery.start_soon(self._discovered)
         self.nursery.start_soon(self._remember)
+        self.nursery.start_soon(self._follow_interest)
         endpoint = await self.nursery.start(
             partial(serve_control, app, Bind.of(config.control, self.home), self.home, token)
         )
@@ -287,6 +291,17 @@ class Node:
         async for addr in self.edge.discovered:
             self.nursery.start_soon(self.keep_dialling, addr)
 
+    async def _follow_interest(self) -> None:
+        """Whom its people follow changes what a node holds."""
+        while True:
+            await trio.sleep(INTEREST_S)
+            await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+
+    async def stop_soon(self) -> None:
+        """Lets the call that asked for it be answered first."""
+        await trio.sleep(0.2)
+        self.shutdown.set()
+
     async def _remember(self) -> None:
         while True:
             await trio.sleep(ANCHORS_S)
@@ -295,7 +310,8 @@ class Node:
             await trio.to_thread.run_sync(write_private, self.home.peers, json.dumps(rows).encode())
 
 
-def _begin(context: Context, addrs: tuple[str, ...]) -> Context:
+def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
+    context.replica.set_interest(interest_of(context), now)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
     return context

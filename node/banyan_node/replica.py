@@ -134,6 +134,7 @@ class Replica:
             self.tree.root,
             self.store.last_arrival,
             self.me.operator,
+            int(self.sync.interest is not None),
         )
         self._send(peer, hello)
         link.root_at = now
@@ -210,6 +211,19 @@ class Replica:
         if peer in self.links:
             self._bye(self.links[peer], f"banned: {reason}")
         return peer
+
+    def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
+        """Hold these accounts only, whole; None: all. Set before peers come; a change asks them for what is new."""
+        more = accounts is not None and self.sync.interest is not None and not accounts <= self.sync.interest
+        self.sync.interest = accounts
+        if more:
+            for link in self.links.values():
+                if link.hello is not None:
+                    self.sync.name_interest(link, now)
+            self._flush_sync()
+
+    def _uninteresting(self, account: AccountId) -> bool:
+        return self.sync.interest is not None and account not in self.sync.interest
 
     # -- writing
 
@@ -315,7 +329,11 @@ class Replica:
 
     def _judge(self, link: Link, d: Delivery, now: float) -> None:
         try:
-            entry = self._item(link, decode_item(decode(d.payload, 8)), now)
+            item = decode_item(decode(d.payload, 8))
+            if self.sync.interest is not None and self._uninteresting(_account_of(item)):
+                self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
+                return
+            entry = self._item(link, item, now)
             if entry is None or entry[:16] != d.mid:
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
@@ -467,3 +485,12 @@ class Replica:
     def _clock(self, now: float) -> None:
         if self._tick_at is None:
             self._tick_at = now + 1.0
+
+
+def _account_of(item: ControlItem | RunItem) -> AccountId:
+    if isinstance(item, ControlItem):
+        return item.account
+    head = decode(item.run, 3)
+    if type(head) is not list or not head or type(head[0]) is not bytes:
+        raise Malformed("a run opens with its account")
+    return AccountId(head[0])

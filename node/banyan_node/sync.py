@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_crdt.logs import NOTHING
 from banyan_node.frontier_tree import FrontierTree, by_account
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link, Served
@@ -42,6 +43,8 @@ class Sync:
     def __init__(self, ingest: Ingest, tree: FrontierTree, limits: Limits) -> None:
         self.ingest, self.tree, self.limits = ingest, tree, limits
         self.store = ingest.store
+        self.interest: frozenset[AccountId] | None = None
+        """The accounts that this node holds; None: all."""
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
 
@@ -53,7 +56,11 @@ class Sync:
 
     def compare(self, link: Link, count: int, root: bytes, arrival: int, now: float) -> None:
         """The peer told where it stands."""
-        link.arrival = arrival
+        moved, link.arrival = arrival != link.arrival, arrival
+        if self.interest is not None or (link.hello is not None and link.hello.partial):
+            if self.interest is not None and (moved or now - link.named_at > 3 * self.limits.root_s):
+                self.name_interest(link, now)
+            return
         link.equal = root == self.tree.root
         if link.equal:
             link.differences.clear()
@@ -81,6 +88,19 @@ class Sync:
     def by_sums(self, link: Link) -> None:
         self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
 
+    def name_interest(self, link: Link, now: float) -> None:
+        """Interests differ: plain heads of the accounts that this node holds or wants, whole accounts to a frame."""
+        link.named_at = now
+        rows: list[tuple[LogId, Head]] = []
+        for account in sorted(self.interest or ()):
+            held = list(self.store.heads(account).items())
+            rows.extend(held or [(control_log(account), NOTHING)])
+            if len(rows) >= self.limits.heads_rows:
+                self.out.append((link.peer, Heads(b"", 2, rows)))
+                rows = []
+        if rows:
+            self.out.append((link.peer, Heads(b"", 2, rows)))
+
     def settled(self, link: Link) -> None:
         """Frontiers agree: next time it is enough to ask what came since."""
         if link.hello is not None and self._met(link) != link.arrival:
@@ -101,7 +121,11 @@ class Sync:
 
     def heads(self, link: Link, m: Heads, now: float) -> None:
         theirs = dict(m.heads)
-        if m.answer:
+        if m.answer == 2:
+            accounts = sorted({log.account for log in theirs})[: self.limits.heads_rows]
+            mine = [(log, h) for account in accounts for log, h in self.store.heads(account).items()]
+            self._send_heads(link, b"", [(log, h) for log, h in mine if theirs.get(log) != h], 0)
+        elif m.answer:
             mine = list(self.tree.heads(m.prefix))
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         self.pull(link, theirs, now)
@@ -139,6 +163,8 @@ class Sync:
     def pull(self, link: Link, heads: dict[LogId, Head], now: float) -> None:
         """Ask for what the peer's heads say that we lack."""
         for account, theirs in by_account(heads.items()).items():
+            if self.interest is not None and account not in self.interest:
+                continue
             root = control_log(account)
             mine = self.ingest.head(root)
             claimed = theirs.pop(root, None)

@@ -2,13 +2,15 @@
 
 A frame is [code, field, ...]. This table is the whole vocabulary; `decode_message` refuses every other shape.
 
-    1 hello      [version, realm, store id, accounts held, frontier root, last arrival, operator]
+    1 hello      [version, realm, store id, accounts held, frontier root, last arrival, operator, partial 0|1]
     2 gossip     [frame of banyan_node.gossip]
     3 root       [accounts held, frontier root, last arrival]
     4 sums       [prefix, [[count, sum] x 16]]              sums of the heads below each next nibble of the account id
-    5 heads      [prefix, answer wanted 0|1, [[account, writer, log, length, id|null, flag], ...]]
+    5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
+                                       answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
     6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
-    7 data       [[0, account, [[header, sig, ops], ...], parts] | [1, run, parts], ...]  parts: [[entry, op, bytes], ...]
+    7 data       [[0, account, [[header, sig, ops], ...], parts] | [1, run, parts], ...]
+                                       parts: [[entry, op, bytes], ...]
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
@@ -41,6 +43,8 @@ class Hello(NamedTuple):
     root: bytes
     arrival: int
     operator: bytes
+    partial: int
+    """1: this node holds only the accounts that it is interested in, so its root equals nobody's."""
 
 
 class GossipFrame(NamedTuple):
@@ -163,10 +167,8 @@ def encode_item(item: ControlItem | RunItem) -> list[Any]:
 
 def size_of(item: ControlItem | RunItem) -> int:
     """About how many bytes the item takes in a frame; for packing, not for accounting."""
-    if isinstance(item, ControlItem):
-        size = 40 + sum(len(x) + 3 for e in item.entries for x in e)
-    else:
-        size = len(item.run) + 8
+    whole = (len(x) + 3 for e in item.entries for x in e) if isinstance(item, ControlItem) else (len(item.run),)
+    size = 40 + sum(whole)
     return size + sum(len(raw) + 44 for _, _, raw in item.parts)
 
 
@@ -234,8 +236,8 @@ def _log(r: list[Any]) -> LogId:
     return LogId(AccountId(_b(r[0], 32)), WriterKey(_b(r[1], 32)), _u(r[2]))
 
 
-def _hello(version: Any, realm: Any, store: Any, count: Any, root: Any, arrival: Any, operator: Any) -> Hello:
-    return Hello(_u(version), _b(realm, 32), _b(store, 16), _u(count), _b(root, 32), _u(arrival), _b(operator))
+def _hello(version: Any, realm: Any, store: Any, logs: Any, root: Any, arrival: Any, operator: Any, part: Any) -> Hello:
+    return Hello(_u(version), _b(realm, 32), _b(store, 16), _u(logs), _b(root, 32), _u(arrival), _b(operator), _u(part))
 
 
 def _sums(prefix: Any, children: Any) -> Sums:
@@ -264,7 +266,7 @@ def _parts(rows: Any) -> Parts:
 
 
 _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
-    1: ("hello", 7, _hello),
+    1: ("hello", 8, _hello),
     2: ("gossip", 1, lambda f: GossipFrame(_l(f))),
     3: ("root", 3, lambda c, r, a: Root(_u(c), _b(r, 32), _u(a))),
     4: ("sums", 2, _sums),

@@ -181,3 +181,16 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
         who = account_to_text(account)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
+
+
+def interest_of(ctx: Context) -> frozenset[AccountId] | None:
+    """The accounts that this node holds: None for all, else its own and those within `hops` follows of them."""
+    interest = ctx.settings.config.interest
+    if interest.mode == "all":
+        return None
+    q = ctx.queries()
+    found = edge = frozenset(h.account for h in all_hosted(ctx))
+    for _ in range(interest.hops):
+        edge = frozenset(a for account in edge for a in q.follows(account)) - found
+        found |= edge
+    return found

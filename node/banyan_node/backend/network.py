@@ -20,7 +20,7 @@ DIFF_MS = 1_000
 
 
 async def _stop(node: Node, p: Params) -> Any:
-    node.shutdown.set()
+    node.nursery.start_soon(node.stop_soon)
     return {}
 
 
