@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId
-from banyan_crdt.ops import Part, decode_body, open_part, part_of
+from banyan_crdt.ops import Op, Part, decode_body, open_part, part_of
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
 
@@ -191,8 +191,9 @@ class _Log:
 
 def _parts(reader: StoreReader) -> Iterator[Problem]:
     """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
+    named = _Named(reader)
     for key, raw in reader.txn.scan(t.PARTS):
-        part = _named(reader, key)
+        part = named.part(key)
         if part is None:
             yield Problem("parts", f"{_place(key)} is held, but no entry names it")
             continue
@@ -201,12 +202,12 @@ def _parts(reader: StoreReader) -> Iterator[Problem]:
         except BanyanError as error:
             yield Problem("parts", f"{_place(key)}: {error}")
     for key, raw in reader.txn.scan(t.LACKING):
-        if _named(reader, key) != t.wanted_part(raw):
+        if named.part(key) != t.wanted_part(raw):
             yield Problem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
         if reader.txn.get(t.PARTS, key) is not None:
             yield Problem("lacking", f"{_place(key)} is wanted, but it is held")
     for key, _ in reader.txn.scan(t.WITHHELD):
-        if _named(reader, key) is None:
+        if named.part(key) is None:
             yield Problem("withheld", f"{_place(key)} was erased, but no entry names it")
         for table in (t.PARTS, t.LACKING):
             if reader.txn.get(table, key) is not None:
@@ -221,16 +222,25 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
         return None
 
 
-def _named(reader: StoreReader, key: bytes) -> Part | None:
-    """The part that an entry names at that operation."""
-    n, at = t.part_place(key)
-    raw = reader.txn.get(t.ENTRIES, t.u64(n))
-    e = _held(reader, record_name(raw).id) if raw else None
-    try:
-        ops = decode_body(e.ops).ops if e else ()
-    except BanyanError:
-        return None
-    return part_of(ops[at]) if at < len(ops) else None
+class _Named:
+    """The parts that entries name. Keys come in order, so an entry is read once for all of its parts."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader, self._n, self._ops = reader, -1, tuple[Op, ...]()
+
+    def part(self, key: bytes) -> Part | None:
+        n, at = t.part_place(key)
+        if n != self._n:
+            self._n, self._ops = n, self._read(n)
+        return part_of(self._ops[at]) if at < len(self._ops) else None
+
+    def _read(self, n: int) -> tuple[Op, ...]:
+        raw = self._reader.txn.get(t.ENTRIES, t.u64(n))
+        e = _held(self._reader, record_name(raw).id) if raw else None
+        try:
+            return decode_body(e.ops).ops if e else ()
+        except BanyanError:
+            return ()
 
 
 def _wholes(reader: StoreReader) -> Iterator[Problem]:

@@ -237,6 +237,10 @@ class StoreReader:
         found = self._record(entry)
         return None if found is None else self._txn.get(t.PARTS, t.part_key(found[0], op))
 
+    def has_part(self, entry: EntryId, op: int) -> bool:
+        n = self._n_of(entry)
+        return n is not None and self._txn.get(t.PARTS, t.part_key(n, op)) is not None
+
     def withheld(self, entry: EntryId, op: int) -> bytes | None:
         """The signed reason why the part was erased here, empty where none was given; None where it was not erased."""
         found = self._record(entry)

@@ -26,7 +26,7 @@ from .engine import Engine, Table
 from .errors import CorruptStore, StorageError, StoreVersion
 from .reader import NOTHING, Counts, Lack, StoreReader
 from .records import content_of, decode_record, encode_record, record_name, record_signed
-from .viewhook import Views
+from .viewhook import ArrivedPart, Views
 
 CACHED_LOGS = 100_000
 
@@ -329,35 +329,46 @@ class Store(StoreReader):
         Parts of entries that are not held, parts that are held and parts that were erased here are passed over.
         """
         rows: dict[bytes, bytes] = {}
-        wanted: list[tuple[Entry, int, Op, bytes]] = []
+        arrived: list[ArrivedPart] = []
         for entry, at, raw in items:
             n = self._n_of(entry)
             key = b"" if n is None else t.part_key(n, at)
             if n is None or key in rows or self._write.get(t.WITHHELD, key) is not None:
                 continue
             if self._unlack(key):
-                wanted.append((*self._op(n, entry, at), raw))
+                e, ops = self._with_ops(n, entry)
+                arrived.append(ArrivedPart(e, at, ops[at], content_of(raw)))
             elif self._write.get(t.PARTS, key) is not None:
                 continue
             rows[key] = raw
         if not rows:
             return 0
         self._write.put_many(t.PARTS, sorted(rows.items()))
-        for e, at, op, raw in wanted:
-            self._views.part_arrived(self._write, self, e, at, op, content_of(raw))
+        if arrived:
+            self._views.parts_arrived(self._write, self, arrived)
         return len(rows)
 
-    def _op(self, n: int, entry: EntryId, at: int) -> tuple[Entry, int, Op]:
-        """(entry, index, operation); at hand where the entry was appended since the last commit."""
+    def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
+        """The operations of an entry that is held: where content is to be put beside them."""
+        n = self._n_of(entry)
+        if n is None:
+            return None
         recent = self._recent.get(n)
         if recent is not None:
-            return recent[0], at, recent[1].ops[at]
-        e = self.entry(entry)
-        if e is None:
-            raise CorruptStore(
-                f"a part of arrival {n} is wanted, but entry {entry.hex()[:16]} is not there; run a check"
-            )
-        return e, at, decode_body(e.ops).ops[at]
+            return recent[1].ops if recent[0].id == entry else None
+        return self._with_ops(n, entry)[1] if self.has(entry) else None
+
+    def _with_ops(self, n: int, entry: EntryId) -> tuple[Entry, tuple[Op, ...]]:
+        """The entry and its operations; at hand where it was appended or asked for since the last commit."""
+        found = self._recent.get(n)
+        if found is None:
+            e = self.entry(entry)
+            if e is None:
+                raise CorruptStore(
+                    f"a part of arrival {n} is wanted, but entry {entry.hex()[:16]} is not there; run a check"
+                )
+            found = self._recent[n] = e, decode_body(e.ops)
+        return found[0], found[1].ops
 
     def erase_part(self, entry: EntryId, op: int, reason: bytes | None) -> bool:
         """Erase a part for good: not kept, not asked for, not taken when offered. False if the entry is not held.

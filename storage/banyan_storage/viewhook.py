@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, LogId
@@ -13,13 +13,22 @@ from .engine import WriteTxn
 from .reader import StoreReader
 
 
+class ArrivedPart(NamedTuple):
+    """Content, without its salt, of operation `op_index` of a counted entry."""
+
+    entry: Entry
+    op_index: int
+    op: Op
+    content: bytes
+
+
 class Views(Protocol):
     """Derived rows. `reader` sees all that is pending, including what the call is about."""
 
     def added(
         self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
     ) -> None:
-        """Entries were appended to what counts of a granted log. Their parts come later, through `part_arrived`."""
+        """Entries were appended to what counts of a granted log. Their parts come later, through `parts_arrived`."""
 
     def rebuilt(
         self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
@@ -29,10 +38,8 @@ class Views(Protocol):
         It has the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
-    def part_arrived(
-        self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op, content: bytes
-    ) -> None:
-        """Content (without its salt) of a counted operation is now held."""
+    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
+        """Content of counted operations is now held."""
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
         """Content of an operation, counted or not, is no longer held, or never will be."""
@@ -52,9 +59,7 @@ class NoViews:
         for _ in counted:
             pass
 
-    def part_arrived(
-        self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op, content: bytes
-    ) -> None:
+    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         return
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:

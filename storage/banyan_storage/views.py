@@ -36,20 +36,12 @@ from .view_rows import (
     slot_of,
     without_salt,
 )
+from .viewhook import ArrivedPart
 
-__all__ = ["VIEW_TABLES", "ArrivedPart", "SocialViews"]
+__all__ = ["VIEW_TABLES", "SocialViews"]
 
 STEP = 4_096
 """Entries folded at a time in `rebuilt`."""
-
-
-class ArrivedPart(NamedTuple):
-    """Content, without its salt, of operation `op_index` of a counted entry."""
-
-    entry: Entry
-    op_index: int
-    op: Op
-    content: bytes
 
 
 class _Cover(NamedTuple):
@@ -80,11 +72,6 @@ class SocialViews:
         _clear(txn, number)
         while batch := list(islice(counted, STEP)):
             _refresh(txn, reader, sorted(_fold(txn, reader, number, batch)), {})
-
-    def part_arrived(
-        self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op, content: bytes
-    ) -> None:
-        self.parts_arrived(txn, reader, [ArrivedPart(entry, op_index, op, content)])
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Many at once: cheaper, and the same in effect as one by one in any order."""

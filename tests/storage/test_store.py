@@ -20,7 +20,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.records import content_of
 from banyan_storage.store import Store
-from banyan_storage.viewhook import NoViews
+from banyan_storage.viewhook import ArrivedPart, NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
 
@@ -302,11 +302,10 @@ class Seen:
     ) -> None:
         self.calls.append(("rebuilt", account, [e.header.seq for e, _ in counted]))
 
-    def part_arrived(
-        self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op, content: bytes
-    ) -> None:
-        assert reader.part(entry.id, op_index) is not None
-        self.calls.append(("arrived", entry.id, op_index, content))
+    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
+        for entry, op_index, _, content in arrived:
+            assert reader.part(entry.id, op_index) is not None
+            self.calls.append(("arrived", entry.id, op_index, content))
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
         assert reader.part(entry.id, op_index) is None

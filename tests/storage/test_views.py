@@ -18,7 +18,8 @@ from banyan_storage.queries import queries
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import COVERS, FOLLOWS, TIMELINE, VIEW_TABLES
-from banyan_storage.views import ArrivedPart, SocialViews
+from banyan_storage.viewhook import ArrivedPart
+from banyan_storage.views import SocialViews
 from tests.storage.accounts import bodies, head_of
 from tests.storage.social_accounts import Person, agrees, key, social_store
 
