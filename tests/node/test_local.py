@@ -1,0 +1,74 @@
+"""The store without a node: who may open it, under which name, and that what was answered is durable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from banyan_node.edge import Edge, EdgeConfig
+from banyan_node.home import Home
+from banyan_node.keystore import Cost, Keys, Keystore
+from banyan_node.local import open_local, peer_id
+from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, WrongPassphrase
+from banyan_node.settings import load
+from banyan_storage.errors import StoreLocked
+
+CHEAP = Cost(ops=1, memory=8 << 10)
+
+
+def made(path: Path, passphrase: str | None = None) -> Home:
+    home = Home(path)
+    home.prepare()
+    Keystore.create(home.keys, passphrase, CHEAP)
+    return home
+
+
+def test_the_name_of_a_node_is_the_one_that_libp2p_gives_it() -> None:
+    for n in range(20):
+        keys = Keys(bytes((n,)) * 32)
+        assert peer_id(keys) == Edge(EdgeConfig(identity_seed=keys.libp2p_seed())).peer_id
+
+
+def test_what_was_answered_is_there_when_the_store_is_opened_again(tmp_path: Path) -> None:
+    home = made(tmp_path)
+    with open_local(home, load(home)) as backend:
+        account = backend.call("account.create", name="an", hosted=False)["account"]
+        uri = backend.call("post", text="hello")["uri"]
+    with open_local(home, load(home)) as backend:
+        assert backend.call("account.list", limit=10)["accounts"][0]["account"] == account
+        assert backend.call("thread", uri=uri)["posts"][0]["text"] == "hello"
+
+
+def test_two_cannot_have_the_store_at_once_and_it_is_let_go_even_after_an_error(tmp_path: Path) -> None:
+    home = made(tmp_path)
+    with pytest.raises(ZeroDivisionError), open_local(home, load(home)):
+        with pytest.raises(StoreLocked), open_local(home, load(home)):
+            pass
+        raise ZeroDivisionError
+    with open_local(home, load(home)) as backend:
+        assert backend.call("store.stats")["entries"] == 0
+
+
+def test_without_keys_or_with_the_wrong_passphrase_nothing_is_opened(tmp_path: Path) -> None:
+    home = Home(tmp_path / "none")
+    home.prepare()
+    with pytest.raises(NoKeys), open_local(home, load(home)):
+        pass
+    sealed = made(tmp_path / "sealed", "right")
+    with pytest.raises(KeysLocked), open_local(sealed, load(sealed)):
+        pass
+    with pytest.raises(WrongPassphrase), open_local(sealed, load(sealed), "wrong"):
+        pass
+    assert not sealed.store.exists()
+    with open_local(sealed, load(sealed), "right") as backend:
+        assert backend.call("store.stats")["entries"] == 0
+
+
+def test_what_needs_the_network_says_that_no_node_runs(tmp_path: Path) -> None:
+    home = made(tmp_path)
+    with open_local(home, load(home)) as backend:
+        with pytest.raises(NoNode, match="banyan up"):
+            backend.call("peers")
+        with pytest.raises(CallError, match="no method 'nonsense'"):
+            backend.call("nonsense")
