@@ -35,6 +35,7 @@ from banyan_node.parts import MissingParts
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
 from banyan_node.wire import (
+    MAX_REASON,
     VERSION,
     Bye,
     ControlItem,
@@ -444,7 +445,7 @@ class Replica:
             self._bye(link, f"banned: {why}")
 
     def _bye(self, link: Link, reason: str) -> None:
-        self._send(link.peer, Bye(reason.encode()))
+        self._send(link.peer, Bye(reason.encode()[:MAX_REASON]))
         self._out.append(Disconnect(link.peer, reason))
 
     def _send(self, peer: str, m: Message | bytes) -> None:

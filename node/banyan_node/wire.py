@@ -33,6 +33,10 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 VERSION = 1
 MAX_FRAME = 4 << 20
 FANOUT = 16
+MAX_LOCATOR = 64
+"""Entries that a locator names: dense at the end, then twice as far apart each time, so 64 reach over any log."""
+MAX_REASON = 512
+"""Bytes of a last word."""
 
 
 class Hello(NamedTuple):
@@ -182,7 +186,7 @@ def decode_item(v: Any) -> ControlItem | RunItem:
 
 
 def _content(v: Any) -> list[tuple[EntryId, int, bytes]]:
-    return [(EntryId(_b(p[0], 32)), _u(p[1]), _b(p[2])) for p in _rows(v, 3)]
+    return [(EntryId(_b(p[0], 32)), _u(p[1], 16), _b(p[2])) for p in _rows(v, 3)]
 
 
 def decode_message(raw: bytes) -> Message:
@@ -193,6 +197,8 @@ def decode_message(raw: bytes) -> Message:
     reader = _READERS.get(v[0])
     if reader is None:
         raise Malformed(f"no message has code {v[0]}")
+    if v[0] == 1 and len(v) > 1 and v[1] != VERSION:  # of that version only this is known: where it says its number
+        return Hello(_u(v[1]), bytes(32), bytes(16), 0, bytes(32), 0, b"", 0)
     name, n, read = reader
     if len(v) != n + 1:
         raise Malformed(f"{name} has {n} fields, this one {len(v) - 1}")
@@ -205,9 +211,10 @@ def _b(v: Any, n: int | None = None) -> bytes:
     return v
 
 
-def _u(v: Any) -> int:
-    if type(v) is not int:
-        raise Malformed("expected an unsigned integer")
+def _u(v: Any, bits: int = 63) -> int:
+    """Bounded, so that no number of a peer's is too large for what it names here."""
+    if type(v) is not int or v >> bits:
+        raise Malformed(f"expected an unsigned integer of {bits} bits")
     return v
 
 
@@ -225,42 +232,58 @@ def _rows(v: Any, n: int) -> list[list[Any]]:
     return rows
 
 
-def _prefix(v: Any) -> bytes:
+def _prefix(v: Any, longest: int = 64) -> bytes:
     prefix = _b(v)
-    if len(prefix) > 64 or any(n >= FANOUT for n in prefix):
-        raise Malformed("a prefix is up to 64 nibbles, a byte each")
+    if len(prefix) > longest or any(n >= FANOUT for n in prefix):
+        raise Malformed(f"a prefix is up to {longest} nibbles, a byte each")
     return prefix
 
 
+def _short(v: Any, longest: int) -> bytes:
+    if len(_b(v)) > longest:
+        raise Malformed(f"expected at most {longest} bytes")
+    return _b(v)
+
+
 def _log(r: list[Any]) -> LogId:
-    return LogId(AccountId(_b(r[0], 32)), WriterKey(_b(r[1], 32)), _u(r[2]))
+    return LogId(AccountId(_b(r[0], 32)), WriterKey(_b(r[1], 32)), _u(r[2], 32))
 
 
 def _hello(version: Any, realm: Any, store: Any, logs: Any, root: Any, arrival: Any, operator: Any, part: Any) -> Hello:
-    return Hello(_u(version), _b(realm, 32), _b(store, 16), _u(logs), _b(root, 32), _u(arrival), _b(operator), _u(part))
+    return Hello(
+        _u(version), _b(realm, 32), _b(store, 16), _u(logs), _b(root, 32), _u(arrival), _short(operator, 64), _u(part)
+    )
 
 
 def _sums(prefix: Any, children: Any) -> Sums:
     rows = _rows(children, 2)
     if len(rows) != FANOUT:
         raise Malformed(f"sums have {FANOUT} children, these {len(rows)}")
-    return Sums(_prefix(prefix), [(_u(c), _b(s, 32)) for c, s in rows])
+    return Sums(_prefix(prefix, 63), [(_u(c), _b(s, 32)) for c, s in rows])
 
 
 def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
     heads = [
-        (_log(r), Head(_u(r[3]), None if r[4] is None else EntryId(_b(r[4], 32)), _u(r[5]))) for r in _rows(rows, 6)
+        (_log(r), Head(_u(r[3], 48), None if r[4] is None else EntryId(_b(r[4], 32)), _u(r[5], 1)))
+        for r in _rows(rows, 6)
     ]
     return Heads(_prefix(prefix), _u(answer), heads)
 
 
 def _wants(rows: Any) -> Wants:
-    return Wants([Want(_log(r), [(_u(s), EntryId(_b(i, 32))) for s, i in _rows(r[3], 2)]) for r in _rows(rows, 4)])
+    return Wants([Want(_log(r), _locator(r[3])) for r in _rows(rows, 4)])
+
+
+def _locator(v: Any) -> list[tuple[int, EntryId]]:
+    rows = _rows(v, 2)
+    if len(rows) > MAX_LOCATOR:
+        raise Malformed(f"a locator names up to {MAX_LOCATOR} entries, this one {len(rows)}")
+    return [(_u(s, 48), EntryId(_b(i, 32))) for s, i in rows]
 
 
 def _parts(rows: Any) -> Parts:
     def one(r: list[Any]) -> tuple[EntryId, int, bytes | None, bytes]:
-        return EntryId(_b(r[0], 32)), _u(r[1]), None if r[2] is None else _b(r[2]), _b(r[3])
+        return EntryId(_b(r[0], 32)), _u(r[1], 16), None if r[2] is None else _b(r[2]), _b(r[3])
 
     return Parts([one(r) for r in _rows(rows, 4)])
 
@@ -274,11 +297,11 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     6: ("want", 1, _wants),
     7: ("data", 1, lambda items: Data([decode_item(i) for i in _l(items)])),
     8: ("credit", 1, lambda n: Credit(_u(n))),
-    9: ("want-parts", 1, lambda rows: WantParts([(EntryId(_b(e, 32)), _u(o)) for e, o in _rows(rows, 2)])),
+    9: ("want-parts", 1, lambda rows: WantParts([(EntryId(_b(e, 32)), _u(o, 16)) for e, o in _rows(rows, 2)])),
     10: ("parts", 1, _parts),
     11: ("since", 1, lambda n: Since(_u(n))),
-    12: ("scan", 1, lambda c: Scan(_b(c))),
-    13: ("scanned", 2, lambda c, d: Scanned(_b(c), _u(d))),
+    12: ("scan", 1, lambda c: Scan(_short(c, 32))),
+    13: ("scanned", 2, lambda c, d: Scanned(_short(c, 32), _u(d, 1))),
     14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),
-    15: ("bye", 1, lambda r: Bye(_b(r))),
+    15: ("bye", 1, lambda r: Bye(_short(r, MAX_REASON))),
 }
