@@ -1,0 +1,272 @@
+"""Replicas in virtual time on stores in memory, rogues that say what they like, real nodes in folders of their own."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from banyan_crdt.entry import Entry, encode_header
+from banyan_crdt.ids import CellKey, Head, LogId, coll
+from banyan_crdt.ops import Put
+from banyan_crdt.realm import TEST, Realm
+from banyan_crdt.run import decode_run, encode_control
+from banyan_crdt.signing import Signer
+from banyan_node import settings
+from banyan_node.author import Draft
+from banyan_node.effects import Commit, Disconnect, Event, Send
+from banyan_node.home import Home
+from banyan_node.ingest import Ingest
+from banyan_node.keystore import Keystore
+from banyan_node.links import Limits, Link
+from banyan_node.node import Node
+from banyan_node.replica import Identity, Replica
+from banyan_node.wire import (
+    VERSION,
+    ControlItem,
+    Data,
+    Hello,
+    Message,
+    RunItem,
+    decode_message,
+    encode_message,
+)
+from banyan_storage import tables
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.store import Store
+from banyan_storage.viewhook import NoViews
+from tests.crdt.make import Person, run_bytes
+
+START_S = TEST.birth_ms / 1000 + 10 * 86_400
+"""Ten days after the realm's birth: later than everything that tests/crdt/make.py dates."""
+NOW_MS = int(START_S * 1000)
+DELAY_S = 0.02
+POSTS = coll("post")
+
+
+def memory_store(realm: Realm = TEST, engine: MemoryEngine | None = None, name: str = "store") -> Store:
+    made = engine or MemoryEngine(tables.STORE_TABLES)
+    return Store(made, realm, new_store_id=name.encode().ljust(16, b".")[:16], views=NoViews())
+
+
+def new_ingest() -> Ingest:
+    return Ingest(memory_store(), TEST)
+
+
+def control_item(person: Person, entries: Sequence[Entry] | None = None) -> ControlItem:
+    kept = person.control if entries is None else entries
+    salt = [(person.control[0].id, 0, person.salt)]
+    return ControlItem(person.id, [encode_control(e, encode_header(e.header)) for e in kept], salt)
+
+
+def run_item(log: Sequence[Entry], first: int = 0, stop: int | None = None) -> RunItem:
+    return RunItem(run_bytes(log, first, len(log) if stop is None else stop), [])
+
+
+def give(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None = None, now_ms: int = NOW_MS) -> int:
+    """Hands entries first .. stop-1 in as one run; how many count now that did not before."""
+    run = decode_run(TEST, run_bytes(log, first, len(log) if stop is None else stop))
+    return len(ingest.run(run, now_ms))
+
+
+def draft(text: str, key: int) -> Draft:
+    return Draft((Put(POSTS, CellKey(key.to_bytes(16, "big")), (), None),), (text.encode(),))
+
+
+def plain_hello(**changed: Any) -> Hello:
+    return Hello(VERSION, TEST.id, b"a rogue's store.", 0, bytes(32), 0, b"", 0)._replace(**changed)
+
+
+class World:
+    """Replicas by name, a queue of frames, one clock. Names that are no replica are rogues: what they hear is kept."""
+
+    def __init__(self, *names: str, seed: int = 1, limits: Limits | None = None, realm: Realm = TEST) -> None:
+        self.now, self.seed, self.limits, self.realm = START_S, seed, limits or Limits(), realm
+        self.queue: list[tuple[float, int, str, str, bytes]] = []
+        self.sent = 0
+        self.replicas: dict[str, Replica] = {}
+        self.engines: dict[str, MemoryEngine] = {}
+        self.heard: dict[str, list[Message]] = defaultdict(list)
+        self.events: dict[str, list[Event]] = defaultdict(list)
+        self.cut: list[tuple[str, str, str]] = []
+        """(replica, peer, reason) of every disconnect."""
+        self.lost: Callable[[str, str, bytes], bool] = lambda sender, to, data: False
+        self.bytes: dict[tuple[str, str], int] = defaultdict(int)
+        self.commits = 0
+        for name in names:
+            self.start(name)
+
+    def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
+        """A new replica, or a new life of one on what its disk kept."""
+        engine = self.engines.setdefault(name, MemoryEngine(tables.STORE_TABLES))
+        engine.rollback()
+        rng = random.Random(f"{name}/{self.seed}")
+        store = memory_store(self.realm, engine, name)
+        me = Identity(name, (f"/{name}",))
+        replica = Replica(store, self.realm, me, rng, rng.randbytes, limits or self.limits, witness=witness)
+        self.replicas[name] = replica
+        return replica
+
+    def stop(self, name: str) -> Replica:
+        gone = self.replicas.pop(name)
+        for other in list(gone.links):
+            self.unlink(name, other)
+        return gone
+
+    def link(self, a: str, b: str) -> None:
+        for x, y, outbound in ((a, b, True), (b, a, False)):
+            if x in self.replicas:
+                self.replicas[x].peer_up(y, group=y, outbound=outbound, addrs=(f"/{y}",), now=self.now)
+        for x in (a, b):
+            self.drain(x)
+
+    def unlink(self, a: str, b: str) -> None:
+        self.queue = [q for q in self.queue if {q[2], q[3]} != {a, b}]
+        heapq.heapify(self.queue)
+        for x, y in ((a, b), (b, a)):
+            if x in self.replicas:
+                self.replicas[x].peer_down(y, self.now)
+                self.drain(x)
+
+    def say(self, rogue: str, to: str, *messages: Message | bytes) -> None:
+        """What a rogue sends arrives at once."""
+        for m in messages:
+            self.replicas[to].receive(rogue, m if isinstance(m, bytes) else encode_message(m), self.now)
+            self.drain(to)
+
+    def rogue(self, name: str, to: str, **hello: Any) -> None:
+        """A peer of ours comes up and says hello."""
+        self.link(name, to)
+        self.say(name, to, plain_hello(**hello))
+
+    def drain(self, name: str) -> None:
+        replica = self.replicas.get(name)
+        while replica is not None and (effect := replica.next_effect()) is not None:
+            match effect:
+                case Commit():
+                    replica.store.commit()
+                    self.commits += 1
+                case Send(peer, data):
+                    assert not replica.store.pending, "something is said before it is durable"
+                    self.bytes[name, peer] += len(data)
+                    if not self.lost(name, peer, data):
+                        self.sent += 1
+                        heapq.heappush(self.queue, (self.now + DELAY_S, self.sent, peer, name, data))
+                case Disconnect(peer, reason):
+                    self.cut.append((name, peer, reason))
+                case Event():
+                    self.events[name].append(effect)
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while True:
+            timers = [(t, n) for n, r in self.replicas.items() if (t := r.get_timer()) is not None]
+            timer, who = min(timers, default=(end, ""))
+            at = min(timer, self.queue[0][0] if self.queue else end)
+            if at >= end:
+                break
+            self.now = max(self.now, at)
+            if self.queue and self.queue[0][0] <= timer:
+                _, _, to, sender, data = heapq.heappop(self.queue)
+                if to not in self.replicas:
+                    self.heard[to].append(decode_message(data))
+                elif sender in self.replicas[to].links:
+                    self.replicas[to].receive(sender, data, self.now)
+                    self.drain(to)
+            else:
+                self.replicas[who].handle_timer(self.now)
+                self.drain(who)
+        self.now = end
+
+    def until(self, done: Callable[[], bool], within: float) -> float:
+        """Runs until `done`; how long that took. Fails after `within` seconds of virtual time."""
+        start = self.now
+        while not done():
+            assert self.now - start < within, f"not within {within} s"
+            self.run(0.25)
+        return self.now - start
+
+    # -- what to look at
+
+    def digests(self) -> set[bytes]:
+        return {r.store.digest() for r in self.replicas.values()}
+
+    def same(self) -> bool:
+        lacking = any(r.store.counts().lacking for r in self.replicas.values())
+        return len(self.digests()) == 1 and not lacking
+
+    def rejections(self, name: str) -> list[str]:
+        return [str(e.fields["reason"]) for e in self.events[name] if e.name == "rejected"]
+
+    def head(self, name: str, log: LogId) -> Head:
+        return self.replicas[name].store.head(log)
+
+    def points(self, name: str, peer: str) -> float:
+        return self.replicas[name].standing.points(peer, self.now)
+
+    # -- writing
+
+    def person(self, at: str, name: str) -> Person:
+        """An account known to one replica."""
+        made = Person(name)
+        r = self.replicas[at]
+        r.ingest.control(made.id, made.control, NOW_MS)
+        r.publish_control(made.id, self.now, push=False)
+        self.drain(at)
+        return made
+
+    def post(self, at: str, person: Person, n: int, push: bool = False, number: int = 1) -> None:
+        """n posts with content, by the person's phone, in one run."""
+        r = self.replicas[at]
+        log = person.log(number=number)
+        drafts = [draft(f"{person.name} {k}", 1_000 * number + r.ingest.head(log).length + k) for k in range(n)]
+        r.publish(log, phone_of(person), drafts, self.now, push)
+        self.drain(at)
+
+
+def phone_of(person: Person) -> Signer:
+    from tests.crdt.make import signer
+
+    return signer(person.full("phone"))
+
+
+def data(*items: ControlItem | RunItem) -> Data:
+    return Data(list(items))
+
+
+# -- real nodes
+
+
+def make_home(path: Path, passphrase: str | None = None) -> Home:
+    home = Home(path)
+    home.prepare()
+    Keystore.create(home.keys, passphrase)
+    return home
+
+
+def make_node(home: Home, bootstrap: Iterable[str] = (), **flags: Any) -> Node:
+    given = {"node.role": "platform", "node.bootstrap": ",".join(bootstrap), "discovery.reconcile_seconds": 0.5}
+    loaded = settings.load(home, {**given, **{k.replace("__", "."): v for k, v in flags.items()}}, env={})
+    return Node(home, loaded, Keystore.open(home.keys).keys)
+
+
+async def digest_of(node: Node) -> tuple[str, str]:
+    found = await node.backend.call("digest", {})
+    assert not found["lacking_parts"] or True
+    return found["digest"], found["views"]
+
+
+async def converged(nodes: Sequence[Node], within: float = 10.0) -> None:
+    """Returns once all nodes say the same of heads and of views."""
+    with trio.fail_after(within):
+        while len({await digest_of(n) for n in nodes}) != 1:
+            await trio.sleep(0.05)
+
+
+def link_of(replica: Replica, peer: str) -> Link:
+    return replica.links[peer]
