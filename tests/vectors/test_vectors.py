@@ -1,0 +1,170 @@
+"""The implementation against the vectors, from the JSON alone; and the files are what the code makes today."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_crdt.cells import fold
+from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
+from banyan_crdt.errors import BanyanError, Reject
+from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
+from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ops import decode_body, encode_ops, make_part, open_part
+from banyan_crdt.realm import REALMS, TEST, Realm
+from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
+from banyan_crdt.signing import Signer, verify
+from banyan_crdt.state import account_state
+from banyan_node.wire import decode_message, encode_message
+from tests.vectors.generate import files
+
+HERE = Path(__file__).parent
+x = bytes.fromhex
+
+
+def load(name: str) -> Any:
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def cases(*names: str) -> pytest.MarkDecorator:
+    found = [v for name in names for v in load(name)]
+    return pytest.mark.parametrize("v", found, ids=[v.get("name") or v["id"][:8] for v in found])
+
+
+def test_generating_again_changes_nothing() -> None:
+    stale = [path.name for path, want in files().items() if path.read_text() != want]
+    assert not stale, f"{stale} differ from the code: run `uv run python -m tests.vectors.generate` and read the diff"
+
+
+def test_names() -> None:
+    v = load("ids")
+    for r in v["realms"]:
+        realm_id = x(r.pop("id"))
+        assert Realm(**r).id == REALMS[r["name"]].id == realm_id
+    for h in v["hashes"]:
+        assert H(h["tag"], x(h["input"])).hex() == h["output"]
+        assert hashlib.sha256(b"banyan/1/" + h["tag"].encode() + b"\0" + x(h["input"])).hexdigest() == h["output"]
+    assert {n: coll(n).hex() for n in v["collections"]} == v["collections"]
+    assert key_digest(WriterKey(x(v["key_digest"]["key"]))).hex() == v["key_digest"]["digest"]
+    assert account_to_text(AccountId(x(v["account"]["id"]))) == v["account"]["text"]
+    assert [skip_seq(q) for q in range(len(v["skips"]))] == v["skips"]
+    raw = x(v["part"]["raw"])
+    part, _ = make_part(x(v["part"]["salt"]), raw[19:])
+    assert part.hash.hex() == H("part", raw).hex() == v["part"]["hash"]
+    assert open_part(part, raw) == raw[19:]
+
+
+def test_a_signature() -> None:
+    v = load("ids")["signature"]
+    assert x(v["realm"]) == TEST.id
+    signer, entry = Signer(TEST, x(v["seed"])), EntryId(x(v["entry"]))
+    assert signer.key.hex() == v["key"]
+    assert signer.sign(entry).hex() == v["sig"]
+    verify(TEST, signer.key, entry, x(v["sig"]))
+
+
+def made(v: Any) -> Entry:
+    return make_entry(TEST, x(v["header"]), x(v["ops"]), x(v["sig"]) if v["sig"] else None)
+
+
+@cases("entries")
+def test_an_entry(v: Any) -> None:
+    e = made(v)
+    assert e.id.hex() == v["id"]
+    fields: list[Any] = [x(f) if isinstance(f, str) else f for f in v["fields"].values()]
+    assert e.header == Header(*fields)
+    assert encode_header(e.header).hex() == v["header"]
+    if v["sig"]:
+        verify(TEST, e.header.writer, e.id, x(v["sig"]))
+    if e.header.log == 0:
+        assert decode_control(TEST, [x(v["header"]), x(v["sig"]), x(v["ops"])]) == e
+
+
+def test_operations_read_and_are_written_the_same() -> None:
+    for v in load("ops")["ops"]:
+        body = decode_body(x(v["body"]))
+        assert not body.void, v["name"]
+        assert encode_ops(body.ops, body.deps).hex() == v["body"]
+
+
+@pytest.mark.parametrize("v", load("ops")["verdicts"], ids=[v["name"] for v in load("ops")["verdicts"]])
+def test_a_body_has_one_verdict(v: Any) -> None:
+    if v["verdict"] == "reject":
+        with pytest.raises(Reject):
+            decode_body(x(v["body"]))
+    else:
+        assert decode_body(x(v["body"])).void == (v["verdict"] == "void")
+
+
+def test_runs() -> None:
+    for v in load("runs")["runs"]:
+        run = decode_run(TEST, x(v["run"]))
+        verify_run(TEST, run)
+        assert [e.id.hex() for e in run.entries] == v["ids"]
+        assert [run.log.account.hex(), run.log.writer.hex(), run.log.log] == v["log"]
+        assert run.first == v["first"]
+        assert encode_run(run.entries, run.base, run.skips).hex() == v["run"]
+    for v in load("runs")["rejected"]:
+        with pytest.raises(Reject):
+            verify_run(TEST, decode_run(TEST, x(v["run"])))
+
+
+def log_id(v: Any) -> LogId:
+    return LogId(AccountId(x(v[0])), WriterKey(x(v[1])), v[2])
+
+
+def heads_of(v: Any) -> list[tuple[LogId, Head]]:
+    return [(log_id(h), Head(h[3], EntryId(x(h[4])) if h[4] else None, h[5])) for h in v]
+
+
+@cases("forks", "revocations")
+def test_an_account_comes_to_one_state(v: Any) -> None:
+    control = [made(e) for e in v["control"]]
+    logs = {log_id(held["log"]): [made(e) for e in held["entries"]] for held in v["logs"]}
+    for turned in (False, True):
+        step = -1 if turned else 1
+        s = account_state(TEST, AccountId(x(v["account"])), control[::step], {k: e[::step] for k, e in logs.items()})
+        assert s.control.frozen == v["frozen"]
+        assert [e.id.hex() for e in s.control.path] == v["path"]
+        assert sorted(s.heads.items()) == heads_of(v["heads"])
+        loose = {f"{k.writer.hex()}/{k.log}": sorted(e.id.hex() for e in c.loose) for k, c in s.logs.items()}
+        assert loose == v["loose"]
+        assert frontier_digest(sorted(s.heads.items())).hex() == v["digest"]
+
+
+@cases("merges", "text")
+def test_cells_come_to_one_state(v: Any) -> None:
+    zero = Header(AccountId(b""), WriterKey(b""), 1, 0, None, None, 0, 0, b"")
+    entries = [Entry(EntryId(x(e["id"])), zero._replace(time=e["time"]), x(e["ops"]), None) for e in v["entries"]]
+    at = {e.id: n for n, e in enumerate(entries)}
+    for turned in (entries, entries[::-1], [*entries, *entries]):
+        cells = fold((e, decode_body(e.ops)) for e in turned)
+        shown = {c[1].hex(): [[at[s[1]], s[2]] for s, _ in found] for c, found in cells.registers.items()}
+        assert shown == v["registers"]
+        assert {c[1].hex(): sorted(e.hex() for e in found) for c, found in cells.sets.items()} == v["sets"]
+        assert {c[1].hex(): n for c, n in cells.counters.items()} == v["counters"]
+        texts = {c[1].hex(): [[at[r.entry], r.op, i] for r, i in found] for c, found in cells.texts.items()}
+        assert texts == v["texts"]
+        assert sorted(c[1].hex() for c in cells.tombs) == v["tombs"]
+
+
+def test_frontiers() -> None:
+    v = load("digests")
+    heads = heads_of(v["heads"])
+    assert [head_bytes(*h).hex() for h in heads] == v["head_bytes"]
+    assert [head_item(*h).to_bytes(32, "big").hex() for h in heads] == v["head_items"]
+    assert frontier_digest(heads).hex() == v["frontier_digest"]
+    root = sum(int(i, 16) for i in v["head_items"]) % (1 << 256)
+    assert root.to_bytes(32, "big").hex() == v["frontier_root"]
+    assert frontier_digest([]).hex() == v["empty_digest"]
+
+
+def test_messages() -> None:
+    for v in load("messages"):
+        m = decode_message(x(v["frame"]))
+        assert type(m).__name__ == v["name"]
+        assert encode_message(m).hex() == v["frame"]
+        with pytest.raises(BanyanError):
+            decode_message(x(v["frame"]) + b"\0")
