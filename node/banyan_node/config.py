@@ -37,9 +37,6 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["platform", "hobbyist", "researcher"],
         Meta(description="What the node is tuned for; it changes no rule of the protocol"),
     ] = "hobbyist"
-    operator: Annotated[
-        str, Meta(max_length=256, description="How peers reach a person: complaints go there before blocks do")
-    ] = ""
     listen: Annotated[
         list[Multiaddr], Meta(max_length=16, description="Where peers connect; loopback only until told otherwise")
     ] = field(default_factory=lambda: ["/ip4/127.0.0.1/tcp/0"])
@@ -53,6 +50,29 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     ] = field(default_factory=list)
     mdns: Annotated[
         bool, Meta(description="Find peers on the local network; off, because it tells that network about this node")
+    ] = False
+
+
+class Network(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may connect at all, below everything that the protocol judges."""
+
+    allow: Annotated[
+        list[str], Meta(max_length=256, description="Networks (CIDR) that may connect; empty lets everybody in")
+    ] = field(default_factory=list)
+    deny: Annotated[
+        list[str], Meta(max_length=256, description="Networks (CIDR) that may not; stronger than `allow`")
+    ] = field(default_factory=list)
+    key: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9a-f]{64})?$",
+            title="64 hexadecimal digits, or nothing",
+            description="A private alliance: only nodes with the same key get past the first byte",
+        ),
+    ] = ""
+    heads_bridge: Annotated[
+        bool,
+        Meta(description="Announce heads over gossipsub too, so that js-libp2p or go-libp2p programs can listen in"),
     ] = False
 
 
@@ -89,10 +109,6 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     peers: Annotated[
         int, Meta(ge=1, le=10_000, description="Connections held; each costs about 61 KB and one stream")
     ] = 128
-    peers_per_address: Annotated[
-        int,
-        Meta(ge=1, le=10_000, description="Connections from one IP address, so one machine cannot be all the peers"),
-    ] = 8
     dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = 8
     streams_per_peer: Annotated[
         int, Meta(ge=1, le=256, description="A muxer buffers megabytes a stream before anybody reads it")
@@ -108,7 +124,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=128 << 10, le=1 << 30, description="What waits for one slow peer before it gets heads only")
     ] = 8 << 20
     ingest_queue_bytes: Annotated[
-        int, Meta(ge=1 << 20, le=4 << 30, description="What waits for a signature check or the disk, over all peers")
+        int, Meta(ge=1 << 20, le=4 << 30, description="What one peer's frames may take while they wait for the replica")
     ] = 32 << 20
     notes_per_peer: Annotated[
         int,
@@ -119,16 +135,6 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     event_queue: Annotated[
         int, Meta(ge=16, le=1_000_000, description="Events that wait for one slow reader before its stream is closed")
     ] = 10_000
-    verify_threads: Annotated[
-        int,
-        Meta(ge=1, le=64, description="Threads that check signatures; a second helps, more fight over the interpreter"),
-    ] = 2
-    store_bytes: Annotated[
-        int, Meta(ge=0, le=1 << 50, description="The most the store may take; 0 is until the disk is full")
-    ] = 0
-    blob_bytes: Annotated[
-        int, Meta(ge=0, le=1 << 50, description="The most that others' blobs may take; the least used go first")
-    ] = 10 << 30
     handshake_seconds: Annotated[
         float, Meta(gt=0, le=300, description="A peer that has not said hello by then is hung up on")
     ] = 10.0
@@ -190,6 +196,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All sections. The name of a setting is `section.key`."""
 
     node: Node = field(default_factory=Node)
+    network: Network = field(default_factory=Network)
     control: Control = field(default_factory=Control)
     limits: Limits = field(default_factory=Limits)
     interest: Interest = field(default_factory=Interest)

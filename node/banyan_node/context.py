@@ -96,8 +96,14 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def gossip_of(settings: Settings) -> GossipSettings:
-    d = settings.config.discovery
-    return GossipSettings(active=d.active_view, passive=d.passive_view, shuffle_s=d.shuffle_seconds)
+    d, limits = settings.config.discovery, settings.config.limits
+    return GossipSettings(
+        active=d.active_view,
+        passive=d.passive_view,
+        shuffle_s=d.shuffle_seconds,
+        dials=limits.dials,
+        notes_per_peer=limits.notes_per_peer,
+    )
 
 
 def _number(store: Store, folder: Path) -> int:

@@ -19,6 +19,8 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry
 
+from banyan_crdt.codec import encode
+from banyan_crdt.ids import LogId
 from banyan_node.backend import NodeBackend
 from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, open_context
@@ -70,6 +72,20 @@ class _Outbox:
         return taken
 
 
+class _Backlog:
+    """Bytes of one peer's frames that wait for the replica. Put by the event loop, taken by the replica's thread."""
+
+    def __init__(self) -> None:
+        self._given = self.taken = 0
+
+    def put(self, size: int) -> None:
+        self._given += size
+
+    @property
+    def waiting(self) -> int:
+        return self._given - self.taken
+
+
 class Node:
     """One running node. `run` returns when `shutdown` is set, everything durable and every task ended."""
 
@@ -94,6 +110,10 @@ class Node:
         edge_config = EdgeConfig(
             identity_seed=self.keys.libp2p_seed(),
             listen=tuple(config.node.listen),
+            psk=bytes.fromhex(config.network.key) or None,
+            allow_cidrs=tuple(config.network.allow),
+            deny_cidrs=tuple(config.network.deny),
+            heads_bridge=config.network.heads_bridge,
             max_connections=config.limits.peers,
             max_streams_per_peer=config.limits.streams_per_peer,
             handshake_timeout=config.limits.handshake_seconds,
@@ -140,7 +160,15 @@ class Node:
         self.nursery.start_soon(self._remember)
         self.nursery.start_soon(self._follow_interest)
         endpoint = await self.nursery.start(
-            partial(serve_control, app, Bind.of(config.control, self.home), self.home, token)
+            partial(
+                serve_control,
+                app,
+                Bind.of(config.control, self.home),
+                self.home,
+                token,
+                shutdown=self.shutdown,
+                grace_seconds=config.control.grace_seconds,
+            )
         )
         known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
         for addr in dict.fromkeys(known):
@@ -160,7 +188,9 @@ class Node:
         peer = link.peer_id
         if peer in self._links:
             return
-        outbox = self._outboxes[peer] = _Outbox()
+        outbox, backlog = _Outbox(), _Backlog()
+        self._outboxes[peer] = outbox
+        most = self.settings.config.limits.ingest_queue_bytes
         self._links[peer] = link
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
@@ -177,7 +207,10 @@ class Node:
                     while True:
                         frame = await link.receive()
                         self.metrics.received.inc(len(frame))
-                        self.worker.post(partial(_receive, peer, frame))
+                        backlog.put(len(frame))
+                        self.worker.post(partial(_receive, peer, frame, backlog))
+                        while backlog.waiting > most:  # not read from until the replica has caught up
+                            await trio.sleep(0.01)
                 except EdgeError as why:
                     log.debug("link closed", peer=peer, reason=str(why))
                 nursery.cancel_scope.cancel()
@@ -214,6 +247,8 @@ class Node:
                 case Event(name, fields):
                     self.metrics.event(name)
                     self.backend.tell(name, fields)
+                    if name == "entries" and self.settings.config.network.heads_bridge:
+                        self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
 
     def _send(self, peer: str, data: bytes) -> None:
         outbox = self._outboxes.get(peer)
@@ -280,6 +315,14 @@ class Node:
         self.nursery.start_soon(self.keep_dialling, addr)
         return None
 
+    async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
+        """A head for those who listen over gossipsub; what is lost there, nobody relies on."""
+        shard = log_id.account[0] >> 4
+        try:
+            await self.edge.announce(shard, encode([log_id.account, log_id.writer, log_id.log, length, head]))
+        except EdgeError as why:
+            log.debug("head not announced", reason=str(why))
+
     # -- the rest
 
     async def _edge_events(self) -> None:
@@ -317,8 +360,11 @@ def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     return context
 
 
-def _receive(peer: str, frame: bytes, context: Context, now: float) -> None:
-    context.replica.receive(peer, frame, now)
+def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: float) -> None:
+    try:
+        context.replica.receive(peer, frame, now)
+    finally:
+        backlog.taken += len(frame)
 
 
 def _close(context: Context) -> None:

@@ -20,7 +20,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run, decode_control, decode_run, verify_run
+from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_crdt.signing import Signer
 from banyan_node.author import Author, Draft, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
@@ -235,6 +235,7 @@ class Replica:
         self._clock(now)
         written = self.author.append(log, signer, drafts, self._wall_ms(now))
         for w in written:
+            self._told(w.log, w.entries)
             if push:
                 self._push(w.entries[-1].id, run_item(self.store, w.log, w.entries, {}), now)
         if not push:
@@ -372,7 +373,7 @@ class Replica:
         self.ingest.parts([PartItem(*p) for p in item.parts])
         self.notes.pop((link.peer, run.log), None)
         if added:
-            self._accepted(run, added)
+            self._told(run.log, added)
         return run.entries[-1].id
 
     def _control_item(self, link: Link, item: ControlItem, now: float) -> EntryId | None:
@@ -389,10 +390,10 @@ class Replica:
         self.sync.control_came(link, item.account, now)
         return self.ingest.head(log).id
 
-    def _accepted(self, run: Run, added: Sequence[Entry]) -> None:
-        self._out.append(
-            Event("entries", {"log": run.log, "entries": len(added), "length": run.first + len(run.entries)})
-        )
+    def _told(self, log: LogId, added: Sequence[Entry]) -> None:
+        last = added[-1]
+        fields = {"log": log, "entries": len(added), "length": last.header.seq + 1, "head": last.id}
+        self._out.append(Event("entries", fields))
 
     def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
         self.notes[link.peer, log] = Note(why.reason, str(why), now)

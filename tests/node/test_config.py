@@ -68,7 +68,7 @@ def test_text_from_the_environment_becomes_lists_numbers_and_booleans(home: Home
         ('[node]\nlisten = "/ip4/127.0.0.1/tcp/0"', "node.listen"),
         ('[node]\nbootstrap = ["/ip4/127.0.0.1/tcp/1"]', "node.bootstrap.*end in the peer's id"),
         ('[control]\nhost = "0.0.0.0"', "control.host to '0.0.0.0'.*127.0.0.1 or ::1 or localhost"),
-        ("[limts]\npeers = 9", r"limts at its top, where only the sections \[node\], \[control\]"),
+        ("[limts]\npeers = 9", r"limts at its top, where only the sections \[node\], \[network\]"),
         ("peers = 9", "peers = 9 at its top"),
         ("[node\n", "is not TOML"),
     ],

@@ -37,8 +37,6 @@ ON_REPLICA: dict[str, OnReplica] = {
     **archive.METHODS,
 }
 ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS}
-WAITING_EVENTS = 10_000
-"""Events that wait for one slow reader; the oldest fall out, and it is told how many."""
 
 
 def refusal(error: Exception) -> CallError:
@@ -88,7 +86,7 @@ class NodeBackend:
         return self._events()
 
     async def _events(self) -> AsyncGenerator[Any, None]:
-        reader = _Reader()
+        reader = _Reader(self._node.settings.config.limits.event_queue)
         self._readers.append(reader)
         try:
             while True:
@@ -98,13 +96,15 @@ class NodeBackend:
 
 
 class _Reader:
-    def __init__(self) -> None:
-        self._events: deque[dict[str, Any]] = deque(maxlen=WAITING_EVENTS)
+    """Events that wait for one reader, `most` of them; the oldest fall out, and it is told how many."""
+
+    def __init__(self, most: int) -> None:
+        self._events: deque[dict[str, Any]] = deque(maxlen=most)
         self._lost = 0
         self._more = trio.Event()
 
     def put(self, event: dict[str, Any]) -> None:
-        self._lost += len(self._events) == WAITING_EVENTS
+        self._lost += len(self._events) == self._events.maxlen
         self._events.append(event)
         self._more.set()
 
