@@ -63,8 +63,6 @@ class Limits:
     """A node that holds less than one in so many of its neighbour's logs reads it through instead of comparing."""
     witness_s: float = 60.0
     """How often a platform signs where it stands."""
-    audit_s: float = 30.0
-    """How often a random known node beyond the neighbours is compared with."""
 
 
 class Note(NamedTuple):

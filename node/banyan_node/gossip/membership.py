@@ -99,6 +99,7 @@ class Membership:
         self.shuffled_to: PeerId | None = None
         self.tick_at = NEVER
         self.shuffle_at = NEVER
+        self.audit_at = NEVER
         self.retry_at = 0.0
         self.retry_s = settings.retry_s
 
@@ -108,6 +109,7 @@ class Membership:
         """The first call of any kind starts the clock of the walks, at a random phase."""
         self.tick_at = now + self.s.tick_s * self.rng.random()
         self.shuffle_at = now + 1.0 + self.s.shuffle_s * self.rng.random()
+        self.audit_at = now + self.s.audit_s * (0.5 + self.rng.random())
 
     def join(self, contact: PeerInfo, now: float) -> None:
         if contact.peer == self.me:
@@ -410,7 +412,19 @@ class Membership:
                 self.out.append(Drop(peer, "it is not a neighbour", False))
         if self.active:
             self.retry_s = self.s.retry_s
+        if self.audit_at <= now:
+            self._audit(now)
         self._refill(now)
+
+    def _audit(self, now: float) -> None:
+        """Dials somebody known and not a neighbour. Two halves of a network that was parted have full views and would
+        never dial each other again; by this they meet, and what is compared then crosses. Now and then a neighbour is
+        traded for it, which grows the halves together; always would be so much movement that the tree never settles."""
+        self.audit_at = now + self.s.audit_s
+        known = {**{p: spare.info for p, spare in self.passive.items()}, **self.contacts, **self.anchored}
+        beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]
+        if self.active and beyond:
+            self._reach(self._pick(beyond), Neighbour(self.rng.random() < self.s.audit_trade), now, chosen=False)
 
     # -- small things
 

@@ -51,6 +51,9 @@ class GossipSettings:
       join_ttl, join_spare_ttl: steps of a forwarded join, and the step at which the joiner is noted as a passive peer.
       shuffle_s, shuffle_ttl: how often views are mixed, and over how many steps.
       shuffle_active, shuffle_passive, shuffle_back: how much of each view is shown, and how much is answered.
+      audit_s: how often a random peer beyond the neighbours is asked to be one: what heals a long partition, and bounds
+        how long one set of neighbours can keep a node in the dark.
+      audit_trade: in what share of these it is taken into a full view.
       routes: shuffles of others whose way back is remembered.
 
     The dials
@@ -107,6 +110,8 @@ class GossipSettings:
     shuffle_active: int = 3
     shuffle_passive: int = 4
     shuffle_back: int = 8
+    audit_s: float = 30.0
+    audit_trade: float = 0.1
     routes: int = 256
 
     dials: int = 8
