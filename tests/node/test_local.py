@@ -40,12 +40,17 @@ def test_what_was_answered_is_there_when_the_store_is_opened_again(tmp_path: Pat
         assert backend.call("thread", uri=uri)["posts"][0]["text"] == "hello"
 
 
+def failing(home: Home) -> None:
+    with open_local(home, load(home)):
+        raise ZeroDivisionError
+
+
 def test_two_cannot_have_the_store_at_once_and_it_is_let_go_even_after_an_error(tmp_path: Path) -> None:
     home = made(tmp_path)
-    with pytest.raises(ZeroDivisionError), open_local(home, load(home)):
-        with pytest.raises(StoreLocked), open_local(home, load(home)):
-            pass
-        raise ZeroDivisionError
+    with open_local(home, load(home)), pytest.raises(StoreLocked), open_local(home, load(home)):
+        pass
+    with pytest.raises(ZeroDivisionError):
+        failing(home)
     with open_local(home, load(home)) as backend:
         assert backend.call("store.stats")["entries"] == 0
 
