@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.control import Control, Granted, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, counted_body, granted_valid
-from banyan_crdt.ops import Body, Pin, open_part, part_of
+from banyan_crdt.ops import Body, Kept, Pin, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, skips_below
 from banyan_crdt.state import account_state, control_head, cut_of
@@ -47,6 +47,10 @@ Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 
 def _unheard(log: LogId, old: Head, new: Head) -> None:
     return
+
+
+def _always(entries: int) -> bool:
+    return True
 
 
 class PartItem(NamedTuple):
@@ -88,6 +92,9 @@ class Ingest:
                 raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
         present = [e for e in entries if not _future(e.header.time, now_ms)]
         held = self.store.control(account)
+        known = {e.id for e in held}
+        if held and all(e.id in known for e in entries):
+            return False
         control = resolve_control([*held, *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
@@ -108,10 +115,11 @@ class Ingest:
                 self._recompute(account, {})
         return True
 
-    def run(self, run: Run, now_ms: int) -> tuple[Entry, ...]:
+    def run(self, run: Run, now_ms: int, may: Callable[[int], bool] = _always) -> tuple[Entry, ...]:
         """Judges a run whose signature was verified. Returns the entries that count now and did not before.
 
-        Raises NotYet (account, grant, gap, future, ...) or WrongLink where it contradicts its own parent.
+        Raises NotYet (account, grant, gap, future, ...), also where nothing of it is kept, or WrongLink where it
+        contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
         """
         found = self._account(run.log.account)
         if found is None:
@@ -129,10 +137,11 @@ class Ingest:
         head = found.heads.get(run.log, NOTHING)
         fresh = self._new_part(run, head, run.log in found.loose)
         if fresh is None:
-            return self._fork(run, now_ms)
+            return self._fork(run, granted, cut, may)
         if fresh == len(run.entries):
             return ()
         entries, bodies = run.entries[fresh:], run.bodies[fresh:]
+        self._may_count(entries[0], granted, cut)
         self._check_joint(run, fresh)
         usual = (
             run.log not in found.loose
@@ -141,7 +150,7 @@ class Ingest:
             and not (found.loose and any(isinstance(o, Pin) for b in bodies for o in b.ops))
         )
         if not usual:
-            return self._recompute(run.log.account, {run.log: run.entries})
+            return self._again(run, may)
         last = entries[-1]
         total = run.base if not fresh else run.entries[fresh - 1].header.total
         counted: list[Body] = []
@@ -206,8 +215,34 @@ class Ingest:
             if ids.get(seq) != claimed:
                 raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
 
-    def _fork(self, run: Run, now_ms: int) -> tuple[Entry, ...]:
+    def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:
+        """Raises NotYet where `first` cannot count, hence nothing above it can: no look at the account is needed."""
+        seq = first.header.seq
+        if cut is not None and seq > cut.seq:
+            raise NotYet("cut", f"the writer was cut off after entry {cut.seq} of that log; this is entry {seq}")
+        if granted_valid(self.realm, granted, first):
+            return
+        until = granted.grant.until
+        if until is not None and first.header.time > until:
+            raise NotYet("until", f"entry {seq} is dated after the end of its grant")
+        raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
+
+    def _again(self, run: Run, may: Callable[[int], bool]) -> tuple[Entry, ...]:
+        """The account with the run, judged whole. Raises NotYet where that is too much now, or kept nothing of it."""
+        found = self._account(run.log.account)
+        assert found is not None
+        if not may(len(run.entries) + sum(head.length for head in found.heads.values())):
+            raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
+        added = self._recompute(run.log.account, {run.log: run.entries})
+        if not self.store.has(run.entries[-1].id):
+            raise NotYet("branch", f"entry {run.entries[-1].header.seq} is on no branch that is kept")
+        return added
+
+    def _fork(self, run: Run, granted: Granted, cut: Kept | None, may: Callable[[int], bool]) -> tuple[Entry, ...]:
         """The run branches off below the end of what is held, or beside a fork: judge everything together."""
+        fresh = next((e for e in run.entries if not self.store.has(e.id)), None)
+        if fresh is not None:
+            self._may_count(fresh, granted, cut)
         if run.prev is not None:
             parent = self.store.entry(run.prev)
             if parent is None:
@@ -215,6 +250,9 @@ class Ingest:
             wanted, ids, at = {seq for seq, _ in run.skips}, dict[int, EntryId | None](), parent
             lowest = min(wanted, default=run.first)
             while wanted and at.header.seq > lowest:
+                if self.store.id_at(run.log, at.header.seq) == at.id:  # from here down the index knows
+                    ids.update((seq, self.store.id_at(run.log, seq)) for seq in wanted if seq <= at.header.seq)
+                    break
                 if at.header.seq in wanted:
                     ids[at.header.seq] = at.id
                 above = self.store.entry(at.header.prev) if at.header.prev is not None else None
@@ -223,7 +261,7 @@ class Ingest:
                 at = above
             ids[at.header.seq] = at.id
             self._joint(run, parent, ids)
-        return self._recompute(run.log.account, {run.log: run.entries})
+        return self._again(run, may)
 
     def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> tuple[Entry, ...]:
         """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
