@@ -67,6 +67,7 @@ def count_log(
 
     `pins` in the order in which they speak: control log first, then logs of lower strata.
     """
+    entries = _once(entries)
     held = {e.id: e for e in entries if granted_valid(realm, granted, e)}
     kids: dict[EntryId | None, list[Entry]] = {}
     for e in held.values():
@@ -93,6 +94,15 @@ def count_log(
     else:
         loose = _tail(entries, chain)
     return Counted(tuple(chain), tuple(loose), forked)
+
+
+def _once(entries: Collection[Entry]) -> Collection[Entry]:
+    """Each entry once, with its signature if any copy has it."""
+    found: dict[EntryId, Entry] = {}
+    for e in entries:
+        if e.id not in found or found[e.id].sig is None:
+            found[e.id] = e
+    return found.values()
 
 
 def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
