@@ -1,0 +1,282 @@
+"""Which entries of a granted log count: forks, pins, cuts, limits, ends. The same for any order of the entries."""
+
+import random
+from collections.abc import Sequence
+
+from banyan_crdt.control import resolve_control
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import LogId
+from banyan_crdt.logs import Counted, count_log, granted_valid, within_limits
+from banyan_crdt.ops import Drop
+from banyan_crdt.realm import DAY_MS, TEST, Realm
+from banyan_crdt.state import AccountState, account_state
+from tests.crdt.make import START, TICK, Person, add, follow, unsigned
+
+SMALL = Realm("small", TEST.birth_ms, 3, 2, 10_000, 1_000)
+
+
+def state(person: Person, *logs: Sequence[Entry], realm: Realm = TEST) -> AccountState:
+    """The same for every order, with doubles, and for what a node keeps of it."""
+    by_log: dict[LogId, list[Entry]] = {}
+    for e in {e.id: e for log in logs for e in log}.values():
+        by_log.setdefault(e.log_id, []).append(e)
+    s = account_state(realm, person.id, person.control, by_log)
+    rng = random.Random(1)
+    for _ in range(5):
+        mixed = {log: rng.sample(held, len(held)) + held[:2] for log, held in by_log.items()}
+        assert account_state(realm, person.id, person.control, mixed).heads == s.heads
+    kept = {log: [*c.chain, *c.loose] for log, c in s.logs.items()}
+    again = account_state(realm, person.id, person.control, kept)
+    assert again.heads == s.heads
+    assert {log: set(c.loose) for log, c in again.logs.items()} == {log: set(c.loose) for log, c in s.logs.items()}
+    for c in s.logs.values():
+        assert servable(c)
+    return s
+
+
+def servable(c: Counted) -> bool:
+    """Every held entry has a signature at or above it along held entries."""
+    held = {e.id: e for e in (*c.chain, *c.loose)}
+    vouched = set()
+    for e in held.values():
+        at: Entry | None = e if e.sig is not None else None
+        while at is not None and at.id not in vouched:
+            vouched.add(at.id)
+            at = held.get(at.header.prev) if at.header.prev is not None else None
+    return vouched == held.keys()
+
+
+def counted(person: Person, *logs: Sequence[Entry], device: str = "phone", number: int = 1) -> Counted:
+    return state(person, *logs).logs[person.log(device, number)]
+
+
+def ids(entries: Sequence[Entry]) -> list[bytes]:
+    return [e.id for e in entries]
+
+
+def test_a_log_counts_from_its_beginning_and_no_gap_is_jumped() -> None:
+    an = Person()
+    log = an.write(5)
+    assert ids(counted(an, log).chain) == ids(log)
+    assert ids(counted(an, [*log[:2], *log[3:]]).chain) == ids(log[:2])
+    assert counted(an, log[1:]).chain == ()
+
+
+def test_a_log_counts_up_to_its_first_fork_and_keeps_the_two_smallest_branches() -> None:
+    an = Person()
+    log = an.write(3)
+    branches = [an.write(2, below=log, tag=t)[3:] for t in "abcd"]
+    c = counted(an, log, *branches)
+    assert c.forked
+    assert ids(c.chain) == ids(log)
+    two = sorted(branches, key=lambda b: b[0].id)[:2]
+    assert set(ids(c.loose)) == {e.id for b in two for e in b}
+
+
+def test_two_first_entries_are_a_fork_at_the_start() -> None:
+    an = Person()
+    c = counted(an, an.write(2, tag="a"), an.write(2, tag="b"))
+    assert c.forked
+    assert c.head == (0, None, 1)
+
+
+def test_without_a_pin_a_stolen_key_wipes_the_log_and_with_one_it_takes_what_is_above() -> None:
+    an = Person()
+    log = an.write(6)
+    thiefs = an.write(1, tag="thief")
+    assert counted(an, log, thiefs).chain == ()
+    an.say(an.pin(log[3]))
+    assert ids(counted(an, log, thiefs).chain) == ids(log)
+    late = an.write(1, below=log[:5], tag="thief")
+    assert ids(counted(an, log, thiefs, late).chain) == ids(log[:5])
+
+
+def test_the_first_pin_wins_and_a_later_one_must_extend_it() -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = an.write(3, below=log, tag="a"), an.write(3, below=log, tag="b")
+    an.say(an.pin(a[2]))
+    an.say(an.pin(b[4]))
+    assert ids(counted(an, a, b).chain) == ids(a)
+    an.say(an.pin(a[3]))
+    other = an.write(1, below=a[:4], tag="c")
+    c = counted(an, a, b, other)
+    assert (ids(c.chain), c.forked) == (ids(a[:4]), True)
+
+
+def test_a_pin_whose_chain_is_not_held_waits() -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    an.say(an.pin(a[3]))
+    assert ids(counted(an, log, a[2:3], b).chain) == ids(log)
+    assert ids(counted(an, a, b).chain) == ids(a)
+
+
+def test_a_pin_with_a_wrong_number_is_inert() -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    an.say(an.pin(a[3])._replace(seq=2))
+    assert ids(counted(an, a, b).chain) == ids(log)
+
+
+def test_a_log_pins_only_logs_of_a_higher_stratum() -> None:
+    for stratum, pins in ((7, True), (8, False), (9, False)):
+        an = Person()
+        an.grant("notary", stratum=stratum)
+        log = an.write(2)
+        a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+        note = [follow(an.full("notary"), an.log("notary"), [], an.pin(b[2]))]
+        assert ids(counted(an, a, b, note).chain) == ids(b if pins else log)
+
+
+def test_a_void_entry_pins_nothing_and_stays_in_its_log() -> None:
+    an = Person()
+    an.grant("notary", stratum=1)
+    log = an.write(2)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    close = follow(an.full("notary"), an.log("notary"), [], an.pin(b[2]), *[Drop(an.key("phone"), 1)])
+    s = state(an, a, b, [close])
+    assert ids(s.logs[an.log()].chain) == ids(log)
+    assert s.heads[an.log("notary")].length == 1
+
+
+def test_a_cut_ends_a_log_at_what_it_names_and_empties_what_it_does_not() -> None:
+    an = Person()
+    log, other = an.write(5), an.write(2, number=2)
+    an.say(an.cut("phone", log[2]))
+    s = state(an, log, other)
+    assert ids(s.logs[an.log()].chain) == ids(log[:3])
+    assert an.log("phone", 2) not in s.heads
+    assert not s.logs[an.log()].forked
+
+
+def test_a_cut_chooses_at_a_fork_below_it() -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = an.write(3, below=log, tag="a"), an.write(3, below=log, tag="b")
+    an.say(an.cut("phone", b[3]))
+    c = counted(an, a, b)
+    assert (ids(c.chain), c.forked) == (ids(b[:4]), False)
+
+
+def test_what_forks_above_a_cut_is_no_fork() -> None:
+    an = Person()
+    log = an.write(3)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    an.say(an.cut("phone", log[2]))
+    c = counted(an, a, b)
+    assert (ids(c.chain), c.forked) == (ids(log), False)
+
+
+def test_an_honest_notary_that_pinned_a_thiefs_entry_does_not_undo_the_cut() -> None:
+    an = Person()
+    an.grant("notary", stratum=1)
+    log = an.write(3)
+    stolen = an.write(3, below=log, tag="thief")
+    note = [follow(an.full("notary"), an.log("notary"), [], an.pin(stolen[5]))]
+    an.say(an.cut("phone", log[2]))
+    assert ids(counted(an, stolen, note).chain) == ids(log)
+
+
+def test_a_writer_that_is_cut_keeps_nothing_if_the_cut_names_nothing() -> None:
+    an = Person()
+    an.say(an.cut("phone"))
+    assert state(an, an.write(3)).heads.keys() == state(an).heads.keys()
+
+
+def test_a_log_counts_up_to_the_end_of_its_grant() -> None:
+    an = Person(device=None)
+    log = an.write(4)
+    an.say(an.grant_op("phone", until=log[2].header.time))
+    assert ids(counted(an, log).chain) == ids(log[:3])
+
+
+def test_an_expired_entry_is_no_evidence_of_a_fork() -> None:
+    an = Person(device=None)
+    log = an.write(4)
+    an.say(an.grant_op("phone", until=log[3].header.time))
+    late = follow(an.full("phone"), an.log(), log[:2], add("late"), time=log[3].header.time + 1)
+    c = counted(an, log, [late])
+    assert (ids(c.chain), c.forked) == (ids(log), False)
+
+
+def test_a_chain_without_a_signature_at_its_end_keeps_what_lies_up_to_the_next_one() -> None:
+    an = Person()
+    log = [unsigned(e) if e.header.seq != 4 else e for e in an.write(6)][:5]
+    an.say(an.cut("phone", log[1]))
+    c = counted(an, log)
+    assert ids(c.chain) == ids(log[:2])
+    assert ids(c.loose) == ids(log[2:])
+
+
+def test_a_suspended_branch_that_ends_at_a_limit_keeps_what_lies_up_to_its_signature() -> None:
+    an = Person(device=None)
+    log = an.write(2)
+    branches = [an.write(3, below=log, tag=t) for t in "ab"]
+    an.say(an.grant_op("phone", until=branches[0][3].header.time))
+    held = [[unsigned(e) if e.header.seq in (2, 3) else e for e in b] for b in branches]
+    c = counted(an, *held)
+    assert c.forked
+    assert len(c.loose) == 6
+
+
+def test_a_log_goes_on_the_day_after_it_reached_its_limit() -> None:
+    an = Person(device=None)
+    an.grant("phone")
+    since = an.control[-1].header.time
+    g = resolve_control(an.control).grant_of(an.key("phone"), 1)
+    assert g is not None
+    for day, allowed in ((0, 3), (1, 5), (2, 7)):
+        time = since + (day * DAY_MS << 16)
+        assert within_limits(SMALL, g, allowed - 1, time, 0)
+        assert not within_limits(SMALL, g, allowed, time, 0)
+    assert not within_limits(SMALL, g, 3, since + ((DAY_MS // 2 - 1) << 16), 0)
+    assert within_limits(SMALL, g, 3, since + (DAY_MS // 2 << 16), 0)
+    assert within_limits(SMALL, g, 0, since, 10_000)
+    assert not within_limits(SMALL, g, 0, since, 10_001)
+
+
+def test_an_entry_past_its_limit_does_not_count_and_breaks_nothing() -> None:
+    an = Person(device=None)
+    an.grant("phone")
+    c_all = an.write(3)
+    hasty = an.write(4)
+    later = follow(an.full("phone"), an.log(), c_all, add("later"), time=START + (DAY_MS << 16) + 9 * TICK)
+    for logs in ((hasty,), (hasty, [later])):
+        chain = (
+            account_state(SMALL, an.id, an.control, {an.log(): [e for log in logs for e in log]}).logs[an.log()].chain
+        )
+        assert ids(chain) == ids(c_all) + ([later.id] if len(logs) == 2 else [])
+
+
+def test_a_fresh_key_cannot_date_its_grant_back_and_claim_decades() -> None:
+    an = Person(device=None)
+    old = an.say(an.grant_op("phone"), time=an.control[-1].header.time + 1)
+    g = resolve_control(an.control).grant_of(an.key("phone"), 1)
+    assert g is not None
+    early = type(g)(g.grant, 0, 0)
+    birth = TEST.birth_ms << 16
+    assert within_limits(TEST, early, TEST.entry_burst - 1, birth, 0)
+    assert not within_limits(TEST, early, TEST.entry_burst, birth, 0)
+    assert old.header.time > birth
+
+
+def test_what_is_not_granted_is_left_out() -> None:
+    an = Person()
+    s = state(an, an.write(2), an.write(2, device="stranger"), an.write(1, number=9))
+    assert set(s.logs) == {an.log()}
+
+
+def test_doubles_with_and_without_a_signature_are_one_entry() -> None:
+    an = Person()
+    log = an.write(3)
+    g = resolve_control(an.control).grant_of(an.key("phone"), 1)
+    assert g is not None
+    assert granted_valid(TEST, g, log[0])
+    for held in ([*log, *map(unsigned, log)], [*map(unsigned, log), *log]):
+        c = count_log(TEST, g, held, (), None)
+        assert ids(c.chain) == ids(log)
+        assert [e.sig for e in c.chain] == [e.sig for e in log]
+        assert c.loose == ()

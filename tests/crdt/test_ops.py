@@ -1,0 +1,136 @@
+"""Operations: what every node refuses, what voids an entry, and what is carried though nobody here knows it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.control import Granted
+from banyan_crdt.entry import MAX_OPS_BYTES
+from banyan_crdt.errors import Malformed, Oversized, Reject
+from banyan_crdt.ids import Coll, EntryId, H, PartHash, Ref
+from banyan_crdt.logs import VOID, counted_body
+from banyan_crdt.ops import Close, Count, Grant, Part, Put, Unknown, decode_body, encode_ops, open_part
+from tests.crdt.make import POSTS, START, Person, add, b32, key, make_part
+from tests.vectors.generate import every_op
+
+values = st.recursive(
+    st.none() | st.integers(0, 2**64 - 1) | st.binary(max_size=40), lambda v: st.lists(v, max_size=4), max_leaves=8
+)
+AN = Person()
+GRANTED = Granted(AN.grant_op("phone"), START, 0)
+
+
+@pytest.mark.parametrize("name", every_op())
+def test_every_operation_reads_back(name: str) -> None:
+    op = every_op()[name]
+    body = decode_body(encode_ops((op,), (EntryId(b32("dep")),)))
+    assert body.ops == (op if not isinstance(op, Unknown) else Unknown(42, (1, b"x", [])),)
+    assert body.deps == (b32("dep"),)
+    assert not body.void
+
+
+@pytest.mark.parametrize("name", [n for n, op in every_op().items() if not isinstance(op, Unknown)])
+def test_a_known_code_with_wrong_arguments_voids_the_entry_and_never_rejects(name: str) -> None:
+    plain = decode(encode_ops((every_op()[name],)))[1][0]
+    wrong: list[Any] = [[*plain, 0]]
+    wrong += [plain[:-1]] if len(plain) > 1 else []
+    wrong += [[*plain[:i], bad, *plain[i + 1 :]] for i in range(1, len(plain)) for bad in (b"odd", [[[0]]])]
+    for op in wrong:
+        body = decode_body(encode([[], [[7, bytes(8), bytes(16)], op]]))
+        assert body.void, op
+        assert body.ops == ()
+
+
+@given(st.integers(24, 2**64 - 1) | st.sampled_from([0, 9, 10, 11, 12, 13, 14, 15]), st.lists(values, max_size=4))
+def test_an_unknown_code_is_carried_and_the_operations_beside_it_count(code: int, fields: list[Any]) -> None:
+    body = decode_body(encode([[], [[7, bytes(8), bytes(16)], [code, *fields]]]))
+    assert not body.void
+    assert len(body.ops) == 2
+    assert isinstance(body.ops[1], Unknown)
+    assert encode_ops(body.ops) == encode([[], [[7, bytes(8), bytes(16)], [code, *fields]]])
+    assert counted_body(body, GRANTED, 0) == body
+
+
+@given(st.binary(max_size=60) | values.map(encode))
+def test_hostile_bytes_are_refused_in_one_way(raw: bytes) -> None:
+    try:
+        body = decode_body(raw)
+    except Reject:
+        return
+    assert body.void or encode_ops(body.ops, body.deps) == raw
+
+
+@given(st.lists(values, max_size=4))
+def test_hostile_arguments_void_or_parse(fields: list[Any]) -> None:
+    for code in range(24):
+        body = decode_body(encode([[], [[code, *fields]]]))
+        assert body.void or encode_ops(body.ops) == encode([[], [[code, *fields]]])
+
+
+def test_limits_are_those_that_every_receiver_applies() -> None:
+    op = add("x")
+    many = tuple(Unknown(42, ()) for _ in range(512))
+    assert len(decode_body(encode_ops(many)).ops) == 512
+    for make in (
+        lambda: encode_ops((*many, op)),
+        lambda: encode_ops((op,) * 500),
+        lambda: encode_ops((), (EntryId(b32("d")),) * 17),
+        lambda: decode_body(bytes(MAX_OPS_BYTES + 1)),
+        lambda: decode_body(encode([[], [[42]] * 513])),
+        lambda: decode_body(encode([[b32("d")] * 17, []])),
+    ):
+        with pytest.raises(Oversized):
+            make()
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_count_may_be_negative_without_negative_integers(n: int) -> None:
+    op = Count(POSTS, key("n"), n)
+    assert decode_body(encode_ops((op,))).ops == (op,)
+
+
+def test_an_operation_outside_the_grant_voids_its_whole_entry() -> None:
+    scoped = GRANTED.grant._replace(colls=(POSTS,))
+    other = Put(Coll(b"anothers"), key("k"), (), None)
+    granted = Granted(scoped, START, 0)
+    for ops, counts in (((add("x"),), True), ((add("x"), other), False), ((AN.pin(AN.control[0]),), True)):
+        body = decode_body(encode_ops(ops))
+        assert (counted_body(body, granted, 0) == body) == counts
+        assert counted_body(body, GRANTED, 0) == body
+
+
+def test_a_control_operation_in_a_granted_log_voids_its_entry() -> None:
+    for op in (Close(), Grant(AN.key("x"), 1, 1, 0, None, None, None)):
+        assert counted_body(decode_body(encode_ops((add("x"), op))), GRANTED, 0) == VOID
+
+
+def test_an_entry_that_names_more_content_than_it_declares_is_void() -> None:
+    body = decode_body(encode_ops((add("a", Part(make_part("a")[0].hash, 30)), add("b", make_part("b")[0]))))
+    assert body.part_bytes == 30 + make_part("b")[0].size
+    assert counted_body(body, GRANTED, body.part_bytes) == body
+    assert counted_body(body, GRANTED, body.part_bytes - 1) == VOID
+
+
+def test_a_part_opens_to_its_content_and_nothing_else_does() -> None:
+    part, raw = make_part("p", b"secret")
+    assert open_part(part, raw) == b"secret"
+    for other in (raw[:-1], raw + b"\0", raw[:-1] + b"x", b""):
+        with pytest.raises(Malformed):
+            open_part(part, other)
+    for shape in ([b"s" * 15, b"x"], [b"s" * 16], [b"s" * 16, 1], [b"s" * 16, b"x", b"y"], 7):
+        bad = encode(shape)
+        with pytest.raises(Malformed):
+            open_part(Part(PartHash(H("part", bad)), len(bad)), bad)
+
+
+def test_the_same_content_under_two_salts_has_two_names() -> None:
+    assert make_part("a", b"0901234567")[0].hash != make_part("b", b"0901234567")[0].hash
+
+
+def test_a_reference_names_an_entry_and_an_operation_of_sixteen_bits() -> None:
+    for n, void in ((65_535, False), (65_536, True)):
+        assert decode_body(encode([[], [[3, bytes(8), [[b32("e"), n]]]]])).void == void
+    assert Ref(EntryId(b32("e")), 1) == (b32("e"), 1)
