@@ -1,0 +1,67 @@
+"""What the documentation says is so: its links lead somewhere, its commands exist, its tables are the code's."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from banyan_cli.errors import EXIT_CODES
+from banyan_cli.main import app, hoist
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "bench/*.md", "tests/**/*.md", "*/banyan_*/**/*.md")
+    for path in ROOT.glob(pattern)
+    if ".venv" not in path.parts
+)
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+def command_lines(text: str) -> Iterator[str]:
+    """Each indented line and each piece of code in a sentence that calls banyan."""
+    for line in text.splitlines():
+        shown = line.strip().removeprefix("uv run ") if line.startswith("    ") else ""
+        if shown.startswith("banyan "):
+            yield re.split(r"\s#|\s\|", shown)[0]
+    yield from (code for code in re.findall(r"`(?:uv run )?(banyan [^`]+)`", text.replace("\n", " ")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_command_that_is_shown_exists_with_the_options_shown(page: Path) -> None:
+    for line in command_lines(page.read_text("utf-8")):
+        command: Any = typer.main.get_command(app)
+        options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
+        for word in hoist(shlex.split(line)[1:]):
+            if word.startswith("-"):
+                assert word in options, f"{page.name}: `{line}` has {word}, which is no option"
+            elif commands := getattr(command, "commands", None):
+                assert word in commands, f"{page.name}: `{line}` has {word}, which is no command"
+                command = commands[word]
+                options |= {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+
+
+def test_the_table_of_settings_is_that_of_the_settings() -> None:
+    page = ROOT / "docs" / "operating.md"
+    made: str = runpy.run_path(str(ROOT / "docs" / "settings_table.py"))["filled"](page.read_text("utf-8"))
+    assert page.read_text("utf-8") == made, "run `uv run python docs/settings_table.py`"
+
+
+def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in page
