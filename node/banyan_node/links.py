@@ -13,6 +13,10 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_node.wire import ControlItem, Hello, RunItem
 
+WINDOW = 4 << 20
+"""Bulk bytes that either side may send before the first credit, and the most that it may have outstanding."""
+OVERSHOOT = 4 << 20
+"""What the last frame of a window may exceed it by."""
 Served = ControlItem | RunItem | bytes
 """What a job yields: items, and between accounts of a scan the account reached (bytes)."""
 
@@ -45,6 +49,12 @@ class Limits:
     """How often missing content is asked for."""
     parts_asked: int = 256
     """Pieces of content in one question."""
+    work_burst: int = 100_000
+    """Rows that one peer's questions may cost us at once: heads looked at, arrivals read, entries judged again."""
+    work_per_s: int = 20_000
+    """And per second from then on; what goes beyond is not answered, and asked again by an honest peer."""
+    met: int = 1_024
+    """Peers whose last arrival number is remembered on disk."""
     notes: int = 4_096
     """Remembered reasons of "not yet", for people who ask why; oldest go first."""
     differences: int = 4_096
@@ -82,14 +92,27 @@ class Link:
     since: float
     address: str = ""
     hello: Hello | None = None
-    may_send: int = 0
+    may_send: int = WINDOW
     """Bytes of bulk that the peer still has room for."""
+    window: int = WINDOW
+    """Bytes of bulk that it may still send us."""
+    leaving: bool = False
+    """Told goodbye: nothing it says counts any more."""
+    work: float = 0.0
+    """Rows that its questions cost us, as of `work_at`; sinks with time."""
+    work_at: float = 0.0
+    reading: Iterator[Served] | None = None
+    """The job that reads everything to it; one at a time."""
     undigested: int = 0
     """Bulk bytes taken in and not credited back yet."""
     jobs: deque[Iterator[Served]] = field(default_factory=deque)
     asked: OrderedDict[LogId, float] = field(default_factory=OrderedDict)
     waiting: OrderedDict[AccountId, dict[LogId, Head]] = field(default_factory=OrderedDict)
     """Heads to be looked at once the account's control log has come."""
+    waiting_heads: int = 0
+    """How many heads are in `waiting`."""
+    settled_at: float = -1e9
+    """When it was last noted where we met."""
     differences: OrderedDict[LogId, Head] = field(default_factory=OrderedDict)
     """What the peer last claimed of logs where we stood elsewhere."""
     parts_asked: dict[tuple[EntryId, int], float] = field(default_factory=dict)
@@ -123,9 +146,9 @@ class Standing:
             self._points.popitem(last=False)
         if held < self._limits.ban_at:
             return None
-        self._banned[peer] = (now + self._limits.ban_s, reason)
-        if len(self._banned) > self._limits.bans:
-            self._banned.popitem(last=False)
+        self._banned[peer] = (max(now + self._limits.ban_s, self._banned.get(peer, (0.0, ""))[0]), reason)
+        if len(self._banned) > self._limits.bans:  # whoever would be free first; an operator's word goes last
+            del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
         return reason
 
     def ban(self, peer: str, reason: str, now: float) -> None:

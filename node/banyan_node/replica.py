@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry
@@ -30,7 +30,7 @@ from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, e
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.gossip.settings import GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.links import Limits, Link, Note, Standing
+from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Note, Standing
 from banyan_node.parts import MissingParts
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
@@ -62,6 +62,16 @@ from banyan_node.wire import (
 )
 from banyan_node.witness import Witnesses
 from banyan_storage.store import Store
+
+JUDGED_ROWS = 4
+"""An entry judged again costs about what so many rows read do."""
+
+
+class _Judged(NamedTuple):
+    """What an item was: its entries (of a run the last), and whether it brought anything."""
+
+    entries: tuple[EntryId, ...]
+    news: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +135,7 @@ class Replica:
             self._out.append(Disconnect(peer, f"banned: {why}"))
             return
         self._clock(now)
-        link = self.links[peer] = Link(peer, outbound, now, address, may_send=self.limits.credit)
+        link = self.links[peer] = Link(peer, outbound, now, address)
         self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
@@ -154,7 +164,7 @@ class Replica:
         """One frame of a peer that is up."""
         self._clock(now)
         link = self.links.get(peer)
-        if link is None:
+        if link is None or link.leaving:
             return
         try:
             message = decode_message(data)
@@ -187,14 +197,20 @@ class Replica:
         """The next thing to do, or None. After None the replica has nothing to say until something happens."""
         if self.store.pending:
             return Commit()
+        self.gossip.durable()
         if not self._out:
             self._drain_gossip()
         return self._out.popleft() if self._out else None
 
-    def commit_failed(self) -> None:
-        """The store could not be made durable and was rolled back: forget what depended on it."""
+    def commit_failed(self, why: str | None) -> None:
+        """What was pending was rolled back: forget what depended on it. `why`: the fault to tell of, if it is one."""
         self._out = deque(e for e in self._out if isinstance(e, Connect | Disconnect))
+        if why is not None:
+            self._out.append(Event("storage", {"error": why}))
         self.sync.out.clear()
+        self.gossip.forget_messages()
+        for link in self.links.values():
+            link.jobs.clear()
         self.ingest.forget()
         self.tree.rebuild()
 
@@ -266,17 +282,20 @@ class Replica:
             case GossipFrame(frame):
                 self._gossip(link, frame, now)
             case Data(items):
+                link.window -= size
+                if link.window < -OVERSHOOT:
+                    raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
                 self._data(link, items, now)
                 self._digested(link, size)
             case Credit(more):
-                link.may_send = min(link.may_send + more, self.limits.credit)
+                link.may_send = min(link.may_send + more, WINDOW)
                 self.sync.pump(link)
             case Root(logs, root, arrival):
                 self.sync.compare(link, logs, root, arrival, now)
                 if link.equal:
-                    self.sync.settled(link)
+                    self.sync.settled(link, now)
             case Sums():
-                self.sync.sums(link, m)
+                self.sync.sums(link, m, now)
             case Heads():
                 self.sync.heads(link, m, now)
             case Since():
@@ -285,16 +304,18 @@ class Replica:
                 self.sync.wants(link, m)
                 self.sync.pump(link)
             case Scan():
-                self.sync.scan(link, m)
-                self.sync.pump(link)
+                if self.sync.may(link, 64, now):
+                    self.sync.scan(link, m)
+                    self.sync.pump(link)
             case Scanned():
                 self.sync.scanned(link, m, now)
             case WantParts(wanted):
-                self._send(link.peer, Parts(self.missing.answer(wanted)))
+                if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
+                    self._send(link.peer, Parts(self.missing.answer(wanted)))
             case Parts():
                 self._parts(link, m, now)
             case Witness():
-                if self.witnesses.heard(m, self._wall_ms(now)):
+                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self._wall_ms(now)):
                     self._spread_witness(m, link.peer)
             case Bye(reason):
                 self._out.append(Disconnect(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}"))
@@ -335,8 +356,8 @@ class Replica:
             if self.sync.interest is not None and self._uninteresting(_account_of(item)):
                 self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
                 return
-            entry = self._item(link, item, now)
-            if entry is None or entry[:16] != d.mid:
+            judged = self._item(link, item, now)
+            if d.mid not in (entry[:16] for entry in judged.entries):
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
             self.gossip.ignored(d.mid, d.peer, now)
@@ -344,20 +365,22 @@ class Replica:
             self.gossip.rejected(d.mid, d.peer, now)
             raise
         else:
-            self.gossip.accepted(d, now)
+            if judged.news:
+                self.gossip.accepted(d, now)
+            else:  # held already: an old message told again goes no further
+                self.gossip.learned(d.mid, now)
 
     def _data(self, link: Link, items: Sequence[ControlItem | RunItem], now: float) -> None:
         for item in items:
             try:
-                entry = self._item(link, item, now)
-                if entry is not None:
+                for entry in self._item(link, item, now).entries[-1:]:
                     self.gossip.learned(entry[:16], now)
             except NotYet:
                 continue
         self._tell_soon(now)
 
-    def _item(self, link: Link, item: ControlItem | RunItem, now: float) -> EntryId | None:
-        """Judges one item; the id of its last entry. Raises Reject, or NotYet after asking for what is missing."""
+    def _item(self, link: Link, item: ControlItem | RunItem, now: float) -> _Judged:
+        """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
         if isinstance(item, ControlItem):
             return self._control_item(link, item, now)
         run = decode_run(self.realm, item.run)
@@ -366,7 +389,7 @@ class Replica:
             verify_run(self.realm, run)
         link.asked.pop(run.log, None)
         try:
-            added = self.ingest.run(run, self._wall_ms(now))
+            added = self.ingest.run(run, self._wall_ms(now), lambda n: self.sync.may(link, JUDGED_ROWS * n, now))
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise
@@ -374,9 +397,9 @@ class Replica:
         self.notes.pop((link.peer, run.log), None)
         if added:
             self._told(run.log, added)
-        return run.entries[-1].id
+        return _Judged((run.entries[-1].id,), held is None)
 
-    def _control_item(self, link: Link, item: ControlItem, now: float) -> EntryId | None:
+    def _control_item(self, link: Link, item: ControlItem, now: float) -> _Judged:
         log = control_log(item.account)
         try:
             entries = [decode_control(self.realm, e) for e in item.entries]
@@ -388,7 +411,7 @@ class Replica:
         if changed:
             self._out.append(Event("control", {"account": item.account}))
         self.sync.control_came(link, item.account, now)
-        return self.ingest.head(log).id
+        return _Judged(tuple(e.id for e in entries), changed)
 
     def _told(self, log: LogId, added: Sequence[Entry]) -> None:
         last = added[-1]
@@ -401,7 +424,7 @@ class Replica:
         if len(self.notes) > self.limits.notes:
             self.notes.popitem(last=False)
         if why.reason in ("account", "grant", "control"):
-            link.waiting.setdefault(log.account, {})
+            self.sync.wait_for(link, log.account, {})
             self.sync.ask_for(link, control_log(log.account), now)
         elif why.reason == "gap":
             self.sync.ask_for(link, log, now)
@@ -412,17 +435,20 @@ class Replica:
 
     def _digested(self, link: Link, size: int) -> None:
         link.undigested += size
-        if link.undigested >= self.limits.credit // 4:
-            self._send(link.peer, Credit(link.undigested))
-            link.undigested = 0
+        if link.undigested >= min(self.limits.credit, WINDOW) // 4:
+            self._credit(link)
+
+    def _credit(self, link: Link) -> None:
+        self._send(link.peer, Credit(link.undigested))
+        link.window += link.undigested
+        link.undigested = 0
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():
             if link.hello is not None and now - link.root_at >= self.limits.root_s:
                 self.sync.root(link, now)
             if link.undigested and not link.scanning:
-                self._send(link.peer, Credit(link.undigested))
-                link.undigested = 0
+                self._credit(link)
             if link.scanning and link.session_until + 4 * self.limits.session_s < now:
                 link.scanning = False  # it stopped reading to us; compare again
         for peer, question in self.missing.ask(list(self.links.values()), now):
@@ -449,6 +475,7 @@ class Replica:
     def _bye(self, link: Link, reason: str) -> None:
         self._send(link.peer, Bye(reason.encode()[:MAX_REASON]))
         self._out.append(Disconnect(link.peer, reason))
+        link.leaving = True
 
     def _send(self, peer: str, m: Message | bytes) -> None:
         self._out.append(Send(peer, m if isinstance(m, bytes) else encode_message(m)))

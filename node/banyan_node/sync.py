@@ -11,14 +11,16 @@ Control logs come first: an account is judged whole before any log that it grant
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
-from banyan_node.frontier_tree import FrontierTree, by_account
+from banyan_node.frontier_tree import DEPTH, FrontierTree, by_account
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link, Served
 from banyan_node.serve import control_item, locator, log_items, start_of
 from banyan_node.wire import (
+    FANOUT,
     Data,
     Heads,
     Message,
@@ -35,6 +37,7 @@ from banyan_node.wire import (
 
 WANTS = 1_000
 """Questions in one frame."""
+MET = b"met:"
 
 
 class Sync:
@@ -47,6 +50,16 @@ class Sync:
         """The accounts that this node holds; None: all."""
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
+
+    def may(self, link: Link, rows: int, now: float) -> bool:
+        """Whether the peer may have us look at so many rows more: a few bytes must not buy work without end."""
+        rate = self.limits.work_per_s
+        link.work = max(0.0, link.work - rate * (now - link.work_at))
+        link.work_at = now
+        if link.work >= self.limits.work_burst:
+            return False
+        link.work += rows
+        return True
 
     # -- starting
 
@@ -101,36 +114,56 @@ class Sync:
         if rows:
             self.out.append((link.peer, Heads(b"", 2, rows)))
 
-    def settled(self, link: Link) -> None:
-        """Frontiers agree: next time it is enough to ask what came since."""
-        if link.hello is not None and self._met(link) != link.arrival:
-            self.store.put_note(_met_key(link), link.arrival.to_bytes(8, "big"))
+    def settled(self, link: Link, now: float) -> None:
+        """Frontiers agree: next time it is enough to ask what came since. Noted now and then, for it costs a commit."""
+        met = self._met(link)
+        if link.hello is None or met == link.arrival or now - link.settled_at < self.limits.root_s / 2:
+            return
+        link.settled_at = now
+        if met is None:
+            noted = [key for key, _ in self.store.notes(MET)]
+            for key in noted[: max(0, len(noted) + 1 - self.limits.met)]:
+                self.store.put_note(key, None)
+        self.store.put_note(_met_key(link), link.arrival.to_bytes(8, "big"))
 
     # -- answering
 
-    def sums(self, link: Link, m: Sums) -> None:
+    def sums(self, link: Link, m: Sums, now: float) -> None:
+        if not self.may(link, 2 * FANOUT, now):
+            return
         mine = self.tree.children(m.prefix)
         for n, (theirs, own) in enumerate(zip(m.children, mine, strict=True)):
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
+            link.work += min(own[0], self.limits.bucket) if len(below) <= DEPTH else own[0]
             if max(theirs[0], own[0]) <= self.limits.bucket or len(below) >= 64:
                 self._send_heads(link, below, list(self.tree.heads(below)), 1)
             else:
                 self.out.append((link.peer, Sums(below, self.tree.children(below))))
 
     def heads(self, link: Link, m: Heads, now: float) -> None:
+        if not self.may(link, 1 + len(m.heads), now):
+            return
         theirs = dict(m.heads)
         if m.answer == 2:
             accounts = sorted({log.account for log in theirs})[: self.limits.heads_rows]
             mine = [(log, h) for account in accounts for log, h in self.store.heads(account).items()]
             self._send_heads(link, b"", [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         elif m.answer:
-            mine = list(self.tree.heads(m.prefix))
+            most = 4 * self.limits.bucket if len(m.prefix) < 64 else None
+            mine = list(islice(self.tree.heads(m.prefix), most))
+            link.work += len(mine)
+            if len(mine) == most:  # more than one list of heads is for: sums divide it
+                self.out.append((link.peer, Sums(m.prefix, self.tree.children(m.prefix))))
+                mine = []
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         self.pull(link, theirs, now)
 
     def since(self, link: Link, m: Since, now: float) -> None:
+        behind = max(0, self.store.last_arrival - m.arrival)
+        if not self.may(link, 1 + min(behind, self.limits.since_rows), now):
+            return
         rows = self.store.arrivals(m.arrival, self.limits.since_rows + 1)
         if len(rows) > self.limits.since_rows:
             self.by_sums(link)
@@ -140,9 +173,15 @@ class Sync:
         self.root(link, now)
 
     def scan(self, link: Link, m: Scan) -> None:
-        link.jobs.append(self._read_through(m.cursor))
+        """One reading at a time: a new one takes the place of the one before."""
+        if link.reading is not None and link.reading in link.jobs:
+            link.jobs.remove(link.reading)
+        link.reading = self._read_through(m.cursor)
+        link.jobs.append(link.reading)
 
     def scanned(self, link: Link, m: Scanned, now: float) -> None:
+        if not link.scanning:
+            return
         link.scanned = m.cursor
         link.session_until = now + self.limits.session_s
         if m.done:
@@ -172,10 +211,7 @@ class Sync:
                 self._differs(link, root, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
             if behind or (not mine.length and claimed is None):
-                waiting = link.waiting.setdefault(account, {})
-                waiting.update(theirs)
-                if len(link.waiting) > self.limits.asked:
-                    link.waiting.popitem(last=False)
+                self.wait_for(link, account, theirs)
                 self._ask(link, Want(root, []), now)
             else:
                 self.pull_logs(link, theirs, now)
@@ -189,10 +225,20 @@ class Sync:
             if not self._holds(theirs, mine):
                 self._ask(link, Want(log, locator(self.store, log)), now)
 
+    def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
+        """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
+        waiting = link.waiting.setdefault(account, {})
+        link.waiting_heads -= len(waiting)
+        waiting.update(heads)
+        link.waiting_heads += len(waiting)
+        while len(link.waiting) + link.waiting_heads > self.limits.asked:
+            link.waiting_heads -= len(link.waiting.popitem(last=False)[1])
+
     def control_came(self, link: Link, account: AccountId, now: float) -> None:
         link.asked.pop(control_log(account), None)
         waiting = link.waiting.pop(account, None)
         if waiting:
+            link.waiting_heads -= len(waiting)
             self.pull_logs(link, waiting, now)
 
     def ask_for(self, link: Link, log: LogId, now: float) -> None:
@@ -294,7 +340,7 @@ class Sync:
 
 
 def _met_key(link: Link) -> bytes:
-    return b"met:" + (link.hello.store_id if link.hello else b"")
+    return MET + (link.hello.store_id if link.hello else b"")
 
 
 def _scan_key(link: Link) -> bytes:

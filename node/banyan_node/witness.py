@@ -15,6 +15,8 @@ from banyan_crdt.signing import Signer, verify
 from banyan_node.ingest import FUTURE_MS
 from banyan_node.wire import Witness
 
+STALE_MS = 15 * 60_000
+"""An older statement is no news, also where the platform was forgotten: else it could go round for ever."""
 PLATFORMS = 1_024
 """Platforms whose latest witness is remembered."""
 
@@ -49,7 +51,7 @@ class Witnesses:
     def heard(self, w: Witness, now_ms: int) -> bool:
         """Whether it is news. Raises BadSignature."""
         known = self._latest.get(w.platform)
-        if (known is not None and w.time_ms <= known.time_ms) or w.time_ms > now_ms + FUTURE_MS:
+        if (known is not None and w.time_ms <= known.time_ms) or not -STALE_MS < w.time_ms - now_ms <= FUTURE_MS:
             return False
         try:
             verify(self._realm, w.platform, _named(w.time_ms, w.root), w.sig)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 
-from banyan_node.gossip.frames import Data, Delivery, Effect, Frame, PeerId, PeerInfo
+from banyan_node.gossip.frames import Data, Delivery, Effect, Frame, PeerId, PeerInfo, SendFrame
 from banyan_node.gossip.membership import Membership
 from banyan_node.gossip.memory import Standings
 from banyan_node.gossip.plumtree import Plumtree
@@ -130,6 +130,17 @@ class Gossip:
         """It came by reconciliation: no longer asked for, never pushed, announced only if it was awaited."""
         self._clock(now)
         self._tree.learned(mid, now)
+
+    def durable(self) -> None:
+        """All that was published, accepted or learned until now is on disk."""
+        self._tree.fresh.clear()
+
+    def forget_messages(self) -> None:
+        """What came since the last `durable` was lost with its transaction: it does not go out, and may come again."""
+        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Data))]
+        self._out.clear()
+        self._out.extend(kept)
+        self._tree.forget_fresh()
 
     # -- time and effects
 

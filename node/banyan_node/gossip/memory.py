@@ -31,6 +31,10 @@ class Seen:
             self.old, self.young = self.young, set()
         self.young.add(mid)
 
+    def discard(self, mid: bytes) -> None:
+        self.young.discard(mid)
+        self.old.discard(mid)
+
 
 class Kept(NamedTuple):
     payload: bytes
@@ -56,6 +60,11 @@ class Recent:
         self.held += len(payload)
         while len(self.items) > self.count or self.held > self.size:
             self.held -= len(self.items.pop(next(iter(self.items))).payload)
+
+    def drop(self, mid: bytes) -> None:
+        kept = self.items.pop(mid, None)
+        if kept is not None:
+            self.held -= len(kept.payload)
 
     def get(self, mid: bytes) -> Kept | None:
         return self.items.get(mid)

@@ -93,6 +93,8 @@ class Plumtree:
         self.fetch = fetch
         self.charge = charge
         self.seen = Seen(settings.seen)
+        self.fresh: set[bytes] = set()
+        """Marked seen and perhaps not durable yet."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, Link] = {}
         self.pending: dict[bytes, Pending] = {}
@@ -126,6 +128,20 @@ class Plumtree:
             if not held:
                 self._mark(link, now)
 
+    def _mark_seen(self, mid: bytes) -> None:
+        self.seen.add(mid)
+        self.fresh.add(mid)
+
+    def forget_fresh(self) -> None:
+        for mid in self.fresh:
+            self.seen.discard(mid)
+            self.recent.drop(mid)
+        for link in self.links.values():
+            link.items = [item for item in link.items if item.mid not in self.fresh]
+            link.item_bytes = sum(len(item.payload) for item in link.items)
+            link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
+        self.fresh.clear()
+
     # -- local messages and verdicts
 
     def publish(self, mid: bytes, payload: bytes, now: float) -> None:
@@ -133,7 +149,7 @@ class Plumtree:
             return
         self.counters.published += 1
         self._settle(mid)
-        self.seen.add(mid)
+        self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
         self._spread(Item(mid, 0, payload), (), now)
 
@@ -144,7 +160,7 @@ class Plumtree:
         if mid in self.seen:
             return False
         self.counters.accepted += 1
-        self.seen.add(mid)
+        self._mark_seen(mid)
         self.recent.put(mid, payload, hop, now)
         link = self.links.get(peer)
         if link is not None:
@@ -175,7 +191,7 @@ class Plumtree:
         self.counters.learned += 1
         awaited = mid in self.notes
         holders = self._settle(mid)
-        self.seen.add(mid)
+        self._mark_seen(mid)
         if awaited:  # still on its way through the network: let it go on, lazily
             for link in self.links.values():
                 if link.peer not in holders:
