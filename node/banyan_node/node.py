@@ -103,6 +103,8 @@ class Node:
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
         self._dialling: set[str] = set()
+        self._linking = False
+        """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello too."""
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Starts with the control endpoint. Raises OperatorError, StorageError, EdgeError."""
@@ -141,6 +143,7 @@ class Node:
                 log.info("stopping")
                 self.nursery.cancel_scope.cancel()
         finally:
+            self._linking = False
             await self.worker.stop()
 
     async def _start(self, task_status: Any) -> None:
@@ -154,6 +157,7 @@ class Node:
             streams=config.control.streams,
         )
         self.nursery.start_soon(self.worker.failed)
+        self._linking = True
         self.nursery.start_soon(self._accept)
         self.nursery.start_soon(self._edge_events)
         self.nursery.start_soon(self._discovered)
@@ -233,7 +237,7 @@ class Node:
     # -- effects
 
     def _deliver(self, effects: Sequence[Effect]) -> None:
-        if not self.ready or self.shutdown.is_set():
+        if not self._linking or self.shutdown.is_set():
             return  # nobody is linked yet, or everybody is being let go
         for effect in effects:
             match effect:
@@ -254,6 +258,8 @@ class Node:
         outbox = self._outboxes.get(peer)
         if outbox is None:
             return
+        if outbox.size > self.settings.config.limits.send_queue_bytes:
+            return  # it is being let go
         outbox.put(data)
         if outbox.size > self.settings.config.limits.send_queue_bytes:
             log.warning("slow peer let go", peer=peer, queued=outbox.size)
