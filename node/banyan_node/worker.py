@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import structlog
 import trio
 
-from banyan_node.effects import Commit, Effect, Event
+from banyan_node.effects import Commit, Effect
 from banyan_node.replica import Replica
 from banyan_storage.errors import StorageError
 
+log = structlog.get_logger("banyan")
 T = TypeVar("T")
 TAKE = 512
 """Items of the inbox that share one commit at most."""
@@ -99,15 +101,47 @@ class Worker(Generic[T]):
         while not self._stopping:
             jobs = self._next(replica)
             now = time.time()
-            answers = [job.run(context, now) for job in jobs]
+            error = self._run_all(context, replica, jobs, now)
             if (timer := replica.get_timer()) is not None and timer <= now:
-                replica.handle_timer(now)
-            effects, error = self._effects(replica)
+                error = error or self._guarded(replica, partial(replica.handle_timer, now))
+            effects, failed = self._effects(replica)
             if effects:
                 self._tell(partial(self._deliver, effects))
-            for answer in answers:
-                if answer is not None:
-                    answer.ready(error)
+            for job in jobs:
+                if job.answer is not None:
+                    job.answer.ready(error or failed)
+
+    def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
+        """Runs jobs that share a commit. None of them may leave half of itself in it.
+
+        A call that is refused after it wrote takes the shared transaction back; the other calls of the batch run
+        again, and the frames that came beside them are left to reconciliation.
+        """
+        for job in jobs:
+            before = replica.store.changes
+            error = self._guarded(replica, partial(job.run, context, now))
+            if error is not None:
+                return error
+            if job.answer is not None and job.answer.refused and replica.store.changes != before:
+                self._undo(replica, None)
+                return self._run_all(context, replica, [j for j in jobs if j.answer and j is not job], now)
+        return None
+
+    def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
+        """A full disk or a bug in handling one frame ends neither the thread nor the node; what was pending is gone."""
+        try:
+            do()
+        except StorageError as why:
+            self._undo(replica, why)
+            return why
+        except Exception as bug:
+            log.exception("a frame could not be handled")
+            self._undo(replica, StorageError(f"an error inside the node took back what was pending: {bug!r}"))
+        return None
+
+    def _undo(self, replica: Replica, why: StorageError | None) -> None:
+        replica.store.rollback()
+        replica.commit_failed(str(why) if why else None)
 
     def _next(self, replica: Replica) -> list[_Job]:
         timer = replica.get_timer()
@@ -142,8 +176,8 @@ class Worker(Generic[T]):
                 replica.store.commit()
             except StorageError as why:
                 error = why
-                replica.commit_failed()
-                out = [Event("storage", {"error": str(why)})]
+                replica.commit_failed(str(why))
+                out.clear()
         return out, error
 
     def _tell(self, do: Callable[[], None]) -> None:
@@ -159,6 +193,10 @@ class _Answer:
         self._value: Any = None
         self._error: BaseException | None = None
         self._answered = False
+
+    @property
+    def refused(self) -> bool:
+        return self._error is not None
 
     def took(self, value: Any, error: BaseException | None) -> None:
         self._value, self._error = value, error
@@ -193,12 +231,14 @@ class _Job(NamedTuple):
     do: Callable[[Any, float], Any]
     answer: _Answer | None
 
-    def run(self, context: Any, now: float) -> _Answer | None:
+    def run(self, context: Any, now: float) -> None:
+        """Raises StorageError; any other error of a call is its answer."""
         if self.answer is None:
             self.do(context, now)
-            return None
+            return
         try:
             self.answer.took(self.do(context, now), None)
+        except StorageError:
+            raise
         except Exception as error:
             self.answer.took(None, error)
-        return self.answer

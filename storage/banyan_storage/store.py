@@ -60,6 +60,8 @@ class Store(StoreReader):
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = 0
+        self.changes = 0
+        """Grows with every call that may write; tells whether something in particular wrote."""
         self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
         if self.fresh:
             about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
@@ -181,6 +183,7 @@ class Store(StoreReader):
 
     def append(self, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body], head: Head) -> None:
         """Extend what counts of a granted log. `bodies`: the ops that count; `head`: where the log stands then."""
+        self.changes += 1
         lid, old = self._log(log)
         first = entries[0].header
         if first.seq != old.length or first.prev != old.id or head.length != old.length + len(entries):
@@ -217,6 +220,7 @@ class Store(StoreReader):
 
         Call `rebuild_views` once when all logs of the account are rewritten.
         """
+        self.changes += 1
         lid = self._log(log)[0]
         old = self._held(lid)
         ns: dict[EntryId, int] = {}
@@ -277,6 +281,7 @@ class Store(StoreReader):
 
     def set_signature(self, entry: EntryId, sig: bytes) -> None:
         """Add a verified signature to an entry that is held without one. Does nothing where one is held already."""
+        self.changes += 1
         found = self._record(entry)
         if found is None or record_signed(found[1]):
             return
@@ -294,6 +299,7 @@ class Store(StoreReader):
 
         Parts of entries that count as no operations are no longer asked for, those of the others are.
         """
+        self.changes += 1
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
     def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[Entry, Body]]:
@@ -328,6 +334,7 @@ class Store(StoreReader):
 
         Parts of entries that are not held, parts that are held and parts that were erased here are passed over.
         """
+        self.changes += 1
         rows: dict[bytes, bytes] = {}
         arrived: list[ArrivedPart] = []
         for entry, at, raw in items:
@@ -375,6 +382,7 @@ class Store(StoreReader):
 
         reason: the signed statement to answer with when somebody asks for it; None where there is none to give.
         """
+        self.changes += 1
         found = self._record(entry)
         if found is None:
             return False
@@ -389,6 +397,7 @@ class Store(StoreReader):
 
     def want_part(self, entry: EntryId, op: int) -> bool:
         """Lift an erasure: the part is asked for again. False where none was in place."""
+        self.changes += 1
         n = self._n_of(entry)
         e = self.entry(entry)
         if n is None or e is None or not self._write.delete(t.WITHHELD, t.part_key(n, op)):
@@ -400,6 +409,7 @@ class Store(StoreReader):
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Remember something local; None forgets it. Keys have at most 500 bytes."""
+        self.changes += 1
         if value is None:
             self._write.delete(t.META, t.NOTE + key)
         else:

@@ -184,7 +184,7 @@ def commit(ctx: Context) -> None:
     try:
         ctx.store.commit()
     except StorageError:
-        ctx.replica.commit_failed()
+        ctx.replica.commit_failed(None)
         raise
 
 
