@@ -23,7 +23,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.backend import NodeBackend
 from banyan_node.backend.hosted import interest_of
-from banyan_node.context import Context, open_context
+from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
 from banyan_node.effects import Connect, Disconnect, Effect, Event, Send
@@ -104,7 +104,7 @@ class Node:
         self._links: dict[str, Link] = {}
         self._dialling: set[str] = set()
         self._linking = False
-        """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello too."""
+        """Whether links may stand. Before `ready`: a peer that dials while the node starts needs its hello too."""
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Starts with the control endpoint. Raises OperatorError, StorageError, EdgeError."""
@@ -128,7 +128,7 @@ class Node:
         self.worker = Worker(
             lambda: open_context(self.home, self.settings, self.keys, edge.peer_id, (), random.SystemRandom()),
             lambda c: c.replica,
-            _close,
+            close_context,
             self._deliver,
         )
         await self.worker.start()
@@ -371,10 +371,6 @@ def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: 
         context.replica.receive(peer, frame, now)
     finally:
         backlog.taken += len(frame)
-
-
-def _close(context: Context) -> None:
-    context.store.close()
 
 
 def read_anchors(path: Path) -> list[PeerInfo]:
