@@ -104,7 +104,7 @@ class Node:
         self._links: dict[str, Link] = {}
         self._dialling: set[str] = set()
         self._linking = False
-        """Whether links may stand. Before `ready`: a peer that dials while the node starts needs its hello too."""
+        """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Starts with the control endpoint. Raises OperatorError, StorageError, EdgeError."""
