@@ -17,7 +17,7 @@ QUIET_SECONDS = 0.5
 def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar; what is yielded advances it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
         yield lambda n: progress.advance(task, n)
 

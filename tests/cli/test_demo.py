@@ -10,7 +10,7 @@ from rich.console import Console
 
 from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
 from banyan_cli.demo.view import frontiers
-from tests.cli.shell import process
+from tests.cli.shell import banyan, process
 
 
 def _status(entries: int, digest: str, lacking: int = 0) -> dict[str, Any]:
@@ -28,6 +28,14 @@ def test_the_demo_converges_and_prints_what_it_promises() -> None:
     assert result["entries"] > 50
     assert result["seconds"] < 60
     assert "Cedar is cut off" in ran.err
+
+
+def test_the_simulator_plays_the_same_world_twice_from_one_seed() -> None:
+    first, second = (banyan("sim", "run", "--nodes", 6, "--seed", 7, "--json") for _ in range(2))
+    assert first.code == 0, first.out + first.err
+    assert first.json["converged"]
+    assert first.json["nodes"] == 6
+    assert (first.json["trace"], first.json["digest"]) == (second.json["trace"], second.json["digest"])
 
 
 def test_everybody_who_speaks_lives_somewhere() -> None:

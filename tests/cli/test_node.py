@@ -83,6 +83,16 @@ def test_two_nodes_that_meet_hold_the_same_and_diff_says_so(tmp_path: Path) -> N
         _json("--home", two, "peers", "pardon", who["peer_id"])
 
 
+def test_a_peer_of_another_realm_is_refused_in_a_sentence(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert banyan("--home", other, "init", "--realm", "main").code == 0
+    with node_up(home), node_up(other) as client:
+        ran = banyan("--home", home, "peers", "add", client.call("id")["addresses"][0], "--json")
+        assert (ran.code, ran.json["error"]["code"]) == (errors.UNREACHABLE, "no_peer")
+        assert "realm 'test'" in ran.json["error"]["message"]
+        assert _json("--home", home, "status")["accounts"] == 1
+
+
 def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
     import socket
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+ANYWHERE = "With --json it answers in JSON; --home DIR names the node. Both may stand anywhere on the line."
+
 
 def register(app: typer.Typer) -> None:
     """Add every command, in the order in which `--help` lists them."""
@@ -11,3 +13,13 @@ def register(app: typer.Typer) -> None:
 
     for module in (setup, social, reading, accounts, network, bring, stores, doctor, play):
         module.add_to(app)
+    _mention(app)
+
+
+def _mention(app: typer.Typer) -> None:
+    """The options that are good anywhere, at the end of every command's own help."""
+    for command in app.registered_commands:
+        command.epilog = ANYWHERE
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _mention(group.typer_instance)

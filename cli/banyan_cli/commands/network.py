@@ -9,9 +9,13 @@ import typer
 
 from banyan_cli import session
 from banyan_cli.show import tables
+from banyan_node.operator_errors import CallError
 
 _peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
 Peer = Annotated[str, typer.Argument(help="A peer's id, as `banyan peers --json` gives it.")]
+
+
+GREETING_SECONDS = 10.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,7 +47,26 @@ def add(
     """Dial a peer now, and remember it."""
     s = session.of(ctx)
     answer = s.call("peers.add", addr=address)
+    _wait_for_greeting(s, answer["peer"])
     s.out.done(answer, f"Connected to {answer['peer']}.")
+
+
+def _wait_for_greeting(s: session.Session, peer: str) -> None:
+    """A link stands before the two have said hello; one that is of no use ends there. Raises CallError."""
+    deadline = time.monotonic() + GREETING_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        (row,) = [r for r in s.call("peers") if r["peer"] == peer] or [None]
+        if row is not None and row["behind"] is not None:
+            return
+        if row is None or not row["connected"]:
+            realm = s.settings.config.node.realm
+            raise CallError(
+                "no_peer",
+                f"{peer} answered and hung up: it is not of the realm '{realm}', or one of the two has banned the "
+                "other; the logs of both say which.",
+                502,
+            )
 
 
 @_peers.command("ban")

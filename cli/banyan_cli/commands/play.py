@@ -48,18 +48,19 @@ def _show_demo(console: Console, value: dict[str, Any]) -> None:
 @_sim.command("run")
 def sim_run(
     ctx: typer.Context,
-    nodes: Annotated[int, typer.Option(min=2, max=10_000, help="How many replicas.")] = 20,
+    nodes: Annotated[int, typer.Option(min=2, max=10_000, help="How many replicas.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 1,
 ) -> None:
     """Play one world: latency, loss, partitions, crashes, liars; then see whether all replicas agree."""
-    from banyan_sim.run import run_world
+    from dataclasses import asdict
 
     from banyan_cli.progress import waiting
     from banyan_cli.show.tables import facts
+    from banyan_sim.run import run_world
 
     s = session.of(ctx)
     with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):
-        result = run_world(nodes=nodes, seed=seed)
+        result = asdict(run_world(nodes, seed))
     s.out.answer(result, facts)
     if not result["converged"]:
         raise typer.Exit(errors.FAILED)

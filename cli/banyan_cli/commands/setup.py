@@ -66,6 +66,7 @@ def up(
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
     """Run the node until ctrl-C."""
+    from banyan_node.logging import set_up_logging
     from banyan_node.node import main
 
     s = session.of(ctx)
@@ -80,6 +81,7 @@ def up(
         "log.format": log_format,
     }
     settings = s.settings_with(flags)
+    set_up_logging(settings.config.log)
     raise typer.Exit(main(s.home, settings, s.passphrase()))
 
 

@@ -39,6 +39,7 @@ def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
                 result = _play(nodes, view, began)
                 if wait and out.notes.is_terminal:
                     _until_interrupted(view, folder)
+                view.hold()
         return result
     finally:
         if keep:
@@ -134,6 +135,7 @@ class _Story:
         self._until(lambda: island.call("status")["peers"] == 0, "cedar still has peers")
         self.view.cut_off(island.name)
         self.view.tell("Cedar is cut off: no peer, no packet.")
+        self.view.pause(1.0)
 
     def write_apart(self) -> None:
         """Both sides go on writing."""
@@ -147,6 +149,7 @@ class _Story:
         if digests[ISLAND] in (digests[:ISLAND] + digests[ISLAND + 1 :]):
             raise Failed("Cedar was cut off and still agrees with another node; the demo shows nothing then.")
         self.view.tell("Both sides write on. Their frontiers are apart now.")
+        self.view.pause(2.0)
 
     def join(self) -> None:
         """The island comes back."""

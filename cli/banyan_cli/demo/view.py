@@ -47,6 +47,17 @@ class View:
         """Mark nodes as cut off; none: nobody is."""
         self._cut = frozenset(names)
 
+    def pause(self, seconds: float) -> None:
+        """Time for a person to look; none where nobody does."""
+        if self._console.is_terminal:
+            self._ended.wait(seconds)
+
+    def hold(self) -> None:
+        """Keep the picture as it is now: the nodes are about to stop."""
+        self._ended.set()
+        if self._console.is_terminal:
+            self._look()
+
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Live inside the block, on a terminal; plain sentences elsewhere."""
@@ -64,12 +75,15 @@ class View:
 
     def _poll(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            for node in self._nodes:
-                try:
-                    with node.client() as client:
-                        self._status[node.name] = client.call("status")
-                except OperatorError:
-                    self._status.pop(node.name, None)
+            self._look()
+
+    def _look(self) -> None:
+        for node in self._nodes:
+            try:
+                with node.client() as client:
+                    self._status[node.name] = client.call("status")
+            except OperatorError:
+                self._status.pop(node.name, None)
 
     def _picture(self) -> RenderableType:
         lines = [

@@ -61,18 +61,18 @@ def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
         if not rows:
             console.print("No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where.")
             return
-        made = table("peer", "name", "", "score#", "behind#", "since#", "address")
+        made = table("peer", "", "", "score#", "behind#", "since#", "address")
         for row in rows:
             ban = row.get("ban")
             way = "banned" if ban else "in" if row.get("inbound") else "out"
             made.add_row(
                 row["peer"][-8:],
-                Text(" ".join(plain(row.get("name") or "").split())),
+                Text(" ".join(plain(row.get("name") or row.get("role") or "").split())),
                 Text(way, "red" if ban else ""),
                 f"{row.get('score') or 0:.1f}",
                 "" if row.get("behind") is None else f"{row['behind']:,}",
                 ago(row["since_ms"], now_ms) if row.get("since_ms") else "",
-                Text(plain(f"{ban['reason']}" if ban else row.get("address") or "")),
+                Text(plain(ban["reason"] if ban else (row.get("address") or "").partition("/p2p/")[0])),
             )
         console.print(made)
 
