@@ -11,6 +11,7 @@ Nothing here looks at a clock, an order of arrival or a receiver.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -120,7 +121,11 @@ def _rank(keys: KeyState, digest: bytes) -> Rank:
 
 
 class _Tree:
-    """The authorised entries: each has one parent, hence one key state."""
+    """The authorised entries: each has one parent, hence one key state.
+
+    They stand in `order` so that what hangs below one is a slice, and where a key signs is a sorted list of places: so
+    a fork asks once for each key of its parent instead of reading all that is below it.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         by_parent: dict[EntryId | None, list[Entry]] = {}
@@ -129,22 +134,47 @@ class _Tree:
         self.kids: dict[EntryId | None, list[Entry]] = {}
         self.keys: dict[EntryId, KeyState] = {}
         self.ops: dict[EntryId, tuple[Op, ...]] = {}
-        held: dict[EntryId, Entry] = {}
+        self.held: dict[EntryId, Entry] = {}
+        self.order: list[Entry] = []
         todo: list[Entry | None] = [None]
         while todo:
             parent = todo.pop()
+            if parent is not None:
+                self.order.append(parent)
             above = self.keys[parent.id] if parent else None
             for e in sorted(by_parent.get(parent.id if parent else None, ()), key=lambda e: e.id):
                 ops = control_op(decode_body(e.ops))
                 after = _keys_after(above, e, ops)
-                if after is None or not _linked(e, parent, held):
+                if after is None or not _linked(e, parent, self.held):
                     continue
                 self.kids.setdefault(parent.id if parent else None, []).append(e)
-                self.keys[e.id], self.ops[e.id], held[e.id] = after, ops, e
+                self.keys[e.id], self.ops[e.id], self.held[e.id] = after, ops, e
                 todo.append(e)
+        self.place = {e.id: n for n, e in enumerate(self.order)}
+        self.size = dict.fromkeys(self.place, 1)
+        self.signed: dict[bytes, list[int]] = {}
+        for n, e in enumerate(self.order):
+            self.signed.setdefault(key_digest(e.header.writer), []).append(n)
+        for e in reversed(self.order):
+            if e.header.prev is not None:
+                self.size[e.header.prev] += self.size[e.id]
 
-    def strongest(self, child: Entry, keys: KeyState) -> tuple[Rank, Entry]:
-        """The highest rank among `child` and what hangs below it, and the first entry that shows it."""
+    def rank(self, child: Entry, keys: KeyState) -> Rank:
+        """The highest rank, in the eyes of `keys`, among `child` and what hangs below it."""
+        for slot in reversed(range(len(keys))):
+            if self._signs(keys[slot].next, child):
+                return (slot, 1)
+            if self._signs(keys[slot].current, child):
+                return (slot, 0)
+        return NO_RANK
+
+    def _signs(self, digest: bytes, child: Entry) -> bool:
+        places, first = self.signed.get(digest, ()), self.place[child.id]
+        n = bisect_left(places, first)
+        return n < len(places) and places[n] < first + self.size[child.id]
+
+    def witness(self, child: Entry, keys: KeyState) -> Entry:
+        """The first entry from `child` down that shows its rank."""
         best, witness = NO_RANK, child
         todo = [child]
         while todo:
@@ -153,7 +183,14 @@ class _Tree:
             if rank > best or (rank == best and e.header.seq < witness.header.seq):
                 best, witness = rank, e
             todo.extend(self.kids.get(e.id, ()))
-        return best, witness
+        return witness
+
+    def between(self, top: Entry, bottom: Entry) -> list[Entry]:
+        """The path from `top` down to `bottom`, both in it."""
+        out = [bottom]
+        while out[-1].id != top.id and (above := out[-1].header.prev) is not None:
+            out.append(self.held[above])
+        return out[::-1]
 
 
 def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> bool:
@@ -161,7 +198,9 @@ def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> b
     if target is not None:
         above = parent
         while above is not None and above.header.seq > target:
-            above = held[above.header.prev] if above.header.prev is not None else None
+            far = skip_seq(above.header.seq)  # held entries are linked, so their skips are short cuts
+            link = above.header.skip if far is not None and far >= target else above.header.prev
+            above = held[link] if link is not None else None
         skip = above.id if above else None
     try:
         check_link(entry, parent, skip)
@@ -185,30 +224,15 @@ def resolve_control(entries: Iterable[Entry]) -> Control:
             path.append(kids[0])
             continue
         keys = tree.keys[path[-1].id] if path else ()
-        ranked = [(*tree.strongest(c, keys), c) for c in kids]
-        top = max(rank for rank, _, _ in ranked)
-        tied = [(witness, c) for rank, witness, c in ranked if rank == top]
+        ranked = [(tree.rank(c, keys), c) for c in kids]
+        top = max(rank for rank, _ in ranked)
+        tied = [c for rank, c in ranked if rank == top]
         if len(tied) > 1:
             frozen = True
-            keep = [e for witness, c in tied[:2] for e in _between(tree, c, witness)]
+            keep = [e for c in tied[:2] for e in tree.between(c, tree.witness(c, keys))]
             break
-        path.append(tied[0][1])
+        path.append(tied[0])
     return _read(tree, tuple(path), tuple(path) + tuple(keep), frozen)
-
-
-def _between(tree: _Tree, top: Entry, bottom: Entry) -> list[Entry]:
-    """The path from `top` down to `bottom`, both in it."""
-    parent: dict[EntryId, Entry] = {}
-    todo = [top]
-    while todo:
-        e = todo.pop()
-        for c in tree.kids.get(e.id, ()):
-            parent[c.id] = e
-            todo.append(c)
-    out = [bottom]
-    while out[-1].id != top.id:
-        out.append(parent[out[-1].id])
-    return out[::-1]
 
 
 def _read(tree: _Tree, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool) -> Control:
