@@ -1,6 +1,7 @@
 """Who may speak for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
 
 import random
+import time
 from collections.abc import Iterable, Sequence
 
 from banyan_crdt.control import Control, control_op, resolve_control
@@ -285,3 +286,16 @@ def test_a_grant_without_collections_is_for_all_of_them() -> None:
     g = resolved(an.control).grant_of(an.key("phone"), 1)
     assert g is not None
     assert (g.grant.colls, g.grant.until, g.grant.x25519) == ((POSTS,), 7, b32("box"))
+
+
+def test_a_path_of_two_thousand_forks_is_read_in_a_moment() -> None:
+    """Whoever opens an account can make one of these; reading all that is below each fork took seconds."""
+    an = Person(device=None)
+    beside: list[Entry] = []
+    for k in range(2_000):
+        beside.append(an.say(an.grant_op("thief"), by=f"root{k}", below=an.control))
+        an.say(an.rotate(0, f"root{k + 2}"), by=f"root{k + 1}")
+    began = time.perf_counter()
+    c = resolve_control([*beside, *an.control])
+    assert time.perf_counter() - began < 3.0
+    assert list(c.path) == an.control
