@@ -153,6 +153,9 @@ class Replica:
     def peer_down(self, peer: str, now: float) -> None:
         self._clock(now)
         if self.links.pop(peer, None) is not None:
+            # what waits for the disk was meant for this connection: on the next one it would come before the hello
+            self._drain_gossip()
+            self._out = deque(e for e in self._out if not (isinstance(e, Send) and e.peer == peer))
             self.gossip.peer_down(peer, now)
             self._out.append(Event("peer_down", {"peer": peer}))
 

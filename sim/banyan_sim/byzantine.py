@@ -24,6 +24,7 @@ from banyan_node.replica import Replica
 from banyan_node.serve import control_item, run_item
 from banyan_node.wire import (
     ControlItem,
+    Credit,
     Data,
     GossipFrame,
     Heads,
@@ -58,8 +59,8 @@ class Liar:
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         return (data,)
 
-    def heard(self, peer: str, data: bytes) -> None:
-        return
+    def heard(self, peer: str, data: bytes) -> bool:
+        return True
 
     def act(self) -> None:
         return
@@ -192,8 +193,9 @@ class Replayer(Liar):
         super().__init__(node, rng)
         self.tape: deque[bytes] = deque(maxlen=500)
 
-    def heard(self, peer: str, data: bytes) -> None:
+    def heard(self, peer: str, data: bytes) -> bool:
         self.tape.append(data)
+        return True
 
     def act(self) -> None:
         for _ in range(5):
@@ -203,7 +205,13 @@ class Replayer(Liar):
 
 
 class Flooder(Liar):
-    """Asks for everything, all the time."""
+    """Asks for everything, all the time, throws it away and says that it has room for more."""
+
+    def heard(self, peer: str, data: bytes) -> bool:
+        if data[:2] != b"\x82\x07":  # [7, ...]: data
+            return True
+        self.say(peer, Credit(len(data)))
+        return False
 
     def act(self) -> None:
         peer = self.someone()
@@ -211,8 +219,8 @@ class Flooder(Liar):
             return
         r = self.node.replica
         logs = [log for log, _ in r.store.all_heads()]
-        for _ in range(10):
-            self.say(peer, Wants([Want(log, []) for log in logs[:50]]))
+        for _ in range(3):
+            self.say(peer, Wants([Want(log, []) for log in logs[:20]]))
             self.say(peer, Sums(b"", r.tree.children(b"")))
             self.say(peer, Scan(b""))
 

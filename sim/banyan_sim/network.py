@@ -46,6 +46,8 @@ class Wire:
     lives: tuple[int, int]
     doomed: bool = False
     closed: bool = False
+    told: str = ""
+    """Closed by its other end: this one still gets what was sent before, and then hears of it."""
     arrival: dict[str, float] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ class Network:
         self.slow: dict[str, float] = {}
         """Machines whose links are slower by a factor."""
         self.messages = self.bytes = self.resets = 0
+        self._closing: dict[tuple[str, str], Wire] = {}
         self._latency: dict[tuple[str, str], float] = {}
 
     # -- what machines do
@@ -106,9 +109,11 @@ class Network:
         if wire is None:
             return
         self._drop(wire)
+        wire.told = dst
+        self._closing[_pair(src, dst)] = wire
         now = self.clock.now
         self.peer_down(src, dst)
-        self.clock.at(max(now, wire.arrival.get(dst, now)), self._hang_up, wire, dst, src)
+        self.clock.at(max(now, wire.arrival.get(dst, now)), self._hang_up, wire)
 
     # -- what happens to connections
 
@@ -152,6 +157,9 @@ class Network:
             if not standing.doomed:
                 return  # they dialled each other at once: the first link stands
             self._break(standing)
+        closing = self._closing.get(_pair(src, dst))
+        if closing is not None:
+            self._hang_up(closing)
         wire = Wire(src, dst, self._base(src, dst), (a.life, b.life))
         self.wires[_pair(src, dst)] = wire
         self.trace.add(self.clock.now, "link", src, dst)
@@ -164,7 +172,7 @@ class Network:
             self.failed(src, dst)
 
     def _deliver(self, wire: Wire, src: str, dst: str, data: bytes) -> None:
-        if wire.doomed or not self._lives(wire, dst):
+        if wire.doomed or (wire.closed and wire.told != dst) or not self._lives(wire, dst):
             return
         self.trace.add(self.clock.now, "frame", src, dst, data)
         self.machines[dst].receive(src, data)
@@ -179,8 +187,15 @@ class Network:
             if self._lives(wire, at):
                 self.peer_down(at, peer)
 
-    def _hang_up(self, wire: Wire, at: str, peer: str) -> None:
-        if self._lives(wire, at) and _pair(at, peer) not in self.wires:
+    def _hang_up(self, wire: Wire) -> None:
+        at = wire.told
+        if not at:
+            return
+        peer = wire.dialler if at == wire.acceptor else wire.acceptor
+        if self._closing.get(_pair(at, peer)) is wire:
+            del self._closing[_pair(at, peer)]
+        wire.told = ""
+        if self._lives(wire, at):
             self.trace.add(self.clock.now, "hang up", peer, at)
             self.peer_down(at, peer)
 

@@ -44,11 +44,11 @@ class Outside(Protocol):
 
 
 class Adversary(Protocol):
-    """What a Byzantine machine does to the frames that its honest software wants to send."""
+    """What a Byzantine machine does to the frames that its honest software wants to send, and what that hears."""
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]: ...
 
-    def heard(self, peer: str, data: bytes) -> None: ...
+    def heard(self, peer: str, data: bytes) -> bool: ...
 
 
 class Node:
@@ -66,6 +66,8 @@ class Node:
         self.life = 0
         self.up = False
         self.seen: Counter[str] = Counter()
+        self.rejected: list[tuple[str, str]] = []
+        """Whom this machine charged with a lie, and why."""
         self._busy = False
         self._inbox: deque[Job] = deque()
         self._wake = float("inf")
@@ -111,8 +113,8 @@ class Node:
             self._settle()
 
     def receive(self, peer: str, data: bytes) -> None:
-        if self.adversary is not None:
-            self.adversary.heard(peer, data)
+        if self.adversary is not None and not self.adversary.heard(peer, data):
+            return
         self.feed(lambda r, now: r.receive(peer, data, now))
 
     def _do(self, job: Job) -> None:
@@ -135,6 +137,8 @@ class Node:
                 self.world.close(self.name, effect.peer)
             elif isinstance(effect, Event):
                 self.seen[effect.name] += 1
+                if effect.name == "rejected":
+                    self.rejected.append((effect.fields["peer"], effect.fields["reason"]))
         self._set_timer()
 
     def _send(self, peer: str, data: bytes) -> None:

@@ -31,8 +31,8 @@ BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
 @dataclass(frozen=True, slots=True)
 class Result:
     """`digest`, `views`: of all honest replicas, or of the first where they disagree. `seconds`: virtual, from the end
-    of the faults to agreement. `redundancy`: copies of gossip messages that came for each one needed. `why`: what
-    still differed when time ran out."""
+    of the faults to agreement. `redundancy`: copies of gossip messages that came for each one needed. `wronged`: honest
+    machines that an honest one charged with a lie. `why`: what still differed when time ran out."""
 
     converged: bool
     trace: str
@@ -47,6 +47,7 @@ class Result:
     events: int
     acts: dict[str, int] = field(default_factory=dict)
     figures: dict[str, int] = field(default_factory=dict)
+    wronged: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
 
 
@@ -57,7 +58,7 @@ def run_world(
     faults: Sequence[str] = FAULTS,
     liars: Sequence[str] | None = None,
     people: int = 8,
-    acts: int = 60,
+    acts: int = 40,
     fault_s: float = 25.0,
     patience_s: float = 240.0,
     memo: bool = True,
@@ -132,6 +133,12 @@ def _result(world: World, converged: bool, seconds: float) -> Result:
         world.trace.events,
         dict(sorted(world.workload.done.items())),
         dict(sorted(total.items())) | {"resets": network.resets},
+        tuple(
+            f"{node.name} charged {peer}: {reason}"
+            for node in honest
+            for peer, reason in node.rejected
+            if peer not in world.liars
+        ),
         why,
     )
 
@@ -166,12 +173,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS)
     parser.add_argument("--liars", nargs="*", default=None, choices=sorted(LIARS))
     parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--acts", type=int, default=60)
+    parser.add_argument("--acts", type=int, default=40)
     parser.add_argument("--no-memo", action="store_true", help="check every signature at every replica")
     args = parser.parse_args(argv)
     failed = 0
     for seed in range(args.seed, args.seed + args.seeds):
-        began = time.perf_counter()
+        began = time.process_time()
         result = run_world(
             args.nodes,
             seed,
@@ -183,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         failed += not result.converged
         print(json.dumps(to_json(result), ensure_ascii=False), flush=True)
-        print(f"seed {seed}: {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+        print(f"seed {seed}: {time.process_time() - began:.1f} s of processor time", file=sys.stderr, flush=True)
     return 1 if failed else 0
 
 
