@@ -122,6 +122,7 @@ class Author:
         self.ingest.run(run, now_ms)
         parts = tuple(p for _, items in chunk for p in items)
         self.ingest.parts(parts)
+        self.store.put_note(_own_key(log), entries[-1].id)
         return Written(log, tuple(entries), parts)
 
     def _total_below(self, log: LogId, first: Entry) -> int:
@@ -175,13 +176,22 @@ class Author:
             raise Refused(f"account {account.hex()[:16]} is not held here; follow it or import its control log first")
         return state
 
+    def continues(self, log: LogId) -> bool:
+        """Whether the log ends, unforked, in what this store itself wrote last: no other log may be continued."""
+        head = self.ingest.head(log)
+        return not head.flag and head.id == self.store.note(_own_key(log))
+
     def _last(self, log: LogId) -> Entry | None:
         head = self.ingest.head(log)
-        if head.flag:
+        if not self.continues(log):
             raise Refused(
                 f"log {log.log} of this node is forked: it was written elsewhere too; a fresh log number is due"
             )
         return self.store.entry(head.id) if head.id is not None else None
+
+
+def _own_key(log: LogId) -> bytes:
+    return b"own:" + log.account + log.writer + log.log.to_bytes(4, "big")
 
 
 def next_time(last: Time, now_ms: int) -> Time:
@@ -195,7 +205,7 @@ def grant_to(writer: WriterKey, stratum: int = 8) -> Grant:
 
 
 def _with_part(op: Op, part: Part) -> Op:
-    if isinstance(op, Put | Add | Text):
+    if isinstance(op, (Put, Add, Text)):
         return op._replace(part=part)
     raise Refused(f"a {type(op).__name__} carries no content")
 

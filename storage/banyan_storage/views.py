@@ -79,7 +79,7 @@ class SocialViews:
         slots: set[bytes] = set()
         numbers: dict[AccountId, bytes] = {}
         for entry, at, op, content in arrived:
-            if isinstance(op, Put | Add):
+            if isinstance(op, (Put, Add)):
                 account = entry.account
                 number = numbers.get(account)
                 if number is None:
@@ -89,7 +89,7 @@ class SocialViews:
         _refresh(txn, reader, sorted(slots), contents)
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
-        if isinstance(op, Put | Add):
+        if isinstance(op, (Put, Add)):
             _refresh(txn, reader, [slot_of(_number(txn, entry.account), op)], {})
 
 
@@ -227,7 +227,7 @@ def _slot_in_store(reader: StoreReader, number: bytes, ref: Ref) -> bytes | None
         return None
     ops = decode_body(entry.ops).ops
     op = ops[ref.op] if ref.op < len(ops) else None
-    return slot_of(number, op) if isinstance(op, Put | Add) else None
+    return slot_of(number, op) if isinstance(op, (Put, Add)) else None
 
 
 # --- what the slots show ---------------------------------------------------------------------------------------------
