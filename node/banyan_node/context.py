@@ -1,8 +1,8 @@
 """What the replica's thread owns: the store, the replica on it, and the keys that this node signs with.
 
 Opening it decides which log number this data folder writes. A store never continues a log that it did not itself
-write: beside the number it notes the place of its data file, and a folder that was copied or restored is in another
-place, so it draws a fresh number.
+write: beside the number it notes the place of its data file, and outside the store how far it had come. A folder that
+was copied is in another place, one restored from a backup has come less far; each draws a fresh number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer
 from banyan_node.author import OWN_LOGS
 from banyan_node.gossip.settings import GossipSettings, Rng
-from banyan_node.home import Home
+from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
 from banyan_node.links import Limits
 from banyan_node.replica import Identity, Replica
@@ -50,8 +50,8 @@ class Context:
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
         log = LogId(account, self.device.key, self.log_number)
-        if self.replica.ingest.head(log).flag:
-            self.log_number = _draw(self.store, self.home.store)
+        while not self.replica.author.continues(log):
+            self.log_number = _draw(self.store, self.home)
             log = log._replace(log=self.log_number)
         return log
 
@@ -85,7 +85,7 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
             gossip_of(settings),
             device if platform else None,
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, _number(store, home.store))
+        return Context(home, settings, realm, engine, store, replica, keys, device, _number(store, home))
     except BaseException:
         engine.close()
         raise
@@ -106,18 +106,43 @@ def gossip_of(settings: Settings) -> GossipSettings:
     )
 
 
-def _number(store: Store, folder: Path) -> int:
+def close_context(context: Context) -> None:
+    """What was not committed is dropped; what the store had seen is noted beside it."""
+    context.store.rollback()
+    _note_seen(context.store, context.home)
+    context.store.close()
+
+
+def _number(store: Store, home: Home) -> int:
     note = store.note(_LOG_NOTE)
-    if note is not None and note[4:] == _place(folder):
+    if note is not None and note[4:] == _place(home.store) and store.last_arrival >= _seen(store, home):
+        _note_seen(store, home)
         return int.from_bytes(note[:4], "big")
-    return _draw(store, folder)
+    return _draw(store, home)
 
 
-def _draw(store: Store, folder: Path) -> int:
+def _draw(store: Store, home: Home) -> int:
     number = 1 + secrets.randbelow(OWN_LOGS)
-    store.put_note(_LOG_NOTE, number.to_bytes(4, "big") + _place(folder))
+    store.put_note(_LOG_NOTE, number.to_bytes(4, "big") + _place(home.store))
     store.commit()
+    _note_seen(store, home)
     return number
+
+
+def _seen(store: Store, home: Home) -> int:
+    """How far this store had come when it was last opened or closed; a restored copy may have come less far."""
+    try:
+        name, arrival = home.seen.read_text("ascii").split()
+        return int(arrival) if name == store.store_id.hex() else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def _note_seen(store: Store, home: Home) -> None:
+    try:
+        write_private(home.seen, f"{store.store_id.hex()} {store.last_arrival}\n".encode())
+    except OSError:
+        pass  # on a full disk the place of the data file alone must tell
 
 
 def _place(folder: Path) -> bytes:

@@ -36,6 +36,11 @@ class Home(NamedTuple):
         return self.path / "store"
 
     @property
+    def seen(self) -> Path:
+        """How far the store had come when it was last opened or closed (context.py)."""
+        return self.path / "store.seen"
+
+    @property
     def token(self) -> Path:
         """The bearer token of the node that is running now."""
         return self.path / "control.token"

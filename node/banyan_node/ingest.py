@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.control import Control, Granted, resolve_control
+from banyan_crdt.control import Control, Granted, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, counted_body, granted_valid
-from banyan_crdt.ops import Body, Kept, Pin, open_part, part_of
+from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, skips_below
 from banyan_crdt.state import account_state, control_head, cut_of
@@ -102,7 +102,7 @@ class Ingest:
             if len(present) < len(entries):
                 raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
             return False
-        changed = tuple(e.id for e in control.path) != self._path_ids(account)
+        before = self._path_ids(account)
         head = control_head(control)
         old = self.head(control_log(account))
         self.store.put_control(account, control.keep, head)
@@ -111,7 +111,7 @@ class Ingest:
         if cached is not None:
             cached.control = control
             cached.heads[control_log(account)] = head
-            if changed and len(cached.heads) > 1:
+            if len(cached.heads) > 1 and (cached.loose or _recounts(before, control)):
                 self._recompute(account, {})
         return True
 
@@ -233,8 +233,9 @@ class Ingest:
         assert found is not None
         if not may(len(run.entries) + sum(head.length for head in found.heads.values())):
             raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
+        fresh = [e.id for e in run.entries if not self.store.has(e.id)]
         added = self._recompute(run.log.account, {run.log: run.entries})
-        if not self.store.has(run.entries[-1].id):
+        if not any(map(self.store.has, fresh)):
             raise NotYet("branch", f"entry {run.entries[-1].header.seq} is on no branch that is kept")
         return added
 
@@ -309,6 +310,17 @@ class Ingest:
     def _path_ids(self, account: AccountId) -> tuple[EntryId, ...]:
         cached = self._account(account)
         return tuple(e.id for e in cached.control.path) if cached else ()
+
+
+def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:
+    """Whether a change of the control log can change what counts of logs that are held without any fork.
+
+    Pins bite at forks only, and new grants and keys touch nothing that is held; so a daily pin costs no recount.
+    """
+    if tuple(e.id for e in control.path[: len(before)]) != before:
+        return True
+    added = (o for e in control.path[len(before) :] for o in control_op(decode_body(e.ops)))
+    return any(isinstance(o, Cut | Drop | Close) for o in added)
 
 
 def _future(time: Time, now_ms: int) -> bool:

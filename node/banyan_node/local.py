@@ -13,7 +13,7 @@ from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
 from banyan_node.backend import LocalBackend
-from banyan_node.context import open_context
+from banyan_node.context import close_context, open_context
 from banyan_node.home import Home
 from banyan_node.keystore import Keys, Keystore
 from banyan_node.settings import Settings
@@ -33,7 +33,7 @@ def open_local(home: Home, settings: Settings, passphrase: str | None = None) ->
     try:
         yield LocalBackend(context)
     finally:
-        context.engine.close()
+        close_context(context)
 
 
 def peer_id(keys: Keys) -> str:

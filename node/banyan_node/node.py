@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
+from banyan_node import chores
 from banyan_node.backend import NodeBackend
 from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
@@ -42,6 +43,8 @@ from banyan_storage.errors import StorageError
 log = structlog.get_logger("banyan")
 INTEREST_S = 5.0
 """How often it is looked up whom the accounts here follow."""
+CHORES_S = 60.0
+"""How often it is looked whether daily work is due."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
 
@@ -163,6 +166,7 @@ class Node:
         self.nursery.start_soon(self._discovered)
         self.nursery.start_soon(self._remember)
         self.nursery.start_soon(self._follow_interest)
+        self.nursery.start_soon(self._chores)
         endpoint = await self.nursery.start(
             partial(
                 serve_control,
@@ -345,6 +349,15 @@ class Node:
         while True:
             await trio.sleep(INTEREST_S)
             await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+
+    async def _chores(self) -> None:
+        """Daily work, a little at a time; what was done when is noted in the store, so a restart loses nothing."""
+        while True:
+            await trio.sleep(CHORES_S)
+            done = await self.worker.call(chores.pin_own_logs)
+            erased = await self.worker.call(chores.erase_deleted)
+            if done or erased:
+                log.info("daily work", pinned_logs=done, erased_parts=erased)
 
     async def stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""

@@ -33,6 +33,7 @@ from .view_rows import (
     REPOSTS,
     SHOWN,
     TIMELINE,
+    TOMBS,
     read_slot,
     ref_of,
     register_slot,
@@ -242,6 +243,11 @@ class Queries:
     def post_count(self, account: AccountId) -> int:
         number = self._number(account)
         return sum(1 for _ in self._txn.prefix(TIMELINE, number)) if number else 0
+
+    def has_tombs(self, account: AccountId) -> bool:
+        """Whether anything of the account was deleted for good."""
+        number = self._number(account)
+        return number is not None and next(self._txn.prefix(TOMBS, number, limit=1), None) is not None
 
     def edited(self, view: PostView) -> bool:
         """Whether what shows replaced an earlier write."""

@@ -1,0 +1,105 @@
+"""Daily work of a node: pins for the accounts hosted here, and content of deleted posts erased after its grace.
+
+A pin vouches for a log as it stands, so that whoever steals the key that writes it can later harm only what came
+after. Deleted content is kept for 30 days, because a cut may undo a thief's deletion; then this store forgets it, and
+only it: heads and state are the same before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from banyan_crdt.control import Control
+from banyan_crdt.entry import MAX_CONTROL
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
+from banyan_crdt.ops import Op, Pin, Put, Tomb
+from banyan_crdt.state import counted_entries
+from banyan_node.backend import hosted
+from banyan_node.context import Context
+from banyan_node.keystore import ROOT_SLOT
+from banyan_node.operator_errors import CallError
+
+DAY_S = 86_400
+GRACE_MS = 30 * DAY_S * 1000
+"""How long the content of a deleted post is kept."""
+PINS_LEAVE = MAX_CONTROL // 2
+"""Control entries that daily pins never use up: rotations, cuts and recoveries need room."""
+AT_ONCE = 200
+"""Accounts looked at in one go, so that nobody waits for the daily work."""
+
+
+def pin_own_logs(ctx: Context, now: float) -> int:
+    """Pins each log of the accounts hosted here that grew since its last pin, once a day. Returns how many logs."""
+    done = 0
+    for account in _due(ctx, b"pinned:", [h.account for h in hosted.all_hosted(ctx)], now):
+        control = ctx.replica.ingest.control_of(account)
+        if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
+            continue
+        pins = _unpinned(ctx, account, control)
+        try:
+            root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+        except CallError:
+            continue  # the root key was moved elsewhere
+        for pin in pins:
+            ctx.replica.author.control(account, root, pin, int(now * 1000))
+        if pins:
+            ctx.replica.publish_control(account, now)
+        done += len(pins)
+    return done
+
+
+def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
+    out = []
+    for log, head in ctx.store.heads(account).items():
+        if not log.log or head.id is None or head.flag or log.writer in control.cuts:
+            continue
+        pins = control.pins.get((log.writer, log.log), [])
+        if not pins or pins[-1].seq < head.length - 1:
+            out.append(Pin(log.writer, log.log, head.length - 1, head.id))
+    return out
+
+
+def erase_deleted(ctx: Context, now: float) -> int:
+    """Erases the content of what was deleted 30 days ago or earlier, account by account. Returns how many parts."""
+    erased = 0
+    for account in _due(ctx, b"swept:", list(ctx.store.accounts()), now):
+        if ctx.queries().has_tombs(account):
+            erased += _sweep(ctx, account, int(now * 1000) - GRACE_MS)
+    return erased
+
+
+def _sweep(ctx: Context, account: AccountId, until_ms: int) -> int:
+    control = ctx.replica.ingest.control_of(account)
+    if control is None:
+        return 0
+    dead: set[tuple[Coll, CellKey]] = set()
+    logs = [log for log in ctx.store.heads(account) if log.log]
+    for _, ops in _counted(ctx, control, logs):
+        dead.update((op.coll, op.key) for time_ms, op in ops if isinstance(op, Tomb) and time_ms <= until_ms)
+    erased = 0
+    for entry, ops in _counted(ctx, control, logs):
+        for at, (_, op) in enumerate(ops):
+            if isinstance(op, Put) and (op.coll, op.key) in dead and ctx.store.part(entry, at) is not None:
+                erased += ctx.store.erase_part(entry, at, None)
+    return erased
+
+
+def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tuple[EntryId, list[tuple[int, Op]]]]:
+    """Each counted entry with its operations and their time in milliseconds."""
+    for log in logs:
+        for entry, body in counted_entries(control, log, ctx.store.walk(log)):
+            yield entry.id, [(entry.header.time >> 16, op) for op in body.ops]
+
+
+def _due(ctx: Context, note: bytes, accounts: list[AccountId], now: float) -> list[AccountId]:
+    """The next accounts of today's round, AT_ONCE at most; the note says how far the round has come, and since when."""
+    raw = ctx.store.note(note) or bytes(8)
+    began, cursor = int.from_bytes(raw[:8], "big"), raw[8:]
+    if not cursor:
+        if now - began < DAY_S:
+            return []
+        began = int(now)
+    found = sorted(a for a in accounts if a > cursor)[:AT_ONCE]
+    last = found[-1] if len(found) == AT_ONCE else b""
+    ctx.store.put_note(note, began.to_bytes(8, "big") + last)
+    return found

@@ -1,0 +1,54 @@
+"""Daily work: pins for hosted accounts, and deleted content forgotten after its grace."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from banyan_crdt.ids import account_from_text, control_log
+from banyan_node import chores, settings
+from banyan_node.home import Home
+from banyan_node.keystore import Keystore
+from banyan_node.local import open_local
+
+DAY = chores.DAY_S
+
+
+def _home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    Keystore.create(home.keys)
+    return home
+
+
+def test_a_log_that_grew_is_pinned_once_a_day_and_one_that_did_not_is_left(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="một")
+        now = time.time()
+        assert chores.pin_own_logs(node.context, now) == 1
+        assert chores.pin_own_logs(node.context, now + 60) == 0
+        assert chores.pin_own_logs(node.context, now + DAY + 1) == 0
+        length = node.context.replica.ingest.head(control_log(account)).length
+        node.call("post", text="hai")
+        assert chores.pin_own_logs(node.context, now + 2 * DAY + 2) == 1
+        assert node.context.replica.ingest.head(control_log(account)).length == length + 1
+        assert len(node.call("feed", limit=9)["posts"]) == 2
+
+
+def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving_a_head(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="an", hosted=False)
+        gone = node.call("post", text="bí mật")["uri"]
+        node.call("edit", uri=gone, text="bí mật hơn")
+        kept = node.call("post", text="ở lại")["uri"]
+        node.call("delete", uri=gone)
+        before = node.call("digest")
+        now = time.time()
+        assert chores.erase_deleted(node.context, now + DAY) == 0
+        assert chores.erase_deleted(node.context, now + 31 * DAY) == 2
+        assert node.call("digest") == before
+        assert node.call("store.verify")["problems"] == []
+        assert [p["uri"] for p in node.call("feed", limit=9)["posts"]] == [kept]
