@@ -347,7 +347,7 @@ def part_of(op: Op) -> Part | None:
 
 
 _WITH_PART = (Put, Add, Text)
-"""A tuple: asking for a union makes that union anew each time, 3 us for every operation."""
+"""A tuple: a union would be made anew for every operation."""
 
 
 def _plain(op: Op) -> list[Any]:
