@@ -1,0 +1,370 @@
+"""The one way in: whatever comes, in whatever order, the store holds the state of it, and all of it can be served."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from banyan_crdt.control import Control
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet, WrongLink
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.realm import TEST, Realm
+from banyan_crdt.run import Run, decode_control, decode_run, encode_run, skips_below, verify_run
+from banyan_crdt.state import AccountState, account_state
+from banyan_node.ingest import Ingest, PartItem
+from banyan_node.serve import control_item as serve_control
+from banyan_node.serve import log_items
+from banyan_storage.check import Problem, verify
+from tests.crdt.make import Person, add, follow, make_part, run_bytes
+from tests.model.concrete import REALM, concrete
+from tests.model.scenarios import scenario
+from tests.model.store_node import NOW_MS as MODEL_NOW_MS
+from tests.node.helpers import NOW_MS, give, memory_store, new_ingest
+
+DAY_MS = 86_400_000
+
+
+def known(person: Person) -> Ingest:
+    made = new_ingest()
+    made.control(person.id, person.control, NOW_MS)
+    return made
+
+
+def problems(ingest: Ingest) -> list[Problem]:
+    ingest.store.commit()
+    return verify(ingest.store, lambda account, n: None)
+
+
+def refused(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None = None) -> str:
+    """The reason of the "not yet"; nothing may have changed."""
+    before = ingest.store.digest(), ingest.store.counts()
+    with pytest.raises(NotYet) as why:
+        give(ingest, log, first, stop)
+    assert (ingest.store.digest(), ingest.store.counts()) == before
+    assert problems(ingest) == []
+    return why.value.reason
+
+
+def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
+    """All that one node holds of all accounts, served to an empty one as it would be over the wire."""
+    b = Ingest(memory_store(realm), realm)
+    for account in a.store.accounts():
+        item = serve_control(a.store, account)
+        assert item is not None
+        b.control(account, [decode_control(realm, e) for e in item.entries], now_ms)
+        for log in a.store.logs(account):
+            if log.log:
+                for piece in log_items(a.store, log, 0):
+                    run = decode_run(realm, piece.run)
+                    verify_run(realm, run)
+                    with suppress(NotYet):  # a signed tail that no longer is needed as proof
+                        b.run(run, now_ms)
+                    b.parts([PartItem(*p) for p in piece.parts])
+    return b
+
+
+class Oracle:
+    """The slow way: the state of all that is kept, computed anew each time."""
+
+    def __init__(self, realm: Realm) -> None:
+        self.realm = realm
+        self.kept: dict[AccountId, dict[EntryId, Entry]] = {}
+
+    def state(self, account: AccountId, new: Sequence[Entry] = ()) -> AccountState:
+        union = dict(self.kept.get(account, {}))
+        for e in new:
+            if e.id not in union or union[e.id].sig is None:
+                union[e.id] = e
+        logs: dict[LogId, list[Entry]] = {}
+        for e in union.values():
+            if e.header.log:
+                logs.setdefault(e.log_id, []).append(e)
+        return account_state(self.realm, account, [e for e in union.values() if not e.header.log], logs)
+
+    def took(self, account: AccountId, new: Sequence[Entry]) -> None:
+        known = self.kept.setdefault(account, {})
+        if all(e.id in known for e in new):  # a signature for what is held; it moves nothing
+            known.update((e.id, e) for e in new if known[e.id].sig is None)
+            return
+        s = self.state(account, new)
+        kept = [e for c in s.logs.values() for e in (*c.chain, *c.loose)]
+        self.kept[account] = {e.id: e for e in (*s.control.keep, *kept)}
+
+
+def as_run(path: Sequence[Entry], below: dict[int, Entry]) -> Run:
+    base = below[path[0].header.seq - 1].header.total if below else 0
+    skips = [(s, below[s].id) for s in skips_below(path[0].header.seq, len(path))]
+    return decode_run(REALM, encode_run(path, base, skips))
+
+
+def some_run(rng: random.Random, last: Entry, by_id: dict[EntryId, Entry]) -> tuple[Run, list[Entry]]:
+    """A run that ends in `last` and begins at an ancestor drawn at random."""
+    line = [last]
+    while line[-1].header.prev is not None:
+        line.append(by_id[line[-1].header.prev])
+    line.reverse()
+    cut = rng.choice([0, len(line) - 1, rng.randrange(len(line))])
+    run = as_run(line[cut:], {e.header.seq: e for e in line[:cut]})
+    return run, list(run.entries)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: int) -> None:
+    rng = random.Random(f"ingest/{seed}")
+    forked = cut = 0
+    for _ in range(36):
+        real = concrete(scenario(rng, 24)).real
+        by_id = {e.id: e for e in real}
+        node, oracle = Ingest(memory_store(REALM), REALM), Oracle(REALM)
+        order = [rng.choice(real) for _ in range(2 * len(real))] + rng.sample(real, len(real)) + real
+        for e in order:
+            try:
+                if e.header.log:
+                    run, given = some_run(rng, e, by_id)
+                    node.run(run, MODEL_NOW_MS)
+                else:
+                    given = [e]
+                    node.control(e.account, given, MODEL_NOW_MS)
+            except NotYet:
+                # what is dropped would have changed nothing that counts
+                assert oracle.state(e.account, given).heads == oracle.state(e.account).heads
+            else:
+                oracle.took(e.account, given)
+            assert node.store.heads(e.account) == oracle.state(e.account).heads
+            held = [x for log in node.store.logs(e.account) for part in node.store.held(log) for x in part]
+            kept = oracle.kept.get(e.account, {})
+            assert {x.id for x in held} >= kept.keys()
+            # more than that are only tails that were needed as proof once, until a nearer signature came
+            assert oracle.state(e.account, held).heads == oracle.state(e.account).heads
+        assert problems(node) == []
+        other = served_to_another(node, REALM, MODEL_NOW_MS)
+        assert other.store.digest() == node.store.digest()
+        forked += sum(h.flag for _, h in node.store.all_heads())
+        cut += sum(bool(c.cuts) for a in node.store.accounts() if (c := control_of(node, a)))
+    assert forked
+    assert cut
+
+
+def control_of(node: Ingest, account: AccountId) -> Control:
+    found = node.control_of(account)
+    assert found is not None
+    return found
+
+
+def test_an_overlap_counts_only_what_is_new() -> None:
+    an = Person()
+    log, node = an.write(10), known(an)
+    assert give(node, log, 0, 6) == 6
+    assert give(node, log, 3, 9) == 3
+    assert give(node, log, 2, 5) == 0
+    assert give(node, log) == 1
+    assert node.head(an.log()) == Head(10, log[-1].id, 0)
+
+
+def test_a_gap_is_not_yet_and_leaves_no_trace() -> None:
+    an = Person()
+    log, node = an.write(10), known(an)
+    give(node, log, 0, 3)
+    assert refused(node, log, 5, 10) == "gap"
+    assert give(node, log, 3, 10) == 7
+
+
+def test_a_run_that_lies_about_the_log_below_it_is_rejected() -> None:
+    an = Person()
+    log, node = an.write(45), known(an)
+    give(node, log, 0, 40)
+    skips = [(q, log[q].id) for q in skips_below(40, 5)]
+    wrong = encode_run(log[40:45], log[39].header.total - 1, skips)
+    with pytest.raises(WrongLink, match="total"):
+        node.run(decode_run(TEST, wrong), NOW_MS)
+    assert skips
+    elsewhere = [(q, log[q + 1].id) for q, _ in skips]
+    with pytest.raises(WrongLink, match="another entry"):
+        node.run(decode_run(TEST, encode_run(log[40:45], log[39].header.total, elsewhere)), NOW_MS)
+    early = follow(an.full("phone"), an.log(), log[:40], add("early"), time=log[39].header.time)
+    with pytest.raises(WrongLink):
+        give(node, [*log[:40], early], 40)
+    assert node.head(an.log()).length == 40
+    assert give(node, log, 40) == 5
+
+
+def test_a_lie_about_what_lies_far_below_a_fork_is_rejected_too() -> None:
+    an = Person()
+    log, node = an.write(60), known(an)
+    give(node, log)
+    first = next(q for q in range(30, 60) if skips_below(q, 1))
+    other = an.write(1, below=log[:first], tag="x")
+    lie = [(q, log[q + 1].id) for q in skips_below(first, 1)]
+    with pytest.raises(WrongLink, match="another entry"):
+        node.run(decode_run(TEST, encode_run(other[first:], log[first - 1].header.total, lie)), NOW_MS)
+    assert node.head(an.log()) == Head(60, log[-1].id, 0)
+    give(node, other, first)
+    assert node.head(an.log()) == Head(first, log[first - 1].id, 1)
+
+
+def test_what_is_dated_ahead_waits_for_its_time() -> None:
+    an = Person()
+    node = known(an)
+    ahead = follow(an.full("phone"), an.log(), [], add("x"), time=NOW_MS + 301_000 << 16)
+    assert refused(node, [ahead]) == "future"
+    assert give(node, [ahead], now_ms=NOW_MS + 2_000) == 1
+    later = an.say(an.grant_op("laptop"), time=NOW_MS + 301_000 << 16)
+    with pytest.raises(NotYet, match="ahead of this node's clock"):
+        node.control(an.id, [later], NOW_MS)
+    assert node.control(an.id, [later], NOW_MS + 2_000)
+
+
+def test_an_entry_after_the_end_of_its_grant_is_not_kept() -> None:
+    an = Person(device=None)
+    until = an.control[0].header.time + (3 << 16)
+    an.grant("phone", until=until)
+    log, node = an.write(8), known(an)
+    fits = sum(e.header.time <= until for e in log)
+    assert 0 < fits < 6
+    assert give(node, log, 0, 6) == fits
+    assert node.head(an.log()) == Head(fits, log[fits - 1].id, 0)
+    assert refused(node, log, 6, 8) == "until"
+    assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
+
+
+def test_past_its_limit_a_log_stands_still_and_goes_on_later() -> None:
+    tight = Realm("tight", TEST.birth_ms, entry_burst=3, entries_per_day=1)
+    from banyan_crdt.ids import key_digest
+    from banyan_crdt.ops import Grant, Init, Slot
+    from tests.crdt.make import NOBODY, signer
+
+    root = signer("r", tight)
+    born = follow("r", control_log(NOBODY), [], Init((Slot(key_digest(root.key), bytes(32)),), None), realm=tight)
+    account = AccountId(born.id)
+    granting = Grant(signer("w", tight).key, 1, 1, 8, None, None, None)
+    granted = follow("r", control_log(account), [born], granting, realm=tight)
+    node = Ingest(memory_store(tight), tight)
+    node.control(account, [born, granted], NOW_MS)
+    name = LogId(account, signer("w", tight).key, 1)
+    log: list[Entry] = []
+    for k in range(5):
+        log.append(follow("w", name, log, add(str(k)), realm=tight, signed=k != 2))
+    entries = [e._replace(sig=None) for e in log[:-1]] + log[-1:]
+    run = decode_run(tight, encode_run(entries, 0, []))
+    assert len(node.run(run, NOW_MS)) == 3
+    assert len(node.store.loose(name)) == 2  # the signed tail that proves the three
+    assert served_to_another(node, tight, NOW_MS).head(name) == node.head(name) == Head(3, log[2].id, 0)
+    with pytest.raises(NotYet, match="past what the log may hold") as why:
+        node.run(
+            decode_run(tight, encode_run([follow("w", name, log, add("5"), realm=tight)], log[4].header.total, [])),
+            NOW_MS,
+        )
+    assert why.value.reason in ("gap", "limit")
+
+
+def test_after_a_cut_nothing_later_counts_and_nothing_later_is_kept() -> None:
+    an = Person()
+    log, node = an.write(10), known(an)
+    give(node, log, 0, 8)
+    node.control(an.id, [an.say(an.cut("phone", log[4]))], NOW_MS)
+    assert node.head(an.log()) == Head(5, log[4].id, 0)
+    assert refused(node, log, 5, 10) == "cut"
+    other = an.write(3, below=log[:5], tag="thief")
+    assert refused(node, other, 5) == "cut"
+    assert refused(node, an.write(2, number=2)) == "cut"
+    assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
+
+
+def test_a_pin_brings_back_what_a_fork_suspended() -> None:
+    an = Person()
+    log = an.write(10)
+    other = an.write(6, below=log[:4], tag="clone")
+    node = known(an)
+    give(node, log)
+    give(node, other, 4)
+    assert node.head(an.log()) == Head(4, log[3].id, 1)
+    node.control(an.id, [an.say(an.pin(log[9]))], NOW_MS)
+    assert node.head(an.log()) == Head(10, log[9].id, 0)
+
+
+def test_of_three_branches_two_are_kept_and_the_third_is_passed_on_to_nobody() -> None:
+    an = Person()
+    log = an.write(4)
+    branches = sorted((an.write(3, below=log, tag=t) for t in "abc"), key=lambda b: b[4].id)
+    node = known(an)
+    give(node, log)
+    for b in branches[:2]:
+        give(node, b, 4)
+    assert refused(node, branches[2], 4) == "branch"
+    assert {e.id for e in node.store.loose(an.log())} == {e.id for b in branches[:2] for e in b[4:]}
+    late = known(an)  # in the other order the third is driven out again
+    give(late, log)
+    for b in reversed(branches):
+        give(late, b, 4)
+    assert late.store.loose(an.log()) == node.store.loose(an.log())
+
+
+def test_of_another_account_an_unknown_one_or_an_ungranted_writer() -> None:
+    an, binh = Person("an"), Person("binh")
+    node = known(an)
+    with pytest.raises(Malformed, match="not of the control log that was offered"):
+        node.control(an.id, binh.control, NOW_MS)
+    assert refused(node, binh.write(2)) == "account"
+    assert refused(node, an.write(2, device="tablet")) == "grant"
+    with pytest.raises(NotYet, match="does not reach down to its inception"):
+        node.control(binh.id, binh.control[1:], NOW_MS)
+
+
+def test_a_signature_that_comes_later_is_kept_and_the_log_served_up_to_it() -> None:
+    an = Person()
+    log, node = an.write(8), known(an)
+    give(node, log)
+
+    def signed() -> list[int]:
+        return [e.header.seq for e in node.store.chain(an.log()) if e.sig]
+
+    assert signed() == [7]
+    assert give(node, log, 2, 5) == 0
+    assert signed() == [4, 7]
+    assert give(node, log, 0, 5) == 0
+    assert signed() == [4, 7]
+    assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
+
+
+def test_judging_anew_is_metered_and_refused_without_a_trace() -> None:
+    an = Person()
+    log, node = an.write(30), known(an)
+    give(node, log)
+    asked: list[int] = []
+    other = an.write(1, below=log[:3], tag="x")
+    fork = decode_run(TEST, run_bytes(other, 3, 4))
+
+    def never(entries: int) -> bool:
+        asked.append(entries)
+        return False
+
+    with pytest.raises(NotYet) as why:
+        node.run(fork, NOW_MS, never)
+    assert why.value.reason == "busy"
+    assert asked[0] >= 30
+    assert node.head(an.log()).length == 30
+    give(node, an.write(31), 30)  # the usual way needs no leave
+    node.run(fork, NOW_MS)
+    assert node.head(an.log()) == Head(3, log[2].id, 1)
+
+
+def test_content_is_taken_once_for_what_names_it_and_a_lie_is_rejected() -> None:
+    an = Person()
+    part, raw = make_part("x", b"hello")
+    log = [follow(an.full("phone"), an.log(), [], add("x", part), parts=part.size)]
+    node = known(an)
+    give(node, log)
+    assert node.store.counts().lacking == 2  # and the account's salt
+    other = make_part("y", b"hello")[1]
+    with pytest.raises(Malformed):
+        node.parts([PartItem(log[0].id, 0, other)])
+    with pytest.raises(Malformed, match="has no part"):
+        node.parts([PartItem(log[0].id, 7, raw)])
+    assert node.parts([PartItem(EntryId(bytes(32)), 0, raw)]) == []
+    assert len(node.parts([PartItem(log[0].id, 0, raw)])) == 1
+    assert node.parts([PartItem(log[0].id, 0, raw)]) == []
+    assert node.store.counts().lacking == 1
