@@ -59,10 +59,13 @@ class Worker(Generic[T]):
         """Have `do(context, now)` run; any thread may ask."""
         self._inbox.put(_Job(do, None))
 
-    async def call(self, do: Callable[[T, float], Any]) -> Any:
-        """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised."""
+    async def call(self, do: Callable[[T, float], Any], alone: bool = False) -> Any:
+        """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised.
+
+        `alone`: it commits by itself on its way, so nothing else shares its transaction.
+        """
         answer = _Answer(self._loop)
-        self._inbox.put(_Job(do, answer))
+        self._inbox.put(_Job(do, answer, alone))
         await answer.wait(self._done)
         return answer.result()
 
@@ -99,17 +102,20 @@ class Worker(Generic[T]):
 
     def _serve(self, context: T, replica: Replica) -> None:
         while not self._stopping:
-            jobs = self._next(replica)
-            now = time.time()
-            error = self._run_all(context, replica, jobs, now)
-            if (timer := replica.get_timer()) is not None and timer <= now:
-                error = error or self._guarded(replica, partial(replica.handle_timer, now))
-            effects, failed = self._effects(replica)
-            if effects:
-                self._tell(partial(self._deliver, effects))
-            for job in jobs:
-                if job.answer is not None:
-                    job.answer.ready(error or failed)
+            for jobs in _batches(self._next(replica)):
+                self._serve_batch(context, replica, jobs)
+
+    def _serve_batch(self, context: T, replica: Replica, jobs: Sequence[_Job]) -> None:
+        now = time.time()
+        error = self._run_all(context, replica, jobs, now)
+        if (timer := replica.get_timer()) is not None and timer <= now:
+            error = error or self._guarded(replica, partial(replica.handle_timer, now))
+        effects, failed = self._effects(replica)
+        if effects:
+            self._tell(partial(self._deliver, effects))
+        for job in jobs:
+            if job.answer is not None:
+                job.answer.ready(error or failed)
 
     def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
         """Runs jobs that share a commit. None of them may leave half of itself in it.
@@ -187,6 +193,16 @@ class Worker(Generic[T]):
             pass  # the event loop is gone, nobody is left to be told
 
 
+def _batches(jobs: list[_Job]) -> list[list[_Job]]:
+    """Jobs that may share a commit; at least one batch, since time passes without jobs too."""
+    out: list[list[_Job]] = [[]]
+    for job in jobs:
+        if job.alone or (out[-1] and out[-1][-1].alone):
+            out.append([])
+        out[-1].append(job)
+    return [batch for batch in out if batch] or [[]]
+
+
 class _Answer:
     def __init__(self, loop: trio.lowlevel.TrioToken) -> None:
         self._loop, self._event = loop, trio.Event()
@@ -230,6 +246,7 @@ class _Answer:
 class _Job(NamedTuple):
     do: Callable[[Any, float], Any]
     answer: _Answer | None
+    alone: bool = False
 
     def run(self, context: Any, now: float) -> None:
         """Raises StorageError; any other error of a call is its answer."""

@@ -122,6 +122,16 @@ class Queries:
         self._reader = reader
         self._used = used
 
+    @property
+    def reader(self) -> StoreReader:
+        """The store itself, in the same state."""
+        return self._reader
+
+    @property
+    def used(self) -> int:
+        """Bytes that the store takes."""
+        return self._used()
+
     # -- accounts
 
     def _number(self, account: AccountId) -> bytes | None:

@@ -33,35 +33,36 @@ from banyan_storage.archive import (
     whole_until,
 )
 from banyan_storage.errors import StorageError
+from banyan_storage.queries import Queries
+from banyan_storage.reader import StoreReader
 
 COMMIT_BYTES = 4 << 20
 """How much of an archive is taken in between two commits."""
 
 
-def export(ctx: Context, p: Params, now: float) -> Any:
+def export(q: Queries, p: Params) -> Any:
     path, again = _path(p), p.flag("resume")
-    commit(ctx)
     if path.exists() and not again:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
     try:
         with path.open("r+b" if path.exists() else "xb") as file:
-            written = _export(ctx, file)
+            written = _export(q.reader, file)
     except OSError as error:
         raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
     return {
         "path": str(path),
         "bytes": written,
-        "accounts": ctx.store.counts().accounts,
-        "digest": ctx.store.digest().hex(),
+        "accounts": q.reader.counts().accounts,
+        "digest": q.reader.digest().hex(),
     }
 
 
-def _export(ctx: Context, file: BinaryIO) -> int:
+def _export(reader: StoreReader, file: BinaryIO) -> int:
     """Goes on after the last account that is whole in the file; returns the bytes that the file has then."""
     keep, after = whole_until(file) if file.readable() else (0, None)
     file.seek(keep)
     file.truncate()
-    export_archive(ctx.store, file, _quiet, after)
+    export_archive(reader, file, _quiet, after)
     os.fsync(file.fileno())
     return file.tell()
 
@@ -147,8 +148,8 @@ class _Taking:
                 self.expected = digest
 
 
-def stats(ctx: Context, p: Params, now: float) -> Any:
-    found = check.stats(ctx.store)
+def stats(q: Queries, p: Params) -> Any:
+    found = check.stats(q.reader)
     return {
         "accounts": found.counts.accounts,
         "logs": found.counts.logs,
@@ -158,16 +159,15 @@ def stats(ctx: Context, p: Params, now: float) -> Any:
         "forked": found.forked,
         "longest": found.longest,
         "last_arrival": found.last_arrival,
-        "bytes": ctx.engine.sizes().used,
+        "bytes": q.used,
         "schema": tables.SCHEMA,
     }
 
 
-def verify(ctx: Context, p: Params, now: float) -> Any:
-    commit(ctx)
-    problems = check.verify(ctx.store, _quiet)
+def verify(q: Queries, p: Params) -> Any:
+    problems = check.verify(q.reader, _quiet)
     return {
-        "checked": ctx.store.counts().entries,
+        "checked": q.reader.counts().entries,
         "problems": [{"where": found.where, "sentence": found.sentence} for found in problems],
     }
 
@@ -195,10 +195,7 @@ def _path(p: Params) -> Path:
     return path
 
 
-METHODS = {
-    "archive.export": export,
-    "archive.import": take,
-    "store.stats": stats,
-    "store.verify": verify,
-    "store.compact": compact,
-}
+METHODS = {"archive.import": take, "store.compact": compact}
+READS = {"archive.export": export, "store.stats": stats, "store.verify": verify}
+ALONE = frozenset(METHODS)
+"""Methods that commit by themselves, so nothing may share their transaction."""

@@ -36,7 +36,7 @@ ON_REPLICA: dict[str, OnReplica] = {
     **status.METHODS,
     **archive.METHODS,
 }
-ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS}
+ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS}
 
 
 def refusal(error: Exception) -> CallError:
@@ -68,7 +68,8 @@ class NodeBackend:
             if (on_node := network.METHODS.get(method)) is not None:
                 return await on_node(node, p)
             if (on_replica := ON_REPLICA.get(method)) is not None:
-                return await node.worker.call(lambda c, now: on_replica(c, p, now))
+                alone = method in archive.ALONE
+                return await node.worker.call(lambda c, now: on_replica(c, p, now), alone)
             if (on_snapshot := ON_SNAPSHOT.get(method)) is not None:
                 return await trio.to_thread.run_sync(_read, context, on_snapshot, p)
         except (CallError, BanyanError, ValueError, StorageError) as error:
