@@ -21,7 +21,7 @@ from banyan_node import settings
 from banyan_node.author import Draft
 from banyan_node.effects import Commit, Disconnect, Event, Send
 from banyan_node.home import Home
-from banyan_node.ingest import Ingest
+from banyan_node.ingest import Ingest, PartItem
 from banyan_node.keystore import Keystore
 from banyan_node.links import Limits, Link
 from banyan_node.node import Node
@@ -97,6 +97,8 @@ class World:
         """(replica, peer, reason) of every disconnect."""
         self.lost: Callable[[str, str, bytes], bool] = lambda sender, to, data: False
         self.bytes: dict[tuple[str, str], int] = defaultdict(int)
+        self.said: list[tuple[str, Message]] | None = None
+        """While it is a list: (sender, what it said), of replicas."""
         self.commits = 0
         for name in names:
             self.start(name)
@@ -154,6 +156,8 @@ class World:
                 case Send(peer, data):
                     assert not replica.store.pending, "something is said before it is durable"
                     self.bytes[name, peer] += len(data)
+                    if self.said is not None:
+                        self.said.append((name, decode_message(data)))
                     if not self.lost(name, peer, data):
                         self.sent += 1
                         heapq.heappush(self.queue, (self.now + DELAY_S, self.sent, peer, name, data))
@@ -193,12 +197,13 @@ class World:
 
     # -- what to look at
 
-    def digests(self) -> set[bytes]:
-        return {r.store.digest() for r in self.replicas.values()}
+    def digests(self, names: str = "") -> set[bytes]:
+        return {r.store.digest() for n, r in self.replicas.items() if not names or n in names.split()}
 
-    def same(self) -> bool:
-        lacking = any(r.store.counts().lacking for r in self.replicas.values())
-        return len(self.digests()) == 1 and not lacking
+    def same(self, names: str = "") -> bool:
+        """Whether these (none named: all) hold the same, with all its content."""
+        chosen = names.split() or list(self.replicas)
+        return len(self.digests(names)) == 1 and not any(self.replicas[n].store.counts().lacking for n in chosen)
 
     def rejections(self, name: str) -> list[str]:
         return [str(e.fields["reason"]) for e in self.events[name] if e.name == "rejected"]
@@ -216,6 +221,7 @@ class World:
         made = Person(name)
         r = self.replicas[at]
         r.ingest.control(made.id, made.control, NOW_MS)
+        r.ingest.parts([PartItem(made.control[0].id, 0, made.salt)])
         r.publish_control(made.id, self.now, push=False)
         self.drain(at)
         return made
