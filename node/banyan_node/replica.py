@@ -172,7 +172,10 @@ class Replica:
         try:
             message = decode_message(data)
             if link.hello is None and not isinstance(message, Hello | Bye):
-                raise Malformed("the first frame must be a hello")
+                # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
+                # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
+                # nothing.
+                return
             self._take(link, message, len(data), now)
         except Reject as error:
             self._charge(link, str(error), now)
@@ -325,7 +328,9 @@ class Replica:
 
     def _hello(self, link: Link, m: Hello, now: float) -> None:
         if link.hello is not None:
-            raise Malformed("a second hello")
+            if link.hello.store_id != m.store_id:
+                raise Malformed("a second hello, of another store")
+            return  # the one of the connection before (see `receive`)
         if m.version != VERSION:
             self._bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
         elif m.realm != self.realm.id:
