@@ -12,6 +12,7 @@ from banyan_crdt.ids import EntryId
 from banyan_node.gossip.settings import Rng
 from banyan_node.links import Limits, Link
 from banyan_node.wire import Parts, WantParts
+from banyan_node.withholding import read_withheld
 from banyan_storage.store import Store
 
 ANSWER_BYTES = 1 << 20
@@ -60,9 +61,12 @@ class MissingParts:
         return out
 
     def answered(self, link: Link, m: Parts) -> None:
+        """Raises Reject where a withholding is not what it says; one without a statement is taken as it is."""
         for entry, op, raw, reason in m.parts:
             key = (entry, op)
             if raw is None and key in link.parts_asked and len(self.withheld) < self._limits.notes:
+                if reason:
+                    read_withheld(self._store.realm, reason, entry, op)
                 self.withheld[key] = reason
             elif raw is not None:
                 self.withheld.pop(key, None)

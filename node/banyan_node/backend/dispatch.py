@@ -16,7 +16,7 @@ import trio
 
 from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import LogId, account_to_text
-from banyan_node.backend import accounts, archive, imports, network, social, status
+from banyan_node.backend import accounts, archive, content, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.effects import Commit
@@ -35,6 +35,7 @@ ON_REPLICA: dict[str, OnReplica] = {
     **imports.METHODS,
     **status.METHODS,
     **archive.METHODS,
+    **content.METHODS,
 }
 ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS}
 

@@ -11,6 +11,7 @@ from banyan_node.backend.social import name_of
 from banyan_node.context import Context
 from banyan_node.links import Link
 from banyan_node.operator_errors import CallError
+from banyan_node.withholding import read_withheld
 from banyan_storage.queries import Queries
 
 
@@ -188,8 +189,8 @@ def differences(ctx: Context, peer: str) -> list[dict[str, Any]]:
         if where is None:
             continue
         log, seq = where
-        reason = why.decode("utf-8", "replace") or "no reason given"
-        text = f"the content of operation {op} of entry {seq} is withheld: {reason}"
+        said = read_withheld(ctx.realm, why, entry, op).sentence if why else "withheld without a statement"
+        text = f"the content of operation {op} of entry {seq} is {said}"
         rows.append(
             {
                 "account": account_to_text(log.account),

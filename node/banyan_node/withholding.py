@@ -1,0 +1,79 @@
+"""Withheld content: who does not give it out, by which order, and until when, as a statement that can be audited.
+
+Structure always travels; content may be withheld, and then the answer to whoever asks for it is this, signed. So what
+was taken away, by whom and why, is never silent, and another node's policy may differ without the logs differing.
+
+    [[1, platform, time ms, entry, op, order, basis, scope, expires ms|null], sig]   sig over H("withheld", statement)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import BadSignature, Malformed
+from banyan_crdt.ids import EntryId, H, WriterKey
+from banyan_crdt.realm import Realm
+from banyan_crdt.signing import Signer, verify
+
+MAX_TEXT = 1_000
+"""Bytes of each of order, basis and scope."""
+
+
+class Withheld(NamedTuple):
+    """`order`: what was ordered or decided; `basis`: the law or rule; `scope`: where it holds."""
+
+    platform: WriterKey
+    time_ms: int
+    entry: EntryId
+    op: int
+    order: str
+    basis: str
+    scope: str
+    expires_ms: int | None
+
+    @property
+    def sentence(self) -> str:
+        until = "" if self.expires_ms is None else f", until {self.expires_ms} ms"
+        why = "; ".join(x for x in (self.order, self.basis, self.scope) if x)
+        return f"withheld by {self.platform.hex()[:16]}: {why or 'no reason given'}{until}"
+
+
+def sign_withheld(signer: Signer, w: Withheld) -> bytes:
+    """Raises ValueError where a text is too long."""
+    statement = _encode(w)
+    return encode([statement, signer.sign(_named(statement))])
+
+
+def read_withheld(realm: Realm, raw: bytes, entry: EntryId, op: int) -> Withheld:
+    """Raises Malformed or BadSignature unless `raw` is a platform's statement about that very operation."""
+    v = decode(raw, 2)
+    if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or type(v[1]) is not bytes or len(v[1]) != 64:
+        raise Malformed("a withholding is [statement, sig]")
+    f = decode(v[0], 2)
+    shapes = (int, bytes, int, bytes, int, bytes, bytes, bytes)
+    if type(f) is not list or len(f) != 9 or any(type(x) is not t for x, t in zip(f, shapes, strict=False)):
+        raise Malformed("a withholding states version, platform, time, entry, op, order, basis, scope, expiry")
+    if f[0] != 1 or len(f[1]) != 32 or f[3] != entry or f[4] != op or (f[8] is not None and type(f[8]) is not int):
+        raise Malformed("the withholding is of another version or about other content")
+    if any(len(x) > MAX_TEXT for x in f[5:8]):
+        raise Malformed(f"a text of a withholding has more than {MAX_TEXT} bytes")
+    try:
+        verify(realm, WriterKey(f[1]), _named(v[0]), v[1])
+    except BadSignature:
+        raise BadSignature("the withholding is not signed by the platform that it names") from None
+    texts = [x.decode("utf-8", "replace") for x in f[5:8]]
+    return Withheld(WriterKey(f[1]), f[2], entry, op, texts[0], texts[1], texts[2], f[8])
+
+
+def _encode(w: Withheld) -> bytes:
+    texts = [x.encode() for x in (w.order, w.basis, w.scope)]
+    for name, x in zip(("order", "basis", "scope"), texts, strict=True):
+        if len(x) > MAX_TEXT:
+            raise ValueError(f"the {name} has {len(x)} bytes; {MAX_TEXT} is the most")
+    return encode([1, w.platform, w.time_ms, w.entry, w.op, *texts, w.expires_ms])
+
+
+def _named(statement: bytes) -> EntryId:
+    """What is signed, in the place of an entry id; the tag differs, so it is never one."""
+    return EntryId(H("withheld", statement))
