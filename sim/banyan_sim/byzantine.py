@@ -94,10 +94,12 @@ class Forker(Liar):
         self.salt = rng.randbytes(16)
         self.worlds: list[Author] = []
         self.account: AccountId | None = None
+        self.forks = 6
 
     def act(self) -> None:
-        if self.quiet:
+        if self.quiet or not self.forks or self.rng.random() < 0.7:
             return
+        self.forks -= 1
         peers = self.peers()
         if not self.worlds:
             self._open()
@@ -234,7 +236,7 @@ class Futurist(Liar):
         self.account: AccountId | None = None
 
     def act(self) -> None:
-        if not self.quiet:
+        if not self.quiet and self.rng.random() < 0.3:
             self.node.feed(self._write)
 
     def _write(self, r: Replica, now: float) -> None:

@@ -1,0 +1,144 @@
+"""Small worlds: every fault and every lie by name, and that a seed says all there is to say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from banyan_crdt import social
+from banyan_crdt.ids import LogId, key_digest
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_node.author import Draft, grant_to
+from banyan_node.links import Limits
+from banyan_node.replica import Replica
+from banyan_sim.byzantine import KINDS as LIARS
+from banyan_sim.faults import KINDS as FAULTS
+from banyan_sim.faults import Fault
+from banyan_sim.node import EPOCH, Node
+from banyan_sim.run import Result, agreed, run_world
+from banyan_sim.world import World
+
+
+def _converged(result: Result) -> None:
+    assert result.converged, f"seed {result.seed} did not converge: {result.why}"
+    assert not result.wronged, f"seed {result.seed}: honest machines paid for lies of others: {result.wronged}"
+    assert sum(result.acts.values()) > 10, "hardly anything was written, so that this world proves nothing"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_replicas_agree_after_a_fault(fault: str, seed: int) -> None:
+    _converged(run_world(10, seed, faults=(fault,), liars=()))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("lie", sorted(LIARS))
+def test_honest_replicas_agree_beside_a_liar(lie: str, seed: int) -> None:
+    _converged(run_world(10, seed, faults=(), liars=(lie,)))
+
+
+@pytest.mark.parametrize("seed", range(3, 7))
+def test_honest_replicas_agree_after_everything_at_once(seed: int) -> None:
+    _converged(run_world(16, seed, liars=("fork", "withhold", "boast", "garbage"), acts=60))
+
+
+def test_a_world_agrees_without_the_memo_of_signatures_and_tells_the_same_story() -> None:
+    one, two = (run_world(8, 5, liars=("impersonate",), memo=memo) for memo in (True, False))
+    assert one == two
+
+
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
+    stories = [_story(hash_seed) for hash_seed in ("0", "1", "31337")]
+    assert stories[0] == stories[1] == stories[2]
+    other = _story("0", seed=8)
+    assert other["trace"] != stories[0]["trace"]
+    assert other["digest"] != stories[0]["digest"]
+
+
+def _story(hash_seed: str, seed: int = 7) -> dict[str, object]:
+    argv = [sys.executable, "-m", "banyan_sim.run", "--nodes", "12", "--seed", str(seed)]
+    argv += ["--liars", "fork", "garbage", "replay"]
+    done = subprocess.run(argv, capture_output=True, env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True)
+    story: dict[str, object] = json.loads(done.stdout)
+    return story
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_network_parted_for_minutes_becomes_one_again(share: float) -> None:
+    world = World(24, 3, people=6, limits=Limits())
+    world.boot(3.0)
+    world.publish(4.0, 250.0, 60)
+    side = tuple(list(world.nodes)[: round(24 * share)])
+    world.plan([Fault(8.0, "partition", 250.0, side, 2.0)])
+    world.run(257.0)
+    assert not agreed(world.honest), "both sides wrote, so they must differ while they are parted"
+    world.run(258.0 + 60.0)
+    assert agreed(world.honest)
+
+
+class Desk:
+    """One account and its device on one machine."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.device = node, Signer(TEST, bytes(31) + b"d")
+        node.feed(self._open)
+
+    def _open(self, r: Replica, now: float) -> None:
+        root, later = Signer(TEST, bytes(31) + b"r"), Signer(TEST, bytes(31) + b"n")
+        slots = [(root, key_digest(later.key))]
+        self.account, _ = r.author.open_account(slots, b"s" * 16, [grant_to(self.device.key)], int(now * 1000))
+        self.log = LogId(self.account, self.device.key, 1)
+        r.publish_control(self.account, now)
+
+    def post(self, text: str) -> None:
+        key = social.post_key(b"s" * 16, text.encode())
+        draft = social.write_post(key, social.Post(text))
+        one = Draft((draft.op,), (draft.content,))
+        self.node.feed(lambda r, now: _publish(r, self, one, now))
+
+
+def _publish(r: Replica, desk: Desk, draft: Draft, now: float) -> None:
+    r.publish(desk.log, desk.device, [draft], now)
+
+
+def test_what_was_not_synced_is_lost_in_a_crash_and_was_told_to_nobody() -> None:
+    world = World(3, 1, limits=Limits())
+    world.boot(0.5)
+    world.run(5.0)
+    n0, n1, n2 = world.nodes.values()
+    desk = Desk(n0)
+    desk.post("on disk")
+    world.run(8.0)
+    n0.slow_disk = 100.0
+    desk.post("on its way to the disk")
+    world.run(world.now + 0.1)
+    world.plan([Fault(world.now, "crash", 2.0, ("n0",), 0.0)])
+    world.run(world.now + 1.0)
+    assert [n.replica.store.head(desk.log).length for n in (n1, n2)] == [1, 1]
+    n0.slow_disk = 1.0
+    world.run(world.now + 5.0)
+    assert n0.replica.store.head(desk.log).length == 1
+    desk.post("again")
+    world.run(world.now + 10.0)
+    assert agreed(world.honest)
+    assert n2.replica.store.head(desk.log) == n0.replica.store.head(desk.log)
+    assert (n0.replica.store.head(desk.log).length, n0.replica.store.head(desk.log).flag) == (2, 0)
+
+
+def test_a_clock_set_back_by_an_hour_stops_no_timer() -> None:
+    world = World(3, 2, limits=Limits())
+    world.boot(0.5)
+    world.run(5.0)
+    n0 = world.nodes["n0"]
+    n0.skew = -3_600.0
+    before = n0.replica.get_timer()
+    world.run(10.0)
+    after = n0.replica.get_timer()
+    assert before is not None
+    assert after is not None
+    assert before < EPOCH + 10.0 <= after
