@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 
+from banyan_cli import errors
 from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
 from banyan_cli.demo.view import frontiers
-from tests.cli.shell import banyan, process
+from tests.cli.shell import COMMAND, banyan, clean_environment, process
 
 
 def _status(entries: int, digest: str, lacking: int = 0) -> dict[str, Any]:
@@ -28,6 +32,26 @@ def test_the_demo_converges_and_prints_what_it_promises() -> None:
     assert result["entries"] > 50
     assert result["seconds"] < 60
     assert "Cedar is cut off" in ran.err
+
+
+def test_a_demo_that_is_ended_early_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    env = {**clean_environment(), "TMPDIR": str(tmp_path)}
+    demo = subprocess.Popen([*COMMAND, "demo", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    deadline = time.monotonic() + 40
+    while not list(tmp_path.glob("*/pi/control.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    demo.terminate()
+    out, _ = demo.communicate(timeout=30)
+    assert (demo.returncode, out) == (errors.INTERRUPTED, b"")
+    assert list(tmp_path.iterdir()) == []
+    assert not [p for p in Path("/proc").glob("[0-9]*") if str(tmp_path) in _command_line(p)]
+
+
+def _command_line(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def test_the_simulator_plays_the_same_world_twice_from_one_seed() -> None:

@@ -51,11 +51,13 @@ class DemoNode:
         make_node(self.home, {"node.name": self.name, "node.role": self.role, **_SETTINGS}, None)
 
     def start(self) -> None:
-        """Start the process; `wait_up` waits for it."""
+        """Start the process, beyond the reach of the terminal's ctrl-C; `wait_up` waits for it."""
         command = [sys.executable, "-m", "banyan_cli", "--home", str(self.home.path), "up"]
         env = {key: value for key, value in os.environ.items() if not key.startswith("BANYAN_")}
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
+            )
 
     def wait_up(self) -> None:
         """Until it answers. Raises Failed with the end of its log."""

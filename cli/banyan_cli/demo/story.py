@@ -7,6 +7,7 @@ one over all that a person reads, content included.
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ AGREE_SECONDS = 15.0
 def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
     """Play it; what is returned is what `--json` prints. wait: keep the nodes up until ctrl-C."""
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nodes are stopped then too
     folder = Path(tempfile.mkdtemp(prefix="banyan-demo-"))
     nodes = [DemoNode(part.name, part.role, folder) for part in CAST]
     view = View(out.notes, nodes)
