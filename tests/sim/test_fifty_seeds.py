@@ -7,36 +7,24 @@ a set. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100 --s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 
 import pytest
+
 from banyan_sim.run import Result, run_world
 
 NODES = 100
 SEEDS = range(1, 1 + int(os.environ.get("BANYAN_SIM_SEEDS", "50")))
 
 
-@contextmanager
-def _worker(hash_seed: str) -> Iterator[ProcessPoolExecutor]:
+def _worker(hash_seed: str) -> ProcessPoolExecutor:
     """One process that hashes strings in its own way."""
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = hash_seed
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            pool.submit(int).result()
-            if before is None:
-                del os.environ["PYTHONHASHSEED"]
-            else:
-                os.environ["PYTHONHASHSEED"] = before
-            yield pool
-    finally:
-        if before is None:
-            os.environ.pop("PYTHONHASHSEED", None)
-        else:
-            os.environ["PYTHONHASHSEED"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", hash_seed)
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        pool.submit(int).result()  # it starts now, under that seed
+    return pool
 
 
 def test_a_hundred_replicas_converge_from_fifty_seeds_the_same_way_twice() -> None:
