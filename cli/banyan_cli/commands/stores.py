@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import errors, session
+from banyan_cli import errors, refs, session
 from banyan_cli.progress import waiting
 from banyan_cli.show.tables import facts
 
@@ -46,6 +46,32 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
     found = len(value["problems"])
     said = "the store is sound" if not found else f"{found} problems; restore it from peers or an archive"
     console.print(f"{value['checked']:,} entries checked: {said}.")
+
+
+@_store.command("withhold")
+def withhold(
+    ctx: typer.Context,
+    uri: Annotated[str, typer.Argument(help="The post; the short form that a feed shows will do.")],
+    order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
+    basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
+    scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
+    days: Annotated[int, typer.Option(min=0, help="For how long; 0: until released.")] = 0,
+) -> None:
+    """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
+    s = session.of(ctx)
+    params = {"uri": refs.post(s.home, uri), "order": order, "basis": basis, "scope": scope, "days": days}
+    answer = s.call("content.withhold", **params)
+    s.out.done(answer, f"Withheld {refs.short(answer['uri'])}.")
+
+
+@_store.command("release")
+def release(
+    ctx: typer.Context, uri: Annotated[str, typer.Argument(help="The post whose content was withheld.")]
+) -> None:
+    """Lift a withholding: the content is asked of peers again."""
+    s = session.of(ctx)
+    answer = s.call("content.release", uri=refs.post(s.home, uri))
+    s.out.done(answer, f"Released {refs.short(answer['uri'])}.")
 
 
 @_store.command("compact")
