@@ -43,6 +43,8 @@ from banyan_storage.errors import StorageError
 log = structlog.get_logger("banyan")
 INTEREST_S = 5.0
 """How often it is looked up whom the accounts here follow."""
+GOODBYES = 256
+"""Peers whose last reason for parting is remembered."""
 CHORES_S = 60.0
 """How often it is looked whether daily work is due."""
 ANCHORS_S = 30.0
@@ -106,6 +108,7 @@ class Node:
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
         self._dialling: set[str] = set()
+        self._goodbyes: dict[str, str] = {}
         self._linking = False
         """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
 
@@ -251,6 +254,9 @@ class Node:
                     self.nursery.start_soon(self._connect, peer, addrs)
                 case Disconnect(peer, reason):
                     log.info("disconnect", peer=peer, reason=reason)
+                    self._goodbyes[peer] = reason
+                    if len(self._goodbyes) > GOODBYES:
+                        del self._goodbyes[next(iter(self._goodbyes))]
                     self.nursery.start_soon(self._hang_up, peer)
                 case Event(name, fields):
                     self.metrics.event(name)
@@ -315,13 +321,20 @@ class Node:
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
 
     async def dial_now(self, addr: str) -> str | None:
-        """Dials a contact at once and goes on watching it. The reason if it did not answer."""
+        """Dials a contact at once and goes on watching it. The reason if it did not answer, or said goodbye."""
         try:
             link = await self.edge.dial(addr)
         except (EdgeError, ValueError) as why:
             return str(why)
-        if link.peer_id not in self._links:
+        peer = link.peer_id
+        self._goodbyes.pop(peer, None)
+        if peer not in self._links:
             self.nursery.start_soon(self._keep, link)
+        with trio.move_on_after(self.settings.config.limits.handshake_seconds):
+            while not await self.worker.call(lambda c, now: c.replica.greeted(peer)):
+                if link.closed is not None or peer in self._goodbyes:
+                    return self._goodbyes.get(peer, "it hung up before it said hello")
+                await trio.sleep(0.05)
         self.nursery.start_soon(self.keep_dialling, addr)
         return None
 

@@ -220,6 +220,11 @@ class Replica:
         self.ingest.forget()
         self.tree.rebuild()
 
+    def greeted(self, peer: str) -> bool:
+        """Whether the peer said hello, and is of our realm and version."""
+        link = self.links.get(peer)
+        return link is not None and link.hello is not None
+
     def compare(self, peer: str, now: float) -> None:
         """Compare with a linked peer by sums now, whatever was compared before."""
         link = self.links.get(peer)
@@ -334,7 +339,8 @@ class Replica:
         if m.version != VERSION:
             self._bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
         elif m.realm != self.realm.id:
-            self._bye(link, f"realm {m.realm.hex()[:16]} meets realm {self.realm.id.hex()[:16]} ({self.realm.name})")
+            mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
+            self._bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
         else:
             link.hello = m
             self._out.append(Event("peer_up", {"peer": link.peer, "outbound": link.outbound}))
