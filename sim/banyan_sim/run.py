@@ -7,12 +7,14 @@ and all honest replicas must reach one frontier and one view, and none may lack 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 from banyan_node.links import Limits
@@ -66,7 +68,7 @@ def run_world(
 ) -> Result:
     """`liars`: kinds of byzantine.KINDS, one machine each (None: all kinds, at most one machine in ten, drawn by the
     seed). `memo`: each signature is checked once in the world instead of once at each replica."""
-    with remembered_signatures(memo):
+    with remembered_signatures(memo), _no_collection():
         rng = random.Random(f"{seed}/plan")
         if liars is None:
             liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 10))
@@ -82,6 +84,19 @@ def run_world(
             world.run(world.now + 0.5)
             converged = agreed(world.honest)
         return _result(world, converged, world.now - stop)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A world makes few cycles and many objects: looking for the former among the latter took a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+        gc.collect()
 
 
 def agreed(honest: Sequence[Node]) -> bool:
