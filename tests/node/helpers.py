@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from banyan_node.effects import Commit, Disconnect, Event, Send
 from banyan_node.home import Home
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.keystore import Keystore
-from banyan_node.links import Limits, Link
+from banyan_node.links import Limits
 from banyan_node.node import Node
 from banyan_node.replica import Identity, Replica
 from banyan_node.wire import (
@@ -255,15 +256,29 @@ def make_home(path: Path, passphrase: str | None = None) -> Home:
     return home
 
 
-def make_node(home: Home, bootstrap: Iterable[str] = (), **flags: Any) -> Node:
-    given = {"node.role": "platform", "node.bootstrap": ",".join(bootstrap), "discovery.reconcile_seconds": 0.5}
-    loaded = settings.load(home, {**given, **{k.replace("__", "."): v for k, v in flags.items()}}, env={})
+def load_settings(home: Home, **flags: str) -> settings.Settings:
+    """`node__role="platform"` stands for the flag node.role."""
+    return settings.load(home, {k.replace("__", "."): v for k, v in flags.items()}, env={})
+
+
+def make_node(home: Home, bootstrap: Iterable[str] = (), **flags: str) -> Node:
+    quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
+    loaded = load_settings(home, **{**quick, "node__bootstrap": ",".join(bootstrap), **flags})
     return Node(home, loaded, Keystore.open(home.keys).keys)
+
+
+@asynccontextmanager
+async def running(node: Node, within: float = 60.0) -> AsyncIterator[Node]:
+    """The node from the moment it is ready until it has stopped cleanly."""
+    with trio.fail_after(within):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.run)
+            yield node
+            node.shutdown.set()
 
 
 async def digest_of(node: Node) -> tuple[str, str]:
     found = await node.backend.call("digest", {})
-    assert not found["lacking_parts"] or True
     return found["digest"], found["views"]
 
 
@@ -272,7 +287,3 @@ async def converged(nodes: Sequence[Node], within: float = 10.0) -> None:
     with trio.fail_after(within):
         while len({await digest_of(n) for n in nodes}) != 1:
             await trio.sleep(0.05)
-
-
-def link_of(replica: Replica, peer: str) -> Link:
-    return replica.links[peer]

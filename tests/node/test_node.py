@@ -1,0 +1,286 @@
+"""Real nodes in one process, over libp2p on loopback, each with a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_from_text
+from banyan_node.edge import EdgeError
+from banyan_node.home import Home
+from banyan_node.keystore import Keystore
+from banyan_node.local import open_local
+from banyan_node.node import Node, main
+from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
+from banyan_storage.check import verify
+from banyan_storage.errors import StoreLocked
+from tests.node.helpers import converged, digest_of, load_settings, make_home, make_node, running
+
+
+async def account(node: Node, name: str) -> str:
+    made = await node.backend.call("account.create", {"name": name, "hosted": False})
+    return str(made["account"])
+
+
+async def post(node: Node, text: str) -> str:
+    return str((await node.backend.call("post", {"text": text}))["uri"])
+
+
+async def texts(node: Node) -> set[str]:
+    found = await node.backend.call("feed", {"all": True, "limit": 100})
+    return {p["text"] for p in found["posts"]}
+
+
+async def peers_of(node: Node) -> int:
+    return sum(p["connected"] for p in await node.backend.call("peers", {}))
+
+
+async def settled(node: Node, n: int, within: float = 10.0) -> None:
+    with trio.fail_after(within):
+        while await peers_of(node) < n:
+            await trio.sleep(0.05)
+
+
+def no_problems(home: Home) -> int:
+    """Checks the store of a node that was stopped; how many entries it holds."""
+    with open_local(home, load_settings(home)) as local, local.context.store.snapshot() as reader:
+        assert verify(reader, lambda account, n: None) == []
+        return reader.counts().entries
+
+
+async def test_three_nodes_end_with_one_graph_and_one_view_of_it(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "abc"]
+    async with running(make_node(homes[0])) as a:
+        address = a.edge.addresses[0]
+        async with running(make_node(homes[1], [address])) as b, running(make_node(homes[2], [address])) as c:
+            for node, name in ((a, "An"), (b, "Bình"), (c, "Chi")):
+                await account(node, name)
+            uri = await post(a, "Xin chào thế giới 🌏")
+            await converged([a, b, c])
+            await b.backend.call("reply", {"uri": uri, "text": "Chào bạn"})
+            await c.backend.call("react", {"uri": uri, "emoji": "👍"})
+            await a.backend.call("edit", {"uri": uri, "text": "Xin chào (sửa)"})
+            await converged([a, b, c])
+            thread = await c.backend.call("thread", {"uri": uri})
+            assert [p["text"] for p in thread["posts"]] == ["Xin chào (sửa)", "Chào bạn"]
+            assert thread["posts"][0]["reactions"] == {"👍": 1}
+            digests = [await n.backend.call("digest", {}) for n in (a, b, c)]
+            assert {d["lacking_parts"] for d in digests} == {0}
+    assert len({no_problems(h) for h in homes}) == 1
+
+
+async def test_a_node_that_was_away_comes_back_and_has_everything(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a:
+        address = a.edge.addresses[0]
+        await account(a, "An")
+        async with running(make_node(homes[1], [address])) as b:
+            await account(b, "Bình")
+            await post(b, "before")
+            await converged([a, b])
+        for k in range(30):
+            await post(a, f"while away {k}")
+        async with running(make_node(homes[1], [address])) as b:
+            await converged([a, b])
+            assert len(await texts(b)) == 31
+            await post(b, "after")  # the same data folder goes on with the same log
+            await converged([a, b])
+            shown = await b.backend.call("account.show", {})
+            assert [(log["log"] > 0, log["length"]) for log in shown["logs"] if log["own"]] == [(True, 3)]
+
+
+async def test_two_sides_of_a_partition_both_write_and_then_agree(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+        await account(a, "An")
+        await account(b, "Bình")
+        await converged([a, b])
+        await settled(a, 1)
+        for node in (a, b):
+            for link in list(node.edge.links.values()):
+                link.close("partition")
+        for k in range(10):
+            await post(a, f"a {k}")
+            await post(b, f"b {k}")
+        await converged([a, b], 20)
+        assert len(await texts(a)) == 20
+
+
+async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path) -> None:
+    """The gate to `ready` once swallowed the hello of a link that stood before the control port listened."""
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a:
+        port = a.edge.addresses[0].split("/")[4]
+        address = a.edge.addresses[0]
+        await account(a, "An")
+    async with running(make_node(homes[1], [address])) as b:
+        await account(b, "Bình")
+        for _ in range(3):
+            async with running(make_node(homes[0], node__listen=f"/ip4/127.0.0.1/tcp/{port}")) as a:
+                await settled(b, 1, 20)
+                await converged([a, b], 20)
+                assert [p["ban"] for p in await b.backend.call("peers", {})] == [None]
+                assert [p["score"] >= 0 for p in await b.backend.call("peers", {})] == [True]
+
+
+def test_a_busy_control_port_is_one_sentence(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortBusy, match=f"Port {port} of 127.0.0.1 is taken by another program; stop it, or"):
+            main(home, load_settings(home, control__port=str(port)))
+    with open_local(home, load_settings(home)) as local:  # and the store was let go
+        assert local.call("status")["entries"] == 0
+
+
+async def test_a_second_node_on_one_store_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    async with running(make_node(home)) as a:
+        await account(a, "An")
+        for _ in range(2):
+            with pytest.raises(StoreLocked, match="is in use by process"):
+                await make_node(home).run()
+            with pytest.raises(StoreLocked), open_local(home, load_settings(home)):
+                pass
+        await post(a, "still here")
+    assert no_problems(home) == 4
+
+
+def test_the_wrong_passphrase_opens_nothing_and_says_so(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a", "correct horse")
+    with pytest.raises(WrongPassphrase, match="does not open"):
+        main(home, load_settings(home), "battery staple")
+    with pytest.raises(KeysLocked), open_local(home, load_settings(home)):
+        pass
+    with open_local(home, load_settings(home), "correct horse") as local:
+        assert local.call("account.create", name="An", hosted=False)["created"]
+
+
+async def test_a_peer_of_another_realm_is_let_go_and_nothing_crosses(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a:
+        address = a.edge.addresses[0]
+        async with running(make_node(homes[1], [address], node__realm="test")) as b:
+            await account(a, "An")
+            await account(b, "Bình")
+            await post(b, "of the test realm")
+            await trio.sleep(1.5)
+            assert await peers_of(a) == await peers_of(b) == 0
+            assert (await a.backend.call("digest", {}))["entries"] == 3
+            assert [p["ban"] for p in await a.backend.call("peers", {})] in ([], [None])
+            await post(a, "goes on")
+
+
+async def test_a_copied_data_folder_writes_a_log_of_its_own_and_nothing_is_lost(tmp_path: Path) -> None:
+    first = make_home(tmp_path / "first")
+    async with running(make_node(first)) as a:
+        await account(a, "An")
+        await post(a, "before the copy")
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(first.path, copy.path)
+    witness = make_home(tmp_path / "witness")
+    async with running(make_node(witness)) as w:
+        address = w.edge.addresses[0]
+        async with running(make_node(first, [address])) as a:
+            await post(a, "by the original")
+            await converged([a, w])
+        async with running(make_node(copy, [address])) as b:  # the same peer id, hence one after the other
+            await post(b, "by the copy")
+            await converged([b, w])
+        assert await texts(w) == {"before the copy", "by the original", "by the copy"}
+        shown = await w.backend.call("account.show", {"account": (await _accounts(w))[0]})
+        assert len(shown["logs"]) == 3
+        assert {log["flag"] for log in shown["logs"]} == {0}
+
+
+async def _accounts(node: Node) -> list[str]:
+    found = await node.backend.call("feed", {"all": True, "limit": 100})
+    return sorted({p["account"] for p in found["posts"]})
+
+
+async def test_24_words_bring_an_account_back_from_its_peers_and_it_can_write_again(tmp_path: Path) -> None:
+    lost, other = make_home(tmp_path / "lost"), make_home(tmp_path / "other")
+    words = Keystore.open(lost.keys).keys.words()
+    async with running(make_node(other)) as b:
+        address = b.edge.addresses[0]
+        async with running(make_node(lost, [address])) as a:
+            name = await account(a, "An")
+            await post(a, "before the fire")
+            await converged([a, b])
+        shutil.rmtree(lost.path)
+        again = Home(tmp_path / "again")
+        again.prepare()
+        Keystore.restore(again.keys, words)
+        async with running(make_node(again, [address])) as a:
+            with pytest.raises(CallError, match="no account yet"):
+                await post(a, "too early") if not await texts(a) else pytest.fail("it was there already")
+            await converged([a, b])
+            listed = await a.backend.call("account.list", {})
+            assert [(row["account"], row["own"]) for row in listed["accounts"]] == [(name, True)]
+            await post(a, "after the fire")
+            await converged([a, b])
+            assert await texts(b) == {"before the fire", "after the fire"}
+            shown = await b.backend.call("account.show", {"account": name})
+            assert {log["flag"] for log in shown["logs"]} == {0}
+            assert len(account_from_text(name)) == 32
+
+
+async def test_an_operator_bans_a_peer_and_pardons_it(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+        await account(a, "An")
+        await converged([a, b])
+        await a.backend.call("peers.ban", {"peer": b.edge.peer_id})
+        with trio.fail_after(10):
+            while await peers_of(a):
+                await trio.sleep(0.05)
+        await post(a, "not for b")
+        await trio.sleep(1)
+        assert await texts(b) == set()
+        await a.backend.call("peers.pardon", {"peer": b.edge.peer_id})
+        await converged([a, b], 20)
+
+
+async def test_calls_made_while_the_node_stops_are_answered_or_refused_and_what_was_answered_is_there(
+    tmp_path: Path,
+) -> None:
+    home = make_home(tmp_path / "a")
+    done: list[str] = []
+    refused: list[str] = []
+    async with running(make_node(home)) as a:
+        await account(a, "An")
+
+        async def write(k: int) -> None:
+            try:
+                done.append(await post(a, f"post {k}"))
+            except CallError as why:
+                refused.append(str(why))
+
+        async with trio.open_nursery() as nursery:
+            for k in range(200):
+                nursery.start_soon(write, k)
+            await trio.sleep(0.05)
+            a.shutdown.set()
+    with open_local(home, load_settings(home)) as local:
+        held = {p["uri"] for p in local.call("feed", all=True, limit=200)["posts"]}
+    assert set(done) <= held
+    assert all("stopped before it answered" in why for why in refused)
+    assert len(done) + len(refused) == 200
+
+
+async def test_an_address_where_nobody_answers_is_no_reason_to_stop(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    nobody = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo"
+    async with running(make_node(home, [nobody])) as a:
+        await account(a, "An")
+        with pytest.raises(CallError, match="cannot be reached"):
+            await a.backend.call("peers.add", {"addr": nobody})
+        with pytest.raises(EdgeError):
+            await a.edge.dial(nobody)
+        assert await digest_of(a)
