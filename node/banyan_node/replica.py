@@ -478,7 +478,13 @@ class Replica:
 
     def _fetch(self, mid: bytes) -> bytes | None:
         """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
-        return None
+        entry = self.store.by_half(mid)
+        if entry is None or entry.sig is None or not self.store.is_counted(entry.id):
+            return None
+        if entry.header.log:
+            return encode(encode_item(run_item(self.store, entry.log_id, [entry], {})))
+        item = control_item(self.store, entry.account)
+        return None if item is None else encode(encode_item(item))
 
     def _charge(self, link: Link, reason: str, now: float) -> None:
         self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))

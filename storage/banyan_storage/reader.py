@@ -148,6 +148,12 @@ class StoreReader:
         found = self._record(entry)
         return None if found is None else decode_record(found[1], self._name(record_name(found[1]).lid))
 
+    def by_half(self, half: bytes) -> Entry | None:
+        """The entry whose id begins with these 16 bytes, which is how gossip names messages."""
+        n = self._n_of(EntryId(half.ljust(32, b"\0")))
+        raw = None if n is None else self._txn.get(t.ENTRIES, t.u64(n))
+        return None if raw is None else decode_record(raw, self._name(record_name(raw).lid))
+
     def place(self, entry: EntryId) -> tuple[LogId, int] | None:
         """(log, seq) of an entry that is held."""
         found = self._record(entry)
