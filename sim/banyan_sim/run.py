@@ -61,17 +61,17 @@ def run_world(
     liars: Sequence[str] | None = None,
     people: int = 8,
     acts: int = 40,
-    fault_s: float = 25.0,
+    fault_s: float = 20.0,
     patience_s: float = 240.0,
     memo: bool = True,
     limits: Limits | None = None,
 ) -> Result:
-    """`liars`: kinds of byzantine.KINDS, one machine each (None: all kinds, at most one machine in ten, drawn by the
-    seed). `memo`: each signature is checked once in the world instead of once at each replica."""
+    """`liars`: kinds of byzantine.KINDS, one machine each (None: drawn by the seed, one machine in 14, at most one of
+    a kind). `memo`: each signature is checked once in the world instead of once at each replica."""
     with remembered_signatures(memo), _no_collection():
         rng = random.Random(f"{seed}/plan")
         if liars is None:
-            liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 10))
+            liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 14))
         world = World(nodes, seed, liars=liars, people=people, limits=limits or Limits())
         stop = FAULTS_AT + fault_s
         world.boot(BOOT_S)
