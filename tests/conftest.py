@@ -1,9 +1,17 @@
-"""What holds for all tests: a busy machine is no failure, and in CI the same examples are drawn every time."""
+"""What holds for all tests: a busy machine is no failure, in CI the same examples are drawn every time, and no setting
+comes from outside."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> None:
+    for variable in [name for name in os.environ if name.startswith("BANYAN_")]:
+        del os.environ[variable]
