@@ -118,19 +118,21 @@ class Worker(Generic[T]):
                 job.answer.ready(error or failed)
 
     def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
-        """Runs jobs that share a commit. None of them may leave half of itself in it.
+        """Runs jobs that share a commit: frames, or calls. None of them may leave half of itself in it.
 
-        A call that is refused after it wrote takes the shared transaction back; the other calls of the batch run
-        again, and the frames that came beside them are left to reconciliation.
+        A frame that fails takes back what the frames before it brought, which is left to reconciliation. A call that
+        is refused after it wrote takes the shared transaction back, and the other calls of the batch run again.
         """
         for job in jobs:
             before = replica.store.changes
             error = self._guarded(replica, partial(job.run, context, now))
+            if job.answer is None:
+                continue
             if error is not None:
                 return error
-            if job.answer is not None and job.answer.refused and replica.store.changes != before:
+            if job.answer.refused and replica.store.changes != before:
                 self._undo(replica, None)
-                return self._run_all(context, replica, [j for j in jobs if j.answer and j is not job], now)
+                return self._run_all(context, replica, [j for j in jobs if j is not job], now)
         return None
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
@@ -142,7 +144,9 @@ class Worker(Generic[T]):
             return why
         except Exception as bug:
             log.exception("a frame could not be handled")
-            self._undo(replica, StorageError(f"an error inside the node took back what was pending: {bug!r}"))
+            lost = StorageError(f"an error inside the node took back what was pending: {bug!r}")
+            self._undo(replica, lost)
+            return lost
         return None
 
     def _undo(self, replica: Replica, why: StorageError | None) -> None:
@@ -194,9 +198,15 @@ class Worker(Generic[T]):
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:
-    """Jobs that may share a commit; at least one batch, since time passes without jobs too."""
-    out: list[list[_Job]] = [[]]
+    """Jobs that may share a commit; at least one batch, since time passes without jobs too.
+
+    Frames and calls never share one: no peer's frame can take back what somebody is told is done, nor the other way.
+    """
+    frames = [job for job in jobs if job.answer is None]
+    out: list[list[_Job]] = [frames, []]
     for job in jobs:
+        if job.answer is None:
+            continue
         if job.alone or (out[-1] and out[-1][-1].alone):
             out.append([])
         out[-1].append(job)

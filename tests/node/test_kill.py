@@ -1,0 +1,161 @@
+"""kill -9 at random moments, of a bulk write and of a sync: what was acknowledged is there, and the node starts."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import EntryId, LogId, WriterKey, account_from_text
+from banyan_node.context import Context
+from banyan_node.home import Home
+from banyan_node.local import open_local
+from banyan_node.node import Node
+from banyan_storage.check import verify
+from tests.node.helpers import converged, draft, load_settings, make_home, make_node, running
+
+KILLS = 50
+LIVES_PER_HOME = 10
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+class Victim:
+    """The process that forks lives; one at a time."""
+
+    def __init__(self) -> None:
+        self.life = 0
+        root = Path(__file__).parents[2]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.node.victim"],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def lives(self, order: str, seconds: float) -> list[str]:
+        """One life, killed so long after it was ready; what was acknowledged to it."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+        pid = self.life = int(self.process.stdout.readline().split()[1])
+        ready = self.process.stdout.readline().strip()
+        assert ready == "ready", ready
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+        acknowledged = []
+        for line in self.process.stdout:
+            if line == "dead\n":
+                self.life = 0
+                break
+            assert line.startswith("ack "), line
+            acknowledged.append(line.strip())
+        return acknowledged
+
+    def close(self) -> None:
+        if self.life:
+            os.kill(self.life, signal.SIGKILL)
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def victim() -> Iterator[Victim]:
+    made = Victim()
+    yield made
+    made.close()
+
+
+def sound(context: Context) -> None:
+    with context.store.snapshot() as reader:
+        assert verify(reader, lambda account, n: None) == []
+
+
+def test_after_a_kill_amid_a_bulk_write_every_acknowledged_batch_is_there(victim: Victim, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    batches = 0
+    for life in range(KILLS):
+        if life % LIVES_PER_HOME == 0:
+            home = make_home(tmp_path / f"home {life}".replace(" ", "-"))
+            known: list[EntryId] = []
+        known += [
+            EntryId(bytes.fromhex(line.split()[1])) for line in victim.lives(f"write {home.path}", rng.random() * 0.15)
+        ]
+        batches += len(known)
+        with open_local(home, load_settings(home)) as local:
+            store = local.context.store
+            lost = [entry.hex() for entry in known if not store.is_counted(entry)]
+            assert lost == [], f"life {life}: of {len(known)} acknowledged batches {len(lost)} are gone"
+            sound(local.context)
+            assert all(not head.flag for _, head in store.all_heads())
+    assert batches > KILLS
+
+
+async def test_after_the_kills_a_node_starts_on_that_folder_and_writes(victim: Victim, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    for _ in range(2):
+        await trio.to_thread.run_sync(victim.lives, f"write {home.path}", 0.05)
+    async with running(make_node(home)) as node:
+        before = (await node.backend.call("digest", {}))["entries"]
+        await node.backend.call("post", {"text": "alive"})
+        assert (await node.backend.call("digest", {}))["entries"] == before + 1
+
+
+def fill(home: Home) -> None:
+    with open_local(home, load_settings(home)) as local:
+        c = local.context
+        for k in range(40):
+            local.call("account.create", name=f"person {k}", hosted=True)
+        for account in list(c.store.accounts()):
+            for part in range(3):
+                drafts = [draft(f"{account.hex()} {part} {n}", part * 25 + n) for n in range(25)]
+                c.replica.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
+        c.store.commit()
+
+
+async def kill_syncs(victim: Victim, source: Node, tmp_path: Path) -> tuple[int, int]:
+    """(lines acknowledged, homes that were filled)."""
+    rng, address = random.Random(2), source.edge.addresses[0]
+    said = filled = 0
+    home: Home | None = None
+    known: dict[LogId, int] = {}
+    for life in range(KILLS):
+        if home is None:
+            home, known = make_home(tmp_path / f"copy-{life}"), {}
+        seconds = rng.random() * 0.4
+        for line in await trio.to_thread.run_sync(victim.lives, f"sync {home.path} {address}", seconds):
+            _, account, writer, number, length = line.split()
+            log = LogId(account_from_text(account), WriterKey(bytes.fromhex(writer)), int(number))
+            known[log] = max(known.get(log, 0), int(length))
+            said += 1
+        with open_local(home, load_settings(home)) as local:
+            for log, told in known.items():
+                assert local.context.store.head(log).length >= told, f"life {life}: an acknowledged entry is gone"
+            sound(local.context)
+            held = local.context.store.counts().entries
+        if held >= 40 * 77:
+            filled += 1
+            home = None
+    return said, filled
+
+
+async def test_after_a_kill_amid_a_sync_every_acknowledged_entry_is_there(victim: Victim, tmp_path: Path) -> None:
+    origin = make_home(tmp_path / "origin")
+    fill(origin)
+    async with running(make_node(origin), within=120) as source:
+        said, filled = await kill_syncs(victim, source, tmp_path)
+        assert said > KILLS
+        last = make_home(tmp_path / "last")
+        await trio.to_thread.run_sync(victim.lives, f"sync {last.path} {source.edge.addresses[0]}", 0.2)
+        async with running(make_node(last, [source.edge.addresses[0]])) as node:
+            await converged([source, node], 20)
+    print(f"{said} acknowledgements, {filled} folders filled")

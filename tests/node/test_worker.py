@@ -1,0 +1,91 @@
+"""The replica's thread: what a call was told is done is done, whatever came beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from banyan_crdt.errors import Refused
+from banyan_storage.errors import DiskFull
+from tests.node.helpers import make_home, make_node, running
+
+
+async def test_a_frame_that_fails_takes_back_no_call_that_was_answered(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        made = await node.backend.call("account.create", {"name": "An", "hosted": False})
+        told: list[str] = []
+
+        def broken(c: Any, now: float) -> None:
+            c.store.put_note(b"half", b"done")
+            raise IndexError("a bug that a frame found")
+
+        def full(c: Any, now: float) -> None:
+            raise DiskFull("no room")
+
+        async def post(k: int) -> None:
+            told.append((await node.backend.call("post", {"text": f"post {k}"}))["uri"])
+
+        async with trio.open_nursery() as nursery:
+            for k in range(40):
+                nursery.start_soon(post, k)
+                node.worker.post(broken if k % 2 else full)
+        assert len(told) == 40
+        found = await node.backend.call("feed", {"account": made["account"], "limit": 100})
+        assert {p["uri"] for p in found["posts"]} == set(told)
+        assert await node.worker.call(lambda c, now: c.store.note(b"half")) is None
+
+
+async def test_a_call_refused_after_it_wrote_leaves_nothing_and_spoils_no_other(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        await node.backend.call("account.create", {"name": "An", "hosted": False})
+
+        def refused(c: Any, now: float) -> None:
+            c.store.put_note(b"half", b"done")
+            raise Refused("no")
+
+        async def refusal() -> None:
+            with pytest.raises(Refused):
+                await node.worker.call(refused)
+
+        async def post(k: int) -> None:
+            await node.backend.call("post", {"text": f"post {k}"})
+
+        heard: list[int] = []
+        async with trio.open_nursery() as nursery:
+            for k in range(20):
+                nursery.start_soon(post, k)
+                nursery.start_soon(refusal)
+                node.worker.post(lambda c, now: heard.append(1))
+        assert len(heard) == 20  # each once, and none was dropped
+        digest = await node.backend.call("digest", {})
+        assert digest["entries"] == 2 + 1 + 20
+        assert await node.worker.call(lambda c, now: c.store.note(b"half")) is None
+
+
+async def test_a_full_disk_is_the_answer_of_every_call_that_it_took_back(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        await node.backend.call("account.create", {"name": "An", "hosted": False})
+        answers: list[bool] = []
+
+        def full(c: Any, now: float) -> None:
+            raise DiskFull("no room")
+
+        async def write(k: int) -> None:
+            try:
+                await node.worker.call(lambda c, now: c.store.put_note(b"note %d" % k, b"x"))
+                answers.append(await node.worker.call(lambda c, now: c.store.note(b"note %d" % k)) == b"x")
+            except DiskFull:
+                answers.append(await node.worker.call(lambda c, now: c.store.note(b"note %d" % k)) is None)
+
+        async def fail() -> None:
+            with pytest.raises(DiskFull):
+                await node.worker.call(full)
+
+        async with trio.open_nursery() as nursery:
+            for k in range(20):
+                nursery.start_soon(write, k)
+            nursery.start_soon(fail)
+        assert answers == [True] * 20

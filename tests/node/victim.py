@@ -1,0 +1,81 @@
+"""A process whose lives are there to be killed. It imports everything once, then forks one life for each line it reads.
+
+    write HOME           a node without network writes batches of posts, as fast as it can
+    sync HOME ADDRESS    a real node syncs from a peer
+
+A life says `pid N`, then `ack ...` for whatever was acknowledged to it; when it is dead, its parent says `dead`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+import structlog
+import trio
+
+from banyan_crdt.ids import LogId
+from banyan_node.backend.dispatch import _settle
+from banyan_node.home import Home
+from banyan_node.local import open_local
+from tests.node.helpers import draft, load_settings, make_node
+
+BATCH = 20
+
+
+def say(line: str) -> None:
+    os.write(1, line.encode() + b"\n")
+
+
+def write(home: Home) -> None:
+    with open_local(home, load_settings(home)) as local:
+        local.call("account.create", name="An", hosted=False)
+        c = local.context
+        account = next(iter(c.store.accounts()))
+        say("ready")
+        k = 0
+        while True:
+            log: LogId = c.own_log(account)
+            drafts = [draft(f"post {k} {n}", k * BATCH + n) for n in range(BATCH)]
+            written = c.replica.publish(log, c.device, drafts, time.time(), push=False)
+            _settle(c)
+            say(f"ack {written[-1].entries[-1].id.hex()}")
+            if k % 3 == 0:
+                local.call("post", text=f"and a post {k}")
+            k += 1
+
+
+async def sync(home: Home, address: str) -> None:
+    node = make_node(home, [address])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node.run)
+        say("ready")
+        async for event in await node.backend.events({}):
+            if event["event"] == "entries":
+                log = event["log"]
+                say(f"ack {log['account']} {log['writer']} {log['log']} {event['length']}")
+
+
+def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    for line in sys.stdin:
+        what, *args = line.split()
+        pid = os.fork()
+        if not pid:
+            say(f"pid {os.getpid()}")
+            home = Home(Path(args[0]))
+            try:
+                write(home) if what == "write" else trio.run(sync, home, args[1])
+            except BaseException as error:
+                say(f"error {type(error).__name__} {error}")
+            finally:
+                os._exit(1)
+        os.waitpid(pid, 0)
+        say("dead")
+
+
+if __name__ == "__main__":
+    main()
