@@ -47,6 +47,8 @@ GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
 CHORES_S = 60.0
 """How often it is looked whether daily work is due."""
+FRAME_OVERHEAD = 256
+"""What a frame costs beside its bytes while it waits."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
 
@@ -218,7 +220,7 @@ class Node:
                     while True:
                         frame = await link.receive()
                         self.metrics.received.inc(len(frame))
-                        backlog.put(len(frame))
+                        backlog.put(len(frame) + FRAME_OVERHEAD)
                         self.worker.post(partial(_receive, peer, frame, backlog))
                         while backlog.waiting > most:  # not read from until the replica has caught up
                             await trio.sleep(0.01)
@@ -396,7 +398,7 @@ def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: 
     try:
         context.replica.receive(peer, frame, now)
     finally:
-        backlog.taken += len(frame)
+        backlog.taken += len(frame) + FRAME_OVERHEAD
 
 
 def read_anchors(path: Path) -> list[PeerInfo]:
