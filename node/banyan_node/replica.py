@@ -67,6 +67,10 @@ JUDGED_ROWS = 4
 """An entry judged again costs about what so many rows read do."""
 
 
+SHORT_CONTROL = 64
+"""Control logs up to here are judged whenever they come: there are as many as accounts."""
+
+
 class _Judged(NamedTuple):
     """What an item was: its entries (of a run the last), and whether it brought anything."""
 
@@ -416,12 +420,16 @@ class Replica:
     def _control_item(self, link: Link, item: ControlItem, now: float) -> _Judged:
         log = control_log(item.account)
         try:
+            n = len(item.entries)
+            if n > SHORT_CONTROL and not self.sync.may(link, JUDGED_ROWS * n, now):
+                raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
             entries = [decode_control(self.realm, e) for e in item.entries]
             changed = self.ingest.control(item.account, entries, self._wall_ms(now))
         except NotYet as why:
             self._not_yet(link, log, why, now)
             raise
         self.ingest.parts([PartItem(*p) for p in item.parts])
+        self.notes.pop((link.peer, log), None)
         if changed:
             self._out.append(Event("control", {"account": item.account}))
         self.sync.control_came(link, item.account, now)
