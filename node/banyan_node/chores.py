@@ -41,7 +41,7 @@ def pin_own_logs(ctx: Context, now: float) -> int:
         except CallError:
             continue  # the root key was moved elsewhere
         for pin in pins:
-            ctx.replica.author.control(account, root, pin, int(now * 1000))
+            ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
         if pins:
             ctx.replica.publish_control(account, now)
         done += len(pins)
@@ -64,7 +64,7 @@ def erase_deleted(ctx: Context, now: float) -> int:
     erased = 0
     for account in _due(ctx, b"swept:", list(ctx.store.accounts()), now):
         if ctx.queries().has_tombs(account):
-            erased += _sweep(ctx, account, int(now * 1000) - GRACE_MS)
+            erased += _sweep(ctx, account, ctx.replica.wall_ms(now) - GRACE_MS)
     return erased
 
 

@@ -23,6 +23,12 @@ PeerMultiaddr = Annotated[
 ]
 
 
+Cidr = Annotated[
+    str,
+    Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
+]
+
+
 class Node(Struct, frozen=True, forbid_unknown_fields=True):
     """Who this node is and where others reach it."""
 
@@ -57,10 +63,10 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may connect at all, below everything that the protocol judges."""
 
     allow: Annotated[
-        list[str], Meta(max_length=256, description="Networks (CIDR) that may connect; empty lets everybody in")
+        list[Cidr], Meta(max_length=256, description="Networks (CIDR) that may connect; empty lets everybody in")
     ] = field(default_factory=list)
     deny: Annotated[
-        list[str], Meta(max_length=256, description="Networks (CIDR) that may not; stronger than `allow`")
+        list[Cidr], Meta(max_length=256, description="Networks (CIDR) that may not; stronger than `allow`")
     ] = field(default_factory=list)
     key: Annotated[
         str,
@@ -117,11 +123,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=64 << 10, le=4 << 20, description="The largest frame taken or sent; the protocol's own bound is 4 MiB"),
     ] = 4 << 20
-    credit_bytes: Annotated[
-        int, Meta(ge=128 << 10, le=256 << 20, description="What a peer may send before this node has it on disk")
-    ] = 4 << 20
     send_queue_bytes: Annotated[
-        int, Meta(ge=128 << 10, le=1 << 30, description="What waits for one slow peer before it gets heads only")
+        int, Meta(ge=128 << 10, le=1 << 30, description="What waits for one slow peer before it is let go")
     ] = 8 << 20
     ingest_queue_bytes: Annotated[
         int, Meta(ge=1 << 20, le=4 << 30, description="What one peer's frames may take while they wait for the replica")

@@ -92,7 +92,7 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
 
 
 def limits_of(settings: Settings) -> Limits:
-    return Limits(credit=settings.config.limits.credit_bytes, root_s=settings.config.discovery.reconcile_seconds)
+    return Limits(root_s=settings.config.discovery.reconcile_seconds)
 
 
 def gossip_of(settings: Settings) -> GossipSettings:

@@ -1,4 +1,4 @@
-"""What /metrics says: bytes, events by name, and the replica's own gauges, read when somebody asks."""
+"""What /metrics says: bytes, events by name, and where the node stands, looked up every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Metrics:
         self.received = Counter("banyan_received_bytes", "Bytes of frames that came from peers", registry=registry)
         self.sent = Counter("banyan_sent_bytes", "Bytes of frames that went to peers", registry=registry)
         self._events = Counter("banyan_events", "What happened, by name", ["name"], registry=registry)
-        self.gauges = {
+        self._gauges = {
             name: Gauge(f"banyan_{name}", text, registry=registry)
             for name, text in (
                 ("peers", "Peers linked now"),
@@ -23,6 +23,11 @@ class Metrics:
                 ("lacking_parts", "Pieces of content wanted and not held"),
             )
         }
+
+    def stands(self, **figures: int) -> None:
+        """Where the node stands now: peers, accounts, logs, entries, lacking_parts."""
+        for name, value in figures.items():
+            self._gauges[name].set(value)
 
     def event(self, name: str) -> None:
         self._events.labels(name).inc()

@@ -41,8 +41,8 @@ from banyan_node.worker import Worker
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")
-INTEREST_S = 5.0
-"""How often it is looked up whom the accounts here follow."""
+LOOK_S = 5.0
+"""How often it is looked up whom the accounts here follow, and how much is held."""
 GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
 CHORES_S = 60.0
@@ -129,7 +129,7 @@ class Node:
             handshake_timeout=config.limits.handshake_seconds,
             idle_timeout=config.limits.idle_seconds,
             max_frame=config.limits.frame_bytes,
-            frame_buffer=max(16 << 20, 2 * config.limits.credit_bytes),
+            frame_buffer=16 << 20,
             mdns=config.node.mdns,
         )
         edge = Edge(edge_config)
@@ -170,7 +170,7 @@ class Node:
         self.nursery.start_soon(self._edge_events)
         self.nursery.start_soon(self._discovered)
         self.nursery.start_soon(self._remember)
-        self.nursery.start_soon(self._follow_interest)
+        self.nursery.start_soon(self._look_around)
         self.nursery.start_soon(self._chores)
         endpoint = await self.nursery.start(
             partial(
@@ -359,10 +359,11 @@ class Node:
         async for addr in self.edge.discovered:
             self.nursery.start_soon(self.keep_dialling, addr)
 
-    async def _follow_interest(self) -> None:
-        """Whom its people follow changes what a node holds."""
+    async def _look_around(self) -> None:
+        """Whom its people follow changes what a node holds; how much that is goes to the metrics."""
         while True:
-            await trio.sleep(INTEREST_S)
+            self.metrics.stands(**await self.worker.call(_figures))
+            await trio.sleep(LOOK_S)
             await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
 
     async def _chores(self) -> None:
@@ -392,6 +393,17 @@ def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
     return context
+
+
+def _figures(context: Context, now: float) -> dict[str, int]:
+    counts, replica = context.store.counts(), context.replica
+    return {
+        "peers": sum(link.hello is not None for link in replica.links.values()),
+        "accounts": counts.accounts,
+        "logs": replica.tree.count,
+        "entries": counts.entries,
+        "lacking_parts": counts.lacking,
+    }
 
 
 def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: float) -> None:

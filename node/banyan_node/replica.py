@@ -264,7 +264,7 @@ class Replica:
     ) -> list[Written]:
         """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)
-        written = self.author.append(log, signer, drafts, self._wall_ms(now))
+        written = self.author.append(log, signer, drafts, self.wall_ms(now))
         for w in written:
             self._told(w.log, w.entries)
             if push:
@@ -330,7 +330,7 @@ class Replica:
             case Parts():
                 self._parts(link, m, now)
             case Witness():
-                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self._wall_ms(now)):
+                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self._spread_witness(m, link.peer)
             case Bye(reason):
                 self._out.append(Disconnect(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}"))
@@ -407,7 +407,7 @@ class Replica:
             verify_run(self.realm, run)
         link.asked.pop(run.log, None)
         try:
-            added = self.ingest.run(run, self._wall_ms(now), lambda n: self.sync.may(link, JUDGED_ROWS * n, now))
+            added = self.ingest.run(run, self.wall_ms(now), lambda n: self.sync.may(link, JUDGED_ROWS * n, now))
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise
@@ -424,7 +424,7 @@ class Replica:
             if n > SHORT_CONTROL and not self.sync.may(link, JUDGED_ROWS * n, now):
                 raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
             entries = [decode_control(self.realm, e) for e in item.entries]
-            changed = self.ingest.control(item.account, entries, self._wall_ms(now))
+            changed = self.ingest.control(item.account, entries, self.wall_ms(now))
         except NotYet as why:
             self._not_yet(link, log, why, now)
             raise
@@ -475,7 +475,7 @@ class Replica:
                 link.scanning = False  # it stopped reading to us; compare again
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._send(peer, question)
-        made = self.witnesses.due(self._wall_ms(now), self.tree.root, self.limits.witness_s)
+        made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
             self._spread_witness(made, "")
 
@@ -537,7 +537,8 @@ class Replica:
         link = self.links.get(peer)
         return link is not None and bool(link.jobs or link.asked or link.scanning)
 
-    def _wall_ms(self, now: float) -> int:
+    def wall_ms(self, now: float) -> int:
+        """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
         return int((now + self.ahead_s) * 1000)
 
     def _clock(self, now: float) -> None:

@@ -47,6 +47,7 @@ class Worker(Generic[T]):
         self._done = trio.Event()
         self._error: BaseException | None = None
         self._stopping = False
+        self._epoch = time.time() - time.monotonic()
 
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
@@ -86,6 +87,10 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
+    def _now(self) -> float:
+        """Steady seconds that began as the wall clock: a clock set back must not stop the timers."""
+        return self._epoch + time.monotonic()
+
     def _run(self) -> None:
         context: T | None = None
         try:
@@ -106,7 +111,8 @@ class Worker(Generic[T]):
                 self._serve_batch(context, replica, jobs)
 
     def _serve_batch(self, context: T, replica: Replica, jobs: Sequence[_Job]) -> None:
-        now = time.time()
+        now = self._now()
+        replica.ahead_s = time.time() - now
         error = self._run_all(context, replica, jobs, now)
         if (timer := replica.get_timer()) is not None and timer <= now:
             error = error or self._guarded(replica, partial(replica.handle_timer, now))
@@ -155,7 +161,7 @@ class Worker(Generic[T]):
 
     def _next(self, replica: Replica) -> list[_Job]:
         timer = replica.get_timer()
-        patience = 1.0 if timer is None else max(0.0, min(1.0, timer - time.time()))
+        patience = 1.0 if timer is None else max(0.0, min(1.0, timer - self._now()))
         jobs: list[_Job] = []
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()

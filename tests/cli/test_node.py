@@ -89,7 +89,7 @@ def test_a_peer_of_another_realm_is_refused_in_a_sentence(home: Path, tmp_path: 
     with node_up(home), node_up(other) as client:
         ran = banyan("--home", home, "peers", "add", client.call("id")["addresses"][0], "--json")
         assert (ran.code, ran.json["error"]["code"]) == (errors.UNREACHABLE, "no_peer")
-        assert "realm 'test'" in ran.json["error"]["message"]
+        assert "(test)" in ran.json["error"]["message"]
         assert _json("--home", home, "status")["accounts"] == 1
 
 

@@ -24,7 +24,7 @@ def create(ctx: Context, p: Params, now: float) -> Any:
     if existing is not None:
         found = hosted.hosted(ctx, existing)
         return {"account": account_to_text(existing), "name": found.name if found else name, "created": False}
-    made = hosted.create(ctx, name, int(now * 1000), not is_hosted)
+    made = hosted.create(ctx, name, ctx.replica.wall_ms(now), not is_hosted)
     ctx.replica.publish_control(made.account, now)
     if name:
         set_fields(ctx, made.account, {"name": name}, now)
@@ -131,7 +131,7 @@ def _pin(pin: Pin) -> dict[str, Any]:
 
 
 def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> dict[str, Any]:
-    entry = ctx.replica.author.control(account, signer, op, int(now * 1000))
+    entry = ctx.replica.author.control(account, signer, op, ctx.replica.wall_ms(now))
     ctx.replica.publish_control(account, now)
     return {"entry": entry.id.hex()}
 

@@ -74,7 +74,7 @@ def _quiet(account: AccountId, done: int) -> None:
 def take(ctx: Context, p: Params, now: float) -> Any:
     path = _path(p)
     before = ctx.store.counts()
-    taking = _Taking(ctx, int(now * 1000))
+    taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
         with path.open("rb") as file:
             for frame in read_archive(file):

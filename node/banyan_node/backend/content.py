@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 
 def withhold(ctx: Context, p: Params, now: float) -> Any:
     """Every write of the post, edits and what they replaced."""
-    target, now_ms = p.post(), int(now * 1000)
+    target, now_ms = p.post(), ctx.replica.wall_ms(now)
     days = p.number("days", 0, 36_500)
     expires = now_ms + days * DAY_MS if days else None
     order, basis, scope = p.text("order"), p.text("basis", ""), p.text("scope", "")

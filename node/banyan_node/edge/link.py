@@ -178,10 +178,11 @@ class Link:
                 return
             if self._why is not None:
                 raise self._closing()
-            data, self._pending, self._flushed = b"".join(self._pending), [], self._queued
+            data, self._pending, taken = b"".join(self._pending), [], self._queued
             try:
                 for start in range(0, len(data), WRITE_SIZE):
                     await self._write(data[start : start + WRITE_SIZE])
+                self._flushed = taken  # only now: whoever's frames went along with a write that failed must hear of it
             except BaseException:
                 self._end(
                     LinkClosed(f"a send to {self.peer_id} was cut short, which leaves half a frame on the stream")
