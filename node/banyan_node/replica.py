@@ -10,17 +10,16 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_crdt.signing import Signer
 from banyan_node.author import Author, Draft, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
@@ -30,7 +29,8 @@ from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, e
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.gossip.settings import GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Note, Standing
+from banyan_node.intake import Intake, Judged, account_of
+from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
@@ -62,20 +62,6 @@ from banyan_node.wire import (
 )
 from banyan_node.witness import Witnesses
 from banyan_storage.store import Store
-
-JUDGED_ROWS = 4
-"""An entry judged again costs about what so many rows read do."""
-
-
-SHORT_CONTROL = 64
-"""Control logs up to here are judged whenever they come: there are as many as accounts."""
-
-
-class _Judged(NamedTuple):
-    """What an item was: its entries (of a run the last), and whether it brought anything."""
-
-    entries: tuple[EntryId, ...]
-    news: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +98,7 @@ class Replica:
         self.witnesses = Witnesses(realm, witness)
         self.links: dict[str, Link] = {}
         self.standing = Standing(self.limits)
-        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         self._out: deque[Effect] = deque()
         self._tell_at: float | None = None
         self._tick_at: float | None = None
@@ -371,10 +357,10 @@ class Replica:
     def _judge(self, link: Link, d: Delivery, now: float) -> None:
         try:
             item = decode_item(decode(d.payload, 8))
-            if self.sync.interest is not None and self._uninteresting(_account_of(item)):
+            if self.sync.interest is not None and self._uninteresting(account_of(item)):
                 self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
                 return
-            judged = self._item(link, item, now)
+            judged = self._take_item(link, item, now)
             if d.mid not in (entry[:16] for entry in judged.entries):
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
@@ -391,65 +377,24 @@ class Replica:
     def _data(self, link: Link, items: Sequence[ControlItem | RunItem], now: float) -> None:
         for item in items:
             try:
-                for entry in self._item(link, item, now).entries[-1:]:
+                for entry in self._take_item(link, item, now).entries[-1:]:
                     self.gossip.learned(entry[:16], now)
             except NotYet:
                 continue
         self._tell_soon(now)
 
-    def _item(self, link: Link, item: ControlItem | RunItem, now: float) -> _Judged:
-        """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
-        if isinstance(item, ControlItem):
-            return self._control_item(link, item, now)
-        run = decode_run(self.realm, item.run)
-        held = self.store.entry(run.entries[-1].id)
-        if held is None or held.sig != run.entries[-1].sig:  # held says nothing of this signature: ids do not cover it
-            verify_run(self.realm, run)
-        link.asked.pop(run.log, None)
-        try:
-            added = self.ingest.run(run, self.wall_ms(now), lambda n: self.sync.may(link, JUDGED_ROWS * n, now))
-        except NotYet as why:
-            self._not_yet(link, run.log, why, now)
-            raise
-        self.ingest.parts([PartItem(*p) for p in item.parts])
-        self.notes.pop((link.peer, run.log), None)
-        if added:
-            self._told(run.log, added)
-        return _Judged((run.entries[-1].id,), held is None)
-
-    def _control_item(self, link: Link, item: ControlItem, now: float) -> _Judged:
-        log = control_log(item.account)
-        try:
-            n = len(item.entries)
-            if n > SHORT_CONTROL and not self.sync.may(link, JUDGED_ROWS * n, now):
-                raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
-            entries = [decode_control(self.realm, e) for e in item.entries]
-            changed = self.ingest.control(item.account, entries, self.wall_ms(now))
-        except NotYet as why:
-            self._not_yet(link, log, why, now)
-            raise
-        self.ingest.parts([PartItem(*p) for p in item.parts])
-        self.notes.pop((link.peer, log), None)
-        if changed:
-            self._out.append(Event("control", {"account": item.account}))
-        self.sync.control_came(link, item.account, now)
-        return _Judged(tuple(e.id for e in entries), changed)
+    def _take_item(self, link: Link, item: ControlItem | RunItem, now: float) -> Judged:
+        judged = self.intake.item(link, item, now, self.wall_ms(now))
+        if judged.added:
+            self._told(judged.log, judged.added)
+        elif judged.news and not judged.log.log:
+            self._out.append(Event("control", {"account": judged.log.account}))
+        return judged
 
     def _told(self, log: LogId, added: Sequence[Entry]) -> None:
         last = added[-1]
         fields = {"log": log, "entries": len(added), "length": last.header.seq + 1, "head": last.id}
         self._out.append(Event("entries", fields))
-
-    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
-        self.notes[link.peer, log] = Note(why.reason, str(why), now)
-        self.notes.move_to_end((link.peer, log))
-        if len(self.notes) > self.limits.notes:
-            self.notes.popitem(last=False)
-        if why.reason in ("account", "grant", "control"):
-            self.sync.wait_for(link, log.account, {})
-            self.sync.ask_for(link, control_log(log.account), now)
-        elif why.reason == "gap":
-            self.sync.ask_for(link, log, now)
 
     def _parts(self, link: Link, m: Parts, now: float) -> None:
         self.missing.answered(link, m)
@@ -549,12 +494,3 @@ class Replica:
 def _says_nothing_stored(effect: Effect) -> bool:
     """Hello, credit and bye: a link that loses one of them is broken, and none promises what the store holds."""
     return isinstance(effect, Send) and effect.data[1] in (1, 8, 15)
-
-
-def _account_of(item: ControlItem | RunItem) -> AccountId:
-    if isinstance(item, ControlItem):
-        return item.account
-    head = decode(item.run, 3)
-    if type(head) is not list or not head or type(head[0]) is not bytes:
-        raise Malformed("a run opens with its account")
-    return AccountId(head[0])

@@ -91,7 +91,7 @@ class Bench(NamedTuple):
 
     async def notes(self) -> list[tuple[str, str]]:
         def look(c: Any, now: float) -> list[tuple[str, str]]:
-            return [(n.reason, n.sentence) for n in c.replica.notes.values()]
+            return [(n.reason, n.sentence) for n in c.replica.intake.notes.values()]
 
         found: list[tuple[str, str]] = await self.node.worker.call(look)
         return found

@@ -302,7 +302,7 @@ def test_what_is_past_its_limit_is_passed_on_to_nobody() -> None:
     w.run(1)
     assert w.points("a", "r") == 0
     assert pushes(w, "a") == []
-    assert [n.reason for n in w.replicas["a"].notes.values()] == ["cut"]
+    assert [n.reason for n in w.replicas["a"].intake.notes.values()] == ["cut"]
 
 
 # -- durability
@@ -593,7 +593,7 @@ def test_claims_of_one_peer_and_reasons_of_not_yet_are_bounded() -> None:
     assert len(link.differences) <= 20
     for k in range(60):
         w.say("r", "a", data(run_item(Person(f"unknown {k}", recovery=False).write(1))))
-    assert len(w.replicas["a"].notes) <= 30
+    assert len(w.replicas["a"].intake.notes) <= 30
 
 
 def test_a_list_of_heads_that_names_nothing_does_not_buy_the_whole_frontier() -> None:
@@ -697,7 +697,7 @@ def test_branch_after_branch_makes_us_judge_an_account_anew_only_so_often() -> N
         w.say("r", "a", data(run_item(branch, 50)))
     assert 1 <= judged < 20
     assert w.head("a", an.log()) == Head(50, log[49].id, 1)
-    assert "busy" in {n.reason for n in w.replicas["a"].notes.values()}
+    assert "busy" in {n.reason for n in w.replicas["a"].intake.notes.values()}
 
 
 def test_notes_on_disk_of_where_we_met_are_bounded_and_cost_few_commits() -> None:
@@ -793,7 +793,7 @@ def test_a_store_that_drops_out_beside_a_control_entry_of_a_later_version_notes_
     later = encode_control(an.control[0], bytes(raw))
     w.rogue("r", "a")
     w.say("r", "a", data(ControlItem(an.id, [later], [])))
-    assert [(n.reason, "update" in n.sentence) for n in w.replicas["a"].notes.values()] == [("version", True)]
+    assert [(n.reason, "update" in n.sentence) for n in w.replicas["a"].intake.notes.values()] == [("version", True)]
     assert w.points("a", "r") == 0
 
 
@@ -819,9 +819,9 @@ def test_a_long_control_log_told_again_and_again_is_judged_only_so_often() -> No
     w.rogue("r", "a")
     for k in range(30):  # each with a branch that loses: kept by nobody, so each time it seems new
         w.say("r", "a", data(control_item(an, [*an.control, an.say(an.grant_op(f"x{k}"), below=an.control[:50])])))
-    assert "busy" in {n.reason for n in w.replicas["a"].notes.values()}
+    assert "busy" in {n.reason for n in w.replicas["a"].intake.notes.values()}
     assert w.points("a", "r") == 0
     w.run(20)
     an.say(an.pin(an.write(1)[0]))
     w.say("r", "a", data(control_item(an)))
-    assert not w.replicas["a"].notes
+    assert not w.replicas["a"].intake.notes

@@ -222,7 +222,7 @@ _NOTED = {
 def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
     """A word and a sentence for one difference."""
     control = ctx.replica.ingest.control_of(log.account)
-    note = ctx.replica.notes.get((link.peer, log))
+    note = ctx.replica.intake.notes.get((link.peer, log))
     if mine.flag or theirs.flag:
         word = "frozen" if log.log == 0 else "forked"
         who = "here" if mine.flag else "at the peer"

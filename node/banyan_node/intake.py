@@ -1,0 +1,100 @@
+"""Judging what peers send: one item, a run or a control log, in; entries that are stored, or a verdict, out.
+
+The same path for gossip and for reconciliation. What is not yet to be judged is asked for, from whoever sent what hangs
+on it, and noted for people who ask why; nothing else of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from banyan_crdt.codec import decode
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_node.ingest import Ingest, PartItem
+from banyan_node.links import Limits, Link, Note
+from banyan_node.sync import Sync
+from banyan_node.wire import ControlItem, RunItem
+
+JUDGED_ROWS = 4
+"""An entry judged again costs about what so many rows read do."""
+SHORT_CONTROL = 64
+"""Control logs up to here are judged whenever they come: there are as many as accounts."""
+
+
+class Judged(NamedTuple):
+    """What an item was: its entries (of a run the last), and whether it brought anything."""
+
+    entries: tuple[EntryId, ...]
+    news: bool
+    log: LogId
+    added: tuple[Entry, ...]
+    """What counts now and did not before; of a control log nothing is listed."""
+
+
+class Intake:
+    """Judges items against the store, through the one ingest."""
+
+    def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
+        self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
+        self._store = ingest.store
+        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        """Why something of a peer was not taken yet, by peer and log."""
+
+    def item(self, link: Link, item: ControlItem | RunItem, now: float, wall_ms: int) -> Judged:
+        """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
+        if isinstance(item, ControlItem):
+            return self._control_item(link, item, now, wall_ms)
+        run = decode_run(self._realm, item.run)
+        held = self._store.entry(run.entries[-1].id)
+        if held is None or held.sig != run.entries[-1].sig:  # held says nothing of this signature: ids do not cover it
+            verify_run(self._realm, run)
+        link.asked.pop(run.log, None)
+        try:
+            added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now))
+        except NotYet as why:
+            self._not_yet(link, run.log, why, now)
+            raise
+        self._ingest.parts([PartItem(*p) for p in item.parts])
+        self.notes.pop((link.peer, run.log), None)
+        return Judged((run.entries[-1].id,), held is None, run.log, added)
+
+    def _control_item(self, link: Link, item: ControlItem, now: float, wall_ms: int) -> Judged:
+        log = control_log(item.account)
+        try:
+            n = len(item.entries)
+            if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
+                raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
+            entries = [decode_control(self._realm, e) for e in item.entries]
+            changed = self._ingest.control(item.account, entries, wall_ms)
+        except NotYet as why:
+            self._not_yet(link, log, why, now)
+            raise
+        self._ingest.parts([PartItem(*p) for p in item.parts])
+        self.notes.pop((link.peer, log), None)
+        self._sync.control_came(link, item.account, now)
+        return Judged(tuple(e.id for e in entries), changed, log, ())
+
+    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+        self.notes[link.peer, log] = Note(why.reason, str(why), now)
+        self.notes.move_to_end((link.peer, log))
+        if len(self.notes) > self._limits.notes:
+            self.notes.popitem(last=False)
+        if why.reason in ("account", "grant", "control"):
+            self._sync.wait_for(link, log.account, {})
+            self._sync.ask_for(link, control_log(log.account), now)
+        elif why.reason == "gap":
+            self._sync.ask_for(link, log, now)
+
+
+def account_of(item: ControlItem | RunItem) -> AccountId:
+    if isinstance(item, ControlItem):
+        return item.account
+    head = decode(item.run, 3)
+    if type(head) is not list or not head or type(head[0]) is not bytes:
+        raise Malformed("a run opens with its account")
+    return AccountId(head[0])
