@@ -7,7 +7,7 @@ counts as no operations and stays in the log, since a log that everybody holds m
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
@@ -181,7 +181,6 @@ ControlOp: TypeAlias = Init | Grant | Cut | Rotate | Recover | Drop | Close | Ho
 Op: TypeAlias = CellOp | Pin | ControlOp | Unknown
 CELL_OPS = get_args(CellOp)
 CONTROL_OPS = get_args(ControlOp)
-Void = Literal[True]
 
 
 class Body(NamedTuple):

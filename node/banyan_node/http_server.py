@@ -60,19 +60,6 @@ async def serve_control(
         await _serve(app, listener, endpoint, shutdown, grace_seconds, task_status)
 
 
-async def serve_http(
-    app: ASGIApp,
-    bind: Bind,
-    *,
-    shutdown: trio.Event | None = None,
-    grace_seconds: float = 3.0,
-    task_status: OnStarted = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve any application until `shutdown` is set. Starts with the endpoint it got. Raises PortBusy, ControlError."""
-    listener = listen(bind)
-    await _serve(app, listener, endpoint_of(listener), shutdown, grace_seconds, task_status)
-
-
 async def _serve(
     app: ASGIApp,
     listener: socket.socket,

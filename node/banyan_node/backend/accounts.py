@@ -6,7 +6,7 @@ from typing import Any
 
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ids import AccountId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_node.author import OWN_LOGS
@@ -207,10 +207,6 @@ def close(ctx: Context, p: Params, now: float) -> Any:
     account = hosted.account_of(ctx, p)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return _change(ctx, account, root, Close(), now)
-
-
-def log_text(log: LogId) -> dict[str, Any]:
-    return {"account": account_to_text(log.account), "writer": log.writer.hex(), "log": log.log}
 
 
 METHODS = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from banyan_crdt.errors import BanyanError, Refused
-from banyan_crdt.ids import LogId, account_to_text
+from banyan_crdt.ids import AccountId, LogId, account_to_text
 from banyan_node.backend import accounts, archive, content, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
@@ -160,5 +160,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, LogId):
         return {"account": account_to_text(value.account), "writer": value.writer.hex(), "log": value.log}
     if isinstance(value, bytes):
-        return account_to_text(value) if len(value) == 32 else value.hex()  # type: ignore[arg-type]
+        return account_to_text(AccountId(value)) if len(value) == 32 else value.hex()
     return value

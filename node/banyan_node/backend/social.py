@@ -75,9 +75,7 @@ def _said(p: Params) -> str:
 def _held(ctx: Context, target: Target) -> PostView:
     found = ctx.queries().post(target)
     if found is None:
-        raise CallError(
-            "not_found", f"{post_to_text(target)} is not held here: unknown, deleted, or not arrived yet.", 404
-        )
+        raise _missing(target)
     return found
 
 
@@ -247,9 +245,7 @@ def thread(q: Queries, p: Params) -> Any:
     target = p.post()
     found = q.thread(target)
     if found.post is None:
-        raise CallError(
-            "not_found", f"{post_to_text(target)} is not held here: unknown, deleted, or not arrived yet.", 404
-        )
+        raise _missing(target)
     names: dict[AccountId, str] = {}
     base = len(found.ancestors)
     posts = [{**row(q, v, names), "depth": k} for k, v in enumerate(found.ancestors)]
