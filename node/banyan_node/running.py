@@ -6,6 +6,7 @@ one run. Every run draws a new token, so what a stale file leads somebody to sen
 
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -77,7 +78,24 @@ def find_running(home: Home) -> tuple[Running, str]:
             f"No node is running in {home.path}: {home.running} names process {running.pid}, which has ended without "
             "saying so; start one with `banyan up`."
         )
+    if not _answers(running.endpoint):
+        raise NoNode(
+            f"No node is running in {home.path}: {home.running} names {running.endpoint}, where nobody answers; start "
+            "one with `banyan up`."
+        )
     return running, token
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    """Whether anything listens there: a process that was killed leaves its file, and its number may be taken again."""
+    family = socket.AF_UNIX if endpoint.socket else socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(endpoint.socket or (endpoint.host, endpoint.port))
+        except OSError:
+            return False
+    return True
 
 
 def _alive(pid: int) -> bool:
