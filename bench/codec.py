@@ -1,0 +1,91 @@
+"""Why the wire has a decoder of its own: strict reading in one pass against a general decoder made strict.
+
+The general way (decode with cbor2, look at every type, encode again, compare) is the one that the rules of the wire
+would otherwise need. Both are timed in turn on the bodies and runs that peers send, and on a frame made to hurt.
+
+python -m bench.codec --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cbor2
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import CellKey, PartHash, coll
+from banyan_crdt.ops import Part, Put, encode_ops
+
+
+def general(raw: bytes) -> Any:
+    """Decode, look, encode again, compare. Raises Malformed."""
+    try:
+        value = cbor2.loads(raw)
+        if _plain(value) and cbor2.dumps(value) == raw:
+            return value
+    except Exception as error:
+        raise Malformed(str(error)) from None
+    raise Malformed("not in deterministic form")
+
+
+def _plain(value: Any) -> bool:
+    if type(value) is list:
+        return all(map(_plain, value))
+    return value is None or type(value) is bytes or (type(value) is int and 0 <= value < 1 << 64)
+
+
+def samples() -> dict[str, bytes]:
+    """A post's body, a run of 1,000 of them, and a hostile map of bignum keys (all of it is refused)."""
+    body = encode_ops((Put(coll("post"), CellKey(bytes(16)), (), Part(PartHash(bytes(32)), 220)),))
+    rows = [[1 << 16, 220, body] for _ in range(1_000)]
+    hostile = cbor2.dumps({(1 << 64) + n * ((1 << 61) - 1): 0 for n in range(4_000)})
+    return {"body": body, "run": encode([bytes(32), bytes(32), 1, 0, None, 0, [], rows, bytes(64)]), "hostile": hostile}
+
+
+def seconds(read: Callable[[bytes], Any], raw: bytes, times: int) -> float:
+    began = time.perf_counter()
+    for _ in range(times):
+        try:
+            read(raw)
+        except Malformed:
+            pass
+    return (time.perf_counter() - began) / times
+
+
+def measure(rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of interleaved rounds, microseconds."""
+    out = {}
+    for name, raw in samples().items():
+        times = max(1, 20_000 // len(raw)) if name != "hostile" else 1
+        ours, theirs = [], []
+        for _ in range(rounds):
+            ours.append(seconds(decode, raw, times))
+            theirs.append(seconds(general, raw, times))
+        a, b = statistics.median(ours), statistics.median(theirs)
+        out[name] = {"bytes": len(raw), "strict_us": a * 1e6, "general_us": b * 1e6, "ratio": b / a}
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    args = parser.parse_args()
+    figures = measure(args.rounds)
+    if args.json:
+        print(json.dumps({"bench": "codec", **figures}))
+        return
+    for name, row in figures.items():
+        print(
+            f"{name:8} {row['bytes']:7.0f} B  strict {row['strict_us']:10.1f} us  general {row['general_us']:10.1f} us"
+        )
+
+
+if __name__ == "__main__":
+    main()
