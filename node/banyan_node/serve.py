@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body, part_of
-from banyan_crdt.run import MAX_RUN_ENTRIES, encode_run, skips_below
+from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, skips_below
 from banyan_node.wire import ControlItem, RunItem, Want
 from banyan_storage.reader import StoreReader as Reader
 
@@ -60,20 +60,39 @@ def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
         if not window:  # the log was rewritten shorter meanwhile
             return
         cut = _cut(window)
-        if cut == 0:  # no signature up to the end: the first branch carries it
-            joined = [*reader.chain(log, at, head.length), *(branches[0] if branches else ())]
-            end = next((k + 1 for k, e in enumerate(joined) if k >= head.length - at - 1 and e.sig is not None), 0)
-            if end:
-                yield run_item(reader, log, joined[:end], {})
+        if cut == 0:  # no signature up to the end: a branch carries it
+            rest = reader.chain(log, at, head.length)
+            for branch in branches or [[]]:
+                joined = [*rest, *branch]
+                end = next((k + 1 for k, e in enumerate(joined) if k >= len(rest) - 1 and e.sig is not None), 0)
+                item = _fitting(reader, log, joined[:end], {})
+                if item is not None:
+                    yield item
+                    break
             break
-        yield run_item(reader, log, window[:cut], {})
+        item = _fitting(reader, log, window[:cut], {})
+        if item is None:
+            break
+        yield item
         at += cut
     for branch in branches:
         trunk = {e.header.seq: e.id for e in branch}
         rest = branch
         while rest and (cut := _cut(rest[:MAX_RUN_ENTRIES])):
-            yield run_item(reader, log, rest[:cut], trunk)
+            item = _fitting(reader, log, rest[:cut], trunk)
+            if item is None:
+                break
+            yield item
             rest = rest[cut:]
+
+
+def _fitting(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem | None:
+    """The item, or None where no run is so long: the signature that came with these entries was on a branch that is
+    no longer held, and the next one above is too far. Whoever were sent it would charge us."""
+    if not 1 <= len(entries) <= MAX_RUN_ENTRIES:
+        return None
+    item = run_item(reader, log, entries, trunk)
+    return item if len(item.run) <= MAX_RUN_BYTES else None
 
 
 def start_of(reader: Reader, want: Want) -> int:

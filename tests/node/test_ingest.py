@@ -13,7 +13,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.realm import TEST, Realm
-from banyan_crdt.run import Run, decode_control, decode_run, encode_run, skips_below, verify_run
+from banyan_crdt.run import MAX_RUN_ENTRIES, Run, decode_control, decode_run, encode_run, skips_below, verify_run
 from banyan_crdt.state import AccountState, account_state
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.serve import control_item as serve_control
@@ -368,3 +368,21 @@ def test_content_is_taken_once_for_what_names_it_and_a_lie_is_rejected() -> None
     assert len(node.parts([PartItem(log[0].id, 0, raw)])) == 1
     assert node.parts([PartItem(log[0].id, 0, raw)]) == []
     assert node.store.counts().lacking == 1
+
+
+def test_no_run_longer_than_a_run_may_be_is_ever_served() -> None:
+    """The signature that came with a chain is on one branch; the other has its first one a run's length further up."""
+    an = Person()
+    fork = MAX_RUN_ENTRIES - 1
+    trunk = an.write(fork)
+    branches = sorted((an.write(MAX_RUN_ENTRIES, below=trunk, tag=t) for t in "abcd"), key=lambda b: b[fork].id)
+    for near, *far in ((0, 1), (1, 0), (2, 0, 1)):
+        node = known(an)
+        give(node, branches[near], 0, fork + 1)
+        for k in far:
+            give(node, branches[k], fork)
+        assert node.head(an.log()) == Head(fork, trunk[-1].id, 1)
+        for piece in log_items(node.store, an.log(), 0):
+            verify_run(TEST, decode_run(TEST, piece.run))  # raises where whoever is sent it would charge us
+        if node.store.has(branches[near][fork].id):
+            assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
