@@ -12,6 +12,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer
@@ -30,6 +31,8 @@ from banyan_storage.views import VIEW_TABLES, SocialViews
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 _LOG_NOTE = b"own log"
+DRAWS = 64
+"""Log numbers tried for one that nobody else writes; whoever stole the device's key may write all of them."""
 
 
 @dataclass(slots=True)
@@ -50,10 +53,15 @@ class Context:
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
         log = LogId(account, self.device.key, self.log_number)
-        while not self.replica.author.continues(log):
-            self.log_number = _draw(self.store, self.home)
+        for _ in range(DRAWS):
+            if self.replica.author.continues(log):
+                return log
+            # not committed here: what others in this transaction wrote would outlive a refusal and be written twice
+            self.log_number = _pick(self.store, self.home)
             log = log._replace(log=self.log_number)
-        return log
+        raise Refused(
+            "the logs of this device are written elsewhere too: its key was stolen; cut it off and use another"
+        )
 
     def queries(self) -> Queries:
         """Of all that is written, committed or not: what a writer must know."""
@@ -121,9 +129,14 @@ def _number(store: Store, home: Home) -> int:
     return _draw(store, home)
 
 
-def _draw(store: Store, home: Home) -> int:
+def _pick(store: Store, home: Home) -> int:
     number = 1 + secrets.randbelow(OWN_LOGS)
     store.put_note(_LOG_NOTE, number.to_bytes(4, "big") + _place(home.store))
+    return number
+
+
+def _draw(store: Store, home: Home) -> int:
+    number = _pick(store, home)
     store.commit()
     _note_seen(store, home)
     return number

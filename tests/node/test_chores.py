@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
+from banyan_crdt.errors import Refused
 from banyan_crdt.ids import account_from_text, control_log
 from banyan_node import chores, settings
 from banyan_node.home import Home
@@ -52,3 +55,15 @@ def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving
         assert node.call("digest") == before
         assert node.call("store.verify")["problems"] == []
         assert [p["uri"] for p in node.call("feed", limit=9)["posts"]] == [kept]
+
+
+def test_a_device_of_which_all_logs_are_written_elsewhere_is_refused_and_its_node_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        monkeypatch.setattr(node.context.replica.author, "continues", lambda log: False)
+        with pytest.raises(Refused):
+            node.context.own_log(account)
+        assert node.context.store.pending, "a number drawn among others' writes is not committed before them"
