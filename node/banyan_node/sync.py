@@ -108,9 +108,9 @@ class Sync:
         for account in sorted(self.interest or ()):
             held = list(self.store.heads(account).items())
             rows.extend(held or [(control_log(account), NOTHING)])
-            if len(rows) >= self.limits.heads_rows:
-                self.out.append((link.peer, Heads(b"", 2, rows)))
-                rows = []
+            while len(rows) >= self.limits.heads_rows:  # an account of very many logs is named in pieces
+                self.out.append((link.peer, Heads(b"", 2, rows[: 2 * self.limits.heads_rows])))
+                rows = rows[2 * self.limits.heads_rows :]
         if rows:
             self.out.append((link.peer, Heads(b"", 2, rows)))
 
@@ -149,6 +149,7 @@ class Sync:
         if m.answer == 2:
             accounts = sorted({log.account for log in theirs})[: self.limits.heads_rows]
             mine = [(log, h) for account in accounts for log, h in self.store.heads(account).items()]
+            link.work += max(0, len(mine) - len(theirs))  # one head names an account, which may have very many
             self._send_heads(link, b"", [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         elif m.answer:
             most = 4 * self.limits.bucket if len(m.prefix) < 64 else None

@@ -825,3 +825,33 @@ def test_a_long_control_log_told_again_and_again_is_judged_only_so_often() -> No
     an.say(an.pin(an.write(1)[0]))
     w.say("r", "a", data(control_item(an)))
     assert not w.replicas["a"].intake.notes
+
+
+def test_one_head_does_not_buy_all_heads_of_an_account_of_very_many_logs() -> None:
+    w = World("a", limits=Limits(work_burst=1_000, work_per_s=100))
+    an = w.person("a", "an")
+    for number in range(1, 9):
+        w.post("a", an, 1, number=number)
+    w.rogue("r", "a")
+    w.run(0.1)
+    w.heard["r"].clear()
+    frame = encode_message(Heads(b"", 2, [(an.log(), Head(0, None, 0))]))
+    for _ in range(3_000):
+        w.replicas["a"].receive("r", frame, w.now)
+    w.drain("a")
+    w.run(0.1)
+    rows = sum(len(m.heads) for m in messages(w, "r", Heads) if isinstance(m, Heads))
+    assert 0 < rows <= 1_100
+
+
+def test_an_account_of_very_many_logs_is_named_to_others_in_frames_of_bounded_length() -> None:
+    w = World("a", limits=Limits(heads_rows=3))
+    an = w.person("a", "an")
+    for number in range(1, 9):
+        w.post("a", an, 1, number=number)
+    w.replicas["a"].set_interest(frozenset({an.id}), w.now)
+    w.rogue("r", "a", arrival=1)
+    w.run(0.1)
+    named = [m for m in messages(w, "r", Heads) if isinstance(m, Heads)]
+    assert sum(len(m.heads) for m in named) >= 9
+    assert max(len(m.heads) for m in named) <= 6
