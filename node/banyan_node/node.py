@@ -241,6 +241,8 @@ class Node:
                 self.metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
+        except ValueError as why:  # a frame too large: a fault of ours, but what a peer asked for must not end the node
+            log.warning("link closed", peer=link.peer_id, reason=str(why))
         scope.cancel()
 
     # -- effects

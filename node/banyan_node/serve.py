@@ -17,6 +17,8 @@ from banyan_storage.reader import StoreReader as Reader
 
 PIECE_BYTES = 256 << 10
 """How much one piece of a log aims at, content included; at least up to the next signature."""
+CONTENT_BYTES = 2 << 20
+"""Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
 
 
 def control_item(reader: Reader, account: AccountId) -> ControlItem | None:
@@ -41,11 +43,14 @@ def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[i
 
 
 def _content(reader: Reader, entries: Sequence[Entry]) -> list[tuple[EntryId, int, bytes]]:
-    """The parts of these entries that are held."""
-    parts = []
+    """The parts of these entries that are held, as many as fit a frame; of the others it is known that they lack."""
+    parts, size = list[tuple[EntryId, int, bytes]](), 0
     for e in entries:
         for i, op in enumerate(decode_body(e.ops).ops):
             if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
+                size += len(raw) + 64
+                if size > CONTENT_BYTES:
+                    return parts
                 parts.append((e.id, i, raw))
     return parts
 

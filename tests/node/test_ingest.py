@@ -18,6 +18,7 @@ from banyan_crdt.state import AccountState, account_state
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.serve import control_item as serve_control
 from banyan_node.serve import log_items
+from banyan_node.wire import MAX_FRAME, Data, encode_message
 from banyan_storage.check import Problem, verify
 from tests.crdt.make import Person, add, follow, make_part, run_bytes
 from tests.model.concrete import REALM, concrete
@@ -386,3 +387,19 @@ def test_no_run_longer_than_a_run_may_be_is_ever_served() -> None:
             verify_run(TEST, decode_run(TEST, piece.run))  # raises where whoever is sent it would charge us
         if node.store.has(branches[near][fork].id):
             assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
+
+
+def test_what_one_signature_vouches_for_is_served_in_a_frame_whatever_content_it_names() -> None:
+    an = Person()
+    log: list[Entry] = []
+    parts = []
+    for k in range(100):
+        part, raw = make_part(f"large {k}", bytes(60_000))
+        log.append(follow(an.full("phone"), an.log(), log, add(str(k), part), parts=part.size, signed=k == 99))
+        parts.append(PartItem(log[-1].id, 0, raw))
+    node = known(an)
+    give(node, log)
+    assert len(node.parts(parts)) == 100
+    pieces = list(log_items(node.store, an.log(), 0))
+    assert len(pieces) == 1
+    assert 1 << 20 < len(encode_message(Data(list(pieces)))) < MAX_FRAME
