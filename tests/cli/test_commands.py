@@ -225,7 +225,15 @@ def test_an_account_can_be_granted_cut_rotated_and_closed(home: Path) -> None:
     assert "open" in _ok(banyan("--home", home, "account", "show")).out
     _ok(banyan("--home", home, "account", "close", "--yes"))
     assert _ok(banyan("--home", home, "account", "show", "--json")).json["closed"]
-    assert banyan("--home", home, "post", "too late").code == errors.FAILED
+    late = banyan("--home", home, "post", "too late")
+    assert late.code == errors.FAILED
+    assert "is closed" in late.err
+
+
+def test_an_account_needs_a_name(home: Path) -> None:
+    ran = banyan("--home", home, "account", "create", " ")
+    assert ran.code == errors.USAGE
+    assert "empty" in ran.err
 
 
 def test_two_processes_cannot_have_one_store(home: Path) -> None:

@@ -76,6 +76,7 @@ def test_two_nodes_that_meet_hold_the_same_and_diff_says_so(tmp_path: Path) -> N
         assert banyan("--home", two, "diff", who["peer_id"], "--json").lines == []
         (peer,) = banyan("--home", two, "peers", "--json").lines
         assert peer["peer"] == who["peer_id"]
+        assert banyan("--home", two, "peers", "ban", "xxx").code == errors.USAGE
         _json("--home", two, "peers", "ban", who["peer_id"])
         while _json("--home", two, "status")["peers"] and time.monotonic() < deadline + 10:
             time.sleep(0.1)

@@ -127,9 +127,9 @@ def recover(ctx: typer.Context, account: Account = None, yes: Sure = False) -> N
 
 @_account.command("close")
 def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
-    """End the account: nobody can write in it again."""
+    """End the account: nobody can write in it again, and what it wrote counts no longer."""
     s = session.of(ctx)
-    _confirm(s, "Close the account for good?", yes)
+    _confirm(s, "Close the account for good? What it wrote goes with it, everywhere.", yes)
     s.out.done(s.call("account.close", account=_which(s, account)), "The account is closed.")
 
 

@@ -99,7 +99,12 @@ def _home(s: session.Session) -> tuple[bool | None, str]:
 
 def _settings(s: session.Session) -> tuple[bool | None, str]:
     changed = [row for row in s.settings.rows() if row.source.layer != "default"]
-    return True, f"{len(changed)} settings differ from their defaults; `banyan config show` lists them."
+    count = (
+        "1 setting differs from its default"
+        if len(changed) == 1
+        else f"{len(changed)} settings differ from their defaults"
+    )
+    return True, f"{count}; `banyan config show` lists them."
 
 
 def _keys(s: session.Session) -> tuple[bool | None, str]:

@@ -20,6 +20,8 @@ from banyan_node.operator_errors import CallError
 
 def create(ctx: Context, p: Params, now: float) -> Any:
     name, is_hosted = p.text("name", ""), p.flag("hosted")
+    if is_hosted and not name.strip():
+        raise CallError("bad_request", "The name is empty; say what the account is called.")
     existing = hosted.named(ctx, name) if is_hosted else hosted.me(ctx)
     if existing is not None:
         found = hosted.hosted(ctx, existing)
@@ -158,7 +160,7 @@ def pin(ctx: Context, p: Params, now: float) -> Any:
         if log.log and h.id is not None and writer in (None, log.writer.hex()) and number in (0, log.log)
     ]
     if not chosen:
-        raise CallError("not_found", f"{account_to_text(account)} has no such log with entries.", 404)
+        raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
     for op in chosen:
         _change(ctx, account, root, op, now)
     return {"pins": [_pin(op) for op in chosen]}

@@ -179,6 +179,8 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
     log = ctx.own_log(account)
     if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
         who = account_to_text(account)
+        if control.closed:
+            raise CallError("refused", f"The account {who} is closed: nobody can write in it again.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 DIFF_MS = 1_000
 """How long a comparison is given before what it found is told: trips to the peer, a few."""
+
+_PEER_ID = re.compile(r"(12D3Koo|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{40,}")
 
 
 async def _stop(node: Node, p: Params) -> Any:
@@ -39,14 +42,23 @@ async def _add(node: Node, p: Params) -> Any:
     return {"peer": peer}
 
 
+def _peer_id(p: Params) -> str:
+    """A whole peer id: a ban of anything else would refuse nobody."""
+    peer = p.text("peer")
+    if not _PEER_ID.fullmatch(peer):
+        raise CallError(
+            "bad_request", f"'{peer}' is not a peer's id: give it whole, as `banyan peers list --json` does."
+        )
+    return peer
+
+
 async def _ban(node: Node, p: Params) -> Any:
-    return await node.worker.call(
-        lambda c, now: {"peer": c.replica.ban(p.text("peer"), "by this node's operator", now)}
-    )
+    peer = _peer_id(p)
+    return await node.worker.call(lambda c, now: {"peer": c.replica.ban(peer, "by this node's operator", now)})
 
 
 async def _pardon(node: Node, p: Params) -> Any:
-    peer = p.text("peer")
+    peer = _peer_id(p)
     await node.worker.call(lambda c, now: c.replica.standing.pardon(peer))
     return {"peer": peer}
 
