@@ -27,7 +27,7 @@ from banyan_node.frontier_tree import FrontierTree
 from banyan_node.gossip.frames import Connect as GossipConnect
 from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, encode_frame
 from banyan_node.gossip.gossip import Gossip
-from banyan_node.gossip.settings import GossipSettings, Rng
+from banyan_node.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged, account_of
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
@@ -59,6 +59,7 @@ from banyan_node.wire import (
     decode_message,
     encode_item,
     encode_message,
+    size_of,
 )
 from banyan_node.witness import Witnesses
 from banyan_storage.store import Store
@@ -264,7 +265,7 @@ class Replica:
         self._clock(now)
         item = control_item(self.store, account)
         head = self.ingest.head(control_log(account))
-        if item is not None and head.id is not None and push:
+        if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
             self._push(head.id, item, now)
         else:
             self._tell_soon(now)
@@ -437,7 +438,8 @@ class Replica:
         if entry.header.log:
             return encode(encode_item(run_item(self.store, entry.log_id, [entry], {})))
         item = control_item(self.store, entry.account)
-        return None if item is None else encode(encode_item(item))
+        payload = b"" if item is None else encode(encode_item(item))
+        return payload if 0 < len(payload) <= MAX_PAYLOAD else None
 
     def _charge(self, link: Link, reason: str, now: float) -> None:
         self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))

@@ -17,6 +17,8 @@ from banyan_storage.reader import StoreReader as Reader
 
 PIECE_BYTES = 256 << 10
 """How much one piece of a log aims at, content included; at least up to the next signature."""
+CONTROL_BYTES = 1 << 20
+"""Where a piece of a control log ends; a log of so many bytes is no one's daily work."""
 CONTENT_BYTES = 2 << 20
 """Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
 
@@ -26,6 +28,24 @@ def control_item(reader: Reader, account: AccountId) -> ControlItem | None:
     entries = reader.control(account)
     if not entries:
         return None
+    return _control(reader, account, entries)
+
+
+def control_pieces(reader: Reader, account: AccountId) -> Iterator[ControlItem]:
+    """The control log for a stream of frames: whole where it fits one, else from its inception up, piece by piece."""
+    entries = sorted(reader.control(account), key=lambda e: e.header.seq)
+    piece, size = list[Entry](), 0
+    for e in entries:
+        if piece and size > CONTROL_BYTES:
+            yield _control(reader, account, piece)
+            piece, size = [], 0
+        piece.append(e)
+        size += len(e.ops) + 400
+    if piece:
+        yield _control(reader, account, piece)
+
+
+def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
     return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _content(reader, entries))
 
 

@@ -18,7 +18,7 @@ from banyan_crdt.logs import NOTHING
 from banyan_node.frontier_tree import DEPTH, FrontierTree, by_account
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link, Served
-from banyan_node.serve import control_item, locator, log_items, start_of
+from banyan_node.serve import control_pieces, locator, log_items, start_of
 from banyan_node.wire import (
     FANOUT,
     Data,
@@ -297,9 +297,7 @@ class Sync:
 
     def _job(self, want: Want) -> Iterator[Served]:
         if want.log.log == 0:
-            item = control_item(self.store, want.log.account)
-            if item is not None:
-                yield item
+            yield from control_pieces(self.store, want.log.account)
         else:
             yield from log_items(self.store, want.log, start_of(self.store, want))
 
@@ -311,9 +309,8 @@ class Sync:
             if account is None:
                 yield at
                 return
-            item = control_item(self.store, account)
-            if item is not None:
-                yield item
+            if self.store.head(control_log(account)).length:
+                yield from control_pieces(self.store, account)
                 for log in list(self.store.heads(account)):
                     if log.log:
                         yield from log_items(self.store, log, 0)

@@ -11,6 +11,7 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, control_log
+from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
@@ -19,6 +20,7 @@ from banyan_node.gossip.frames import Item, encode_frame
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Standing
 from banyan_node.replica import Replica
 from banyan_node.wire import (
+    MAX_FRAME,
     Bye,
     ControlItem,
     Credit,
@@ -855,3 +857,18 @@ def test_an_account_of_very_many_logs_is_named_to_others_in_frames_of_bounded_le
     named = [m for m in messages(w, "r", Heads) if isinstance(m, Heads)]
     assert sum(len(m.heads) for m in named) >= 9
     assert max(len(m.heads) for m in named) <= 6
+
+
+def test_a_control_log_larger_than_a_frame_reaches_others_in_frames_of_bounded_length() -> None:
+    w = World("a", "b")
+    an = w.person("a", "an")
+    for k in range(300):
+        an.say(*(Pin(an.key("phone"), 1, 0, EntryId(b32(f"{k} {n}"))) for n in range(200)))
+    w.replicas["a"].ingest.control(an.id, an.control, NOW_MS)
+    w.drain("a")
+    w.said = []
+    w.link("a", "b")
+    w.until(w.same, 60)
+    sizes = [len(encode_message(m)) for _, m in w.said]
+    assert sum(sizes) > MAX_FRAME > max(sizes)
+    assert w.rejections("a") == w.rejections("b") == []
