@@ -374,7 +374,9 @@ class LmdbEngine:
 
     def write(self) -> WriteTxn:
         if not self.writable:
-            raise StoreReadOnly(f"{self.path} was opened for reading only; write through the process that owns it")
+            raise StoreReadOnly(
+                f"{self.path} was opened for reading only; make it writable, or write through its owner"
+            )
         return self._writer
 
     def commit(self) -> None:
