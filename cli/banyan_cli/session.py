@@ -89,8 +89,8 @@ class Session:
         return passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
 
     def _local(self) -> Backend:
-        from banyan_node.local import open_local
-        from banyan_storage.errors import StoreLocked
+        from banyan_node.local import open_local, open_reading
+        from banyan_storage.errors import StoreLocked, StoreReadOnly
 
         passphrase = self.passphrase()
         deadline = time.monotonic() + STARTING_SECONDS
@@ -98,6 +98,9 @@ class Session:
             try:
                 local: Backend = self._open.enter_context(open_local(self.home, self.settings, passphrase))
                 return local
+            except StoreReadOnly as why:
+                reading: Backend = self._open.enter_context(open_reading(self.home, self.settings, why))
+                return reading
             except StoreLocked:
                 node = self.node()
                 if node is not None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
-from banyan_node.backend import LocalBackend
-from banyan_node.context import close_context, open_context
+from banyan_crdt.realm import REALMS
+from banyan_node.backend import LocalBackend, ReadingBackend
+from banyan_node.context import TABLES, close_context, open_context
 from banyan_node.home import Home
 from banyan_node.keystore import Keys, Keystore
 from banyan_node.settings import Settings
+from banyan_storage.errors import StoreReadOnly
+from banyan_storage.lmdb_engine import LmdbEngine
 
 _ED25519 = b"\x08\x01\x12\x20"
 """libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
@@ -34,6 +37,13 @@ def open_local(home: Home, settings: Settings, passphrase: str | None = None) ->
         yield LocalBackend(context)
     finally:
         close_context(context)
+
+
+@contextmanager
+def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator[ReadingBackend]:
+    """What can be read of a store that `open_local` could not open for writing; everything else gets `why`."""
+    with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine:
+        yield ReadingBackend(engine, REALMS[settings.config.node.realm], why)
 
 
 def peer_id(keys: Keys) -> str:

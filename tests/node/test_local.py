@@ -9,10 +9,10 @@ import pytest
 from banyan_node.edge import Edge, EdgeConfig
 from banyan_node.home import Home
 from banyan_node.keystore import Cost, Keys, Keystore
-from banyan_node.local import open_local, peer_id
+from banyan_node.local import open_local, open_reading, peer_id
 from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, WrongPassphrase
 from banyan_node.settings import load
-from banyan_storage.errors import StoreLocked
+from banyan_storage.errors import StoreLocked, StoreReadOnly
 
 CHEAP = Cost(ops=1, memory=8 << 10)
 
@@ -77,3 +77,23 @@ def test_what_needs_the_network_says_that_no_node_runs(tmp_path: Path) -> None:
             backend.call("peers")
         with pytest.raises(CallError, match="no method 'nonsense'"):
             backend.call("nonsense")
+
+
+def test_a_store_that_cannot_be_written_still_answers_what_is_read(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    Keystore.create(home.keys)
+    found = load(home, env={})
+    with open_local(home, found) as node:
+        node.call("account.create", name="an", hosted=False)
+        uri = node.call("post", text="còn đọc được")["uri"]
+        digest = node.call("digest")
+    why = StoreReadOnly("the store cannot be written; make it writable")
+    with open_reading(home, found, why) as reading:
+        assert [p["uri"] for p in reading.call("feed", limit=9)["posts"]] == [uri]
+        assert reading.call("thread", uri=uri)["posts"][0]["text"] == "còn đọc được"
+        assert reading.call("profile.get")["fields"] == {"name": "an"}
+        assert reading.call("digest") == digest
+        assert reading.call("store.verify")["problems"] == []
+        with pytest.raises(StoreReadOnly, match="make it writable"):
+            reading.call("post", text="không")

@@ -3,6 +3,6 @@
 Start reading at dispatch.py (how a call reaches its method), then accounts.py, social.py, imports.py, status.py.
 """
 
-from banyan_node.backend.dispatch import LocalBackend, NodeBackend
+from banyan_node.backend.dispatch import LocalBackend, NodeBackend, ReadingBackend
 
-__all__ = ["LocalBackend", "NodeBackend"]
+__all__ = ["LocalBackend", "NodeBackend", "ReadingBackend"]

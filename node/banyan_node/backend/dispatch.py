@@ -16,12 +16,14 @@ import trio
 
 from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import AccountId, LogId, account_to_text
+from banyan_crdt.realm import Realm
 from banyan_node.backend import accounts, archive, content, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.effects import Commit
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_storage.errors import StorageError
+from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries, queries
 
 if TYPE_CHECKING:
@@ -142,6 +144,39 @@ class LocalBackend:
         if method in network.METHODS:
             raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
         raise CallError("no_such_method", f"There is no method '{method}'.", 404)
+
+
+class ReadingBackend:
+    """What can be answered from a store that cannot be written: a read-only folder, a disk that only reads.
+
+    `why`: the error that says what to do; everything else gets it.
+    """
+
+    def __init__(self, engine: LmdbEngine, realm: Realm, why: StorageError) -> None:
+        self._engine, self._realm, self._why = engine, realm, why
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Raises CallError, or the StorageError that made the store read-only."""
+        p = Params(method, params)
+        try:
+            with queries(self._engine, self._realm) as q:
+                if (on_snapshot := ON_SNAPSHOT.get(method)) is not None:
+                    return on_snapshot(q, p)
+                if method == "feed":
+                    return social.feed(_Reading(q), p, time.time())
+                if method == "profile.get":
+                    return social.profile_get(_Reading(q), p, time.time())
+        except (CallError, BanyanError, ValueError) as error:
+            raise refusal(error) from error
+        raise self._why
+
+
+class _Reading:
+    def __init__(self, q: Queries) -> None:
+        self._q, self.store = q, q.reader
+
+    def queries(self) -> Queries:
+        return self._q
 
 
 def _settle(c: Context) -> None:

@@ -7,7 +7,7 @@ accounts again as soon as their control logs have come back from others.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
@@ -19,12 +19,23 @@ from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_storage.queries import Queries
+from banyan_storage.reader import StoreReader
 
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 CLAIM_AHEAD = 64
 """Indices beyond the last known that are tried when accounts of restored keys are looked for."""
+
+
+class Reads(Protocol):
+    """What a method that only reads asks of a context; a store that cannot be written has it too."""
+
+    @property
+    def store(self) -> StoreReader: ...
+
+    def queries(self) -> Queries: ...
 
 
 class Hosted(NamedTuple):
@@ -64,7 +75,7 @@ def _next_index(ctx: Context) -> int:
     return int.from_bytes(ctx.store.note(_NEXT) or b"", "big")
 
 
-def named(ctx: Context, name: str) -> AccountId | None:
+def named(ctx: Reads, name: str) -> AccountId | None:
     """The account hosted under a name, or None."""
     found = ctx.store.note(_name_key(name))
     return AccountId(found) if found else None
@@ -86,15 +97,15 @@ def all_hosted(ctx: Context) -> list[Hosted]:
     return sorted(found, key=lambda h: h.number)
 
 
-def me(ctx: Context) -> AccountId | None:
+def me(ctx: Reads) -> AccountId | None:
     """This node's own account, or None before `banyan init` made one or a restored one came back."""
     found = ctx.store.note(_SELF)
     return AccountId(found) if found else None
 
 
-def my_account(ctx: Context) -> AccountId:
+def my_account(ctx: Reads) -> AccountId:
     found = me(ctx)
-    if found is None:
+    if found is None and isinstance(ctx, Context):
         claim(ctx)
         found = me(ctx)
     if found is None:
@@ -128,7 +139,7 @@ def _inception(account: AccountId) -> EntryId:
     return EntryId(account)
 
 
-def account_of(ctx: Context, p: Params, name: str = "account") -> AccountId:
+def account_of(ctx: Reads, p: Params, name: str = "account") -> AccountId:
     """An account by its text form, or by the name it is hosted under here; without the parameter, this node's own."""
     text = p.optional(name)
     if text is None:

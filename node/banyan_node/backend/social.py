@@ -165,7 +165,7 @@ def profile_set(ctx: Context, p: Params, now: float) -> Any:
     return {"account": account_to_text(account), "fields": shown}
 
 
-def profile_get(ctx: Context, p: Params, now: float) -> Any:
+def profile_get(ctx: hosted.Reads, p: Params, now: float) -> Any:
     account, q = hosted.account_of(ctx, p), ctx.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
     follows = q.follows(account)
@@ -219,7 +219,7 @@ def row(q: Queries, view: PostView, names: dict[AccountId, str]) -> dict[str, An
     }
 
 
-def feed(ctx: Context, p: Params, now: float) -> Any:
+def feed(ctx: hosted.Reads, p: Params, now: float) -> Any:
     q, me = ctx.queries(), hosted.me(ctx)
     hidden = {*q.blocks(me), *q.mutes(me)} if me else set()
     if p.optional("account"):
