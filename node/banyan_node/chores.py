@@ -60,35 +60,47 @@ def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
 
 
 def erase_deleted(ctx: Context, now: float) -> int:
-    """Erases the content of what was deleted 30 days ago or earlier, account by account. Returns how many parts."""
+    """Erases the content of what has been deleted for 30 days, account by account. Returns how many parts."""
     erased = 0
     for account in _due(ctx, b"swept:", list(ctx.store.accounts()), now):
         if ctx.queries().has_tombs(account):
-            erased += _sweep(ctx, account, ctx.replica.wall_ms(now) - GRACE_MS)
+            erased += _sweep(ctx, account, ctx.replica.wall_ms(now))
     return erased
 
 
-def _sweep(ctx: Context, account: AccountId, until_ms: int) -> int:
+def _sweep(ctx: Context, account: AccountId, now_ms: int) -> int:
     control = ctx.replica.ingest.control_of(account)
     if control is None:
         return 0
     dead: set[tuple[Coll, CellKey]] = set()
     logs = [log for log in ctx.store.heads(account) if log.log]
     for _, ops in _counted(ctx, control, logs):
-        dead.update((op.coll, op.key) for time_ms, op in ops if isinstance(op, Tomb) and time_ms <= until_ms)
+        for op in ops:
+            if isinstance(op, Tomb) and _first_seen(ctx, account, op, now_ms) <= now_ms - GRACE_MS:
+                dead.add((op.coll, op.key))
     erased = 0
     for entry, ops in _counted(ctx, control, logs):
-        for at, (_, op) in enumerate(ops):
+        for at, op in enumerate(ops):
             if isinstance(op, Put) and (op.coll, op.key) in dead and ctx.store.part(entry, at) is not None:
                 erased += ctx.store.erase_part(entry, at, None)
     return erased
 
 
-def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tuple[EntryId, list[tuple[int, Op]]]]:
-    """Each counted entry with its operations and their time in milliseconds."""
+def _first_seen(ctx: Context, account: AccountId, tomb: Tomb, now_ms: int) -> int:
+    """When a sweep here first met the tomb, milliseconds: its own date is the word of its writer, perhaps a thief."""
+    key = b"tomb:" + account + tomb.coll + tomb.key
+    note = ctx.store.note(key)
+    if note is None:
+        ctx.store.put_note(key, now_ms.to_bytes(8, "big"))
+        return now_ms
+    return int.from_bytes(note, "big")
+
+
+def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tuple[EntryId, tuple[Op, ...]]]:
+    """Each counted entry with its operations."""
     for log in logs:
         for entry, body in counted_entries(control, log, ctx.store.walk(log)):
-            yield entry.id, [(entry.header.time >> 16, op) for op in body.ops]
+            yield entry.id, body.ops
 
 
 def _due(ctx: Context, note: bytes, accounts: list[AccountId], now: float) -> list[AccountId]:

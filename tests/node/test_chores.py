@@ -50,7 +50,8 @@ def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving
         node.call("delete", uri=gone)
         before = node.call("digest")
         now = time.time()
-        assert chores.erase_deleted(node.context, now + DAY) == 0
+        assert chores.erase_deleted(node.context, now) == 0
+        assert chores.erase_deleted(node.context, now + 29 * DAY) == 0
         assert chores.erase_deleted(node.context, now + 31 * DAY) == 2
         assert node.call("digest") == before
         assert node.call("store.verify")["problems"] == []
@@ -67,3 +68,14 @@ def test_a_device_of_which_all_logs_are_written_elsewhere_is_refused_and_its_nod
         with pytest.raises(Refused):
             node.context.own_log(account)
         assert node.context.store.pending, "a number drawn among others' writes is not committed before them"
+
+
+def test_the_grace_begins_when_the_deletion_is_met_and_not_when_it_says_it_was_made(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="an", hosted=False)
+        node.call("delete", uri=node.call("post", text="một tin")["uri"])
+        later = time.time() + 40 * DAY  # by its own date the deletion is 40 days old when this store first looks
+        assert chores.erase_deleted(node.context, later) == 0
+        assert chores.erase_deleted(node.context, later + 29 * DAY) == 0
+        assert chores.erase_deleted(node.context, later + 31 * DAY) == 1

@@ -17,6 +17,8 @@ from banyan_storage.queries import Queries
 
 def identity(ctx: Context, p: Params, now: float) -> Any:
     mine = hosted.me(ctx)
+    if mine is None and hosted.claim(ctx):  # restored keys whose account has come back from others
+        mine = hosted.me(ctx)
     config = ctx.settings.config.node
     return {
         "peer_id": ctx.replica.me.peer,
