@@ -91,9 +91,10 @@ def count_log(
     if forked:
         branches = [_to_leaf(kids, c) for c in below[:2]]
         loose = [e for b in branches for e in (*b, *_tail(entries, b))]
+        loose += _nearest_signed(entries, chain)
     else:
         loose = _tail(entries, chain)
-    return Counted(tuple(chain), tuple(loose), forked)
+    return Counted(tuple(chain), tuple({e.id: e for e in loose}.values()), forked)
 
 
 def _once(entries: Collection[Entry]) -> Collection[Entry]:
@@ -124,6 +125,33 @@ def _to_leaf(kids: Mapping[EntryId | None, list[Entry]], top: Entry) -> list[Ent
     while below := kids.get(out[-1].id):
         out.append(below[0])
     return out
+
+
+def _nearest_signed(entries: Collection[Entry], chain: list[Entry]) -> list[Entry]:
+    """The shortest way from the end of a forked chain that has no signature down to one: a run reaches only so far, and
+    the two branches that are kept may be signed further away than the one that the chain came with."""
+    if not chain or chain[-1].sig is not None:
+        return []
+    kids: dict[EntryId | None, list[Entry]] = {}
+    for e in entries:
+        kids.setdefault(e.header.prev, []).append(e)
+    above: dict[EntryId, Entry] = {}
+    row = [chain[-1]]
+    while row:
+        below = []
+        for e in row:
+            for c in kids.get(e.id, ()):
+                above[c.id] = e
+                below.append(c)
+        below.sort(key=lambda e: e.id)
+        signed = next((e for e in below if e.sig is not None), None)
+        if signed is not None:
+            way = [signed]
+            while above[way[-1].id].id != chain[-1].id:
+                way.append(above[way[-1].id])
+            return way[::-1]
+        row = below
+    return []
 
 
 def _tail(entries: Collection[Entry], chain: list[Entry]) -> list[Entry]:

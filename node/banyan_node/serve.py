@@ -157,15 +157,13 @@ def _cut(entries: Sequence[Entry]) -> int:
 
 
 def _branches(loose: Sequence[Entry]) -> list[list[Entry]]:
-    """Loose entries as paths, each from its top down."""
-    held = {e.id for e in loose}
-    kids: dict[EntryId | None, list[Entry]] = {}
-    for e in loose:
-        kids.setdefault(e.header.prev, []).append(e)
+    """Loose entries as paths, one to each leaf, from its top down."""
+    held = {e.id: e for e in loose}
+    parents = {e.header.prev for e in loose}
     out = []
-    for top in sorted((e for e in loose if e.header.prev not in held), key=lambda e: e.id):
-        path = [top]
-        while below := kids.get(path[-1].id):
-            path.append(min(below, key=lambda e: e.id))
-        out.append(path)
+    for leaf in sorted((e for e in loose if e.id not in parents), key=lambda e: e.id):
+        path = [leaf]
+        while (above := path[-1].header.prev) is not None and above in held:
+            path.append(held[above])
+        out.append(path[::-1])
     return out

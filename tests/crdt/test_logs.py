@@ -280,3 +280,16 @@ def test_doubles_with_and_without_a_signature_are_one_entry() -> None:
         assert ids(c.chain) == ids(log)
         assert [e.sig for e in c.chain] == [e.sig for e in log]
         assert c.loose == ()
+
+
+def test_a_forked_chain_keeps_the_nearest_signature_also_beyond_two_smaller_branches() -> None:
+    an = Person()
+    trunk = an.write(2)
+    branches = sorted((an.write(3, below=trunk, tag=str(n)) for n in range(5)), key=lambda b: b[len(trunk)].id)
+    far = [e for b in branches[:-1] for e in (*map(unsigned, b[len(trunk) : -1]), b[-1])]
+    near = branches[-1][len(trunk)]
+    c = counted(an, [*map(unsigned, trunk), *far, near])
+    assert ids(c.chain) == ids(trunk)
+    assert c.forked
+    assert near in c.loose
+    assert near not in counted(an, [trunk[0], trunk[1], *far, near]).loose  # a signed end needs no other
