@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from banyan_crdt import social
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, Coll, LogId, Ref, key_digest
+from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, key_digest
 from banyan_crdt.ops import ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
@@ -172,11 +172,11 @@ class Workload:
         return p.account
 
 
-def _grant_or_cut(what: str, device: Device, length: int, last: bytes | None) -> ControlOp | Pin:
+def _grant_or_cut(what: str, device: Device, length: int, last: EntryId | None) -> ControlOp | Pin:
     writer = device.signer.key
     if what == "pin" and last is not None:
-        return Pin(writer, device.log, length - 1, last)  # type: ignore[arg-type]
+        return Pin(writer, device.log, length - 1, last)
     if what == "cut":
-        kept = (Kept(device.log, length - 1, last),) if last is not None else ()  # type: ignore[arg-type]
+        kept = (Kept(device.log, length - 1, last),) if last is not None else ()
         return Cut(writer, kept)
     return grant_to(writer)

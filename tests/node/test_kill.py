@@ -24,7 +24,6 @@ from tests.node.helpers import converged, draft, load_settings, make_home, make_
 
 KILLS = 50
 LIVES_PER_HOME = 10
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 class Victim:
