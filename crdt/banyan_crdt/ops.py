@@ -7,7 +7,8 @@ counts as no operations and stays in the log, since a log that everybody holds m
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias, get_args
+import re
+from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
@@ -315,8 +316,28 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     return Host(_bytes(f[0], 32))
 
 
+_USUAL = re.compile(
+    rb"\x82\x80\x81\x85(?:\x01\x48(.{8})\x50(.{16})\x80|\x02\x48(.{8})\x50(.{16})\x50(.{16}))"
+    rb"\x82\x58\x20(.{32})(?:\x18([\x18-\xff])|\x19([\x01-\xff].))",
+    re.DOTALL,
+).fullmatch
+"""Nearly every body is one new put or one add, with content: told from its bytes in a sixth of the time."""
+
+
 def decode_body(raw: bytes) -> Body:
     """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed."""
+    usual = _USUAL(raw)
+    if usual is not None:
+        coll, key, set_coll, set_key, elem, digest, short, long = cast(tuple[Any, ...], usual.groups())
+        size: int = short[0] if long is None else int.from_bytes(long, "big")
+        part = Part(digest, size)
+        op: Op = Add(set_coll, set_key, elem, part) if coll is None else Put(coll, key, (), part)
+        return Body((), (op,), False, size)
+    return decode_any_body(raw)
+
+
+def decode_any_body(raw: bytes) -> Body:
+    """What `decode_body` answers, without its short cut."""
     if len(raw) > MAX_OPS_BYTES:
         raise Oversized(f"ops have {len(raw)} bytes; {MAX_OPS_BYTES} is the most")
     v = decode(raw)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, check_header, make_entry, skip_seq
@@ -100,20 +100,22 @@ def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
 
 
 def _entries(
-    realm: Realm, zero: Header, rows: list[object], sig: bytes, known: dict[int, EntryId]
+    realm: Realm, zero: Header, rows: list[Any], sig: bytes, known: dict[int, EntryId]
 ) -> tuple[tuple[Entry, ...], tuple[Body, ...]]:
-    """The hot loop: header bytes are joined from a prefix hashed once (7 us an entry; re-encoding took 12)."""
+    """The hot loop: what is hashed is joined from a prefix, not encoded again, and tuples are made without their
+    constructors' detour (2.5 us an entry beside its body)."""
     account, writer, log, seq, prev = zero.account, zero.writer, zero.log, zero.seq, zero.prev
-    time, total, last = 0, zero.total, len(rows) - 1
-    prefix = hashlib.sha256(b"banyan/1/entry\0" + realm.id)
-    prefix.update(b"\x8a\x01\x58\x20" + account + b"\x58\x20" + writer + uint(log))
-    ops_prefix = hashlib.sha256(b"banyan/1/ops\0")
-    entries, bodies, ids = [], [], dict(known)
+    time, total, last, start = 0, zero.total, len(rows) - 1, zero.seq
+    prefix = b"banyan/1/entry\0" + realm.id + b"\x8a\x01\x58\x20" + account + b"\x58\x20" + writer + uint(log)
+    sha256, new, skip_of = hashlib.sha256, tuple.__new__, skip_seq
+    entries: list[Entry] = []
+    bodies: list[Body] = []
     for k, row in enumerate(rows):
-        if type(row) is not list or len(row) != 3:
-            raise Malformed("an entry of a run is [dt, part bytes, ops]")
-        dt, size, ops = row
-        if type(dt) is not int or type(size) is not int or type(ops) is not bytes:
+        try:
+            dt, size, ops = row
+        except (TypeError, ValueError):
+            raise Malformed("an entry of a run is [dt, part bytes, ops]") from None
+        if type(row) is not list or type(dt) is not int or type(size) is not int or type(ops) is not bytes:
             raise Malformed("an entry of a run is [dt, part bytes, ops]")
         if k and not dt:
             raise Malformed(f"time must rise: entry {seq} has that of entry {seq - 1}")
@@ -125,26 +127,15 @@ def _entries(
         total += len(ops) + size
         if time >> 64 or total >> 53 or seq >> 48:
             raise Malformed(f"entry {seq}: time, total or seq is out of range")
-        target = skip_seq(seq)
-        skip = None if target is None else ids[target]
-        o = ops_prefix.copy()
-        o.update(ops)
-        ops_hash = o.digest()
-        h = prefix.copy()
-        h.update(
-            uint(seq)
-            + (b"\xf6" if prev is None else b"\x58\x20" + prev)
-            + (b"\xf6" if skip is None else b"\x58\x20" + skip)
-            + uint(time)
-            + uint(total)
-            + b"\x58\x20"
-            + ops_hash
-        )
+        target = skip_of(seq)
+        skip = None if target is None else known[target] if target < start else entries[target - start].id
+        ops_hash = sha256(b"banyan/1/ops\0" + ops).digest()
+        rest = (b"\xf6" if prev is None else b"\x58\x20" + prev) + (b"\xf6" if skip is None else b"\x58\x20" + skip)
+        hashed = prefix + uint(seq) + rest + uint(time) + uint(total) + b"\x58\x20" + ops_hash
         bodies.append(decode_body(ops))
-        header = Header(account, writer, log, seq, prev, skip, time, total, ops_hash)
-        prev = EntryId(h.digest())
-        entries.append(Entry(prev, header, ops, sig if k == last else None))
-        ids[seq] = prev
+        header = new(Header, (account, writer, log, seq, prev, skip, time, total, ops_hash))
+        prev = EntryId(sha256(hashed).digest())
+        entries.append(new(Entry, (prev, header, ops, sig if k == last else None)))
         seq += 1
     return tuple(entries), tuple(bodies)
 

@@ -1,5 +1,6 @@
 """Operations: what every node refuses, what voids an entry, and what is carried though nobody here knows it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,10 +10,22 @@ from hypothesis import strategies as st
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Granted
 from banyan_crdt.entry import MAX_OPS_BYTES
-from banyan_crdt.errors import Malformed, Oversized, Reject
-from banyan_crdt.ids import Coll, EntryId, H, PartHash, Ref
+from banyan_crdt.errors import BanyanError, Malformed, Oversized, Reject
+from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, coll
 from banyan_crdt.logs import VOID, counted_body
-from banyan_crdt.ops import Close, Count, Grant, Part, Put, Unknown, decode_body, encode_ops, open_part
+from banyan_crdt.ops import (
+    Add,
+    Close,
+    Count,
+    Grant,
+    Part,
+    Put,
+    Unknown,
+    decode_any_body,
+    decode_body,
+    encode_ops,
+    open_part,
+)
 from tests.crdt.make import POSTS, START, Person, add, b32, key, make_part
 from tests.vectors.generate import every_op
 
@@ -134,3 +147,45 @@ def test_a_reference_names_an_entry_and_an_operation_of_sixteen_bits() -> None:
     for n, void in ((65_535, False), (65_536, True)):
         assert decode_body(encode([[], [[3, bytes(8), [[b32("e"), n]]]]])).void == void
     assert Ref(EntryId(b32("e")), 1) == (b32("e"), 1)
+
+
+def test_the_short_cut_for_usual_bodies_answers_as_the_long_way_on_every_mangled_byte() -> None:
+    def both(raw: bytes) -> tuple[object, object]:
+        def answer(read: Callable[[bytes], object]) -> object:
+            try:
+                return read(raw)
+            except BanyanError as error:
+                return type(error)
+
+        return answer(decode_body), answer(decode_any_body)
+
+    for size in (0, 23, 24, 255, 256, 300, 65535, 65536):
+        part = Part(PartHash(b32("part")), size)
+        for op in (
+            Put(coll("a"), CellKey(bytes(16)), (), part),
+            Add(coll("a"), CellKey(bytes(16)), CellKey(bytes(16)), part),
+        ):
+            raw = encode_ops((op,))
+            for at in range(len(raw)):
+                for value in {
+                    0,
+                    1,
+                    2,
+                    0x18,
+                    0x19,
+                    0x1A,
+                    0x20,
+                    0x41,
+                    0x58,
+                    0x80,
+                    0x82,
+                    0xF6,
+                    0xFF,
+                    raw[at],
+                    raw[at] ^ 1,
+                }:
+                    short, long = both(raw[:at] + bytes((value,)) + raw[at + 1 :])
+                    assert short == long
+                short, long = both(raw[:at])
+                assert short == long
+            assert both(raw + b"\0")[0] == Malformed
