@@ -25,7 +25,7 @@ from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, skips_below
 from banyan_crdt.state import account_state, control_head, cut_of
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
@@ -158,7 +158,7 @@ class Ingest:
             counted.append(counted_body(body, granted, e.header.total - total - len(e.ops)))
             total = e.header.total
         new_head = Head(last.header.seq + 1, last.id, 0)
-        self.store.append(run.log, entries, counted, new_head)
+        self.store.append([Append(run.log, entries, counted, (), new_head)])
         self._moved(run.log, head, new_head)
         found.heads[run.log] = new_head
         return entries

@@ -22,11 +22,13 @@ from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.realm import Realm
 
 from . import tables as t
-from .engine import Engine, Table
+from .engine import Engine, Item, Table
 from .errors import CorruptStore, StorageError, StoreVersion
 from .reader import NOTHING, Counts, Lack, StoreReader
 from .records import content_of, decode_record, encode_record, record_name, record_signed
-from .viewhook import ArrivedPart, Views
+from .viewhook import Append, ArrivedPart, Views
+
+__all__ = ["Append", "Store", "snapshot"]
 
 CACHED_LOGS = 100_000
 
@@ -181,29 +183,42 @@ class Store(StoreReader):
         self._write.put(t.HEADS, t.log_name(log), t.head_value(lid, head))
         self._cache(log, (lid, head))
 
-    def append(self, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body], head: Head) -> None:
-        """Extend what counts of a granted log. `bodies`: the ops that count; `head`: where the log stands then."""
+    def append(self, batch: Sequence[Append]) -> None:
+        """Extend what counts of granted logs. Several of the batch may continue one log, in their order."""
         self.changes += 1
-        lid, old = self._log(log)
-        first = entries[0].header
-        if first.seq != old.length or first.prev != old.id or head.length != old.length + len(entries):
-            raise ValueError(f"entry {first.seq} to head {head.length} does not continue a log of {old.length}")
-        n = self._last + 1
-        self._last += len(entries)
-        records, places = [], []
-        for k, (e, body) in enumerate(zip(entries, bodies, strict=True)):
-            records.append((t.u64(n + k), encode_record(lid, e)))
-            places.append((t.chain_key(lid, old.length + k), t.chain_value(n + k, e.sig is not None)))
-            self._ids[t.id_key(e.id)] = n + k
-            for at, op in enumerate(body.ops):
-                part = part_of(op)
-                if part is not None:
-                    self._wanted[t.part_key(n + k, at)] = t.wanted_value(part)
-                    self._recent[n + k] = e, body
+        records: list[Item] = []
+        places: list[Item] = []
+        parts: list[Item] = []
+        for log, entries, bodies, held, head in batch:
+            lid, old = self._log(log)
+            first = entries[0].header
+            if first.seq != old.length or first.prev != old.id or head.length != old.length + len(entries):
+                raise ValueError(f"entry {first.seq} to head {head.length} does not continue a log of {old.length}")
+            n, seq = self._last, old.length
+            self._last += len(entries)
+            left = iter(held)
+            for e, body in zip(entries, bodies, strict=True):
+                n += 1
+                records.append((t.u64(n), encode_record(lid, e)))
+                places.append((t.chain_key(lid, seq), t.chain_value(n, e.sig is not None)))
+                self._ids[t.id_key(e.id)] = n
+                seq += 1
+                for at, op in enumerate(body.ops):
+                    part = part_of(op)
+                    if part is None:
+                        continue
+                    raw = next(left, None)
+                    if raw is not None:
+                        parts.append((t.part_key(n, at), raw))
+                    else:
+                        self._wanted[t.part_key(n, at)] = t.wanted_value(part)
+                        self._recent[n] = e, body
+            self._set_head(log, lid, head)
+        places.sort()
         self._write.put_many(t.ENTRIES, records)
         self._write.put_many(t.CHAIN, places)
-        self._set_head(log, lid, head)
-        self._views.added(self._write, self, log, entries, bodies)
+        self._write.put_many(t.PARTS, parts)
+        self._views.added(self._write, self, batch)
 
     def put_control(self, account: AccountId, entries: Sequence[Entry], head: Head) -> None:
         """Replace the control entries that are kept, a tree; `head` is the end of the path that counts."""

@@ -6,11 +6,26 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.ops import Body, Op
 
 from .engine import WriteTxn
 from .reader import StoreReader
+
+
+class Append(NamedTuple):
+    """Entries that extend what counts of one granted log.
+
+    `bodies`: the ops that count of each entry (void ones are empty). `parts`: the bytes, salt and framing included and
+    checked against their hashes, of every operation of those bodies that names a part, in the order of entries and
+    operations; None, or a sequence that ends early: not held yet. `head`: where the log stands then.
+    """
+
+    log: LogId
+    entries: Sequence[Entry]
+    bodies: Sequence[Body]
+    parts: Sequence[bytes | None]
+    head: Head
 
 
 class ArrivedPart(NamedTuple):
@@ -25,10 +40,8 @@ class ArrivedPart(NamedTuple):
 class Views(Protocol):
     """Derived rows. `reader` sees all that is pending, including what the call is about."""
 
-    def added(
-        self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
-    ) -> None:
-        """Entries were appended to what counts of a granted log. Their parts come later, through `parts_arrived`."""
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
+        """Logs were extended, with what content is at hand; other content comes later, through `parts_arrived`."""
 
     def rebuilt(
         self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
@@ -48,9 +61,7 @@ class Views(Protocol):
 class NoViews:
     """A store without views: an archive, or a relay that serves entries and answers no queries."""
 
-    def added(
-        self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
-    ) -> None:
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
         return
 
     def rebuilt(

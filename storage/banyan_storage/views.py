@@ -15,8 +15,8 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, CellKey, Coll, LogId, Ref
-from banyan_crdt.ops import Add, Body, Del, Op, Put, Tomb, decode_body
+from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
+from banyan_crdt.ops import Add, Body, Del, Op, Put, Tomb, decode_body, part_of
 
 from .engine import Item, Table, WriteTxn, after_prefix
 from .reader import StoreReader
@@ -36,7 +36,7 @@ from .view_rows import (
     slot_of,
     without_salt,
 )
-from .viewhook import ArrivedPart
+from .viewhook import Append, ArrivedPart
 
 __all__ = ["VIEW_TABLES", "SocialViews"]
 
@@ -58,12 +58,19 @@ Batch: TypeAlias = Iterable[tuple[Entry, Body]]
 class SocialViews:
     """Answers the store's hooks (viewhook.Views). Keeps no state of its own: everything is in the tables."""
 
-    def added(
-        self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
-    ) -> None:
-        touched = _fold(txn, reader, _number(txn, log.account), zip(entries, bodies, strict=True))
-        # No content of these entries is held yet: only slots that show something can change.
-        _refresh(txn, reader, [slot for slot, _ in txn.get_many(SHOWN, sorted(touched))], {})
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
+        contents: dict[Ref, bytes] = {}
+        by_account: dict[AccountId, list[tuple[Entry, Body]]] = {}
+        for log, entries, bodies, parts, _ in batch:
+            by_account.setdefault(log.account, []).extend(zip(entries, bodies, strict=True))
+            _contents(entries, bodies, parts, contents)
+        touched: set[bytes] = set()
+        for account, added in by_account.items():
+            touched |= _fold(txn, reader, _number(txn, account), added)
+        slots = sorted(touched)
+        if not contents:  # only slots that show something can change
+            slots = [slot for slot, _ in txn.get_many(SHOWN, slots)]
+        _refresh(txn, reader, slots, contents)
 
     def rebuilt(
         self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
@@ -91,6 +98,18 @@ class SocialViews:
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
         if isinstance(op, (Put, Add)):
             _refresh(txn, reader, [slot_of(_number(txn, entry.account), op)], {})
+
+
+def _contents(
+    entries: Sequence[Entry], bodies: Sequence[Body], parts: Sequence[bytes | None], into: dict[Ref, bytes]
+) -> None:
+    """Takes the content at hand of an append by its operations."""
+    left = iter(parts)
+    for entry, body in zip(entries, bodies, strict=True):
+        for at, op in enumerate(body.ops):
+            raw = None if part_of(op) is None else next(left, None)
+            if raw is not None:
+                into[Ref(entry.id, at)] = without_salt(raw)
 
 
 def _number(txn: WriteTxn, account: AccountId) -> bytes:

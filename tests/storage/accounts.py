@@ -15,7 +15,7 @@ from banyan_crdt.signing import Signer
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.viewhook import NoViews, Views
 
@@ -118,7 +118,7 @@ class Account:
         """Append a run of n entries, with their parts; returns the parts."""
         entries, items = self.run(n, content)
         self.chain += entries
-        store.append(self.log, entries, bodies(entries), head_of(self.chain))
+        store.append([Append(self.log, entries, bodies(entries), (), head_of(self.chain))])
         if parts:
             store.put_parts(items)
         return items

@@ -14,7 +14,7 @@ from banyan_crdt.signing import Signer
 from banyan_crdt.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import (
     CELLS,
@@ -102,7 +102,7 @@ class Person:
         for log, chain in self.logs.items():
             new = chain[store.head(log).length :]
             if new:
-                store.append(log, new, bodies(new), head_of(chain))
+                store.append([Append(log, new, bodies(new), (), head_of(chain))])
         store.put_parts([(ref.entry, ref.op, raw) for ref, raw in self.parts.items()])
         store.commit()
 

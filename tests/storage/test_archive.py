@@ -26,7 +26,7 @@ from banyan_storage.archive import (
     whole_until,
 )
 from banyan_storage.engine import Engine
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 from tests.storage.accounts import Account, bodies, head_of, open_engine, open_store, sign
 
 
@@ -158,7 +158,7 @@ def test_long_logs_leave_in_runs_that_every_receiver_takes(engine: Engine) -> No
         account.write(store, 1024, None)
     entries, _ = account.run(20, b"")
     signed = [sign(account.device, e) for e in entries]
-    store.append(account.log, signed, bodies(signed), head_of([*account.chain, *signed]))
+    store.append([Append(account.log, signed, bodies(signed), (), head_of([*account.chain, *signed]))])
     store.commit()
     runs = [decode_run(TEST, f.run) for f in read_archive(io.BytesIO(export(store))) if isinstance(f, RunFrame)]
     assert [len(r.entries) for r in runs] == [1024, 1024, 1024, 20]

@@ -10,7 +10,7 @@ import pytest
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, control_log
 from banyan_crdt.ops import Body, Op, decode_body, make_part, open_part, part_of
 from banyan_crdt.realm import MAIN
 from banyan_storage.check import verify
@@ -19,7 +19,7 @@ from banyan_storage.errors import StorageError
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.records import content_of
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 from banyan_storage.viewhook import ArrivedPart, NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
@@ -156,7 +156,7 @@ def test_an_append_that_does_not_continue_the_log_is_refused(store: Store) -> No
     account = started(store)
     entries, _ = account.run(2)
     with pytest.raises(ValueError, match="does not continue a log of 5"):
-        store.append(account.log, entries[1:], bodies(entries[1:]), Head(6, entries[1].id, 0))
+        store.append([Append(account.log, entries[1:], bodies(entries[1:]), (), Head(6, entries[1].id, 0))])
 
 
 def test_the_frontier_comes_in_the_order_of_logs_and_makes_the_digest(store: Store) -> None:
@@ -183,6 +183,30 @@ def test_a_part_is_lacking_until_it_arrives(store: Store) -> None:
     assert store.put_parts(items[1:3]) == 2 == 2 + store.put_parts(items[1:3])
     assert [x.entry for x in store.lacking(b"", 10)] == [items[k][0] for k in (0, 3, 4)]
     assert [store.part(i, op) for i, op, _ in items] == [None, items[1][2], items[2][2], None, None]
+    check(store)
+
+
+def test_a_batch_continues_several_logs_and_one_log_twice_with_the_parts_at_hand(store: Store) -> None:
+    an, binh = started(store, "an", n=2), Account("binh")
+    binh.open(store)
+    first, second = an.run(2), an.run(3, below=[*an.chain, *an.run(2)[0]])
+    other, chain = binh.run(2), [*an.chain, *first[0], *second[0]]
+    raws = [[raw for _, _, raw in items] for _, items in (first, other, second)]
+    store.append(
+        [
+            Append(an.log, first[0], bodies(first[0]), raws[0], head_of(chain[:4])),
+            Append(binh.log, other[0], bodies(other[0]), [None, raws[1][1]], head_of(other[0])),
+            Append(an.log, second[0], bodies(second[0]), raws[2][:1], head_of(chain)),
+        ]
+    )
+    assert store.chain(an.log) == chain
+    assert store.head(binh.log) == head_of(other[0])
+    assert [x.entry for x in store.lacking(b"", 9)] == [other[0][0].id, second[0][1].id, second[0][2].id]
+    for entry, op, raw in (*first[1], *other[1][1:], *second[1][:1]):
+        assert store.part(entry, op) == raw
+    store.put_parts([*other[1], *second[1]])
+    assert store.lacking(b"", 9) == []
+    store.commit()
     check(store)
 
 
@@ -253,7 +277,7 @@ def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
     assert store.last_arrival == last
     assert [a.log.log for a in store.arrivals(0, 99)] == [0, 0]
     entries, account.chain = account.chain, []
-    store.append(account.log, entries, bodies(entries), head_of(entries))
+    store.append([Append(account.log, entries, bodies(entries), (), head_of(entries))])
     assert [a.n for a in store.arrivals(last, 99)] == list(range(last + 1, last + 5))
     assert [(a.log, a.seq, a.id) for a in store.arrivals(last + 2, 1)] == [(account.log, 2, entries[2].id)]
     check(store)
@@ -290,12 +314,12 @@ class Seen:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def added(
-        self, txn: WriteTxn, reader: StoreReader, log: LogId, entries: Sequence[Entry], bodies: Sequence[Body]
-    ) -> None:
-        assert all(reader.entry(e.id) == e for e in entries)
-        assert reader.head(log).id == entries[-1].id
-        self.calls.append(("added", log, len(entries), len(bodies)))
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
+        for log, entries, counted, parts, head in batch:
+            assert all(reader.entry(e.id) == e for e in entries)
+            assert reader.head(log).length >= head.length
+            assert all(reader.part(e.id, 0) == raw for e, raw in zip(entries, parts, strict=False))
+            self.calls.append(("added", log, len(entries), len(counted)))
 
     def rebuilt(
         self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]

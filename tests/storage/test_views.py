@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,12 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Coll, LogId, Ref, coll
-from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
-from banyan_storage.store import Store
+from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import COVERS, FOLLOWS, TIMELINE, VIEW_TABLES
 from banyan_storage.viewhook import ArrivedPart
@@ -67,24 +68,40 @@ def random_people(rng: random.Random) -> list[Person]:
     return people
 
 
+def named(run: Sequence[Entry]) -> list[Ref]:
+    """The operations of a run that name a part, in order."""
+    return [Ref(e.id, i) for e in run for i, op in enumerate(decode_body(e.ops).ops) if part_of(op) is not None]
+
+
 def deliver(rng: random.Random, store: Store, people: list[Person], erase: bool) -> list[Ref]:
-    """Everything, in an order of its own: runs of each log in sequence, content at any time after its entry."""
+    """Everything, in an order of its own: runs of each log in sequence, content with its entry or at any time after."""
     waiting: dict[LogId, list[Entry]] = {log: list(chain) for p in people for log, chain in p.logs.items()}
     parts = {ref: raw for p in people for ref, raw in p.parts.items()}
+    lengths = {log: store.head(log).length for log in waiting}
     held: list[Ref] = []
     while waiting or held:
         if waiting and (not held or rng.random() < 0.5):
-            log = rng.choice(sorted(waiting))
-            run = [waiting[log].pop(0) for _ in range(rng.randrange(1, len(waiting[log]) + 1))]
-            if not waiting[log]:
-                del waiting[log]
-            length = store.head(log).length + len(run)
-            store.append(log, run, bodies(run), head_of(run)._replace(length=length))
-            held += [Ref(e.id, i) for e in run for i in range(16) if Ref(e.id, i) in parts]
+            batch = []
+            for _ in range(rng.choice([1, 1, 2, 3])):
+                if not waiting:
+                    break
+                log = rng.choice(sorted(waiting))
+                run = [waiting[log].pop(0) for _ in range(rng.randrange(1, len(waiting[log]) + 1))]
+                if not waiting[log]:
+                    del waiting[log]
+                lengths[log] += len(run)
+                refs = named(run)
+                with_it = rng.choice([0.0, 0.5, 1.0])
+                at_hand = [parts[ref] if rng.random() < with_it else None for ref in refs]
+                at_hand = at_hand[: rng.randrange(len(refs) + 1)] if rng.random() < 0.2 else at_hand
+                batch.append(Append(log, run, bodies(run), at_hand, head_of(run)._replace(length=lengths[log])))
+                held += [ref for k, ref in enumerate(refs) if k >= len(at_hand) or at_hand[k] is None]
+            store.append(batch)
         else:
             rng.shuffle(held)
             some = [held.pop() for _ in range(rng.randrange(1, len(held) + 1))]
             store.put_parts([(ref.entry, ref.op, parts[ref]) for ref in some])
+    assert store.lacking(b"", 1) == []
     gone = [ref for ref in sorted(parts) if erase and rng.random() < 0.2]
     rng.shuffle(gone)
     for ref in gone:
@@ -150,7 +167,7 @@ def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> N
     store, engine = social_store()
     for person in people:
         for log, chain in person.logs.items():
-            store.append(log, chain, bodies(chain), head_of(chain))
+            store.append([Append(log, chain, bodies(chain), (), head_of(chain))])
     arrived = []
     for person in people:
         for ref, raw in person.parts.items():
@@ -175,9 +192,9 @@ def test_a_cover_that_comes_first_waits_for_its_target() -> None:
     an.write([Draft(Del(FOLLOW, (ref,)), None)], log=2)
     store, engine = social_store()
     first, second = an.log(2), an.log(1)
-    store.append(first, an.logs[first], bodies(an.logs[first]), head_of(an.logs[first]))
+    store.append([Append(first, an.logs[first], bodies(an.logs[first]), (), head_of(an.logs[first]))])
     assert engine.write().count(COVERS) == 1
-    store.append(second, an.logs[second], bodies(an.logs[second]), head_of(an.logs[second]))
+    store.append([Append(second, an.logs[second], bodies(an.logs[second]), (), head_of(an.logs[second]))])
     store.put_parts([(ref.entry, ref.op, an.parts[ref])])
     assert engine.write().count(FOLLOWS) == 0
 
@@ -188,7 +205,7 @@ def test_an_edit_without_its_content_shows_nothing_rather_than_the_old_text() ->
     an.write([Draft(Put(POST, target.key, (an.last(),), None), encode_post(Post("new")))])
     store, engine = social_store()
     chain = an.logs[an.log(1)]
-    store.append(an.log(1), chain, bodies(chain), head_of(chain))
+    store.append([Append(an.log(1), chain, bodies(chain), (), head_of(chain))])
     old, new = Ref(chain[0].id, 0), Ref(chain[1].id, 0)
     store.put_parts([(*old, an.parts[old])])
     assert engine.write().count(TIMELINE) == 0
