@@ -1,0 +1,51 @@
+"""python -m bench NAME [options]: runs one bench. Without a name it says which there are."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bench.harness import BenchError
+
+BENCHES = {
+    "ingest": "entries of others through decode, verify, judge, store, views and commit, in one process",
+    "create": "entries written and signed here: in batches, and by 64 publishers at once",
+    "catchup": "a fresh node, and one that was away, catch up from a peer over libp2p",
+    "reconcile": "what finding the differences between two frontiers costs",
+    "live": "one publisher, 20 nodes in 2 processes, 200 entries a second",
+    "query": "timeline, thread, profile and followers on small and large stores",
+    "growth": "what an entry costs on a large store against a small one; memory, disk, start",
+    "peers": "other systems of signed feeds, in turn with this one",
+    "codec": "the wire's strict decoder against a general one",
+    "edge": "how fast one link is",
+    "gossip": "delivery at thousands of nodes in virtual time",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: python -m bench NAME [--json] [--quick] [--rounds N] [--folder PATH]\n")
+        print("\n".join(f"  {name:10} {about}" for name, about in BENCHES.items()))
+        return 0 if words else 2
+    name = words[0]
+    if name not in BENCHES:
+        near = difflib.get_close_matches(name, BENCHES, 1)
+        hint = f"perhaps {near[0]} was meant" if near else f"there are {', '.join(BENCHES)}"
+        print(f"bench: there is no bench '{name}'; {hint}.", file=sys.stderr)
+        return 2
+    try:
+        importlib.import_module(f"bench.{name}").main(words[1:])
+    except BenchError as why:
+        print(f"bench {name}: {why}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"bench {name}: stopped; nothing was measured.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

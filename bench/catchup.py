@@ -1,0 +1,254 @@
+"""How fast a node that is new, or was away, gets what its peer holds: real nodes, libp2p + noise + yamux, LMDB, views.
+
+Four cases, each between two processes of one node each:
+
+runs           100,000 posts of about 300 B by 20 writers, to a node that holds nothing
+singles        one post each by 20,000 writers, to a node that was away: it knows the accounts and lacks the posts
+singles_fresh  the same to a node that holds nothing: each writer costs three signatures (inception, grant, post)
+hundred_more   100 posts published at once while the two are connected: from publishing to durable at the other
+
+The clock runs from the moment the newcomer has its peer's hello (dialling, TCP, noise and yamux come before and are
+told as dial_ms) until its last commit holds every entry and lacks no content. That heads and views are then equal is
+checked after the clock has stopped.
+
+python -m bench catchup --json
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+import trio.testing
+
+from banyan_crdt.ids import AccountId, account_from_text
+from banyan_node.backend import hosted
+from banyan_node.context import Context
+from banyan_node.node import Node
+from bench.harness import BenchError, anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
+from bench.rig.child import Line
+from bench.rig.people import copied, runs_home, singles_homes, social_post
+from bench.rig.processes import Child, new_home
+
+CASES = ("runs", "singles", "singles_fresh", "hundred_more")
+LOOK_S = 0.005
+"""How often the newcomer's last commit is looked at: the clock's grain."""
+BATCH = 100
+BATCHES_A_LOG = 40
+"""A log may hold 10,000 entries on its first day."""
+APART_S = 0.05
+
+
+async def holder(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
+    """The node that has everything."""
+    node = nodes[0]
+    authors = [await _account(node, f"author {n}") for n in range(params.get("authors", 0))]
+    found = await node.backend.call("digest", {})
+    line.say({"address": node.edge.addresses[0], "entries": found["entries"]})
+    cpu = time.process_time()
+    while True:
+        match await line.hear():
+            case "digest":
+                line.say(await node.backend.call("digest", {}))
+            case "spent":
+                line.say(_spent(cpu))
+            case {"publish": count}:
+                line.say(await _publish(node, authors, count))
+
+
+async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
+    """The node that lacks something."""
+    node = nodes[0]
+    line.say("ready")
+    while True:
+        match await line.hear():
+            case {"dial": address, "entries": entries}:
+                line.say(await _catch_up(node, address, entries))
+            case {"watch": count}:
+                line.say(await _watch(node, line, count))
+            case "digest":
+                line.say(await node.backend.call("digest", {}))
+
+
+async def _account(node: Node, name: str) -> str:
+    made = await node.backend.call("account.create", {"name": name, "hosted": True})
+    return str(made["account"])
+
+
+def _spent(before: float) -> dict[str, float]:
+    return {"cpu_s": time.process_time() - before, "anon_mb": anon_mb()}
+
+
+async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
+    context = node.context
+    assert context is not None
+    up = trio.Event()
+    node.nursery.start_soon(_linked, node, up)
+    await trio.testing.wait_all_tasks_blocked()
+    dialled = time.perf_counter()
+    node.nursery.start_soon(partial(node.backend.call, "peers.add", {"addr": address}))
+    await up.wait()
+    began, cpu = time.perf_counter(), time.process_time()
+    first = 0.0
+    with context.store.snapshot() as reader:
+        before = reader.counts().entries
+    while True:
+        with context.store.snapshot() as reader:
+            counts = reader.counts()
+        if not first and counts.entries > before:
+            first = time.perf_counter() - began
+        if counts.entries >= entries and not counts.lacking:
+            return {
+                "seconds": time.perf_counter() - began,
+                "dial_ms": (began - dialled) * 1e3,
+                "first_ms": first * 1e3,
+                "cpu_s": time.process_time() - cpu,
+                "anon_mb": anon_mb(),
+                "bytes": context.engine.sizes().used,
+            }
+        await trio.sleep(LOOK_S)
+
+
+async def _linked(node: Node, up: trio.Event) -> None:
+    events = await node.backend.events({})
+    async for event in events:
+        if event["event"] == "peer_up":
+            up.set()
+            break
+    await events.aclose()
+
+
+async def _publish(node: Node, authors: list[str], count: int) -> list[float]:
+    """When each batch was handed to the node, on the clock that all processes of a machine share."""
+    at: list[float] = []
+    for k in range(count):
+        await node.worker.call(partial(_write, account_from_text(authors[k // BATCHES_A_LOG]), k, at))
+        await trio.sleep(APART_S)
+    return at
+
+
+def _write(account: AccountId, k: int, at: list[float], context: Context, now: float) -> None:
+    """Batch k, as one call of a program that publishes through its node."""
+    salt = hosted.salt_of(context, account)
+    drafts = [social_post(salt, os.urandom(16), k * BATCH + n) for n in range(BATCH)]
+    at.append(time.monotonic())
+    context.replica.publish(hosted.writable_log(context, account), context.device, drafts, now)
+
+
+async def _watch(node: Node, line: Line, count: int) -> list[float]:
+    """When each batch had been committed here: events leave the node after their commit."""
+    at: list[float] = []
+    events = await node.backend.events({})
+    held = 0
+    line.say("watching")
+    with trio.move_on_after(60 + count * (APART_S + 0.2)):
+        async for event in events:
+            held += event["entries"] if event["event"] == "entries" else 0
+            while len(at) < count and held >= (len(at) + 1) * BATCH:
+                at.append(time.monotonic())
+            if len(at) == count:
+                break
+    await events.aclose()
+    return at
+
+
+# -- the bench's side
+
+
+def once(folder: Path, source: Path | None, start: Path | None, singles: int = 0, batches: int = 0) -> dict[str, Any]:
+    """One newcomer's way: the figures of its catching up, and of `batches` published after it."""
+    authors = -(-batches // BATCHES_A_LOG)
+    here, there = folder / "holder", folder / "newcomer"
+    copied(source, here) if source else new_home(here)
+    copied(start, there) if start else new_home(there)
+    try:
+        with (
+            Child("bench.catchup:holder", [here], authors=authors) as holds,
+            Child("bench.catchup:newcomer", [there]) as comes,
+        ):
+            known, _ = holds.hear(), comes.hear()
+            found: dict[str, Any] = comes.ask({"dial": known["address"], "entries": known["entries"]})
+            found["holder"] = holds.ask("spent")
+            if holds.ask("digest") != comes.ask("digest"):
+                raise BenchError("the newcomer has as many entries as its peer and not the same heads and views")
+            found["entries"] = known["entries"]
+            if batches:
+                comes.ask({"watch": batches})
+                time.sleep(0.3)
+                sent, seen = holds.ask({"publish": batches}), comes.hear()
+                found["waits"] = [b - a for a, b in zip(sent, seen, strict=False)]
+                found["lost"] = len(sent) - len(seen)
+            return found
+    finally:
+        shutil.rmtree(here)
+        shutil.rmtree(there)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--case", action="append", choices=CASES, help="only this; may be given again")
+
+    args = arguments("catchup", __doc__, argv, more=more)
+    wanted = args.case or list(CASES)
+    writers, each, singles, batches = (20, 1_000, 2_000, 20) if args.quick else (20, 5_000, 20_000, 100)
+    with workplace(args.folder) as folder:
+        runs: dict[str, Callable[[], dict[str, Any]]] = {}
+        counted = {"runs": writers * each, "singles": singles, "singles_fresh": singles}
+        if "runs" in wanted or "hundred_more" in wanted:
+            full = runs_home(folder, writers, each)
+            runs["runs"] = partial(once, folder, full, None, batches=batches if "hundred_more" in wanted else 0)
+        if "singles" in wanted or "singles_fresh" in wanted:
+            full, away = singles_homes(folder, singles)
+            starts = {"singles": away, "singles_fresh": None}
+            runs |= {name: partial(once, folder, full, start) for name, start in starts.items() if name in wanted}
+        found = interleaved(args.rounds, {k: _told(k, run) for k, run in runs.items()})
+    cases: dict[str, dict[str, Any]] = {k: _case(rows, counted[k]) for k, rows in found.items()}
+    shared: dict[str, Any] = {}
+    if "runs" in cases:  # elsewhere the accounts take more of the disk than the posts
+        stored = median([row["bytes"] for row in found["runs"]])
+        cases["runs"]["bytes_per_entry"] = round(stored / counted["runs"])
+        shared = {k: cases["runs"][k] for k in ("entries_per_second", "anon_mb", "bytes_per_entry")}
+    if "hundred_more" in wanted:
+        waits = [w for row in found["runs"] for w in row["waits"]]
+        lost = sum(row["lost"] for row in found["runs"])
+        cases["hundred_more"] = {"batches": len(waits), "entries_a_batch": BATCH, "lost": lost, **latencies_ms(waits)}
+        shared |= latencies_ms(waits)
+    sizes = {"writers": writers, "entries_each": each, "single_writers": singles, "text_bytes": 190}
+    finish(args, "catchup", **shared, sizes=sizes, cases=cases)
+
+
+def _told(name: str, run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = run()
+        say(f"{name}: {found['entries']:,} entries in {found['seconds']:.2f} s")
+        return found
+
+    return told
+
+
+def _case(rows: list[dict[str, Any]], entries: int) -> dict[str, Any]:
+    """`entries`: what is counted, posts alone; control entries that came along are not."""
+    seconds = [row["seconds"] for row in rows]
+    return {
+        "entries": entries,
+        "seconds": round(median(seconds), 3),
+        "entries_per_second": round(entries / median(seconds)),
+        "spread": [round(entries / s) for s in sorted(seconds, reverse=True)],
+        "dial_ms": round(median([row["dial_ms"] for row in rows]), 1),
+        "first_commit_ms": round(median([row["first_ms"] for row in rows]), 1),
+        "newcomer_cpu_s": round(median([row["cpu_s"] for row in rows]), 3),
+        "holder_cpu_s": round(median([row["holder"]["cpu_s"] for row in rows]), 3),
+        "anon_mb": round(median([row["anon_mb"] for row in rows]), 1),
+        "holder_anon_mb": round(median([row["holder"]["anon_mb"] for row in rows]), 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

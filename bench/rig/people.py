@@ -1,0 +1,208 @@
+"""The accounts and stores that benches run on: written by the node's own author, the same in every run.
+
+A store is made once and kept under a name that holds a digest of the code that wrote it, so that a bench never reads
+what an older schema left. Accounts are drawn from their number alone: two stores can hold the same ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, LogId, WriterKey, key_digest
+from banyan_crdt.realm import DAY_MS, TEST
+from banyan_crdt.signing import Signer
+from banyan_crdt.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
+from banyan_node.author import Author, Draft, grant_to
+from banyan_node.context import TABLES
+from banyan_node.home import Home
+from banyan_node.ingest import Ingest, PartItem
+from banyan_storage.engine import Engine
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.store import Store
+from banyan_storage.views import SocialViews
+from bench.harness import ROOT, say
+from bench.rig.processes import new_home
+
+BIRTH_MS = TEST.birth_ms + DAY_MS
+TEXT_BYTES = 190
+"""With header, links and salt an entry of such a post takes about 300 bytes on the way."""
+COMMIT_ENTRIES = 5_000
+
+
+class Account(NamedTuple):
+    """What a bench holds of an account: it can write for it. `salt`: what keys of its cells are drawn from."""
+
+    number: int
+    id: AccountId
+    device: Signer
+    control: tuple[Entry, ...]
+    opening: PartItem
+    """The content of its inception."""
+    salt: bytes
+
+    @property
+    def log(self) -> LogId:
+        return LogId(self.id, self.device.key, 1)
+
+
+def drawn(seed: str) -> Callable[[int], bytes]:
+    """Bytes that look random and are the same in every run."""
+    count = 0
+
+    def draw(n: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hashlib.sha256(f"{seed} {count}".encode()).digest()[:n]
+
+    return draw
+
+
+def opened(engine: Engine) -> Ingest:
+    return Ingest(Store(engine, TEST, new_store_id=secrets.token_bytes(16), views=SocialViews()), TEST)
+
+
+@contextmanager
+def filling(home: Path) -> Iterator[Author]:
+    """An author on the store of a home, for as long as its node does not run; what it wrote is durable at the end."""
+    ingest = opened(LmdbEngine(Home(home).store, TABLES))
+    try:
+        yield Author(ingest, TEST, drawn("salts"))
+        ingest.store.commit()
+    finally:
+        ingest.store.close()
+
+
+def open_account(author: Author, number: int) -> Account:
+    """Account `number`: an inception, signed by its root key, and a grant for its one device."""
+    draw = drawn(f"account {number}")
+    seeds = [draw(32) for _ in range(3)]
+    root, device = Signer(TEST, seeds[0]), Signer(TEST, seeds[2])
+    salt = draw(32)
+    outer, author.random = author.random, draw
+    account, control = author.open_account(
+        [(root, key_digest(WriterKey(seeds[1])))], salt, [grant_to(device.key)], BIRTH_MS
+    )
+    author.random = outer
+    raw = author.store.part(control[0].id, 0)
+    assert raw is not None
+    return Account(number, account, device, control, PartItem(control[0].id, 0, raw), salt)
+
+
+def admit(ingest: Ingest, account: Account) -> None:
+    """The account's control log in another store, as a peer that knows the account holds it."""
+    ingest.control(account.id, account.control, BIRTH_MS)
+    ingest.parts([account.opening])
+
+
+def social_post(salt: bytes, nonce: bytes, n: int, reply: ReplyTo | None = None) -> Draft:
+    """A post of TEXT_BYTES in an account whose cells are keyed under `salt`."""
+    text = f"post {n}: ".ljust(TEXT_BYTES, "x")
+    made = write_post(post_key(salt, nonce), Post(text, reply, created_ms=BIRTH_MS + n))
+    return Draft((made.op,), (made.content,))
+
+
+def post(account: Account, n: int, reply: ReplyTo | None = None) -> Draft:
+    """Post n of the account."""
+    return social_post(account.salt, n.to_bytes(16, "big"), n, reply)
+
+
+def post_target(account: Account, n: int) -> Target:
+    return Target(account.id, post_key(account.salt, n.to_bytes(16, "big")))
+
+
+def named(account: Account) -> Draft:
+    made = set_profile(account.salt, "name", f"Account {account.number}")
+    return Draft((made.op,), (made.content,))
+
+
+def following(account: Account, others: Sequence[AccountId]) -> Draft:
+    """One entry that follows all of them."""
+    made = [relate(account.salt, "follow", other) for other in others]
+    return Draft(tuple(d.op for d in made), tuple(d.content for d in made))
+
+
+def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[Draft]]], each_signed: bool) -> int:
+    """Appends and commits as it goes; returns how many entries. `each_signed`: as posts that were published alone."""
+    entries = waiting = 0
+    for account, drafts in work:
+        pieces = [[d] for d in drafts] if each_signed else [drafts]
+        for piece in pieces:
+            author.append(account.log, account.device, piece, BIRTH_MS + 1)
+        entries, waiting = entries + len(drafts), waiting + len(drafts)
+        if waiting >= COMMIT_ENTRIES:
+            author.store.commit()
+            waiting = 0
+    author.store.commit()
+    return entries
+
+
+# -- stores that are kept
+
+
+def kept(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder `name` as `make` fills it, made once for each state of the code that writes stores."""
+    place = folder / f"stores-{_code()}" / name
+    if not place.exists():
+        say(f"making {name} (kept for the next run if --folder names the folder)")
+        draft = place.with_name(f".{name}.{secrets.token_hex(4)}")
+        draft.mkdir(parents=True)
+        make(draft)
+        draft.rename(place)
+    return place
+
+
+def copied(home: Path, to: Path) -> Path:
+    """A home that a node may write in."""
+    if to.exists():
+        shutil.rmtree(to)
+    shutil.copytree(home, to)
+    return to
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    rooms = [ROOT / "crdt", ROOT / "storage", ROOT / "node" / "banyan_node" / "author.py", Path(__file__)]
+    for room in rooms:
+        for path in sorted(room.rglob("*.py")) if room.is_dir() else [room]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def runs_home(folder: Path, writers: int, entries: int) -> Path:
+    """A home that holds `entries` posts of each of `writers`, every one published and signed alone."""
+
+    def make(place: Path) -> None:
+        with filling(new_home(place)) as author:
+            people = [open_account(author, n) for n in range(writers)]
+            step = 50
+            work = (
+                (p, [post(p, n) for n in range(first, min(first + step, entries))])
+                for first in range(0, entries, step)
+                for p in people
+            )
+            write_in_turn(author, work, each_signed=True)
+
+    return kept(folder, f"runs-{writers}x{entries}", make)
+
+
+def singles_homes(folder: Path, writers: int) -> tuple[Path, Path]:
+    """Two homes: one that holds an account of each writer and a post by each, one that holds the accounts alone."""
+
+    def make(place: Path) -> None:
+        with filling(new_home(place / "full")) as author, filling(new_home(place / "away")) as away:
+            for start in range(0, writers, 1_000):
+                people = [open_account(author, n) for n in range(start, min(writers, start + 1_000))]
+                for p in people:
+                    admit(away.ingest, p)
+                away.store.commit()
+                write_in_turn(author, ((p, [post(p, 0)]) for p in people), each_signed=True)
+
+    place = kept(folder, f"singles-{writers}", make)
+    return place / "full", place / "away"
