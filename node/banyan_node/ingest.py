@@ -12,20 +12,24 @@ kept, and every entry in it can be served to others under a signature that was v
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.control import Control, Granted, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
-from banyan_crdt.logs import NOTHING, counted_body, granted_valid
+from banyan_crdt.logs import NOTHING, counted_body, granted_valid, within_limits
 from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, skips_below
 from banyan_crdt.state import account_state, control_head, cut_of
-from banyan_storage.store import Append, Store
+from banyan_node.wire import Content
+from banyan_storage.store import Store
+from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
@@ -39,6 +43,8 @@ class _Account:
     heads: dict[LogId, Head]
     loose: set[LogId]
     """Logs that hold entries which do not count: there, and only there, pins and forks can bite."""
+    ends: dict[LogId, tuple[Time, int]]
+    """Time and total at the end of logs that were appended to: what the next run must follow."""
 
 
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
@@ -67,6 +73,29 @@ class Ingest:
     def __init__(self, store: Store, realm: Realm, moved: Moved = _unheard) -> None:
         self.store, self.realm, self._moved = store, realm, moved
         self._accounts: OrderedDict[AccountId, _Account] = OrderedDict()
+        self._batch: list[Append] = []
+        self._waiting: set[AccountId] = set()
+        self._batching = False
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Runs judged inside are written together at its end, or as soon as something must read what they wrote.
+
+        Only `run` and `control` may be called inside, and of the store nothing be read that they may have changed.
+        """
+        self._batching = True
+        try:
+            yield
+        finally:
+            self._batching = False
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits in the batch."""
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._waiting.clear()
+            self.store.append(batch)
 
     def control_of(self, account: AccountId) -> Control | None:
         """The account's control state, or None where nothing of it is held."""
@@ -80,13 +109,24 @@ class Ingest:
     def forget(self) -> None:
         """Drops what is cached; after a rollback the store says something else."""
         self._accounts.clear()
+        self._batch.clear()
+        self._waiting.clear()
 
-    def control(self, account: AccountId, entries: Sequence[Entry], now_ms: int) -> bool:
+    def control(
+        self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content] = ()
+    ) -> bool:
         """Judges a control log whole, with what is held of it. True if anything changed.
 
-        `entries`: authentic (`decode_control` checked each signature), in any order.
+        `entries`: authentic (`decode_control` checked each signature), in any order. `contents`: as of `run`.
         Raises Reject where they are of another account, NotYet where they cannot be linked or come from the future.
         """
+        changed = self._control(account, entries, now_ms)
+        self._put_contents(entries, contents)
+        return changed
+
+    def _control(self, account: AccountId, entries: Sequence[Entry], now_ms: int) -> bool:
+        if account in self._waiting:
+            self.flush()
         for e in entries:
             if e.account != account or e.header.log:
                 raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
@@ -115,9 +155,12 @@ class Ingest:
                 self._recompute(account, {})
         return True
 
-    def run(self, run: Run, now_ms: int, may: Callable[[int], bool] = _always) -> tuple[Entry, ...]:
+    def run(
+        self, run: Run, now_ms: int, may: Callable[[int], bool] = _always, contents: Sequence[Content] = ()
+    ) -> tuple[Entry, ...]:
         """Judges a run whose signature was verified. Returns the entries that count now and did not before.
 
+        `contents`: of its entries, compared with what their operations name; stored where the entry is.
         Raises NotYet (account, grant, gap, future, ...), also where nothing of it is kept, or WrongLink where it
         contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
         """
@@ -132,36 +175,100 @@ class Ingest:
         counts, cut = cut_of(found.control, run.log)
         if not counts:
             raise NotYet("cut", f"log {run.log.log} of writer {run.log.writer.hex()[:16]} was cut off whole")
-        if _future(run.entries[-1].header.time, now_ms):
+        last = run.entries[-1].header
+        if _future(last.time, now_ms):
             raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
         head = found.heads.get(run.log, NOTHING)
-        fresh = self._new_part(run, head, run.log in found.loose)
+        usual = run.first == head.length and run.prev == head.id and run.log not in found.loose
+        if not usual:
+            self.flush()
+            fresh = self._new_part(run, head, run.log in found.loose)
+            return self._overlapping(found, run, fresh, contents, granted, cut, may)
+        if not (cut is None and self._all_valid(granted, run)):
+            self._may_count(run.entries[0], granted, cut)
+            all_count = (cut is None or last.seq <= cut.seq) and all(
+                granted_valid(self.realm, granted, e) for e in run.entries
+            )
+            if not all_count:
+                return self._again(run, contents, may)
+        self._check_joint(found, run)
+        if found.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops):
+            return self._again(run, contents, may)
+        self._extend(found, run, 0, contents, granted)
+        return run.entries
+
+    def _all_valid(self, granted: Granted, run: Run) -> bool:
+        """Whether surely every entry is within the grant: its limits only grow, `seq` and `total` only rise."""
+        first, last = run.entries[0].header, run.entries[-1].header
+        until = granted.grant.until
+        within = within_limits(self.realm, granted, last.seq, first.time, last.total)
+        return within and (until is None or last.time <= until)
+
+    def _overlapping(
+        self,
+        found: _Account,
+        run: Run,
+        fresh: int | None,
+        contents: Sequence[Content],
+        granted: Granted,
+        cut: Kept | None,
+        may: Callable[[int], bool],
+    ) -> tuple[Entry, ...]:
+        """The run's first `fresh` entries are held; None: it parts from what is held."""
         if fresh is None:
-            return self._fork(run, granted, cut, may)
+            return self._fork(run, contents, granted, cut, may)
+        self._put_contents(run.entries[:fresh], contents)
         if fresh == len(run.entries):
             return ()
-        entries, bodies = run.entries[fresh:], run.bodies[fresh:]
+        entries = run.entries[fresh:]
         self._may_count(entries[0], granted, cut)
-        self._check_joint(run, fresh)
         usual = (
             run.log not in found.loose
             and all(granted_valid(self.realm, granted, e) for e in entries)
             and (cut is None or entries[-1].header.seq <= cut.seq)
-            and not (found.loose and any(isinstance(o, Pin) for b in bodies for o in b.ops))
+            and not (found.loose and any(isinstance(o, Pin) for b in run.bodies[fresh:] for o in b.ops))
         )
         if not usual:
-            return self._again(run, may)
-        last = entries[-1]
-        total = run.base if not fresh else run.entries[fresh - 1].header.total
-        counted: list[Body] = []
-        for e, body in zip(entries, bodies, strict=True):
-            counted.append(counted_body(body, granted, e.header.total - total - len(e.ops)))
-            total = e.header.total
-        new_head = Head(last.header.seq + 1, last.id, 0)
-        self.store.append([Append(run.log, entries, counted, (), new_head)])
-        self._moved(run.log, head, new_head)
-        found.heads[run.log] = new_head
+            return self._again(run, contents, may)
+        self._extend(found, run, fresh, contents, granted)
         return entries
+
+    def _extend(self, found: _Account, run: Run, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
+        """Appends the run from entry `fresh` on to the end of what counts."""
+        entries = run.entries[fresh:] if fresh else run.entries
+        total = run.entries[fresh - 1].header.total if fresh else run.base
+        bodies: list[Body] = []
+        parts: list[bytes | None] = []
+        content: Content
+        for e, body, content in zip_longest(entries, run.bodies[fresh:], contents[fresh : len(run.entries)]):
+            now = e.header.total
+            counted = counted_body(body, granted, now - total - len(e.ops))
+            total = now
+            bodies.append(counted)
+            if isinstance(content, bytes) and len(counted.ops) == 1:
+                parts.append(content)
+            elif counted.ops:
+                at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
+                parts.extend([at_hand.get(i) for i, op in enumerate(counted.ops) if part_of(op) is not None])
+        last = entries[-1]
+        old, new = found.heads.get(run.log, NOTHING), Head(last.header.seq + 1, last.id, 0)
+        self._batch.append(Append(run.log, entries, bodies, parts, new))
+        self._waiting.add(run.log.account)
+        if not self._batching:
+            self.flush()
+        self._moved(run.log, old, new)
+        found.heads[run.log] = new
+        found.ends[run.log] = last.header.time, last.header.total
+
+    def _put_contents(self, entries: Sequence[Entry], contents: Sequence[Content]) -> None:
+        """Stores content, compared before, beside those of the entries that are held."""
+        items = []
+        for e, content in zip(entries, contents, strict=False):
+            if content is not None:
+                pairs = [(0, content)] if isinstance(content, bytes) else content
+                items.extend([PartItem(e.id, at, raw) for at, raw in pairs])
+        if items:
+            self.store.put_parts(items)
 
     def parts(self, items: Iterable[PartItem]) -> list[PartItem]:
         """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
@@ -182,8 +289,6 @@ class Ingest:
     def _new_part(self, run: Run, head: Head, branched: bool) -> int | None:
         """How many of the run's first entries are held already; None where the run parts from what is held."""
         last = run.entries[-1]
-        if run.first == head.length and run.prev == head.id and not branched:
-            return 0
         if self.store.has(last.id):
             if last.sig is not None:
                 self.store.set_signature(last.id, last.sig)
@@ -198,19 +303,25 @@ class Ingest:
             return None
         return overlap + 1 - run.first
 
-    def _check_joint(self, run: Run, fresh: int) -> None:
+    def _check_joint(self, found: _Account, run: Run) -> None:
         """What the run says of the log below it must be what is held: total, time, skip targets."""
-        if run.first == 0 or fresh:
+        if run.prev is None:
             return
-        parent = self.store.entry(run.prev) if run.prev is not None else None
-        if parent is None:
-            raise NotYet("gap", f"the parent of entry {run.first} is not held")
-        self._joint(run, parent, {seq: self.store.id_at(run.log, seq) for seq, _ in run.skips})
+        if run.skips and run.log.account in self._waiting:
+            self.flush()
+        end = found.ends.get(run.log)
+        if end is None:
+            parent = self.store.entry(run.prev)
+            if parent is None:
+                raise NotYet("gap", f"the parent of entry {run.first} is not held")
+            end = parent.header.time, parent.header.total
+        self._joint(run, end, {seq: self.store.id_at(run.log, seq) for seq, _ in run.skips})
 
-    def _joint(self, run: Run, parent: Entry, ids: dict[int, EntryId | None]) -> None:
-        p, first = parent.header, run.entries[0].header
-        if parent.log_id != run.log or p.seq + 1 != run.first or p.total != run.base or first.time <= p.time:
-            raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {p.total}")
+    def _joint(self, run: Run, end: tuple[Time, int], ids: dict[int, EntryId | None]) -> None:
+        """`end`: time and total of the run's parent."""
+        time, total = end
+        if total != run.base or run.entries[0].header.time <= time:
+            raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {total}")
         for seq, claimed in run.skips:
             if ids.get(seq) != claimed:
                 raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
@@ -227,8 +338,9 @@ class Ingest:
             raise NotYet("until", f"entry {seq} is dated after the end of its grant")
         raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
 
-    def _again(self, run: Run, may: Callable[[int], bool]) -> tuple[Entry, ...]:
+    def _again(self, run: Run, contents: Sequence[Content], may: Callable[[int], bool]) -> tuple[Entry, ...]:
         """The account with the run, judged whole. Raises NotYet where that is too much now, or kept nothing of it."""
+        self.flush()
         found = self._account(run.log.account)
         assert found is not None
         if not may(len(run.entries) + sum(head.length for head in found.heads.values())):
@@ -237,9 +349,17 @@ class Ingest:
         added = self._recompute(run.log.account, {run.log: run.entries})
         if not any(map(self.store.has, fresh)):
             raise NotYet("branch", f"entry {run.entries[-1].header.seq} is on no branch that is kept")
+        self._put_contents(run.entries, contents)
         return added
 
-    def _fork(self, run: Run, granted: Granted, cut: Kept | None, may: Callable[[int], bool]) -> tuple[Entry, ...]:
+    def _fork(
+        self,
+        run: Run,
+        contents: Sequence[Content],
+        granted: Granted,
+        cut: Kept | None,
+        may: Callable[[int], bool],
+    ) -> tuple[Entry, ...]:
         """The run branches off below the end of what is held, or beside a fork: judge everything together."""
         fresh = next((e for e in run.entries if not self.store.has(e.id)), None)
         if fresh is not None:
@@ -248,6 +368,10 @@ class Ingest:
             parent = self.store.entry(run.prev)
             if parent is None:
                 raise NotYet("gap", f"the run hangs on an entry at {run.first - 1} that is not held")
+            if parent.log_id != run.log or parent.header.seq + 1 != run.first:
+                raise WrongLink(
+                    f"entry {run.first} does not follow entry {parent.header.seq} of log {parent.header.log}"
+                )
             wanted, ids, at = {seq for seq, _ in run.skips}, dict[int, EntryId | None](), parent
             lowest = min(wanted, default=run.first)
             while wanted and at.header.seq > lowest:
@@ -261,13 +385,14 @@ class Ingest:
                     break
                 at = above
             ids[at.header.seq] = at.id
-            self._joint(run, parent, ids)
-        return self._again(run, may)
+            self._joint(run, (parent.header.time, parent.header.total), ids)
+        return self._again(run, contents, may)
 
     def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> tuple[Entry, ...]:
         """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
         found = self._account(account)
         assert found is not None
+        found.ends.clear()
         held = {log: self.store.held(log) for log in found.heads if log.log}
         union: dict[LogId, dict[EntryId, Entry]] = {}
         for log, (chain, loose) in held.items():
@@ -302,7 +427,7 @@ class Ingest:
             return None
         heads = dict(self.store.heads(account))
         loose = {log for log in heads if log.log and self.store.loose(log)}
-        found = self._accounts[account] = _Account(resolve_control(control), heads, loose)
+        found = self._accounts[account] = _Account(resolve_control(control), heads, loose, {})
         if len(self._accounts) > ACCOUNTS_CACHED:
             self._accounts.popitem(last=False)
         return found

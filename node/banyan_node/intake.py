@@ -14,9 +14,9 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import decode_control, decode_run, verify_run
-from banyan_node.ingest import Ingest, PartItem
+from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link, Note
+from banyan_node.prepare import Checked, CheckedControl, Later
 from banyan_node.sync import Sync
 from banyan_node.wire import ControlItem, RunItem
 
@@ -45,41 +45,41 @@ class Intake:
         self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
         """Why something of a peer was not taken yet, by peer and log."""
 
-    def item(self, link: Link, item: ControlItem | RunItem, now: float, wall_ms: int) -> Judged:
+    def item(self, link: Link, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
-        if isinstance(item, ControlItem):
+        if isinstance(item, Later):
+            self._not_yet(link, item.log, item.why, now)
+            raise item.why
+        if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
-        run = decode_run(self._realm, item.run)
-        held = self._store.entry(run.entries[-1].id)
-        if held is None or held.sig != run.entries[-1].sig:  # held says nothing of this signature: ids do not cover it
-            verify_run(self._realm, run)
+        run = item.run
+        last = run.entries[-1]
+        held = self._store.has(last.id)
         link.asked.pop(run.log, None)
         try:
-            added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now))
+            added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents)
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise
-        self._ingest.parts([PartItem(*p) for p in item.parts])
         self.notes.pop((link.peer, run.log), None)
-        return Judged((run.entries[-1].id,), held is None, run.log, added)
+        return Judged((last.id,), not held, run.log, added)
 
-    def _control_item(self, link: Link, item: ControlItem, now: float, wall_ms: int) -> Judged:
+    def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
         try:
             n = len(item.entries)
             if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
                 raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
-            entries = [decode_control(self._realm, e) for e in item.entries]
-            changed = self._ingest.control(item.account, entries, wall_ms)
+            changed = self._ingest.control(item.account, item.entries, wall_ms, item.contents)
         except NotYet as why:
             self._not_yet(link, log, why, now)
             raise
-        self._ingest.parts([PartItem(*p) for p in item.parts])
         self.notes.pop((link.peer, log), None)
         self._sync.control_came(link, item.account, now)
-        return Judged(tuple(e.id for e in entries), changed, log, ())
+        return Judged(tuple(e.id for e in item.entries), changed, log, ())
 
     def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+        self._ingest.flush()
         self.notes[link.peer, log] = Note(why.reason, str(why), now)
         self.notes.move_to_end((link.peer, log))
         if len(self.notes) > self._limits.notes:

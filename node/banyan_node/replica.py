@@ -32,6 +32,7 @@ from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged, account_of
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
+from banyan_node.prepare import Checked, Prepared, check_item, prepare
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
 from banyan_node.wire import (
@@ -56,7 +57,6 @@ from banyan_node.wire import (
     Wants,
     Witness,
     decode_item,
-    decode_message,
     encode_item,
     encode_message,
     size_of,
@@ -154,20 +154,23 @@ class Replica:
         self._clock(now)
         self.gossip.dial_failed(peer, now)
 
-    def receive(self, peer: str, data: bytes, now: float) -> None:
-        """One frame of a peer that is up."""
+    def receive(self, peer: str, data: bytes | Prepared, now: float) -> None:
+        """One frame of a peer that is up; a driver may have prepared it ahead, elsewhere."""
         self._clock(now)
         link = self.links.get(peer)
         if link is None or link.leaving:
             return
+        frame = prepare(self.realm, data) if isinstance(data, bytes) else data
+        message = frame.message
         try:
-            message = decode_message(data)
+            if isinstance(message, Reject):
+                raise message
             if link.hello is None and not isinstance(message, Hello | Bye):
                 # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
                 # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
                 # nothing.
                 return
-            self._take(link, message, len(data), now)
+            self._take(link, message, frame, now)
         except Reject as error:
             self._charge(link, str(error), now)
         self._flush_sync()
@@ -277,18 +280,18 @@ class Replica:
         for link in self.links.values():
             link.equal = False
 
-    def _take(self, link: Link, m: Message, size: int, now: float) -> None:
+    def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
         match m:
             case Hello():
                 self._hello(link, m, now)
             case GossipFrame(frame):
                 self._gossip(link, frame, now)
-            case Data(items):
-                link.window -= size
+            case Data():
+                link.window -= whole.size
                 if link.window < -OVERSHOOT:
                     raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
-                self._data(link, items, now)
-                self._digested(link, size)
+                self._data(link, whole.items, now)
+                self._digested(link, whole.size)
             case Credit(more):
                 link.may_send = min(link.may_send + more, WINDOW)
                 self.sync.pump(link)
@@ -361,7 +364,7 @@ class Replica:
             if self.sync.interest is not None and self._uninteresting(account_of(item)):
                 self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
                 return
-            judged = self._take_item(link, item, now)
+            judged = self._take_item(link, check_item(self.realm, item), now)
             if d.mid not in (entry[:16] for entry in judged.entries):
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
@@ -375,16 +378,19 @@ class Replica:
             else:  # held already: an old message told again goes no further
                 self.gossip.learned(d.mid, now)
 
-    def _data(self, link: Link, items: Sequence[ControlItem | RunItem], now: float) -> None:
-        for item in items:
-            try:
-                for entry in self._take_item(link, item, now).entries[-1:]:
-                    self.gossip.learned(entry[:16], now)
-            except NotYet:
-                continue
+    def _data(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
         self._tell_soon(now)
+        with self.ingest.batch():
+            for item in items:
+                if isinstance(item, Reject):
+                    raise item
+                try:
+                    for entry in self._take_item(link, item, now).entries[-1:]:
+                        self.gossip.learned(entry[:16], now)
+                except NotYet:
+                    continue
 
-    def _take_item(self, link: Link, item: ControlItem | RunItem, now: float) -> Judged:
+    def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             self._told(judged.log, judged.added)

@@ -12,7 +12,7 @@ from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, skips_below
-from banyan_node.wire import ControlItem, RunItem, Want
+from banyan_node.wire import Content, ControlItem, RunItem, Want
 from banyan_storage.reader import StoreReader as Reader
 
 PIECE_BYTES = 256 << 10
@@ -46,7 +46,7 @@ def control_pieces(reader: Reader, account: AccountId) -> Iterator[ControlItem]:
 
 
 def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
-    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _content(reader, entries))
+    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _contents(reader, entries))
 
 
 def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem:
@@ -59,20 +59,29 @@ def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[i
         if found is not None:
             skips.append((seq, found))
     run = encode_run(entries, parent.header.total if parent else 0, skips)
-    return RunItem(run, _content(reader, entries))
+    return RunItem(run, _contents(reader, entries))
 
 
-def _content(reader: Reader, entries: Sequence[Entry]) -> list[tuple[EntryId, int, bytes]]:
-    """The parts of these entries that are held, as many as fit a frame; of the others it is known that they lack."""
-    parts, size = list[tuple[EntryId, int, bytes]](), 0
+def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
+    """What is held of their content, as much as fits a frame; of the rest it is known that it lacks."""
+    contents, size = list[Content](), 0
     for e in entries:
+        pairs = []
         for i, op in enumerate(decode_body(e.ops).ops):
             if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
-                size += len(raw) + 64
-                if size > CONTENT_BYTES:
-                    return parts
-                parts.append((e.id, i, raw))
-    return parts
+                size += len(raw) + 8
+                pairs.append((i, raw))
+        if size > CONTENT_BYTES:
+            break
+        contents.append(content_of(pairs))
+    return contents
+
+
+def content_of(pairs: list[tuple[int, bytes]]) -> Content:
+    """(op index, bytes), ascending, as it travels."""
+    if not pairs:
+        return None
+    return pairs[0][1] if len(pairs) == 1 and pairs[0][0] == 0 else pairs
 
 
 def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:

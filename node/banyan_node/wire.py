@@ -9,8 +9,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
                                        answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
     6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
-    7 data       [[0, account, [[header, sig, ops], ...], parts] | [1, run, parts], ...]
-                                       parts: [[entry, op, bytes], ...]
+    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents], ...]
+                                       contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
@@ -83,15 +83,21 @@ class Wants(NamedTuple):
     wants: list[Want]
 
 
+Content: TypeAlias = bytes | list[tuple[int, bytes]] | None
+"""The held content of one entry: that of its first operation, or (op index, bytes) of several; None where there is
+none. Beside entries it stands in their order, so that nobody has to name them."""
+
+
 class ControlItem(NamedTuple):
     account: AccountId
     entries: list[Any]
-    parts: list[tuple[EntryId, int, bytes]]
+    contents: list[Content]
 
 
 class RunItem(NamedTuple):
     run: bytes
-    parts: list[tuple[EntryId, int, bytes]]
+    contents: list[Content]
+    """Of its entries from the first on; may end early."""
 
 
 class Data(NamedTuple):
@@ -165,28 +171,38 @@ def _nest(v: Any) -> Any:
 
 def encode_item(item: ControlItem | RunItem) -> list[Any]:
     if isinstance(item, ControlItem):
-        return [0, item.account, [list(e) for e in item.entries], [list(p) for p in item.parts]]
-    return [1, item.run, [list(p) for p in item.parts]]
+        return [0, item.account, [list(e) for e in item.entries], _plain(item.contents)]
+    return [1, item.run, _plain(item.contents)]
+
+
+def _plain(contents: list[Content]) -> list[Any]:
+    return [[list(pair) for pair in c] if type(c) is list else c for c in contents]
 
 
 def size_of(item: ControlItem | RunItem) -> int:
     """About how many bytes the item takes in a frame; for packing, not for accounting."""
     whole = (len(x) + 3 for e in item.entries for x in e) if isinstance(item, ControlItem) else (len(item.run),)
     size = 40 + sum(whole)
-    return size + sum(len(raw) + 44 for _, _, raw in item.parts)
+    return size + sum(content_size(c) for c in item.contents)
+
+
+def content_size(content: Content) -> int:
+    if content is None:
+        return 1
+    return len(content) + 3 if isinstance(content, bytes) else sum(len(raw) + 8 for _, raw in content)
 
 
 def decode_item(v: Any) -> ControlItem | RunItem:
     """Raises Malformed."""
     if type(v) is list and len(v) == 4 and v[0] == 0:
-        return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]), _content(v[3]))
+        return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]), _contents(v[3]))
     if type(v) is list and len(v) == 3 and v[0] == 1:
-        return RunItem(_b(v[1]), _content(v[2]))
-    raise Malformed("a data item is [0, account, entries, parts] or [1, run, parts]")
+        return RunItem(_b(v[1]), _contents(v[2]))
+    raise Malformed("a data item is [0, account, entries, contents] or [1, run, contents]")
 
 
-def _content(v: Any) -> list[tuple[EntryId, int, bytes]]:
-    return [(EntryId(_b(p[0], 32)), _u(p[1], 16), _b(p[2])) for p in _rows(v, 3)]
+def _contents(v: Any) -> list[Content]:
+    return [c if c is None or type(c) is bytes else [(_u(p[0], 16), _b(p[1])) for p in _rows(c, 2)] for c in _l(v)]
 
 
 def decode_message(raw: bytes) -> Message:

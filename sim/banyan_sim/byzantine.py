@@ -315,4 +315,4 @@ KINDS: dict[str, Kind] = {
 
 
 def _bare(item: ControlItem | RunItem) -> ControlItem | RunItem:
-    return item._replace(parts=[]) if isinstance(item, RunItem) else item
+    return item._replace(contents=[]) if isinstance(item, RunItem) else item

@@ -29,6 +29,7 @@ from banyan_node.node import Node
 from banyan_node.replica import Identity, Replica
 from banyan_node.wire import (
     VERSION,
+    Content,
     ControlItem,
     Data,
     Hello,
@@ -61,7 +62,7 @@ def new_ingest() -> Ingest:
 
 def control_item(person: Person, entries: Sequence[Entry] | None = None) -> ControlItem:
     kept = person.control if entries is None else entries
-    salt = [(person.control[0].id, 0, person.salt)]
+    salt: list[Content] = [person.salt if e is person.control[0] else None for e in kept]
     return ControlItem(person.id, [encode_control(e, encode_header(e.header)) for e in kept], salt)
 
 

@@ -212,7 +212,7 @@ def heavy_ops(b: Bench) -> RunItem:
 
 
 def false_content(b: Bench) -> RunItem:
-    return run_item(b.log)._replace(parts=[(b.log[0].id, 0, b"content")])
+    return run_item(b.log)._replace(contents=[b"content"])
 
 
 def control_unsigned(b: Bench) -> ControlItem:

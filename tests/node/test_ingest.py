@@ -63,8 +63,7 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
                     run = decode_run(realm, piece.run)
                     verify_run(realm, run)
                     with suppress(NotYet):  # a signed tail that no longer is needed as proof
-                        b.run(run, now_ms)
-                    b.parts([PartItem(*p) for p in piece.parts])
+                        b.run(run, now_ms, contents=piece.contents)
     return b
 
 

@@ -367,7 +367,7 @@ def messages() -> list[dict[str, Any]]:
     log, head = AN.log(), account_state(TEST, AN.id, AN.control, {AN.log(): SIX}).heads[AN.log()]
     part, raw = make_part("part", b"xin ch\xc3\xa0o")
     item = ControlItem(AN.id, [[encode_header(e.header), e.sig, e.ops] for e in AN.control], [])
-    run = RunItem(run_bytes(SIX, 0, 6), [(SIX[0].id, 0, raw)])
+    run = RunItem(run_bytes(SIX, 0, 6), [raw, None, [(1, raw)]])
     root = b32("root")
     found: list[Message] = [
         Hello(1, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
