@@ -1,156 +1,145 @@
-"""How fast entries of others come in: decode, verify, judge, store, views, commit, on the store that nodes use.
+"""How fast entries of others come in, without a network: decode, hash, verify, judge, store, views, commit.
 
-20 writers x 5,000 posts of about 300 bytes, as runs with their content, the way peers send them.
+Two replicas on LMDB stores in this process, frames handed over as bytes: one holds 20 writers x 5,000 posts of about
+300 bytes, the other nothing. Only the newcomer's share is timed as `entries_per_second`, the holder's as
+`served_per_second`; what waits for the newcomer is taken together, at most half its credit, and committed with fsync.
 
-python -m bench.ingest --json
+python -m bench ingest --json
 """
 
 from __future__ import annotations
 
-import argparse
 import cProfile
-import hashlib
-import json
 import pstats
-import tempfile
+import random
+import shutil
+import sys
 import time
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, LogId, key_digest
 from banyan_crdt.realm import TEST
-from banyan_crdt.run import decode_run, encode_run, skips_below, verify_run
-from banyan_crdt.signing import Signer
-from banyan_crdt.social import Post, post_key, write_post
-from banyan_node.author import Author, Draft, grant_to
 from banyan_node.context import TABLES
-from banyan_node.ingest import Ingest, PartItem
+from banyan_node.effects import Commit, Disconnect, Send
+from banyan_node.home import Home
+from banyan_node.links import Limits
+from banyan_node.replica import Identity, Replica
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.store import Store
-from banyan_storage.views import SocialViews
-
-BIRTH_MS = TEST.birth_ms + 86_400_000
-RUN_ENTRIES = 250
-COMMIT_ENTRIES = 5_000
-TEXT_BYTES = 190
-"""With headers, links and salt an entry of such a post takes about 300 bytes on the way."""
+from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say, workplace
+from bench.rig.people import copied, opened, runs_home
+from bench.rig.processes import new_home
 
 
-class Sent(NamedTuple):
-    """What a peer sends: one run and the content of its entries."""
+class Side:
+    """A replica with its store, its inbox and the time it took."""
 
-    run: bytes
-    parts: list[PartItem]
+    def __init__(self, name: str, home: Path) -> None:
+        self.name = name
+        self.engine: Engine = LmdbEngine(Home(home).store, TABLES)
+        store, rng = opened(self.engine).store, random.Random(name)
+        self.replica = Replica(store, TEST, Identity(name, (f"/{name}",)), rng, rng.randbytes)
+        self.inbox: deque[bytes] = deque()
+        self.seconds = 0.0
+        self.commits = 0
 
+    def turn(self, other: Side, now: float) -> bool:
+        """Takes what waits, or a timer that is due, and hands over the answers. Whether there was anything."""
+        timer = self.replica.get_timer()
+        if not self.inbox and (timer is None or timer > now):
+            return False
+        began = time.perf_counter()
+        size = 0
+        while self.inbox and size < Limits().credit // 2:
+            frame = self.inbox.popleft()
+            size += len(frame)
+            self.replica.receive(other.name, frame, now)
+        if timer is not None and timer <= now:
+            self.replica.handle_timer(now)
+        self.drain(other)
+        self.seconds += time.perf_counter() - began
+        return True
 
-class Sender(NamedTuple):
-    account: AccountId
-    control: tuple[Entry, ...]
-    sent: list[Sent]
+    def drain(self, other: Side) -> None:
+        while (effect := self.replica.next_effect()) is not None:
+            match effect:
+                case Commit():
+                    self.replica.store.commit()
+                    self.commits += 1
+                case Send(_, data):
+                    other.inbox.append(data)
+                case Disconnect(_, reason):
+                    raise BenchError(f"{self.name} let {other.name} go: {reason}")
 
-
-def drawn(seed: str) -> Callable[[int], bytes]:
-    """Bytes that look random and are the same in every run."""
-    count = 0
-
-    def draw(n: int) -> bytes:
-        nonlocal count
-        count += 1
-        return hashlib.sha256(f"{seed} {count}".encode()).digest()[:n]
-
-    return draw
-
-
-def opened(engine: Engine) -> Ingest:
-    return Ingest(Store(engine, TEST, new_store_id=bytes(16), views=SocialViews()), TEST)
-
-
-def sender(number: int, entries: int) -> Sender:
-    """One account's log as it travels, written in a store of its own."""
-    ingest = opened(MemoryEngine(TABLES))
-    draw = drawn(f"writer {number}")
-    author = Author(ingest, TEST, draw)
-    root, following, device = (Signer(TEST, draw(32)) for _ in range(3))
-    account, control = author.open_account(
-        [(root, key_digest(following.key))], draw(32), [grant_to(device.key)], BIRTH_MS
-    )
-    log = LogId(account, device.key, 1)
-    sent: list[Sent] = []
-    base = 0
-    for first in range(0, entries, RUN_ENTRIES):
-        drafts = []
-        for n in range(first, min(entries, first + RUN_ENTRIES)):
-            text = f"post {n} of {number}: ".ljust(TEXT_BYTES, "x")
-            made = write_post(post_key(draw(32), draw(16)), Post(text, created_ms=BIRTH_MS))
-            drafts.append(Draft((made.op,), (made.content,)))
-        for written in author.append(log, device, drafts, BIRTH_MS + first):
-            start = written.entries[0].header.seq
-            skips = [(s, ingest.store.id_at(log, s)) for s in skips_below(start, len(written.entries))]
-            run = encode_run(written.entries, base, [(s, i) for s, i in skips if i is not None])
-            sent.append(Sent(run, list(written.parts)))
-            base = written.entries[-1].header.total
-    return Sender(account, control, sent)
+    def entries(self) -> int:
+        """How many are held with all their content."""
+        counts = self.replica.store.counts()
+        return counts.entries - counts.lacking
 
 
-def take(senders: list[Sender], ingest: Ingest) -> int:
-    """Everything of everybody, in turn, as it would come from many peers; returns how many entries counted."""
-    entries = waiting = 0
-    now = BIRTH_MS + 3_600_000
-    for s in senders:
-        ingest.control(s.account, s.control, now)
-    for turn in zip(*(s.sent for s in senders), strict=True):
-        for sent in turn:
-            run = decode_run(TEST, sent.run)
-            verify_run(TEST, run)
-            added = len(ingest.run(run, now))
-            ingest.parts(sent.parts)
-            entries, waiting = entries + added, waiting + added
-            if waiting >= COMMIT_ENTRIES:
-                ingest.store.commit()
-                waiting = 0
-    ingest.store.commit()
-    return entries
+def take(holder: Side, newcomer: Side, within_s: float = 600.0) -> None:
+    """Runs both until the newcomer holds everything. Time is virtual where nobody has anything to do."""
+    now = time.time()
+    end, wanted = now + within_s, holder.entries()
+    for a, b in ((holder, newcomer), (newcomer, holder)):
+        a.replica.peer_up(b.name, group=b.name, outbound=a is newcomer, addrs=(f"/{b.name}",), now=now)
+        a.drain(b)
+    while newcomer.entries() < wanted or newcomer.replica.store.pending:
+        moved = [newcomer.turn(holder, now), holder.turn(newcomer, now)]
+        if not any(moved):
+            now = min(t for s in (holder, newcomer) if (t := s.replica.get_timer()) is not None)
+        if now > end:
+            raise BenchError(f"after {within_s:.0f} s the newcomer holds {newcomer.entries():,} of {wanted:,} entries")
+    if newcomer.replica.store.digest() != holder.replica.store.digest():
+        raise BenchError("the newcomer has as many entries as its peer and not the same heads")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--writers", type=int, default=20)
-    parser.add_argument("--entries", type=int, default=5_000, help="of each writer")
-    parser.add_argument("--folder", type=Path, help="where to make the store (default: the system's temporary folder)")
-    parser.add_argument("--profile", action="store_true", help="print where the time goes; figures are then too low")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a sentence")
-    args = parser.parse_args()
-    senders = [sender(n, args.entries) for n in range(args.writers)]
-    bytes_sent = sum(len(x.run) + sum(len(p.raw) for p in x.parts) for s in senders for x in s.sent)
-    profile = cProfile.Profile()
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        engine = LmdbEngine(Path(folder) / "store", TABLES)
-        ingest = opened(engine)
-        if args.profile:
+def once(folder: Path, source: Path, profile: cProfile.Profile | None) -> dict[str, Any]:
+    homes = copied(source, folder / "holder"), new_home(folder / "newcomer")
+    holder, newcomer = Side("holder", homes[0]), Side("newcomer", homes[1])
+    try:
+        if profile is not None:
             profile.enable()
-        start = time.perf_counter()
-        entries = take(senders, ingest)
-        seconds = time.perf_counter() - start
-        profile.disable()
-        used = engine.sizes().used
-        engine.close()
-    figures = {
-        "entries": entries,
-        "seconds": round(seconds, 2),
-        "entries_per_second": round(entries / seconds),
-        "bytes_per_entry": round(bytes_sent / entries),
-        "stored_bytes_per_entry": round(used / entries),
-    }
-    if args.json:
-        print(json.dumps({"bench": "ingest", "writers": args.writers, **figures}, indent=2))
-    else:
-        print("  ".join(f"{name} {value}" for name, value in figures.items()))
-    if args.profile:
-        pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+        take(holder, newcomer)
+        if profile is not None:
+            profile.disable()
+        used = newcomer.engine.sizes().used
+        say(f"{newcomer.entries():,} entries in {newcomer.seconds:.2f} s, {newcomer.commits} commits")
+        return {"in": newcomer.seconds, "out": holder.seconds, "commits": newcomer.commits, "used": used}
+    finally:
+        for side, home in zip((holder, newcomer), homes, strict=True):
+            side.replica.store.close()
+            shutil.rmtree(home)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--writers", type=at_least(1), default=20)
+        parser.add_argument("--entries", type=at_least(1), help="of each writer; default: 5,000, with --quick 1,000")
+        parser.add_argument("--profile", action="store_true", help="say where the time goes; figures are then too low")
+
+    args = arguments("ingest", __doc__, argv, more=more)
+    each = args.entries or (1_000 if args.quick else 5_000)
+    profile = cProfile.Profile() if args.profile else None
+    with workplace(args.folder) as folder:
+        source = runs_home(folder, args.writers, each)
+        rows = interleaved(args.rounds, {"": lambda: once(folder, source, profile)})[""]
+    if profile is not None:
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(30)
+    entries = args.writers * each
+    finish(
+        args,
+        "ingest",
+        entries_per_second=round(entries / median([row["in"] for row in rows])),
+        served_per_second=round(entries / median([row["out"] for row in rows])),
+        bytes_per_entry=round(median([row["used"] for row in rows]) / entries),
+        anon_mb=anon_mb(),
+        commits=round(median([row["commits"] for row in rows])),
+        sizes={"writers": args.writers, "entries_each": each, "text_bytes": 190},
+    )
 
 
 if __name__ == "__main__":
