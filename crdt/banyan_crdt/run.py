@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, check_header, make_entry, skip_seq
 from banyan_crdt.errors import Malformed, Oversized
-from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import verify
@@ -51,13 +51,26 @@ def encode_run(entries: Sequence[Entry], base_total: int, skips: Sequence[tuple[
     head, last = entries[0].header, entries[-1]
     if last.sig is None:
         raise ValueError(f"a run ends in a signed entry; entry {last.header.seq} of this log has no signature")
+    steps = [(e.header.time, e.header.total, e.ops) for e in entries]
+    log = LogId(head.account, head.writer, head.log)
+    return encode_steps(log, head.seq, head.prev, base_total, skips, steps, last.sig)
+
+
+def encode_steps(
+    log: LogId,
+    first: int,
+    prev: EntryId | None,
+    base_total: int,
+    skips: Sequence[tuple[int, EntryId]],
+    steps: Sequence[tuple[Time, int, bytes]],
+    sig: bytes,
+) -> bytes:
+    """The same from the (time, total, ops) of each entry, which is all that travels of it."""
     rows, time, total = [], 0, base_total
-    for e in entries:
-        h = e.header
-        rows.append([h.time - time, h.total - total - len(e.ops), e.ops])
-        time, total = h.time, h.total
-    pairs = [[q, i] for q, i in skips]
-    return encode([head.account, head.writer, head.log, head.seq, head.prev, base_total, pairs, rows, last.sig])
+    for t, now, ops in steps:
+        rows.append([t - time, now - total - len(ops), ops])
+        time, total = t, now
+    return encode([*log, first, prev, base_total, [[q, i] for q, i in skips], rows, sig])
 
 
 def decode_run(realm: Realm, raw: bytes) -> Run:

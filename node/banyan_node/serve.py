@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body, part_of
-from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, skips_below
+from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, encode_steps, skips_below
 from banyan_node.wire import Content, ControlItem, RunItem, Want
 from banyan_storage.reader import StoreReader as Reader
+from banyan_storage.records import Line
 
 PIECE_BYTES = 256 << 10
 """How much one piece of a log aims at, content included; at least up to the next signature."""
@@ -86,16 +87,19 @@ def content_of(pairs: list[tuple[int, bytes]]) -> Content:
 
 def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
     """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail)."""
-    head = reader.head(log)
+    length = reader.head(log).length
     branches = _branches(reader.loose(log))
-    at = start
-    while at < head.length:
-        window = reader.chain(log, at, min(head.length, at + MAX_RUN_ENTRIES))
+    at, window = start, list[Line]()
+    below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
+    while at < length:
+        cut, full = _cut_lines(window, below)
+        if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
+            window += reader.lines(log, at + len(window), min(length, at + MAX_RUN_ENTRIES))
+            cut, _ = _cut_lines(window, below)
         if not window:  # the log was rewritten shorter meanwhile
             return
-        cut = _cut(window)
         if cut == 0:  # no signature up to the end: a branch carries it
-            rest = reader.chain(log, at, head.length)
+            rest = reader.chain(log, at, length)
             for branch in branches or [[]]:
                 joined = [*rest, *branch]
                 end = next((k + 1 for k, e in enumerate(joined) if k >= len(rest) - 1 and e.sig is not None), 0)
@@ -104,10 +108,8 @@ def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
                     yield item
                     break
             break
-        item = _fitting(reader, log, window[:cut], {})
-        if item is None:
-            break
-        yield item
+        yield _lines_item(reader, log, at, below, window[:cut])
+        below, window = window[cut - 1], window[cut:]
         at += cut
     for branch in branches:
         trunk = {e.header.seq: e.id for e in branch}
@@ -118,6 +120,39 @@ def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
                 break
             yield item
             rest = rest[cut:]
+
+
+def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, lines: Sequence[Line]) -> RunItem:
+    """Counted entries from seq `first` on, the last signed. `below`: the entry before them."""
+    skips = [(seq, found) for seq in skips_below(first, len(lines)) if (found := reader.id_at(log, seq)) is not None]
+    steps = [(line.time, line.total, line.ops) for line in lines]
+    prev, base, sig = (below.id if below else None), (below.total if below else 0), lines[-1].sig
+    assert sig is not None
+    held = reader.contents([line.n for line in lines])
+    contents, size = list[Content](), 0
+    for line in lines:
+        pairs = held.get(line.n)
+        if pairs is None:
+            contents.append(None)
+            continue
+        size += sum([len(raw) + 8 for _, raw in pairs])
+        if size > CONTENT_BYTES:
+            break
+        contents.append(content_of(pairs))
+    return RunItem(encode_steps(log, first, prev, base, skips, steps, sig), contents)
+
+
+def _cut_lines(lines: Sequence[Line], below: Line | None) -> tuple[int, bool]:
+    """How many entries make a piece: up to the last signature within PIECE_BYTES, at least to the first. And whether
+    entries were left over for the next."""
+    start = below.total if below else 0
+    cut = 0
+    for k, line in enumerate(lines):
+        if line.total - start + 64 * k > PIECE_BYTES and cut:
+            return cut, True
+        if line.sig is not None:
+            cut = k + 1
+    return cut, False
 
 
 def _fitting(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem | None:

@@ -7,7 +7,7 @@ above this room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
@@ -19,7 +19,7 @@ from banyan_crdt.realm import Realm
 from . import tables as t
 from .engine import Item, ReadTxn
 from .errors import CorruptStore
-from .records import decode_record, record_name
+from .records import Line, decode_line, decode_record, record_name
 
 NOTHING = Head(0, None, 0)
 STEP = 1_024
@@ -179,6 +179,33 @@ class StoreReader:
         stop = head.length if stop is None else min(stop, head.length)
         rows = self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, stop)))
         return self._records([t.chain_place(value)[0] for _, value in rows], log)
+
+    def lines(self, log: LogId, first: int, stop: int) -> list[Line]:
+        """Counted entries first .. stop-1 as far as a run names them."""
+        found = self._find(log)
+        if found is None:
+            return []
+        lid, head = found
+        rows = self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, min(stop, head.length))))
+        ns = [t.chain_place(value)[0] for _, value in rows]
+        lines = [decode_line(t.number(key), raw) for key, raw in self._txn.get_many(t.ENTRIES, map(t.u64, ns))]
+        if len(lines) != len(ns):
+            raise CorruptStore(f"{len(ns)} entries are indexed, {len(lines)} are there; run a check, then sync again")
+        return lines
+
+    def contents(self, ns: Sequence[int]) -> dict[int, list[tuple[int, bytes]]]:
+        """The parts held of the entries of these arrival numbers (ascending): (op index, bytes), ascending."""
+        out: dict[int, list[tuple[int, bytes]]] = {}
+        at = 0
+        while at < len(ns):
+            end = at + 1
+            while end < len(ns) and ns[end] == ns[end - 1] + 1:
+                end += 1
+            for key, raw in self._txn.scan(t.PARTS, t.part_key(ns[at], 0), t.part_key(ns[end - 1] + 1, 0)):
+                n, op = t.part_place(key)
+                out.setdefault(n, []).append((op, raw))
+            at = end
+        return out
 
     def walk(self, log: LogId, first: int = 0) -> Iterator[Entry]:
         """Counted entries from `first` on, a block at a time."""

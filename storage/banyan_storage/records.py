@@ -13,13 +13,15 @@ import struct
 from typing import NamedTuple
 
 from banyan_crdt.entry import Entry, Header, skip_seq
-from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 
 from .errors import CorruptStore
 
 _FIXED = struct.Struct(">BIQQQ32s")
 _START = _FIXED.size
 SIGNED, PREV, SKIP, WRITER = 1, 2, 4, 8
+_WIDTH = {flags: 32 * flags.bit_count() for flags in range(0, 16, 2)}
+"""Bytes of the optional hashes and keys before the signature."""
 _OPS = hashlib.sha256(b"banyan/1/ops\0")
 
 
@@ -82,6 +84,26 @@ def decode_record(raw: bytes, log: LogId) -> Entry:
     digest.update(ops)
     header = Header(account, writer, log.log, seq, prev, skip, time, total, digest.digest())
     return Entry(EntryId(entry), header, ops, sig)
+
+
+class Line(NamedTuple):
+    """What a run says of one entry, and where it came: all that serving it needs."""
+
+    n: int
+    id: EntryId
+    time: Time
+    total: int
+    sig: bytes | None
+    ops: bytes
+
+
+def decode_line(n: int, raw: bytes) -> Line:
+    """Of the record of arrival `n`; a third of what the whole entry takes, for nothing is hashed or named."""
+    flags, _, _, time, total, entry = _FIXED.unpack_from(raw)
+    at = _START + _WIDTH[flags & 14]
+    if flags & SIGNED:
+        return Line(n, EntryId(entry), time, total, raw[at : at + 64], raw[at + 64 :])
+    return Line(n, EntryId(entry), time, total, None, raw[at:])
 
 
 def content_of(part: bytes) -> bytes:
