@@ -41,7 +41,7 @@ class Intake:
 
     def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
         self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
-        self._store = ingest.store
+        self._asking, self._store = sync.asking, ingest.store
         self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
         """Why something of a peer was not taken yet, by peer and log."""
 
@@ -55,7 +55,6 @@ class Intake:
         run = item.run
         last = run.entries[-1]
         held = self._store.has(last.id)
-        link.asked.pop(run.log, None)
         try:
             added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents)
         except NotYet as why:
@@ -75,7 +74,7 @@ class Intake:
             self._not_yet(link, log, why, now)
             raise
         self.notes.pop((link.peer, log), None)
-        self._sync.control_came(link, item.account, now)
+        self._asking.control_came(link, item.account)
         return Judged(tuple(e.id for e in item.entries), changed, log, ())
 
     def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
@@ -85,10 +84,10 @@ class Intake:
         if len(self.notes) > self._limits.notes:
             self.notes.popitem(last=False)
         if why.reason in ("account", "grant", "control"):
-            self._sync.wait_for(link, log.account, {})
-            self._sync.ask_for(link, control_log(log.account), now)
+            self._asking.wait_for(link, log.account, {})
+            self._asking.ask_for(link, control_log(log.account))
         elif why.reason == "gap":
-            self._sync.ask_for(link, log, now)
+            self._asking.ask_for(link, log)
 
 
 def account_of(item: ControlItem | RunItem) -> AccountId:

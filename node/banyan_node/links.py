@@ -11,20 +11,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_node.catchup import Span
 from banyan_node.wire import ControlItem, Hello, RunItem
 
 WINDOW = 4 << 20
 """Bulk bytes that either side may send before the first credit, and the most that it may have outstanding."""
 OVERSHOOT = 4 << 20
 """What the last frame of a window may exceed it by."""
-Served = ControlItem | RunItem | bytes
-"""What a job yields: items, and between accounts of a scan the account reached (bytes)."""
+Served = ControlItem | RunItem
+"""What is given to those who ask."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one replica. Counts, bytes and seconds."""
 
+    outbox: int = WINDOW
+    """Bulk that waits for one peer at most, whatever credit it gave."""
     credit: int = 4 << 20
     """Bulk that a peer may send before we say that it is digested: what bounds our memory for its frames."""
     piece: int = 256 << 10
@@ -32,9 +35,7 @@ class Limits:
     jobs: int = 20_000
     """Logs that one peer may have asked for and not been served yet; more are dropped, it asks again."""
     asked: int = 20_000
-    """Logs that we ask one peer for at a time."""
-    ask_again_s: float = 8.0
-    """After this an unanswered question may be put again, to whomever then claims the log."""
+    """Logs that we ask one peer for at a time; the others are told again."""
     bucket: int = 64
     """Heads below a prefix that are named one by one instead of summed further."""
     heads_rows: int = 8_000
@@ -65,12 +66,20 @@ class Limits:
     """Points at which a peer is let go and banned."""
     ban_s: float = 600.0
     """For how long a banned peer is refused."""
+    slight: int = 3
+    """Points for what a slow link may be guilty of too: stalling, crawling, a head that it does not serve."""
+    slights: int = 15
+    """Points at which a peer is let go for such things. They add up to no more, so they never ban."""
+    stall_s: float = 10.0
+    """A peer that owes us something, has credit, and sends slower than `crawl` over so long, has stalled."""
+    crawl: int = 1_000
+    """Bytes per second."""
+    strays: int = 20_000
+    """Entries that nobody asked for and that are taken from one peer all the same; forgiven at 100 a second."""
     heal_s: float = 60.0
     """Time in which a peer is forgiven one point."""
     bans: int = 1_024
     """Banned peers remembered."""
-    scan_share: int = 4
-    """A node that holds less than one in so many of its neighbour's logs reads it through instead of comparing."""
     witness_s: float = 60.0
     """How often a platform signs where it stands."""
 
@@ -81,6 +90,30 @@ class Note(NamedTuple):
     reason: str
     sentence: str
     at: float
+
+
+class Asked(NamedTuple):
+    """A log asked for by name. `n`: the how manieth on this link. `head`: what the peer claims of it, if it did."""
+
+    n: int
+    head: EntryId | None
+    came: bool
+    """Something of it came; for a log that may still be less than was claimed."""
+    unready: bool
+    """It came, and was not to be taken yet."""
+
+
+@dataclass(slots=True)
+class Aloud:
+    """A range that is read to a peer. `at`: the account that was read last; `stop`, the last, may be moved nearer."""
+
+    number: int
+    at: bytes
+    stop: bytes
+    said: bytes
+    """Where we last said that we are."""
+    items: Iterator[Served | None]
+    """None between accounts."""
 
 
 @dataclass(slots=True)
@@ -101,12 +134,29 @@ class Link:
     work: float = 0.0
     """Rows that its questions cost us, as of `work_at`; sinks with time."""
     work_at: float = 0.0
-    reading: Iterator[Served] | None = None
-    """The job that reads everything to it; one at a time."""
     undigested: int = 0
     """Bulk bytes taken in and not credited back yet."""
     jobs: deque[Iterator[Served]] = field(default_factory=deque)
-    asked: OrderedDict[LogId, float] = field(default_factory=OrderedDict)
+    """Logs that it asked for by name."""
+    aloud: Aloud | None = None
+    """The range that is read to it; one at a time."""
+    answered: int = 0
+    """How many of its questions for logs were answered."""
+    asked: OrderedDict[LogId, Asked] = field(default_factory=OrderedDict)
+    """What it owes us, in the order in which it was asked for."""
+    asked_n: int = 0
+    """How many logs it was ever asked for."""
+    unasked: bool = False
+    """It claims more than it was asked for, because enough was asked for."""
+    ranges: dict[int, Span] = field(default_factory=dict)
+    """What it was asked to read to us and did not say that it ended, by number."""
+    came: int = 0
+    """Bulk bytes that ever came."""
+    watched: tuple[float, int] = (0.0, 0)
+    """Since when it has owed us something, and how much had come then."""
+    strays: float = 0.0
+    """Entries that came unasked, as of `strays_at`; sinks with time."""
+    strays_at: float = 0.0
     waiting: OrderedDict[AccountId, dict[LogId, Head]] = field(default_factory=OrderedDict)
     """Heads to be looked at once the account's control log has come."""
     waiting_heads: int = 0
@@ -117,8 +167,6 @@ class Link:
     """What the peer last claimed of logs where we stood elsewhere."""
     parts_asked: dict[tuple[EntryId, int], float] = field(default_factory=dict)
     session_until: float = 0.0
-    scanning: bool = False
-    scanned: bytes = b""
     equal: bool = False
     """Whether the roots agreed when they were last compared."""
     arrival: int = 0
@@ -137,19 +185,28 @@ class Standing:
         self._points: OrderedDict[str, tuple[float, float, str]] = OrderedDict()
         self._banned: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
+    def slight(self, peer: str, reason: str, now: float) -> bool:
+        """Notes what an honest peer on a bad line may do too. Whether it is enough to let the peer go, unbanned."""
+        held = self.points(peer, now)
+        self._note(peer, max(held, min(held + self._limits.slight, self._limits.slights)), reason, now)
+        return held + self._limits.slight >= self._limits.slights
+
     def charge(self, peer: str, points: int, reason: str, now: float) -> str | None:
         """The reason to let the peer go, or None while it may stay."""
         held = self.points(peer, now) + points
-        self._points[peer] = (held, now, reason)
-        self._points.move_to_end(peer)
-        if len(self._points) > self._limits.bans:
-            self._points.popitem(last=False)
+        self._note(peer, held, reason, now)
         if held < self._limits.ban_at:
             return None
         self._banned[peer] = (max(now + self._limits.ban_s, self._banned.get(peer, (0.0, ""))[0]), reason)
         if len(self._banned) > self._limits.bans:  # whoever would be free first; an operator's word goes last
             del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
         return reason
+
+    def _note(self, peer: str, points: float, reason: str, now: float) -> None:
+        self._points[peer] = (points, now, reason)
+        self._points.move_to_end(peer)
+        if len(self._points) > self._limits.bans:
+            self._points.popitem(last=False)
 
     def ban(self, peer: str, reason: str, now: float) -> None:
         """Refuse the peer until it is pardoned: an operator's word does not heal by itself."""

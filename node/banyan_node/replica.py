@@ -32,12 +32,13 @@ from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged, account_of
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
-from banyan_node.prepare import Checked, Prepared, check_item, prepare
+from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, check_item, prepare
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
 from banyan_node.wire import (
     MAX_REASON,
     VERSION,
+    Answered,
     Bye,
     ControlItem,
     Credit,
@@ -94,10 +95,10 @@ class Replica:
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes)
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs)
-        self.sync = Sync(self.ingest, self.tree, self.limits)
+        self.links: dict[str, Link] = {}
+        self.sync = Sync(self.ingest, self.tree, self.limits, self.links)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
-        self.links: dict[str, Link] = {}
         self.standing = Standing(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         self._out: deque[Effect] = deque()
@@ -126,7 +127,7 @@ class Replica:
             self._out.append(Disconnect(peer, f"banned: {why}"))
             return
         self._clock(now)
-        link = self.links[peer] = Link(peer, outbound, now, address)
+        link = self.links[peer] = Link(peer, outbound, now, address, may_send=min(WINDOW, self.limits.outbox))
         self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
@@ -143,7 +144,9 @@ class Replica:
 
     def peer_down(self, peer: str, now: float) -> None:
         self._clock(now)
-        if self.links.pop(peer, None) is not None:
+        if (link := self.links.pop(peer, None)) is not None:
+            self.sync.asking.gone(link, now)
+            self._flush_sync()
             # what waits for the disk was meant for this connection: on the next one it would come before the hello
             self._drain_gossip()
             self._out = deque(e for e in self._out if not (isinstance(e, Send) and e.peer == peer))
@@ -174,6 +177,7 @@ class Replica:
         except Reject as error:
             self._charge(link, str(error), now)
         self._flush_sync()
+        self._note_slights(now)
 
     def handle_timer(self, now: float) -> None:
         self._clock(now)
@@ -187,6 +191,7 @@ class Replica:
             self._tick_at = now + 1.0
             self._tick(now)
         self._flush_sync()
+        self._note_slights(now)
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
@@ -204,15 +209,21 @@ class Replica:
 
     def commit_failed(self, why: str | None) -> None:
         """What was pending was rolled back: forget what depended on it. `why`: the fault to tell of, if it is one."""
+        self._flush_sync()
+        lost = [e for e in self._out if not (isinstance(e, Connect | Disconnect) or _says_nothing_stored(e))]
         self._out = deque(e for e in self._out if isinstance(e, Connect | Disconnect) or _says_nothing_stored(e))
         if why is not None:
             self._out.append(Event("storage", {"error": why}))
-        self.sync.out.clear()
+        for e in lost:
+            if isinstance(e, Send) and e.data[1] == 7 and e.peer in self.links:
+                self.links[e.peer].may_send += len(e.data)
         self.gossip.forget_messages()
-        for link in self.links.values():
-            link.jobs.clear()
         self.ingest.forget()
         self.tree.rebuild()
+        for link in self.links.values():
+            self.sync.lost(link)
+        self.sync.asking.restore()
+        self._flush_sync()
 
     def greeted(self, peer: str) -> bool:
         """Whether the peer said hello, and is of our realm and version."""
@@ -237,7 +248,7 @@ class Replica:
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
         """Hold these accounts only, whole; None: all. Set before peers come; a change asks them for what is new."""
         more = accounts is not None and self.sync.interest is not None and not accounts <= self.sync.interest
-        self.sync.interest = accounts
+        self.sync.asking.limit(accounts)
         if more:
             for link in self.links.values():
                 if link.hello is not None:
@@ -287,14 +298,17 @@ class Replica:
             case GossipFrame(frame):
                 self._gossip(link, frame, now)
             case Data():
+                link.came += whole.size
                 link.window -= whole.size
                 if link.window < -OVERSHOOT:
                     raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
-                self._data(link, whole.items, now)
-                self._digested(link, whole.size)
+                try:
+                    self._data(link, whole.items, now)
+                finally:
+                    self._digested(link, whole.size)
             case Credit(more):
-                link.may_send = min(link.may_send + more, WINDOW)
-                self.sync.pump(link)
+                link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
+                self.sync.serving.pump(link)
             case Root(logs, root, arrival):
                 self.sync.compare(link, logs, root, arrival, now)
                 if link.equal:
@@ -307,13 +321,12 @@ class Replica:
                 self.sync.since(link, m, now)
             case Wants():
                 self.sync.wants(link, m)
-                self.sync.pump(link)
             case Scan():
-                if self.sync.may(link, 64, now):
-                    self.sync.scan(link, m)
-                    self.sync.pump(link)
+                self.sync.scan(link, m, now)
             case Scanned():
                 self.sync.scanned(link, m, now)
+            case Answered():
+                self.sync.answered(link, m, now)
             case WantParts(wanted):
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
                     self._send(link.peer, Parts(self.missing.answer(wanted)))
@@ -384,11 +397,14 @@ class Replica:
             for item in items:
                 if isinstance(item, Reject):
                     raise item
+                log, entries = _named(item)
                 try:
                     for entry in self._take_item(link, item, now).entries[-1:]:
                         self.gossip.learned(entry[:16], now)
                 except NotYet:
-                    continue
+                    self.sync.asking.came(link, log, entries, False, now)
+                else:
+                    self.sync.asking.came(link, log, entries, True, now)
 
     def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
@@ -421,10 +437,9 @@ class Replica:
         for link in self.links.values():
             if link.hello is not None and now - link.root_at >= self.limits.root_s:
                 self.sync.root(link, now)
-            if link.undigested and not link.scanning:
+            if link.undigested:
                 self._credit(link)
-            if link.scanning and link.session_until + 4 * self.limits.session_s < now:
-                link.scanning = False  # it stopped reading to us; compare again
+        self.sync.asking.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._send(peer, question)
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
@@ -449,9 +464,16 @@ class Replica:
 
     def _charge(self, link: Link, reason: str, now: float) -> None:
         self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))
+        self.sync.asking.failed(link, now)
         why = self.standing.charge(link.peer, self.limits.reject, reason, now)
         if why is not None:
             self._bye(link, f"banned: {why}")
+
+    def _slight(self, link: Link, reason: str, now: float) -> None:
+        """Noted, and no lie: a peer that goes on like this is let go, and may come back."""
+        self._out.append(Event("slighted", {"peer": link.peer, "reason": reason}))
+        if self.standing.slight(link.peer, reason, now) and not link.leaving:
+            self._bye(link, reason)
 
     def _bye(self, link: Link, reason: str) -> None:
         self._send(link.peer, Bye(reason.encode()[:MAX_REASON]))
@@ -474,6 +496,12 @@ class Replica:
                 self._send(peer, message)
         self.sync.out.clear()
 
+    def _note_slights(self, now: float) -> None:
+        slighted, self.sync.asking.slighted = self.sync.asking.slighted, []
+        for peer, reason in slighted:
+            if peer in self.links:
+                self._slight(self.links[peer], reason, now)
+
     def _drain_gossip(self) -> None:
         while (effect := self.gossip.next_effect()) is not None:
             match effect:
@@ -488,7 +516,7 @@ class Replica:
     def _in_use(self, peer: str) -> bool:
         """Whether reconciliation is under way on a link that the gossip does not need."""
         link = self.links.get(peer)
-        return link is not None and bool(link.jobs or link.asked or link.scanning)
+        return link is not None and bool(link.jobs or link.asked or link.aloud or self.sync.asking.catchup.reads(peer))
 
     def wall_ms(self, now: float) -> int:
         """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
@@ -500,5 +528,13 @@ class Replica:
 
 
 def _says_nothing_stored(effect: Effect) -> bool:
-    """Hello, credit and bye: a link that loses one of them is broken, and none promises what the store holds."""
-    return isinstance(effect, Send) and effect.data[1] in (1, 8, 15)
+    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, scan,
+    scanned, bye, answered."""
+    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 12, 13, 15, 16)
+
+
+def _named(item: Checked) -> tuple[LogId, int]:
+    """The log that an item is of, and how many entries of it."""
+    if isinstance(item, CheckedRun):
+        return item.run.log, len(item.run.entries)
+    return (control_log(item.account), len(item.entries)) if isinstance(item, CheckedControl) else (item.log, 1)

@@ -1,55 +1,42 @@
 """Reconciliation: what differs between two frontiers, found and fetched.
 
 Roots are told every few seconds. Where they differ: peers that met before ask "what did you get since n"; a node that
-holds little beside its neighbour reads it through in account order, from where it stopped last; otherwise sums are
-compared, prefix by prefix, down to heads. Each side pulls what it lacks, and every list of heads is answered by the
-other side's, so one exchange informs both.
-
-Control logs come first: an account is judged whole before any log that it grants is asked for.
+holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise sums are
+compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py), and every list of heads is
+answered by the other side's, so one exchange informs both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
-from banyan_node.frontier_tree import DEPTH, FrontierTree, by_account
+from banyan_node.asking import Asking
+from banyan_node.frontier_tree import DEPTH, FrontierTree
 from banyan_node.ingest import Ingest
-from banyan_node.links import Limits, Link, Served
-from banyan_node.serve import control_pieces, locator, log_items, start_of
-from banyan_node.wire import (
-    FANOUT,
-    Data,
-    Heads,
-    Message,
-    Root,
-    Scan,
-    Scanned,
-    Since,
-    Sums,
-    Want,
-    Wants,
-    encode_message,
-    size_of,
-)
+from banyan_node.links import Limits, Link
+from banyan_node.serving import Serving
+from banyan_node.wire import FANOUT, Answered, Heads, Message, Root, Scan, Scanned, Since, Sums, Wants
 
-WANTS = 1_000
-"""Questions in one frame."""
 MET = b"met:"
 
 
 class Sync:
     """Decides what to ask of a peer and what to answer it; the replica sends what `out` collects."""
 
-    def __init__(self, ingest: Ingest, tree: FrontierTree, limits: Limits) -> None:
+    def __init__(self, ingest: Ingest, tree: FrontierTree, limits: Limits, links: dict[str, Link]) -> None:
         self.ingest, self.tree, self.limits = ingest, tree, limits
         self.store = ingest.store
-        self.interest: frozenset[AccountId] | None = None
-        """The accounts that this node holds; None: all."""
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
+        self.asking = Asking(ingest, limits, links, self.out)
+        self.serving = Serving(ingest.store, limits, self.out)
+
+    @property
+    def interest(self) -> frozenset[AccountId] | None:
+        """The accounts that this node holds; None: all."""
+        return self.asking.interest
 
     def may(self, link: Link, rows: int, now: float) -> bool:
         """Whether the peer may have us look at so many rows more: a few bytes must not buy work without end."""
@@ -78,8 +65,9 @@ class Sync:
         if link.equal:
             link.differences.clear()
             link.session_until = 0.0
+            self.asking.agrees()
             return
-        if link.scanning or now < link.session_until:
+        if link.aloud is not None or now < link.session_until or self.asking.catchup.keeps(link.peer, now):
             return
         if now - link.root_at > 1.0:
             self.root(link, now)
@@ -89,9 +77,8 @@ class Sync:
         """One comparison, by the cheapest way that can work."""
         link.session_until = now + self.limits.session_s
         met = self._met(link)
-        if self.tree.count * self.limits.scan_share < count:
-            link.scanning = True
-            self.out.append((link.peer, Scan(self._scan_note(link))))
+        if self.asking.read_through(link, count, self.tree.count, now):
+            link.session_until = 0.0
         elif met is not None and met < link.arrival:
             self._forget_met(link)
             self.out.append((link.peer, Since(met)))
@@ -129,7 +116,7 @@ class Sync:
     # -- answering
 
     def sums(self, link: Link, m: Sums, now: float) -> None:
-        if not self.may(link, 2 * FANOUT, now):
+        if self.asking.catchup.keeps(link.peer, now) or not self.may(link, 2 * FANOUT, now):
             return
         mine = self.tree.children(m.prefix)
         for n, (theirs, own) in enumerate(zip(m.children, mine, strict=True)):
@@ -159,7 +146,7 @@ class Sync:
                 self.out.append((link.peer, Sums(m.prefix, self.tree.children(m.prefix))))
                 mine = []
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
-        self.pull(link, theirs, now)
+        self.asking.pull(link, theirs)
 
     def since(self, link: Link, m: Since, now: float) -> None:
         behind = max(0, self.store.last_arrival - m.arrival)
@@ -173,149 +160,29 @@ class Sync:
         self._send_heads(link, b"", [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag], 0)
         self.root(link, now)
 
-    def scan(self, link: Link, m: Scan) -> None:
-        """One reading at a time: a new one takes the place of the one before."""
-        if link.reading is not None and link.reading in link.jobs:
-            link.jobs.remove(link.reading)
-        link.reading = self._read_through(m.cursor)
-        link.jobs.append(link.reading)
-
-    def scanned(self, link: Link, m: Scanned, now: float) -> None:
-        if not link.scanning:
-            return
-        link.scanned = m.cursor
-        link.session_until = now + self.limits.session_s
-        if m.done:
-            link.scanning = False
-            link.session_until = 0.0
-            self.store.put_note(_scan_key(link), None)
-            self.root(link, now)
-        elif len(m.cursor) == 32:
-            self.store.put_note(_scan_key(link), m.cursor)
+    # -- asked and answered
 
     def wants(self, link: Link, m: Wants) -> None:
-        for want in m.wants:
-            if len(link.jobs) < self.limits.jobs:
-                link.jobs.append(self._job(want))
+        self.serving.wants(link, m)
+        self.serving.pump(link)
 
-    # -- pulling
+    def scan(self, link: Link, m: Scan, now: float) -> None:
+        if self.may(link, 64, now):
+            self.serving.scan(link, m, whole=not self.asking.catchup.reading)
+            self.serving.pump(link)
 
-    def pull(self, link: Link, heads: dict[LogId, Head], now: float) -> None:
-        """Ask for what the peer's heads say that we lack."""
-        for account, theirs in by_account(heads.items()).items():
-            if self.interest is not None and account not in self.interest:
-                continue
-            root = control_log(account)
-            mine = self.ingest.head(root)
-            claimed = theirs.pop(root, None)
-            if claimed is not None and claimed != mine:
-                self._differs(link, root, claimed)
-            behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
-            if behind or (not mine.length and claimed is None):
-                self.wait_for(link, account, theirs)
-                self._ask(link, Want(root, []), now)
-            else:
-                self.pull_logs(link, theirs, now)
+    def scanned(self, link: Link, m: Scanned, now: float) -> None:
+        if self.asking.scanned(link, m, now):
+            self.root(link, now)  # what came meanwhile, and what a reader left out, is found by comparing
 
-    def pull_logs(self, link: Link, heads: dict[LogId, Head], now: float) -> None:
-        for log, theirs in heads.items():
-            mine = self.ingest.head(log)
-            if theirs == mine:
-                continue
-            self._differs(link, log, theirs)
-            if not self._holds(theirs, mine):
-                self._ask(link, Want(log, locator(self.store, log)), now)
+    def answered(self, link: Link, m: Answered, now: float) -> None:
+        if self.asking.answered(link, m):
+            link.session_until = 0.0
+            self.root(link, now)
 
-    def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
-        """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
-        waiting = link.waiting.setdefault(account, {})
-        link.waiting_heads -= len(waiting)
-        waiting.update(heads)
-        link.waiting_heads += len(waiting)
-        while len(link.waiting) + link.waiting_heads > self.limits.asked:
-            link.waiting_heads -= len(link.waiting.popitem(last=False)[1])
-
-    def control_came(self, link: Link, account: AccountId, now: float) -> None:
-        link.asked.pop(control_log(account), None)
-        waiting = link.waiting.pop(account, None)
-        if waiting:
-            link.waiting_heads -= len(waiting)
-            self.pull_logs(link, waiting, now)
-
-    def ask_for(self, link: Link, log: LogId, now: float) -> None:
-        """Something hangs in the air: get what it hangs on from whoever sent it."""
-        self._ask(link, Want(log, locator(self.store, log) if log.log else []), now)
-
-    def _ask(self, link: Link, want: Want, now: float) -> None:
-        asked = link.asked.get(want.log)
-        if asked is not None and now - asked < self.limits.ask_again_s:
-            return
-        link.asked[want.log] = now
-        link.asked.move_to_end(want.log)
-        if len(link.asked) > self.limits.asked:
-            link.asked.popitem(last=False)
-        last = self.out[-1] if self.out else ("", Wants([]))
-        if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
-            last[1].wants.append(want)
-        else:
-            self.out.append((link.peer, Wants([want])))
-
-    def _holds(self, theirs: Head, mine: Head) -> bool:
-        """Whether what the head names is here already (then it is the peer that lacks something)."""
-        return theirs.id is not None and theirs.flag <= mine.flag and self.store.has(theirs.id)
-
-    def _differs(self, link: Link, log: LogId, theirs: Head) -> None:
-        link.differences[log] = theirs
-        link.differences.move_to_end(log)
-        if len(link.differences) > self.limits.differences:
-            link.differences.popitem(last=False)
-
-    # -- serving
-
-    def pump(self, link: Link) -> None:
-        """Fill the peer's window with what it asked for."""
-        while link.jobs and link.may_send > 0:
-            items, size, reached, done = [], 0, None, False
-            while link.jobs and size < self.limits.piece:
-                served = next(link.jobs[0], None)
-                if served is None:
-                    link.jobs.popleft()
-                    if reached is not None:
-                        done = True
-                        break
-                elif isinstance(served, bytes):
-                    reached = served
-                else:
-                    items.append(served)
-                    size += size_of(served)
-            if items:
-                frame = encode_message(Data(items))
-                link.may_send -= len(frame)
-                self.out.append((link.peer, frame))
-            if reached is not None:
-                self.out.append((link.peer, Scanned(reached, int(done))))
-
-    def _job(self, want: Want) -> Iterator[Served]:
-        if want.log.log == 0:
-            yield from control_pieces(self.store, want.log.account)
-        else:
-            yield from log_items(self.store, want.log, start_of(self.store, want))
-
-    def _read_through(self, cursor: bytes) -> Iterator[Served]:
-        """Everything, in account order, from the account after `cursor` on."""
-        at = cursor
-        while True:
-            account = next((a for a in self.store.accounts(AccountId(at) if at else None) if a > at or not at), None)
-            if account is None:
-                yield at
-                return
-            if self.store.head(control_log(account)).length:
-                yield from control_pieces(self.store, account)
-                for log in list(self.store.heads(account)):
-                    if log.log:
-                        yield from log_items(self.store, log, 0)
-            at = account
-            yield at
+    def lost(self, link: Link) -> None:
+        """What was pending was rolled back: bulk that was read from it is not sent."""
+        self.serving.drop(link)
 
     def _send_heads(self, link: Link, prefix: bytes, heads: list[tuple[LogId, Head]], answer: int) -> None:
         rows = self.limits.heads_rows
@@ -333,13 +200,6 @@ class Sync:
         """Asked once; if that does not close the gap, the next comparison is by sums."""
         self.store.put_note(_met_key(link), None)
 
-    def _scan_note(self, link: Link) -> bytes:
-        return self.store.note(_scan_key(link)) or b""
-
 
 def _met_key(link: Link) -> bytes:
     return MET + (link.hello.store_id if link.hello else b"")
-
-
-def _scan_key(link: Link) -> bytes:
-    return b"scan:" + (link.hello.store_id if link.hello else b"")

@@ -15,10 +15,11 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
     11 since     [arrival]                                  answered by heads of what was touched since, then root
-    12 scan      [account cursor]                           answered by data in account order, and scanned
-    13 scanned   [account cursor, 0|1 done]
+    12 scan      [reading, account cursor, last account]    answered by data in account order, and scanned
+    13 scanned   [reading, account cursor, 0|1 done|2 cannot]
     14 witness   [platform, time, root, sig]
     15 bye       [reason]
+    16 answered  [logs]                                     so many of the logs that were ever asked for on this link
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ MAX_FRAME = 4 << 20
 FANOUT = 16
 MAX_LOCATOR = 64
 """Entries that a locator names: dense at the end, then twice as far apart each time, so 64 reach over any log."""
+LAST = b"\xff" * 32
+"""No account has a greater name."""
+CANNOT = 2
+"""What `scanned` says where a range is not read out, or no further."""
 MAX_REASON = 512
 """Bytes of a last word."""
 
@@ -121,12 +126,26 @@ class Since(NamedTuple):
 
 
 class Scan(NamedTuple):
+    """Read to me the accounts after `cursor` (empty: from the first) up to `stop`, which belongs to it.
+
+    `reading` is the asker's name for it; one of that name under way gets a nearer stop by it, and nothing else.
+    """
+
+    reading: int
     cursor: bytes
+    stop: bytes
 
 
 class Scanned(NamedTuple):
+    reading: int
     cursor: bytes
     done: int
+
+
+class Answered(NamedTuple):
+    """Of the logs asked for on this link, in the order in which they were, so many are answered."""
+
+    logs: int
 
 
 class Witness(NamedTuple):
@@ -142,11 +161,12 @@ class Bye(NamedTuple):
 
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Since | Scan | Scanned
-    | Witness | Bye
+    | Witness | Bye | Answered
 )  # fmt: skip
 _CODES: dict[type[Any], int] = {
     Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
     Since: 11, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
+    Answered: 16,
 }  # fmt: skip
 
 
@@ -316,8 +336,9 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     9: ("want-parts", 1, lambda rows: WantParts([(EntryId(_b(e, 32)), _u(o, 16)) for e, o in _rows(rows, 2)])),
     10: ("parts", 1, _parts),
     11: ("since", 1, lambda n: Since(_u(n))),
-    12: ("scan", 1, lambda c: Scan(_short(c, 32))),
-    13: ("scanned", 2, lambda c, d: Scanned(_short(c, 32), _u(d, 1))),
+    12: ("scan", 3, lambda n, c, s: Scan(_u(n), _short(c, 32), _b(s, 32))),
+    13: ("scanned", 3, lambda n, c, d: Scanned(_u(n), _short(c, 32), _u(d, 2))),
     14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),
     15: ("bye", 1, lambda r: Bye(_short(r, MAX_REASON))),
+    16: ("answered", 1, lambda n: Answered(_u(n))),
 }

@@ -23,6 +23,7 @@ from banyan_node.ingest import Ingest
 from banyan_node.replica import Replica
 from banyan_node.serve import control_item, run_item
 from banyan_node.wire import (
+    LAST,
     ControlItem,
     Credit,
     Data,
@@ -224,7 +225,7 @@ class Flooder(Liar):
         for _ in range(3):
             self.say(peer, Wants([Want(log, []) for log in logs[:20]]))
             self.say(peer, Sums(b"", r.tree.children(b"")))
-            self.say(peer, Scan(b""))
+            self.say(peer, Scan(self.rng.randrange(1 << 20), b"", LAST))
 
 
 class Futurist(Liar):

@@ -20,6 +20,7 @@ from banyan_node.gossip.frames import Item, encode_frame
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Standing
 from banyan_node.replica import Replica
 from banyan_node.wire import (
+    LAST,
     MAX_FRAME,
     Bye,
     ControlItem,
@@ -87,7 +88,7 @@ def test_a_fresh_node_reads_its_neighbour_through_and_ends_with_all_its_content(
     w.link("a", "b")
     w.until(w.same, 10)
     assert w.replicas["b"].store.counts().entries == 20 * 12
-    assert w.replicas["b"].links["a"].scanning is False
+    assert not w.replicas["b"].sync.asking.catchup.active
 
 
 def test_a_scan_goes_on_where_it_stopped_before_the_restart() -> None:
@@ -560,7 +561,7 @@ def test_jobs_of_one_peer_are_bounded_and_it_reads_everything_only_once_at_a_tim
     link.may_send = 0
     for _ in range(5):
         w.say("r", "a", Wants([Want(an.log(), [])] * 7))
-        w.say("r", "a", Scan(b""))
+        w.say("r", "a", Scan(1, b"", LAST))
     assert len(link.jobs) <= 11
 
 
@@ -652,7 +653,7 @@ def questions(w: World, an: Person) -> Iterator[tuple[Message, int]]:
     yield Heads(nibbles(an.id), 1, []), 1_001
     yield Heads(b"", 2, [(an.log(), Head(0, None, 0))]), 1_001
     yield WantParts([(entry, 0)] * 256), 3
-    yield Scan(b""), 40
+    yield Scan(1, b"", LAST), 40
 
 
 @pytest.mark.parametrize("which", range(7))
@@ -712,7 +713,7 @@ def test_notes_on_disk_of_where_we_met_are_bounded_and_cost_few_commits() -> Non
     w.rogue("r", "a", root=root, arrival=1)
     commits = w.commits
     for k in range(200):
-        w.say("r", "a", Root(0, root, k + 2), Scanned(bytes(32), 0))
+        w.say("r", "a", Root(0, root, k + 2), Scanned(1, bytes(32), 0))
     assert w.commits - commits <= 2
 
 
@@ -753,9 +754,9 @@ def test_no_garbled_frame_gets_more_than_a_charge() -> None:
     head = w.head("a", log)
     assert head.id is not None
     seeds: list[Message] = [
-        Root(1, bytes(32), 1), Sums(nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0), Scan(an.id),
-        Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]), Parts([(head.id, 0, b"x", b"")]),
-        Scanned(an.id, 1), Credit(5), data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),
+        Root(1, bytes(32), 1), Sums(nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0),
+        Scan(1, an.id, LAST), Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]), Parts([(head.id, 0, b"x", b"")]),
+        Scanned(1, an.id, 1), Credit(5), data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),
         Bye(b"so long"),
         gossip(run_item(an.write(2)), an.write(2)[1].id),
     ]  # fmt: skip

@@ -23,6 +23,8 @@ from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.state import account_state
 from banyan_node.gossip import frames as g
 from banyan_node.wire import (
+    LAST,
+    Answered,
     Bye,
     ControlItem,
     Credit,
@@ -382,10 +384,11 @@ def messages() -> list[dict[str, Any]]:
         WantParts([(SIX[0].id, 0)]),
         Parts([(SIX[0].id, 0, raw, b""), (SIX[1].id, 0, None, b"erased")]),
         Since(7),
-        Scan(b""),
-        Scanned(AN.id, 0),
+        Scan(1, b"", LAST),
+        Scanned(1, AN.id, 0),
         Witness(signer("platform").key, 1_767_225_600_000, root, bytes(64)),
         Bye(b"realm meets realm"),
+        Answered(2),
     ]
     assert part.size == len(raw)
     return [{"name": type(m).__name__, "frame": encode_message(m).hex()} for m in found]

@@ -40,7 +40,7 @@ def status(ctx: Context, p: Params, now: float) -> Any:
     following = _following(ctx, claims)
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
-    asked = any(link.asked or link.scanning for link in greeted)
+    asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
     return {
         "running": False,
         "ready": True,

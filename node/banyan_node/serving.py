@@ -1,0 +1,107 @@
+"""Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
+
+Logs that it asked for by name come first, in the order in which it asked; then, one range at a time, what is read to
+it. Every question ends with a word (`answered`, `scanned`): the stream is ordered, so whoever asked knows what it will
+never get instead of guessing by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from banyan_crdt.ids import AccountId, control_log
+from banyan_node.links import Aloud, Limits, Link, Served
+from banyan_node.serve import control_pieces, log_items, start_of
+from banyan_node.wire import CANNOT, Answered, Data, Message, Scan, Scanned, Want, Wants, encode_message, size_of
+from banyan_storage.reader import StoreReader
+
+
+class Serving:
+    """Fills windows; `out` takes the frames."""
+
+    def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
+        self._store, self._limits, self._out = store, limits, out
+
+    def wants(self, link: Link, m: Wants) -> None:
+        for want in m.wants:
+            if len(link.jobs) < self._limits.jobs:
+                link.jobs.append(self._named(want))
+
+    def scan(self, link: Link, m: Scan, whole: bool) -> None:
+        """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
+
+        `whole`: not while this node reads the network through itself, for it would pass off a part as all.
+        """
+        aloud = link.aloud
+        if aloud is not None and aloud.number == m.reading:
+            aloud.stop = min(aloud.stop, m.stop)
+        elif whole:
+            link.aloud = aloud = Aloud(m.reading, m.cursor, m.stop, m.cursor, iter(()))
+            aloud.items = self._through(aloud)
+        else:
+            self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
+
+    def pump(self, link: Link) -> None:
+        """Fill the peer's window with what it asked for."""
+        while link.may_send > 0 and (link.jobs or link.aloud is not None):
+            items, size, answered = list[Served](), 0, link.answered
+            while size < self._limits.piece and (item := self._next(link)) is not None:
+                items.append(item)
+                size += size_of(item)
+            if items:
+                frame = encode_message(Data(items))
+                link.may_send -= len(frame)
+                self._out.append((link.peer, frame))
+            if link.answered != answered:
+                self._out.append((link.peer, Answered(link.answered)))
+            aloud = link.aloud
+            if aloud is not None and size < self._limits.piece:
+                link.aloud = None
+                self._out.append((link.peer, Scanned(aloud.number, aloud.at, 1)))
+            elif aloud is not None and aloud.at != aloud.said:
+                aloud.said = aloud.at
+                self._out.append((link.peer, Scanned(aloud.number, aloud.at, 0)))
+
+    def drop(self, link: Link) -> None:
+        """What was being read is not as it was: break off, and say so."""
+        if link.jobs:
+            link.answered += len(link.jobs)
+            link.jobs.clear()
+            self._out.append((link.peer, Answered(link.answered)))
+        if link.aloud is not None:
+            self._out.append((link.peer, Scanned(link.aloud.number, link.aloud.said, CANNOT)))
+            link.aloud = None
+
+    def _next(self, link: Link) -> Served | None:
+        """The next item for the peer, or None when it has all that it asked for."""
+        while link.jobs:
+            if (item := next(link.jobs[0], None)) is not None:
+                return item
+            link.jobs.popleft()
+            link.answered += 1
+        if link.aloud is not None:
+            for item in link.aloud.items:
+                if item is not None:
+                    return item
+        return None
+
+    def _named(self, want: Want) -> Iterator[Served]:
+        if want.log.log == 0:
+            yield from control_pieces(self._store, want.log.account)
+        else:
+            yield from log_items(self._store, want.log, start_of(self._store, want))
+
+    def _through(self, aloud: Aloud) -> Iterator[Served | None]:
+        """Everything of the range, in account order, control logs first."""
+        while True:
+            start = AccountId(aloud.at) if aloud.at else None
+            account = next((a for a in self._store.accounts(start) if a > aloud.at), None)
+            if account is None or account > aloud.stop:
+                return
+            if self._store.head(control_log(account)).length:
+                yield from control_pieces(self._store, account)
+                for log in list(self._store.heads(account)):
+                    if log.log:
+                        yield from log_items(self._store, log, 0)
+            aloud.at = account
+            yield None
