@@ -65,8 +65,8 @@ class Reading:
     asked: Span
     left: Span
     since: float
-    believed: bool
-    """Somebody else was doubted here: this reader's word is taken."""
+    doubted: str
+    """Who was doubted here before. The word of another is taken then; empty: nobody."""
     logs: int = 0
     """Logs of which something came."""
     last: LogId | None = None
@@ -103,8 +103,8 @@ class Catchup:
     """`note`: what the store remembers of a catch-up under way, or None."""
 
     def __init__(self, note: bytes | None = None) -> None:
-        self._free: list[tuple[Span, bool]] = []
-        """Spans that nobody reads, each with whether a reader was doubted there."""
+        self._free: list[tuple[Span, str]] = []
+        """Spans that nobody reads, each with the reader that was doubted there, or empty."""
         self._sources: dict[str, Source] = {}
         self._base = 0
         """Logs that were held here when this catch-up began."""
@@ -160,7 +160,7 @@ class Catchup:
             read, at = self._read.get(peer, (0, -AGAIN_S))
             if held * SHARE >= logs or (2 * read > WHOLE.width and now - at < AGAIN_S):
                 return False
-            self._base, self._free = held, [(WHOLE, False)]
+            self._base, self._free = held, [(WHOLE, "")]
         elif self._base * SHARE >= logs or held >= logs:
             return False
         self._sources[peer] = Source(logs, now)
@@ -170,7 +170,7 @@ class Catchup:
         """The link is down; what the peer was reading waits for another."""
         source = self._sources.pop(peer, None)
         if source is not None:
-            self._release(source, doubted=False)
+            self._release(source)
 
     def rest(self, peer: str, now: float) -> list[Ask]:
         """The peer failed: its span waits for another, and it is passed over for a while. It is told to stop."""
@@ -178,7 +178,7 @@ class Catchup:
         if source is None:
             return []
         reading = source.reading
-        self._release(source, doubted=False)
+        self._release(source)
         self._send_off(source, now)
         return [] if reading is None else [Ask(peer, Scan(reading.number, reading.left.cursor, reading.left.cursor))]
 
@@ -196,7 +196,7 @@ class Catchup:
         """After `close`: what is left to read is what the note says."""
         if note is not None:
             self._base, spans = _of_note(note)
-            self._free = [(span, False) for span in spans]
+            self._free = [(span, "") for span in spans]
 
     # -- what a reader says
 
@@ -215,20 +215,20 @@ class Catchup:
         if source is None or reading is None or m.reading != reading.number:
             return None  # of a reading that we took from it
         if m.done == CANNOT:  # it cannot: it reads the network through itself, or its disk failed
-            self._release(source, doubted=False)
+            self._release(source)
             self._send_off(source, now)
             return None
         if not reading.left.cursor <= m.cursor <= reading.asked.stop:
-            self._release(source, doubted=False)
+            self._release(source)
             self._send_off(source, now)
             asked = f"{reading.left.cursor.hex()[:8] or 'the first'} .. {reading.asked.stop.hex()[:8]}"
             return f"was asked for accounts {asked} and says that it is at {m.cursor.hex()[:8]}"
         reached = reading.left.stop if m.done else min(m.cursor, reading.left.stop)
         expected = source.logs * (_place(reached) - _place(reading.asked.cursor)) // WHOLE.width
-        if not reading.believed and expected > DOUBT_FROM + DOUBT * reading.logs:
+        if reading.doubted in ("", peer) and expected > DOUBT_FROM + DOUBT * reading.logs:
             came = reading.logs
             reading.left = Span(reading.asked.cursor, reading.left.stop)
-            self._release(source, doubted=True)
+            self._release(source, peer)
             self._send_off(source, now)
             return f"claims {source.logs} logs; about {expected} of them were to come and {came} came"
         source.read += _place(reached) - _place(reading.left.cursor)
@@ -247,42 +247,49 @@ class Catchup:
         idle = [p for p, s in self._sources.items() if s.reading is None and now >= s.rest_until]
         for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
             source = self._sources[peer]
-            if self._free:
-                best = max(range(len(self._free)), key=lambda i: self._free[i][0].width)
-                span, doubted = self._free.pop(best)
-            else:
+            taken = self._take_free(peer)
+            if taken is None:
                 victim = self._victim(source, now)
                 if victim is None:
                     continue
-                slow = self._sources[victim].reading
-                assert slow is not None
-                middle = _name((_place(slow.left.cursor) + _place(slow.left.stop)) // 2)
-                span, doubted = Span(middle, slow.left.stop), slow.believed
-                slow.left = Span(slow.left.cursor, middle)
-                out.append(Ask(victim, Scan(slow.number, slow.left.cursor, middle)))
+                middle = _name((_place(victim.left.cursor) + _place(victim.left.stop)) // 2)
+                taken = Span(middle, victim.left.stop), victim.doubted
+                victim.left = Span(victim.left.cursor, middle)
+                slow = next(p for p, s in self._sources.items() if s.reading is victim)
+                out.append(Ask(slow, Scan(victim.number, *victim.left)))
             self._number += 1
-            source.reading = Reading(self._number, span, span, now, doubted)
-            out.append(Ask(peer, Scan(self._number, *span)))
+            source.reading = Reading(self._number, taken[0], taken[0], now, taken[1])
+            out.append(Ask(peer, Scan(self._number, *taken[0])))
         return out
 
     # -- inside
 
-    def _victim(self, thief: Source, now: float) -> str | None:
-        """Who has most left to read, if helping is worth it."""
+    def _take_free(self, peer: str) -> tuple[Span, str] | None:
+        """The widest span that nobody reads; one where this peer was doubted only if there is no other peer for it."""
+        alone = len(self._sources) == 1
+        fit = [free for free in self._free if alone or free[1] != peer]
+        if not fit:
+            return None
+        best = max(fit, key=lambda free: free[0].width)
+        self._free.remove(best)
+        return best
+
+    def _victim(self, thief: Source, now: float) -> Reading | None:
+        """The reading that has most left, if helping is worth it."""
         best, width = None, 0
-        for peer, source in self._sources.items():
+        for source in self._sources.values():
             reading = source.reading
             if reading is None or now - reading.since < STEAL_AFTER_S or reading.left_s(now) < WORTH_S:
                 continue
             logs = max(thief.logs, source.logs) * reading.left.width // WHOLE.width
             if logs >= WORTH_LOGS and reading.left.width > width:
-                best, width = peer, reading.left.width
+                best, width = reading, reading.left.width
         return best
 
-    def _release(self, source: Source, doubted: bool) -> None:
+    def _release(self, source: Source, doubted: str = "") -> None:
         reading, source.reading = source.reading, None
         if reading is not None:
-            self._free.append((reading.left, doubted or reading.believed))
+            self._free.append((reading.left, reading.doubted or doubted))
 
     def _send_off(self, source: Source, now: float) -> None:
         source.rest_until = now + min(REST_MOST_S, REST_S * 2**source.rests)

@@ -755,8 +755,9 @@ def test_no_garbled_frame_gets_more_than_a_charge() -> None:
     assert head.id is not None
     seeds: list[Message] = [
         Root(1, bytes(32), 1), Sums(nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0),
-        Scan(1, an.id, LAST), Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]), Parts([(head.id, 0, b"x", b"")]),
-        Scanned(1, an.id, 1), Credit(5), data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),
+        Scan(1, an.id, LAST), Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]),
+        Parts([(head.id, 0, b"x", b"")]), Scanned(1, an.id, 1), Credit(5),
+        data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),
         Bye(b"so long"),
         gossip(run_item(an.write(2)), an.write(2)[1].id),
     ]  # fmt: skip
