@@ -37,19 +37,23 @@ COMMIT_ENTRIES = 5_000
 
 
 class Account(NamedTuple):
-    """What a bench holds of an account: it can write for it. `salt`: what keys of its cells are drawn from."""
+    """An account that a bench writes for. `salt`: what keys of its cells are drawn from."""
 
     number: int
     id: AccountId
-    device: Signer
-    control: tuple[Entry, ...]
-    opening: PartItem
-    """The content of its inception."""
     salt: bytes
+    device: Signer
 
     @property
     def log(self) -> LogId:
         return LogId(self.id, self.device.key, 1)
+
+
+class Opening(NamedTuple):
+    """How an account becomes known: its control log, and the content of its inception."""
+
+    control: tuple[Entry, ...]
+    content: PartItem
 
 
 def drawn(seed: str) -> Callable[[int], bytes]:
@@ -79,26 +83,32 @@ def filling(home: Path) -> Iterator[Author]:
         ingest.store.close()
 
 
-def open_account(author: Author, number: int) -> Account:
+def open_account(author: Author, number: int) -> tuple[Account, Opening]:
     """Account `number`: an inception, signed by its root key, and a grant for its one device."""
     draw = drawn(f"account {number}")
-    seeds = [draw(32) for _ in range(3)]
-    root, device = Signer(TEST, seeds[0]), Signer(TEST, seeds[2])
-    salt = draw(32)
+    root, following, device, salt = (draw(32) for _ in range(4))
     outer, author.random = author.random, draw
+    signer = Signer(TEST, device)
     account, control = author.open_account(
-        [(root, key_digest(WriterKey(seeds[1])))], salt, [grant_to(device.key)], BIRTH_MS
+        [(Signer(TEST, root), key_digest(WriterKey(following)))], salt, [grant_to(signer.key)], BIRTH_MS
     )
     author.random = outer
     raw = author.store.part(control[0].id, 0)
     assert raw is not None
-    return Account(number, account, device, control, PartItem(control[0].id, 0, raw), salt)
+    return Account(number, account, salt, signer), Opening(control, PartItem(control[0].id, 0, raw))
 
 
-def admit(ingest: Ingest, account: Account) -> None:
+def known_account(number: int, account: AccountId) -> Account:
+    """An account that some store holds already, from its number and id."""
+    draw = drawn(f"account {number}")
+    _, _, device, salt = (draw(32) for _ in range(4))
+    return Account(number, account, salt, Signer(TEST, device))
+
+
+def admit(ingest: Ingest, account: Account, opening: Opening) -> None:
     """The account's control log in another store, as a peer that knows the account holds it."""
-    ingest.control(account.id, account.control, BIRTH_MS)
-    ingest.parts([account.opening])
+    ingest.control(account.id, opening.control, BIRTH_MS)
+    ingest.parts([opening.content])
 
 
 def social_post(salt: bytes, nonce: bytes, n: int, reply: ReplyTo | None = None) -> Draft:
@@ -180,7 +190,7 @@ def runs_home(folder: Path, writers: int, entries: int) -> Path:
 
     def make(place: Path) -> None:
         with filling(new_home(place)) as author:
-            people = [open_account(author, n) for n in range(writers)]
+            people = [open_account(author, n)[0] for n in range(writers)]
             step = 50
             work = (
                 (p, [post(p, n) for n in range(first, min(first + step, entries))])
@@ -199,10 +209,10 @@ def singles_homes(folder: Path, writers: int) -> tuple[Path, Path]:
         with filling(new_home(place / "full")) as author, filling(new_home(place / "away")) as away:
             for start in range(0, writers, 1_000):
                 people = [open_account(author, n) for n in range(start, min(writers, start + 1_000))]
-                for p in people:
-                    admit(away.ingest, p)
+                for p, opening in people:
+                    admit(away.ingest, p, opening)
                 away.store.commit()
-                write_in_turn(author, ((p, [post(p, 0)]) for p in people), each_signed=True)
+                write_in_turn(author, ((p, [post(p, 0)]) for p, _ in people), each_signed=True)
 
     place = kept(folder, f"singles-{writers}", make)
     return place / "full", place / "away"

@@ -1,0 +1,222 @@
+"""What size costs: an entry on a store of 1,000,000 against one of 10,000; memory, disk and start of such a node.
+
+The same new entries are given to both stores in turn, as frames of a peer to a replica on LMDB, committed with fsync:
+
+runs       250 posts each by 10 accounts
+scattered  one post each by 300 accounts
+
+Both stores hold those accounts, in each round others. `ratio_to_small` is the worse of the two ratios of medians.
+Start and memory are those of `banyan up` as a process: from exec to the first answer that says it is ready, RssAnon
+some seconds later, and again once it has been asked things; a node with an empty home is the idle hobbyist. Disk is
+what the million takes, follows and views included (posts alone: see catchup).
+
+python -m bench growth --json
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from banyan_crdt.ids import account_to_text
+from banyan_crdt.realm import TEST
+from banyan_node.context import TABLES
+from banyan_node.control_client import ControlClient
+from banyan_node.effects import Commit, Send
+from banyan_node.home import Home
+from banyan_node.operator_errors import CallError, NoNode
+from banyan_node.replica import Identity, Replica
+from banyan_node.serve import log_items
+from banyan_node.wire import ControlItem, Data, RunItem, encode_message, size_of
+from banyan_storage.engine import Engine
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.memory_engine import MemoryEngine
+from bench.harness import ROOT, BenchError, anon_mb, arguments, finish, median, say, workplace
+from bench.rig.people import Account, copied, filling, opened, post, write_in_turn
+from bench.rig.processes import new_home
+from bench.rig.world import FULL, QUICK, SHARED_EACH, people_of, worlds
+
+KINDS = ("runs", "scattered")
+WRITERS, RUN, SCATTERED = 10, 250, 300
+PIECE = 256 << 10
+REST_S = 5.0
+"""How long a started node is left alone before its memory is read."""
+PEER = "a peer"
+
+
+class Store:
+    """A replica on a store, with one peer that only gives."""
+
+    def __init__(self, home: Path) -> None:
+        self.engine = LmdbEngine(Home(home).store, TABLES)
+        self.replica = _replica(self.engine, "here")
+        self.now = time.time()
+        other = _replica(MemoryEngine(TABLES), PEER)
+        for replica, peer in ((other, "here"), (self.replica, PEER)):
+            replica.peer_up(peer, group=peer, outbound=True, addrs=(f"/{peer}",), now=self.now)
+        while not isinstance(hello := other.next_effect(), Send):
+            pass
+        self.take([hello.data])
+
+    def take(self, frames: Sequence[bytes]) -> float:
+        """Seconds until all of it is durable."""
+        began = time.perf_counter()
+        for frame in frames:
+            self.replica.receive(PEER, frame, self.now)
+        while (effect := self.replica.next_effect()) is not None:
+            if isinstance(effect, Commit):
+                self.replica.store.commit()
+        return time.perf_counter() - began
+
+    def entries(self) -> int:
+        counts = self.replica.store.counts()
+        return counts.entries - counts.lacking
+
+    def close(self) -> None:
+        self.replica.store.close()
+
+
+def _replica(engine: Engine, name: str) -> Replica:
+    rng = random.Random(name)
+    return Replica(opened(engine).store, TEST, Identity(name, (f"/{name}",)), rng, rng.randbytes)
+
+
+def news(home: Path, writers: Sequence[Account], others: Sequence[Account], run: int) -> dict[str, list[bytes]]:
+    """Frames of new entries on top of what a copy of the smallest store holds; the copy is used up."""
+    with filling(home) as author:
+        drafts = [post(writers[0], n) for n in range(SHARED_EACH, SHARED_EACH + run)]
+        runs = ((w, [post(w, n) for n, _ in enumerate(drafts, SHARED_EACH)]) for w in writers)
+        write_in_turn(author, runs, each_signed=False)
+        write_in_turn(author, ((w, [post(w, SHARED_EACH)]) for w in others), each_signed=True)
+        store = author.store
+        by_kind = {"runs": writers, "scattered": others}
+        return {
+            kind: _frames([i for w in people for i in log_items(store, w.log, SHARED_EACH)])
+            for kind, people in by_kind.items()
+        }
+
+
+def _frames(items: Sequence[RunItem]) -> list[bytes]:
+    frames, waiting, size = [], list[ControlItem | RunItem](), 0
+    for item in items:
+        waiting.append(item)
+        size += size_of(item)
+        if size >= PIECE:
+            frames.append(encode_message(Data(waiting)))
+            waiting, size = [], 0
+    return [*frames, encode_message(Data(waiting))] if waiting else frames
+
+
+def compare(folder: Path, small: Path, large: Path, rounds: int, run: int, scattered: int) -> dict[str, Any]:
+    """Microseconds an entry on both, by kind: medians of rounds in turn, after one that warms up."""
+    people = people_of(small)
+    each = WRITERS + scattered
+    if len(people) < (rounds + 1) * each:
+        raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
+    on_large = Store(large)
+    spent: dict[str, dict[str, list[float]]] = {kind: {"small": [], "large": []} for kind in KINDS}
+    counts = {"runs": WRITERS * run, "scattered": scattered}
+    try:
+        for turn in range(rounds + 1):
+            some = people[turn * each : (turn + 1) * each]
+            frames = news(copied(small, folder / "news"), some[:WRITERS], some[WRITERS:], run)
+            on_small = Store(copied(small, folder / "small"))
+            os.sync()  # what copying left to write would otherwise be charged to the first commit
+            for kind in KINDS:
+                for name, store in (("small", on_small), ("large", on_large)):
+                    before = store.entries()
+                    seconds = store.take(frames[kind])
+                    if store.entries() - before != counts[kind]:
+                        raise BenchError(f"{store.entries() - before} of {counts[kind]} new entries were taken")
+                    if turn:
+                        spent[kind][name].append(seconds / counts[kind] * 1e6)
+            on_small.close()
+    finally:
+        on_large.close()
+        for name in ("news", "small"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    return {kind: {name: round(median(v), 1) for name, v in by.items()} for kind, by in spent.items()}
+
+
+def started(home: Path, questions: int) -> dict[str, float]:
+    """A node as people run it: seconds from exec to ready, memory at rest, and after so many questions."""
+    asked = [account_to_text(a.id) for a in people_of(home)[:questions]] if questions else []
+    environment = {**os.environ, "BANYAN_NODE_REALM": "test", "BANYAN_LOG_LEVEL": "warning"}
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "banyan_cli", "--home", str(home), "up"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            client = _ready(Home(home), process)
+            found = {"seconds_to_ready": time.perf_counter() - began}
+            time.sleep(REST_S)
+            found["anon_mb"] = anon_mb(process.pid)
+            with client:
+                for account in asked:
+                    client.call("profile.get", account=account)
+                    client.call("feed", account=account)
+            found["asked_anon_mb"] = anon_mb(process.pid)
+        finally:
+            process.terminate()
+    return found
+
+
+def _ready(home: Home, process: subprocess.Popen[bytes]) -> ControlClient:
+    until = time.monotonic() + 120.0
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            client = ControlClient.from_home(home)
+            if client.call("status")["ready"]:
+                return client
+            client.close()
+        except (NoNode, CallError):
+            pass
+        time.sleep(0.01)
+    raise BenchError(f"the node in {home.path} did not become ready; it ended with status {process.poll()}")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments("growth", __doc__, argv, rounds=5)
+    plan, run, scattered = (QUICK, 50, 100) if args.quick else (FULL, RUN, SCATTERED)
+    with workplace(args.folder) as folder:
+        homes = worlds(folder, plan)
+        large = copied(homes[2], folder / "large")
+        idle = new_home(folder / f"idle-{os.urandom(4).hex()}")
+        try:
+            engine = LmdbEngine(Home(large).store, TABLES)
+            used = engine.sizes().used
+            engine.close()
+            say("starting nodes")
+            starts = [started(large, 0 if n else 200) for n in range(min(3, args.rounds))]
+            alone = started(idle, 0)
+            say("comparing what an entry costs")
+            cost = compare(folder, homes[0], large, args.rounds, run, scattered)
+        finally:
+            shutil.rmtree(large)
+            shutil.rmtree(idle)
+    ratios = {kind: round(by["large"] / by["small"], 2) for kind, by in cost.items()}
+    cases = {k: {**{f"{n}_us_per_entry": us for n, us in by.items()}, "ratio": ratios[k]} for k, by in cost.items()}
+    finish(
+        args,
+        "growth",
+        ratio_to_small=max(ratios.values()),
+        anon_mb=median([s["anon_mb"] for s in starts]),
+        bytes_per_entry=round(used / plan.sizes[2]),
+        seconds_to_ready=round(median([s["seconds_to_ready"] for s in starts]), 2),
+        sizes={"small": plan.sizes[0], "large": plan.sizes[2], "accounts": len(people_of(homes[2]))},
+        cases={
+            **cases,
+            "started": {k: round(v, 2) for k, v in starts[0].items()},
+            "idle": {k: round(alone[k], 2) for k in ("seconds_to_ready", "anon_mb")},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

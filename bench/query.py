@@ -1,0 +1,143 @@
+"""What reading costs on a node that holds much: the methods that programs call, each on a snapshot of the last commit.
+
+timeline   20 posts of the 100 accounts that this node's account follows, page by page, with names and counts
+thread     a conversation: what it answers, and up to 200 answers
+profile    an account's fields, counts, and the first 50 whom it follows
+followers  who follows an account, all of them (the view itself: no method of the control API lists them)
+
+Each on a store of 100,000 and of 1,000,000 entries, in turn, in a node without peers. The accounts and posts asked
+for are drawn so that those that many follow and answer come often; on the larger store they have more followers and
+answers to give, so its times are not those of the same work.
+
+python -m bench query --json
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from argparse import ArgumentParser
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.realm import TEST
+from banyan_crdt.social import post_to_text
+from banyan_node.node import Node
+from banyan_storage.queries import queries
+from bench.harness import anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
+from bench.rig.child import Line
+from bench.rig.people import Account, copied
+from bench.rig.processes import Child
+from bench.rig.world import FULL, QUICK, people_of, popular_posts, worlds
+
+KINDS = ("timeline", "thread", "profile", "followers")
+FOLLOWED = 100
+
+
+async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
+    """The node that is asked."""
+    node, people = nodes[0], people_of(Path(params["homes"][0]))
+    rng = random.Random(7)
+    await node.backend.call("account.create", {"name": "reader", "hosted": False})
+    for who in rng.sample(people, FOLLOWED):
+        await node.backend.call("follow", {"account": account_to_text(who.id)})
+    line.say("ready")
+    while True:
+        asked = await line.hear()
+        found = {}
+        for kind in asked["kinds"]:
+            found[kind] = await _times(_asks(node, people, kind, rng), asked["count"])
+        line.say({"times": found, "anon_mb": anon_mb()})
+
+
+async def _times(asks: Iterator[Callable[[], Awaitable[Any]]], count: int) -> list[float]:
+    times = []
+    for _, ask in zip(range(count), asks, strict=False):
+        began = time.perf_counter()
+        await ask()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _asks(node: Node, people: list[Account], kind: str, rng: random.Random) -> Iterator[Callable[[], Awaitable[Any]]]:
+    """Endless: the next thing to ask."""
+    call = node.backend.call
+    if kind == "timeline":
+        page: dict[str, Any] = {}
+
+        async def timeline() -> None:
+            found = await call("feed", {"limit": 20, **page})
+            page.clear()
+            if found["before"]:
+                page["before"] = found["before"]
+
+        while True:
+            yield timeline
+    while True:
+        who = people[int(len(people) * rng.random() ** 3)]
+        if kind == "profile":
+            yield partial(call, "profile.get", {"account": account_to_text(who.id)})
+        elif kind == "thread":
+            yield partial(call, "thread", {"uri": post_to_text(popular_posts(people, 1, rng)[0])})
+        else:
+            yield partial(trio.to_thread.run_sync, _followers, node, who.id)
+
+
+def _followers(node: Node, account: AccountId) -> int:
+    assert node.context is not None
+    with queries(node.context.engine, TEST) as q:
+        return len(q.followers(account))
+
+
+# -- the bench's side
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--kind", action="append", choices=KINDS, help="only this; may be given again")
+
+    args = arguments("query", __doc__, argv, more=more)
+    kinds = args.kind or list(KINDS)
+    plan, count = (QUICK, 100) if args.quick else (FULL, 300)
+    with workplace(args.folder) as folder:
+        homes = worlds(folder, plan)[1:]
+        copies = [copied(home, folder / f"query-{n}") for n, home in enumerate(homes)]
+        try:
+            with (
+                Child("bench.query:reader", copies[:1]) as middle,
+                Child("bench.query:reader", copies[1:]) as large,
+            ):
+                nodes = {f"{size:,}": node for size, node in zip(plan.sizes[1:], (middle, large), strict=True)}
+                for node in nodes.values():
+                    node.hear()
+                ask = {"kinds": kinds, "count": count}
+                rows = interleaved(args.rounds, {name: partial(node.ask, ask) for name, node in nodes.items()})
+        finally:
+            for copy in copies:
+                shutil.rmtree(copy)
+    cases: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        for name, answers in rows.items():
+            times = [t for answer in answers for t in answer["times"][kind]]
+            cases[f"{kind} of {name}"] = {"asked": len(times), **latencies_ms(times)}
+            say(f"{kind} of {name}: {latencies_ms(times)}")
+    largest = rows[f"{plan.sizes[2]:,}"]
+    every = [t for answer in largest for kind in kinds for t in answer["times"][kind]]
+    finish(
+        args,
+        "query",
+        **latencies_ms(every),
+        anon_mb=round(median([answer["anon_mb"] for answer in largest]), 1),
+        sizes={"entries": list(plan.sizes[1:]), "followed": FOLLOWED, "a_page": 20},
+        cases=cases,
+    )
+
+
+if __name__ == "__main__":
+    main()
