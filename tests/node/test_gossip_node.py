@@ -12,6 +12,7 @@ from banyan_node.gossip.frames import (
     Disconnect,
     Drop,
     Effect,
+    ForwardJoin,
     Frame,
     Item,
     Join,
@@ -262,7 +263,7 @@ def test_links_of_our_own_choice_are_not_evicted_by_requests_from_outside() -> N
         node.join(peer, (f"/dns/{peer}.org/tcp/1",), 0.0)
         assert drain(node)[-1] == Connect(peer, (f"/dns/{peer}.org/tcp/1",))
         node.peer_up(peer, group=peer, operator=None, outbound=True, addrs=(), now=0.1)
-        assert sent(node, peer) == [Join()]
+        assert sent(node, peer) == [Join(("/dns/me.org/tcp/1",))]
         node.receive(peer, Answer(True), 0.2)
     for i in range(50):
         up(node, f"s{i}", 1.0 + i)
@@ -277,6 +278,15 @@ def test_the_oldest_links_others_chose_are_not_evicted_either() -> None:
         up(node, f"s{i}", 100.0 + i)
         drain(node)
     assert {"old1", "old2"} <= set(node.neighbours())
+
+
+def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
+    """Whoever accepted its connection sees a port that nobody listens on."""
+    node = node_with("p")
+    node.peer_up("new", group="new", operator=None, outbound=False, addrs=(), now=1.0)
+    node.receive("new", Join(("/dns/new.org/tcp/1",)), 1.0)
+    (walk,) = sent(node, "p")
+    assert walk == ForwardJoin(PeerInfo("new", ("/dns/new.org/tcp/1",)), 6)
 
 
 def test_a_peer_nobody_asked_cannot_make_itself_a_neighbour_by_an_answer() -> None:
@@ -296,7 +306,7 @@ def test_peers_nobody_asked_for_are_not_remembered() -> None:
 def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     node = node_with("p", "q")
     node.receive("p", Disconnect(), 1.0)
-    assert drain(node) == [SendFrame("p", Neighbour(True))]
+    assert drain(node) == [SendFrame("p", Neighbour(True, ("/dns/me.org/tcp/1",)))]
     node.receive("p", Answer(False), 1.1)
     node.peer_down("p", 1.2)
     effects = run_to(node, 3.0)

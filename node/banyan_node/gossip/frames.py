@@ -3,9 +3,9 @@
 A frame on the wire is one array of unsigned integers, byte strings and arrays, its first element the code:
 
     0 data       [0, [[mid, hop, payload], ...], [announced mid, ...], [asked mid, ...], prune]
-    1 join       [1]
+    1 join       [1, [address, ...]]              where the joiner may be dialled
     2 forwarded  [2, peer, ttl]                   a random walk that looks for neighbours for a joiner
-    3 neighbour  [3, urgent]                      may I be your neighbour? urgent: I have none
+    3 neighbour  [3, urgent, [address, ...]]      may I be your neighbour? urgent: I have none
     4 answer     [4, yes]                         to join and neighbour
     5 disconnect [5]                              you are no longer my neighbour; the connection may stay
     6 shuffle    [6, origin, ttl, [peer, ...]]    a random walk; peer = [id, [address, ...]]
@@ -58,7 +58,9 @@ class Data(NamedTuple):
 
 
 class Join(NamedTuple):
-    code: int = 1
+    """`addrs`: where the sender says it may be dialled; who accepted a connection cannot tell."""
+
+    addrs: tuple[str, ...] = ()
 
 
 class ForwardJoin(NamedTuple):
@@ -68,6 +70,7 @@ class ForwardJoin(NamedTuple):
 
 class Neighbour(NamedTuple):
     urgent: bool
+    addrs: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):
@@ -130,12 +133,12 @@ def encode_frame(frame: Frame) -> list[Wire]:
     match frame:
         case Data(items, ihaves, grafts, prune):
             return [0, [[m, h, p] for m, h, p in items], list(ihaves), list(grafts), int(prune)]
-        case Join():
-            return [1]
+        case Join(addrs):
+            return [1, [a.encode() for a in addrs]]
         case ForwardJoin(joiner, ttl):
             return [2, _info(joiner), ttl]
-        case Neighbour(urgent):
-            return [3, int(urgent)]
+        case Neighbour(urgent, addrs):
+            return [3, int(urgent), [a.encode() for a in addrs]]
         case Answer(yes):
             return [4, int(yes)]
         case Disconnect():
@@ -164,11 +167,11 @@ def decode_frame(wire: object) -> Frame:
                 bool(_uint(args[3], 1, "prune")),
             )
         case 1:
-            return Join()
+            return Join(_addrs(args[0]))
         case 2:
             return ForwardJoin(_peer(args[0]), _uint(args[1], MAX_TTL, "ttl"))
         case 3:
-            return Neighbour(bool(_uint(args[0], 1, "urgent")))
+            return Neighbour(bool(_uint(args[0], 1, "urgent")), _addrs(args[1]))
         case 4:
             return Answer(bool(_uint(args[0], 1, "yes")))
         case 5:
@@ -179,7 +182,7 @@ def decode_frame(wire: object) -> Frame:
             return Shuffled(_text(args[0], 1, MAX_PEER_ID, "peer id"), _peers(args[1]))
 
 
-_ARGS = (4, 0, 2, 1, 1, 0, 3, 2)
+_ARGS = (4, 1, 2, 2, 1, 0, 3, 2)
 
 
 def _info(peer: PeerInfo) -> list[Wire]:
@@ -237,8 +240,11 @@ def _text(x: object, least: int, most: int, what: str) -> str:
 def _peer(x: object) -> PeerInfo:
     if not isinstance(x, list | tuple) or len(x) != 2:
         raise ValueError("a peer is an array of its id and its addresses")
-    addrs = tuple(_text(a, 1, MAX_ADDR, "peer address") for a in _list(x[1], MAX_ADDRS, "addresses"))
-    return PeerInfo(_text(x[0], 1, MAX_PEER_ID, "peer id"), addrs)
+    return PeerInfo(_text(x[0], 1, MAX_PEER_ID, "peer id"), _addrs(x[1]))
+
+
+def _addrs(x: object) -> tuple[str, ...]:
+    return tuple(_text(a, 1, MAX_ADDR, "peer address") for a in _list(x, MAX_ADDRS, "addresses"))
 
 
 def _peers(x: object) -> tuple[PeerInfo, ...]:

@@ -53,7 +53,7 @@ class Gossip:
     # -- peers
 
     def set_addrs(self, addrs: tuple[str, ...]) -> None:
-        """Where this node may be dialled, as shuffles tell others."""
+        """Where this node may be dialled, as joins and shuffles tell others."""
         self._members.addrs = addrs
 
     def join(self, peer: PeerId, addrs: tuple[str, ...], now: float) -> None:

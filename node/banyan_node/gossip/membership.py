@@ -153,7 +153,7 @@ class Membership:
             self._remember(self.contacts, PeerInfo(peer, known))
             self.up[peer].chosen = True
             self.expecting[peer] = now + self.s.ask_s
-            self.out.append(SendFrame(peer, Join()))
+            self.out.append(SendFrame(peer, Join(self.addrs)))
 
     def peer_down(self, peer: PeerId, now: float) -> None:
         self._forget_asked(peer)
@@ -184,12 +184,14 @@ class Membership:
 
     def receive(self, src: PeerId, frame: MemberFrame, now: float) -> None:
         match frame:
-            case Join():
+            case Join(addrs):
+                self._may_dial(src, addrs)
                 self._on_join(src, now)
             case ForwardJoin(joiner, ttl):
                 if src in self.active:
                     self._on_forward(src, joiner, ttl, now)
-            case Neighbour(urgent):
+            case Neighbour(urgent, addrs):
+                self._may_dial(src, addrs)
                 free = len(self.active) < self.s.active or src in self.active
                 self._answer(src, (urgent or free) and self._admit(src, now))
             case Answer(yes):
@@ -204,6 +206,11 @@ class Membership:
                     self._on_shuffle(src, origin, ttl, peers)
             case Shuffled(origin, peers):
                 self._on_shuffled(src, origin, peers)
+
+    def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
+        """Where a peer that dialled us may be dialled is what it says; what we dialled ourselves we know."""
+        conn = self.up[src]
+        conn.addrs = conn.addrs or addrs
 
     def _on_join(self, src: PeerId, now: float) -> None:
         conn = self.up[src]
@@ -221,7 +228,7 @@ class Membership:
         if ttl > 0 and len(self.active) > 1 and onward:
             self.out.append(SendFrame(self._pick(onward), ForwardJoin(joiner, min(ttl, self.s.join_ttl) - 1)))
         elif joiner.peer not in self.active:
-            self._reach(joiner, Neighbour(len(self.active) <= 1), now, chosen=False)
+            self._reach(joiner, Neighbour(len(self.active) <= 1, self.addrs), now, chosen=False)
 
     def _on_answer(self, src: PeerId, yes: bool, now: float) -> None:
         expected = src in self.expecting
@@ -316,7 +323,7 @@ class Membership:
             fit = trusted
         if fit:
             self.asked = (info := self._pick(fit)).peer, now + self.s.dial_s + self.s.ask_s
-            self._reach(info, Neighbour(len(self.active) <= 1 or own), now, chosen=True)
+            self._reach(info, Neighbour(len(self.active) <= 1 or own, self.addrs), now, chosen=True)
         elif not self.active and now >= self.retry_at:
             known = [c for c in {**self.contacts, **self.anchored}.values() if c.peer not in self.dials]
             self.retry_at = now + self.retry_s
@@ -360,7 +367,7 @@ class Membership:
 
     def _ask_to_join(self, contact: PeerInfo, now: float) -> None:
         if contact.peer not in self.active:
-            self._reach(contact, Join(), now, chosen=True)
+            self._reach(contact, Join(self.addrs), now, chosen=True)
 
     def _reach(self, info: PeerInfo, frame: MemberFrame, now: float, *, chosen: bool) -> None:
         """Sends a request to a connected peer; else dials it first and keeps the frame until it is up."""
@@ -424,7 +431,8 @@ class Membership:
         known = {**{p: spare.info for p, spare in self.passive.items()}, **self.contacts, **self.anchored}
         beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]
         if self.active and beyond:
-            self._reach(self._pick(beyond), Neighbour(self.rng.random() < self.s.audit_trade), now, chosen=False)
+            urgent = self.rng.random() < self.s.audit_trade
+            self._reach(self._pick(beyond), Neighbour(urgent, self.addrs), now, chosen=False)
 
     # -- small things
 
