@@ -1,0 +1,252 @@
+"""Other systems of signed feeds beside this one: a fresh reader takes equal messages over loopback, in turn with ours.
+
+Hypercore, Secure Scuttlebutt (ssb-db2 with ssb-ebt) and OrbitDB come from the npm registry in the versions of
+bench/peers/package-lock.json. Each is used the way its own documents say for taking a whole feed, between two
+processes, both on disk. Every message carries the same text of 190 bytes, with which an entry of ours has about 300.
+
+The clock is the reader's: it runs from the dial, so handshakes count, until everything is held. Afterwards the store of
+each other system is closed, opened again without a peer, and its messages are counted and compared; ours is compared
+with its peer's by the digests of heads and views. Systems take turns within a round, and a ratio is one of medians.
+`cpu_ratios` compares what both processes of a system spent on a message, which other work on the machine moves less.
+What is not equal is said in `not_equal`.
+
+python -m bench peers --json
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench import catchup
+from bench.harness import arguments, at_least, finish, interleaved, median, say, workplace
+from bench.rig.npm import CaughtUp, Installed, catch_up, install
+from bench.rig.people import TEXT_BYTES, runs_home, singles_homes
+
+OURS = "banyan"
+WRITERS = 20
+ENTRIES, QUICK_ENTRIES, ORBITDB_ENTRIES = 10_000, 4_000, 2_000
+
+NOT_EQUAL: dict[str, dict[str, str]] = {
+    "link": {
+        "banyan": "libp2p: TCP, noise, yamux",
+        "hypercore": "TCP, its noise secret stream",
+        "ssb": "TCP, secret handshake and box stream, muxrpc",
+        "orbitdb": "libp2p: TCP, noise, yamux; gossipsub for heads, bitswap for blocks",
+    },
+    "signatures checked by the reader": {
+        "banyan": "one Ed25519 a run; every entry is hashed and linked",
+        "hypercore": "one Ed25519 for the length of a core; every block is hashed into its Merkle tree",
+        "ssb": "one Ed25519 a message",
+        "orbitdb": "one secp256k1 an entry",
+    },
+    "on disk when the clock stops": {
+        "banyan": "LMDB, fsync at each commit",
+        "hypercore": "RocksDB, written and not fsynced: what the system has not written back is lost with its power",
+        "ssb": "append-only log, fsync at each block of 64 kB",
+        "orbitdb": "LevelDB, written and not fsynced: what the system has not written back is lost with its power",
+    },
+    "indexes when the clock stops": {
+        "banyan": "all: entries, frontier, and the social views (timelines, threads, counts) in the same transaction",
+        "hypercore": "tree and bitfield; there are no views of what blocks say",
+        "ssb": "base, keys and ebt indexes go on after it; none of what posts say (ssb-db2/core)",
+        "orbitdb": "log index and heads; none of what entries say",
+    },
+    "what the reader knows before": {
+        "banyan": "nothing: it takes every account its peer holds, with the keys that may write there",
+        "hypercore": "the key of every core",
+        "ssb": "the id of every feed",
+        "orbitdb": "the address of the database",
+    },
+    "how much is asked for at once": {
+        "banyan": "frames of runs under credits of some MB",
+        "hypercore": "block by block, 48 requests under way a core over TCP (its default; 512 is no faster)",
+        "ssb": "the feed from a sequence on; written as batches of 250 ms (its default; less is no faster)",
+        "orbitdb": "block by block along the links of the log, up to 17 of an entry at once",
+    },
+    "language": {
+        "banyan": "Python; hashing, signatures and store in C; several threads, one of which judges",
+        "hypercore": "JavaScript; hashing, signatures and store in C and C++",
+        "ssb": "JavaScript; hashing and signatures in C",
+        "orbitdb": "JavaScript; hashing and signatures by Node.js or in JavaScript; store in C++",
+    },
+    "writers": {
+        "banyan": "an account each, with its control log",
+        "hypercore": "a core each",
+        "ssb": "a feed each",
+        "orbitdb": "one: a database is one log of all writers, so 20 writers are not run",
+    },
+}
+"""What an equal payload hides, by topic and system."""
+
+LEFT_OUT = {
+    "orbitdb": "5 ms a message make it long",
+    "20 writers": "the same again",
+    "hypercore_range": "another way to ask, as fast",
+    "banyan_single_posts": "what one writer's runs save",
+}
+"""What --quick does not run, and why."""
+
+
+class Case(NamedTuple):
+    """One line of the result. against: the line of ours that its ratios are to."""
+
+    system: str
+    version: str
+    entries: int
+    writers: int
+    run: Callable[[], CaughtUp]
+    against: str = ""
+    note: str = ""
+
+
+def ours(folder: Path, source: Path) -> CaughtUp:
+    """A fresh node against one that has the home `source`; the clock from the dial, as for everybody."""
+    got = catchup.once(folder, source, None)
+    return CaughtUp(got["seconds"] + got["dial_ms"] / 1e3, got["cpu_s"], got["holder"]["cpu_s"], got["bytes"])
+
+
+def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]:
+    """The cases in the order in which a round takes them."""
+    v, entries = installed.versions, args.entries
+    hypercore, ssb = f"hypercore {v['hypercore']}", f"ssb-db2 {v['ssb-db2']}, ssb-ebt {v['ssb-ebt']}"
+
+    def theirs(system: str, version: str, writers: int, against: str, count: int, note: str, **more: Any) -> Case:
+        settings = {"entries": count, "writers": writers, "text_bytes": TEXT_BYTES, **more}
+        return Case(
+            system, version, count, writers, partial(catch_up, installed, system, settings, folder), against, note
+        )
+
+    def mine(writers: int) -> Case:
+        source = runs_home(folder, writers, entries // writers)
+        return Case(OURS, "", entries, writers, partial(ours, folder, source))
+
+    cases: dict[str, Case] = {}
+    for writers in (1,) if args.quick else (1, WRITERS):
+        name = "{}" if writers == 1 else f"{{}}_{writers}_writers"
+        against = name.format(OURS)
+        cases[name.format("hypercore")] = theirs(
+            "hypercore", hypercore, writers, against, entries, "download({start: 0, end: -1})", ask="all"
+        )
+        cases[name.format("ssb")] = theirs("ssb", ssb, writers, against, entries, "classic feeds by ssb-ebt")
+        cases[against] = mine(writers)
+        if not args.quick:
+            cases[name.format("hypercore_range")] = theirs(
+                "hypercore", hypercore, writers, against, entries, "download({start: 0, end: length})", ask="range"
+            )
+    if not args.quick:
+        orbitdb = f"@orbitdb/core {v['@orbitdb/core']}, helia {v['helia']}"
+        fewer = f"{args.orbitdb_entries:,} entries, so that it takes seconds; compared by the message"
+        cases["orbitdb"] = theirs("orbitdb", orbitdb, 1, OURS, args.orbitdb_entries, fewer)
+        full, _ = singles_homes(folder, entries)
+        alone = (
+            "one post each by as many writers: three signatures and three entries a post, of which posts are counted"
+        )
+        cases[f"{OURS}_single_posts"] = Case(OURS, "", entries, entries, partial(ours, folder, full), note=alone)
+    return cases
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--entries",
+            type=at_least(WRITERS),
+            default=None,
+            help=f"default: {ENTRIES:,}, with --quick {QUICK_ENTRIES:,}",
+        )
+        parser.add_argument(
+            "--orbitdb-entries", type=at_least(1), default=ORBITDB_ENTRIES, help=f"default: {ORBITDB_ENTRIES:,}"
+        )
+
+    args = arguments("peers", __doc__, argv, more=more)
+    args.entries = (args.entries or (QUICK_ENTRIES if args.quick else ENTRIES)) // WRITERS * WRITERS
+    installed = install(args.folder)
+    with workplace(args.folder) as folder:
+        cases = plan(args, installed, folder)
+        found = interleaved(args.rounds, {name: _told(name, case) for name, case in cases.items()})
+    systems = {name: _line(case, found[name]) for name, case in cases.items()}
+    against = {name: case.against for name, case in cases.items() if case.against}
+    shared: dict[str, Any] = {"entries_per_second": systems[OURS]["entries_per_second"]}
+    if args.quick:
+        shared["left_out"] = LEFT_OUT
+    if not args.json:
+        _show(systems, against)
+    finish(
+        args,
+        "peers",
+        **shared,
+        systems=systems,
+        ratios=_ratios(systems, against, lambda x: x["entries_per_second"]),
+        cpu_ratios=_ratios(systems, against, lambda x: 1 / x["cpu_us_per_entry"]),
+        not_equal=NOT_EQUAL,
+        sizes={
+            "entries": args.entries,
+            "text_bytes": TEXT_BYTES,
+            "writers": sorted({case.writers for case in cases.values()}),
+        },
+        node=installed.node_version,
+    )
+
+
+def _told(name: str, case: Case) -> Callable[[], CaughtUp]:
+    def told() -> CaughtUp:
+        got = case.run()
+        say(f"{name}: {case.entries:,} entries in {got.seconds:.2f} s")
+        return got
+
+    return told
+
+
+def _line(case: Case, rows: Sequence[CaughtUp]) -> dict[str, Any]:
+    seconds = [row.seconds for row in rows]
+    cpu = median([row.reader_cpu_s + row.writer_cpu_s for row in rows])
+    return {
+        **({"version": case.version} if case.version else {}),
+        "entries": case.entries,
+        "writers": case.writers,
+        "seconds": round(median(seconds), 3),
+        "entries_per_second": round(case.entries / median(seconds)),
+        "spread": [round(case.entries / s) for s in sorted(seconds, reverse=True)],
+        "reader_cpu_s": round(median([row.reader_cpu_s for row in rows]), 3),
+        "writer_cpu_s": round(median([row.writer_cpu_s for row in rows]), 3),
+        "cpu_us_per_entry": round(1e6 * cpu / case.entries, 1),
+        "stored_bytes_per_entry": round(median([row.stored for row in rows]) / case.entries),
+        "durable": NOT_EQUAL["on disk when the clock stops"][case.system],
+        **({"note": case.note} if case.note else {}),
+    }
+
+
+def _ratios(
+    systems: Mapping[str, dict[str, Any]], against: Mapping[str, str], figure: Callable[[dict[str, Any]], float]
+) -> dict[str, float]:
+    """Ours by theirs, above 1 where ours is better; single posts are set against one Hypercore core."""
+    out = {name: round(figure(systems[mine]) / figure(systems[name]), 2) for name, mine in against.items()}
+    alone = f"{OURS}_single_posts"
+    if alone in systems:
+        out["hypercore_to_single_posts"] = round(figure(systems[alone]) / figure(systems["hypercore"]), 2)
+    return out
+
+
+def _show(systems: Mapping[str, dict[str, Any]], against: Mapping[str, str]) -> None:
+    """The result for a person: a line a system, then what is not equal."""
+    rates = _ratios(systems, against, lambda x: x["entries_per_second"])
+    print(f"{'':24}{'entries/s':>10}{'ours/theirs':>13}{'cpu us each':>13}{'bytes each':>12}  version")
+    for name, x in systems.items():
+        ratio = f"{rates[name]:.2f}" if name in rates else ""
+        print(
+            f"{name:24}{x['entries_per_second']:>10,}{ratio:>13}{x['cpu_us_per_entry']:>13.1f}"
+            f"{x['stored_bytes_per_entry']:>12,}  {x.get('version', '')}"
+        )
+    print("\nNot equal:")
+    for topic, said in NOT_EQUAL.items():
+        print(f"  {topic}")
+        for system, what in said.items():
+            print(f"    {system:10} {what}")
+    print()
+
+
+if __name__ == "__main__":
+    main()
