@@ -3,16 +3,13 @@
 The general way (decode with cbor2, look at every type, encode again, compare) is the one that the rules of the wire
 would otherwise need. Both are timed in turn on the bodies and runs that peers send, and on a frame made to hurt.
 
-python -m bench.codec --json
+python -m bench codec --json
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cbor2
@@ -21,6 +18,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import CellKey, PartHash, coll
 from banyan_crdt.ops import Part, Put, encode_ops
+from bench.harness import arguments, finish, median
 
 
 def general(raw: bytes) -> Any:
@@ -67,24 +65,16 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
         for _ in range(rounds):
             ours.append(seconds(decode, raw, times))
             theirs.append(seconds(general, raw, times))
-        a, b = statistics.median(ours), statistics.median(theirs)
+        a, b = median(ours), median(theirs)
         out[name] = {"bytes": len(raw), "strict_us": a * 1e6, "general_us": b * 1e6, "ratio": b / a}
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    args = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments("codec", __doc__, argv, rounds=15)
+    args.rounds = max(3, args.rounds)
     figures = measure(args.rounds)
-    if args.json:
-        print(json.dumps({"bench": "codec", **figures}))
-        return
-    for name, row in figures.items():
-        print(
-            f"{name:8} {row['bytes']:7.0f} B  strict {row['strict_us']:10.1f} us  general {row['general_us']:10.1f} us"
-        )
+    finish(args, "codec", cases={name: {k: round(v, 2) for k, v in row.items()} for name, row in figures.items()})
 
 
 if __name__ == "__main__":

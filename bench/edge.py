@@ -1,14 +1,16 @@
 """How fast one link is: 64 MB in 64 KB frames over loopback, TCP + noise + yamux, both ends in this process.
 
-uv run python bench/edge.py
+python -m bench edge --json
 """
 
 import os
 import time
+from collections.abc import Sequence
 
 import trio
 
 from banyan_node.edge import EdgeConfig, Link, open_edge
+from bench.harness import arguments, finish, interleaved, median
 
 TOTAL = 64 * 1024 * 1024
 FRAME = 64 * 1024
@@ -54,10 +56,16 @@ async def round_trips(one: Link, other: Link, count: int = 1000) -> float:
     return count / (time.perf_counter() - began)
 
 
-def main() -> None:
-    """Prints both figures."""
-    rate, trips = trio.run(measure)
-    print(f"one link: {rate:.0f} MB/s in {FRAME // 1024} KB frames, {trips:.0f} round trips/s")
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments("edge", __doc__, argv)
+    rows = interleaved(args.rounds, {"": lambda: trio.run(measure)})[""]
+    finish(
+        args,
+        "edge",
+        mb_per_second=round(median([rate for rate, _ in rows]), 1),
+        round_trips_per_second=round(median([trips for _, trips in rows])),
+        sizes={"bytes": TOTAL, "frame": FRAME},
+    )
 
 
 if __name__ == "__main__":

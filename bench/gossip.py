@@ -1,16 +1,16 @@
 """Figures of the gossip at 1,000 to 10,000 nodes in virtual time: delivery, redundancy, deaths, loss, Sybils.
 
-python -m bench.gossip --nodes 1000 --messages 300 --rate 50 --seed 1 --json
+python -m bench gossip --nodes 1000 --messages 300 --rate 50 --seed 1 --json
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import time
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 
+from bench.harness import arguments, at_least, finish, say
 from tests.node.gossip_world import World
 
 Figures = dict[str, float]
@@ -61,27 +61,29 @@ SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nodes", type=int, default=1000, help="up to 10,000 (needs about 4 GB and some minutes)")
-    parser.add_argument("--messages", type=int, default=300)
-    parser.add_argument("--rate", type=float, default=50.0, help="messages per second in the whole network")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scene", choices=list(SCENES), action="append", help="default: all")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
-    args = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--nodes", type=at_least(10), help="default: 1,000; 10,000 take about 4 GB and minutes"
+        )
+        parser.add_argument("--messages", type=at_least(4), help="default: 300")
+        parser.add_argument("--rate", type=float, default=50.0, help="messages per second in the whole network")
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--scene", choices=list(SCENES), action="append", help="default: all; --quick: the first")
+
+    args = arguments("gossip", __doc__, argv, rounds=1, more=more)
+    nodes = args.nodes or (200 if args.quick else 1_000)
+    messages = args.messages or (100 if args.quick else 300)
     gc.disable()  # the worlds hold millions of small objects and few cycles
     rows: dict[str, Figures] = {}
-    for name in args.scene or SCENES:
+    for name in args.scene or list(SCENES)[: 1 if args.quick else None]:
         start = time.perf_counter()
-        figures = SCENES[name](args.nodes, args.messages, args.rate, args.seed)
+        figures = SCENES[name](nodes, messages, args.rate, args.seed)
         rows[name] = {**figures, "wall_s": round(time.perf_counter() - start, 1)}
         gc.collect()
-        if not args.json:
-            print(f"{name}\n    " + "  ".join(f"{key} {value}" for key, value in rows[name].items()), flush=True)
-    if args.json:
-        settings = {"nodes": args.nodes, "messages": args.messages, "rate": args.rate, "seed": args.seed}
-        print(json.dumps({"bench": "gossip", **settings, "scenes": rows}, indent=2))
+        say(f"{name} took {rows[name]['wall_s']} s")
+    sizes = {"nodes": nodes, "messages": messages, "rate": args.rate, "seed": args.seed}
+    finish(args, "gossip", sizes=sizes, cases=rows)
 
 
 if __name__ == "__main__":
