@@ -19,7 +19,7 @@ from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import verify
+from banyan_crdt.signing import Signed, verify
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
@@ -155,10 +155,7 @@ def _entries(
 
 def verify_run(realm: Realm, run: Run) -> None:
     """One check for the whole run. Raises BadSignature."""
-    last = run.entries[-1]
-    if last.sig is None:
-        raise Malformed("a run ends in a signed entry")
-    verify(realm, run.log.writer, last.id, last.sig)
+    verify(realm, *signed(run.entries[-1]))
 
 
 def encode_control(entry: Entry, header: bytes) -> list[bytes]:
@@ -170,6 +167,20 @@ def encode_control(entry: Entry, header: bytes) -> list[bytes]:
 
 def decode_control(realm: Realm, value: object) -> Entry:
     """One control entry out of [header, sig, ops]; its signature is checked here. Raises Reject or NotYet."""
+    entry = read_control(realm, value)
+    verify(realm, *signed(entry))
+    return entry
+
+
+def signed(entry: Entry) -> Signed:
+    """What is to be verified of an entry that carries a signature."""
+    if entry.sig is None:
+        raise Malformed(f"entry {entry.header.seq} of its log has no signature")
+    return Signed(entry.header.writer, entry.id, entry.sig)
+
+
+def read_control(realm: Realm, value: object) -> Entry:
+    """The same, the signature still to be checked."""
     if type(value) is not list or len(value) != 3 or any(type(x) is not bytes for x in value):
         raise Malformed("a control entry travels as [header, sig, ops]")
     header, sig, ops = value
@@ -179,5 +190,4 @@ def decode_control(realm: Realm, value: object) -> Entry:
     if entry.header.log:
         raise Malformed(f"log {entry.header.log} is not a control log: its entries travel in runs")
     decode_body(ops)
-    verify(realm, entry.header.writer, entry.id, sig)
     return entry

@@ -6,6 +6,9 @@ there is one implementation for every node: PyNaCl. What is signed is the entry 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
 
@@ -31,6 +34,14 @@ class Signer:
         return bytes(crypto_sign(self._prefix + entry, self._secret)[:64])
 
 
+class Signed(NamedTuple):
+    """A signature to be checked."""
+
+    writer: WriterKey
+    entry: EntryId
+    sig: bytes
+
+
 def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
     """Raises BadSignature. Releases the GIL, so that worker threads run beside the decoder."""
     if len(writer) != 32 or len(sig) != 64:  # the binding looks at neither: it reads on behind a short key
@@ -41,3 +52,16 @@ def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
         raise BadSignature(
             f"the signature of entry {entry.hex()[:16]} does not verify under its writer's key"
         ) from None
+
+
+def verify_all(realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+    """The verdict on each, in their order; one by one, for batches disagree with that."""
+    verdicts: list[BadSignature | None] = []
+    for check in checks:
+        try:
+            verify(realm, *check)
+        except BadSignature as why:
+            verdicts.append(why)
+        else:
+            verdicts.append(None)
+    return verdicts

@@ -23,6 +23,7 @@ from banyan_node.keystore import Keys
 from banyan_node.links import Limits
 from banyan_node.replica import Identity, Replica
 from banyan_node.settings import Settings
+from banyan_node.verifier import Verifier
 from banyan_storage import tables
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
@@ -48,6 +49,7 @@ class Context:
     keys: Keys
     device: Signer
     """Signs entries in the accounts that granted it; a platform's statements too."""
+    verifier: Verifier
     log_number: int
 
     def own_log(self, account: AccountId) -> LogId:
@@ -78,7 +80,7 @@ class Context:
 def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: tuple[str, ...], rng: Rng) -> Context:
     """Opens the store, the first time makes it. Raises StorageError: locked by another process, damaged, full, ..."""
     realm = REALMS[settings.config.node.realm]
-    engine = LmdbEngine(home.store, TABLES)
+    engine, verifier = LmdbEngine(home.store, TABLES), Verifier()
     try:
         store = Store(engine, realm, new_store_id=secrets.token_bytes(16), views=SocialViews())
         device = Signer(realm, keys.derive("device"))
@@ -92,9 +94,11 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
             limits_of(settings),
             gossip_of(settings),
             device if platform else None,
+            verifier,
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, _number(store, home))
+        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
     except BaseException:
+        verifier.close()
         engine.close()
         raise
 
@@ -119,6 +123,7 @@ def close_context(context: Context) -> None:
     context.store.rollback()
     _note_seen(context.store, context.home)
     context.store.close()
+    context.verifier.close()
 
 
 def _number(store: Store, home: Home) -> int:

@@ -221,7 +221,7 @@ class Node:
                         frame = await link.receive()
                         self.metrics.received.inc(len(frame))
                         backlog.put(len(frame) + FRAME_OVERHEAD)
-                        self.worker.post(partial(_receive, peer, frame, backlog))
+                        self.worker.post(partial(_receive, peer, frame, backlog), len(frame))
                         while backlog.waiting > most:  # not read from until the replica has caught up
                             await trio.sleep(0.01)
                 except EdgeError as why:

@@ -7,15 +7,16 @@ its turn: what came before it in the frame is taken all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.ops import Body, decode_body, open_part, part_of
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run, decode_control, decode_run, verify_run
+from banyan_crdt.run import Run, decode_run, read_control, signed
+from banyan_crdt.signing import Signed, verify_all
 from banyan_node.wire import Content, ControlItem, Data, Message, RunItem, decode_message
 
 
@@ -38,6 +39,7 @@ class Later(NamedTuple):
 
 
 Checked: TypeAlias = CheckedControl | CheckedRun | Later
+Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], list[BadSignature | None]]
 
 
 class Prepared(NamedTuple):
@@ -48,31 +50,49 @@ class Prepared(NamedTuple):
     items: list[Checked | Reject]
 
 
-def prepare(realm: Realm, frame: bytes) -> Prepared:
-    """Never raises on hostile bytes."""
+def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared:
+    """Never raises on hostile bytes. `verify` may share the signatures out among threads."""
     try:
         message = decode_message(frame)
     except Reject as why:
         return Prepared(len(frame), why, [])
-    items: list[Checked | Reject] = []
-    if isinstance(message, Data):
-        for item in message.items:
-            try:
-                items.append(check_item(realm, item))
-            except Reject as why:
-                items.append(why)
-    return Prepared(len(frame), message, items)
+    if not isinstance(message, Data):
+        return Prepared(len(frame), message, [])
+    return Prepared(len(frame), message, check_items(realm, message.items, verify))
 
 
-def check_item(realm: Realm, item: ControlItem | RunItem) -> Checked:
-    """Raises Reject where the item is wrong whoever looks at it."""
-    if isinstance(item, RunItem):
-        run = decode_run(realm, item.run)
-        verify_run(realm, run)
-        _check_contents(run.bodies, item.contents)
-        return CheckedRun(run, item.contents)
+def check_items(
+    realm: Realm, items: Sequence[ControlItem | RunItem], verify: Verify = verify_all
+) -> list[Checked | Reject]:
+    """Each item checked, or why it is wrong whoever looks at it."""
+    checked: list[Checked | Reject] = []
+    of: list[int] = []
+    signatures: list[Signed] = []
+    for k, item in enumerate(items):
+        try:
+            found = _check_run(realm, item) if isinstance(item, RunItem) else _check_control(realm, item)
+            checked.append(found)
+        except Reject as why:
+            checked.append(why)
+            continue
+        if not isinstance(found, Later):
+            signatures.extend(map(signed, found.run.entries[-1:] if isinstance(found, CheckedRun) else found.entries))
+            of.extend([k] * (len(signatures) - len(of)))
+    for k, verdict in zip(of, verify(realm, signatures), strict=True):
+        if verdict is not None:
+            checked[k] = verdict
+    return checked
+
+
+def _check_run(realm: Realm, item: RunItem) -> Checked:
+    run = decode_run(realm, item.run)
+    _check_contents(run.bodies, item.contents)
+    return CheckedRun(run, item.contents)
+
+
+def _check_control(realm: Realm, item: ControlItem) -> Checked:
     try:
-        entries = tuple([decode_control(realm, e) for e in item.entries])
+        entries = tuple([read_control(realm, e) for e in item.entries])
     except NotYet as why:
         return Later(control_log(item.account), why)
     _check_contents([decode_body(e.ops) for e in entries], item.contents)

@@ -20,7 +20,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import Signer
+from banyan_crdt.signing import Signer, verify_all
 from banyan_node.author import Author, Draft, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
 from banyan_node.frontier_tree import FrontierTree
@@ -32,7 +32,7 @@ from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged, account_of
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
-from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, check_item, prepare
+from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, check_items, prepare
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
 from banyan_node.wire import (
@@ -76,7 +76,8 @@ class Identity:
 
 
 class Replica:
-    """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator."""
+    """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator. `verify`: checks many
+    signatures, in whatever threads."""
 
     def __init__(
         self,
@@ -88,8 +89,9 @@ class Replica:
         limits: Limits | None = None,
         gossip: GossipSettings | None = None,
         witness: Signer | None = None,
+        verify: Verify = verify_all,
     ) -> None:
-        self.store, self.realm, self.me = store, realm, me
+        self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
         self.tree = FrontierTree(store)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
@@ -157,13 +159,13 @@ class Replica:
         self._clock(now)
         self.gossip.dial_failed(peer, now)
 
-    def receive(self, peer: str, data: bytes | Prepared, now: float) -> None:
-        """One frame of a peer that is up; a driver may have prepared it ahead, elsewhere."""
+    def receive(self, peer: str, data: bytes, now: float) -> None:
+        """One frame of a peer that is up."""
         self._clock(now)
         link = self.links.get(peer)
         if link is None or link.leaving:
             return
-        frame = prepare(self.realm, data) if isinstance(data, bytes) else data
+        frame = prepare(self.realm, data, self._verify)
         message = frame.message
         try:
             if isinstance(message, Reject):
@@ -377,7 +379,7 @@ class Replica:
             if self.sync.interest is not None and self._uninteresting(account_of(item)):
                 self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
                 return
-            judged = self._take_item(link, check_item(self.realm, item), now)
+            judged = self._take_item(link, self._checked(item), now)
             if d.mid not in (entry[:16] for entry in judged.entries):
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
@@ -405,6 +407,12 @@ class Replica:
                     self.sync.asking.came(link, log, entries, False, now)
                 else:
                     self.sync.asking.came(link, log, entries, True, now)
+
+    def _checked(self, item: ControlItem | RunItem) -> Checked:
+        (checked,) = check_items(self.realm, [item], self._verify)
+        if isinstance(checked, Reject):
+            raise checked
+        return checked
 
     def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))

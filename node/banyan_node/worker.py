@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from banyan_node.effects import Commit, Effect
+from banyan_node.links import WINDOW
 from banyan_node.replica import Replica
 from banyan_storage.errors import StorageError
 
@@ -25,6 +26,8 @@ log = structlog.get_logger("banyan")
 T = TypeVar("T")
 TAKE = 512
 """Items of the inbox that share one commit at most."""
+TAKE_BYTES = WINDOW // 2
+"""Bytes of frames that share one commit at most: half of what a peer may send ahead, so that it sends on meanwhile."""
 WINDOW_S = 0.004
 """How long a commit waits for company once something is to be written."""
 
@@ -56,9 +59,9 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def post(self, do: Callable[[T, float], None]) -> None:
-        """Have `do(context, now)` run; any thread may ask."""
-        self._inbox.put(_Job(do, None))
+    def post(self, do: Callable[[T, float], None], size: int = 0) -> None:
+        """Have `do(context, now)` run; any thread may ask. `size`: bytes of a frame that it takes in."""
+        self._inbox.put(_Job(do, None, False, size))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False) -> Any:
         """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised.
@@ -166,13 +169,15 @@ class Worker(Generic[T]):
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
             until = time.monotonic() + WINDOW_S
+            size = 0
             while True:
                 if job is None:
                     self._stopping = True
                     break
                 jobs.append(job)
+                size += job.size
                 left = until - time.monotonic()
-                if len(jobs) >= TAKE:
+                if len(jobs) >= TAKE or size >= TAKE_BYTES:
                     break
                 # a crowd is waited for only while one is arriving: a lone job goes at once
                 job = self._inbox.get(timeout=left) if len(jobs) > 1 and left > 0 else self._inbox.get_nowait()
@@ -263,6 +268,7 @@ class _Job(NamedTuple):
     do: Callable[[Any, float], Any]
     answer: _Answer | None
     alone: bool = False
+    size: int = 0
 
     def run(self, context: Any, now: float) -> None:
         """Raises StorageError; any other error of a call is its answer."""
