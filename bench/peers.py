@@ -22,13 +22,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import catchup
-from bench.harness import arguments, at_least, finish, interleaved, median, say, workplace
+from bench.harness import BenchError, arguments, at_least, finish, interleaved, median, say, workplace
 from bench.rig.npm import CaughtUp, Installed, catch_up, install
 from bench.rig.people import TEXT_BYTES, runs_home, singles_homes
 
 OURS = "banyan"
 WRITERS = 20
 ENTRIES, QUICK_ENTRIES, ORBITDB_ENTRIES = 10_000, 4_000, 2_000
+MOST_A_LOG = 10_000
+"""Entries that a log of ours may hold on its first day; cases of one writer have no more."""
+MOST_SINGLES = 20_000
 
 NOT_EQUAL: dict[str, dict[str, str]] = {
     "link": {
@@ -111,7 +114,7 @@ def ours(folder: Path, source: Path) -> CaughtUp:
 
 def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]:
     """The cases in the order in which a round takes them."""
-    v, entries = installed.versions, args.entries
+    v = installed.versions
     hypercore, ssb = f"hypercore {v['hypercore']}", f"ssb-db2 {v['ssb-db2']}, ssb-ebt {v['ssb-ebt']}"
 
     def theirs(system: str, version: str, writers: int, against: str, count: int, note: str, **more: Any) -> Case:
@@ -120,19 +123,19 @@ def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]
             system, version, count, writers, partial(catch_up, installed, system, settings, folder), against, note
         )
 
-    def mine(writers: int) -> Case:
+    def mine(writers: int, entries: int) -> Case:
         source = runs_home(folder, writers, entries // writers)
         return Case(OURS, "", entries, writers, partial(ours, folder, source))
 
     cases: dict[str, Case] = {}
     for writers in (1,) if args.quick else (1, WRITERS):
         name = "{}" if writers == 1 else f"{{}}_{writers}_writers"
-        against = name.format(OURS)
+        against, entries = name.format(OURS), min(args.entries, writers * MOST_A_LOG)
         cases[name.format("hypercore")] = theirs(
             "hypercore", hypercore, writers, against, entries, "download({start: 0, end: -1})", ask="all"
         )
         cases[name.format("ssb")] = theirs("ssb", ssb, writers, against, entries, "classic feeds by ssb-ebt")
-        cases[against] = mine(writers)
+        cases[against] = mine(writers, entries)
         if not args.quick:
             cases[name.format("hypercore_range")] = theirs(
                 "hypercore", hypercore, writers, against, entries, "download({start: 0, end: length})", ask="range"
@@ -141,6 +144,7 @@ def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]
         orbitdb = f"@orbitdb/core {v['@orbitdb/core']}, helia {v['helia']}"
         fewer = f"{args.orbitdb_entries:,} entries, so that it takes seconds; compared by the message"
         cases["orbitdb"] = theirs("orbitdb", orbitdb, 1, OURS, args.orbitdb_entries, fewer)
+        entries = min(args.entries, MOST_SINGLES)
         full, _ = singles_homes(folder, entries)
         alone = (
             "one post each by as many writers: three signatures and three entries a post, of which posts are counted"
@@ -163,6 +167,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     args = arguments("peers", __doc__, argv, more=more)
     args.entries = (args.entries or (QUICK_ENTRIES if args.quick else ENTRIES)) // WRITERS * WRITERS
+    if args.entries > WRITERS * MOST_A_LOG:
+        most = WRITERS * MOST_A_LOG
+        raise BenchError(f"{args.entries:,} entries by {WRITERS} writers are more than their logs may hold, {most:,}")
     installed = install(args.folder)
     with workplace(args.folder) as folder:
         cases = plan(args, installed, folder)
