@@ -302,17 +302,6 @@ class Impostor(Liar):
 
 
 Kind: TypeAlias = Callable[[Node, random.Random], Liar]
-KINDS: dict[str, Kind] = {
-    "fork": Forker,
-    "garbage": Garbage,
-    "withhold": Withholder,
-    "refuse": Refuser,
-    "replay": Replayer,
-    "flood": Flooder,
-    "future": Futurist,
-    "boast": Boaster,
-    "impersonate": Impostor,
-}
 
 
 def _bare(item: ControlItem | RunItem) -> ControlItem | RunItem:

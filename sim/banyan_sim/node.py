@@ -68,6 +68,8 @@ class Node:
         self.seen: Counter[str] = Counter()
         self.rejected: list[tuple[str, str]] = []
         """Whom this machine charged with a lie, and why."""
+        self.slighted: list[tuple[str, str]] = []
+        """Whom it thought slow, and why."""
         self._busy = False
         self._inbox: deque[Job] = deque()
         self._wake = float("inf")
@@ -139,6 +141,8 @@ class Node:
                 self.seen[effect.name] += 1
                 if effect.name == "rejected":
                     self.rejected.append((effect.fields["peer"], effect.fields["reason"]))
+                elif effect.name == "slighted":
+                    self.slighted.append((effect.fields["peer"], effect.fields["reason"]))
         self._set_timer()
 
     def _send(self, peer: str, data: bytes) -> None:

@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass, field
 from banyan_node.links import Limits
 from banyan_storage.queries import Queries
 
-from .byzantine import KINDS as LIARS
 from .faults import KINDS as FAULTS
 from .faults import draw
+from .kinds import LIARS
 from .memo import remembered_signatures
 from .node import Node
 from .world import World
@@ -66,7 +66,7 @@ def run_world(
     memo: bool = True,
     limits: Limits | None = None,
 ) -> Result:
-    """`liars`: kinds of byzantine.KINDS, one machine each (None: drawn by the seed, one machine in 14, at most one of
+    """`liars`: names of kinds.LIARS, one machine each (None: drawn by the seed, one machine in 14, at most one of
     a kind). `memo`: each signature is checked once in the world instead of once at each replica."""
     with remembered_signatures(memo), _no_collection():
         rng = random.Random(f"{seed}/plan")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 from banyan_node.links import Limits
 
-from .byzantine import KINDS as LIARS
 from .byzantine import Liar
 from .faults import Fault
+from .kinds import LIARS
 from .network import Network
 from .node import Node
 from .trace import Trace
@@ -25,7 +25,7 @@ CONTACTS = 3
 
 
 class World:
-    """`liars`: names of byzantine.KINDS, one machine each."""
+    """`liars`: names of kinds.LIARS, one machine each."""
 
     def __init__(self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, limits: Limits) -> None:
         self.seed, self.now = seed, 0.0

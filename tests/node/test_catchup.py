@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey
-from banyan_node.catchup import AGAIN_S, REST_S, WHOLE, WORTH_S, Ask, Catchup, Span
+from banyan_node.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
 from banyan_node.wire import CANNOT, LAST, Scan, Scanned
 
 MIDDLE = b"\x7f" + b"\xff" * 31
@@ -70,8 +71,7 @@ def test_nobody_helps_with_what_is_nearly_over() -> None:
     c, _ = begun("a", "b")
     read(c, "a", 900)
     c.scanned("a", Scanned(1, at(0.9), 0), 9.0)
-    assert 10.0 - 9.0 < WORTH_S
-    assert c.assign(9.0) == []
+    assert c.assign(9.0) == []  # about a second more
 
 
 def test_what_a_peer_had_sent_beyond_its_nearer_stop_is_the_end_of_its_span() -> None:
@@ -178,7 +178,7 @@ def test_who_read_everything_and_still_claims_far_more_is_not_asked_again_soon()
 
 @dataclass
 class Model:
-    """Peers as the network sees them: honest ones deliver in order what they were asked for, liars say that they did."""
+    """Peers as the network sees them: honest ones deliver in order what they were asked for, a liar says so."""
 
     rng: random.Random
     accounts: list[bytes]
@@ -239,7 +239,7 @@ def test_every_account_is_read_to_us_whoever_stalls_lies_or_goes_away_and_whenev
                 for each in claims:
                     m.serve(c, each, now)
         spans = c.left()
-        assert all(a.stop < b.cursor for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a.stop < b.cursor for a, b in pairwise(spans))
         missing = [x for x in m.accounts if x not in m.got and not any(s.cursor < x <= s.stop for s in spans)]
         assert not missing
     assert m.got == set(m.accounts)

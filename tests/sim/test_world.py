@@ -16,9 +16,9 @@ from banyan_crdt.signing import Signer
 from banyan_node.author import Draft, grant_to
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
-from banyan_sim.byzantine import KINDS as LIARS
 from banyan_sim.faults import KINDS as FAULTS
 from banyan_sim.faults import Fault
+from banyan_sim.kinds import LIARS
 from banyan_sim.node import EPOCH, Node
 from banyan_sim.run import Result, agreed, run_world
 from banyan_sim.world import World

@@ -1,0 +1,132 @@
+"""Machines that are asked for what they hold and serve it badly: they stall, crawl, boast, stray, flood.
+
+Each runs the honest software and holds what honest machines hold. `spare`: how much it serves before it turns bad.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable
+
+from banyan_node.serve import run_item
+from banyan_node.wire import (
+    LAST,
+    Answered,
+    Data,
+    Hello,
+    Message,
+    Root,
+    Scan,
+    Scanned,
+    Wants,
+    decode_message,
+    encode_message,
+)
+
+from .byzantine import Liar
+from .node import Node
+
+BULK = {7, 13, 16}
+"""Codes of data, scanned and answered: what a peer owes once it was asked."""
+
+
+class Staller(Liar):
+    """Serves some, then nothing more: what it was asked for never comes, nor any word of it."""
+
+    def __init__(self, node: Node, rng: random.Random) -> None:
+        super().__init__(node, rng)
+        self.spare = rng.randint(0, 3)
+
+    def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
+        if data[1] == 7 and self.spare > 0:
+            self.spare -= 1
+            return (data,)
+        return () if data[1] in BULK and self.spare <= 0 else (data,)
+
+
+class Crawler(Liar):
+    """Serves one item every few seconds."""
+
+    def __init__(self, node: Node, rng: random.Random) -> None:
+        super().__init__(node, rng)
+        self.later: dict[str, deque[bytes]] = {}
+
+    def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
+        if data[1] not in BULK:
+            return (data,)
+        message = decode_message(data)
+        one_by_one = [Data([item]) for item in message.items] if isinstance(message, Data) else [message]
+        self.later.setdefault(peer, deque(maxlen=10_000)).extend(encode_message(m) for m in one_by_one)
+        return ()
+
+    def act(self) -> None:
+        for peer, frames in self.later.items():
+            if frames and self.rng.random() < 0.3:
+                self.say(peer, frames.popleft())
+
+
+class Braggart(Liar):
+    """Claims to hold a thousand times more than it does, and when asked for it says at once that this was all."""
+
+    def __init__(self, node: Node, rng: random.Random) -> None:
+        super().__init__(node, rng)
+        self.stops: dict[tuple[str, int], bytes] = {}
+
+    def heard(self, peer: str, data: bytes) -> bool:
+        message = decode_message(data)
+        if isinstance(message, Scan):
+            self.stops[peer, message.reading] = message.stop
+        return True
+
+    def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
+        message = decode_message(data)
+        if isinstance(message, Hello | Root):
+            return (encode_message(message._replace(logs=1_000 * message.logs + 100_000)),)
+        if isinstance(message, Scanned):
+            return (encode_message(Scanned(message.reading, self.stops[peer, message.reading], 1)),)
+        return () if isinstance(message, Data) else (data,)
+
+
+class Strayer(Liar):
+    """Asked for a span of accounts it serves all of them, and says that it is where it is."""
+
+    def heard(self, peer: str, data: bytes) -> bool:
+        message = decode_message(data)
+        if not isinstance(message, Scan) or (message.cursor, message.stop) == (b"", LAST):
+            return True
+        wide = encode_message(Scan(message.reading, b"", LAST))
+        self.node.feed(lambda r, now: r.receive(peer, wide, now))
+        return False
+
+
+class Spammer(Liar):
+    """Sends one neighbour what it did not ask for and holds already, over and over."""
+
+    def act(self) -> None:
+        peer = next(iter(self.peers()), None)
+        store = self.node.replica.store
+        known = [log for log, head in store.all_heads() if log.log and head.length]
+        if peer is None or not known:
+            return
+        log = known[self.rng.randrange(len(known))]
+        chain = store.chain(log)
+        signed = next(k + 1 for k, entry in enumerate(chain) if entry.sig is not None)
+        item = run_item(store, log, chain[:signed], {})
+        self.say(peer, Data([item] * 800))
+
+
+class Forgetter(Liar):
+    """Says that everything asked for by name was answered, and sends none of it."""
+
+    def __init__(self, node: Node, rng: random.Random) -> None:
+        super().__init__(node, rng)
+        self.asked: dict[str, int] = {}
+
+    def heard(self, peer: str, data: bytes) -> bool:
+        message: Message = decode_message(data)
+        if not isinstance(message, Wants):
+            return True
+        self.asked[peer] = self.asked.get(peer, 0) + len(message.wants)
+        self.say(peer, Answered(self.asked[peer]))
+        return False
