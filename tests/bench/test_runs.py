@@ -1,0 +1,86 @@
+"""Benches measure what they say: tiny runs of them, with real stores and real nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_node.context import TABLES
+from banyan_node.home import Home
+from banyan_storage.lmdb_engine import LmdbEngine
+from bench.__main__ import main
+from bench.catchup import once
+from bench.harness import BenchError
+from bench.rig.people import filling, known_account, open_account, opened, runs_home, singles_homes
+from bench.rig.processes import Child, new_home
+from bench.rig.world import Plan, people_of, worlds
+
+
+def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert main([*argv, "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    found: dict[str, Any] = json.loads(lines[0])
+    return found
+
+
+def entries_of(home: Path) -> int:
+    ingest = opened(LmdbEngine(Home(home).store, TABLES))
+    found = ingest.store.counts()
+    ingest.store.close()
+    assert found.lacking == 0
+    return found.entries
+
+
+def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["ingest", "--quick", "--writers", "2", "--entries", "60", "--folder", str(tmp_path)]
+    first = run(argv, capsys)
+    stores = list(tmp_path.rglob("runs-2x60"))
+    made = stores[0].stat().st_mtime_ns
+    assert run(argv, capsys)["sizes"] == first["sizes"] == {"writers": 2, "entries_each": 60, "text_bytes": 190}
+    assert [p.stat().st_mtime_ns for p in stores] == [made]
+    assert first["entries_per_second"] > 0
+    assert first["bytes_per_entry"] > 200
+    assert sorted(p.name for p in tmp_path.iterdir()) == [stores[0].parent.name]
+
+
+def test_a_catch_up_between_processes_ends_with_equal_stores(tmp_path: Path) -> None:
+    home = runs_home(tmp_path, 2, 100)
+    found = once(tmp_path, home, None, batches=3)
+    assert found["entries"] == 2 * 100 + 2 * 2 + 3
+    assert found["lost"] == 0
+    assert len(found["waits"]) == 3
+    assert min(found["waits"]) > 0
+
+
+def test_a_node_that_was_away_knows_the_accounts_and_lacks_the_posts(tmp_path: Path) -> None:
+    full, away = singles_homes(tmp_path, 5)
+    assert entries_of(full) == 5 * 3
+    assert entries_of(away) == 5 * 2
+
+
+def test_a_world_grows_from_the_same_accounts(tmp_path: Path) -> None:
+    plan = Plan(6, (1, 2))
+    homes = worlds(tmp_path, plan)
+    people = [people_of(home) for home in homes]
+    assert [len(p) for p in people] == [6, 7, 9]
+    assert [a.id for a in people[2][:7]] == [a.id for a in people[1]]
+    assert [entries_of(h) - 2 * len(p) for h, p in zip(homes, people, strict=True)] == list(plan.sizes)
+
+
+def test_an_account_can_be_written_for_by_who_knows_its_number(tmp_path: Path) -> None:
+    with filling(new_home(tmp_path)) as author:
+        made, _ = open_account(author, 3)
+    known = known_account(3, made.id)
+    assert (known.log, known.salt) == (made.log, made.salt)
+
+
+def test_a_process_that_fails_says_so(tmp_path: Path) -> None:
+    with (
+        Child("bench.catchup:no_such_role", []) as child,
+        pytest.raises(BenchError, match=r"(?s)ended too early; it said: .*no_such_role"),
+    ):
+        child.hear(30.0)
