@@ -8,8 +8,8 @@ counts as no operations and stays in the log, since a log that everybody holds m
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import Any, NamedTuple, TypeAlias, cast, get_args
+import struct
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
@@ -317,23 +317,33 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     return Host(_bytes(f[0], 32))
 
 
-_USUAL = re.compile(
-    rb"\x82\x80\x81\x85(?:\x01\x48(.{8})\x50(.{16})\x80|\x02\x48(.{8})\x50(.{16})\x50(.{16}))"
-    rb"\x82\x58\x20(.{32})(?:\x18([\x18-\xff])|\x19([\x01-\xff].))",
-    re.DOTALL,
-).fullmatch
-"""Nearly every body is one new put or one add, with content: told from its bytes in a sixth of the time."""
+_USUAL = {
+    struct.calcsize(form): struct.Struct(form).unpack
+    for form in (">6s8s1s16s0s0s4s32sBB", ">6s8s1s16s0s0s4s32sBH", ">6s8s1s16s1s16s3s32sBB", ">6s8s1s16s1s16s3s32sBH")
+}
+_PUT, _ADD = (
+    (b"\x82\x80\x81\x85\x01\x48", b"P", b"", b"\x80\x82\x58\x20"),
+    (b"\x82\x80\x81\x85\x02\x48", b"P", b"P", b"\x82\x58\x20"),
+)
 
 
 def decode_body(raw: bytes) -> Body:
-    """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed."""
-    usual = _USUAL(raw)
-    if usual is not None:
-        coll, key, set_coll, set_key, elem, digest, short, long = cast(tuple[Any, ...], usual.groups())
-        size: int = short[0] if long is None else int.from_bytes(long, "big")
-        part = Part(digest, size)
-        op: Op = Add(set_coll, set_key, elem, part) if coll is None else Put(coll, key, (), part)
-        return Body((), (op,), False, size)
+    """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed.
+
+    Nearly every body is one new put or one add, with content: those are told by where their bytes stand, in a sixth
+    of the time.
+    """
+    unpack = _USUAL.get(len(raw))
+    if unpack is not None:
+        start, coll, k, key, e, elem, p, digest, width, size = unpack(raw)
+        if (width == 0x18 and 23 < size < 256) or (width == 0x19 and size > 255):
+            new = tuple.__new__
+            if (start, k, e, p) == _PUT:
+                put = new(Put, (coll, key, (), new(Part, (digest, size))))
+                return new(Body, ((), (put,), False, size))
+            if (start, k, e, p) == _ADD:
+                add = new(Add, (coll, key, elem, new(Part, (digest, size))))
+                return new(Body, ((), (add,), False, size))
     return decode_any_body(raw)
 
 
