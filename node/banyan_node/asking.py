@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_node.catchup import Ask, Catchup, Span, covers
-from banyan_node.frontier_tree import by_account
+from banyan_node.frontier_index import by_account
 from banyan_node.ingest import Ingest
 from banyan_node.links import Asked, Limits, Link
 from banyan_node.serve import locator
@@ -62,7 +62,7 @@ class Asking:
             mine = self._ingest.head(root)
             claimed = theirs.pop(root, None)
             if claimed is not None and claimed != mine:
-                self._differs(link, root, claimed)
+                self.differs(link, root, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
             if behind or (not mine.length and claimed is None):
                 if self._ask(link, Want(root, []), claimed.id if claimed else None) or root in link.asked:
@@ -75,7 +75,7 @@ class Asking:
             mine = self._ingest.head(log)
             if theirs == mine:
                 continue
-            self._differs(link, log, theirs)
+            self.differs(link, log, theirs)
             if not self._holds(theirs, mine):
                 self._ask(link, Want(log, locator(self._store, log)), theirs.id)
 
@@ -142,7 +142,8 @@ class Asking:
         """Whether what the head names is here already (then it is the peer that lacks something)."""
         return theirs.id is not None and theirs.flag <= mine.flag and self._store.has(theirs.id)
 
-    def _differs(self, link: Link, log: LogId, theirs: Head) -> None:
+    def differs(self, link: Link, log: LogId, theirs: Head) -> None:
+        """Remember where the peer says that it stands."""
         link.differences[log] = theirs
         link.differences.move_to_end(log)
         if len(link.differences) > self._limits.differences:
@@ -191,7 +192,8 @@ class Asking:
         for link, scan in ((self._links.get(ask.peer), ask.scan) for ask in asks):
             if link is None:
                 continue
-            if scan.reading > max(link.ranges, default=0) and scan.cursor != scan.stop:
+            if scan.reading > link.reading:
+                link.reading = scan.reading
                 link.ranges[scan.reading] = Span(scan.cursor, scan.stop)
             self._out.append((link.peer, scan))
 

@@ -46,6 +46,10 @@ class Limits:
     """How often neighbours tell each other where they stand; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
     """One comparison at a time with a peer, for at most so long."""
+    salt_s: float = 30.0
+    """How long a table under a salt waits for what may still be asked of it, and a refused question until its next."""
+    salted_s: float = 600.0
+    """How often a neighbour drawn at random is compared with under a fresh salt: so long may a hidden fork live."""
     parts_s: float = 1.0
     """How often missing content is asked for."""
     parts_asked: int = 256
@@ -150,6 +154,8 @@ class Link:
     """It claims more than it was asked for, because enough was asked for."""
     ranges: dict[int, Span] = field(default_factory=dict)
     """What it was asked to read to us and did not say that it ended, by number."""
+    reading: int = 0
+    """The number of what it was asked last to read to us."""
     came: int = 0
     """Bulk bytes that ever came."""
     watched: tuple[float, int] = (0.0, 0)

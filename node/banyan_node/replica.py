@@ -23,7 +23,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify_all
 from banyan_node.author import Author, Draft, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
-from banyan_node.frontier_tree import FrontierTree
+from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.frames import Connect as GossipConnect
 from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, encode_frame
 from banyan_node.gossip.gossip import Gossip
@@ -40,6 +40,7 @@ from banyan_node.wire import (
     VERSION,
     Answered,
     Bye,
+    Cells,
     ControlItem,
     Credit,
     Data,
@@ -47,12 +48,14 @@ from banyan_node.wire import (
     Heads,
     Hello,
     Message,
+    Names,
     Parts,
     Root,
     RunItem,
     Scan,
     Scanned,
     Since,
+    Sketch,
     Sums,
     WantParts,
     Wants,
@@ -93,12 +96,12 @@ class Replica:
     ) -> None:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
-        self.tree = FrontierTree(store)
+        self.tree = FrontierIndex(store, realm.id)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes)
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs)
         self.links: dict[str, Link] = {}
-        self.sync = Sync(self.ingest, self.tree, self.limits, self.links)
+        self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
         self.standing = Standing(self.limits)
@@ -148,6 +151,7 @@ class Replica:
         self._clock(now)
         if (link := self.links.pop(peer, None)) is not None:
             self.sync.asking.gone(link, now)
+            self.sync.comparing.gone(peer)
             self._flush_sync()
             # what waits for the disk was meant for this connection: on the next one it would come before the hello
             self._drain_gossip()
@@ -192,18 +196,24 @@ class Replica:
         if self._tick_at is not None and self._tick_at <= now:
             self._tick_at = now + 1.0
             self._tick(now)
+        if self.tree.busy:
+            self.sync.comparing.work(now)
         self._flush_sync()
         self._note_slights(now)
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
+        if self.tree.busy:
+            return 0.0  # as soon as nothing else is to be done
         times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
         return min(times, default=None)
 
     def next_effect(self) -> Effect | None:
         """The next thing to do, or None. After None the replica has nothing to say until something happens."""
         if self.store.pending:
+            self.tree.note()
             return Commit()
+        self.tree.durable()
         self.gossip.durable()
         if not self._out:
             self._drain_gossip()
@@ -221,7 +231,7 @@ class Replica:
                 self.links[e.peer].may_send += len(e.data)
         self.gossip.forget_messages()
         self.ingest.forget()
-        self.tree.rebuild()
+        self.tree.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
         self.sync.asking.restore()
@@ -233,11 +243,11 @@ class Replica:
         return link is not None and link.hello is not None
 
     def compare(self, peer: str, now: float) -> None:
-        """Compare with a linked peer by sums now, whatever was compared before."""
+        """Compare with a linked peer now, whatever was compared before."""
         link = self.links.get(peer)
         if link is not None and link.hello is not None:
             link.session_until = now + self.limits.session_s
-            self.sync.by_sums(link)
+            self.sync.comparing.ask(link, now)
             self._flush_sync()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
@@ -319,6 +329,12 @@ class Replica:
                 self.sync.sums(link, m, now)
             case Heads():
                 self.sync.heads(link, m, now)
+            case Sketch():
+                self.sync.comparing.asked(link, m, now)
+            case Cells():
+                self.sync.comparing.cells(link, m, now)
+            case Names():
+                self.sync.comparing.names(link, m, now)
             case Since():
                 self.sync.since(link, m, now)
             case Wants():
@@ -354,6 +370,7 @@ class Replica:
             link.hello = m
             self._out.append(Event("peer_up", {"peer": link.peer, "outbound": link.outbound}))
             self.sync.compare(link, m.logs, m.root, m.arrival, now)
+            self.sync.comparing.met(link, now)
             latest = self.witnesses.latest()
             for w in latest[:16]:
                 self._send(link.peer, w)
@@ -448,6 +465,7 @@ class Replica:
             if link.undigested:
                 self._credit(link)
         self.sync.asking.tick(now)
+        self.sync.comparing.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._send(peer, question)
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)

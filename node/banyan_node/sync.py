@@ -1,23 +1,28 @@
 """Reconciliation: what differs between two frontiers, found and fetched.
 
 Roots are told every few seconds. Where they differ: peers that met before ask "what did you get since n"; a node that
-holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise sums are
-compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py), and every list of heads is
-answered by the other side's, so one exchange informs both.
+holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise a sketch
+of the whole frontier tells what differs in one round trip (comparing.py), and where too much does for a sketch, sums
+are compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py) and hears what the other
+lacks, so one exchange informs both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_node.asking import Asking
-from banyan_node.frontier_tree import DEPTH, FrontierTree
+from banyan_node.comparing import Comparing
+from banyan_node.frontier_index import FrontierIndex
+from banyan_node.frontier_table import DEPTH
+from banyan_node.gossip.settings import Rng
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link
 from banyan_node.serving import Serving
-from banyan_node.wire import FANOUT, Answered, Heads, Message, Root, Scan, Scanned, Since, Sums, Wants
+from banyan_node.wire import FANOUT, MAX_RANGE, Answered, Heads, Message, Root, Scan, Scanned, Since, Sums, Wants
 
 MET = b"met:"
 
@@ -25,13 +30,22 @@ MET = b"met:"
 class Sync:
     """Decides what to ask of a peer and what to answer it; the replica sends what `out` collects."""
 
-    def __init__(self, ingest: Ingest, tree: FrontierTree, limits: Limits, links: dict[str, Link]) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        tree: FrontierIndex,
+        limits: Limits,
+        links: dict[str, Link],
+        rng: Rng,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
         self.ingest, self.tree, self.limits = ingest, tree, limits
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
+        self.comparing = Comparing(self, tree, links, rng, random_bytes)
 
     @property
     def interest(self) -> frozenset[AccountId] | None:
@@ -83,10 +97,14 @@ class Sync:
             self._forget_met(link)
             self.out.append((link.peer, Since(met)))
         else:
-            self.by_sums(link)
+            self.comparing.ask(link, now)
 
-    def by_sums(self, link: Link) -> None:
-        self.out.append((link.peer, Sums(b"", self.tree.children(b""))))
+    def by_ranges(self, link: Link, salt: bytes, prefix: bytes = b"") -> None:
+        """What is not for a sketch, or did not come out of one."""
+        children = self.tree.children(salt, prefix)
+        if children is not None:
+            link.work += self.tree.rows >> 6 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
+            self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def name_interest(self, link: Link, now: float) -> None:
         """Interests differ: plain heads of the accounts that this node holds or wants, whole accounts to a frame."""
@@ -118,16 +136,16 @@ class Sync:
     def sums(self, link: Link, m: Sums, now: float) -> None:
         if self.asking.catchup.keeps(link.peer, now) or not self.may(link, 2 * FANOUT, now):
             return
-        mine = self.tree.children(m.prefix)
-        for n, (theirs, own) in enumerate(zip(m.children, mine, strict=True)):
+        mine = self.tree.children(m.salt, m.prefix)
+        for n, (theirs, own) in enumerate(zip(m.children, mine or (), strict=mine is not None)):
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
-            link.work += min(own[0], self.limits.bucket) if len(below) <= DEPTH else own[0]
-            if max(theirs[0], own[0]) <= self.limits.bucket or len(below) >= 64:
+            link.work += min(own[0], self.limits.bucket)
+            if max(theirs[0], own[0]) <= self.limits.bucket or len(below) > MAX_RANGE:
                 self._send_heads(link, below, list(self.tree.heads(below)), 1)
             else:
-                self.out.append((link.peer, Sums(below, self.tree.children(below))))
+                self.by_ranges(link, m.salt, below)
 
     def heads(self, link: Link, m: Heads, now: float) -> None:
         if not self.may(link, 1 + len(m.heads), now):
@@ -137,13 +155,13 @@ class Sync:
             accounts = sorted({log.account for log in theirs})[: self.limits.heads_rows]
             mine = [(log, h) for account in accounts for log, h in self.store.heads(account).items()]
             link.work += max(0, len(mine) - len(theirs))  # one head names an account, which may have very many
-            self._send_heads(link, b"", [(log, h) for log, h in mine if theirs.get(log) != h], 0)
+            self.tell(link, [(log, h) for log, h in mine if theirs.get(log) != h])
         elif m.answer:
-            most = 4 * self.limits.bucket if len(m.prefix) < 64 else None
+            most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
             mine = list(islice(self.tree.heads(m.prefix), most))
             link.work += len(mine)
             if len(mine) == most:  # more than one list of heads is for: sums divide it
-                self.out.append((link.peer, Sums(m.prefix, self.tree.children(m.prefix))))
+                self.by_ranges(link, b"", m.prefix)
                 mine = []
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         self.asking.pull(link, theirs)
@@ -154,10 +172,10 @@ class Sync:
             return
         rows = self.store.arrivals(m.arrival, self.limits.since_rows + 1)
         if len(rows) > self.limits.since_rows:
-            self.by_sums(link)
+            self.comparing.ask(link, now)
             return
         logs = sorted({row.log for row in rows})
-        self._send_heads(link, b"", [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag], 0)
+        self.tell(link, [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag])
         self.root(link, now)
 
     # -- asked and answered
@@ -184,6 +202,10 @@ class Sync:
         """What was pending was rolled back: bulk that was read from it is not sent."""
         self.serving.drop(link)
 
+    def tell(self, link: Link, heads: list[tuple[LogId, Head]]) -> None:
+        """Where we stand in these logs; no answer is wanted."""
+        self._send_heads(link, b"", heads, 0)
+
     def _send_heads(self, link: Link, prefix: bytes, heads: list[tuple[LogId, Head]], answer: int) -> None:
         rows = self.limits.heads_rows
         answer = answer if len(heads) <= rows else 0
@@ -197,7 +219,7 @@ class Sync:
         return int.from_bytes(note, "big") if note else None
 
     def _forget_met(self, link: Link) -> None:
-        """Asked once; if that does not close the gap, the next comparison is by sums."""
+        """Asked once; if that does not close the gap, the next comparison is by sketch."""
         self.store.put_note(_met_key(link), None)
 
 

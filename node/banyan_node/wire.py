@@ -5,7 +5,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     1 hello      [version, realm, store id, accounts held, frontier root, last arrival, operator, partial 0|1]
     2 gossip     [frame of banyan_node.gossip]
     3 root       [accounts held, frontier root, last arrival]
-    4 sums       [prefix, [[count, sum] x 16]]              sums of the heads below each next nibble of the account id
+    4 sums       [salt, prefix, [[count, sum] x 16]]        sums of the heads below each next nibble of the account id
     5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
                                        answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
     6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
@@ -20,6 +20,9 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     14 witness   [platform, time, root, sig]
     15 bye       [reason]
     16 answered  [logs]                                     so many of the logs that were ever asked for on this link
+    17 sketch    [salt, start, wanted, stamp, probes]       asks for cells; probes, in the first question, say how many
+    18 cells     [salt, start, state, stamp, cells]         state: 0 here they are, 1 busy, 2 too many differences
+    19 names     [salt, places]                             answered by heads of the logs at these places
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 VERSION = 1
 MAX_FRAME = 4 << 20
 FANOUT = 16
+MAX_RANGE = 14
+"""Nibbles of the longest prefix that is divided further; below, heads are named."""
 MAX_LOCATOR = 64
 """Entries that a locator names: dense at the end, then twice as far apart each time, so 64 reach over any log."""
 LAST = b"\xff" * 32
@@ -67,6 +72,7 @@ class Root(NamedTuple):
 
 
 class Sums(NamedTuple):
+    salt: bytes
     prefix: bytes
     children: list[tuple[int, bytes]]
 
@@ -159,14 +165,41 @@ class Bye(NamedTuple):
     reason: bytes
 
 
+class Sketch(NamedTuple):
+    """`salt`: empty for the public key. `stamp`: of the answer that this one continues."""
+
+    salt: bytes
+    start: int
+    wanted: int
+    stamp: int
+    probes: bytes
+
+
+class Cells(NamedTuple):
+    salt: bytes
+    start: int
+    state: int
+    stamp: int
+    cells: bytes
+
+
+HERE, BUSY, TOO_MANY = 0, 1, 2
+"""States of an answer."""
+
+
+class Names(NamedTuple):
+    salt: bytes
+    places: bytes
+
+
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Since | Scan | Scanned
-    | Witness | Bye | Answered
+    | Witness | Bye | Answered | Sketch | Cells | Names
 )  # fmt: skip
 _CODES: dict[type[Any], int] = {
     Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
     Since: 11, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
-    Answered: 16,
+    Answered: 16, Sketch: 17, Cells: 18, Names: 19,
 }  # fmt: skip
 
 
@@ -291,11 +324,29 @@ def _hello(version: Any, realm: Any, store: Any, logs: Any, root: Any, arrival: 
     )
 
 
-def _sums(prefix: Any, children: Any) -> Sums:
+def _salt(v: Any) -> bytes:
+    if len(_b(v)) not in (0, 16):
+        raise Malformed(f"a salt has 16 bytes or none, this one {len(v)}")
+    return bytes(v)
+
+
+def _sums(salt: Any, prefix: Any, children: Any) -> Sums:
     rows = _rows(children, 2)
     if len(rows) != FANOUT:
         raise Malformed(f"sums have {FANOUT} children, these {len(rows)}")
-    return Sums(_prefix(prefix, 63), [(_u(c), _b(s, 32)) for c, s in rows])
+    return Sums(_salt(salt), _prefix(prefix, MAX_RANGE), [(_u(c), _b(s, 16)) for c, s in rows])
+
+
+def _state(v: Any) -> int:
+    if _u(v) > TOO_MANY:
+        raise Malformed(f"an answer has state {HERE}, {BUSY} or {TOO_MANY}, this one {v}")
+    return int(v)
+
+
+def _names(salt: Any, places: Any) -> Names:
+    if len(_b(places)) % 8:
+        raise Malformed(f"places have 8 bytes each, these {len(places)}")
+    return Names(_salt(salt), places)
 
 
 def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
@@ -328,7 +379,7 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     1: ("hello", 8, _hello),
     2: ("gossip", 1, lambda f: GossipFrame(_l(f))),
     3: ("root", 3, lambda c, r, a: Root(_u(c), _b(r, 32), _u(a))),
-    4: ("sums", 2, _sums),
+    4: ("sums", 3, _sums),
     5: ("heads", 3, _heads),
     6: ("want", 1, _wants),
     7: ("data", 1, lambda items: Data([decode_item(i) for i in _l(items)])),
@@ -341,4 +392,7 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),
     15: ("bye", 1, lambda r: Bye(_short(r, MAX_REASON))),
     16: ("answered", 1, lambda n: Answered(_u(n))),
+    17: ("sketch", 5, lambda a, s, n, t, p: Sketch(_salt(a), _u(s, 16), _u(n, 16), _u(t, 32), _short(p, 1_024))),
+    18: ("cells", 5, lambda a, s, n, t, c: Cells(_salt(a), _u(s, 16), _state(n), _u(t, 32), _b(c))),
+    19: ("names", 2, _names),
 }

@@ -20,6 +20,7 @@ from banyan_crdt.social import Post, post_key, write_post
 from banyan_node.author import Author, Draft, Written, grant_to
 from banyan_node.gossip import frames as gossip
 from banyan_node.ingest import Ingest
+from banyan_node.probes import PROBE_BYTES
 from banyan_node.replica import Replica
 from banyan_node.serve import control_item, run_item
 from banyan_node.wire import (
@@ -35,6 +36,7 @@ from banyan_node.wire import (
     Root,
     RunItem,
     Scan,
+    Sketch,
     Sums,
     Want,
     Wants,
@@ -224,7 +226,8 @@ class Flooder(Liar):
         logs = [log for log, _ in r.store.all_heads()]
         for _ in range(3):
             self.say(peer, Wants([Want(log, []) for log in logs[:20]]))
-            self.say(peer, Sums(b"", r.tree.children(b"")))
+            self.say(peer, Sums(b"", b"", r.tree.children(b"", b"") or []))
+            self.say(peer, Sketch(self.rng.randbytes(16), 0, 0, 0, self.rng.randbytes(PROBE_BYTES)))
             self.say(peer, Scan(self.rng.randrange(1 << 20), b"", LAST))
 
 

@@ -25,6 +25,7 @@ from banyan_crdt.run import MAX_RUN_BYTES, encode_control
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
 from banyan_node.node import Node
 from banyan_node.wire import (
+    MAX_RANGE,
     VERSION,
     Bye,
     ControlItem,
@@ -71,8 +72,8 @@ class Bench(NamedTuple):
     async def taken_in(self) -> None:
         """Returns once the node has worked through all that was said (a question that it answers comes last)."""
         asked = next(self.questions)
-        prefix = bytes(asked >> 4 * k & 15 for k in range(63))
-        await self.say(Sums(prefix, [(1, b32("x"))] * 16))
+        prefix = bytes(asked >> 4 * k & 15 for k in range(MAX_RANGE))
+        await self.say(Sums(b"", prefix, [(1, b32("x")[:16])] * 16))
         while (await self.hear(Heads)).prefix != prefix + b"\x0f":
             pass
 

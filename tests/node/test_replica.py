@@ -36,6 +36,7 @@ from banyan_node.wire import (
     Scan,
     Scanned,
     Since,
+    Sketch,
     Sums,
     Want,
     WantParts,
@@ -50,7 +51,7 @@ from banyan_node.witness import STALE_MS, _named
 from tests.crdt.make import Person, b32, run_bytes
 from tests.node.helpers import NOW_MS, START_S, World, control_item, data, draft, phone_of, run_item
 
-DIFFERENT = [(1, b32("other"))] * 16
+DIFFERENT = [(1, b32("other")[:16])] * 16
 
 
 def nibbles(account: bytes) -> bytes:
@@ -132,7 +133,7 @@ def test_peers_that_met_before_ask_for_what_came_since() -> None:
     assert not any(isinstance(m, Scan) for _, m in w.said)
 
 
-def test_two_that_each_have_what_the_other_lacks_find_it_by_sums() -> None:
+def test_two_that_each_have_what_the_other_lacks_find_it_by_one_sketch() -> None:
     w = World("a", "b")
     filled(w, "a", 150, 1)
     w.link("a", "b")
@@ -629,7 +630,7 @@ def test_heads_are_sent_in_frames_of_bounded_length() -> None:
     assert rows == [7, 2]
 
 
-def test_one_that_is_too_far_behind_for_since_gets_sums() -> None:
+def test_one_that_is_too_far_behind_for_since_is_asked_for_its_sketch() -> None:
     w = World("a", limits=Limits(since_rows=10))
     filled(w, "a", 3, 10)
     w.rogue("r", "a")
@@ -637,7 +638,7 @@ def test_one_that_is_too_far_behind_for_since_gets_sums() -> None:
     w.heard["r"].clear()
     w.say("r", "a", Since(0))
     w.run(0.1)
-    assert [type(m) for m in w.heard["r"]] == [Sums]
+    assert [type(m) for m in w.heard["r"]] == [Sketch]
     w.say("r", "a", Since(w.replicas["a"].store.last_arrival - 3))
     w.run(0.1)
     assert Heads in [type(m) for m in w.heard["r"]]
@@ -648,8 +649,8 @@ def questions(w: World, an: Person) -> Iterator[tuple[Message, int]]:
     entry = w.head("a", an.log()).id
     assert entry is not None
     yield Since(0), 40
-    yield Sums(b"", DIFFERENT), 60 * 16
-    yield Sums(nibbles(an.id)[:40], DIFFERENT), 60 * 16
+    yield Sums(b"", b"", DIFFERENT), 60 * 16
+    yield Sums(b"", nibbles(an.id)[:14], DIFFERENT), 60 * 16
     yield Heads(nibbles(an.id), 1, []), 1_001
     yield Heads(b"", 2, [(an.log(), Head(0, None, 0))]), 1_001
     yield WantParts([(entry, 0)] * 256), 3
@@ -754,7 +755,7 @@ def test_no_garbled_frame_gets_more_than_a_charge() -> None:
     head = w.head("a", log)
     assert head.id is not None
     seeds: list[Message] = [
-        Root(1, bytes(32), 1), Sums(nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0),
+        Root(1, bytes(32), 1), Sums(b"", nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0),
         Scan(1, an.id, LAST), Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]),
         Parts([(head.id, 0, b"x", b"")]), Scanned(1, an.id, 1), Credit(5),
         data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),

@@ -21,11 +21,15 @@ from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import EntryId, H, LogId, PartHash, Ref, account_to_text, coll, control_log, key_digest
 from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.state import account_state
+from banyan_node import sketch as sk
+from banyan_node.frontier_index import id_words, name_words
 from banyan_node.gossip import frames as g
+from banyan_node.probes import PLACES, PROBE_BYTES, cells_for, probes
 from banyan_node.wire import (
     LAST,
     Answered,
     Bye,
+    Cells,
     ControlItem,
     Credit,
     Data,
@@ -33,12 +37,14 @@ from banyan_node.wire import (
     Heads,
     Hello,
     Message,
+    Names,
     Parts,
     Root,
     RunItem,
     Scan,
     Scanned,
     Since,
+    Sketch,
     Sums,
     Want,
     WantParts,
@@ -365,6 +371,36 @@ def digests() -> dict[str, Any]:
     }
 
 
+def sketch() -> dict[str, Any]:
+    """Every number as 8 bytes in hex."""
+    found: dict[str, Any] = {"probed": PLACES.tolist(), "cells_for": {str(d): cells_for(d) for d in (0, 1, 10, 1_000)}}
+    heads = account_state(TEST, AN.id, AN.control, {AN.log(): SIX}).heads
+    for name, salt in (("public", TEST.id), ("salted", b"0123456789abcdef")):
+        key, table, items = sk.key_of(salt), sk.empty(), []
+        for log, head in sorted(heads.items()):
+            h = sk.place(key, *name_words(log))
+            t = sk.weight(key, *id_words(head), head.length, head.flag)
+            sk.add_one(table, h, t)
+            raw = head_bytes(log, head)
+            walk = list(sk.walk(h, sk.CELLS))
+            items.append(
+                {
+                    "head_bytes": raw.hex(),
+                    "h": h.to_bytes(8, "big").hex(),
+                    "t": t.to_bytes(8, "big").hex(),
+                    "walk": walk,
+                }
+            )
+        found[name] = {
+            "salt": salt.hex(),
+            "key": [n.to_bytes(8, "big").hex() for n in key],
+            "items": items,
+            "cells": sk.pack(table[:40]).hex(),
+            "probes": probes(table).hex(),
+        }
+    return found
+
+
 def messages() -> list[dict[str, Any]]:
     log, head = AN.log(), account_state(TEST, AN.id, AN.control, {AN.log(): SIX}).heads[AN.log()]
     part, raw = make_part("part", b"xin ch\xc3\xa0o")
@@ -376,7 +412,7 @@ def messages() -> list[dict[str, Any]]:
         GossipFrame(list(g.encode_frame(g.Data((g.Item(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
-        Sums(b"\x0a\x0f", [(0, bytes(32))] * 15 + [(1, root)]),
+        Sums(b"", b"\x0a\x0f", [(0, bytes(16))] * 15 + [(1, root[:16])]),
         Heads(b"", 1, [(log, head)]),
         Wants([Want(control_log(AN.id), []), Want(log, [(5, SIX[5].id), (0, SIX[0].id)])]),
         Data([item, run]),
@@ -389,6 +425,9 @@ def messages() -> list[dict[str, Any]]:
         Witness(signer("platform").key, 1_767_225_600_000, root, bytes(64)),
         Bye(b"realm meets realm"),
         Answered(2),
+        Sketch(b"", 0, 0, 0, bytes(range(PROBE_BYTES))),
+        Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(24))),
+        Names(b"", bytes(range(8))),
     ]
     assert part.size == len(raw)
     return [{"name": type(m).__name__, "frame": encode_message(m).hex()} for m in found]
@@ -406,12 +445,22 @@ def vectors() -> dict[str, Any]:
         "merges": merges(),
         "text": text(),
         "digests": digests(),
+        "sketch": sketch(),
         "messages": messages(),
     }
 
 
 def block(hexed: str, width: int = 96) -> str:
     return "\n".join(hexed[i : i + width] for i in range(0, len(hexed), width))
+
+
+def shown_item(v: dict[str, Any]) -> str:
+    item = v["items"][1]
+    lines = [f"{name} {number}" for name, number in zip("abcdefg", v["key"], strict=True)]
+    lines += [f"h {item['h']}", f"t {item['t']}", "walk " + " ".join(map(str, item["walk"]))]
+    return "\n".join(
+        ["the head above, in the realm `test`", *lines, f"cells 0 and 1, of two heads\n{block(v['cells'][:96])}"]
+    )
 
 
 def examples(made: dict[str, Any]) -> dict[str, str]:
@@ -430,6 +479,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "ops": "\n".join(ops),
         "skips": " ".join("-" if s is None else str(s) for s in made["ids"]["skips"][:40]),
         "head": block(made["digests"]["head_bytes"][1]),
+        "sketch": shown_item(made["sketch"]["public"]),
         "digest": made["digests"]["frontier_digest"],
         "messages": "\n".join(frames),
     }

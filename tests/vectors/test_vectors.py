@@ -17,6 +17,9 @@ from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
 from banyan_crdt.signing import Signer, verify
 from banyan_crdt.state import account_state
+from banyan_node import sketch as sk
+from banyan_node.frontier_index import id_words, name_words
+from banyan_node.probes import PLACES, cells_for, estimate
 from banyan_node.wire import decode_message, encode_message
 from tests.vectors.generate import files
 
@@ -54,6 +57,30 @@ def test_names() -> None:
     part, _ = make_part(x(v["part"]["salt"]), raw[19:])
     assert part.hash.hex() == H("part", raw).hex() == v["part"]["hash"]
     assert open_part(part, raw) == raw[19:]
+
+
+@pytest.mark.parametrize("name", ["public", "salted"])
+def test_a_sketch(name: str) -> None:
+    v = load("sketch")
+    key = sk.key_of(x(v[name]["salt"]))
+    assert [n.to_bytes(8, "big").hex() for n in key] == v[name]["key"]
+    table, items = sk.empty(), {}
+    for item in v[name]["items"]:
+        raw = x(item["head_bytes"])
+        log = LogId(AccountId(raw[:32]), WriterKey(raw[32:64]), int.from_bytes(raw[64:68], "big"))
+        head = Head(int.from_bytes(raw[68:76], "big"), EntryId(raw[76:108]), raw[108])
+        h = sk.place(key, *name_words(log))
+        t = sk.weight(key, *id_words(head), head.length, head.flag)
+        assert (h.to_bytes(8, "big").hex(), t.to_bytes(8, "big").hex()) == (item["h"], item["t"])
+        assert list(sk.walk(h, sk.CELLS)) == item["walk"]
+        assert sk.length_of(t) == head.length
+        sk.add_one(table, h, t)
+        items[h] = t
+    assert sk.pack(table[:40]).hex() == v[name]["cells"]
+    assert sk.decode(sk.unpack(x(v[name]["cells"]))) == (items, 0)
+    assert estimate(table, x(v[name]["probes"])) == 0
+    assert PLACES.tolist() == v["probed"]
+    assert {d: cells_for(int(d)) for d in v["cells_for"]} == v["cells_for"]
 
 
 def test_a_signature() -> None:
