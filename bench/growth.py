@@ -1,11 +1,12 @@
 """What size costs: an entry on a store of 1,000,000 against one of 10,000; memory, disk and start of such a node.
 
-The same new entries are given to both stores in turn, as frames of a peer to a replica on LMDB, committed with fsync:
+The same new entries are given to stores of 10,000, 100,000 and 1,000,000 in turn, as frames of a peer to a replica on
+LMDB, committed with fsync:
 
 runs       250 posts each by 10 accounts
 scattered  one post each by 300 accounts
 
-Both stores hold those accounts, in each round others. `ratio_to_small` is the worse of the two ratios of medians.
+All stores hold those accounts, in each round others. `ratio_to_small` is the worse of the two ratios of medians.
 Start and memory are those of `banyan up` as a process: from exec to the first answer that says it is ready, RssAnon
 some seconds later, and again once it has been asked things; a node with an empty home is the idle hobbyist. Disk is
 what the million takes, follows and views included (posts alone: see catchup).
@@ -23,7 +24,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.realm import TEST
@@ -114,35 +114,39 @@ def _frames(items: Sequence[RunItem]) -> list[bytes]:
     return [*frames, encode_message(Data(waiting))] if waiting else frames
 
 
-def compare(folder: Path, small: Path, large: Path, rounds: int, run: int, scattered: int) -> dict[str, Any]:
-    """Microseconds an entry on both, by kind: medians of rounds in turn, after one that warms up."""
-    people = people_of(small)
+def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattered: int) -> dict[str, list[float]]:
+    """Microseconds an entry on each store, by kind: medians of rounds in turn, after one that warms up.
+
+    The first home is copied for each round, since what comes in would soon double it; the others grow on.
+    """
+    people = people_of(homes[0])
     each = WRITERS + scattered
     if len(people) < (rounds + 1) * each:
         raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
-    on_large = Store(large)
-    spent: dict[str, dict[str, list[float]]] = {kind: {"small": [], "large": []} for kind in KINDS}
+    larger = [Store(home) for home in homes[1:]]
+    spent: dict[str, list[list[float]]] = {kind: [[] for _ in homes] for kind in KINDS}
     counts = {"runs": WRITERS * run, "scattered": scattered}
     try:
         for turn in range(rounds + 1):
             some = people[turn * each : (turn + 1) * each]
-            frames = news(copied(small, folder / "news"), some[:WRITERS], some[WRITERS:], run)
-            on_small = Store(copied(small, folder / "small"))
+            frames = news(copied(homes[0], folder / "news"), some[:WRITERS], some[WRITERS:], run)
+            smallest = Store(copied(homes[0], folder / "smallest"))
             os.sync()  # what copying left to write would otherwise be charged to the first commit
             for kind in KINDS:
-                for name, store in (("small", on_small), ("large", on_large)):
+                for n, store in enumerate((smallest, *larger)):
                     before = store.entries()
                     seconds = store.take(frames[kind])
                     if store.entries() - before != counts[kind]:
                         raise BenchError(f"{store.entries() - before} of {counts[kind]} new entries were taken")
                     if turn:
-                        spent[kind][name].append(seconds / counts[kind] * 1e6)
-            on_small.close()
+                        spent[kind][n].append(seconds / counts[kind] * 1e6)
+            smallest.close()
     finally:
-        on_large.close()
-        for name in ("news", "small"):
+        for store in larger:
+            store.close()
+        for name in ("news", "smallest"):
             shutil.rmtree(folder / name, ignore_errors=True)
-    return {kind: {name: round(median(v), 1) for name, v in by.items()} for kind, by in spent.items()}
+    return {kind: [round(median(v), 1) for v in rows] for kind, rows in spent.items()}
 
 
 def started(home: Path, questions: int) -> dict[str, float]:
@@ -186,22 +190,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan, run, scattered = (QUICK, 50, 100) if args.quick else (FULL, RUN, SCATTERED)
     with workplace(args.folder) as folder:
         homes = worlds(folder, plan)
-        large = copied(homes[2], folder / "large")
+        people = people_of(homes[2])
+        middle, large = copied(homes[1], folder / "middle"), copied(homes[2], folder / "large")
         idle = new_home(folder / f"idle-{os.urandom(4).hex()}")
         try:
             engine = LmdbEngine(Home(large).store, TABLES)
             used = engine.sizes().used
             engine.close()
             say("starting nodes")
-            starts = [started(large, 0 if n else 200) for n in range(min(3, args.rounds))]
+            starts = [started(large, 0 if n else 200) for n in range(1 if args.quick else 3)]
             alone = started(idle, 0)
             say("comparing what an entry costs")
-            cost = compare(folder, homes[0], large, args.rounds, run, scattered)
+            cost = compare(folder, [homes[0], middle, large], args.rounds, run, scattered)
         finally:
-            shutil.rmtree(large)
-            shutil.rmtree(idle)
-    ratios = {kind: round(by["large"] / by["small"], 2) for kind, by in cost.items()}
-    cases = {k: {**{f"{n}_us_per_entry": us for n, us in by.items()}, "ratio": ratios[k]} for k, by in cost.items()}
+            for home in (middle, large, idle):
+                shutil.rmtree(home)
+    ratios = {kind: round(us[-1] / us[0], 2) for kind, us in cost.items()}
     finish(
         args,
         "growth",
@@ -209,9 +213,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         anon_mb=median([s["anon_mb"] for s in starts]),
         bytes_per_entry=round(used / plan.sizes[2]),
         seconds_to_ready=round(median([s["seconds_to_ready"] for s in starts]), 2),
-        sizes={"small": plan.sizes[0], "large": plan.sizes[2], "accounts": len(people_of(homes[2]))},
+        sizes={"entries": list(plan.sizes), "accounts": len(people)},
         cases={
-            **cases,
+            **{kind: {"us_per_entry": us, "ratio_to_small": ratios[kind]} for kind, us in cost.items()},
             "started": {k: round(v, 2) for k, v in starts[0].items()},
             "idle": {k: round(alone[k], 2) for k in ("seconds_to_ready", "anon_mb")},
         },
