@@ -204,6 +204,34 @@ def decode_content(collection: Coll, op: Op, content: bytes) -> Content | None:
         return None
 
 
+def plain_post(content: bytes) -> int | None:
+    """`created_ms` of most posts, those without a reply and a quote, read by position; -1 where it is not given.
+
+    None where `content` is anything else, which may still be a post: then `decode_content` says.
+    """
+    try:
+        size = content[1]
+        if 0x40 <= size < 0x58:
+            text, end = 2, size - 0x3E
+        elif size == 0x58 and content[2] >= 24:
+            text, end = 3, 3 + content[2]
+        elif size == 0x59 and 0 < content[2] < 0x80:
+            text, end = 4, 4 + (content[2] << 8 | content[3])
+        else:
+            return None
+        lang = content[end + 2]
+        last = end + 3 if lang == 0xF6 else end + lang - 0x3D
+        if content[0] != 0x85 or content[end : end + 2] != b"\xf6\xf6" or not (lang == 0xF6 or 0x40 <= lang < 0x58):
+            return None
+        content[text:end].decode()
+        content[end + 3 : last].decode()
+        if content[last] == 0x1B and content[last + 1 : last + 5] != bytes(4) and len(content) == last + 9:
+            return int.from_bytes(content[last + 1 :], "big")
+        return -1 if content[last] == 0xF6 and len(content) == last + 1 else None
+    except (IndexError, UnicodeDecodeError):
+        return None
+
+
 class _NotThisSchema(Exception):
     pass
 

@@ -22,7 +22,7 @@ from . import tables as t
 from .engine import Engine
 from .errors import CorruptStore
 from .reader import Counts, StoreReader
-from .records import decode_record, record_name
+from .records import decode_record, record_after
 
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
@@ -106,8 +106,8 @@ class _Log:
 
     def _chain(self, lid: int) -> Iterator[Problem]:
         parent: Entry | None = None
-        for key, value in self.reader.txn.prefix(t.CHAIN, t.u32(lid)):
-            seq, (n, signed) = t.seq_of_chain_key(key), t.chain_place(value)
+        rows = self.reader.txn.prefix(t.CHAIN, t.u32(lid))
+        for seq, n, signed in (place for row in rows for place in _places(t.stretch_of(*row))):
             e = self._read(n)
             if e is None or e.header.seq != seq or seq != len(self.ids):
                 yield Problem(
@@ -153,9 +153,12 @@ class _Log:
         return at.id
 
     def _read(self, n: int) -> Entry | None:
-        raw = self.reader.txn.get(t.ENTRIES, t.u64(n))
+        raw = self.reader.txn.get(t.ENTRIES, t.u48(n))
+        if raw is None:
+            return None
+        before = self.reader.name_at(n - 1) if record_after(raw) else None
         try:
-            return None if raw is None else decode_record(raw, self.log)
+            return decode_record(raw, self.log, None if before is None else before[0])
         except CorruptStore:
             return None
 
@@ -165,7 +168,7 @@ class _Log:
         h = e.header
         if entry_id(self.reader.realm, encode_header(h)) != e.id:
             yield Problem(self.name, f"entry {h.seq} is stored as {_short(e.id)}, its bytes hash to another id")
-        if self.reader.txn.get(t.IDS, t.id_key(e.id)) != t.u64(n):
+        if self.reader.number_of(e.id) != n:
             yield Problem(self.name, f"entry {h.seq} ({_short(e.id)}) is not found by its id")
         try:
             check_link(e, parent, skip)
@@ -235,19 +238,19 @@ class _Named:
         return part_of(self._ops[at]) if at < len(self._ops) else None
 
     def _read(self, n: int) -> tuple[Op, ...]:
-        raw = self._reader.txn.get(t.ENTRIES, t.u64(n))
-        e = _held(self._reader, record_name(raw).id) if raw else None
         try:
+            e = self._reader.at(n)
             return decode_body(e.ops).ops if e else ()
-        except BanyanError:
+        except (BanyanError, CorruptStore):
             return ()
 
 
 def _wholes(reader: StoreReader) -> Iterator[Problem]:
     """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
-    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.CHAIN, t.LOOSE, t.IDS, t.LOGS, t.HEADS)}
-    if rows[t.ENTRIES] != rows[t.CHAIN] + rows[t.LOOSE]:
-        placed = f"{rows[t.CHAIN]} count and {rows[t.LOOSE]} are loose"
+    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.IDS, t.LOGS, t.HEADS)}
+    counted = sum(t.stretch_of(*row).size for row in reader.txn.scan(t.CHAIN))
+    if rows[t.ENTRIES] != counted + rows[t.LOOSE]:
+        placed = f"{counted} count and {rows[t.LOOSE]} are loose"
         yield Problem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
     if rows[t.ENTRIES] != rows[t.IDS]:
         yield Problem("ids", f"{rows[t.ENTRIES]} entries are held, {rows[t.IDS]} ids are indexed")
@@ -256,6 +259,12 @@ def _wholes(reader: StoreReader) -> Iterator[Problem]:
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield Problem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")
+
+
+def _places(stretch: t.Stretch) -> Iterator[tuple[int, int, bool]]:
+    """(seq, arrival number, whether it is signed) of each entry of a stretch."""
+    last = stretch.size - 1
+    return ((stretch.seq + k, stretch.n + k, stretch.signed and k == last) for k in range(stretch.size))
 
 
 def _short(entry: EntryId | None) -> str:

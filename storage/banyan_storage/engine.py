@@ -76,8 +76,19 @@ class ReadTxn(Protocol):
     def count(self, table: Table) -> int:
         """Number of entries in the table, each value of a dupsort key counted. Costs the same for any size."""
 
-    def dups(self, table: Table, key: bytes) -> Iterator[bytes]:
-        """All values at key in value order; none or one when the table is not dupsort."""
+    def dups(
+        self, table: Table, key: bytes, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[bytes]:
+        """The values at key with start <= value < stop in value order, or in reverse from just below stop.
+
+        None or one when the table is not dupsort.
+        """
+
+    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """(key, start, value) for each (key, start): the first value at key that begins with start, where there is one.
+
+        Of a dupsort table; ascending questions are cheapest.
+        """
 
 
 class WriteTxn(ReadTxn, Protocol):
@@ -148,17 +159,18 @@ def after_prefix(prefix: bytes) -> bytes | None:
 
 def check_items(table: Table, items: list[Item], append: bool, last: Item | None) -> None:
     """Raise ValueError unless items may be put: bounds of keys and values, and the promise made by append."""
-    sized = [part for item in items for part in item] if table.dupsort else [key for key, _ in items]
-    if not sized:
+    if not items:
         return
-    shortest, longest = min(map(len, sized)), max(map(len, sized))
-    if shortest < 1 or longest > MAX_KEY:
+    keys = [key for key, _ in items]
+    sizes = set(map(len, keys))
+    if table.dupsort:
+        sizes.update([len(value) for _, value in items])
+    if min(sizes) < 1 or max(sizes) > MAX_KEY:
         what = "keys and values" if table.dupsort else "keys"
         raise ValueError(
-            f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {shortest}..{longest}; hash long ones"
+            f"table {table.name}: {what} are 1..{MAX_KEY} bytes, got {min(sizes)}..{max(sizes)}; hash long ones"
         )
     if append:
-        keys = [key for key, _ in items]
         falls = any(map(ge, items, items[1:])) if table.dupsort else any(map(ge, keys, keys[1:]))
         if falls or (last is not None and (last >= items[0] if table.dupsort else last[0] >= keys[0])):
             raise ValueError(f"table {table.name}: append=True needs ascending items above {last!r}; put them plainly")

@@ -36,6 +36,7 @@ from .lmdb_folder import DATA, Folder, check_extent, sync_folder, why_no_room
 
 ADDRESS_SPACE = 1 << 40  # reserved, not used: neither memory nor disk is taken until pages are
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots
+BLOCK = 4_096  # keys looked up by one call
 FORMAT = Table("_format")
 VERSION_KEY = b"version"
 
@@ -83,10 +84,10 @@ class _Reader:
 
     def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
         try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            for key in sorted_keys:
-                if len(key) > 0 and cursor.set_key(key):
-                    yield key, cursor.value()
+            keys = iter(sorted_keys)
+            while block := list(islice(keys, BLOCK)):
+                found: list[Item] = self._txn().cursor(db=self._dbs[table]).getmulti([k for k in block if k])
+                yield from found
         except lmdb.Error as error:
             raise _explain(error, self._path) from error
 
@@ -141,8 +142,55 @@ class _Reader:
         except lmdb.Error as error:
             raise _explain(error, self._path) from error
 
-    def dups(self, table: Table, key: bytes) -> Iterator[bytes]:
-        return (value for _, value in self._up(table, key, key + b"\x00"))
+    def dups(
+        self, table: Table, key: bytes, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[bytes]:
+        if not table.dupsort:
+            value = self.get(table, key)
+            found = value is not None and value >= start and (stop is None or value < stop)
+            return iter([value] if found and value is not None else [])
+        return self._dups_down(table, key, start, stop) if reverse else self._dups_up(table, key, start, stop)
+
+    def _dups_up(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            if not key or not (cursor.set_range_dup(key, start) if start else cursor.set_key(key)):
+                return
+            for value in cursor.iternext_dup():
+                if stop is not None and value >= stop:
+                    return
+                yield value
+        except lmdb.BadValsizeError:
+            return
+        except lmdb.Error as error:
+            raise _explain(error, self._path) from error
+
+    def _dups_down(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            if not key or not cursor.set_key(key):
+                return
+            above = stop is not None and cursor.set_range_dup(key, stop)
+            if not (cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup()):
+                return
+            for value in cursor.iterprev_dup():
+                if value < start:
+                    return
+                yield value
+        except lmdb.BadValsizeError:
+            return
+        except lmdb.Error as error:
+            raise _explain(error, self._path) from error
+
+    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            seek, value = cursor.set_range_dup, cursor.value
+            for key, start in sorted_starts:
+                if seek(key, start) and (found := value()).startswith(start):
+                    yield key, start, found
+        except lmdb.Error as error:
+            raise _explain(error, self._path) from error
 
 
 class _Snapshot(_Reader):

@@ -39,6 +39,9 @@ class _Plain:
         value: bytes | None = self.rows.get(key)
         return [] if value is None else [value]
 
+    def values_between(self, key: bytes, start: bytes, stop: bytes | None) -> list[bytes]:
+        return [value for value in self.values_at(key) if value >= start and (stop is None or value < stop)]
+
     def add(self, item: Item) -> None:
         self.rows[item[0]] = item[1]
 
@@ -64,6 +67,10 @@ class _Dups:
 
     def values_at(self, key: bytes) -> list[bytes]:
         return [value for _, value in self.items(key, key + b"\x00", False)]
+
+    def values_between(self, key: bytes, start: bytes, stop: bytes | None) -> list[bytes]:
+        end = (key + b"\x00", b"") if stop is None else (key, max(start, stop))
+        return [value for _, value in self.rows.irange((key, start), end, (True, False))]
 
     def add(self, item: Item) -> None:
         self.rows.add(item)
@@ -125,8 +132,16 @@ class _Reader:
     def count(self, table: Table) -> int:
         return len(self._at(table))
 
-    def dups(self, table: Table, key: bytes) -> Iterator[bytes]:
-        return iter(self._at(table).values_at(key))
+    def dups(
+        self, table: Table, key: bytes, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[bytes]:
+        values = self._at(table).values_between(key, start, stop)
+        return reversed(values) if reverse else iter(values)
+
+    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        for key, start in sorted_starts:
+            for value in self._at(table).values_between(key, start, after_prefix(start))[:1]:
+                yield key, start, value
 
 
 class _Snapshot(_Reader):

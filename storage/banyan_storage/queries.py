@@ -19,10 +19,13 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
 
 from .engine import Engine, ReadTxn, Table, after_prefix
+from .errors import CorruptStore
 from .reader import StoreReader
+from .records import content_of
+from .slots import in_order, live_in, shown_at, stamp_of
+from .tables import PARTS, part_place
 from .view_rows import (
     BLOCKS,
-    CELLS,
     FOLLOWERS,
     FOLLOWS,
     MUTES,
@@ -34,12 +37,11 @@ from .view_rows import (
     SHOWN,
     TIMELINE,
     TOMBS,
-    read_slot,
-    ref_of,
+    read_content,
     register_slot,
     slot_of,
+    slot_size,
     target_bytes,
-    without_salt,
 )
 
 MAX_ANCESTORS = 64
@@ -146,11 +148,12 @@ class Queries:
         """Where two cells claim one field, the later write shows."""
         found: list[tuple[bytes, ProfileField]] = []
         number = self._number(account)
-        for slot, value in self._txn.prefix(SHOWN, number + PROFILE) if number else ():
-            content = self._content(slot, value[:42])
+        for slot, place in self._shown(number, PROFILE) if number else ():
+            content = self._content(slot, place)
             if isinstance(content, ProfileField):
-                found.append((value[:42], content))
-        fields = {content.field: content for _, content in sorted(found, key=_first)}
+                found.append((stamp_of(self._reader, place), content))
+        order = in_order(self._reader, [stamp for stamp, _ in found])
+        fields = {content.field: content for _, content in sorted(found, key=lambda pair: order.index(pair[0]))}
         return ProfileView(account, tuple(fields[name] for name in sorted(fields)))
 
     def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
@@ -187,29 +190,42 @@ class Queries:
         """The live operations of the register or element that `op` writes, oldest first: what an edit replaces, and
         what an undo covers."""
         number = self._number(account)
-        return tuple(ref_of(stamp) for stamp in self._txn.dups(CELLS, slot_of(number, op))) if number else ()
+        live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
+        return tuple(self._ref(stamp[8:]) for stamp in live)
 
     # -- posts
 
-    def _content(self, slot: bytes, stamp: bytes) -> object:
-        ref = ref_of(stamp)
-        raw = self._reader.part(ref.entry, ref.op)
-        return None if raw is None else read_slot(slot, without_salt(raw))
+    def _shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """(slot, place) of what the account shows, of one collection or of all, in the order of slots."""
+        for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
+            size = slot_size(number + value) - 4
+            yield number + value[:size], value[size : size + 8]
 
-    def _view(self, number: bytes, account: AccountId, key: bytes, time: bytes, stamp: bytes) -> PostView | None:
-        post = self._content(register_slot(number, POST, CellKey(key)), stamp)
+    def _ref(self, place: bytes) -> Ref:
+        n, op = part_place(place)
+        name = self._reader.name_at(n)
+        if name is None:
+            raise CorruptStore(f"the views name arrival {n}, which is not there; run a check")
+        return Ref(name[0], op)
+
+    def _content(self, slot: bytes, place: bytes) -> object:
+        raw = self._txn.get(PARTS, place)
+        return None if raw is None else read_content(slot, content_of(raw))
+
+    def _view(self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes) -> PostView | None:
+        post = self._content(register_slot(number, POST, CellKey(key)), place)
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), ref_of(stamp), post, time + account + key)
+        return PostView(target, int.from_bytes(time[:6], "big"), self._ref(place), post, time + account + key)
 
     def post(self, target: Target) -> PostView | None:
         """None where it is unknown, deleted, or its content is not held."""
         number = self._number(target.account)
-        shown = number and self._txn.get(SHOWN, register_slot(number, POST, target.key))
+        shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
         if not number or not shown:
             return None
-        return self._view(number, target.account, target.key, shown[42:50], shown[:42])
+        return self._view(number, target.account, target.key, shown[8:16], shown[:8])
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. `before`: the cursor of the last post of the page before."""
@@ -221,28 +237,28 @@ class Queries:
         number = self._number(account)
         if number is None:
             return
-        stop = after_prefix(number)
+        stop: bytes | None = None
         if before is not None:
             time, author, key = before[:8], before[8:40], before[40:]
             if account == author:
-                stop = number + time + key
+                stop = time + key
             elif account < author:
-                stop = after_prefix(number + time)
+                stop = after_prefix(time)
             else:
-                stop = number + time
-        for row, ref in self._txn.scan(TIMELINE, number, stop, reverse=True):
-            time, key = row[4:12], row[12:]
-            yield time + account + key, (number, account, key, time, ref)
+                stop = time
+        for row in self._txn.dups(TIMELINE, number, b"", stop, reverse=True):
+            time, key, place = row[:8], row[8:24], row[24:]
+            yield time + account + key, (number, account, key, time, place)
 
     def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
         """Direct answers, oldest first; of the same instant by account."""
         rows = [
-            (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], ref)
-            for key, ref in self._txn.prefix(REPLIES, target_bytes(target))
+            (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
+            for key, place in self._txn.prefix(REPLIES, target_bytes(target))
         ]
         views = (
-            self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], ref)
-            for cursor, number, ref in sorted(rows)
+            self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+            for cursor, number, place in sorted(rows)
         )
         return islice((view for view in views if view is not None), limit)
 
@@ -252,12 +268,12 @@ class Queries:
 
     def post_count(self, account: AccountId) -> int:
         number = self._number(account)
-        return sum(1 for _ in self._txn.prefix(TIMELINE, number)) if number else 0
+        return sum(1 for _ in self._txn.dups(TIMELINE, number)) if number else 0
 
     def has_tombs(self, account: AccountId) -> bool:
         """Whether anything of the account was deleted for good."""
         number = self._number(account)
-        return number is not None and next(self._txn.prefix(TOMBS, number, limit=1), None) is not None
+        return number is not None and self._txn.get(TOMBS, number) is not None
 
     def edited(self, view: PostView) -> bool:
         """Whether what shows replaced an earlier write."""
@@ -330,11 +346,11 @@ class Queries:
         digest = hashlib.sha256(b"banyan/1/views\0")
         for account in self._reader.accounts():
             number = self._number(account)
-            for slot, value in self._txn.prefix(SHOWN, number) if number else ():
-                ref = ref_of(value[:42])
-                raw = self._reader.part(ref.entry, ref.op)
-                content = b"" if raw is None else without_salt(raw)
-                digest.update(account + slot[4:] + value[:8] + len(content).to_bytes(4, "big") + content)
+            for slot, place in self._shown(number) if number else ():
+                raw = self._txn.get(PARTS, place)
+                content = b"" if raw is None else content_of(raw)
+                time = stamp_of(self._reader, place)[:8]
+                digest.update(account + slot[4:] + time + len(content).to_bytes(4, "big") + content)
         return digest.digest()
 
 

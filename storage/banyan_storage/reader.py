@@ -19,7 +19,7 @@ from banyan_crdt.realm import Realm
 from . import tables as t
 from .engine import Item, ReadTxn
 from .errors import CorruptStore
-from .records import Line, decode_line, decode_record, record_name
+from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
 NOTHING = Head(0, None, 0)
 STEP = 1_024
@@ -107,14 +107,28 @@ class StoreReader:
         return (AccountId(key) for key, _ in self._txn.scan(t.ACCOUNTS, start or b""))
 
     def counts(self) -> Counts:
-        tables = (t.ACCOUNTS, t.LOGS, t.ENTRIES, t.CHAIN, t.PARTS, t.LACKING, t.WITHHELD)
-        return Counts(*(self._txn.count(table) for table in tables))
+        rows = self._txn.count
+        entries, parts = rows(t.ENTRIES), (t.PARTS, t.LACKING, t.WITHHELD)
+        return Counts(rows(t.ACCOUNTS), rows(t.LOGS), entries, entries - rows(t.LOOSE), *map(rows, parts))
 
     # -- entries
 
-    def _n_of(self, entry: EntryId) -> int | None:
-        raw = self._txn.get(t.IDS, t.id_key(entry))
-        return None if raw is None else t.number(raw)
+    def _candidates(self, entry: bytes) -> Iterator[int]:
+        """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
+        return (t.n_of_id_key(key) for key, _ in self._txn.prefix(t.IDS, entry[:8]))
+
+    def _record(self, entry: bytes) -> tuple[int, bytes] | None:
+        """(arrival number, record) of the entry whose id begins with these bytes, at least 16."""
+        for n in self._candidates(entry):
+            raw = self._txn.get(t.ENTRIES, t.u48(n))
+            if raw is not None and record_id(raw).startswith(entry):
+                return n, raw
+        return None
+
+    def number_of(self, entry: EntryId) -> int | None:
+        """The arrival number of an entry that is held."""
+        found = self._record(entry)
+        return None if found is None else found[0]
 
     def _name(self, lid: int) -> LogId:
         name = self._names.get(lid)
@@ -125,20 +139,36 @@ class StoreReader:
             name = self._names[lid] = t.log_of_name(raw)
         return name
 
-    def _record(self, entry: EntryId) -> tuple[int, bytes] | None:
-        """(arrival number, record), where that very entry is held."""
-        n = self._n_of(entry)
-        raw = None if n is None else self._txn.get(t.ENTRIES, t.u64(n))
-        if n is None or raw is None or record_name(raw).id != entry:
-            return None
-        return n, raw
+    def _decode(self, n: int, raw: bytes, log: LogId | None = None) -> Entry:
+        before = self._txn.get(t.ENTRIES, t.u48(n - 1)) if record_after(raw) else None
+        return decode_record(
+            raw, log or self._name(record_name(raw).lid), None if before is None else record_id(before)
+        )
 
-    def _records(self, ns: list[int], log: LogId) -> list[Entry]:
-        found = self._txn.get_many(t.ENTRIES, map(t.u64, ns))
-        entries = [decode_record(raw, log) for _, raw in found]
+    def _records(self, ns: Sequence[int], log: LogId) -> list[Entry]:
+        """The entries with these arrival numbers, in that order."""
+        entries: list[Entry] = []
+        last = -1
+        for key, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns)):
+            n = t.number(key)
+            if entries and n == last + 1:
+                entries.append(decode_record(raw, log, entries[-1].id))
+            else:
+                entries.append(self._decode(n, raw, log))
+            last = n
         if len(entries) != len(ns):
             raise CorruptStore(f"{len(ns)} entries are indexed, {len(entries)} are there; run a check, then sync again")
         return entries
+
+    def at(self, n: int) -> Entry | None:
+        """The entry that arrived as number n, if it is held."""
+        raw = self._txn.get(t.ENTRIES, t.u48(n))
+        return None if raw is None else self._decode(n, raw)
+
+    def name_at(self, n: int) -> tuple[EntryId, bytes] | None:
+        """(id, time as 8 bytes) of the entry that arrived as number n."""
+        raw = self._txn.get(t.ENTRIES, t.u48(n))
+        return None if raw is None else (record_id(raw), record_time(raw))
 
     def has(self, entry: EntryId) -> bool:
         return self._record(entry) is not None
@@ -146,13 +176,12 @@ class StoreReader:
     def entry(self, entry: EntryId) -> Entry | None:
         """Counted or loose."""
         found = self._record(entry)
-        return None if found is None else decode_record(found[1], self._name(record_name(found[1]).lid))
+        return None if found is None else self._decode(*found)
 
     def by_half(self, half: bytes) -> Entry | None:
         """The entry whose id begins with these 16 bytes, which is how gossip names messages."""
-        n = self._n_of(EntryId(half.ljust(32, b"\0")))
-        raw = None if n is None else self._txn.get(t.ENTRIES, t.u64(n))
-        return None if raw is None else decode_record(raw, self._name(record_name(raw).lid))
+        found = self._record(half)
+        return None if found is None else self._decode(*found)
 
     def place(self, entry: EntryId) -> tuple[LogId, int] | None:
         """(log, seq) of an entry that is held."""
@@ -167,8 +196,29 @@ class StoreReader:
         if found is None:
             return False
         name = record_name(found[1])
-        place = self._txn.get(t.CHAIN, t.chain_key(name.lid, name.seq))
-        return place is not None and t.chain_place(place)[0] == found[0]
+        return self._chain_n(name.lid, name.seq) == found[0]
+
+    def _stretches(self, lid: int, first: int, stop: int) -> Iterator[t.Stretch]:
+        """Those that hold any of the counted entries first .. stop-1, in order."""
+        low = self._txn.scan(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid, first), reverse=True, limit=1)
+        for row in low:
+            stretch = t.stretch_of(*row)
+            if stretch.seq + stretch.size > first:
+                yield stretch
+        for row in self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, stop))):
+            yield t.stretch_of(*row)
+
+    def _chain_n(self, lid: int, seq: int) -> int | None:
+        """The arrival number of counted entry `seq`."""
+        stretch = next(self._stretches(lid, seq, seq + 1), None)
+        return None if stretch is None else stretch.n + seq - stretch.seq
+
+    def _chain_ns(self, lid: int, first: int, stop: int) -> list[int]:
+        """The arrival numbers of counted entries first .. stop-1."""
+        ns: list[int] = []
+        for seq, n, size, _ in self._stretches(lid, first, stop):
+            ns += range(n + max(first - seq, 0), n + min(stop - seq, size))
+        return ns
 
     def chain(self, log: LogId, first: int = 0, stop: int | None = None) -> list[Entry]:
         """Counted entries first .. stop-1, as many as there are."""
@@ -176,19 +226,16 @@ class StoreReader:
         if found is None:
             return []
         lid, head = found
-        stop = head.length if stop is None else min(stop, head.length)
-        rows = self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, stop)))
-        return self._records([t.chain_place(value)[0] for _, value in rows], log)
+        ns = self._chain_ns(lid, first, head.length if stop is None else min(stop, head.length))
+        return self._records(ns, log)
 
     def lines(self, log: LogId, first: int, stop: int) -> list[Line]:
         """Counted entries first .. stop-1 as far as a run names them."""
         found = self._find(log)
         if found is None:
             return []
-        lid, head = found
-        rows = self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, min(stop, head.length))))
-        ns = [t.chain_place(value)[0] for _, value in rows]
-        lines = [decode_line(t.number(key), raw) for key, raw in self._txn.get_many(t.ENTRIES, map(t.u64, ns))]
+        ns = self._chain_ns(found[0], first, min(stop, found[1].length))
+        lines = [decode_line(t.number(key), raw) for key, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
         if len(lines) != len(ns):
             raise CorruptStore(f"{len(ns)} entries are indexed, {len(lines)} are there; run a check, then sync again")
         return lines
@@ -237,24 +284,21 @@ class StoreReader:
             return None
         if seq == found[1].length - 1:
             return found[1].id
-        place = self._txn.get(t.CHAIN, t.chain_key(found[0], seq))
-        raw = None if place is None else self._txn.get(t.ENTRIES, t.u64(t.chain_place(place)[0]))
-        return None if raw is None else record_name(raw).id
+        n = self._chain_n(found[0], seq)
+        name = None if n is None else self.name_at(n)
+        return None if name is None else name[0]
 
     def next_signed(self, log: LogId, seq: int) -> int | None:
         """The first counted entry at or after `seq` that holds a signature: where a run may end."""
         found = self._find(log)
         if found is None:
             return None
-        lid, head = found
-        for key, value in self._txn.scan(t.CHAIN, t.chain_key(lid, seq), t.chain_key(lid, max(seq, head.length))):
-            if t.chain_place(value)[1]:
-                return t.seq_of_chain_key(key)
-        return None
+        ends = (s.seq + s.size - 1 for s in self._stretches(found[0], seq, found[1].length) if s.signed)
+        return next(ends, None)
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """What came after arrival number `after` and is still held, counted or loose, oldest first."""
-        rows = self._txn.scan(t.ENTRIES, t.u64(after + 1), limit=limit)
+        """What came after arrival number `after`, which a peer may have made up, and is still held; oldest first."""
+        rows = self._txn.scan(t.ENTRIES, t.u48(min(after + 1, t.MAX_ARRIVAL)), limit=limit)
         named = ((t.number(key), record_name(value)) for key, value in rows)
         return [Arrival(n, self._name(name.lid), name.seq, name.id) for n, name in named]
 
@@ -267,12 +311,15 @@ class StoreReader:
 
     def part(self, entry: EntryId, op: int) -> bytes | None:
         """The part's bytes, salt and framing included."""
-        found = self._record(entry)
-        return None if found is None else self._txn.get(t.PARTS, t.part_key(found[0], op))
+        n = self.number_of(entry)
+        return None if n is None else self.part_at(n, op)
+
+    def part_at(self, n: int, op: int) -> bytes | None:
+        """The same, by the arrival number of its entry."""
+        return self._txn.get(t.PARTS, t.part_key(n, op))
 
     def has_part(self, entry: EntryId, op: int) -> bool:
-        n = self._n_of(entry)
-        return n is not None and self._txn.get(t.PARTS, t.part_key(n, op)) is not None
+        return self.part(entry, op) is not None
 
     def withheld(self, entry: EntryId, op: int) -> bytes | None:
         """The signed reason why the part was erased here, empty where none was given; None where it was not erased."""
@@ -284,9 +331,9 @@ class StoreReader:
         out = []
         for key, value in self._txn.scan(t.LACKING, after + b"\0" if after else b"", limit=limit):
             n, op = t.part_place(key)
-            raw = self._txn.get(t.ENTRIES, t.u64(n))
-            if raw is not None:
-                out.append(Lack(key, record_name(raw).id, op, t.wanted_part(value)))
+            name = self.name_at(n)
+            if name is not None:
+                out.append(Lack(key, name[0], op, t.wanted_part(value)))
         return out
 
     # -- the store itself

@@ -1,11 +1,8 @@
 """The store: what was judged to count, and what is held besides, written by one thread and made durable by `commit`.
 
-It decides nothing about validity. The caller says which entries extend a chain (`append`, the fast path) or what a log
+It decides nothing about validity. The caller says which entries extend chains (`append`, the fast path) or what a log
 now consists of (`rewrite`, after a fork, a pin, a cut or new grants); the store keeps entries, indexes, parts and views
 in step inside one transaction. Arrival numbers only rise and are never given twice, also when entries go.
-
-The index of ids and the list of lacking parts wait in memory until `commit` and are then written sorted: with a page of
-random keys touched per entry, nothing else would matter. Reads on the writing thread see them there.
 
 After a StorageError what was pending is gone: call `rollback` before going on. (`commit` has done so when it raises.)
 """
@@ -13,24 +10,29 @@ After a StorageError what was pending is gone: call `rollback` before going on. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
-from banyan_crdt.realm import Realm
 
 from . import tables as t
-from .engine import Engine, Item, Table
-from .errors import CorruptStore, StorageError, StoreVersion
-from .reader import NOTHING, Counts, Lack, StoreReader
-from .records import content_of, decode_record, encode_record, record_name, record_signed
-from .viewhook import Append, ArrivedPart, Views
+from .engine import Item, Table
+from .errors import CorruptStore
+from .pending import PendingStore, snapshot
+from .reader import NOTHING
+from .records import (
+    content_of,
+    decode_record,
+    encode_record,
+    record_after,
+    record_id,
+    record_name,
+    record_signed,
+)
+from .viewhook import Append, ArrivedPart, Counted
 
 __all__ = ["Append", "Store", "snapshot"]
-
-CACHED_LOGS = 100_000
 
 
 class _Held(NamedTuple):
@@ -39,132 +41,8 @@ class _Held(NamedTuple):
     counted: bool
 
 
-@contextmanager
-def snapshot(engine: Engine, realm: Realm) -> Iterator[StoreReader]:
-    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly."""
-    with engine.read() as txn:
-        yield StoreReader(txn, realm)
-
-
-class Store(StoreReader):
-    """The writer. One thread makes it and uses it; others take `snapshot()`.
-
-    new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
-    """
-
-    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
-        super().__init__(engine.write(), realm)
-        self._engine = engine
-        self._write = engine.write()
-        self._views = views
-        self._logs: dict[LogId, tuple[int, Head]] = {}
-        self._ids: dict[bytes, int] = {}
-        self._wanted: dict[bytes, bytes] = {}
-        self._recent: dict[int, tuple[Entry, Body]] = {}
-        self._last = self._noted = 0
-        self.changes = 0
-        """Grows with every call that may write; tells whether something in particular wrote."""
-        self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
-        if self.fresh:
-            about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
-            self._write.put_many(t.META, sorted(about.items()))
-            engine.commit()
-        self._check_kind()
-        self._forget()
-
-    def _check_kind(self) -> None:
-        schema, realm = self._write.get(t.META, t.SCHEMA_KEY), self._write.get(t.META, t.REALM_KEY)
-        if schema != t.u32(t.SCHEMA):
-            found = (schema or b"").hex()
-            raise StoreVersion(f"the store has schema {found}, this program knows {t.SCHEMA}; use the newer program")
-        if realm != self.realm.id:
-            raise StorageError(
-                f"the store is of realm {(realm or b'').hex()[:16]}, the node of realm {self.realm.id.hex()[:16]}"
-                f" ({self.realm.name}); give each realm its own folder"
-            )
-
-    # -- the pending transaction
-
-    def commit(self) -> None:
-        """All pending changes become durable, or StorageError is raised and all are gone."""
-        try:
-            self._flush()
-            self._engine.commit()
-        except StorageError:
-            self.rollback()
-            raise
-
-    @property
-    def pending(self) -> bool:
-        """Whether anything changed since the last commit."""
-        return self._engine.pending
-
-    def rollback(self) -> None:
-        """Forget what is pending."""
-        self._engine.rollback()
-        self._forget()
-
-    def close(self) -> None:
-        """What is pending is dropped."""
-        self._engine.close()
-
-    def snapshot(self) -> AbstractContextManager[StoreReader]:
-        """A reader of the last commit, for another thread (a context manager)."""
-        return snapshot(self._engine, self.realm)
-
-    def _forget(self) -> None:
-        self._logs.clear()
-        self._names.clear()
-        self._ids.clear()
-        self._wanted.clear()
-        self._recent.clear()
-        self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
-
-    def _flush(self) -> None:
-        if self._ids:
-            self._write.put_many(t.IDS, [(key, t.u64(n)) for key, n in sorted(self._ids.items())])
-            self._ids.clear()
-        self._flush_wanted()
-        if self._noted != self._last:
-            self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
-            self._noted = self._last
-        self._recent.clear()
-
-    def _flush_wanted(self) -> None:
-        if self._wanted:
-            self._write.put_many(t.LACKING, sorted(self._wanted.items()))
-            self._wanted.clear()
-
-    # -- reads that must see what waits in memory
-
-    def _find(self, log: LogId) -> tuple[int, Head] | None:
-        found = self._logs.get(log)
-        if found is None:
-            found = super()._find(log)
-            if found is not None:
-                self._cache(log, found)
-        return found
-
-    def _cache(self, log: LogId, found: tuple[int, Head]) -> None:
-        if len(self._logs) >= CACHED_LOGS:
-            self._logs.clear()
-        self._logs[log] = found
-
-    def _n_of(self, entry: EntryId) -> int | None:
-        n = self._ids.get(t.id_key(entry))
-        return super()._n_of(entry) if n is None else n
-
-    def lacking(self, after: bytes, limit: int) -> list[Lack]:
-        self._flush_wanted()
-        return super().lacking(after, limit)
-
-    def counts(self) -> Counts:
-        self._flush_wanted()
-        return super().counts()
-
-    @property
-    def last_arrival(self) -> int:
-        return self._last
+class Store(PendingStore):
+    """The writer. One thread makes it and uses it; others take `snapshot()`."""
 
     # -- entries
 
@@ -172,53 +50,58 @@ class Store(StoreReader):
         """The log's short number and head; a log never heard of gets a number."""
         found = self._find(log)
         if found is None:
-            last = self._write.last(t.LOGS)
-            found = ((t.number(last[0]) + 1 if last else 1), NOTHING)
-            self._write.put(t.LOGS, t.u32(found[0]), t.log_name(log))
-            self._write.put(t.ACCOUNTS, log.account, b"")
+            found = self._lids + 1, NOTHING
+            self._name_logs([log])
             self._set_head(log, *found)
         return found
+
+    def _name_logs(self, logs: Sequence[LogId]) -> None:
+        """Give each of these new logs the next short number."""
+        self._write.put_many(t.LOGS, [(t.u32(lid), t.log_name(log)) for lid, log in enumerate(logs, self._lids + 1)])
+        self._write.put_many(t.ACCOUNTS, sorted({(log.account, b"") for log in logs}))
+        self._lids += len(logs)
 
     def _set_head(self, log: LogId, lid: int, head: Head) -> None:
         self._write.put(t.HEADS, t.log_name(log), t.head_value(lid, head))
         self._cache(log, (lid, head))
 
     def append(self, batch: Sequence[Append]) -> None:
-        """Extend what counts of granted logs. Several of the batch may continue one log, in their order."""
-        self.changes += 1
-        records: list[Item] = []
-        places: list[Item] = []
-        parts: list[Item] = []
-        for log, entries, bodies, held, head in batch:
-            lid, old = self._log(log)
+        """Extend what counts of granted logs. Several of the batch may continue one log, in their order.
+
+        Raises ValueError, and has changed nothing, where one does not continue its log.
+        """
+        rows = _Rows(self._last)
+        heads: dict[LogId, tuple[int, Head]] = {}
+        unnamed: list[LogId] = []
+        firsts = []
+        for append in batch:
+            log, entries, _, _, head = append
+            found = heads.get(log) or self._find(log)
+            if found is None:
+                unnamed.append(log)
+                found = self._lids + len(unnamed), NOTHING
+            lid, old = found
             first = entries[0].header
             if first.seq != old.length or first.prev != old.id or head.length != old.length + len(entries):
                 raise ValueError(f"entry {first.seq} to head {head.length} does not continue a log of {old.length}")
-            n, seq = self._last, old.length
-            self._last += len(entries)
-            left = iter(held)
-            for e, body in zip(entries, bodies, strict=True):
-                n += 1
-                records.append((t.u64(n), encode_record(lid, e)))
-                places.append((t.chain_key(lid, seq), t.chain_value(n, e.sig is not None)))
-                self._ids[t.id_key(e.id)] = n
-                seq += 1
-                for at, op in enumerate(body.ops):
-                    part = part_of(op)
-                    if part is None:
-                        continue
-                    raw = next(left, None)
-                    if raw is not None:
-                        parts.append((t.part_key(n, at), raw))
-                    else:
-                        self._wanted[t.part_key(n, at)] = t.wanted_value(part)
-                        self._recent[n] = e, body
-            self._set_head(log, lid, head)
-        places.sort()
-        self._write.put_many(t.ENTRIES, records)
-        self._write.put_many(t.CHAIN, places)
-        self._write.put_many(t.PARTS, parts)
-        self._views.added(self._write, self, batch)
+            heads[log] = lid, head
+            firsts.append(rows.last + 1)
+            rows.take(lid, append)
+        self.changes += 1
+        self._last = rows.last
+        self._ids.update(rows.ids)
+        self._wanted.update(rows.wanted)
+        self._recent.update(rows.recent)
+        if unnamed:
+            self._name_logs(unnamed)
+        self._write.put_many(t.HEADS, sorted([(t.log_name(log), t.head_value(*at)) for log, at in heads.items()]))
+        for log, at in heads.items():
+            self._cache(log, at)
+        rows.places.sort()
+        self._write.put_many(t.ENTRIES, rows.records, append=True)
+        self._write.put_many(t.CHAIN, rows.places)
+        self._write.put_many(t.PARTS, rows.parts, append=True)
+        self._views.added(self._write, self, batch, firsts)
 
     def put_control(self, account: AccountId, entries: Sequence[Entry], head: Head) -> None:
         """Replace the control entries that are kept, a tree; `head` is the end of the path that counts."""
@@ -245,21 +128,21 @@ class Store(StoreReader):
             was = old.get(e.id)
             if was is None:
                 self._last += 1
-                ns[e.id] = self._ids[t.id_key(e.id)] = self._last
-                fresh.append((t.u64(self._last), encode_record(lid, e)))
+                ns[e.id] = self._ids[e.id[:16]] = self._last
+                fresh.append((t.u48(self._last), encode_record(lid, e)))
             else:
                 ns[e.id] = was.n
                 if e.sig and not record_signed(was.raw):
-                    self._write.put(t.ENTRIES, t.u64(was.n), encode_record(lid, e))
+                    self._write.put(t.ENTRIES, t.u48(was.n), encode_record(lid, e))
             if e.sig or (was and record_signed(was.raw)):
                 signed.add(e.id)
         self._write.put_many(t.ENTRIES, fresh)
+        self._part_from_parents(log, lid, old, ns)
         for entry, was in old.items():
             if entry not in ns:
                 self._delete(was.n, entry)
-        places = {t.chain_key(lid, q): t.chain_value(ns[e.id], e.id in signed) for q, e in enumerate(chain)}
-        self._replace(t.CHAIN, lid, places)
-        self._replace(t.LOOSE, lid, {t.loose_key(lid, e.id): t.u64(ns[e.id]) for e in loose})
+        self._replace(t.CHAIN, lid, dict(_stretches(lid, [(ns[e.id], e.id in signed) for e in chain])))
+        self._replace(t.LOOSE, lid, {t.loose_key(lid, e.id): t.u48(ns[e.id]) for e in loose})
         self._set_head(log, lid, head)
         for e in loose:
             self._unwant(ns[e.id])
@@ -269,14 +152,24 @@ class Store(StoreReader):
                 self._want(ns[e.id], decode_body(e.ops))
 
     def _held(self, lid: int) -> dict[EntryId, _Held]:
-        chain = [t.chain_place(value)[0] for _, value in self._write.prefix(t.CHAIN, t.u32(lid))]
+        rows = self._write.prefix(t.CHAIN, t.u32(lid))
+        stretches = [t.stretch_of(*row) for row in rows]
+        chain = [n for s in stretches for n in range(s.n, s.n + s.size)]
         loose = [t.number(value) for _, value in self._write.prefix(t.LOOSE, t.u32(lid))]
         counted = set(chain)
         out = {}
-        for key, raw in self._write.get_many(t.ENTRIES, map(t.u64, sorted(chain + loose))):
+        for key, raw in self._write.get_many(t.ENTRIES, map(t.u48, sorted(chain + loose))):
             n = t.number(key)
-            out[record_name(raw).id] = _Held(n, raw, n in counted)
+            out[record_id(raw)] = _Held(n, raw, n in counted)
         return out
+
+    def _part_from_parents(self, log: LogId, lid: int, old: dict[EntryId, _Held], kept: dict[EntryId, int]) -> None:
+        """Entries that stay say themselves what their parent is, where its record is about to go."""
+        going = {was.n: entry for entry, was in old.items() if entry not in kept}
+        for n in kept.values():
+            raw = self._write.get(t.ENTRIES, t.u48(n)) if n - 1 in going else None
+            if raw is not None and record_after(raw):
+                self._write.put(t.ENTRIES, t.u48(n), encode_record(lid, decode_record(raw, log, going[n - 1])))
 
     def _replace(self, table: Table, lid: int, rows: dict[bytes, bytes]) -> None:
         """Make these the rows of a log, touching only those that differ."""
@@ -286,12 +179,12 @@ class Store(StoreReader):
         self._write.put_many(table, sorted(rows.items() - old.items()))
 
     def _delete(self, n: int, entry: EntryId) -> None:
-        self._ids.pop(t.id_key(entry), None)
+        self._ids.pop(entry[:16], None)
         self._recent.pop(n, None)
-        self._write.delete(t.IDS, t.id_key(entry), t.u64(n))
-        self._write.delete(t.ENTRIES, t.u64(n))
+        self._write.delete(t.IDS, t.id_key(entry, n))
+        self._write.delete(t.ENTRIES, t.u48(n))
         for table in (t.PARTS, t.WITHHELD):
-            self._write.delete_range(table, t.u64(n), t.u64(n + 1))
+            self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
         self._unwant(n)
 
     def set_signature(self, entry: EntryId, sig: bytes) -> None:
@@ -301,13 +194,18 @@ class Store(StoreReader):
         if found is None or record_signed(found[1]):
             return
         n, raw = found
-        name = record_name(raw)
+        lid, seq, _ = record_name(raw)
         self._recent.pop(n, None)
-        e = decode_record(raw, self._name(name.lid))._replace(sig=sig)
-        self._write.put(t.ENTRIES, t.u64(n), encode_record(name.lid, e))
-        key = t.chain_key(name.lid, name.seq)
-        if self._write.get(t.CHAIN, key) == t.chain_value(n, False):
-            self._write.put(t.CHAIN, key, t.chain_value(n, True))
+        e = self._decode(n, raw)._replace(sig=sig)
+        self._write.put(t.ENTRIES, t.u48(n), encode_record(lid, e, record_after(raw)))
+        stretch = next(self._stretches(lid, seq, seq + 1), None)
+        if stretch is not None and stretch.n + seq - stretch.seq == n:
+            size = seq + 1 - stretch.seq
+            rows = [(t.chain_key(lid, stretch.seq), t.chain_value(stretch.n, size, True))]
+            if size < stretch.size:
+                rest = t.chain_value(n + 1, stretch.size - size, stretch.signed)
+                rows.append((t.chain_key(lid, seq + 1), rest))
+            self._write.put_many(t.CHAIN, rows)
 
     def rebuild_views(self, account: AccountId, counted: Iterable[tuple[Entry, Body]]) -> None:
         """Fold the account again. `counted`: every entry that counts of its granted logs, with the ops that count.
@@ -317,14 +215,16 @@ class Store(StoreReader):
         self.changes += 1
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
-    def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[Entry, Body]]:
+    def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[Counted]:
         for e, body in counted:
-            n = self._n_of(e.id)
-            if n is not None and body.void:
+            n = self.number_of(e.id)
+            if n is None:
+                raise CorruptStore(f"entry {e.id.hex()[:16]} counts, but is not there; run a check")
+            if body.void:
                 self._unwant(n)
-            elif n is not None:
+            else:
                 self._want(n, body)
-            yield e, body
+            yield Counted(n, e, body)
 
     # -- parts
 
@@ -338,7 +238,7 @@ class Store(StoreReader):
 
     def _unwant(self, n: int) -> None:
         self._flush_wanted()
-        self._write.delete_range(t.LACKING, t.u64(n), t.u64(n + 1))
+        self._write.delete_range(t.LACKING, t.part_key(n, 0), t.part_key(n + 1, 0))
 
     def _unlack(self, key: bytes) -> bool:
         """Strike a part off the list of what is lacking; whether it was on it."""
@@ -353,13 +253,13 @@ class Store(StoreReader):
         rows: dict[bytes, bytes] = {}
         arrived: list[ArrivedPart] = []
         for entry, at, raw in items:
-            n = self._n_of(entry)
+            n = self.number_of(entry)
             key = b"" if n is None else t.part_key(n, at)
             if n is None or key in rows or self._write.get(t.WITHHELD, key) is not None:
                 continue
             if self._unlack(key):
                 e, ops = self._with_ops(n, entry)
-                arrived.append(ArrivedPart(e, at, ops[at], content_of(raw)))
+                arrived.append(ArrivedPart(n, e, at, ops[at], content_of(raw)))
             elif self._write.get(t.PARTS, key) is not None:
                 continue
             rows[key] = raw
@@ -372,13 +272,10 @@ class Store(StoreReader):
 
     def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
         """The operations of an entry that is held: where content is to be put beside them."""
-        n = self._n_of(entry)
+        n = self.number_of(entry)
         if n is None:
             return None
-        recent = self._recent.get(n)
-        if recent is not None:
-            return recent[1].ops if recent[0].id == entry else None
-        return self._with_ops(n, entry)[1] if self.has(entry) else None
+        return self._with_ops(n, entry)[1]
 
     def _with_ops(self, n: int, entry: EntryId) -> tuple[Entry, tuple[Op, ...]]:
         """The entry and its operations; at hand where it was appended or asked for since the last commit."""
@@ -402,7 +299,7 @@ class Store(StoreReader):
         if found is None:
             return False
         n, raw = found
-        e = decode_record(raw, self._name(record_name(raw).lid))
+        e = self._decode(n, raw)
         key = t.part_key(n, op)
         self._unlack(key)
         self._write.delete(t.PARTS, key)
@@ -413,7 +310,7 @@ class Store(StoreReader):
     def want_part(self, entry: EntryId, op: int) -> bool:
         """Lift an erasure: the part is asked for again. False where none was in place."""
         self.changes += 1
-        n = self._n_of(entry)
+        n = self.number_of(entry)
         e = self.entry(entry)
         if n is None or e is None or not self._write.delete(t.WITHHELD, t.part_key(n, op)):
             return False
@@ -429,3 +326,55 @@ class Store(StoreReader):
             self._write.delete(t.META, t.NOTE + key)
         else:
             self._write.put(t.META, t.NOTE + key, value)
+
+
+class _Rows:
+    """The rows of entries that are appended, gathered over a batch so that each table is written once."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.records: list[Item] = []
+        self.places: list[Item] = []
+        self.parts: list[Item] = []
+        self.ids: dict[bytes, int] = {}
+        self.wanted: dict[bytes, bytes] = {}
+        self.recent: dict[int, tuple[Entry, Body]] = {}
+        self._end: EntryId | None = None
+
+    def take(self, lid: int, append: Append) -> None:
+        """The entries of one log: the next arrivals."""
+        n, before, ids = self.last, self._end, self.ids
+        record, part_row = self.records.append, self.parts.append
+        left = iter(append.parts)
+        for e, body in zip(append.entries, append.bodies, strict=True):
+            n += 1
+            prev = e.header.prev
+            record((n.to_bytes(6, "big"), encode_record(lid, e, prev is not None and prev == before)))
+            before = e.id
+            ids[before[:16]] = n
+            for at, op in enumerate(body.ops):
+                part = part_of(op)
+                if part is None:
+                    continue
+                raw = next(left, None)
+                if raw is not None:
+                    part_row((t.part_key(n, at), raw))
+                else:
+                    self.wanted[t.part_key(n, at)] = t.wanted_value(part)
+                    self.recent[n] = e, body
+        places = [(at, e.sig is not None) for at, e in enumerate(append.entries, self.last + 1)]
+        self.places += _stretches(lid, places, append.entries[0].header.seq)
+        self.last, self._end = n, before
+
+
+def _stretches(lid: int, places: Sequence[tuple[int, bool]], seq: int = 0) -> Iterator[Item]:
+    """The rows of chain for entries from `seq` on, given the arrival number of each and whether it is signed."""
+    first, size, was_signed = 0, 0, True
+    for n, signed in places:
+        if was_signed or n != first + size or size == t.MAX_STRETCH:
+            if size:
+                yield t.chain_key(lid, seq), t.chain_value(first, size, was_signed)
+            seq, first, size = seq + size, n, 0
+        size, was_signed = size + 1, signed
+    if size:
+        yield t.chain_key(lid, seq), t.chain_value(first, size, was_signed)

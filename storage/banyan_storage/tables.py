@@ -3,22 +3,28 @@
     logs       lid u32                    -> account 32 | writer 32 | log u32         the short number of a log
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
     accounts   account                    -> nothing                                   those with any log
-    entries    n u64                      -> record (records.py)                       n: arrival number, never reused
-    chain      lid u32 | seq u48          -> n << 1 | signed, u64                      what counts
-    loose      lid u32 | id 16            -> n u64                                     held, does not count
-    ids        id 16                      -> n u64                                     the record has the other 16 bytes
-    parts      n u64 | op u16             -> the part's bytes
-    lacking    n u64 | op u16             -> hash 32 | size u32                        counts, wanted, not held
-    withheld   n u64 | op u16             -> signed reason, or empty                   erased here, not wanted again
+    entries    n u48                      -> record (records.py)                       n: arrival number, never reused
+    chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
+    loose      lid u32 | id 16            -> n u48                                     held, does not count
+    ids        id 8 | n u48               -> nothing                                   the record has the whole id
+    parts      n u48 | op u16             -> the part's bytes
+    lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
+    withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
     meta       name                       -> value                                     store id, schema, counters, notes
 
+A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
+a signature: what came as one run is one row.
+
 Numbers are big-endian, so that keys order as what they mean. Keys that grow with every entry (entries, parts, lacking)
-begin with the arrival number and append; the one random index, ids, is half as wide as an id and written sorted.
+begin with the arrival number and append, which fills pages to the brim. The one random index, ids, is
+kept as narrow as can be and written sorted: what it costs is how many of its pages a commit touches. Two entries may
+share 8 bytes of their ids, so whoever finds one looks at its record.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, WriterKey
 from banyan_crdt.ops import Part
@@ -38,17 +44,31 @@ WITHHELD = Table("withheld")
 META = Table("meta")
 STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, META)
 
-SCHEMA = 1
+SCHEMA = 2
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY, LAST_KEY = b"store id", b"realm", b"schema", b"last arrival"
 NOTE = b"note:"
+MAX_STRETCH = 0x7FFF
+MAX_ARRIVAL = (1 << 48) - 1
 
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
 _HEAD = struct.Struct(">IQB")
-_PART = struct.Struct(">QH")
 _CHAIN = struct.Struct(">IHI")
 _WANTED = struct.Struct(">32sI")
 
 u32, u64 = _U32.pack, _U64.pack
+
+
+class Stretch(NamedTuple):
+    """Entries seq .. seq+size-1 of a chain have the arrival numbers n .. n+size-1; `signed`: the last of them is."""
+
+    seq: int
+    n: int
+    size: int
+    signed: bool
+
+
+def u48(n: int) -> bytes:
+    return n.to_bytes(6, "big")
 
 
 def number(raw: bytes) -> int:
@@ -78,22 +98,21 @@ def chain_key(lid: int, seq: int) -> bytes:
     return _CHAIN.pack(lid, seq >> 32, seq & 0xFFFFFFFF)
 
 
-def seq_of_chain_key(raw: bytes) -> int:
-    return number(raw[4:])
+def chain_value(n: int, size: int, signed: bool) -> bytes:
+    return _U64.pack(n << 16 | size << 1 | signed)
 
 
-def chain_value(n: int, signed: bool) -> bytes:
-    return _U64.pack(n << 1 | signed)
+def stretch_of(key: bytes, value: bytes) -> Stretch:
+    packed = number(value)
+    return Stretch(number(key[4:]), packed >> 16, (packed & 0xFFFF) >> 1, bool(packed & 1))
 
 
-def chain_place(raw: bytes) -> tuple[int, bool]:
-    """(arrival number, whether that entry holds a signature)."""
-    value = number(raw)
-    return value >> 1, bool(value & 1)
+def id_key(entry: EntryId, n: int) -> bytes:
+    return entry[:8] + u48(n)
 
 
-def id_key(entry: EntryId) -> bytes:
-    return entry[:16]
+def n_of_id_key(raw: bytes) -> int:
+    return number(raw[8:])
 
 
 def loose_key(lid: int, entry: EntryId) -> bytes:
@@ -101,13 +120,13 @@ def loose_key(lid: int, entry: EntryId) -> bytes:
 
 
 def part_key(n: int, op: int) -> bytes:
-    return _PART.pack(n, op)
+    return _U64.pack(n << 16 | op)
 
 
 def part_place(raw: bytes) -> tuple[int, int]:
     """(arrival number, op index)."""
-    n, op = _PART.unpack(raw)
-    return n, op
+    place = number(raw)
+    return place >> 16, place & 0xFFFF
 
 
 def wanted_value(part: Part) -> bytes:

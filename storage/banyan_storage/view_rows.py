@@ -1,20 +1,23 @@
 """What a person reads, as rows: a pure function of one slot's live operations and the content that is held.
 
-A slot is one register, or one element of one set. Its live operations stand in `CELLS`, in the order of their stamps
-(time, entry id, op index), so the last of them is the one that shows. A register shows its last write or, where that
-one's content is not held, nothing: an older text would be a lie. An element shows its last add whose content is held.
+A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index)
+or, where that one's content is not held, nothing: an older text would be a lie. An element shows its last live add with
+content that is held. What a slot shows stands in `SHOWN`, its other live operations in `CELLS`: the usual post, written
+once and never again, has one row there and none here.
 
-`SHOWN` keeps what each slot shows as a stamp and a seed, the little of the content that its rows are made of. So rows
+`SHOWN` keeps what each slot shows as a place and a seed, the little of the content that its rows are made of. So rows
 can be taken away after the content is gone, and, since no two slots ever give the same row, without a look at others.
 
-Rows name accounts by this store's own four-byte numbers, and posts by account id and key, since a post may be answered
-before anybody here has heard of its author.
+Rows name operations by place (arrival number of the entry, op index: the key of the content itself), accounts by this
+store's own four-byte numbers, and posts by account id and key, since a post may be answered before anybody here has
+heard of its author. What an account has is the values of one key, its number: nothing is repeated in every row.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from banyan_crdt.ids import CellKey, Coll, EntryId, Ref, Time
+from banyan_crdt.ids import CellKey, Coll, Ref, Time
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.social import (
     BLOCK,
@@ -26,12 +29,12 @@ from banyan_crdt.social import (
     REPOST,
     Content,
     Post,
-    ProfileField,
     Reaction,
     Relate,
     Repost,
     Target,
     decode_content,
+    plain_post,
 )
 
 from .engine import Table
@@ -44,17 +47,19 @@ NUMBERS = Table("account_numbers")
 NUMBERED = Table("accounts_by_number")
 """account number 4 -> account 32"""
 CELLS = Table("cells", dupsort=True)
-"""slot: account number 4 | coll 8 | kind 1 | key 16 | element 16 (a set) -> live stamps: time 8 | entry id 32 | op 2"""
-TOMBS = Table("tombs")
-"""account number 4 | coll 8 | key 16 -> nothing"""
+"""account number 4 -> set of: slot | time 8 | place 8. Live operations that do not show.
+A slot is coll 8 | kind 1 | key 16, of an element followed by element 16; a place is arrival number 6 | op index 2"""
+TOMBS = Table("tombs", dupsort=True)
+"""account number 4 -> set of: coll 8 | key 16"""
 COVERS = Table("covers", dupsort=True)
-"""account number 4 | entry id 32 | op 2, not live when covered -> coll 8 (by a del) or coll 8 | key 16 (by a put)"""
-SHOWN = Table("shown")
-"""slot -> stamp 42 | seed"""
-TIMELINE = Table("timeline")
-"""account number 4 | time 8 | post key 16 -> entry id 32 | op 2"""
+"""account number 4 -> set of: entry id 32 | op 2 | coll 8 (covered by a del) or coll 8 | key 16 (by a put).
+Of operations that were not live when they were covered."""
+SHOWN = Table("shown", dupsort=True)
+"""account number 4 -> set of: slot | place 8 | seed"""
+TIMELINE = Table("timeline", dupsort=True)
+"""account number 4 -> set of: time 8 | post key 16 | place 8"""
 REPLIES = Table("replies")
-"""parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> entry id 32 | op 2"""
+"""parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""
 REACTIONS = Table("reactions")
 """target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
 REPOSTS = Table("reposts")
@@ -70,26 +75,27 @@ ROW_TABLES = (TIMELINE, REPLIES, REACTIONS, REPOSTS, FOLLOWS, FOLLOWERS, BLOCKS,
 VIEW_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, *ROW_TABLES)
 RELATION_TABLES: dict[Coll, Table] = {FOLLOW: FOLLOWS, BLOCK: BLOCKS, MUTE: MUTES}
 
-_KIND_PUT = 1
 _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
-_LENGTH_BYTES = {0x58: 1, 0x59: 2, 0x5A: 4}
-_REGISTER_SIZE = 4 + 8 + 1 + 16
+_REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
+_STAMP = struct.Struct(">QQ")
+_POSTS = POST + REGISTER
 
 Row = tuple[Table, bytes, bytes]
 """Table, key, value."""
-ContentOf = Callable[[Ref], bytes | None]
-"""The content of an operation of a counted entry, if it is held here."""
+ContentOf = Callable[[bytes], bytes | None]
+"""The content at a place, if it is held here."""
 
 
 class Shown(NamedTuple):
-    """What one slot shows."""
+    """What one slot shows: a stamp and a seed."""
 
     stamp: bytes
-    content: Content
+    seed: bytes
 
 
 def register_slot(account: bytes, coll: Coll, key: CellKey) -> bytes:
+    """The account's number, then the slot: in memory the two go together."""
     return account + coll + REGISTER + key
 
 
@@ -103,71 +109,78 @@ def slot_of(account: bytes, op: Put | Add) -> bytes:
     return account + op.coll + ELEMENT + op.key + op.elem
 
 
-def stamp_bytes(time: Time, ref: Ref) -> bytes:
-    return time.to_bytes(8, "big") + ref.entry + ref.op.to_bytes(2, "big")
+def slot_size(slot: bytes) -> int:
+    """How long a slot with its account's number is, from its start."""
+    return _REGISTER_SIZE if slot[12:13] == REGISTER else _ELEMENT_SIZE
+
+
+def stamp_bytes(time: Time, n: int, op: int) -> bytes:
+    """time 8 | place 8."""
+    return _STAMP.pack(time, n << 16 | op)
+
+
+def place_bytes(n: int, op: int) -> bytes:
+    return (n << 16 | op).to_bytes(8, "big")
 
 
 def ref_bytes(ref: Ref) -> bytes:
     return ref.entry + ref.op.to_bytes(2, "big")
 
 
-def ref_of(stamp: bytes) -> Ref:
-    """From a stamp, or from the 34 bytes that a row holds."""
-    return Ref(EntryId(stamp[-34:-2]), int.from_bytes(stamp[-2:], "big"))
-
-
-def coll_of(slot: bytes) -> Coll:
-    return Coll(slot[4:12])
-
-
-def read_slot(slot: bytes, raw: bytes) -> Content | None:
+def read_content(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    return decode_content(coll_of(slot), _PUT if slot[12] == _KIND_PUT else _ADD, raw)
+    return decode_content(Coll(slot[4:12]), _PUT if slot[12:13] == REGISTER else _ADD, raw)
 
 
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | None:
-    """`live`: the slot's stamps in ascending order."""
+    """`live`: the slot's stamps, the last write last."""
     for stamp in reversed(live):
-        raw = content_of(ref_of(stamp))
-        content = None if raw is None else read_slot(slot, raw)
-        if content is not None:
-            return Shown(stamp, content)
-        if len(slot) == _REGISTER_SIZE:
+        raw = content_of(stamp[8:])
+        seed = None if raw is None else seed_of(slot, stamp[:8], raw)
+        if seed is not None:
+            return Shown(stamp, seed)
+        if slot[12:13] == REGISTER:
             return None
     return None
 
 
-def post_time(stamp: bytes, post: Post) -> bytes:
+def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     """Where a post stands in a timeline: at the time that its author claims, so that an edit does not move it and an
     imported post keeps its place, and never later than its entry."""
-    if post.created_ms is None or post.created_ms >> 48:
-        return stamp[:8]
-    return min(stamp[:8], (post.created_ms << 16).to_bytes(8, "big"))
+    if created_ms is None or created_ms >> 48:
+        return entry_time
+    return min(entry_time, (created_ms << 16).to_bytes(8, "big"))
 
 
-def seed_of(show: Shown) -> bytes:
-    """What the rows need of the content."""
-    content = show.content
+def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
+    """What the rows need of an operation's content; None where it does not read as content of the slot's schema.
+
+    `time`: that of the entry.
+    """
+    if slot[4:13] == _POSTS:
+        created = plain_post(raw)
+        if created is not None:
+            return post_time(time, None if created < 0 else created)
+    content = read_content(slot, raw)
     if isinstance(content, Post):
-        time = post_time(show.stamp, content)
-        return time if content.reply is None else time + target_bytes(content.reply.parent)
+        at = post_time(time, content.created_ms)
+        return at if content.reply is None else at + target_bytes(content.reply.parent)
     if isinstance(content, Reaction):
         return target_bytes(content.target) + content.emoji.encode()
     if isinstance(content, Repost):
         return target_bytes(content.target)
     if isinstance(content, Relate):
         return content.target
-    assert isinstance(content, ProfileField)
-    return b""
+    return None if content is None else b""
 
 
-def rows_of(slot: bytes, stamp: bytes, seed: bytes) -> list[Row]:
+def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
     account, coll, unique = slot[:4], slot[4:12], slot[13:]
     if coll == POST:
-        time, parent, ref = seed[:8], seed[8:], stamp[8:]
-        rows = [(TIMELINE, account + time + unique, ref)]
+        time, parent = seed[:8], seed[8:]
+        rows = [(TIMELINE, account, time + unique + place)]
         if parent:
-            rows.append((REPLIES, parent + time + account + unique, ref))
+            rows.append((REPLIES, parent + time + account + unique, place))
         return rows
     if coll == REACTION:
         emoji = seed[48:]
@@ -180,11 +193,6 @@ def rows_of(slot: bytes, stamp: bytes, seed: bytes) -> list[Row]:
             rows.append((FOLLOWERS, seed + account + unique, b""))
         return rows
     return []  # a profile is a handful of fields, read from its slots
-
-
-def without_salt(part: bytes) -> bytes:
-    """The content in a part that was checked when it was stored: 82 50 salt16, then a byte string (RFC 8949)."""
-    return part[19 + _LENGTH_BYTES.get(part[18], 0) :]
 
 
 def target_bytes(target: Target) -> bytes:

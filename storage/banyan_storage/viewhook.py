@@ -28,9 +28,18 @@ class Append(NamedTuple):
     head: Head
 
 
-class ArrivedPart(NamedTuple):
-    """Content, without its salt, of operation `op_index` of a counted entry."""
+class Counted(NamedTuple):
+    """An entry of a granted log that counts, its arrival number, and the ops that count."""
 
+    n: int
+    entry: Entry
+    body: Body
+
+
+class ArrivedPart(NamedTuple):
+    """Content, without its salt, of operation `op_index` of a counted entry, which arrived as number `n`."""
+
+    n: int
     entry: Entry
     op_index: int
     op: Op
@@ -40,12 +49,13 @@ class ArrivedPart(NamedTuple):
 class Views(Protocol):
     """Derived rows. `reader` sees all that is pending, including what the call is about."""
 
-    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
-        """Logs were extended, with what content is at hand; other content comes later, through `parts_arrived`."""
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
+        """Logs were extended, with what content is at hand; other content comes later, through `parts_arrived`.
 
-    def rebuilt(
-        self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
-    ) -> None:
+        `firsts`: the arrival number of the first entry of each append; the others have the numbers after it.
+        """
+
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
         """The account must be folded again from nothing. Use `counted` up; parts that are held are in `reader`.
 
         It has the granted logs in any order, each from seq 0; control entries are in `reader`.
@@ -61,12 +71,10 @@ class Views(Protocol):
 class NoViews:
     """A store without views: an archive, or a relay that serves entries and answers no queries."""
 
-    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         return
 
-    def rebuilt(
-        self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
-    ) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
         for _ in counted:
             pass
 

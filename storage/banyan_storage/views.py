@@ -1,42 +1,51 @@
 """Views: what the counted entries mean, kept in step with them inside the transaction that stores them.
 
-Every hook does two things. It brings `CELLS` up to date (which operations are live in which slot), and then it
-refreshes the slots that were touched: what a slot shows is computed anew (view_rows.py) and compared with what it
-showed, and only the rows that differ are written. So the rows never depend on the order in which entries, covers,
-tombstones and content arrived: a cover that comes before its target waits in `COVERS`, a tombstone stays for good.
+Every hook says which operations came, went or got content; `_Fold` then brings the tables in line, set-at-a-time over
+all logs that moved. An operation that nothing else is about (its slot is new, no tombstone, no cover, content at hand)
+is written as it comes: the usual post. Every other slot is worked out whole (`_Slots`): its live operations are read,
+changed, and what it shows is computed anew and compared with what it showed, and only what differs is written.
 
-Entries stop counting only through `rebuilt`, which folds the account again from nothing.
+So the rows never depend on the order in which entries, covers, tombstones and content arrived: a cover that comes
+before its target waits in `COVERS`, a tombstone stays for good. Entries stop counting only through `rebuilt`, which
+folds the account again from nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
 from banyan_crdt.ops import Add, Body, Del, Op, Put, Tomb, decode_body, part_of
 
+from . import tables as t
 from .engine import Item, Table, WriteTxn, after_prefix
 from .reader import StoreReader
+from .records import content_of
+from .slots import cells_at, in_order, shown_at, stamp_of
 from .view_rows import (
     CELLS,
     COVERS,
+    ELEMENT,
     NUMBERED,
     NUMBERS,
     REGISTER,
     SHOWN,
     TOMBS,
     VIEW_TABLES,
+    place_bytes,
     ref_bytes,
     rows_of,
     seed_of,
     shown,
     slot_of,
-    without_salt,
+    slot_size,
+    stamp_bytes,
 )
-from .viewhook import Append, ArrivedPart
+from .viewhook import Append, ArrivedPart, Counted
 
 __all__ = ["VIEW_TABLES", "SocialViews"]
 
@@ -44,244 +53,287 @@ STEP = 4_096
 """Entries folded at a time in `rebuilt`."""
 
 
+class SocialViews:
+    """Answers the store's hooks (viewhook.Views). Keeps no state of its own: everything is in the tables."""
+
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
+        numbers = _numbers(txn, {append.log.account for append in batch})
+        fold = _Fold(txn, reader)
+        for (log, entries, bodies, parts, _), first in zip(batch, firsts, strict=True):
+            fold.take(numbers[log.account], enumerate(zip(entries, bodies, strict=True), first), iter(parts))
+        fold.settle()
+
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+        number = _numbers(txn, {account})[account]
+        _clear(txn, number)
+        while block := list(islice(counted, STEP)):
+            named = [
+                place_bytes(n, at) for n, _, body in block for at, op in enumerate(body.ops) if part_of(op) is not None
+            ]
+            held = dict(txn.get_many(t.PARTS, sorted(named)))
+            fold = _Fold(txn, reader)
+            fold.take(number, ((n, (entry, body)) for n, entry, body in block), map(held.get, named))
+            fold.settle()
+
+    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
+        """Many at once: cheaper, and the same in effect as one by one in any order."""
+        about = [part for part in arrived if isinstance(part.op, Put | Add)]
+        numbers = _numbers(txn, {part.entry.account for part in about})
+        slots = _Slots(txn, reader)
+        for n, entry, at, op, content in about:
+            if isinstance(op, Put | Add):
+                slots.at(slot_of(numbers[entry.account], op))
+                slots.contents[place_bytes(n, at)] = content
+        slots.finish()
+
+    def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
+        if isinstance(op, Put | Add):
+            slots = _Slots(txn, reader)
+            slots.at(slot_of(_numbers(txn, {entry.account})[entry.account], op))
+            slots.finish()
+
+
+def _numbers(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
+    """This store's four bytes for each of the accounts; drawn now where one has none."""
+    wanted = sorted(accounts)
+    numbers = dict(txn.get_many(NUMBERS, wanted))
+    if len(numbers) < len(wanted):
+        last = txn.last(NUMBERED)
+        next_one = int.from_bytes(last[0], "big") + 1 if last else 1
+        fresh = [account for account in wanted if account not in numbers]
+        drawn = [(account, n.to_bytes(4, "big")) for n, account in enumerate(fresh, next_one)]
+        txn.put_many(NUMBERS, drawn)
+        txn.put_many(NUMBERED, [(number, account) for account, number in drawn])
+        numbers.update(drawn)
+    return numbers
+
+
+def _clear(txn: WriteTxn, number: bytes) -> None:
+    for value in list(txn.dups(SHOWN, number)):
+        size = slot_size(number + value)
+        slot, show = number + value[: size - 4], value[size - 4 :]
+        for table, key, row in rows_of(slot, show[:8], show[8:]):
+            txn.delete(table, key, row)
+    for table in (CELLS, TOMBS, COVERS, SHOWN):
+        txn.delete(table, number)
+
+
+class _Fresh(NamedTuple):
+    """An operation that came. `raw`: its part, where that is at hand."""
+
+    slot: bytes
+    stamp: bytes
+    entry: EntryId
+    raw: bytes | None
+
+
 class _Cover(NamedTuple):
     """`key` is None where a del covers, which may reach any cell of its collection."""
 
+    number: bytes
     ref: Ref
     coll: Coll
     key: CellKey | None
 
 
-Batch: TypeAlias = Iterable[tuple[Entry, Body]]
+class _Fold:
+    """Takes newly counted entries into the tables."""
 
+    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
+        self._txn, self._reader = txn, reader
+        self._fresh: list[_Fresh] = []
+        self._covers: list[_Cover] = []
+        self._tombs: set[bytes] = set()
 
-class SocialViews:
-    """Answers the store's hooks (viewhook.Views). Keeps no state of its own: everything is in the tables."""
-
-    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
-        contents: dict[Ref, bytes] = {}
-        by_account: dict[AccountId, list[tuple[Entry, Body]]] = {}
-        for log, entries, bodies, parts, _ in batch:
-            by_account.setdefault(log.account, []).extend(zip(entries, bodies, strict=True))
-            _contents(entries, bodies, parts, contents)
-        touched: set[bytes] = set()
-        for account, added in by_account.items():
-            touched |= _fold(txn, reader, _number(txn, account), added)
-        slots = sorted(touched)
-        if not contents:  # only slots that show something can change
-            slots = [slot for slot, _ in txn.get_many(SHOWN, slots)]
-        _refresh(txn, reader, slots, contents)
-
-    def rebuilt(
-        self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
+    def take(
+        self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]
     ) -> None:
-        number = _number(txn, account)
-        _clear(txn, number)
-        while batch := list(islice(counted, STEP)):
-            _refresh(txn, reader, sorted(_fold(txn, reader, number, batch)), {})
+        """(arrival number, (entry, ops that count)) of one account; `parts`: of every op that names one, in order."""
+        fresh = self._fresh
+        for n, (entry, body) in entries:
+            time = entry.header.time
+            for at, op in enumerate(body.ops):
+                raw = next(parts, None) if part_of(op) is not None else None
+                if isinstance(op, Put):
+                    slot = number + op.coll + REGISTER + op.key
+                    fresh.append(_Fresh(slot, stamp_bytes(time, n, at), entry.id, raw))
+                    if op.refs:
+                        self._covers += [_Cover(number, ref, op.coll, op.key) for ref in op.refs]
+                elif isinstance(op, Add):
+                    fresh.append(_Fresh(slot_of(number, op), stamp_bytes(time, n, at), entry.id, raw))
+                elif isinstance(op, Del):
+                    self._covers += [_Cover(number, ref, op.coll, None) for ref in op.refs]
+                elif isinstance(op, Tomb):
+                    self._tombs.add(number + op.coll + op.key)
 
-    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        """Many at once: cheaper, and the same in effect as one by one in any order."""
-        contents: dict[Ref, bytes] = {}
-        slots: set[bytes] = set()
-        numbers: dict[AccountId, bytes] = {}
-        for entry, at, op, content in arrived:
-            if isinstance(op, (Put, Add)):
-                account = entry.account
-                number = numbers.get(account)
-                if number is None:
-                    number = numbers[account] = _number(txn, account)
-                contents[Ref(entry.id, at)] = content
-                slots.add(slot_of(number, op))
-        _refresh(txn, reader, sorted(slots), contents)
+    def settle(self) -> None:
+        """Writes what follows from all that was taken."""
+        slots = _Slots(self._txn, self._reader)
+        slots.bury(self._tombs)
+        fresh = self._without_covered(self._without_dead(self._fresh))
+        odd = self._odd(fresh)
+        shows: list[Item] = []
+        for slot, stamp, _, raw in fresh:
+            content = None if raw is None else content_of(raw)
+            seed = None if content is None or slot in odd else seed_of(slot, stamp[:8], content)
+            if seed is None:
+                slots.add(slot, stamp, content)
+            else:
+                place = stamp[8:]
+                shows.append((slot[:4], slot[4:] + place + seed))
+                for table, key, value in rows_of(slot, place, seed):
+                    slots.puts[table].append((key, value))
+        slots.puts[SHOWN] += shows
+        self._cover(slots, {f.entry + f.stamp[14:]: f for f in fresh} if self._covers else {})
+        slots.finish()
 
-    def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
-        if isinstance(op, (Put, Add)):
-            _refresh(txn, reader, [slot_of(_number(txn, entry.account), op)], {})
+    def _of_some(self, table: Table, fresh: list[_Fresh]) -> list[_Fresh]:
+        """Those whose accounts have anything in a table."""
+        some = {number for number, _ in self._txn.get_many(table, sorted({f.slot[:4] for f in fresh}))}
+        return [f for f in fresh if f.slot[:4] in some] if some else []
 
+    def _without_dead(self, fresh: list[_Fresh]) -> list[_Fresh]:
+        """Without operations of cells that a tombstone ended."""
+        asked = sorted({(f.slot[:4], f.slot[4:12] + f.slot[13:29]) for f in self._of_some(TOMBS, fresh)})
+        dead = {number + cell for number, cell, _ in self._txn.beginning(TOMBS, asked)}
+        return [f for f in fresh if f.slot[:12] + f.slot[13:29] not in dead] if dead else fresh
 
-def _contents(
-    entries: Sequence[Entry], bodies: Sequence[Body], parts: Sequence[bytes | None], into: dict[Ref, bytes]
-) -> None:
-    """Takes the content at hand of an append by its operations."""
-    left = iter(parts)
-    for entry, body in zip(entries, bodies, strict=True):
-        for at, op in enumerate(body.ops):
-            raw = None if part_of(op) is None else next(left, None)
-            if raw is not None:
-                into[Ref(entry.id, at)] = without_salt(raw)
+    def _without_covered(self, fresh: list[_Fresh]) -> list[_Fresh]:
+        """Without operations whose covers came before them."""
+        gone = set()
+        for f in self._of_some(COVERS, fresh):
+            ref, coll = f.entry + f.stamp[14:], f.slot[4:12]
+            by = {value[34:] for value in self._txn.dups(COVERS, f.slot[:4], ref, after_prefix(ref))}
+            if coll in by or (f.slot[12:13] == REGISTER and coll + f.slot[13:29] in by):
+                gone.add(f.stamp)
+        return [f for f in fresh if f.stamp not in gone] if gone else fresh
 
+    def _odd(self, fresh: list[_Fresh]) -> set[bytes]:
+        """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
+        asked = sorted([(f.slot[:4], f.slot[4:]) for f in fresh])
+        odd = {number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)}
+        asked = sorted([(f.slot[:4], f.slot[4:]) for f in self._of_some(CELLS, fresh)])
+        odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
+        if len({f.slot for f in fresh}) < len(fresh):
+            odd.update([slot for slot, times in Counter([f.slot for f in fresh]).items() if times > 1])
+        if self._covers:
+            covered = {ref_bytes(cover.ref) for cover in self._covers}
+            odd.update([f.slot for f in fresh if f.entry + f.stamp[14:] in covered])
+        return odd
 
-def _number(txn: WriteTxn, account: AccountId) -> bytes:
-    """This store's four bytes for the account; drawn now where it has none."""
-    number = txn.get(NUMBERS, account)
-    if number is None:
-        last = txn.last(NUMBERED)
-        number = ((int.from_bytes(last[0], "big") if last else 0) + 1).to_bytes(4, "big")
-        txn.put(NUMBERS, account, number)
-        txn.put(NUMBERED, number, account)
-    return number
+    def _cover(self, slots: _Slots, fresh: dict[bytes, _Fresh]) -> None:
+        """Takes covered operations out of their slots; covers whose targets are not live wait.
 
+        `fresh`: the operations of this batch by reference, which need not be looked up.
+        """
+        waiting: set[Item] = set()
+        for number, ref, coll, key in self._covers:
+            raw = ref_bytes(ref)
+            came = fresh.get(raw)
+            found = (came.slot, came.stamp[8:]) if came is not None else self._in_store(number, ref)
+            reached = found is not None and found[0][4:12] == coll and (key is None or found[0][12:] == REGISTER + key)
+            if found is None or found[0][:4] != number or not reached or not slots.remove(*found):
+                waiting.add((number, raw + coll + (key or b"")))
+        if waiting:
+            self._txn.put_many(COVERS, sorted(waiting))
 
-def _clear(txn: WriteTxn, number: bytes) -> None:
-    for slot, value in list(txn.prefix(SHOWN, number)):
-        for table, key, _ in rows_of(slot, value[:42], value[42:]):
-            txn.delete(table, key)
-    for table in (CELLS, TOMBS, COVERS, SHOWN):
-        txn.delete_range(table, number, after_prefix(number))
-
-
-# --- which operations are live ---------------------------------------------------------------------------------------
-
-
-def _fold(txn: WriteTxn, reader: StoreReader, number: bytes, batch: Batch) -> set[bytes]:
-    """Takes newly counted entries into CELLS, TOMBS and COVERS; returns the slots whose live operations changed."""
-    fresh: list[Item] = []
-    covers: list[_Cover] = []
-    tombs: set[bytes] = set()
-    for entry, body in batch:
-        if not body.ops:
-            continue
-        stamp = entry.header.time.to_bytes(8, "big") + entry.id
-        for i, op in enumerate(body.ops):
-            if isinstance(op, Put):
-                fresh.append((number + op.coll + b"\x01" + op.key, stamp + i.to_bytes(2, "big")))
-                if op.refs:
-                    covers.extend([_Cover(ref, op.coll, op.key) for ref in op.refs])
-            elif isinstance(op, Add):
-                fresh.append((slot_of(number, op), stamp + i.to_bytes(2, "big")))
-            elif isinstance(op, Del):
-                covers.extend([_Cover(ref, op.coll, None) for ref in op.refs])
-            elif isinstance(op, Tomb):
-                tombs.add(number + op.coll + op.key)
-    touched = _bury(txn, tombs)
-    fresh = _without_dead(txn, number, _without_covered(txn, number, fresh))
-    fresh.sort()
-    txn.put_many(CELLS, fresh)
-    touched.update([slot for slot, _ in fresh])
-    if covers:
-        touched |= _cover(txn, reader, number, covers, {stamp[8:]: slot for slot, stamp in fresh})
-    return touched
-
-
-def _bury(txn: WriteTxn, tombs: set[bytes]) -> set[bytes]:
-    """Ends cells; returns the slots that were live in them."""
-    touched: set[bytes] = set()
-    for tomb in sorted(tombs):
-        txn.put(TOMBS, tomb, b"")
-        for kind in (b"\x01", b"\x02"):
-            cell = tomb[:12] + kind + tomb[12:]
-            touched.update([slot for slot, _ in txn.prefix(CELLS, cell)])
-            txn.delete_range(CELLS, cell, after_prefix(cell))
-    return touched
-
-
-def _any(txn: WriteTxn, table: Table, prefix: bytes) -> bool:
-    return next(txn.prefix(table, prefix, limit=1), None) is not None
+    def _in_store(self, number: bytes, ref: Ref) -> tuple[bytes, bytes] | None:
+        """(slot, place) of an operation that is held."""
+        n = self._reader.number_of(ref.entry)
+        entry = None if n is None else self._reader.at(n)
+        if n is None or entry is None:
+            return None
+        ops = decode_body(entry.ops).ops
+        op = ops[ref.op] if ref.op < len(ops) else None
+        return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
-def _without_dead(txn: WriteTxn, number: bytes, fresh: list[Item]) -> list[Item]:
-    """Without operations of cells that a tombstone ended."""
-    if not fresh or not _any(txn, TOMBS, number):
-        return fresh
-    cells = sorted({slot[:12] + slot[13:29] for slot, _ in fresh})
-    dead = {cell for cell, _ in txn.get_many(TOMBS, cells)}
-    return [item for item in fresh if item[0][:12] + item[0][13:29] not in dead]
+class _Slot:
+    """One slot while it is worked out: what it showed and which other operations were live, and which are."""
+
+    __slots__ = ("cells", "live", "was")
+
+    def __init__(self, txn: WriteTxn, reader: StoreReader, slot: bytes) -> None:
+        self.was = shown_at(txn, slot)
+        self.cells = cells_at(txn, slot)
+        self.live = set(self.cells)
+        if self.was:
+            self.live.add(stamp_of(reader, self.was[:8]))
 
 
-def _without_covered(txn: WriteTxn, number: bytes, fresh: list[Item]) -> list[Item]:
-    """Without operations whose covers came before them."""
-    if not fresh or not _any(txn, COVERS, number):
-        return fresh
-    targets = sorted({number + stamp[8:] for _, stamp in fresh})
-    waiting = {target: set(txn.dups(COVERS, target)) for target, _ in txn.get_many(COVERS, targets)}
-
-    def covered(slot: bytes, stamp: bytes) -> bool:
-        by = waiting.get(number + stamp[8:], ())
-        return slot[4:12] in by or (slot[12:13] == REGISTER and slot[4:12] + slot[13:29] in by)
-
-    return [(slot, stamp) for slot, stamp in fresh if not covered(slot, stamp)]
+Puts: TypeAlias = "defaultdict[Table, list[Item]]"
 
 
-def _cover(
-    txn: WriteTxn, reader: StoreReader, number: bytes, covers: list[_Cover], fresh: dict[bytes, bytes]
-) -> set[bytes]:
-    """Takes covered operations out of CELLS; covers whose targets are not live there wait. Returns the slots touched.
+class _Slots:
+    """The slots that are worked out whole, and all rows that are to be written."""
 
-    `fresh`: reference -> slot of the operations of this batch, which need not be looked up.
-    """
-    touched: set[bytes] = set()
-    waiting: set[Item] = set()
-    for cover in covers:
-        ref = ref_bytes(cover.ref)
-        slot = fresh.get(ref)
-        gone = slot is not None and _take(txn, slot, ref, cover)
-        if not gone and cover.key is not None:
-            slot = number + cover.coll + REGISTER + cover.key
-            gone = _take(txn, slot, ref, cover)
-        if not gone:
-            slot = _slot_in_store(reader, number, cover.ref)
-            gone = slot is not None and _take(txn, slot, ref, cover)
-        if gone and slot is not None:
-            touched.add(slot)
-        else:
-            waiting.add((number + ref, cover.coll + (cover.key or b"")))
-    txn.put_many(COVERS, sorted(waiting))
-    return touched
+    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
+        self._txn, self._reader = txn, reader
+        self._slots: dict[bytes, _Slot] = {}
+        self.contents: dict[bytes, bytes] = {}
+        self.puts: Puts = defaultdict(list)
 
-
-def _take(txn: WriteTxn, slot: bytes, ref: bytes, cover: _Cover) -> bool:
-    """Removes the operation from its slot if it is live there and the cover reaches that cell."""
-    if slot[4:12] != cover.coll or (cover.key is not None and slot[12:29] != REGISTER + cover.key):
-        return False
-    for stamp in list(txn.dups(CELLS, slot)):
-        if stamp[8:] == ref:
-            return txn.delete(CELLS, slot, stamp)
-    return False
-
-
-def _slot_in_store(reader: StoreReader, number: bytes, ref: Ref) -> bytes | None:
-    entry = reader.entry(ref.entry)
-    if entry is None:
-        return None
-    ops = decode_body(entry.ops).ops
-    op = ops[ref.op] if ref.op < len(ops) else None
-    return slot_of(number, op) if isinstance(op, (Put, Add)) else None
-
-
-# --- what the slots show ---------------------------------------------------------------------------------------------
-
-
-def _refresh(txn: WriteTxn, reader: StoreReader, slots: Sequence[bytes], contents: dict[Ref, bytes]) -> None:
-    """Brings SHOWN and the rows in line with CELLS and the content held. `slots` ascend; `contents` are at hand."""
-
-    def content_of(ref: Ref) -> bytes | None:
-        found = contents.get(ref)
+    def at(self, slot: bytes) -> _Slot:
+        found = self._slots.get(slot)
         if found is None:
-            raw = reader.part(ref.entry, ref.op)
-            found = None if raw is None else without_salt(raw)
+            found = self._slots[slot] = _Slot(self._txn, self._reader, slot)
         return found
 
-    before = dict(txn.get_many(SHOWN, slots))
-    puts: dict[Table, list[Item]] = {}
-    for slot in slots:
-        was = before.get(slot, b"")
-        show = shown(slot, list(txn.dups(CELLS, slot)), content_of)
-        now = b"" if show is None else show.stamp + seed_of(show)
+    def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
+        self.at(slot).live.add(stamp)
+        if content is not None:
+            self.contents[stamp[8:]] = content
+
+    def remove(self, slot: bytes, place: bytes) -> bool:
+        """Whether the operation was live there."""
+        live = self.at(slot).live
+        gone = {stamp for stamp in live if stamp[8:] == place}
+        live -= gone
+        return bool(gone)
+
+    def bury(self, tombs: set[bytes]) -> None:
+        """Ends cells."""
+        self._txn.put_many(TOMBS, sorted([(tomb[:4], tomb[4:]) for tomb in tombs]))
+        for tomb in tombs:
+            for kind, size in ((REGISTER, 25), (ELEMENT, 41)):
+                start = tomb[4:12] + kind + tomb[12:]
+                values = (self._txn.dups(table, tomb[:4], start, after_prefix(start)) for table in (SHOWN, CELLS))
+                for slot in {tomb[:4] + value[:size] for value in chain.from_iterable(values)}:
+                    self.at(slot).live.clear()
+
+    def _content(self, place: bytes) -> bytes | None:
+        found = self.contents.get(place)
+        if found is None:
+            raw = self._txn.get(t.PARTS, place)
+            found = None if raw is None else content_of(raw)
+        return found
+
+    def finish(self) -> None:
+        for slot, state in self._slots.items():
+            self._finish(slot, state)
+        for table, items in self.puts.items():
+            items.sort()
+            self._txn.put_many(table, items)
+
+    def _finish(self, slot: bytes, state: _Slot) -> None:
+        show = shown(slot, in_order(self._reader, state.live), self._content)
+        cells = state.live - {show.stamp} if show else state.live
+        number, rest = slot[:4], slot[4:]
+        for stamp in state.cells - cells:
+            self._txn.delete(CELLS, number, rest + stamp)
+        self.puts[CELLS] += [(number, rest + stamp) for stamp in cells - state.cells]
+        was, now = state.was, show.stamp[8:] + show.seed if show else b""
         if was == now:
-            continue
-        old = rows_of(slot, was[:42], was[42:]) if was else []
-        new = rows_of(slot, now[:42], now[42:]) if now else []
-        for row in old:
-            if row not in new:
-                txn.delete(row[0], row[1])
-        for row in new:
-            if row not in old:
-                puts.setdefault(row[0], []).append(row[1:])
+            return
+        old = rows_of(slot, was[:8], was[8:]) if was else []
+        new = rows_of(slot, now[:8], now[8:]) if now else []
+        if was:
+            self._txn.delete(SHOWN, number, rest + was)
         if now:
-            puts.setdefault(SHOWN, []).append((slot, now))
-        else:
-            txn.delete(SHOWN, slot)
-    for table, items in puts.items():
-        items.sort()
-        txn.put_many(table, items)
+            self.puts[SHOWN].append((number, rest + now))
+        for table, key, value in old:
+            if (table, key, value) not in new:
+                self._txn.delete(table, key, value)
+        for table, key, value in new:
+            if (table, key, value) not in old:
+                self.puts[table].append((key, value))

@@ -8,7 +8,7 @@ from banyan_crdt import social
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, open_part
-from banyan_crdt.social import FOLLOW, POST, PROFILE, REACTION, Post, ReplyTo, Target, decode_content
+from banyan_crdt.social import FOLLOW, POST, PROFILE, REACTION, Post, ReplyTo, Target, decode_content, plain_post
 
 SALT = b"s" * 16
 ALICE = AccountId(b"a" * 32)
@@ -45,6 +45,38 @@ def test_a_post_reads_back_in_normal_form(post: Post) -> None:
     assert isinstance(back, Post)
     assert reads_back(social.write_post(THERE.key, back)) == back
     assert (back.reply, back.quote, back.lang, back.created_ms) == (post.reply, post.quote, post.lang, post.created_ms)
+
+
+long_posts = st.builds(
+    Post,
+    st.builds(lambda some, times: some * times, text, st.sampled_from([0, 1, 2, 8, 30, 400])),
+    st.none() | st.builds(ReplyTo, targets, targets),
+    st.none(),
+    st.none() | st.sampled_from(["vi", "x" * 23, "x" * 24]),
+    st.none() | st.integers(0, 2**64 - 1) | st.integers(2**32, 2**48),
+)
+
+
+@given(long_posts, st.integers(0, 40), st.integers(-40, 0), st.binary(max_size=2), st.booleans())
+def test_a_post_read_by_position_is_what_the_strict_reader_says(
+    post: Post, near_start: int, near_end: int, changed: bytes, from_end: bool
+) -> None:
+    raw = social.encode_post(post)
+    at = max(len(raw) + near_end, 0) if from_end else near_start
+    for content in (raw, raw[:at] + changed + raw[at + len(changed) :], raw[:at] + changed + raw[at:], raw[:at]):
+        created, strict = plain_post(content), decode_content(POST, PUT, content)
+        if created is not None:
+            assert isinstance(strict, Post)
+            assert (strict.reply, strict.quote) == (None, None)
+            assert strict.created_ms == (None if created < 0 else created)
+    usual = post.reply is None and post.lang in (None, "vi") and (post.created_ms is None or post.created_ms >> 32)
+    assert plain_post(raw) is not None or not usual
+
+
+@given(st.binary(max_size=30).map(lambda tail: b"\x85" + tail))
+def test_bytes_that_begin_as_a_post_are_judged_alike_by_position_and_strictly(content: bytes) -> None:
+    created, strict = plain_post(content), decode_content(POST, PUT, content)
+    assert created is None or (isinstance(strict, Post) and (strict.reply, strict.quote) == (None, None))
 
 
 def test_what_looks_the_same_is_written_the_same() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from banyan_crdt.cells import fold
+from banyan_crdt.cells import Stamp, fold
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Body, Op, decode_body, open_part, part_of
@@ -26,7 +26,6 @@ from banyan_storage.view_rows import (
     element_slot,
     register_slot,
     rows_of,
-    seed_of,
     shown,
     stamp_bytes,
 )
@@ -112,29 +111,37 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
     number = txn.get(NUMBERS, account)
     assert number is not None
     counted = list(counted)
+    refs: dict[bytes, Ref] = {}
     parts = {Ref(e.id, i): part_of(op) for e, body in counted for i, op in enumerate(body.ops)}
 
-    def content_of(ref: Ref) -> bytes | None:
+    def stamp(at: Stamp) -> bytes:
+        time, entry, i = at
+        n = store.number_of(entry)
+        assert n is not None
+        made = stamp_bytes(time, n, i)
+        refs[made[8:]] = Ref(entry, i)
+        return made
+
+    def content_of(place: bytes) -> bytes | None:
+        ref = refs[place]
         raw, part = store.part(ref.entry, ref.op), parts[ref]
         return None if raw is None or part is None else open_part(part, raw)
 
     cells = fold(counted)
     slots: dict[bytes, list[bytes]] = {}
     for (coll, key), writes in cells.registers.items():
-        live = [stamp_bytes(time, Ref(entry, i)) for (time, entry, i), _ in writes]
-        slots[register_slot(number, coll, key)] = live[::-1]
+        slots[register_slot(number, coll, key)] = [stamp(at) for at, _ in writes][::-1]
     for (coll, key), elements in cells.sets.items():
         for elem, adds in elements.items():
-            live = [stamp_bytes(time, Ref(entry, i)) for (time, entry, i), _ in adds]
-            slots[element_slot(number, coll, key, elem)] = live
+            slots[element_slot(number, coll, key, elem)] = [stamp(at) for at, _ in adds]
     rows: set[Row] = set()
     for slot, live in slots.items():
-        rows.update((CELLS, slot, stamp) for stamp in live)
         show = shown(slot, live, content_of)
+        rows.update((CELLS, slot[:4], slot[4:] + at) for at in live if show is None or at != show.stamp)
         if show is not None:
-            value = show.stamp + seed_of(show)
-            rows.add((SHOWN, slot, value))
-            rows.update(rows_of(slot, show.stamp, value[42:]))
+            place = show.stamp[8:]
+            rows.add((SHOWN, slot[:4], slot[4:] + place + show.seed))
+            rows.update(rows_of(slot, place, show.seed))
     return rows
 
 

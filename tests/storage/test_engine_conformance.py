@@ -91,6 +91,45 @@ def test_single_reads_find_what_is_there_and_only_that(engine: Engine) -> None:
     assert list(txn.get_many(DUPS, [b"k", b"m"])) == [(b"k", b"1"), (b"m", b"9")]
 
 
+def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engine: Engine) -> None:
+    txn = engine.write()
+    values = [bytes((a, b)) for a in range(1, 9) for b in range(0, 250, 7)]
+    txn.put_many(DUPS, [(key, value) for key in (b"k", b"m") for value in values])
+    txn.put(DUPS, b"one", b"\x03\x03")
+    for start in (b"", b"\x01", b"\x03\x07", b"\x03\x08", b"\x09"):
+        for stop in (b"", b"\x01\x01", b"\x03\x07", b"\x05", b"\xff", None):
+            wanted = [v for v in values if v >= start and (stop is None or v < stop)]
+            assert list(txn.dups(DUPS, b"k", start, stop)) == wanted
+            assert list(txn.dups(DUPS, b"k", start, stop, reverse=True)) == wanted[::-1]
+            one = [v for v in [b"\x03\x03"] if v >= start and (stop is None or v < stop)]
+            assert list(txn.dups(DUPS, b"one", start, stop)) == one
+            assert list(txn.dups(DUPS, b"one", start, stop, reverse=True)) == one
+    asked = [
+        (b"k", b"\x03"),
+        (b"k", b"\x09"),
+        (b"l", b"\x01"),
+        (b"m", b"\x04\x07"),
+        (b"one", b"\x03"),
+        (b"z", b"\1"),
+    ]
+    assert list(txn.beginning(DUPS, asked)) == [
+        (b"k", b"\x03", b"\x03\x00"),
+        (b"m", b"\x04\x07", b"\x04\x07"),
+        (b"one", b"\x03", b"\x03\x03"),
+    ]
+    assert list(txn.dups(DUPS, b"none", b"\x01", None, reverse=True)) == []
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_many_values_of_one_key_are_all_there_in_whatever_order_they_come(engine: Engine, rising: bool) -> None:
+    values = [n.to_bytes(2, "big") for n in range(5_000)]
+    blocks = [values[k : k + 50] for k in range(0, 5_000, 50)]
+    for block in blocks if rising else blocks[::-1]:
+        engine.write().put_many(DUPS, [(key, value) for key in (b"a", b"b") for value in block])
+    engine.write().put_many(DUPS, [(b"a", value) for value in values[100:140]])
+    assert [list(engine.write().dups(DUPS, key)) for key in (b"a", b"b")] == [values, values]
+
+
 def test_a_put_replaces_and_in_a_dupsort_table_adds(engine: Engine) -> None:
     fill(engine)
     txn = engine.write()
@@ -344,6 +383,20 @@ class EnginesAgree(RuleBasedStateMachine):
             engine.write().put_many(table, items)
         for key, value in items:
             put_in_model(self.pending, table, key, value)
+
+    @rule(
+        items=st.lists(st.tuples(KEYS, SMALL), max_size=24).map(sorted), start=SMALL, stop=SMALL, reverse=st.booleans()
+    )
+    def put_values_and_read_a_range(self, items: list[Item], start: bytes, stop: bytes, reverse: bool) -> None:
+        for engine in self.both():
+            engine.write().put_many(DUPS, items)
+        for key, value in items:
+            put_in_model(self.pending, DUPS, key, value)
+        for key in {key for key, _ in items}:
+            wanted = sorted(v for k, v in self.pending[DUPS] if k == key and start <= v < stop)
+            for engine in self.both():
+                found = list(engine.write().dups(DUPS, key, start, stop, reverse))
+                assert found == (wanted[::-1] if reverse else wanted)
 
     @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=4), table=st.sampled_from(TABLES))
     def append(self, items: list[Item], table: Table) -> None:

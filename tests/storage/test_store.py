@@ -20,7 +20,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.records import content_of
 from banyan_storage.store import Append, Store
-from banyan_storage.viewhook import ArrivedPart, NoViews
+from banyan_storage.viewhook import ArrivedPart, Counted, NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
 
@@ -314,20 +314,22 @@ class Seen:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append]) -> None:
-        for log, entries, counted, parts, head in batch:
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
+        for (log, entries, counted, parts, head), first in zip(batch, firsts, strict=True):
+            assert [reader.number_of(e.id) for e in entries] == list(range(first, first + len(entries)))
             assert all(reader.entry(e.id) == e for e in entries)
             assert reader.head(log).length >= head.length
             assert all(reader.part(e.id, 0) == raw for e, raw in zip(entries, parts, strict=False))
             self.calls.append(("added", log, len(entries), len(counted)))
 
-    def rebuilt(
-        self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[tuple[Entry, Body]]
-    ) -> None:
-        self.calls.append(("rebuilt", account, [e.header.seq for e, _ in counted]))
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+        rebuilt = list(counted)
+        assert all(reader.number_of(e.id) == n for n, e, _ in rebuilt)
+        self.calls.append(("rebuilt", account, [e.header.seq for _, e, _ in rebuilt]))
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        for entry, op_index, _, content in arrived:
+        for n, entry, op_index, _, content in arrived:
+            assert reader.at(n) == entry
             assert reader.part(entry.id, op_index) is not None
             self.calls.append(("arrived", entry.id, op_index, content))
 

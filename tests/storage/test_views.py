@@ -173,8 +173,11 @@ def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> N
         for ref, raw in person.parts.items():
             entry = store.entry(ref.entry)
             assert entry is not None
+            n = store.number_of(ref.entry)
+            assert n is not None
             salted = raw[19 + {0x58: 1, 0x59: 2}.get(raw[18], 0) :]
-            arrived.append(ArrivedPart(entry, ref.op, decode_body(entry.ops).ops[ref.op], salted))
+            store.put_parts([(ref.entry, ref.op, raw)])
+            arrived.append(ArrivedPart(n, entry, ref.op, decode_body(entry.ops).ops[ref.op], salted))
     random.Random(number).shuffle(arrived)
     SocialViews().parts_arrived(engine.write(), store, arrived)
     together, engine_two = social_store()

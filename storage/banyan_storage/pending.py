@@ -1,0 +1,160 @@
+"""The pending transaction of a store: what it holds in memory until `commit`, and reads that see it.
+
+The index of ids and the list of lacking parts wait in memory and are written sorted: with a page of random keys touched
+per entry, nothing else would matter. Where logs stand is cached. A rollback drops all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import Head, LogId
+from banyan_crdt.ops import Body
+from banyan_crdt.realm import Realm
+
+from . import tables as t
+from .engine import Engine
+from .errors import StorageError, StoreVersion
+from .reader import Counts, Lack, StoreReader
+from .viewhook import Views
+
+CACHED_LOGS = 100_000
+
+
+@contextmanager
+def snapshot(engine: Engine, realm: Realm) -> Iterator[StoreReader]:
+    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly."""
+    with engine.read() as txn:
+        yield StoreReader(txn, realm)
+
+
+class PendingStore(StoreReader):
+    """What `Store` writes through. One thread makes it and uses it; others take `snapshot()`.
+
+    new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
+    """
+
+    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
+        super().__init__(engine.write(), realm)
+        self._engine = engine
+        self._write = engine.write()
+        self._views = views
+        self._logs: dict[LogId, tuple[int, Head]] = {}
+        self._ids: dict[bytes, int] = {}
+        self._wanted: dict[bytes, bytes] = {}
+        self._recent: dict[int, tuple[Entry, Body]] = {}
+        self._last = self._noted = self._lids = 0
+        self.changes = 0
+        """Grows with every call that may write; tells whether something in particular wrote."""
+        self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
+        if self.fresh:
+            about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
+            self._write.put_many(t.META, sorted(about.items()))
+            engine.commit()
+        self._check_kind()
+        self._forget()
+
+    def _check_kind(self) -> None:
+        schema, realm = t.number(self._write.get(t.META, t.SCHEMA_KEY) or b""), self._write.get(t.META, t.REALM_KEY)
+        if schema < t.SCHEMA:
+            raise StoreVersion(
+                f"the store has schema {schema}, this program knows {t.SCHEMA} only; export it with the program that "
+                "wrote it and import it into a new folder, or begin with an empty folder and sync from peers"
+            )
+        if schema > t.SCHEMA:
+            raise StoreVersion(f"the store has schema {schema}, this program knows {t.SCHEMA}; use the newer program")
+        if realm != self.realm.id:
+            raise StorageError(
+                f"the store is of realm {(realm or b'').hex()[:16]}, the node of realm {self.realm.id.hex()[:16]}"
+                f" ({self.realm.name}); give each realm its own folder"
+            )
+
+    # -- the pending transaction
+
+    def commit(self) -> None:
+        """All pending changes become durable, or StorageError is raised and all are gone."""
+        try:
+            self._flush()
+            self._engine.commit()
+        except StorageError:
+            self.rollback()
+            raise
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything changed since the last commit."""
+        return self._engine.pending
+
+    def rollback(self) -> None:
+        """Forget what is pending."""
+        self._engine.rollback()
+        self._forget()
+
+    def close(self) -> None:
+        """What is pending is dropped."""
+        self._engine.close()
+
+    def snapshot(self) -> AbstractContextManager[StoreReader]:
+        """A reader of the last commit, for another thread (a context manager)."""
+        return snapshot(self._engine, self.realm)
+
+    def _forget(self) -> None:
+        self._logs.clear()
+        self._names.clear()
+        self._ids.clear()
+        self._wanted.clear()
+        self._recent.clear()
+        self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
+        last = self._write.last(t.LOGS)
+        self._lids = t.number(last[0]) if last else 0
+
+    def _flush(self) -> None:
+        if self._ids:
+            keys = sorted([half[:8] + n.to_bytes(6, "big") for half, n in self._ids.items()])
+            self._write.put_many(t.IDS, [(key, b"") for key in keys])
+            self._ids.clear()
+        self._flush_wanted()
+        if self._noted != self._last:
+            self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
+            self._noted = self._last
+        self._recent.clear()
+
+    def _flush_wanted(self) -> None:
+        if self._wanted:
+            self._write.put_many(t.LACKING, sorted(self._wanted.items()))
+            self._wanted.clear()
+
+    # -- reads that must see what waits in memory
+
+    def _find(self, log: LogId) -> tuple[int, Head] | None:
+        found = self._logs.get(log)
+        if found is None:
+            found = super()._find(log)
+            if found is not None:
+                self._cache(log, found)
+        return found
+
+    def _cache(self, log: LogId, found: tuple[int, Head]) -> None:
+        if len(self._logs) >= CACHED_LOGS:
+            self._logs.clear()
+        self._logs[log] = found
+
+    def _candidates(self, entry: bytes) -> Iterator[int]:
+        waiting = self._ids.get(entry[:16])
+        if waiting is not None:
+            yield waiting
+        yield from super()._candidates(entry)
+
+    def lacking(self, after: bytes, limit: int) -> list[Lack]:
+        self._flush_wanted()
+        return super().lacking(after, limit)
+
+    def counts(self) -> Counts:
+        self._flush_wanted()
+        return super().counts()
+
+    @property
+    def last_arrival(self) -> int:
+        return self._last

@@ -1,0 +1,56 @@
+"""What lies in one slot: its live operations in the order that decides, whether they show or not.
+
+Stamps (time 8 | arrival number 6 | op index 2) order by time; where two entries of an account have the same time, which
+two of its devices may write, their ids decide, and not the order in which they happened to arrive here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import pairwise
+
+from .engine import ReadTxn, after_prefix
+from .errors import CorruptStore
+from .reader import StoreReader
+from .tables import number
+from .view_rows import CELLS, SHOWN
+
+
+def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
+    """place 8 | seed, or nothing. `slot` begins with the account's number."""
+    found = next(txn.beginning(SHOWN, [(slot[:4], slot[4:])]), None)
+    return b"" if found is None else found[2][len(slot) - 4 :]
+
+
+def cells_at(txn: ReadTxn, slot: bytes) -> set[bytes]:
+    """The stamps of live operations that do not show."""
+    size = len(slot) - 4
+    return {value[size:] for value in txn.dups(CELLS, slot[:4], slot[4:], after_prefix(slot[4:]))}
+
+
+def stamp_of(reader: StoreReader, place: bytes) -> bytes:
+    return _name(reader, place)[1] + place
+
+
+def in_order(reader: StoreReader, stamps: Collection[bytes]) -> list[bytes]:
+    """The last write last."""
+    ordered = sorted(stamps)
+    if any(a[:8] == b[:8] and a[8:14] != b[8:14] for a, b in pairwise(ordered)):
+        ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))
+    return ordered
+
+
+def live_in(txn: ReadTxn, reader: StoreReader, slot: bytes) -> list[bytes]:
+    """All live operations of a slot as stamps, the last write last."""
+    stamps, show = cells_at(txn, slot), shown_at(txn, slot)
+    if show:
+        stamps.add(stamp_of(reader, show[:8]))
+    return in_order(reader, stamps)
+
+
+def _name(reader: StoreReader, place: bytes) -> tuple[bytes, bytes]:
+    """(id, time) of the entry at a place."""
+    found = reader.name_at(number(place[:6]))
+    if found is None:
+        raise CorruptStore(f"the views name arrival {number(place[:6])}, which is not there; run a check")
+    return found
