@@ -1,0 +1,271 @@
+"""docs/performance.md and its picture from the results of benches; with --run, measures first.
+
+uv run python -m bench.report          writes the tables and the picture again from bench/results/*.json
+uv run python -m bench.report --run    runs every bench first, about 15 minutes on a quiet machine
+uv run python -m bench.report --run catchup query      only these; the others' results stay
+
+What a bench printed is kept as it is, so every figure in the page can be traced to a run, a machine and a commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.harness import ROOT
+from bench.rig.plot import Line, Panel, picture
+
+RESULTS = ROOT / "bench" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "performance.svg"
+BENCHES = ("ingest", "create", "catchup", "reconcile", "live", "query", "growth", "peers", "codec", "edge")
+"""In the order in which they run: the short ones first, so that a fault shows early."""
+NOT_RUN = "not run"
+Result = Mapping[str, Any]
+Results = Mapping[str, Result]
+
+
+class Figure(NamedTuple):
+    """A line of the table. must, aim: bounds; `below`: whether less is better. path: the bench, then keys into its
+    result; two of them with a slash between are a quotient of two runs."""
+
+    what: str
+    path: str
+    must: float
+    aim: float
+    unit: str
+    below: bool = False
+
+    @property
+    def bench(self) -> str:
+        return " / ".join(path.split(".")[0] for path in self.path.split(" / "))
+
+    def reached(self, results: Results) -> float:
+        """Raises KeyError where it was not measured."""
+        one, *others = (_at(results, path) for path in self.path.split(" / "))
+        return one / others[0] if others else one
+
+    def bound(self, value: float) -> str:
+        return f"{'<=' if self.below else '>='} {_number(value)}{self.unit}"
+
+    def met(self, reached: float) -> str:
+        def within(bound: float) -> bool:
+            return reached <= bound if self.below else reached >= bound
+
+        return "aim" if within(self.aim) else "must" if within(self.must) else "no"
+
+
+def _at(results: Results, path: str) -> float:
+    found: Any = results
+    for key in path.split("."):
+        found = found[key]
+    return float(found)
+
+
+RUNS, SINGLES = (f"catchup.cases.{case}.entries_per_second" for case in ("runs", "singles"))
+HYPERCORE = "peers.systems.hypercore.entries_per_second"
+BATCHED, PUBLISHERS = (f"create.cases.{case}.entries_per_second" for case in ("batched", "publishers"))
+FIGURES = (
+    Figure("catch-up: 100,000 entries by 20 writers, fresh node", RUNS, 40_000, 70_000, "/s"),
+    Figure("the same, against Hypercore with 20 cores", "peers.ratios.hypercore_20_writers", 6, 10, "x"),
+    Figure("the same by one writer, against one Hypercore", "peers.ratios.hypercore", 6, 10, "x"),
+    Figure("catch-up: one entry each by 20,000 writers", SINGLES, 8_000, 15_000, "/s"),
+    Figure("the same, against one Hypercore", f"{SINGLES} / {HYPERCORE}", 1.3, 2, "x"),
+    Figure("create: one signature each, in batches", BATCHED, 12_000, 25_000, "/s"),
+    Figure("durable single posts, 64 publishers", PUBLISHERS, 2_000, 5_000, "/s"),
+    Figure("100 entries more to a connected peer, p50", "catchup.cases.hundred_more.p50_ms", 30, 10, " ms", True),
+    Figure("live to 20 nodes: delivered", "live.delivered", 100, 100, " %"),
+    Figure("live to 20 nodes, 200 entries/s: p99", "live.p99_ms", 1_500, 500, " ms", True),
+    Figure("an entry on 1,000,000 against 10,000 held", "growth.ratio_to_small", 1.5, 1.2, "x", True),
+    Figure("anonymous memory, idle hobbyist node", "growth.cases.idle.anon_mb", 150, 120, " MB", True),
+    Figure("anonymous memory, 1,000,000 entries held", "growth.anon_mb", 300, 200, " MB", True),
+    Figure("disk for an entry of 300 B, views included", "catchup.bytes_per_entry", 1_000, 600, " B", True),
+    Figure("start to ready with 1,000,000 entries", "growth.seconds_to_ready", 5, 2, " s", True),
+)
+
+
+def table_of_figures(results: Results) -> str:
+    rows = ["| figure | must | aim | reached | | bench |", "|---|---:|---:|---:|---|---|"]
+    for f in FIGURES:
+        try:
+            value = f.reached(results)
+            reached, met = f"**{_number(value)}{f.unit}**", f.met(value)
+        except KeyError:
+            reached, met = NOT_RUN, ""
+        rows.append(f"| {f.what} | {f.bound(f.must)} | {f.bound(f.aim)} | {reached} | {met} | {f.bench} |")
+    return "\n".join(rows)
+
+
+def table_of_cases(result: Result) -> str:
+    """Everything that the cases of one bench found: a row a case, a column a figure."""
+    cases: Mapping[str, Mapping[str, Any]] = result["cases"]
+    columns = list(dict.fromkeys(k for found in cases.values() for k in found if k not in ("spread", "seconds")))
+    rows = ["| | " + " | ".join(c.replace("_", " ") for c in columns) + " |", "|---|" + "---:|" * len(columns)]
+    for name, found in cases.items():
+        rows.append(f"| {name.replace('_', ' ')} | " + " | ".join(_cell(found.get(c)) for c in columns) + " |")
+    return "\n".join(rows)
+
+
+def table_of_one(result: Result) -> str:
+    """The figures of a bench that has one case."""
+    figures = {k: v for k, v in result.items() if isinstance(v, int | float) and k not in ("rounds", "quick")}
+    heads = " | ".join(k.replace("_", " ") for k in figures)
+    return f"| {heads} |\n|{'---:|' * len(figures)}\n| {' | '.join(map(_cell, figures.values()))} |"
+
+
+def table_of_peers(result: Result) -> str:
+    rows = [
+        "| | version | entries/s | ours / theirs | CPU, us an entry | ours / theirs | bytes stored |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, x in result["systems"].items():
+        ratio, cpu = (result[k].get(name) for k in ("ratios", "cpu_ratios"))
+        rows.append(
+            f"| {name.replace('_', ' ')} | {x.get('version', '')} | {x['entries_per_second']:,} | {_cell(ratio)} "
+            f"| {x['cpu_us_per_entry']} | {_cell(cpu)} | {x['stored_bytes_per_entry']:,} |"
+        )
+    rows += ["", "What is not equal:", ""]
+    for topic, said in result["not_equal"].items():
+        rows.append(f"- **{topic}**: " + "; ".join(f"{system}: {what}" for system, what in said.items()))
+    return "\n".join(rows)
+
+
+def table_of_machine(results: Results) -> str:
+    """Where and when each result was measured."""
+    rows = ["| bench | when | commit | rounds | load before | machine |", "|---|---|---|---:|---:|---|"]
+    for name, r in results.items():
+        m = r["machine"]
+        where = f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}"
+        quick = " (quick)" if r["quick"] else ""
+        rows.append(
+            f"| {name}{quick} | {r['time']} | {r['versions']['banyan']} | {r['rounds']} | {m['load_1m']} | {where} |"
+        )
+    return "\n".join(rows)
+
+
+def blocks(results: Results) -> dict[str, str]:
+    """What stands between the marks of the page, by name."""
+    made = {"figures": table_of_figures(results), "machine": table_of_machine(results)}
+    for name in BENCHES:
+        made[name] = NOT_RUN
+        if name == "peers" and name in results:
+            made[name] = table_of_peers(results[name])
+        elif name in results:
+            made[name] = (table_of_cases if "cases" in results[name] else table_of_one)(results[name])
+    return made
+
+
+def filled(page: str, made: Mapping[str, str]) -> str:
+    """The page with fresh text between its marks. Raises ValueError where a mark is missing or unknown."""
+    for name, text in made.items():
+        start, end = f"<!-- {name}: made by bench.report -->", f"<!-- end of {name} -->"
+        if start not in page:
+            continue
+        before, rest = page.split(start)
+        if end not in rest:
+            raise ValueError(f"{PAGE.name} has the mark '{start}' and not '{end}' behind it")
+        page = f"{before}{start}\n\n{text}\n\n{end}{rest.split(end, 1)[1]}"
+    return page
+
+
+def plot(results: Results) -> str:
+    panels: list[Panel] = []
+    if "growth" in results:
+        growth = results["growth"]
+        lines = [
+            Line(name, list(zip(growth["sizes"]["entries"], growth["cases"][kind]["us_per_entry"], strict=True)))
+            for kind, name in (("runs", "in runs of 250"), ("scattered", "one a writer"))
+        ]
+        panels.append(Panel("What a new entry costs", "entries held", "microseconds, durable", lines))
+    if "query" in results:
+        query = results["query"]
+        sizes = query["sizes"]["entries"]
+        lines = [
+            Line(kind, [(n, query["cases"][f"{kind} of {n:,}"]["p50_ms"]) for n in sizes])
+            for kind in ("timeline", "thread", "profile", "followers")
+        ]
+        panels.append(Panel("What reading costs", "entries held", "milliseconds, p50", lines, log=True))
+    about = "; ".join(
+        f"{p.title} ({p.costs}) by {p.sizes}: " + ", ".join(f"{x.name} {_number(x.points[-1][1])}" for x in p.lines)
+        for p in panels
+    )
+    return picture("Cost against size", f"{about}, at the largest size.", panels)
+
+
+def load() -> dict[str, Result]:
+    return {name: json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in BENCHES if _path(name).exists()}
+
+
+def _path(name: str) -> Path:
+    return RESULTS / f"{name}.json"
+
+
+def measure(names: Sequence[str], folder: Path, quick: bool) -> list[str]:
+    """Runs benches one after the other and keeps what they printed; returns those that failed."""
+    RESULTS.mkdir(exist_ok=True)
+    failed, began = [], time.monotonic()
+    for n, name in enumerate(names, 1):
+        print(f"[{n}/{len(names)}, {time.monotonic() - began:.0f} s] {name}", file=sys.stderr, flush=True)
+        command = [
+            sys.executable,
+            "-m",
+            "bench",
+            name,
+            "--json",
+            "--folder",
+            str(folder),
+            *(["--quick"] if quick else []),
+        ]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            failed.append(name)
+            continue
+        _path(name).write_text(json.dumps(json.loads(done.stdout), indent=1) + "\n", "utf-8")
+    print(f"measured in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return failed
+
+
+def _number(value: float) -> str:
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " / ".join(map(_cell, value))
+    return _number(value) if isinstance(value, int | float) else str(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--run", nargs="*", choices=BENCHES, metavar="NAME", help="measure these first; none named: all"
+    )
+    parser.add_argument("--quick", action="store_true", help="with --run: smaller sizes, to see that everything works")
+    parser.add_argument("--folder", type=Path, help="where stores are kept for the next time (default: not kept)")
+    args = parser.parse_args(argv)
+    failed = []
+    if args.run is not None:
+        with tempfile.TemporaryDirectory(prefix="banyan-bench-") as lent:
+            failed = measure(args.run or BENCHES, args.folder or Path(lent), args.quick)
+    results = load()
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), blocks(results)), "utf-8")
+    if "growth" in results or "query" in results:
+        PICTURE.write_text(plot(results), "utf-8")
+    if failed:
+        print(f"bench.report: {', '.join(failed)} failed; what they found before stands in the page.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
