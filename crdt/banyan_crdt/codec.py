@@ -111,3 +111,9 @@ def uint(n: int) -> bytes:
     if n < 0x100000000:
         return b"\x1a" + n.to_bytes(4, "big")
     return b"\x1b" + n.to_bytes(8, "big")
+
+
+def bstr(raw: bytes) -> bytes:
+    """A byte string, for such code."""
+    size = uint(len(raw))
+    return bytes((size[0] | 0x40,)) + size[1:] + raw

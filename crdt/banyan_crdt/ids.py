@@ -60,10 +60,7 @@ def control_log(account: AccountId) -> LogId:
 
 def H(tag: str, *parts: bytes) -> bytes:
     """SHA-256("banyan/1/" || tag || 0x00 || parts...), 32 bytes."""
-    h = hashlib.sha256(b"banyan/1/" + tag.encode() + b"\0")
-    for part in parts:
-        h.update(part)
-    return h.digest()
+    return hashlib.sha256(b"".join((b"banyan/1/", tag.encode(), b"\0", *parts))).digest()
 
 
 def coll(name: str) -> Coll:

@@ -11,7 +11,7 @@ import hashlib
 import struct
 from typing import Any, NamedTuple, TypeAlias, get_args
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import bstr, decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, WriterKey
@@ -398,6 +398,8 @@ _CODES |= {Init: 16, Grant: 17, Cut: 18, Rotate: 19, Recover: 20, Drop: 21, Clos
 
 def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
     """Raises Oversized past the limits that every receiver applies."""
+    if len(ops) == 1 and not deps and (usual := _usual(ops[0])) is not None:
+        return usual
     raw = encode([list(deps), [_plain(o) for o in ops]])
     if len(raw) > MAX_OPS_BYTES or len(ops) > MAX_OPS:
         raise Oversized(f"{len(ops)} ops in {len(raw)} bytes; {MAX_OPS} ops and {MAX_OPS_BYTES} bytes are the most")
@@ -406,10 +408,22 @@ def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
     return raw
 
 
+def _usual(op: Op) -> bytes | None:
+    """The body of one new put or one add with content: joined, not encoded, in a tenth of the time."""
+    part = op.part if isinstance(op, Put | Add) else None
+    if part is None or not isinstance(op, Put | Add) or len(op.coll) != 8 or len(op.key) != 16 or len(part.hash) != 32:
+        return None
+    end = b"\x82\x58\x20" + part.hash + uint(part.size)
+    if isinstance(op, Put):
+        return None if op.refs else b"\x82\x80\x81\x85\x01\x48" + op.coll + b"\x50" + op.key + b"\x80" + end
+    head = b"\x82\x80\x81\x85\x02\x48" + op.coll + b"\x50" + op.key
+    return head + b"\x50" + op.elem + end if len(op.elem) == 16 else None
+
+
 def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
     """The name of a piece of content, and the bytes that travel. `salt`: 16 random bytes, so that a hash of something
     guessable (a phone number) discloses nothing once the content is erased."""
-    raw = encode([salt, content])
+    raw = b"\x82" + bstr(salt) + bstr(content)
     return Part(PartHash(H("part", raw)), len(raw)), raw
 
 

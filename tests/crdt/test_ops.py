@@ -67,6 +67,15 @@ def test_an_unknown_code_is_carried_and_the_operations_beside_it_count(code: int
     assert counted_body(body, GRANTED, 0) == body
 
 
+@pytest.mark.parametrize("size", [1, 23, 24, 255, 256, 65_535, 65_536])
+def test_the_usual_bodies_are_joined_as_they_would_be_encoded(size: int) -> None:
+    part = Part(PartHash(b32("part")), size)
+    for op, code in ((Put(POSTS, key("k"), (), part), 1), (Add(POSTS, key("k"), key("e"), part), 2)):
+        fields = [list(f) if isinstance(f, tuple) else f for f in op]
+        assert encode_ops((op,)) == encode([[], [[code, *fields]]])
+        assert decode_body(encode_ops((op,))).ops == (op,)
+
+
 @given(st.binary(max_size=60) | values.map(encode))
 def test_hostile_bytes_are_refused_in_one_way(raw: bytes) -> None:
     try:
