@@ -7,13 +7,14 @@ write is never continued: a new, restored or cloned data folder draws a fresh lo
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, EntryId, H, LogId, Time, WriterKey, control_log, key_digest
+from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, Time, WriterKey, control_log, key_digest
 from banyan_crdt.logs import within_limits
 from banyan_crdt.ops import (
     Add,
@@ -31,14 +32,20 @@ from banyan_crdt.ops import (
     make_part,
 )
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import MAX_RUN_ENTRIES, Run
+from banyan_crdt.run import MAX_RUN_ENTRIES, Run, skips_below
 from banyan_crdt.signing import Signer
-from banyan_node.ingest import Ingest, PartItem, skips_of
+from banyan_node.ingest import Ingest, PartItem
+from banyan_node.serve import content_of
+from banyan_node.wire import Content
 
 OWN_LOGS = 65_535
 """Log numbers that a grant allows a writer; each data folder draws one, so two that collide by chance are rare."""
 RUN_CONTENT = 512 << 10
 """Content in one run, bytes: a run and its content then fit in one frame."""
+TIPS = 1_024
+"""Own logs whose last entries are kept in memory, about 4 kB each."""
+TIP_IDS = 16
+"""Ids kept of a log's last entries: most entries skip to one of them."""
 
 
 class Draft(NamedTuple):
@@ -49,11 +56,30 @@ class Draft(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What was appended, not yet durable: the entries of one run (the last is signed) and their content."""
+    """What was appended, not yet durable: one run, its last entry signed, and its content as it travels.
+
+    `base`: the log's total before it; `skips`: ids below it that its entries link to.
+    """
 
     log: LogId
     entries: tuple[Entry, ...]
-    parts: tuple[PartItem, ...]
+    base: int
+    skips: tuple[tuple[int, EntryId], ...]
+    contents: tuple[Content, ...]
+
+
+class _Made(NamedTuple):
+    entry: Entry
+    content: Content
+    size: int
+    """About the bytes that it adds to a run."""
+
+
+class _Tip(NamedTuple):
+    """The end of a log of ours: what its next entry links to."""
+
+    last: Entry
+    ids: dict[int, EntryId]
 
 
 class Author:
@@ -62,6 +88,26 @@ class Author:
     def __init__(self, ingest: Ingest, realm: Realm, random_bytes: Callable[[int], bytes]) -> None:
         self.ingest, self.realm, self.random = ingest, realm, random_bytes
         self.store = ingest.store
+        self._tips: OrderedDict[LogId, _Tip] = OrderedDict()
+        self._ends: dict[LogId, EntryId] = {}
+        """Where our logs end, to be noted beside what was appended."""
+        self.settled = 0
+        """How much of `store.changes` was writing what had waited."""
+
+    def flush(self) -> None:
+        """Writes what waits to be written together (`Ingest.hold`), and where our logs then end."""
+        before = self.store.changes
+        self.ingest.flush()
+        if self._ends:
+            ends, self._ends = self._ends, {}
+            for log, end in sorted(ends.items()):
+                self.store.put_note(_own_key(log), end)
+        self.settled += self.store.changes - before
+
+    def forget(self) -> None:
+        """After a rollback our logs end elsewhere."""
+        self._tips.clear()
+        self._ends.clear()
 
     def open_account(
         self, slots: Sequence[tuple[Signer, bytes]], salt: bytes, grants: Sequence[Grant], now_ms: int
@@ -95,44 +141,59 @@ class Author:
             raise Refused(
                 f"this node has no grant to write for account {log.account.hex()[:16]}; ask its owner for one"
             )
-        parent = self._last(log)
-        ids: dict[int, EntryId] = {}
-        made: list[tuple[Entry, tuple[PartItem, ...]]] = []
+        tip = self._tip(log)
+        below = parent = tip.last if tip else None
+        ids = dict(tip.ids) if tip else {}
+        made: list[_Made] = []
         for draft in drafts:
-            entry, parts = self._entry(log, parent, ids, draft, now_ms)
-            h = entry.header
+            piece = self._entry(log, parent, ids, draft, now_ms)
+            h = piece.entry.header
             if not within_limits(self.realm, granted, h.seq, h.time, h.total):
                 raise Refused(
                     f"the log would hold {h.seq + 1} entries and {h.total} bytes, past its limit: write less a day"
                 )
-            made.append((entry, parts))
-            parent = entry
-        return [self._store(log, signer, chunk, now_ms) for chunk in _chunks(made)]
+            made.append(piece)
+            parent = piece.entry
+        written = []
+        for chunk in _chunks(made):
+            written.append(self._store(log, signer, below, ids, chunk, now_ms))
+            below = written[-1].entries[-1]
+        if below is not None and made:
+            self._keep(log, _Tip(below, dict(list(ids.items())[-TIP_IDS:])))
+            self._ends[log] = below.id
+        if not self.ingest.holding:
+            self.flush()
+        return written
 
     def _store(
-        self, log: LogId, signer: Signer, chunk: list[tuple[Entry, tuple[PartItem, ...]]], now_ms: int
+        self,
+        log: LogId,
+        signer: Signer,
+        below: Entry | None,
+        ids: dict[int, EntryId],
+        chunk: Sequence[_Made],
+        now_ms: int,
     ) -> Written:
-        entries = [e for e, _ in chunk]
+        entries = [piece.entry for piece in chunk]
         entries[-1] = entries[-1]._replace(sig=signer.sign(entries[-1].id))
-        first = entries[0]
-        base = self._total_below(log, first)
-        bodies = tuple(decode_body(e.ops) for e in entries)
-        skips = tuple(skips_of(self.store, log, first.header.seq, len(entries)))
-        run = Run(log, first.header.seq, first.header.prev, base, skips, tuple(entries), bodies)
-        self.ingest.run(run, now_ms)
-        parts = tuple(p for _, items in chunk for p in items)
-        self.ingest.parts(parts)
-        self.store.put_note(_own_key(log), entries[-1].id)
-        return Written(log, tuple(entries), parts)
+        first, base = entries[0].header, below.header.total if below else 0
+        bodies = tuple([decode_body(e.ops) for e in entries])
+        skips = tuple([(seq, self._id_at(log, ids, seq)) for seq in skips_below(first.seq, len(entries))])
+        run = Run(log, first.seq, first.prev, base, skips, tuple(entries), bodies)
+        contents = tuple([piece.content for piece in chunk])
+        self.ingest.run(run, now_ms, contents=contents)
+        return Written(log, run.entries, base, skips, contents)
 
-    def _total_below(self, log: LogId, first: Entry) -> int:
-        parent = self.store.entry(first.header.prev) if first.header.prev is not None else None
-        return parent.header.total if parent else 0
+    def _id_at(self, log: LogId, ids: dict[int, EntryId], seq: int) -> EntryId:
+        found = ids.get(seq) or self.ingest.id_at(log, seq)
+        if found is None:
+            raise Refused(f"entry {seq} of log {log.log} is not held here, so nothing can be written above it")
+        return found
 
-    def _entry(
-        self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: Draft, now_ms: int
-    ) -> tuple[Entry, tuple[PartItem, ...]]:
-        ops, raws, size = [], [], 0
+    def _entry(self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: Draft, now_ms: int) -> _Made:
+        ops: list[Op] = []
+        raws: list[tuple[int, bytes]] = []
+        size = 0
         for i, (op, content) in enumerate(zip(draft.ops, draft.contents, strict=True)):
             if content is None:
                 ops.append(op)
@@ -146,7 +207,7 @@ class Author:
         raw_ops = encode_ops(tuple(ops))
         seq = parent.header.seq + 1 if parent else 0
         target = skip_seq(seq)
-        skip = None if target is None else ids.get(target) or self.store.id_at(log, target)
+        skip = None if target is None else self._id_at(log, ids, target)
         total = (parent.header.total if parent else 0) + len(raw_ops) + size
         time = next_time(parent.header.time if parent else 0, now_ms)
         h = Header(
@@ -154,7 +215,7 @@ class Author:
         )
         entry = Entry(entry_id(self.realm, encode_header(h)), h, raw_ops, None)
         ids[seq] = entry.id
-        return entry, tuple(PartItem(entry.id, i, raw) for i, raw in raws)
+        return _Made(entry, content_of(raws), len(raw_ops) + size + 64)
 
     def _control_entry(
         self, account: AccountId, path: Sequence[Entry], signer: Signer, ops: tuple[Op, ...], parts: int, now_ms: int
@@ -179,15 +240,27 @@ class Author:
     def continues(self, log: LogId) -> bool:
         """Whether the log ends, unforked, in what this store itself wrote last: no other log may be continued."""
         head = self.ingest.head(log)
-        return not head.flag and head.id == self.store.note(_own_key(log))
+        return not head.flag and (self._known(log, head) is not None or head.id == self.store.note(_own_key(log)))
 
-    def _last(self, log: LogId) -> Entry | None:
-        head = self.ingest.head(log)
+    def _known(self, log: LogId, head: Head) -> _Tip | None:
+        found = self._tips.get(log)
+        return found if found is not None and found.last.id == head.id else None
+
+    def _tip(self, log: LogId) -> _Tip | None:
+        """The end of a log that may be continued, None of one without entries. Raises Refused."""
         if not self.continues(log):
             raise Refused(
                 f"log {log.log} of this node is forked: it was written elsewhere too; a fresh log number is due"
             )
-        return self.store.entry(head.id) if head.id is not None else None
+        head = self.ingest.head(log)
+        last = None if head.id is None else self._known(log, head) or self.store.entry(head.id)
+        return _Tip(last, {}) if isinstance(last, Entry) else last
+
+    def _keep(self, log: LogId, tip: _Tip) -> None:
+        self._tips[log] = tip
+        self._tips.move_to_end(log)
+        if len(self._tips) > TIPS:
+            self._tips.popitem(last=False)
 
 
 def _own_key(log: LogId) -> bytes:
@@ -210,17 +283,14 @@ def _with_part(op: Op, part: Part) -> Op:
     raise Refused(f"a {type(op).__name__} carries no content")
 
 
-def _chunks(
-    made: list[tuple[Entry, tuple[PartItem, ...]]],
-) -> list[list[tuple[Entry, tuple[PartItem, ...]]]]:
+def _chunks(made: Sequence[_Made]) -> list[list[_Made]]:
     """Runs of at most 1,024 entries, and of so much content that a run travels in one frame."""
-    out: list[list[tuple[Entry, tuple[PartItem, ...]]]] = []
+    out: list[list[_Made]] = []
     size = RUN_CONTENT + 1
-    for entry, parts in made:
-        more = len(entry.ops) + 64 + sum(len(p.raw) for p in parts)
-        if size + more > RUN_CONTENT or len(out[-1]) == MAX_RUN_ENTRIES:
+    for piece in made:
+        if size + piece.size > RUN_CONTENT or len(out[-1]) == MAX_RUN_ENTRIES:
             out.append([])
             size = 0
-        out[-1].append((entry, parts))
-        size += more
+        out[-1].append(piece)
+        size += piece.size
     return out

@@ -11,6 +11,7 @@ kept, and every entry in it can be served to others under a signature that was v
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, counted_body, granted_valid, within_limits
 from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open_part, part_of
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run, skips_below
+from banyan_crdt.run import Run
 from banyan_crdt.state import account_state, control_head, cut_of
 from banyan_node.wire import Content
 from banyan_storage.store import Store
@@ -74,8 +75,11 @@ class Ingest:
         self.store, self.realm, self._moved = store, realm, moved
         self._accounts: OrderedDict[AccountId, _Account] = OrderedDict()
         self._batch: list[Append] = []
-        self._waiting: set[AccountId] = set()
-        self._batching = False
+        self._waiting: dict[AccountId, dict[LogId, list[Append]]] = {}
+        self.holding = False
+        """Whether runs wait to be written together, until `flush`."""
+        self.held = 0
+        """Grows with every run that waits to be written."""
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -83,12 +87,21 @@ class Ingest:
 
         Only `run` and `control` may be called inside, and of the store nothing be read that they may have changed.
         """
-        self._batching = True
+        self.holding = True
         try:
             yield
         finally:
-            self._batching = False
+            self.holding = False
             self.flush()
+
+    def id_at(self, log: LogId, seq: int) -> EntryId | None:
+        """The id at a place of what counts of a log, also of what waits to be written."""
+        waiting = self._waiting.get(log.account, {}).get(log)
+        if waiting and seq >= waiting[0].entries[0].header.seq:
+            entries = waiting[bisect_right(waiting, seq, key=_first) - 1].entries
+            at = seq - entries[0].header.seq
+            return entries[at].id if at < len(entries) else None
+        return self.store.id_at(log, seq)
 
     def flush(self) -> None:
         """Writes what waits in the batch."""
@@ -253,8 +266,9 @@ class Ingest:
         last = entries[-1]
         old, new = found.heads.get(run.log, NOTHING), Head(last.header.seq + 1, last.id, 0)
         self._batch.append(Append(run.log, entries, bodies, parts, new))
-        self._waiting.add(run.log.account)
-        if not self._batching:
+        self._waiting.setdefault(run.log.account, {}).setdefault(run.log, []).append(self._batch[-1])
+        self.held += 1
+        if not self.holding:
             self.flush()
         self._moved(run.log, old, new)
         found.heads[run.log] = new
@@ -307,15 +321,13 @@ class Ingest:
         """What the run says of the log below it must be what is held: total, time, skip targets."""
         if run.prev is None:
             return
-        if run.skips and run.log.account in self._waiting:
-            self.flush()
         end = found.ends.get(run.log)
         if end is None:
             parent = self.store.entry(run.prev)
             if parent is None:
                 raise NotYet("gap", f"the parent of entry {run.first} is not held")
             end = parent.header.time, parent.header.total
-        self._joint(run, end, {seq: self.store.id_at(run.log, seq) for seq, _ in run.skips})
+        self._joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
     def _joint(self, run: Run, end: tuple[Time, int], ids: dict[int, EntryId | None]) -> None:
         """`end`: time and total of the run's parent."""
@@ -452,7 +464,5 @@ def _future(time: Time, now_ms: int) -> bool:
     return (time >> 16) > now_ms + FUTURE_MS
 
 
-def skips_of(store: Store, log: LogId, first: int, count: int) -> list[tuple[int, EntryId]]:
-    """The skip targets below a run of the counted chain, with their ids."""
-    ids = [(s, store.id_at(log, s)) for s in skips_below(first, count)]
-    return [(s, i) for s, i in ids if i is not None]
+def _first(append: Append) -> int:
+    return append.entries[0].header.seq

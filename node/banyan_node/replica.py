@@ -20,6 +20,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
+from banyan_crdt.run import encode_run
 from banyan_crdt.signing import Signer, verify_all
 from banyan_node.author import Author, Draft, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
@@ -210,6 +211,8 @@ class Replica:
 
     def next_effect(self) -> Effect | None:
         """The next thing to do, or None. After None the replica has nothing to say until something happens."""
+        if self.ingest.holding:
+            self.settle()
         if self.store.pending:
             self.tree.note()
             return Commit()
@@ -230,7 +233,9 @@ class Replica:
             if isinstance(e, Send) and e.data[1] == 7 and e.peer in self.links:
                 self.links[e.peer].may_send += len(e.data)
         self.gossip.forget_messages()
+        self.ingest.holding = False
         self.ingest.forget()
+        self.author.forget()
         self.tree.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
@@ -272,6 +277,20 @@ class Replica:
 
     # -- writing
 
+    def hold(self) -> None:
+        """What is published from now on is written together, by `settle`. Until then the store does not show it."""
+        self.ingest.holding = True
+
+    def settle(self) -> None:
+        """Ends `hold`: all that was published is written. `next_effect` does so too."""
+        self.ingest.holding = False
+        self.author.flush()
+
+    @property
+    def changes(self) -> int:
+        """Grows with whatever may write; writing what waited is no change."""
+        return self.store.changes - self.author.settled + self.ingest.held
+
     def publish(
         self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
     ) -> list[Written]:
@@ -281,7 +300,7 @@ class Replica:
         for w in written:
             self._told(w.log, w.entries)
             if push:
-                self._push(w.entries[-1].id, run_item(self.store, w.log, w.entries, {}), now)
+                self._push(w.entries[-1].id, RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents)), now)
         if not push:
             self._tell_soon(now)
         return written

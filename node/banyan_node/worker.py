@@ -2,7 +2,7 @@
 
 Whatever waits in the inbox is taken together, up to TAKE items, and shares one commit: 64 people who post at once wait
 for one fsync, not for 64. Effects leave for the event loop in order, after the commit that they depend on, and a call
-is answered after it too. While the thread decodes, hashes or syncs the disk, the event loop goes on.
+is answered after it too: all of it in one hop. While the thread decodes, hashes or syncs the disk, the loop goes on.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
+        self._calls: set[_Answer] = set()
+        self._crowd = False
+        """Whether several jobs came together last time: then they will again."""
         self._error: BaseException | None = None
         self._stopping = False
         self._epoch = time.time() - time.monotonic()
@@ -61,16 +64,22 @@ class Worker(Generic[T]):
 
     def post(self, do: Callable[[T, float], None], size: int = 0) -> None:
         """Have `do(context, now)` run; any thread may ask. `size`: bytes of a frame that it takes in."""
-        self._inbox.put(_Job(do, None, False, size))
+        self._inbox.put(_Job(do, None, size=size))
 
-    async def call(self, do: Callable[[T, float], Any], alone: bool = False) -> Any:
+    async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
         """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised.
 
-        `alone`: it commits by itself on its way, so nothing else shares its transaction.
+        `alone`: it commits by itself on its way, so nothing else shares its transaction. `together`: it reads nothing
+        that another such call could have published just before it, so what they publish is written together.
         """
-        answer = _Answer(self._loop)
-        self._inbox.put(_Job(do, answer, alone))
-        await answer.wait(self._done)
+        answer = _Answer()
+        if not self._done.is_set():
+            self._calls.add(answer)
+            try:
+                self._inbox.put(_Job(do, answer, alone, together))
+                await answer.given.wait()
+            finally:
+                self._calls.discard(answer)
         return answer.result()
 
     async def stop(self) -> None:
@@ -105,8 +114,14 @@ class Worker(Generic[T]):
         finally:
             if context is not None:
                 self._close(context)
-            self._tell(self._ready.set)
-            self._tell(self._done.set)
+            self._tell(self._end)
+
+    def _end(self) -> None:
+        """Nobody waits for a thread that is gone."""
+        self._ready.set()
+        self._done.set()
+        for answer in self._calls:
+            answer.given.set()
 
     def _serve(self, context: T, replica: Replica) -> None:
         while not self._stopping:
@@ -120,11 +135,17 @@ class Worker(Generic[T]):
         if (timer := replica.get_timer()) is not None and timer <= now:
             error = error or self._guarded(replica, partial(replica.handle_timer, now))
         effects, failed = self._effects(replica)
-        if effects:
-            self._tell(partial(self._deliver, effects))
-        for job in jobs:
-            if job.answer is not None:
-                job.answer.ready(error or failed)
+        answers = [job.answer for job in jobs if job.answer is not None]
+        for answer in answers:
+            answer.ready(error or failed)
+        if effects or answers:
+            self._tell(partial(self._give, effects, answers))
+
+    def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer]) -> None:
+        """On the event loop."""
+        self._deliver(effects)
+        for answer in answers:
+            answer.given.set()
 
     def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
         """Runs jobs that share a commit: frames, or calls. None of them may leave half of itself in it.
@@ -133,16 +154,17 @@ class Worker(Generic[T]):
         is refused after it wrote takes the shared transaction back, and the other calls of the batch run again.
         """
         for job in jobs:
-            before = replica.store.changes
-            error = self._guarded(replica, partial(job.run, context, now))
+            error = self._guarded(replica, replica.hold if job.together else replica.settle)
+            before = replica.changes
+            error = error or self._guarded(replica, partial(job.run, context, now))
             if job.answer is None:
                 continue
             if error is not None:
                 return error
-            if job.answer.refused and replica.store.changes != before:
+            if job.answer.refused and replica.changes != before:
                 self._undo(replica, None)
                 return self._run_all(context, replica, [j for j in jobs if j is not job], now)
-        return None
+        return self._guarded(replica, replica.settle)
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
         """A full disk or a bug in handling one frame ends neither the thread nor the node; what was pending is gone."""
@@ -168,22 +190,29 @@ class Worker(Generic[T]):
         jobs: list[_Job] = []
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
-            until = time.monotonic() + WINDOW_S
-            size = 0
-            while True:
-                if job is None:
-                    self._stopping = True
-                    break
-                jobs.append(job)
-                size += job.size
-                left = until - time.monotonic()
-                if len(jobs) >= TAKE or size >= TAKE_BYTES:
-                    break
-                # a crowd is waited for only while one is arriving: a lone job goes at once
-                job = self._inbox.get(timeout=left) if len(jobs) > 1 and left > 0 else self._inbox.get_nowait()
+            if self._drain(job, jobs) and (self._crowd or len(jobs) > 1):
+                # a crowd is waited for while one is arriving, a lone job goes at once
+                time.sleep(WINDOW_S)
+                self._drain(self._inbox.get_nowait(), jobs)
         except queue.Empty:
             pass
+        self._crowd = len(jobs) > 1
         return jobs
+
+    def _drain(self, job: _Job | None, jobs: list[_Job]) -> bool:
+        """Adds the job and whatever waits behind it; whether there is room for more."""
+        size = sum(j.size for j in jobs)
+        while job is not None:
+            jobs.append(job)
+            size += job.size
+            if len(jobs) >= TAKE or size >= TAKE_BYTES:
+                return False
+            try:
+                job = self._inbox.get_nowait()
+            except queue.Empty:
+                return True
+        self._stopping = True
+        return False
 
     def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:
         """Carries out commits; the rest is for the event loop."""
@@ -225,8 +254,10 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 
 
 class _Answer:
-    def __init__(self, loop: trio.lowlevel.TrioToken) -> None:
-        self._loop, self._event = loop, trio.Event()
+    """What a call gets: written by the replica's thread, read once `given` is set on the event loop."""
+
+    def __init__(self) -> None:
+        self.given = trio.Event()
         self._value: Any = None
         self._error: BaseException | None = None
         self._answered = False
@@ -241,20 +272,6 @@ class _Answer:
     def ready(self, error: StorageError | None) -> None:
         self._error = self._error or error
         self._answered = True
-        try:
-            self._loop.run_sync_soon(self._event.set)
-        except trio.RunFinishedError:
-            pass
-
-    async def wait(self, done: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
-
-            async def either(event: trio.Event) -> None:
-                await event.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(either, self._event)
-            nursery.start_soon(either, done)
 
     def result(self) -> Any:
         if self._error is not None:
@@ -268,6 +285,7 @@ class _Job(NamedTuple):
     do: Callable[[Any, float], Any]
     answer: _Answer | None
     alone: bool = False
+    together: bool = False
     size: int = 0
 
     def run(self, context: Any, now: float) -> None:

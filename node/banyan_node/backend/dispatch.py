@@ -71,8 +71,8 @@ class NodeBackend:
             if (on_node := network.METHODS.get(method)) is not None:
                 return await on_node(node, p)
             if (on_replica := ON_REPLICA.get(method)) is not None:
-                alone = method in archive.ALONE
-                return await node.worker.call(lambda c, now: on_replica(c, p, now), alone)
+                alone, together = method in archive.ALONE, method in social.TOGETHER
+                return await node.worker.call(lambda c, now: on_replica(c, p, now), alone, together)
             if (on_snapshot := ON_SNAPSHOT.get(method)) is not None:
                 return await trio.to_thread.run_sync(_read, context, on_snapshot, p)
         except (CallError, BanyanError, ValueError, StorageError) as error:

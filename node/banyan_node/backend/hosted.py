@@ -135,7 +135,6 @@ def claim(ctx: Context) -> list[Hosted]:
 
 
 def _inception(account: AccountId) -> EntryId:
-
     return EntryId(account)
 
 

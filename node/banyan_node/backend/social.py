@@ -274,4 +274,6 @@ METHODS = {
     "profile.get": profile_get,
     "feed": feed,
 }
+TOGETHER = frozenset({"post"})
+"""Methods that read notes and control logs only, nothing that is published."""
 READS = {"thread": thread}
