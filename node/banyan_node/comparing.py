@@ -80,7 +80,8 @@ class Comparing:
         self._sync, self._tree, self._links = sync, tree, links
         self._rng, self._random_bytes = rng, random_bytes
         self._limits, self._out = sync.limits, sync.out
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[tuple[str, bytes], Exchange] = {}
+        """By peer and salt."""
         self._due: dict[str, float] = {}
         """When to compare under a salt."""
         self._ours: Build | None = None
@@ -96,7 +97,7 @@ class Comparing:
         table = self._tree.table(salt)
         if table is None:
             return  # still reading the frontier: the next root asks again
-        self._exchanges[link.peer] = Exchange(salt, now)
+        self._exchanges[link.peer, salt] = Exchange(salt, now)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(table.cells))))
 
     def met(self, link: Link, now: float) -> None:
@@ -105,7 +106,7 @@ class Comparing:
             self._due[link.peer] = now + self._limits.root_s
 
     def gone(self, peer: str) -> None:
-        self._exchanges.pop(peer, None)
+        self._exchanges = {key: at for key, at in self._exchanges.items() if key[0] != peer}
         self._due.pop(peer, None)
         for build in (self._ours, self._theirs):
             if build is not None and build.peer == peer:
@@ -113,8 +114,8 @@ class Comparing:
 
     def cells(self, link: Link, m: Cells, now: float) -> None:
         """The answer. Raises Malformed where no honest peer sends it."""
-        at = self._exchanges.get(link.peer)
-        if at is None or at.salt != m.salt:
+        at = self._exchanges.get((link.peer, m.salt))
+        if at is None:
             return  # to a question that we gave up
         if m.state != HERE:
             self._refused(link, at, m, now)
@@ -134,7 +135,7 @@ class Comparing:
         if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
             self._ask_more(link, at, mine)
             return
-        self._over(link)
+        del self._exchanges[link.peer, at.salt]
         self._act(link, at.salt, found.items)
         if found.left:
             self._failed(link, at.salt, found.left, now)
@@ -152,7 +153,7 @@ class Comparing:
         self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
 
     def _refused(self, link: Link, at: Exchange, m: Cells, now: float) -> None:
-        self._over(link)
+        del self._exchanges[link.peer, at.salt]
         if m.state == TOO_MANY:
             self._sync.by_ranges(link, at.salt)
         elif at.salt:
@@ -168,9 +169,6 @@ class Comparing:
     def _stamp(self) -> int:
         """32 bits of the root: of which moment cells are, and whether all is equal that seems so."""
         return int.from_bytes(self._tree.root[:4], "big")
-
-    def _over(self, link: Link) -> None:
-        self._exchanges.pop(link.peer, None)
 
     # -- what the items say
 
@@ -281,9 +279,9 @@ class Comparing:
 
     def tick(self, now: float) -> None:
         """Once a second: what is due under a salt, and what waited too long."""
-        for peer, at in list(self._exchanges.items()):
+        for key, at in list(self._exchanges.items()):
             if now - at.since > self._limits.salt_s:
-                del self._exchanges[peer]
+                del self._exchanges[key]
         for build in (self._ours, self._theirs):
             if build is not None and now - build.since > self._limits.salt_s * (1 if build.told else 4):
                 self._end(build)
@@ -302,9 +300,9 @@ class Comparing:
     def _begin(self, now: float) -> None:
         for peer, due in self._due.items():
             link = self._links.get(peer)
-            if due > now or link is None or peer in self._exchanges or now < link.session_until:
+            if due > now or link is None or not _comparable(link):
                 continue
-            if link.aloud is not None or self._sync.asking.catchup.keeps(peer, now) or not _comparable(link):
+            if link.aloud is not None or self._sync.asking.catchup.keeps(peer, now):
                 continue
             del self._due[peer]
             self._free_at[0] = now + self._tree.rows * BUILD_S
