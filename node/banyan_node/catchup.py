@@ -180,15 +180,11 @@ class Catchup:
         reading = source.reading
         self._release(source)
         self._send_off(source, now)
-        return [] if reading is None else [Ask(peer, Scan(reading.number, reading.left.cursor, reading.left.cursor))]
+        return [] if reading is None else [Ask(peer, _stop(reading))]
 
     def close(self) -> list[Ask]:
         """There is nothing left to read, as was found otherwise: somebody who holds all stands where we stand."""
-        stops = []
-        for peer, source in self._sources.items():
-            if source.reading is not None:
-                at = source.reading.left.cursor
-                stops.append(Ask(peer, Scan(source.reading.number, at, at)))
+        stops = [Ask(peer, _stop(s.reading)) for peer, s in self._sources.items() if s.reading is not None]
         self._free, self._sources = [], {}
         return stops
 
@@ -304,6 +300,11 @@ class Catchup:
             if len(self._read) > MEMORY:
                 del self._read[next(iter(self._read))]
         self._sources = {}
+
+
+def _stop(reading: Reading) -> Scan:
+    """A stop that is behind the reader already."""
+    return Scan(reading.number, reading.left.cursor, reading.left.cursor or bytes(32))
 
 
 def covers(span: Span, account: AccountId) -> bool:

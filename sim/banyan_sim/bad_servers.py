@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Iterable
 
+from banyan_crdt.errors import Reject
 from banyan_node.serve import run_item
 from banyan_node.wire import (
     LAST,
@@ -29,6 +30,14 @@ from .node import Node
 
 BULK = {7, 13, 16}
 """Codes of data, scanned and answered: what a peer owes once it was asked."""
+
+
+def _heard(data: bytes) -> Message | None:
+    """What it says, if it says anything: others lie too."""
+    try:
+        return decode_message(data)
+    except Reject:
+        return None
 
 
 class Staller(Liar):
@@ -74,7 +83,7 @@ class Braggart(Liar):
         self.stops: dict[tuple[str, int], bytes] = {}
 
     def heard(self, peer: str, data: bytes) -> bool:
-        message = decode_message(data)
+        message = _heard(data)
         if isinstance(message, Scan):
             self.stops[peer, message.reading] = message.stop
         return True
@@ -92,7 +101,7 @@ class Strayer(Liar):
     """Asked for a span of accounts it serves all of them, and says that it is where it is."""
 
     def heard(self, peer: str, data: bytes) -> bool:
-        message = decode_message(data)
+        message = _heard(data)
         if not isinstance(message, Scan) or (message.cursor, message.stop) == (b"", LAST):
             return True
         wide = encode_message(Scan(message.reading, b"", LAST))
@@ -124,7 +133,7 @@ class Forgetter(Liar):
         self.asked: dict[str, int] = {}
 
     def heard(self, peer: str, data: bytes) -> bool:
-        message: Message = decode_message(data)
+        message = _heard(data)
         if not isinstance(message, Wants):
             return True
         self.asked[peer] = self.asked.get(peer, 0) + len(message.wants)

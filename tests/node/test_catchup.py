@@ -112,7 +112,7 @@ def test_a_reader_that_failed_is_told_to_stop_and_passed_over_ever_longer() -> N
     now = 0.0
     for k in range(4):
         (stop,) = c.rest("a", now)
-        assert stop.scan.cursor == stop.scan.stop
+        assert stop.scan == Scan(k + 1, b"", bytes(32))
         assert c.assign(now + REST_S * 2**k - 0.1) == []
         now += REST_S * 2**k
         assert [ask.peer for ask in c.assign(now)] == ["a"]
