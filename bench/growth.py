@@ -149,7 +149,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
     return {kind: [round(median(v), 1) for v in rows] for kind, rows in spent.items()}
 
 
-def started(home: Path, questions: int) -> dict[str, float]:
+def started(home: Path, questions: int, rest_s: float) -> dict[str, float]:
     """A node as people run it: seconds from exec to ready, memory at rest, and after so many questions."""
     asked = [account_to_text(a.id) for a in people_of(home)[:questions]] if questions else []
     environment = {**os.environ, "BANYAN_NODE_REALM": "test", "BANYAN_LOG_LEVEL": "warning"}
@@ -159,7 +159,7 @@ def started(home: Path, questions: int) -> dict[str, float]:
         try:
             client = _ready(Home(home), process)
             found = {"seconds_to_ready": time.perf_counter() - began}
-            time.sleep(REST_S)
+            time.sleep(rest_s)
             found["anon_mb"] = anon_mb(process.pid)
             with client:
                 for account in asked:
@@ -188,6 +188,7 @@ def _ready(home: Home, process: subprocess.Popen[bytes]) -> ControlClient:
 def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("growth", __doc__, argv, rounds=5)
     plan, run, scattered = (QUICK, 50, 100) if args.quick else (FULL, RUN, SCATTERED)
+    rest = 1.0 if args.quick else REST_S
     with workplace(args.folder) as folder:
         homes = worlds(folder, plan)
         people = people_of(homes[2])
@@ -198,8 +199,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             used = engine.sizes().used
             engine.close()
             say("starting nodes")
-            starts = [started(large, 0 if n else 200) for n in range(1 if args.quick else 3)]
-            alone = started(idle, 0)
+            starts = [started(large, 0 if n else 200, rest) for n in range(1 if args.quick else 3)]
+            alone = started(idle, 0, rest)
             say("comparing what an entry costs")
             cost = compare(folder, [homes[0], middle, large], args.rounds, run, scattered)
         finally:

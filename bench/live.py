@@ -144,10 +144,10 @@ def _until(processes: Sequence[Child], count: int) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
         parser.add_argument("--rate", type=at_least(1), default=200, help="posts a second; default: 200")
-        parser.add_argument("--seconds", type=at_least(1), help="default: 30, with --quick 5")
+        parser.add_argument("--seconds", type=at_least(1), help="default: 30, with --quick 3")
 
     args = arguments("live", __doc__, argv, rounds=1, more=more)
-    seconds = args.seconds or (5 if args.quick else 30)
+    seconds = args.seconds or (3 if args.quick else 30)
     posts = args.rate * seconds
     with workplace(args.folder) as folder:
         rows = interleaved(args.rounds, {"": partial(once, folder, posts, args.rate)})[""]
