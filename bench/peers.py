@@ -85,11 +85,24 @@ NOT_EQUAL: dict[str, dict[str, str]] = {
 }
 """What an equal payload hides, by topic and system."""
 
+SINGLE = f"{OURS}_single_posts"
+CASES = (
+    "hypercore",
+    "ssb",
+    "hypercore_range",
+    "orbitdb",
+    f"hypercore_{WRITERS}_writers",
+    f"ssb_{WRITERS}_writers",
+    f"hypercore_range_{WRITERS}_writers",
+    SINGLE,
+)
 LEFT_OUT = {
-    "orbitdb": "5 ms a message make it long",
-    "20 writers": "the same again",
     "hypercore_range": "another way to ask, as fast",
-    "banyan_single_posts": "what one writer's runs save",
+    "orbitdb": "5 ms a message make it long",
+    f"hypercore_{WRITERS}_writers": "one writer is measured",
+    f"ssb_{WRITERS}_writers": "one writer is measured",
+    f"hypercore_range_{WRITERS}_writers": "another way to ask, as fast",
+    SINGLE: "one writer is measured",
 }
 """What --quick does not run, and why."""
 
@@ -113,48 +126,51 @@ def ours(folder: Path, source: Path) -> CaughtUp:
 
 
 def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]:
-    """The cases in the order in which a round takes them."""
+    """The cases in the order in which a round takes them: those of --case with ours of the same size, else all."""
     v = installed.versions
     hypercore, ssb = f"hypercore {v['hypercore']}", f"ssb-db2 {v['ssb-db2']}, ssb-ebt {v['ssb-ebt']}"
-
-    def theirs(system: str, version: str, writers: int, against: str, count: int, note: str, **more: Any) -> Case:
-        settings = {"entries": count, "writers": writers, "text_bytes": TEXT_BYTES, **more}
-        return Case(
-            system, version, count, writers, partial(catch_up, installed, system, settings, folder), against, note
-        )
-
-    def mine(writers: int, entries: int) -> Case:
-        source = runs_home(folder, writers, entries // writers)
-        return Case(OURS, "", entries, writers, partial(ours, folder, source))
-
+    orbitdb = f"@orbitdb/core {v['@orbitdb/core']}, helia {v['helia']}"
+    wanted = args.case or [name for name in CASES if not (args.quick and name in LEFT_OUT)]
     cases: dict[str, Case] = {}
-    for writers in (1,) if args.quick else (1, WRITERS):
-        name = "{}" if writers == 1 else f"{{}}_{writers}_writers"
-        against, entries = name.format(OURS), min(args.entries, writers * MOST_A_LOG)
-        cases[name.format("hypercore")] = theirs(
-            "hypercore", hypercore, writers, against, entries, "download({start: 0, end: -1})", ask="all"
+
+    def theirs(name: str, version: str, mine: str, writers: int, count: int, note: str, **more: Any) -> None:
+        if name in wanted:
+            system = name.split("_")[0]
+            settings = {"entries": count, "writers": writers, "text_bytes": TEXT_BYTES, **more}
+            run = partial(catch_up, installed, system, settings, folder)
+            cases[name] = Case(system, version, count, writers, run, mine, note)
+
+    for writers in (1, WRITERS):
+        size = "" if writers == 1 else f"_{writers}_writers"
+        mine, entries = OURS + size, min(args.entries, writers * MOST_A_LOG)
+        theirs(f"hypercore{size}", hypercore, mine, writers, entries, "download({start: 0, end: -1})", ask="all")
+        theirs(f"ssb{size}", ssb, mine, writers, entries, "classic feeds by ssb-ebt")
+        theirs(
+            f"hypercore_range{size}",
+            hypercore,
+            mine,
+            writers,
+            entries,
+            "download({start: 0, end: length})",
+            ask="range",
         )
-        cases[name.format("ssb")] = theirs("ssb", ssb, writers, against, entries, "classic feeds by ssb-ebt")
-        cases[against] = mine(writers, entries)
-        if not args.quick:
-            cases[name.format("hypercore_range")] = theirs(
-                "hypercore", hypercore, writers, against, entries, "download({start: 0, end: length})", ask="range"
-            )
-    if not args.quick:
-        orbitdb = f"@orbitdb/core {v['@orbitdb/core']}, helia {v['helia']}"
-        fewer = f"{args.orbitdb_entries:,} entries, so that it takes seconds; compared by the message"
-        cases["orbitdb"] = theirs("orbitdb", orbitdb, 1, OURS, args.orbitdb_entries, fewer)
+        if writers == 1:
+            fewer = f"{args.orbitdb_entries:,} entries, so that it takes seconds; compared by the message"
+            theirs("orbitdb", orbitdb, mine, 1, args.orbitdb_entries, fewer)
+        if any(case.against == mine for case in cases.values()):
+            source = runs_home(folder, writers, entries // writers)
+            cases[mine] = Case(OURS, "", entries, writers, partial(ours, folder, source))
+    if SINGLE in wanted:
         entries = min(args.entries, MOST_SINGLES)
         full, _ = singles_homes(folder, entries)
-        alone = (
-            "one post each by as many writers: three signatures and three entries a post, of which posts are counted"
-        )
-        cases[f"{OURS}_single_posts"] = Case(OURS, "", entries, entries, partial(ours, folder, full), note=alone)
+        alone = "one post each by as many writers; each brings two entries of control along, which are not counted"
+        cases[SINGLE] = Case(OURS, "", entries, entries, partial(ours, folder, full), note=alone)
     return cases
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--case", action="append", choices=CASES, help="only this; may be given again")
         parser.add_argument(
             "--entries",
             type=at_least(WRITERS),
@@ -176,8 +192,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = interleaved(args.rounds, {name: _told(name, case) for name, case in cases.items()})
     systems = {name: _line(case, found[name]) for name, case in cases.items()}
     against = {name: case.against for name, case in cases.items() if case.against}
-    shared: dict[str, Any] = {"entries_per_second": systems[OURS]["entries_per_second"]}
-    if args.quick:
+    shared: dict[str, Any] = {}
+    if OURS in systems:
+        shared["entries_per_second"] = systems[OURS]["entries_per_second"]
+    if args.quick and not args.case:
         shared["left_out"] = LEFT_OUT
     if not args.json:
         _show(systems, against)
@@ -231,9 +249,8 @@ def _ratios(
 ) -> dict[str, float]:
     """Ours by theirs, above 1 where ours is better; single posts are set against one Hypercore core."""
     out = {name: round(figure(systems[mine]) / figure(systems[name]), 2) for name, mine in against.items()}
-    alone = f"{OURS}_single_posts"
-    if alone in systems:
-        out["hypercore_to_single_posts"] = round(figure(systems[alone]) / figure(systems["hypercore"]), 2)
+    if SINGLE in systems and "hypercore" in systems:
+        out["hypercore_to_single_posts"] = round(figure(systems[SINGLE]) / figure(systems["hypercore"]), 2)
     return out
 
 
