@@ -211,23 +211,25 @@ def plain_post(content: bytes) -> int | None:
     """
     try:
         size = content[1]
-        if 0x40 <= size < 0x58:
-            text, end = 2, size - 0x3E
-        elif size == 0x58 and content[2] >= 24:
+        if size == 0x58 and content[2] >= 24:
             text, end = 3, 3 + content[2]
+        elif 0x40 <= size < 0x58:
+            text, end = 2, size - 0x3E
         elif size == 0x59 and 0 < content[2] < 0x80:
             text, end = 4, 4 + (content[2] << 8 | content[3])
         else:
             return None
-        lang = content[end + 2]
-        last = end + 3 if lang == 0xF6 else end + lang - 0x3D
-        if content[0] != 0x85 or content[end : end + 2] != b"\xf6\xf6" or not (lang == 0xF6 or 0x40 <= lang < 0x58):
+        tail = content[end:]
+        if content[0] != 0x85 or not tail.startswith(b"\xf6\xf6"):
             return None
         content[text:end].decode()
-        content[end + 3 : last].decode()
-        if content[last] == 0x1B and content[last + 1 : last + 5] != bytes(4) and len(content) == last + 9:
-            return int.from_bytes(content[last + 1 :], "big")
-        return -1 if content[last] == 0xF6 and len(content) == last + 1 else None
+        if 0x40 <= tail[2] < 0x58:
+            lang = tail[2] - 0x40
+            tail[3 : 3 + lang].decode()
+            tail = b"\xf6\xf6\xf6" + tail[3 + lang :]
+        if tail.startswith(b"\xf6\xf6\xf6\x1b") and len(tail) == 12 and tail[4:8] != b"\0\0\0\0":
+            return int.from_bytes(tail[4:], "big")
+        return -1 if tail == b"\xf6\xf6\xf6\xf6" else None
     except (IndexError, UnicodeDecodeError):
         return None
 

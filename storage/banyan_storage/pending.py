@@ -42,7 +42,7 @@ class PendingStore(StoreReader):
         self._write = engine.write()
         self._views = views
         self._logs: dict[LogId, tuple[int, Head]] = {}
-        self._ids: dict[bytes, int] = {}
+        self._ids: dict[bytes, bytes] = {}
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = self._lids = 0
@@ -112,8 +112,7 @@ class PendingStore(StoreReader):
 
     def _flush(self) -> None:
         if self._ids:
-            keys = sorted([half[:8] + n.to_bytes(6, "big") for half, n in self._ids.items()])
-            self._write.put_many(t.IDS, [(key, b"") for key in keys])
+            self._write.put_many(t.IDS, [(key, b"") for key in sorted(self._ids.values())])
             self._ids.clear()
         self._flush_wanted()
         if self._noted != self._last:
@@ -144,7 +143,7 @@ class PendingStore(StoreReader):
     def _candidates(self, entry: bytes) -> Iterator[int]:
         waiting = self._ids.get(entry[:16])
         if waiting is not None:
-            yield waiting
+            yield t.n_of_id_key(waiting)
         yield from super()._candidates(entry)
 
     def lacking(self, after: bytes, limit: int) -> list[Lack]:

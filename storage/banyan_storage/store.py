@@ -128,7 +128,8 @@ class Store(PendingStore):
             was = old.get(e.id)
             if was is None:
                 self._last += 1
-                ns[e.id] = self._ids[e.id[:16]] = self._last
+                ns[e.id] = self._last
+                self._ids[e.id[:16]] = t.id_key(e.id, self._last)
                 fresh.append((t.u48(self._last), encode_record(lid, e)))
             else:
                 ns[e.id] = was.n
@@ -336,22 +337,25 @@ class _Rows:
         self.records: list[Item] = []
         self.places: list[Item] = []
         self.parts: list[Item] = []
-        self.ids: dict[bytes, int] = {}
+        self.ids: dict[bytes, bytes] = {}
         self.wanted: dict[bytes, bytes] = {}
         self.recent: dict[int, tuple[Entry, Body]] = {}
         self._end: EntryId | None = None
 
     def take(self, lid: int, append: Append) -> None:
         """The entries of one log: the next arrivals."""
-        n, before, ids = self.last, self._end, self.ids
+        n, before, ids, wanted = self.last, self._end, self.ids, self.wanted
         record, part_row = self.records.append, self.parts.append
+        first, signed = n + 1, list[int]()
         left = iter(append.parts)
         for e, body in zip(append.entries, append.bodies, strict=True):
             n += 1
-            prev = e.header.prev
-            record((n.to_bytes(6, "big"), encode_record(lid, e, prev is not None and prev == before)))
+            arrival = n.to_bytes(6, "big")
+            record((arrival, encode_record(lid, e, before is not None and e.header.prev == before)))
             before = e.id
-            ids[before[:16]] = n
+            ids[before[:16]] = before[:8] + arrival
+            if e.sig is not None:
+                signed.append(n)
             for at, op in enumerate(body.ops):
                 part = part_of(op)
                 if part is None:
@@ -360,21 +364,31 @@ class _Rows:
                 if raw is not None:
                     part_row((t.part_key(n, at), raw))
                 else:
-                    self.wanted[t.part_key(n, at)] = t.wanted_value(part)
+                    wanted[t.part_key(n, at)] = t.wanted_value(part)
                     self.recent[n] = e, body
-        places = [(at, e.sig is not None) for at, e in enumerate(append.entries, self.last + 1)]
-        self.places += _stretches(lid, places, append.entries[0].header.seq)
+        seq = append.entries[0].header.seq
+        for end in signed:
+            self.places += _cut(lid, seq, first, end + 1 - first, True)
+            first, seq = end + 1, seq + end + 1 - first
+        self.places += _cut(lid, seq, first, n + 1 - first, False)
         self.last, self._end = n, before
 
 
-def _stretches(lid: int, places: Sequence[tuple[int, bool]], seq: int = 0) -> Iterator[Item]:
-    """The rows of chain for entries from `seq` on, given the arrival number of each and whether it is signed."""
-    first, size, was_signed = 0, 0, True
+def _stretches(lid: int, places: Iterable[tuple[int, bool]]) -> Iterator[Item]:
+    """The rows of a whole chain, given the arrival number of each entry and whether it is signed."""
+    seq, first, size, was_signed = 0, 0, 0, True
     for n, signed in places:
-        if was_signed or n != first + size or size == t.MAX_STRETCH:
-            if size:
-                yield t.chain_key(lid, seq), t.chain_value(first, size, was_signed)
+        if was_signed or n != first + size:
+            yield from _cut(lid, seq, first, size, was_signed)
             seq, first, size = seq + size, n, 0
         size, was_signed = size + 1, signed
+    yield from _cut(lid, seq, first, size, was_signed)
+
+
+def _cut(lid: int, seq: int, first: int, size: int, signed: bool) -> Iterator[Item]:
+    """One stretch as rows: more than one where it is longer than a row can say."""
+    while size > t.MAX_STRETCH:
+        yield t.chain_key(lid, seq), t.chain_value(first, t.MAX_STRETCH, False)
+        seq, first, size = seq + t.MAX_STRETCH, first + t.MAX_STRETCH, size - t.MAX_STRETCH
     if size:
-        yield t.chain_key(lid, seq), t.chain_value(first, size, was_signed)
+        yield t.chain_key(lid, seq), t.chain_value(first, size, signed)

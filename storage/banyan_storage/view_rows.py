@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from banyan_crdt.ids import CellKey, Coll, Ref, Time
+from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.social import (
     BLOCK,
@@ -78,7 +78,6 @@ RELATION_TABLES: dict[Coll, Table] = {FOLLOW: FOLLOWS, BLOCK: BLOCKS, MUTE: MUTE
 _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
-_STAMP = struct.Struct(">QQ")
 _POSTS = POST + REGISTER
 
 Row = tuple[Table, bytes, bytes]
@@ -114,9 +113,8 @@ def slot_size(slot: bytes) -> int:
     return _REGISTER_SIZE if slot[12:13] == REGISTER else _ELEMENT_SIZE
 
 
-def stamp_bytes(time: Time, n: int, op: int) -> bytes:
-    """time 8 | place 8."""
-    return _STAMP.pack(time, n << 16 | op)
+stamp_bytes = struct.Struct(">QQ").pack
+"""Of a time and of `n << 16 | op`: time 8 | place 8."""
 
 
 def place_bytes(n: int, op: int) -> bytes:
@@ -177,10 +175,9 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
 def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
     account, coll, unique = slot[:4], slot[4:12], slot[13:]
     if coll == POST:
-        time, parent = seed[:8], seed[8:]
-        rows = [(TIMELINE, account, time + unique + place)]
-        if parent:
-            rows.append((REPLIES, parent + time + account + unique, place))
+        rows = [(TIMELINE, account, seed[:8] + unique + place)]
+        if len(seed) > 8:
+            rows.append((REPLIES, seed[8:] + seed[:8] + account + unique, place))
         return rows
     if coll == REACTION:
         emoji = seed[48:]

@@ -12,9 +12,10 @@ folds the account again from nothing.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice, pairwise
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.entry import Entry
@@ -51,6 +52,9 @@ __all__ = ["VIEW_TABLES", "SocialViews"]
 
 STEP = 4_096
 """Entries folded at a time in `rebuilt`."""
+WORTH_ASKING = 4
+"""Slots of one collection from which on one question whether anything is among them is cheaper than one for each."""
+_collection = itemgetter(slice(0, 13))
 
 
 class SocialViews:
@@ -118,13 +122,8 @@ def _clear(txn: WriteTxn, number: bytes) -> None:
         txn.delete(table, number)
 
 
-class _Fresh(NamedTuple):
-    """An operation that came. `raw`: its part, where that is at hand."""
-
-    slot: bytes
-    stamp: bytes
-    entry: EntryId
-    raw: bytes | None
+_Fresh: TypeAlias = tuple[bytes, bytes, EntryId, bytes | None]
+"""An operation that came: slot, stamp, entry, and its part where that is at hand. A plain tuple: they are many."""
 
 
 class _Cover(NamedTuple):
@@ -144,27 +143,31 @@ class _Fold:
         self._fresh: list[_Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
+        self._numbers: set[bytes] = set()
 
     def take(
         self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]
     ) -> None:
         """(arrival number, (entry, ops that count)) of one account; `parts`: of every op that names one, in order."""
-        fresh = self._fresh
+        self._numbers.add(number)
+        came = self._fresh.append
         for n, (entry, body) in entries:
             time = entry.header.time
             for at, op in enumerate(body.ops):
-                raw = next(parts, None) if part_of(op) is not None else None
                 if isinstance(op, Put):
-                    slot = number + op.coll + REGISTER + op.key
-                    fresh.append(_Fresh(slot, stamp_bytes(time, n, at), entry.id, raw))
+                    raw = None if op.part is None else next(parts, None)
+                    came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16 | at), entry.id, raw))
                     if op.refs:
                         self._covers += [_Cover(number, ref, op.coll, op.key) for ref in op.refs]
                 elif isinstance(op, Add):
-                    fresh.append(_Fresh(slot_of(number, op), stamp_bytes(time, n, at), entry.id, raw))
+                    raw = None if op.part is None else next(parts, None)
+                    came((slot_of(number, op), stamp_bytes(time, n << 16 | at), entry.id, raw))
                 elif isinstance(op, Del):
                     self._covers += [_Cover(number, ref, op.coll, None) for ref in op.refs]
                 elif isinstance(op, Tomb):
                     self._tombs.add(number + op.coll + op.key)
+                elif part_of(op) is not None:
+                    next(parts, None)
 
     def settle(self) -> None:
         """Writes what follows from all that was taken."""
@@ -172,7 +175,7 @@ class _Fold:
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
-        shows: list[Item] = []
+        shows, puts = slots.puts[SHOWN], slots.puts
         for slot, stamp, _, raw in fresh:
             content = None if raw is None else content_of(raw)
             seed = None if content is None or slot in odd else seed_of(slot, stamp[:8], content)
@@ -182,55 +185,69 @@ class _Fold:
                 place = stamp[8:]
                 shows.append((slot[:4], slot[4:] + place + seed))
                 for table, key, value in rows_of(slot, place, seed):
-                    slots.puts[table].append((key, value))
-        slots.puts[SHOWN] += shows
-        self._cover(slots, {f.entry + f.stamp[14:]: f for f in fresh} if self._covers else {})
+                    puts[table].append((key, value))
+        if self._covers:
+            self._cover(slots, {entry + stamp[14:]: (slot, stamp[8:]) for slot, stamp, entry, _ in fresh})
         slots.finish()
 
     def _of_some(self, table: Table, fresh: list[_Fresh]) -> list[_Fresh]:
         """Those whose accounts have anything in a table."""
-        some = {number for number, _ in self._txn.get_many(table, sorted({f.slot[:4] for f in fresh}))}
-        return [f for f in fresh if f.slot[:4] in some] if some else []
+        some = {number for number, _ in self._txn.get_many(table, sorted(self._numbers))}
+        return [f for f in fresh if f[0][:4] in some] if some else []
 
     def _without_dead(self, fresh: list[_Fresh]) -> list[_Fresh]:
         """Without operations of cells that a tombstone ended."""
-        asked = sorted({(f.slot[:4], f.slot[4:12] + f.slot[13:29]) for f in self._of_some(TOMBS, fresh)})
+        asked = sorted({(slot[:4], slot[4:12] + slot[13:29]) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
         dead = {number + cell for number, cell, _ in self._txn.beginning(TOMBS, asked)}
-        return [f for f in fresh if f.slot[:12] + f.slot[13:29] not in dead] if dead else fresh
+        return [f for f in fresh if f[0][:12] + f[0][13:29] not in dead] if dead else fresh
 
     def _without_covered(self, fresh: list[_Fresh]) -> list[_Fresh]:
         """Without operations whose covers came before them."""
         gone = set()
-        for f in self._of_some(COVERS, fresh):
-            ref, coll = f.entry + f.stamp[14:], f.slot[4:12]
-            by = {value[34:] for value in self._txn.dups(COVERS, f.slot[:4], ref, after_prefix(ref))}
-            if coll in by or (f.slot[12:13] == REGISTER and coll + f.slot[13:29] in by):
-                gone.add(f.stamp)
-        return [f for f in fresh if f.stamp not in gone] if gone else fresh
+        for slot, stamp, entry, _ in self._of_some(COVERS, fresh):
+            ref, coll = entry + stamp[14:], slot[4:12]
+            by = {value[34:] for value in self._txn.dups(COVERS, slot[:4], ref, after_prefix(ref))}
+            if coll in by or (slot[12:13] == REGISTER and coll + slot[13:29] in by):
+                gone.add(stamp)
+        return [f for f in fresh if f[1] not in gone] if gone else fresh
 
     def _odd(self, fresh: list[_Fresh]) -> set[bytes]:
         """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
-        asked = sorted([(f.slot[:4], f.slot[4:]) for f in fresh])
-        odd = {number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)}
-        asked = sorted([(f.slot[:4], f.slot[4:]) for f in self._of_some(CELLS, fresh)])
+        slots = sorted([f[0] for f in fresh])
+        odd = {slot for slot, next_one in pairwise(slots) if slot == next_one}
+        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
+        odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
+        asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
-        if len({f.slot for f in fresh}) < len(fresh):
-            odd.update([slot for slot, times in Counter([f.slot for f in fresh]).items() if times > 1])
         if self._covers:
             covered = {ref_bytes(cover.ref) for cover in self._covers}
-            odd.update([f.slot for f in fresh if f.entry + f.stamp[14:] in covered])
+            odd.update([slot for slot, stamp, entry, _ in fresh if entry + stamp[14:] in covered])
         return odd
 
-    def _cover(self, slots: _Slots, fresh: dict[bytes, _Fresh]) -> None:
+    def _beside_others(self, slots: list[bytes]) -> list[bytes]:
+        """Without those of a collection among whose slots here, the lowest to the highest, nothing shows yet.
+
+        Keys of posts rise with time, so this spares most of the questions. `slots` ascend.
+        """
+        asked: list[bytes] = []
+        for prefix, group in groupby(slots, _collection):
+            some = list(group)
+            if len(some) >= WORTH_ASKING:
+                held = self._txn.dups(SHOWN, prefix[:4], some[0][4:], after_prefix(some[-1][4:]))
+                if next(held, None) is None:
+                    continue
+            asked += some
+        return asked
+
+    def _cover(self, slots: _Slots, fresh: dict[bytes, tuple[bytes, bytes]]) -> None:
         """Takes covered operations out of their slots; covers whose targets are not live wait.
 
-        `fresh`: the operations of this batch by reference, which need not be looked up.
+        `fresh`: (slot, place) of the operations of this batch by reference, which need not be looked up.
         """
         waiting: set[Item] = set()
         for number, ref, coll, key in self._covers:
             raw = ref_bytes(ref)
-            came = fresh.get(raw)
-            found = (came.slot, came.stamp[8:]) if came is not None else self._in_store(number, ref)
+            found = fresh.get(raw) or self._in_store(number, ref)
             reached = found is not None and found[0][4:12] == coll and (key is None or found[0][12:] == REGISTER + key)
             if found is None or found[0][:4] != number or not reached or not slots.remove(*found):
                 waiting.add((number, raw + coll + (key or b"")))

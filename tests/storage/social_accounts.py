@@ -118,7 +118,7 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
         time, entry, i = at
         n = store.number_of(entry)
         assert n is not None
-        made = stamp_bytes(time, n, i)
+        made = stamp_bytes(time, n << 16 | i)
         refs[made[8:]] = Ref(entry, i)
         return made
 
