@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_node.catchup import Ask, Catchup, Span, covers
 from banyan_node.frontier_index import by_account
 from banyan_node.ingest import Ingest
@@ -40,8 +40,8 @@ class Asking:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.interest: frozenset[AccountId] | None = None
         self.catchup = Catchup(self._store.note(NOTE))
-        self._asked_of: dict[LogId, tuple[str, EntryId | None]] = {}
-        """Who was asked for a log, and up to which head; others who claim the same are not asked."""
+        self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
+        """Who was asked for a log, and up to which head; others who claim no more are not asked."""
         self.slighted: list[tuple[str, str]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
@@ -65,7 +65,7 @@ class Asking:
                 self.differs(link, root, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, Want(root, []), claimed.id if claimed else None) or root in link.asked:
+                if self._ask(link, Want(root, []), claimed) or root in link.asked:
                     self.wait_for(link, account, theirs)
             else:
                 self.pull_logs(link, theirs)
@@ -77,7 +77,7 @@ class Asking:
                 continue
             self.differs(link, log, theirs)
             if not self._holds(theirs, mine):
-                self._ask(link, Want(log, locator(self._store, log)), theirs.id)
+                self._ask(link, Want(log, locator(self._store, log)), theirs)
 
     def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
@@ -110,7 +110,7 @@ class Asking:
             log, asked = link.asked.popitem(last=False)
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
-            if asked.head is None or asked.unready or (asked.came and not log.log) or self._store.has(asked.head):
+            if asked.head is None or asked.unready or (asked.came and not log.log) or self._reached(log, asked.head):
                 continue
             unserved += 1
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
@@ -120,10 +120,10 @@ class Asking:
         link.unasked = link.unasked and not again
         return again
 
-    def _ask(self, link: Link, want: Want, head: EntryId | None) -> bool:
-        """Whether it was asked for: not while it is owed to us, by this peer or to the same head by another."""
+    def _ask(self, link: Link, want: Want, head: Head | None) -> bool:
+        """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
         log = want.log
-        if log in link.asked or (log in self._asked_of and self._asked_of[log][1] == head):
+        if log in link.asked or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
         if len(link.asked) >= self._limits.asked:
             link.unasked = True
@@ -137,6 +137,12 @@ class Asking:
         else:
             self._out.append((link.peer, Wants([want])))
         return True
+
+    def _reached(self, log: LogId, head: Head) -> bool:
+        """Whether what was claimed came. A claim without an id is of a length alone."""
+        if head.id is None:
+            return self._ingest.head(log).length >= head.length
+        return self._store.has(head.id)
 
     def _holds(self, theirs: Head, mine: Head) -> bool:
         """Whether what the head names is here already (then it is the peer that lacks something)."""
@@ -262,6 +268,13 @@ class Asking:
             return None
         what = "a range of accounts" if self.catchup.reads(link.peer) else f"{len(link.asked)} logs"
         return f"sent {size} bytes in {seconds:.0f} s while it owed us {what} and had credit for {link.window}"
+
+
+def _covers(asked: Head | None, head: Head | None) -> bool:
+    """Whether who was asked up to the first head gives the second, too, if both are true."""
+    if asked is None or head is None:
+        return asked is head
+    return asked.length >= head.length and (asked.id == head.id or asked.id is None or head.id is None)
 
 
 def _ranges(spans: Iterable[Span]) -> str:

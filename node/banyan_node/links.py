@@ -100,7 +100,7 @@ class Asked(NamedTuple):
     """A log asked for by name. `n`: the how manieth on this link. `head`: what the peer claims of it, if it did."""
 
     n: int
-    head: EntryId | None
+    head: Head | None
     came: bool
     """Something of it came; for a log that may still be less than was claimed."""
     unready: bool
