@@ -49,9 +49,15 @@ async def writer(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     while True:
         match await line.hear():
             case {"batched": entries}:
-                line.say({"seconds": await _batched(node, accounts[:ACCOUNTS], entries), "anon_mb": anon_mb()})
+                cpu = time.process_time()
+                seconds = await _batched(node, accounts[:ACCOUNTS], entries)
+                line.say({"seconds": seconds, "cpu_s": time.process_time() - cpu, "anon_mb": anon_mb()})
             case {"publishers": posts}:
-                line.say(await _publish(partial(node.backend.call, "post"), accounts, posts))
+                cpu = time.process_time()
+                found = await _publish(partial(node.backend.call, "post"), accounts, posts)
+                line.say({**found, "cpu_s": time.process_time() - cpu})
+            case "cpu":
+                line.say(time.process_time())
             case "accounts":
                 line.say(accounts)
 
@@ -121,7 +127,9 @@ def once(folder: Path, wanted: Sequence[str], entries: int, posts: int) -> dict[
             accounts = node.ask("accounts")
             with Child("bench.create:client", [], node=str(home)) as program:
                 program.hear()
+                cpu = node.ask("cpu")
                 found["control_api"] = program.ask({"accounts": accounts, "posts": max(5, posts // 4)})
+                found["control_api"]["cpu_s"] = node.ask("cpu") - cpu
             say(f"control_api: {max(5, posts // 4) * PUBLISHERS:,} posts in {found['control_api']['seconds']:.2f} s")
     return found
 
@@ -140,23 +148,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     cases: dict[str, dict[str, Any]] = {}
     shared: dict[str, Any] = {}
     if "batched" in wanted:
-        seconds = [row["batched"]["seconds"] for row in rows]
-        cases["batched"] = {"entries": entries, "a_call": BATCH, **_rate(entries, seconds)}
+        cases["batched"] = {"entries": entries, "a_call": BATCH, **_rate(entries, [row["batched"] for row in rows])}
         shared |= {"entries_per_second": cases["batched"]["entries_per_second"]}
         shared |= {"anon_mb": round(median([row["batched"]["anon_mb"] for row in rows]), 1)}
     for case in ("publishers", "control_api"):
         if case in wanted:
             done = len(rows[0][case]["waits"])
             waits = [w for row in rows for w in row[case]["waits"]]
-            rate = _rate(done, [row[case]["seconds"] for row in rows])
+            rate = _rate(done, [row[case] for row in rows])
             cases[case] = {"publishers": PUBLISHERS, "posts": done, **rate, **latencies_ms(waits)}
     if "publishers" in wanted:
         shared |= {k: cases["publishers"][k] for k in ("p50_ms", "p99_ms")}
     finish(args, "create", **shared, sizes={"text_bytes": TEXT_BYTES}, cases=cases)
 
 
-def _rate(entries: int, seconds: Sequence[float]) -> dict[str, Any]:
-    return {"seconds": round(median(seconds), 3), "entries_per_second": round(entries / median(seconds))}
+def _rate(entries: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`cpu_us_per_entry`: of the node's process."""
+    seconds, cpu = (median([row[key] for row in rows]) for key in ("seconds", "cpu_s"))
+    return {
+        "seconds": round(seconds, 3),
+        "entries_per_second": round(entries / seconds),
+        "cpu_us_per_entry": round(cpu / entries * 1e6),
+    }
 
 
 if __name__ == "__main__":
