@@ -114,7 +114,7 @@ def admit(ingest: Ingest, account: Account, opening: Opening) -> None:
 def social_post(salt: bytes, nonce: bytes, n: int, reply: ReplyTo | None = None) -> Draft:
     """A post of TEXT_BYTES in an account whose cells are keyed under `salt`."""
     text = f"post {n}: ".ljust(TEXT_BYTES, "x")
-    made = write_post(post_key(salt, nonce), Post(text, reply, created_ms=BIRTH_MS + n))
+    made = write_post(post_key(salt, nonce, BIRTH_MS + n), Post(text, reply, created_ms=BIRTH_MS + n))
     return Draft((made.op,), (made.content,))
 
 
@@ -124,7 +124,7 @@ def post(account: Account, n: int, reply: ReplyTo | None = None) -> Draft:
 
 
 def post_target(account: Account, n: int) -> Target:
-    return Target(account.id, post_key(account.salt, n.to_bytes(16, "big")))
+    return Target(account.id, post_key(account.salt, n.to_bytes(16, "big"), BIRTH_MS + n))
 
 
 def named(account: Account) -> Draft:

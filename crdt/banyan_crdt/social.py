@@ -8,7 +8,7 @@ content: `decode_content` answers None on hostile bytes and never raises.
 | collection | op | cell | element | content |
 |---|---|---|---|---|
 | profile | put | field | | [field, value] |
-| post | put | a random nonce | | [text, [root, parent] or null, quote or null, language or null, created ms or null] |
+| post | put | time and nonce | | [text, [root, parent] or null, quote or null, language or null, created ms or null] |
 | reaction | add | the post reacted to | the emoji | [account, key, emoji] |
 | repost | add | one for the account | the post | [account, key] |
 | follow, block, mute | add | one for the account | the target | [account] |
@@ -133,9 +133,14 @@ def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (
     return Draft(Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None), content)
 
 
-def post_key(salt: bytes, nonce: bytes) -> CellKey:
-    """The key of a new post. `nonce`: 16 random bytes."""
-    return cell_key(salt, b"post", nonce)
+def post_key(salt: bytes, nonce: bytes, now_ms: int | None = None) -> CellKey:
+    """The key of a new post. `nonce`: 16 random bytes. `now_ms`: the time of its entry, which everybody sees anyway.
+
+    With the time in front the keys of an account rise, so stores write what they index by them at the end of what the
+    account has, and not all over it. Nobody else may rely on it: a key is any 16 bytes.
+    """
+    key = cell_key(salt, b"post", nonce)
+    return key if now_ms is None else CellKey(now_ms.to_bytes(6, "big") + key[:10])
 
 
 def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> Draft:

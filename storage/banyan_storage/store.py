@@ -362,7 +362,7 @@ class _Rows:
                     continue
                 raw = next(left, None)
                 if raw is not None:
-                    part_row((t.part_key(n, at), raw))
+                    part_row((arrival + at.to_bytes(2, "big"), raw))
                 else:
                     wanted[t.part_key(n, at)] = t.wanted_value(part)
                     self.recent[n] = e, body

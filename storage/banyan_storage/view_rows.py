@@ -147,7 +147,8 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     imported post keeps its place, and never later than its entry."""
     if created_ms is None or created_ms >> 48:
         return entry_time
-    return min(entry_time, (created_ms << 16).to_bytes(8, "big"))
+    claimed = (created_ms << 16).to_bytes(8, "big")
+    return claimed if claimed < entry_time else entry_time
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
@@ -158,7 +159,7 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
     if slot[4:13] == _POSTS:
         created = plain_post(raw)
         if created is not None:
-            return post_time(time, None if created < 0 else created)
+            return time if created < 0 else post_time(time, created)
     content = read_content(slot, raw)
     if isinstance(content, Post):
         at = post_time(time, content.created_ms)

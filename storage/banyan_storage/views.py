@@ -35,6 +35,7 @@ from .view_rows import (
     NUMBERS,
     REGISTER,
     SHOWN,
+    TIMELINE,
     TOMBS,
     VIEW_TABLES,
     place_bytes,
@@ -152,8 +153,12 @@ class _Fold:
         self._numbers.add(number)
         came = self._fresh.append
         for n, (entry, body) in entries:
-            time = entry.header.time
-            for at, op in enumerate(body.ops):
+            time, ops = entry.header.time, body.ops
+            if len(ops) == 1 and isinstance(op := ops[0], Put) and not op.refs:  # most entries
+                raw = None if op.part is None else next(parts, None)
+                came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16), entry.id, raw))
+                continue
+            for at, op in enumerate(ops):
                 if isinstance(op, Put):
                     raw = None if op.part is None else next(parts, None)
                     came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16 | at), entry.id, raw))
@@ -175,17 +180,21 @@ class _Fold:
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
-        shows, puts = slots.puts[SHOWN], slots.puts
+        puts = slots.puts
+        shows, posts = puts[SHOWN].append, puts[TIMELINE].append
         for slot, stamp, _, raw in fresh:
             content = None if raw is None else content_of(raw)
             seed = None if content is None or slot in odd else seed_of(slot, stamp[:8], content)
             if seed is None:
                 slots.add(slot, stamp, content)
-            else:
-                place = stamp[8:]
-                shows.append((slot[:4], slot[4:] + place + seed))
-                for table, key, value in rows_of(slot, place, seed):
-                    puts[table].append((key, value))
+                continue
+            number, place = slot[:4], stamp[8:]
+            shows((number, slot[4:] + place + seed))
+            if len(seed) == 8:  # a post that answers none: `rows_of` would say just this
+                posts((number, seed + slot[13:] + place))
+                continue
+            for table, key, value in rows_of(slot, place, seed):
+                puts[table].append((key, value))
         if self._covers:
             self._cover(slots, {entry + stamp[14:]: (slot, stamp[8:]) for slot, stamp, entry, _ in fresh})
         slots.finish()

@@ -59,8 +59,9 @@ def set_fields(ctx: Context, account: AccountId, fields: dict[str, str], now: fl
 
 def _write(ctx: Context, p: Params, now: float, reply: ReplyTo | None = None, quote: Target | None = None) -> Any:
     account = hosted.account_of(ctx, p, "by")
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16))
-    post = Post(_said(p), reply, quote, p.optional("lang"), ctx.replica.wall_ms(now))
+    wall_ms = ctx.replica.wall_ms(now)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
+    post = Post(_said(p), reply, quote, p.optional("lang"), wall_ms)
     entry = append(ctx, account, [write_post(key, post)], now)
     return {"uri": post_to_text(Target(account, key)), "entry": entry}
 
