@@ -199,25 +199,28 @@ def main(argv: Sequence[str] | None = None) -> None:
             used = engine.sizes().used
             engine.close()
             say("starting nodes")
-            starts = [started(large, 0 if n else 200, rest) for n in range(1 if args.quick else 3)]
+            copied(homes[0], folder / "smallest")
+            starts = [[started(home, 100, rest)] for home in (folder / "smallest", middle)]
+            starts.append([started(large, 100, rest) for _ in range(1 if args.quick else 3)])
             alone = started(idle, 0, rest)
             say("comparing what an entry costs")
             cost = compare(folder, [homes[0], middle, large], args.rounds, run, scattered)
         finally:
             for home in (middle, large, idle):
                 shutil.rmtree(home)
+    by_size = {k: [round(median([s[k] for s in rows]), 2) for rows in starts] for k in starts[0][0]}
     ratios = {kind: round(us[-1] / us[0], 2) for kind, us in cost.items()}
     finish(
         args,
         "growth",
         ratio_to_small=max(ratios.values()),
-        anon_mb=median([s["anon_mb"] for s in starts]),
+        anon_mb=by_size["anon_mb"][-1],
         bytes_per_entry=round(used / plan.sizes[2]),
-        seconds_to_ready=round(median([s["seconds_to_ready"] for s in starts]), 2),
+        seconds_to_ready=by_size["seconds_to_ready"][-1],
         sizes={"entries": list(plan.sizes), "accounts": len(people)},
         cases={
             **{kind: {"us_per_entry": us, "ratio_to_small": ratios[kind]} for kind, us in cost.items()},
-            "started": {k: round(v, 2) for k, v in starts[0].items()},
+            "started": by_size,
             "idle": {k: round(alone[k], 2) for k in ("seconds_to_ready", "anon_mb")},
         },
     )

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.harness import FIGURES as FIGURE_KEYS
 from bench.harness import ROOT
 from bench.rig.plot import Line, Panel, picture
 
@@ -72,6 +73,7 @@ def _at(results: Results, path: str) -> float:
 RUNS, SINGLES = (f"catchup.cases.{case}.entries_per_second" for case in ("runs", "singles"))
 HYPERCORE = "peers.systems.hypercore.entries_per_second"
 BATCHED, PUBLISHERS = (f"create.cases.{case}.entries_per_second" for case in ("batched", "publishers"))
+SKETCH = "reconcile.cases.{}_sketch"
 FIGURES = (
     Figure("catch-up: 100,000 entries by 20 writers, fresh node", RUNS, 40_000, 70_000, "/s"),
     Figure("the same, against Hypercore with 20 cores", "peers.ratios.hypercore_20_writers", 6, 10, "x"),
@@ -81,6 +83,16 @@ FIGURES = (
     Figure("create: one signature each, in batches", BATCHED, 12_000, 25_000, "/s"),
     Figure("durable single posts, 64 publishers", PUBLISHERS, 2_000, 5_000, "/s"),
     Figure("100 entries more to a connected peer, p50", "catchup.cases.hundred_more.p50_ms", 30, 10, " ms", True),
+    Figure(
+        "reconcile 1,000,000 heads, 100 differ: each", f"{SKETCH.format(100)}.bytes_per_difference", 64, 42, " B", True
+    ),
+    Figure("the same, 1,000 differ: each", f"{SKETCH.format(1000)}.bytes_per_difference", 64, 42, " B", True),
+    Figure("the same: round trips", f"{SKETCH.format(1000)}.round_trips", 1, 1, "", True),
+    Figure("reconcile, one differs", f"{SKETCH.format(1)}.bytes", 300, 200, " B", True),
+    Figure("reconcile, equal", f"{SKETCH.format(0)}.bytes", 250, 200, " B", True),
+    Figure("sketch: decoding 1,000 differences", "reconcile.decode_ms", 50, 20, " ms", True),
+    Figure("sketch: a head that moves, among 1,000", "reconcile.update_batched_us", 20, 2, " us", True),
+    Figure("sketch: a table of 1,000,000 heads", "reconcile.rebuild_s", 2, 0.7, " s", True),
     Figure("live to 20 nodes: delivered", "live.delivered", 100, 100, " %"),
     Figure("live to 20 nodes, 200 entries/s: p99", "live.p99_ms", 1_500, 500, " ms", True),
     Figure("an entry on 1,000,000 against 10,000 held", "growth.ratio_to_small", 1.5, 1.2, "x", True),
@@ -104,20 +116,22 @@ def table_of_figures(results: Results) -> str:
 
 
 def table_of_cases(result: Result) -> str:
-    """Everything that the cases of one bench found: a row a case, a column a figure."""
-    cases: Mapping[str, Mapping[str, Any]] = result["cases"]
+    """Everything that the cases of one bench found: a row a case, a column a figure. Empty where there are none."""
+    cases: Mapping[str, Mapping[str, Any]] = result.get("cases", {})
     columns = list(dict.fromkeys(k for found in cases.values() for k in found if k not in ("spread", "seconds")))
     rows = ["| | " + " | ".join(c.replace("_", " ") for c in columns) + " |", "|---|" + "---:|" * len(columns)]
     for name, found in cases.items():
         rows.append(f"| {name.replace('_', ' ')} | " + " | ".join(_cell(found.get(c)) for c in columns) + " |")
-    return "\n".join(rows)
+    return "\n".join(rows) if cases else ""
 
 
 def table_of_one(result: Result) -> str:
-    """The figures of a bench that has one case."""
-    figures = {k: v for k, v in result.items() if isinstance(v, int | float) and k not in ("rounds", "quick")}
+    """Figures of the bench as a whole; where it has cases, those that no case can have. Empty where there are none."""
+    left_out = {"rounds", "quick", *(FIGURE_KEYS if "cases" in result else ())}
+    figures = {k: v for k, v in result.items() if isinstance(v, int | float) and k not in left_out}
     heads = " | ".join(k.replace("_", " ") for k in figures)
-    return f"| {heads} |\n|{'---:|' * len(figures)}\n| {' | '.join(map(_cell, figures.values()))} |"
+    row = " | ".join(map(_cell, figures.values()))
+    return f"| {heads} |\n|{'---:|' * len(figures)}\n| {row} |" if figures else ""
 
 
 def table_of_peers(result: Result) -> str:
@@ -158,7 +172,7 @@ def blocks(results: Results) -> dict[str, str]:
         if name == "peers" and name in results:
             made[name] = table_of_peers(results[name])
         elif name in results:
-            made[name] = (table_of_cases if "cases" in results[name] else table_of_one)(results[name])
+            made[name] = "\n\n".join(table for make in (table_of_one, table_of_cases) if (table := make(results[name])))
     return made
 
 
@@ -179,11 +193,17 @@ def plot(results: Results) -> str:
     panels: list[Panel] = []
     if "growth" in results:
         growth = results["growth"]
+        held, cases = growth["sizes"]["entries"], growth["cases"]
         lines = [
-            Line(name, list(zip(growth["sizes"]["entries"], growth["cases"][kind]["us_per_entry"], strict=True)))
+            Line(name, list(zip(held, cases[kind]["us_per_entry"], strict=True)))
             for kind, name in (("runs", "in runs of 250"), ("scattered", "one a writer"))
         ]
         panels.append(Panel("What a new entry costs", "entries held", "microseconds, durable", lines))
+        lines = [
+            Line(name, list(zip(held, cases["started"][key], strict=True)))
+            for key, name in (("anon_mb", "at rest"), ("asked_anon_mb", "asked 200 things"))
+        ]
+        panels.append(Panel("Memory of a node", "entries held", "RssAnon, MB", lines))
     if "query" in results:
         query = results["query"]
         sizes = query["sizes"]["entries"]
@@ -192,6 +212,17 @@ def plot(results: Results) -> str:
             for kind in ("timeline", "thread", "profile", "followers")
         ]
         panels.append(Panel("What reading costs", "entries held", "milliseconds, p50", lines, log=True))
+    if "reconcile" in results:
+        cases = results["reconcile"]["cases"]
+        numbers = [n for n in results["reconcile"]["sizes"]["differences"] if n]
+        lines = [
+            Line(name, [(n, cases[f"{n}_{way}"]["bytes"]) for n in numbers])
+            for way, name in (("sketch", "sketch"), ("xor", "XOR sketch"), ("ranges", "ranges"))
+        ]
+        heads = f"{results['reconcile']['sizes']['heads']:,}"
+        panels.append(
+            Panel(f"Finding what differs of {heads}", "heads that differ", "bytes, both ways", lines, log=True)
+        )
     about = "; ".join(
         f"{p.title} ({p.costs}) by {p.sizes}: " + ", ".join(f"{x.name} {_number(x.points[-1][1])}" for x in p.lines)
         for p in panels
@@ -260,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             failed = measure(args.run or BENCHES, args.folder or Path(lent), args.quick)
     results = load()
     PAGE.write_text(filled(PAGE.read_text("utf-8"), blocks(results)), "utf-8")
-    if "growth" in results or "query" in results:
+    if {"growth", "query", "reconcile"} & set(results):
         PICTURE.write_text(plot(results), "utf-8")
     if failed:
         print(f"bench.report: {', '.join(failed)} failed; what they found before stands in the page.", file=sys.stderr)

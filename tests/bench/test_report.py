@@ -27,6 +27,7 @@ GROWTH: dict[str, Any] = {
     "cases": {
         "runs": {"us_per_entry": [30.0, 32.0, 33.0]},
         "scattered": {"us_per_entry": [200.0, 230.0, 260.0]},
+        "started": {"anon_mb": [90.0, 95.0, 180.0], "asked_anon_mb": [92.0, 99.0, 190.0]},
         "idle": {"anon_mb": 100.0},
     },
     **META,
