@@ -20,7 +20,7 @@ from banyan_node.author import OWN_LOGS
 from banyan_node.gossip.settings import GossipSettings, Rng
 from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
-from banyan_node.links import Limits
+from banyan_node.links import WINDOW, Limits
 from banyan_node.replica import Identity, Replica
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
@@ -104,7 +104,8 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
 
 
 def limits_of(settings: Settings) -> Limits:
-    return Limits(root_s=settings.config.discovery.reconcile_seconds)
+    outbox = min(WINDOW, settings.config.limits.send_queue_bytes // 2)  # the other half is for gossip
+    return Limits(root_s=settings.config.discovery.reconcile_seconds, outbox=outbox)
 
 
 def gossip_of(settings: Settings) -> GossipSettings:

@@ -375,6 +375,12 @@ def _parts(rows: Any) -> Parts:
     return Parts([one(r) for r in _rows(rows, 4)])
 
 
+def _done(v: Any) -> int:
+    if _u(v) > CANNOT:
+        raise Malformed(f"a reading goes on (0), is done (1) or cannot be (2), not {v}")
+    return _u(v)
+
+
 _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     1: ("hello", 8, _hello),
     2: ("gossip", 1, lambda f: GossipFrame(_l(f))),
@@ -388,7 +394,7 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     10: ("parts", 1, _parts),
     11: ("since", 1, lambda n: Since(_u(n))),
     12: ("scan", 3, lambda n, c, s: Scan(_u(n), _short(c, 32), _b(s, 32))),
-    13: ("scanned", 3, lambda n, c, d: Scanned(_u(n), _short(c, 32), _u(d, 2))),
+    13: ("scanned", 3, lambda n, c, d: Scanned(_u(n), _short(c, 32), _done(d))),
     14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),
     15: ("bye", 1, lambda r: Bye(_short(r, MAX_REASON))),
     16: ("answered", 1, lambda n: Answered(_u(n))),

@@ -72,11 +72,17 @@ def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
                 f"{row.get('score') or 0:.1f}",
                 "" if row.get("behind") is None else f"{row['behind']:,}",
                 ago(row["since_ms"], now_ms) if row.get("since_ms") else "",
-                Text(plain(ban["reason"] if ban else (row.get("address") or "").partition("/p2p/")[0])),
+                Text(plain(_where(row))),
             )
         console.print(made)
 
     return show
+
+
+def _where(row: Row) -> str:
+    """Where a peer is, and the last thing held against it; of a banned one only why."""
+    address = "" if row.get("ban") else (row.get("address") or "").partition("/p2p/")[0]
+    return ": ".join(filter(None, (address, row.get("reason"))))
 
 
 def status(now_ms: int) -> Callable[[Console, Row], None]:

@@ -115,6 +115,7 @@ def peers(ctx: Context, p: Params, now: float) -> Any:
                 "inbound": not link.outbound,
                 "score": info.score(link.peer) - round(standing.points(link.peer, now), 1),
                 "ban": None,
+                "reason": standing.last_reason(link.peer) if standing.points(link.peer, now) else None,
                 "behind": _behind(ctx, link),
                 "since_ms": int(link.since * 1000),
             }
@@ -131,6 +132,7 @@ def peers(ctx: Context, p: Params, now: float) -> Any:
                 "inbound": False,
                 "score": -round(standing.points(peer, now), 1),
                 "ban": ban,
+                "reason": reason,
                 "behind": None,
                 "since_ms": None,
             }
