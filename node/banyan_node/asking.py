@@ -12,7 +12,7 @@ stays, and the rest is asked of another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
@@ -42,6 +42,8 @@ class Asking:
         self.catchup = Catchup(self._store.note(NOTE))
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """Who was asked for a log, and up to which head; others who claim no more are not asked."""
+        self.waiting: Callable[[str], int] = lambda peer: 0
+        """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
         self.slighted: list[tuple[str, str]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
@@ -257,13 +259,14 @@ class Asking:
         """A sentence when it sent less than a crawl for long although it owes us something and has credit."""
         since, came = link.watched
         owes = link.asked or self.catchup.reads(link.peer)
+        here = link.came + self.waiting(link.peer)
         if not owes or link.window <= 0 or not since:
-            link.watched = (now if owes else 0.0, link.came)
+            link.watched = (now if owes else 0.0, here)
             return None
         if now - since < self._limits.stall_s:
             return None
-        link.watched = (now, link.came)
-        size, seconds = link.came - came, now - since
+        link.watched = (now, here)
+        size, seconds = max(0, here - came), now - since
         if size >= self._limits.crawl * seconds:
             return None
         what = "a range of accounts" if self.catchup.reads(link.peer) else f"{len(link.asked)} logs"

@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,7 @@ class Node:
         self.nursery: trio.Nursery
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
+        self._backlogs: dict[str, _Backlog] = {}
         self._dialling: set[str] = set()
         self._goodbyes: dict[str, str] = {}
         self._linking = False
@@ -144,7 +145,7 @@ class Node:
             async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
-                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, now))
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self._waiting, now))
                 self.backend = NodeBackend(self)
                 await self._start(task_status)
                 await self.shutdown.wait()
@@ -204,7 +205,7 @@ class Node:
         outbox, backlog = _Outbox(), _Backlog()
         self._outboxes[peer] = outbox
         most = self.settings.config.limits.ingest_queue_bytes
-        self._links[peer] = link
+        self._links[peer], self._backlogs[peer] = link, backlog
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
         addrs = () if link.inbound else (addr,)
@@ -230,6 +231,7 @@ class Node:
         finally:
             self._links.pop(peer, None)
             self._outboxes.pop(peer, None)
+            self._backlogs.pop(peer, None)
             self.worker.post(lambda c, now: c.replica.peer_down(peer, now))
             link.close("the node let it go")
 
@@ -244,6 +246,11 @@ class Node:
         except ValueError as why:  # a frame too large: a fault of ours, but what a peer asked for must not end the node
             log.warning("link closed", peer=link.peer_id, reason=str(why))
         scope.cancel()
+
+    def _waiting(self, peer: str) -> int:
+        """Bytes of a peer that came and that the replica did not look at; the replica's thread asks."""
+        link, backlog = self._links.get(peer), self._backlogs.get(peer)
+        return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
 
     # -- effects
 
@@ -390,7 +397,8 @@ class Node:
             await trio.to_thread.run_sync(write_private, self.home.peers, json.dumps(rows).encode())
 
 
-def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
+def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
+    context.replica.sync.asking.waiting = waiting
     context.replica.set_interest(interest_of(context), now)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)

@@ -63,6 +63,7 @@ class Link:
         self._accepted = trio.Event()
         self._frames: deque[bytes] = deque()
         self._buffered = 0
+        self._partial = 0
         self._wake = trio.Event()
         self._send_lock = trio.Lock()
         self._pending: list[bytes] = []
@@ -78,6 +79,11 @@ class Link:
     def closed(self) -> LinkClosed | None:
         """Why the link is over, or None while it is not."""
         return self._why
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that came and were not received yet, those of a frame under way among them; any thread may ask."""
+        return self._buffered + self._partial
 
     async def wait_closed(self) -> None:
         """Returns when the link is over and its connection is hung up."""
@@ -231,6 +237,7 @@ class Link:
             taken = self._take_frames(buffer)
             if taken:
                 del buffer[:taken]
+            self._partial = len(buffer)
             if buffer and (fresh or taken):
                 wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
                 frame_due = trio.current_time() + self._config.read_deadline + wanted / self._config.min_rate
