@@ -60,6 +60,8 @@ class Asking:
         for account, theirs in by_account(heads.items()).items():
             if self.interest is not None and account not in self.interest:
                 continue
+            if any(covers(span, account) for span in link.ranges.values()):
+                continue  # it is being read to us; what the reading leaves out is found by comparing, after it
             root = control_log(account)
             mine = self._ingest.head(root)
             claimed = theirs.pop(root, None)
