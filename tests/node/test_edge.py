@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from banyan_node.edge import DialFailed, Edge, EdgeConfig, Link, LinkClosed, open_edge
 from banyan_node.edge.config import Gate
@@ -181,6 +182,30 @@ async def test_small_frames_leave_in_large_writes() -> None:
         got = [await here.receive() for _ in range(5000)]
         assert sorted(got) == sorted(struct.pack(">I", n) * 50 for n in range(1000) for _ in range(5))
         assert sum(one == other for one, other in pairwise(got)) >= 4000
+
+
+async def test_a_window_is_given_back_in_halves_and_not_with_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    update = YamuxStream.send_window_update
+
+    async def counted(stream: YamuxStream, increment: int, skip_lock: bool = False) -> None:
+        given.append(increment)
+        await update(stream, increment, skip_lock)
+
+    monkeypatch.setattr(YamuxStream, "send_window_update", counted)
+    async with open_edge(config(1)) as a, open_edge(config(2)) as b:
+        there, here = await greet(a, b)
+        given.clear()
+        for _ in range(100):
+            await there.send([b"x" * 100])
+            await here.receive()
+        assert given == []
+        with trio.fail_after(10):
+            for _ in range(20):  # far more than one window
+                await there.send([b"x" * 100_000])
+                await here.receive()
+        assert 0 < len(given) < 20
+        assert min(given) >= 64 * 1024
 
 
 async def test_quiet_links_outlive_the_idle_timeout() -> None:

@@ -9,6 +9,8 @@
 | use up the inbound slots (given back only when the host stopped) | a slot lives as long as its connection |
 | walk around the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
+
+And one thing it does to itself: it answers every small frame with a window update; see QuietStream.
 """
 
 import contextlib
@@ -42,7 +44,7 @@ from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
 from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
@@ -63,6 +65,7 @@ def tame_libp2p() -> None:
     for name in ("libp2p", "libp2p.network.auto_connector"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     setattr(yamux_module, "MAX_WINDOW_SIZE", MAX_WINDOW)  # noqa: B010
+    setattr(yamux_module, "YamuxStream", QuietStream)  # noqa: B010
     setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
 
 
@@ -144,6 +147,19 @@ class WindowBuffers(dict[int, bytearray]):
 
     def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
         super().__setitem__(stream_id, WindowBuffer(self))
+
+
+class QuietStream(YamuxStream):
+    """A stream that gives window back when half of it is used up, and not with every read.
+
+    libp2p sends a frame of its own for every frame that is read, however small: half of all frames of a busy node.
+    """
+
+    async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
+        self._pending_recv_release += bytes_read
+        used = self.target_recv_window - self.recv_window - len(self.conn.stream_buffers.get(self.stream_id, b""))
+        if used >= self.target_recv_window // 2:
+            await super()._auto_tune_and_send_window_update()
 
 
 class GuardedYamux(Yamux):
