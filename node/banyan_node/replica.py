@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
@@ -34,6 +34,7 @@ from banyan_node.intake import Intake, Judged, account_of
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
 from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, check_items, prepare
+from banyan_node.pushes import joined, opened
 from banyan_node.serve import control_item, run_item
 from banyan_node.sync import Sync
 from banyan_node.wire import (
@@ -61,7 +62,6 @@ from banyan_node.wire import (
     WantParts,
     Wants,
     Witness,
-    decode_item,
     encode_item,
     encode_message,
     size_of,
@@ -100,7 +100,7 @@ class Replica:
         self.tree = FrontierIndex(store, realm.id)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes)
-        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
         self.links: dict[str, Link] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
@@ -401,21 +401,42 @@ class Replica:
             self.gossip.misbehaved(link.peer, now)
             raise Malformed(f"gossip frame: {error}") from None
         lies: list[Reject] = []
-        for delivery in self.gossip.receive(link.peer, decoded, now):
-            try:
-                self._judge(link, delivery, now)
-            except Reject as error:  # what came beside it gets its own verdict all the same
-                lies.append(error)
+        deliveries = self.gossip.receive(link.peer, decoded, now)
+        with self.ingest.batch():
+            for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
+                try:
+                    self._judge(link, delivery, item, now)
+                except Reject as error:  # what came beside it gets its own verdict all the same
+                    lies.append(error)
         if lies:
             raise lies[0]
 
-    def _judge(self, link: Link, d: Delivery, now: float) -> None:
+    def _opened(self, deliveries: Sequence[Delivery]) -> list[Checked | Reject | None]:
+        """What was pushed, checked; None where it is of no interest here."""
+        items = [opened(d) for d in deliveries]
+        out: list[Checked | Reject | None] = [item if isinstance(item, Reject) else None for item in items]
+        wanted = []
+        for k, item in enumerate(items):
+            if isinstance(item, Reject):
+                continue
+            try:
+                if self.sync.interest is None or not self._uninteresting(account_of(item)):
+                    wanted.append((k, item))
+            except Reject as why:
+                out[k] = why
+        checked = check_items(self.realm, [item for _, item in wanted], self._verify)
+        for (k, _), found in zip(wanted, checked, strict=True):
+            out[k] = found
+        return out
+
+    def _judge(self, link: Link, d: Delivery, item: Checked | Reject | None, now: float) -> None:
         try:
-            item = decode_item(decode(d.payload, 8))
-            if self.sync.interest is not None and self._uninteresting(account_of(item)):
+            if item is None:
                 self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
                 return
-            judged = self._take_item(link, self._checked(item), now)
+            if isinstance(item, Reject):
+                raise item
+            judged = self._take_item(link, item, now)
             if d.mid not in (entry[:16] for entry in judged.entries):
                 raise Malformed("the gossip's name for a message is not the id of its last entry")
         except NotYet:
@@ -425,7 +446,9 @@ class Replica:
             raise
         else:
             if judged.news:
-                self.gossip.accepted(d, now)
+                also = [mid for e in judged.added if (mid := e.id[:16]) != d.mid]
+                stale = len(item.run.entries) - len(judged.added) if isinstance(item, CheckedRun) else 0
+                self.gossip.accepted(d, now, also, stale)
             else:  # held already: an old message told again goes no further
                 self.gossip.learned(d.mid, now)
 
@@ -443,12 +466,6 @@ class Replica:
                     self.sync.asking.came(link, log, entries, False, now)
                 else:
                     self.sync.asking.came(link, log, entries, True, now)
-
-    def _checked(self, item: ControlItem | RunItem) -> Checked:
-        (checked,) = check_items(self.realm, [item], self._verify)
-        if isinstance(checked, Reject):
-            raise checked
-        return checked
 
     def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))

@@ -11,10 +11,10 @@ Invariant: nothing is forwarded or announced before it was accepted, published o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from banyan_node.gossip.frames import Data, Delivery, Effect, Frame, PeerId, PeerInfo, SendFrame
+from banyan_node.gossip.frames import Data, Delivery, Effect, Frame, Item, PeerId, PeerInfo, SendFrame
 from banyan_node.gossip.membership import Membership
 from banyan_node.gossip.memory import Standings
 from banyan_node.gossip.plumtree import Plumtree
@@ -30,7 +30,7 @@ def _nothing(_mid: bytes) -> bytes | None:
 class Gossip:
     """`fetch(mid)` reads a durable message back from the store, for grafts that come late.
 
-    `addrs`: where this node may be dialled.
+    `addrs`: where this node may be dialled. `join(items)` says the same in fewer messages, each named as its last.
     """
 
     def __init__(
@@ -40,13 +40,14 @@ class Gossip:
         rng: Rng,
         fetch: Callable[[bytes], bytes | None] = _nothing,
         addrs: tuple[str, ...] = (),
+        join: Callable[[Sequence[Item]], list[Item]] = list,
     ) -> None:
         self.settings = settings
         self._out: deque[Effect] = deque()
         self._now: float | None = None
         self._standings = Standings(settings.standings)
         self._heal_at = NEVER
-        self._tree = Plumtree(settings, self._out, fetch, self._charge)
+        self._tree = Plumtree(settings, self._out, fetch, self._charge, join)
         self._members = Membership(me, settings, rng, self._out, self._standings, self._tree)
         self._members.addrs = addrs
 
@@ -107,9 +108,10 @@ class Gossip:
         self._members.receive(peer, frame, now)
         return ()
 
-    def accepted(self, delivery: Delivery, now: float) -> None:
+    def accepted(self, delivery: Delivery, now: float, also: Sequence[bytes] = (), stale: int = 0) -> None:
+        """`also`: other messages that came in it and were new; `stale`: how many came in it and were not."""
         self._clock(now)
-        if self._tree.accepted(delivery, now):
+        if self._tree.accepted(delivery, also, stale, now):
             self._standings.change(delivery.peer, self.settings.good, self.settings.good_max)
 
     def ignored(self, mid: bytes, peer: PeerId, now: float) -> None:

@@ -11,7 +11,7 @@ overflows even there is left to reconciliation.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from banyan_node.gossip.frames import Data, Delivery, Effect, Item, PeerId, SendFrame
@@ -87,10 +87,12 @@ class Plumtree:
         out: deque[Effect],
         fetch: Callable[[bytes], bytes | None],
         charge: Callable[[PeerId, int], None],
+        join: Callable[[Sequence[Item]], list[Item]],
     ) -> None:
         self.s = settings
         self.out = out
         self.fetch = fetch
+        self.join = join
         self.charge = charge
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
@@ -153,10 +155,16 @@ class Plumtree:
         self.recent.put(mid, payload, 0, now)
         self._spread(Item(mid, 0, payload), (), now)
 
-    def accepted(self, delivery: Delivery, now: float) -> bool:
-        """True if the message is new; then it goes on to the neighbours not known to have it."""
+    def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
+        """True if the message is new; then it goes on to the neighbours not known to have it.
+
+        `also`: messages that came in it and were new too; `stale`: how many came in it and were not.
+        """
         mid, payload, hop, peer = delivery
         holders = self._settle(mid)
+        for other in also:
+            self._settle(other)
+            self._mark_seen(other)
         if mid in self.seen:
             return False
         self.counters.accepted += 1
@@ -168,6 +176,8 @@ class Plumtree:
             link.score = min(top, link.score + self.s.fresh - 1)
             if not link.prune:
                 link.eager = True
+            if stale:
+                self._tire(link, stale, now)
         holders.add(peer)
         self._spread(Item(mid, hop, payload), holders, now)
         return True
@@ -353,10 +363,15 @@ class Plumtree:
         self.flush_at = NEVER
         self.flushed = now
         dirty, self.dirty = self.dirty, {}
+        joined: dict[tuple[bytes, ...], tuple[Item, ...]] = {}
         for link in dirty.values():
             if link.held:
                 continue
-            items, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
+            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
+            mids = tuple([item.mid for item in taken])
+            items = joined.get(mids)
+            if items is None:
+                items = joined[mids] = tuple(self.join(taken))
             if not (items or ihaves or grafts or link.prune):
                 continue
             if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
@@ -364,10 +379,10 @@ class Plumtree:
                 link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
             else:
                 link.ihaves, link.grafts = [], []
-            self.out.append(SendFrame(link.peer, Data(tuple(items), tuple(ihaves), tuple(grafts), link.prune)))
+            self.out.append(SendFrame(link.peer, Data(items, tuple(ihaves), tuple(grafts), link.prune)))
             link.prune = False
             self.counters.frames += 1
-            self.counters.pushed += len(items)
+            self.counters.pushed += len(taken)
             self.counters.announced += len(ihaves)
             if link.items or link.ihaves or link.grafts:
                 self._mark(link, now)
