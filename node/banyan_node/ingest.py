@@ -143,29 +143,30 @@ class Ingest:
         for e in entries:
             if e.account != account or e.header.log:
                 raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
-        present = [e for e in entries if not _future(e.header.time, now_ms)]
-        held = self.store.control(account)
+        found = self._account(account)
+        held = found.control.keep if found else ()
         known = {e.id for e in held}
         if held and all(e.id in known for e in entries):
             return False
+        present = [e for e in entries if not _future(e.header.time, now_ms)]
         control = resolve_control([*held, *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
-        if {e.id for e in control.keep} == {e.id for e in held}:
+        if {e.id for e in control.keep} == known:
             if len(present) < len(entries):
                 raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
             return False
-        before = self._path_ids(account)
-        head = control_head(control)
-        old = self.head(control_log(account))
+        root, head = control_log(account), control_head(control)
         self.store.put_control(account, control.keep, head)
-        self._moved(control_log(account), old, head)
-        cached = self._account(account)
-        if cached is not None:
-            cached.control = control
-            cached.heads[control_log(account)] = head
-            if len(cached.heads) > 1 and (cached.loose or _recounts(before, control)):
-                self._recompute(account, {})
+        if found is None:
+            self._moved(root, NOTHING, head)
+            self._remember(account, _Account(control, {root: head}, set(), {}))
+            return True
+        before = tuple(e.id for e in found.control.path)
+        self._moved(root, found.heads.get(root, NOTHING), head)
+        found.control, found.heads[root] = control, head
+        if len(found.heads) > 1 and (found.loose or _recounts(before, control)):
+            self._recompute(account, {})
         return True
 
     def run(
@@ -439,14 +440,13 @@ class Ingest:
             return None
         heads = dict(self.store.heads(account))
         loose = {log for log in heads if log.log and self.store.loose(log)}
-        found = self._accounts[account] = _Account(resolve_control(control), heads, loose, {})
+        return self._remember(account, _Account(resolve_control(control), heads, loose, {}))
+
+    def _remember(self, account: AccountId, found: _Account) -> _Account:
+        self._accounts[account] = found
         if len(self._accounts) > ACCOUNTS_CACHED:
             self._accounts.popitem(last=False)
         return found
-
-    def _path_ids(self, account: AccountId) -> tuple[EntryId, ...]:
-        cached = self._account(account)
-        return tuple(e.id for e in cached.control.path) if cached else ()
 
 
 def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:
