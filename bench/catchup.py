@@ -95,7 +95,7 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
     dialled = time.perf_counter()
     node.nursery.start_soon(partial(node.backend.call, "peers.add", {"addr": address}))
     await up.wait()
-    began, cpu = time.perf_counter(), time.process_time()
+    began, cpu, moved = time.perf_counter(), time.process_time(), _moved(node)
     first = 0.0
     with context.store.snapshot() as reader:
         before = reader.counts().entries
@@ -112,8 +112,15 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
                 "cpu_s": time.process_time() - cpu,
                 "anon_mb": anon_mb(),
                 "bytes": context.engine.sizes().used,
+                "moved": _moved(node) - moved,
             }
         await trio.sleep(LOOK_S)
+
+
+def _moved(node: Node) -> float:
+    """Bytes of frames so far, both ways."""
+    found = (node.metrics.registry.get_sample_value(f"banyan_{way}_bytes_total") for way in ("received", "sent"))
+    return sum(n or 0.0 for n in found)
 
 
 async def _linked(node: Node, up: trio.Event) -> None:
@@ -243,6 +250,7 @@ def _case(rows: list[dict[str, Any]], entries: int) -> dict[str, Any]:
         "spread": [round(entries / s) for s in sorted(seconds, reverse=True)],
         "dial_ms": round(median([row["dial_ms"] for row in rows]), 1),
         "first_commit_ms": round(median([row["first_ms"] for row in rows]), 1),
+        "moved_bytes_per_entry": round(median([row["moved"] for row in rows]) / entries),
         "newcomer_cpu_s": round(median([row["cpu_s"] for row in rows]), 3),
         "holder_cpu_s": round(median([row["holder"]["cpu_s"] for row in rows]), 3),
         "anon_mb": round(median([row["anon_mb"] for row in rows]), 1),
