@@ -10,12 +10,13 @@ import pytest
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
-from banyan_crdt.ids import AccountId, EntryId, Head, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, make_part, open_part, part_of
 from banyan_crdt.realm import MAIN
+from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.records import content_of
@@ -150,6 +151,55 @@ def test_a_store_of_another_realm_is_refused(engine: Engine) -> None:
     open_store(engine)
     with pytest.raises(StorageError, match="give each realm its own folder"):
         Store(engine, MAIN, new_store_id=STORE_ID, views=NoViews())
+
+
+def test_a_store_of_an_older_schema_is_refused_with_what_to_do(engine: Engine) -> None:
+    open_store(engine)
+    engine.write().put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA - 1))
+    with pytest.raises(StoreVersion, match="export it with the program that wrote it"):
+        open_store(engine)
+    engine.write().put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA + 1))
+    with pytest.raises(StoreVersion, match="use the newer program"):
+        open_store(engine)
+
+
+def test_entries_whose_ids_begin_alike_are_told_apart(store: Store) -> None:
+    account = started(store, n=1)
+    (first,), _ = account.run(1)
+    twin = Entry(EntryId(first.id[:8] + bytes(24)), first.header, first.ops, first.sig)
+    store.append([Append(account.log, [first], bodies([first]), (), Head(2, first.id, 0))])
+    for _ in range(2):
+        assert not store.has(twin.id)
+        assert store.entry(first.id) == first
+        store.commit()
+    other = LogId(account.id, account.device.key, 2)
+    store.rewrite(other, [], [twin], Head(0, None, 0))
+    for _ in range(2):
+        assert [store.place(e) for e in (first.id, twin.id)] == [(account.log, 1), (other, 1)]
+        assert [store.is_counted(e) for e in (first.id, twin.id)] == [True, False]
+        assert store.by_half(twin.id[:16]) is not None
+        store.commit()
+
+
+def test_an_entry_says_what_its_parent_is_also_when_that_is_gone(store: Store) -> None:
+    account = started(store, n=6)
+    chain = account.chain
+    store.rewrite(account.log, chain[:2], chain[4:], head_of(chain[:2]))
+    assert store.loose(account.log) == chain[4:]
+    assert [store.entry(e.id) for e in chain] == [*chain[:2], None, None, *chain[4:]]
+
+
+def test_what_came_as_one_run_is_one_row_and_a_long_one_is_cut(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = started(store, n=20)
+    rows = store.txn.count(t.CHAIN)
+    assert rows < 4
+    monkeypatch.setattr(t, "MAX_STRETCH", 3)
+    account.write(store, 20)
+    assert store.txn.count(t.CHAIN) == rows + 7
+    assert store.chain(account.log) == account.chain
+    assert [store.chain(account.log, q, q + 5) for q in range(36)] == [account.chain[q : q + 5] for q in range(36)]
+    assert [store.next_signed(account.log, q) for q in (0, 19, 20, 39, 40)] == [19, 19, 39, 39, None]
+    check(store)
 
 
 def test_an_append_that_does_not_continue_the_log_is_refused(store: Store) -> None:
