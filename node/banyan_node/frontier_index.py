@@ -30,6 +30,8 @@ Sizes: TypeAlias = npt.NDArray[np.uint32]
 """Length and flag of a head in 32 bits; 0 for no head."""
 TOGETHER = 1_024
 """Heads that move in one go: alone, one costs ten times as much."""
+JOURNAL = 65_536
+"""Heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
 _NOTE, _NO_ID = b"frontier", bytes(32)
 
@@ -37,6 +39,8 @@ _NOTE, _NO_ID = b"frontier", bytes(32)
 class FrontierSource(Protocol):
     @property
     def last_arrival(self) -> int: ...
+
+    def head(self, log: LogId) -> Head: ...
 
     def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]: ...
 
@@ -50,8 +54,8 @@ class FrontierIndex:
 
     def __init__(self, source: FrontierSource, public: bytes) -> None:
         self._source, self._public = source, key_of(public)
-        self._since: dict[LogId, tuple[Head, Head]] = {}
-        """Heads that moved since the last commit: where they stood then, where they stand."""
+        self._since: dict[LogId, Head] = {}
+        """Heads that moved and may not be durable; more than JOURNAL of them, and a rollback reads everything anew."""
         self._moves: dict[LogId, Head] = {}
         """Heads whose rows and tables have not followed yet."""
         self._start()
@@ -98,7 +102,8 @@ class FrontierIndex:
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         """A head moved; a head of length 0 without flag is no head."""
-        self._since[log] = (self._since[log][0] if log in self._since else old, new)
+        if len(self._since) <= JOURNAL:
+            self._since[log] = new
         self._moves[log] = new
         there, here = _is_head(old), _is_head(new)
         more = int(here) - int(there)
@@ -108,6 +113,8 @@ class FrontierIndex:
         if self._read is not None and self._read[0] is not None and log <= self._read[0]:
             self._read = self._read[0], self._read[1] + more, (self._read[2] + delta) % _MOD
         if len(self._moves) >= TOGETHER:
+            while not self.ready and len(self._moves) >= JOURNAL:  # nobody drives the timers of a command
+                self.work()
             self._follow()
 
     def note(self) -> None:
@@ -122,10 +129,16 @@ class FrontierIndex:
         self._since.clear()
 
     def rolled_back(self) -> None:
-        """What moved since the last commit did not."""
+        """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
         since, self._since = self._since, {}
-        for log, (before, now) in since.items():
-            self.moved(log, now, before)
+        if len(since) > JOURNAL:
+            self._moves.clear()
+            self._start()
+            while not self.ready:
+                self.work()
+            return
+        for log, last in since.items():
+            self.moved(log, last, self._source.head(log))
         self._since.clear()
 
     # -- comparing

@@ -32,6 +32,9 @@ class Heads:
             if log.account + log.writer + log.log.to_bytes(4, "big") >= begin:
                 yield log, self.heads[log]
 
+    def head(self, log: LogId) -> Head:
+        return self.heads.get(log, NOTHING)
+
     def note(self, key: bytes) -> bytes | None:
         return self.notes.get(key)
 
@@ -153,7 +156,9 @@ def test_a_table_under_a_salt_is_built_in_slices_while_heads_move(monkeypatch: p
     assert f.index.table(SALT) is None
 
 
-def test_what_a_rollback_takes_back_is_taken_back_everywhere() -> None:
+@pytest.mark.parametrize("journal", [10, 10_000])
+def test_what_a_rollback_takes_back_is_taken_back_everywhere(journal: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier_index, "JOURNAL", journal)
     f = Frontier()
     f.move(200)
     f.commit()
@@ -167,7 +172,33 @@ def test_what_a_rollback_takes_back_is_taken_back_everywhere() -> None:
     f.index.rolled_back()
     assert f.index.root == root
     f.check()
+    f.index.begin(SALT)
+    while f.index.busy:
+        f.index.work()
     f.check(SALT)
+
+
+def test_what_was_committed_on_the_way_outlives_a_rollback() -> None:
+    f = Frontier()
+    f.move(100)
+    held = dict(f.store.heads)  # durable, and nobody said so
+    f.move(100)
+    f.store.heads = held
+    f.index.rolled_back()
+    f.check()
+
+
+def test_a_command_without_timers_keeps_no_endless_list_of_what_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier_index, "JOURNAL", 100)
+    monkeypatch.setattr(frontier_index, "TOGETHER", 20)
+    f = Frontier(accounts=200)
+    f.move(400)
+    f.commit()
+    f.index = FrontierIndex(f.store, PUBLIC)
+    assert not f.index.ready
+    f.move(300)
+    assert f.index.ready
+    f.check()
 
 
 def test_a_restart_knows_count_and_root_at_once_and_reads_the_rest_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:

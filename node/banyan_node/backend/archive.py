@@ -182,10 +182,12 @@ def compact(ctx: Context, p: Params, now: float) -> Any:
 def commit(ctx: Context) -> None:
     """Makes what is pending durable now; what depended on it is forgotten where that fails."""
     try:
+        ctx.replica.tree.note()
         ctx.store.commit()
     except StorageError:
         ctx.replica.commit_failed(None)
         raise
+    ctx.replica.tree.durable()
 
 
 def _path(p: Params) -> Path:
