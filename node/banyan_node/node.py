@@ -1,7 +1,6 @@
 """The node: a trio shell around the replica. Bytes come in from links, effects go out to them; nothing is decided here.
 
-Tasks: one reader and one writer per link, a dialler per contact, the control API, and the replica's thread (worker.py).
-A peer that reads too slowly to keep its queue below its bound is let go: reconciliation brings it up to date later.
+Tasks: those of the links (linking.py), the control API, some timers, and the replica's thread (worker.py).
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,13 +24,13 @@ from banyan_node.backend import NodeBackend
 from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
 from banyan_node.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_node.gossip.frames import PeerInfo
-from banyan_node.gossip.groups import group_of
 from banyan_node.home import Home, write_private
 from banyan_node.http_server import Bind, serve_control
 from banyan_node.keystore import Keys, Keystore, passphrase_from
+from banyan_node.linking import Links
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
 from banyan_node.running import new_token
@@ -43,54 +41,10 @@ from banyan_storage.errors import StorageError
 log = structlog.get_logger("banyan")
 LOOK_S = 5.0
 """How often it is looked up whom the accounts here follow, and how much is held."""
-GOODBYES = 256
-"""Peers whose last reason for parting is remembered."""
 CHORES_S = 60.0
 """How often it is looked whether daily work is due."""
-FRAME_OVERHEAD = 256
-"""What a frame costs beside its bytes while it waits."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
-
-
-class _Outbox:
-    """Frames that wait for one link, bounded in bytes."""
-
-    def __init__(self) -> None:
-        self.frames: deque[bytes] = deque()
-        self.size = 0
-        self.more = trio.Event()
-
-    def put(self, frame: bytes) -> None:
-        self.frames.append(frame)
-        self.size += len(frame)
-        self.more.set()
-
-    async def take(self) -> list[bytes]:
-        """What waits, up to about 256 kB; at least one frame."""
-        while not self.frames:
-            self.more = trio.Event()
-            await self.more.wait()
-        taken, size = [], 0
-        while self.frames and size < 256 << 10:
-            taken.append(self.frames.popleft())
-            size += len(taken[-1])
-        self.size -= size
-        return taken
-
-
-class _Backlog:
-    """Bytes of one peer's frames that wait for the replica. Put by the event loop, taken by the replica's thread."""
-
-    def __init__(self) -> None:
-        self._given = self.taken = 0
-
-    def put(self, size: int) -> None:
-        self._given += size
-
-    @property
-    def waiting(self) -> int:
-        return self._given - self.taken
 
 
 class Node:
@@ -107,11 +61,7 @@ class Node:
         self.worker: Worker[Context]
         self.backend: NodeBackend
         self.nursery: trio.Nursery
-        self._outboxes: dict[str, _Outbox] = {}
-        self._links: dict[str, Link] = {}
-        self._backlogs: dict[str, _Backlog] = {}
-        self._dialling: set[str] = set()
-        self._goodbyes: dict[str, str] = {}
+        self.links: Links
         self._linking = False
         """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
 
@@ -145,10 +95,14 @@ class Node:
             async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
-                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self._waiting, now))
+                self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links.waiting, now))
                 self.backend = NodeBackend(self)
-                await self._start(task_status)
-                await self.shutdown.wait()
+                try:
+                    await self._start(task_status)
+                    await self.shutdown.wait()
+                finally:
+                    self._linking = False  # nothing new begins in a nursery that ends
                 log.info("stopping")
                 self.nursery.cancel_scope.cancel()
         finally:
@@ -167,9 +121,9 @@ class Node:
         )
         self.nursery.start_soon(self.worker.failed)
         self._linking = True
-        self.nursery.start_soon(self._accept)
+        self.nursery.start_soon(self.links.accept)
         self.nursery.start_soon(self._edge_events)
-        self.nursery.start_soon(self._discovered)
+        self.nursery.start_soon(self.links.discover)
         self.nursery.start_soon(self._remember)
         self.nursery.start_soon(self._look_around)
         self.nursery.start_soon(self._chores)
@@ -186,71 +140,10 @@ class Node:
         )
         known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
         for addr in dict.fromkeys(known):
-            self.nursery.start_soon(self.keep_dialling, addr)
+            self.nursery.start_soon(self.links.keep_dialling, addr)
         self.ready = True
         log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
-
-    # -- links
-
-    async def _accept(self) -> None:
-        async for link in self.edge.incoming:
-            self.nursery.start_soon(self._keep, link)
-
-    async def _keep(self, link: Link) -> None:
-        """Serves one link to its end."""
-        peer = link.peer_id
-        if peer in self._links:
-            return
-        outbox, backlog = _Outbox(), _Backlog()
-        self._outboxes[peer] = outbox
-        most = self.settings.config.limits.ingest_queue_bytes
-        self._links[peer], self._backlogs[peer] = link, backlog
-        addr = str(link.remote_addr or "")
-        group = group_of(addr) if addr else "?"
-        addrs = () if link.inbound else (addr,)
-        self.worker.post(
-            lambda c, now: c.replica.peer_up(
-                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, address=addr
-            )
-        )
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
-                try:
-                    while True:
-                        frame = await link.receive()
-                        self.metrics.received.inc(len(frame))
-                        backlog.put(len(frame) + FRAME_OVERHEAD)
-                        self.worker.post(partial(_receive, peer, frame, backlog), len(frame))
-                        while backlog.waiting > most:  # not read from until the replica has caught up
-                            await trio.sleep(0.01)
-                except EdgeError as why:
-                    log.debug("link closed", peer=peer, reason=str(why))
-                nursery.cancel_scope.cancel()
-        finally:
-            self._links.pop(peer, None)
-            self._outboxes.pop(peer, None)
-            self._backlogs.pop(peer, None)
-            self.worker.post(lambda c, now: c.replica.peer_down(peer, now))
-            link.close("the node let it go")
-
-    async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
-        try:
-            while True:
-                frames = await outbox.take()
-                await link.send(frames)
-                self.metrics.sent.inc(sum(map(len, frames)))
-        except EdgeError as why:
-            log.debug("link closed", peer=link.peer_id, reason=str(why))
-        except ValueError as why:  # a frame too large: a fault of ours, but what a peer asked for must not end the node
-            log.warning("link closed", peer=link.peer_id, reason=str(why))
-        scope.cancel()
-
-    def _waiting(self, peer: str) -> int:
-        """Bytes of a peer that came and that the replica did not look at; the replica's thread asks."""
-        link, backlog = self._links.get(peer), self._backlogs.get(peer)
-        return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
 
     # -- effects
 
@@ -260,94 +153,16 @@ class Node:
         for effect in effects:
             match effect:
                 case Send(peer, data):
-                    self._send(peer, data)
+                    self.links.send(peer, data)
                 case Connect(peer, addrs):
-                    self.nursery.start_soon(self._connect, peer, addrs)
+                    self.links.connect(peer, addrs)
                 case Disconnect(peer, reason):
-                    log.info("disconnect", peer=peer, reason=reason)
-                    self._goodbyes[peer] = reason
-                    if len(self._goodbyes) > GOODBYES:
-                        del self._goodbyes[next(iter(self._goodbyes))]
-                    self.nursery.start_soon(self._hang_up, peer)
+                    self.links.part(peer, reason)
                 case Event(name, fields):
                     self.metrics.event(name)
                     self.backend.tell(name, fields)
                     if name == "entries" and self.settings.config.network.heads_bridge:
                         self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
-
-    def _send(self, peer: str, data: bytes) -> None:
-        outbox = self._outboxes.get(peer)
-        if outbox is None:
-            return
-        if outbox.size > self.settings.config.limits.send_queue_bytes:
-            return  # it is being let go
-        outbox.put(data)
-        if outbox.size > self.settings.config.limits.send_queue_bytes:
-            log.warning("slow peer let go", peer=peer, queued=outbox.size)
-            self.nursery.start_soon(self._hang_up, peer)
-
-    async def _hang_up(self, peer: str) -> None:
-        await trio.sleep(0.05)  # a last word may still be on its way
-        link = self._links.get(peer)
-        if link is not None:
-            link.close("the node let it go")
-
-    async def _connect(self, peer: str, addrs: tuple[str, ...]) -> None:
-        for addr in addrs:
-            try:
-                link = await self.edge.dial(addr if "/p2p/" in addr else f"{addr}/p2p/{peer}")
-            except EdgeError as why:
-                log.debug("dial failed", peer=peer, addr=addr, reason=str(why))
-                continue
-            if link.peer_id not in self._links:
-                self.nursery.start_soon(self._keep, link)
-            return
-        self.worker.post(lambda c, now: c.replica.dial_failed(peer, now))
-
-    async def keep_dialling(self, addr: str) -> None:
-        """Dials a contact until it answers, and again whenever the node is alone; waits twice as long each time.
-
-        Once in the network it is the membership that decides who our neighbours are, not the list of contacts.
-        """
-        wait, longest, linked = 0.5, self.settings.config.discovery.redial_seconds, False
-        if addr in self._dialling:
-            return
-        self._dialling.add(addr)
-        peer = addr.rsplit("/p2p/", 1)[-1]
-        while True:
-            if not self._links or not linked:
-                try:
-                    link = await self.edge.dial(addr)
-                    linked = True
-                    wait = 0.5
-                    if link.peer_id not in self._links:
-                        self.nursery.start_soon(self._keep, link)
-                    self.worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
-                except EdgeError as why:
-                    log.info("cannot reach contact", addr=addr, reason=str(why), again_in_s=round(wait, 1))
-                except ValueError as why:
-                    log.error("not an address to dial", addr=addr, reason=str(why))
-                    return
-            await trio.sleep(wait * (0.75 + random.random() / 2))
-            wait = 1.0 if self._links and linked else min(wait * 2, longest)
-
-    async def dial_now(self, addr: str) -> str | None:
-        """Dials a contact at once and goes on watching it. The reason if it did not answer, or said goodbye."""
-        try:
-            link = await self.edge.dial(addr)
-        except (EdgeError, ValueError) as why:
-            return str(why)
-        peer = link.peer_id
-        self._goodbyes.pop(peer, None)
-        if peer not in self._links:
-            self.nursery.start_soon(self._keep, link)
-        with trio.move_on_after(self.settings.config.limits.handshake_seconds):
-            while not await self.worker.call(lambda c, now: c.replica.greeted(peer)):
-                if link.closed is not None or peer in self._goodbyes:
-                    return self._goodbyes.get(peer, "it hung up before it said hello")
-                await trio.sleep(0.05)
-        self.nursery.start_soon(self.keep_dialling, addr)
-        return None
 
     async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
         """A head for those who listen over gossipsub; what is lost there, nobody relies on."""
@@ -363,10 +178,6 @@ class Node:
         async for event in self.edge.events:
             log.debug("edge", kind=event.kind, peer=event.peer, text=event.sentence)
             self.metrics.event(event.kind)
-
-    async def _discovered(self) -> None:
-        async for addr in self.edge.discovered:
-            self.nursery.start_soon(self.keep_dialling, addr)
 
     async def _look_around(self) -> None:
         """Whom its people follow changes what a node holds; how much that is goes to the metrics."""
@@ -414,13 +225,6 @@ def _figures(context: Context, now: float) -> dict[str, int]:
         "entries": counts.entries,
         "lacking_parts": counts.lacking,
     }
-
-
-def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: float) -> None:
-    try:
-        context.replica.receive(peer, frame, now)
-    finally:
-        backlog.taken += len(frame) + FRAME_OVERHEAD
 
 
 def read_anchors(path: Path) -> list[PeerInfo]:

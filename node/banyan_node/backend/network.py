@@ -36,7 +36,7 @@ async def _add(node: Node, p: Params) -> Any:
     peer = addr.rsplit("/p2p/", 1)[-1]
     if "/p2p/" not in addr or not peer:
         raise CallError("bad_request", f"'{addr}' is not an address: expected /ip4/HOST/tcp/PORT/p2p/PEER.")
-    why = await node.dial_now(addr)
+    why = await node.links.dial_now(addr)
     if why is not None:
         raise CallError("no_peer", f"{addr} cannot be reached: {why}", 502)
     return {"peer": peer}
