@@ -12,7 +12,7 @@ Nothing here looks at a clock, an order of arrival or a receiver.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from banyan_crdt.entry import Entry, check_link, skip_seq
@@ -129,7 +129,7 @@ class _Tree:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         by_parent: dict[EntryId | None, list[Entry]] = {}
-        for e in {e.id: e for e in entries}.values():
+        for e in entries:
             by_parent.setdefault(e.header.prev, []).append(e)
         self.kids: dict[EntryId | None, list[Entry]] = {}
         self.keys: dict[EntryId, KeyState] = {}
@@ -211,7 +211,10 @@ def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> b
 
 def resolve_control(entries: Iterable[Entry]) -> Control:
     """The path that counts, out of authentic control entries of one account in any order."""
-    tree = _Tree(entries)
+    distinct = sorted({e.id: e for e in entries}.values(), key=lambda e: e.header.seq)
+    if all(e.header.seq == n for n, e in enumerate(distinct)):
+        return _resolve_line(distinct)
+    tree = _Tree(distinct)
     path: list[Entry] = []
     keep: list[Entry] = []
     frozen = False
@@ -232,14 +235,33 @@ def resolve_control(entries: Iterable[Entry]) -> Control:
             keep = [e for c in tied[:2] for e in tree.between(c, tree.witness(c, keys))]
             break
         path.append(tied[0])
-    return _read(tree, tuple(path), tuple(path) + tuple(keep), frozen)
+    keys = tree.keys[path[-1].id] if path else ()
+    return _read([tree.ops[e.id] for e in path], keys, tuple(path), tuple(path) + tuple(keep), frozen)
 
 
-def _read(tree: _Tree, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool) -> Control:
-    c = Control(path, keep, frozen, tree.keys[path[-1].id] if path else (), None)
+def _resolve_line(entries: Sequence[Entry]) -> Control:
+    """Nearly every control log is a line: one entry at each seq, so there is no fork to be judged."""
+    keys: KeyState | None = None
+    path, held, ops = list[Entry](), dict[EntryId, Entry](), list[tuple[Op, ...]]()
+    for e in entries:
+        said = control_op(decode_body(e.ops))
+        after = _keys_after(keys, e, said)
+        parent = path[-1] if path else None
+        if after is None or e.header.prev != (parent.id if parent else None) or not _linked(e, parent, held):
+            break
+        keys, held[e.id] = after, e
+        path.append(e)
+        ops.append(said)
+    return _read(ops, keys or (), tuple(path), tuple(path), False)
+
+
+def _read(
+    ops: Iterable[tuple[Op, ...]], keys: KeyState, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool
+) -> Control:
+    c = Control(path, keep, frozen, keys, None)
     order = 0
-    for e in path:
-        for op in tree.ops[e.id]:
+    for e, said in zip(path, ops, strict=True):
+        for op in said:
             if isinstance(op, Init):
                 c.salt_op = op
             elif isinstance(op, Grant):

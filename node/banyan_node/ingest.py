@@ -116,8 +116,9 @@ class Ingest:
         return found.control if found else None
 
     def head(self, log: LogId) -> Head:
-        found = self._account(log.account)
-        return found.heads.get(log, NOTHING) if found else NOTHING
+        """Where the log stands. An account that is not at hand is not judged for it."""
+        found = self._accounts.get(log.account)
+        return found.heads.get(log, NOTHING) if found else self.store.head(log)
 
     def forget(self) -> None:
         """Drops what is cached; after a rollback the store says something else."""
