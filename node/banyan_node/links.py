@@ -28,8 +28,8 @@ class Limits:
 
     outbox: int = WINDOW
     """Bulk that waits for one peer at most, whatever credit it gave."""
-    credit: int = 4 << 20
-    """Bulk that a peer may send before we say that it is digested: what bounds our memory for its frames."""
+    credit: int = 64 << 10
+    """Bulk that is digested before we say so, to a peer that sends on: less than any usual frame."""
     piece: int = 256 << 10
     """Bytes of items in one data frame: large enough to fill the line, small enough to commit often."""
     jobs: int = 20_000

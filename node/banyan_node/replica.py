@@ -486,7 +486,7 @@ class Replica:
 
     def _digested(self, link: Link, size: int) -> None:
         link.undigested += size
-        if link.undigested >= min(self.limits.credit, WINDOW) // 4:
+        if link.undigested >= self.limits.credit:
             self._credit(link)
 
     def _credit(self, link: Link) -> None:

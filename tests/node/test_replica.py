@@ -515,7 +515,7 @@ def test_bulk_beyond_the_window_is_charged() -> None:
 
 
 def test_honest_bulk_never_exceeds_its_window_and_the_sender_stops_at_it() -> None:
-    w = World("a", "b")
+    w = World("a", "b", limits=Limits(credit=1 << 20))
     people = [w.person("a", f"p{k}") for k in range(6)]
     for p in people:
         w.post("a", p, 900)

@@ -2,8 +2,10 @@
 
     write HOME           a node without network writes batches of posts, as fast as it can
     sync HOME ADDRESS    a real node syncs from a peer
+    serve HOME           a real node that gives each peer about 30 kB a second, its credit each second
 
-A life says `pid N`, then `ack ...` for whatever was acknowledged to it; when it is dead, its parent says `dead`.
+A life says `pid N`, then `ack ...` for whatever was acknowledged to it (one that serves, its address);
+when it is dead, its parent says `dead`.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import structlog
 import trio
 
 from banyan_crdt.ids import LogId
+from banyan_node import context
 from banyan_node.backend.dispatch import _settle
 from banyan_node.home import Home
+from banyan_node.links import Limits
 from banyan_node.local import open_local
 from tests.node.helpers import draft, load_settings, make_node
 
@@ -59,6 +63,14 @@ async def sync(home: Home, address: str) -> None:
                 say(f"ack {log['account']} {log['writer']} {log['log']} {event['length']}")
 
 
+async def serve(home: Home) -> None:
+    context.limits_of = lambda settings: Limits(root_s=0.5, outbox=30_000, piece=30_000)
+    node = make_node(home)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node.run)
+        say(f"ready {node.edge.addresses[0]}")
+
+
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     for line in sys.stdin:
@@ -68,7 +80,10 @@ def main() -> None:
             say(f"pid {os.getpid()}")
             home = Home(Path(args[0]))
             try:
-                write(home) if what == "write" else trio.run(sync, home, args[1])
+                if what == "write":
+                    write(home)
+                else:
+                    trio.run(*(sync, home, args[1]) if what == "sync" else (serve, home))
             except BaseException as error:
                 say(f"error {type(error).__name__} {error}")
             finally:

@@ -24,7 +24,7 @@ from banyan_sim.node import Node
 from banyan_sim.run import agreed
 from banyan_sim.world import World
 
-SLOW = Limits(outbox=6 << 10, credit=6 << 10, piece=3 << 10, stall_s=4.0)
+SLOW = Limits(outbox=6 << 10, credit=1, piece=3 << 10, stall_s=4.0)
 FAR = 8.0
 """A few kB a round trip, and long trips, so that a few hundred accounts take a while."""
 ACCOUNTS = 400

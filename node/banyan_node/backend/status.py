@@ -111,7 +111,7 @@ def peers(ctx: Context, p: Params, now: float) -> Any:
                 "address": link.address,
                 "name": "",
                 "role": "platform" if link.hello and link.hello.operator else "",
-                "connected": True,
+                "connected": link.hello is not None,
                 "inbound": not link.outbound,
                 "score": info.score(link.peer) - round(standing.points(link.peer, now), 1),
                 "ban": None,
