@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import bad_servers as bad
+from . import bad_sketches as sketches
 from . import byzantine as lies
 
 LIARS: dict[str, lies.Kind] = {
@@ -21,4 +22,5 @@ LIARS: dict[str, lies.Kind] = {
     "stray": bad.Strayer,
     "spam": bad.Spammer,
     "forget": bad.Forgetter,
+    "sketch": sketches.Sketcher,
 }

@@ -1,0 +1,66 @@
+"""Machines that mean ill where frontiers are compared: cells that never decode or contradict each other, places that
+nobody has, a new salt every second. Nothing of it is malformed, so nobody may charge for it; and it must not keep honest
+machines from finding what differs, nor cost them more than a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from banyan_node.probes import PROBE_BYTES
+from banyan_node.sketch import CELLS, P, add_one, pack, unpack, walk
+from banyan_node.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message
+
+from .byzantine import Liar
+
+
+class Sketcher(Liar):
+    """Answers with cells of its own making, and asks without end."""
+
+    def act(self) -> None:
+        peer = self.someone()
+        if peer is None:
+            return
+        salt = self.rng.choice((b"", self.rng.randbytes(16)))
+        self.say(peer, Sketch(salt, 0, 0, 0, self.rng.randbytes(PROBE_BYTES)))
+        self.say(peer, Sketch(b"", 1, CELLS - 1, 0, b""))
+        self.say(peer, Names(b"", self.rng.randbytes(8 * self.rng.randint(1, 50))))
+        self.say(peer, Cells(salt, 0, HERE, 7, self._thin_air(3)))
+
+    def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
+        if data[1] != 0x12:  # [18, ...]: cells
+            return (data,)
+        m = decode_message(data)
+        assert isinstance(m, Cells)
+        if m.state != HERE:
+            return (data,)
+        made = self.rng.randrange(4)
+        if made == 0:
+            return (encode_message(m._replace(cells=self._thin_air(len(m.cells) // 24))),)
+        if made == 1:
+            return (encode_message(m._replace(cells=self._contradicting(m.cells))),)
+        if made == 2:
+            return (encode_message(m._replace(cells=self._with_places_of_nobody(m.cells))),)
+        return (encode_message(m._replace(state=TOO_MANY, cells=b"")),)
+
+    def _thin_air(self, cells: int) -> bytes:
+        return b"".join(self.rng.randrange(P).to_bytes(8, "big") for _ in range(3 * cells))
+
+    def _contradicting(self, raw: bytes) -> bytes:
+        """Each cell holds one item more, of its own, which its walk visits and no other cell knows of."""
+        cells = unpack(raw)
+        for i in range(min(len(cells), 40)):
+            h = self.rng.randrange(P)
+            while i not in walk(h, i + 1):
+                h = self.rng.randrange(P)
+            only = np.zeros_like(cells)
+            add_one(only, h, self.rng.randrange(1, P))
+            cells[i] = (cells[i] + only[i]) % np.uint64(P)
+        return pack(cells)
+
+    def _with_places_of_nobody(self, raw: bytes) -> bytes:
+        cells = unpack(raw)
+        for _ in range(self.rng.randint(1, 5)):
+            add_one(cells, self.rng.randrange(P), self.rng.randrange(1, P))
+        return pack(cells)
