@@ -1,6 +1,6 @@
 """Machines that mean ill where frontiers are compared: cells that never decode or contradict each other, places that
-nobody has, a new salt every second. Nothing of it is malformed, so nobody may charge for it; and it must not keep honest
-machines from finding what differs, nor cost them more than a bounded time."""
+nobody has, a new salt every second. Nothing of it is malformed, so nobody may charge for it; and it must not keep
+honest machines from finding what differs, nor cost them more than a bounded time."""
 
 from __future__ import annotations
 
