@@ -79,7 +79,7 @@ async def _batched(node: Node, accounts: list[str], entries: int) -> float:
     ids = [account_from_text(a) for a in accounts]
     began = time.perf_counter()
     for k in range(entries // BATCH):
-        await node.worker.call(partial(_write, ids[k % len(ids)], k * BATCH))
+        await node.worker.call(partial(_write, ids[k % len(ids)], k * BATCH), together=True)
     return time.perf_counter() - began
 
 

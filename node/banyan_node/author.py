@@ -45,7 +45,7 @@ RUN_CONTENT = 512 << 10
 TIPS = 1_024
 """Own logs whose last entries are kept in memory, about 4 kB each."""
 TIP_IDS = 16
-"""Ids kept of a log's last entries: most entries skip to one of them."""
+"""Ids kept of a log's last entries, up to twice as many: most entries skip to one of them."""
 
 
 class Draft(NamedTuple):
@@ -159,7 +159,7 @@ class Author:
             written.append(self._store(log, signer, below, ids, chunk, now_ms))
             below = written[-1].entries[-1]
         if below is not None and made:
-            self._keep(log, _Tip(below, dict(list(ids.items())[-TIP_IDS:])))
+            self._keep(log, _Tip(below, ids if len(ids) <= 2 * TIP_IDS else dict(list(ids.items())[-TIP_IDS:])))
             self._ends[log] = below.id
         if not self.ingest.holding:
             self.flush()
@@ -175,13 +175,15 @@ class Author:
         now_ms: int,
     ) -> Written:
         entries = [piece.entry for piece in chunk]
-        entries[-1] = entries[-1]._replace(sig=signer.sign(entries[-1].id))
+        i, h, ops, _ = entries[-1]
+        entries[-1] = Entry(i, h, ops, signer.sign(i))
         first, base = entries[0].header, below.header.total if below else 0
         bodies = tuple([decode_body(e.ops) for e in entries])
-        skips = tuple([(seq, self._id_at(log, ids, seq)) for seq in skips_below(first.seq, len(entries))])
+        below_it = skips_below(first.seq, len(entries)) if len(entries) > 1 or first.skip else ()
+        skips = tuple([(seq, self._id_at(log, ids, seq)) for seq in below_it])
         run = Run(log, first.seq, first.prev, base, skips, tuple(entries), bodies)
         contents = tuple([piece.content for piece in chunk])
-        self.ingest.run(run, now_ms, contents=contents)
+        self.ingest.run(run, now_ms, contents=contents, ours=True)
         return Written(log, run.entries, base, skips, contents)
 
     def _id_at(self, log: LogId, ids: dict[int, EntryId], seq: int) -> EntryId:

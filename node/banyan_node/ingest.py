@@ -171,13 +171,19 @@ class Ingest:
         return True
 
     def run(
-        self, run: Run, now_ms: int, may: Callable[[int], bool] = _always, contents: Sequence[Content] = ()
+        self,
+        run: Run,
+        now_ms: int,
+        may: Callable[[int], bool] = _always,
+        contents: Sequence[Content] = (),
+        ours: bool = False,
     ) -> tuple[Entry, ...]:
         """Judges a run whose signature was verified. Returns the entries that count now and did not before.
 
         `contents`: of its entries, compared with what their operations name; stored where the entry is.
         Raises NotYet (account, grant, gap, future, ...), also where nothing of it is kept, or WrongLink where it
         contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
+        `ours`: made here out of what is held below it, which it need not be compared with.
         """
         found = self._account(run.log.account)
         if found is None:
@@ -206,7 +212,8 @@ class Ingest:
             )
             if not all_count:
                 return self._again(run, contents, may)
-        self._check_joint(found, run)
+        if not ours:
+            self._check_joint(found, run)
         if found.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops):
             return self._again(run, contents, may)
         self._extend(found, run, 0, contents, granted)
