@@ -223,6 +223,8 @@ class Asking:
         if link.ranges and any(covers(span, log.account) for span in link.ranges.values()):
             self.catchup.came(link.peer, log)
             return
+        if link.replaying is not None:
+            return
         link.strays = max(0.0, link.strays - STRAYS_PER_S * (now - link.strays_at)) + entries
         link.strays_at = now
         if link.strays > self._limits.strays:
@@ -243,6 +245,7 @@ class Asking:
     def failed(self, link: Link, now: float) -> None:
         """What the peer owes us is asked of others; it may still send it."""
         self._forget(link)
+        link.replaying = None
         self._say(self.catchup.rest(link.peer, now))
         self._assign(now)
 
@@ -260,7 +263,7 @@ class Asking:
     def _stalls(self, link: Link, now: float) -> str | None:
         """A sentence when it sent less than a crawl for long although it owes us something and has credit."""
         since, came = link.watched
-        owes = link.asked or self.catchup.reads(link.peer)
+        owes = link.asked or link.replaying is not None or self.catchup.reads(link.peer)
         here = link.came + self.waiting(link.peer)
         if not owes or link.window <= 0 or not since:
             link.watched = (now if owes else 0.0, here)
@@ -272,6 +275,8 @@ class Asking:
         if size >= self._limits.crawl * seconds:
             return None
         what = "a range of accounts" if self.catchup.reads(link.peer) else f"{len(link.asked)} logs"
+        if link.replaying is not None:
+            what = "what came since we were there"
         return f"sent {size} bytes in {seconds:.0f} s while it owed us {what} and had credit for {link.window}"
 
 

@@ -27,7 +27,7 @@ from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.settings import Rng
 from banyan_node.links import Link
 from banyan_node.probes import cells_for, estimate, probes
-from banyan_node.sketch import CELLS, Numbers, P, decode, length_of, pack, submod, unpack
+from banyan_node.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, pack, submod, unpack
 from banyan_node.wire import BUSY, HERE, TOO_MANY, Cells, Names, Sketch
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Comparing:
             )
         if not m.salt:
             link.session_until = max(link.session_until, now + self._limits.session_s / 2)  # it will tell us, too
-        if self._sync.interest is not None or not self._sync.may(link, 64, now):
+        if self._sync.interest is not None or self._on_its_way(link, now) or not self._sync.may(link, 64, now):
             self._refuse(link, m)
         elif self._tree.table(m.salt) is not None:
             self._answer(link, m)
@@ -230,6 +230,10 @@ class Comparing:
             self._tree.begin(m.salt)
         else:
             self._refuse(link, m)
+
+    def _on_its_way(self, link: Link, now: float) -> bool:
+        """Whether the peer is sending us what it would find that we lack."""
+        return link.replaying is not None or self._sync.asking.catchup.keeps(link.peer, now)
 
     def names(self, link: Link, m: Names, now: float) -> None:
         """Heads of the logs at these places."""
@@ -248,7 +252,7 @@ class Comparing:
         table = self._tree.table(m.salt)
         assert table is not None
         reply = answer(m, table.cells, self._stamp())
-        link.work += len(reply.cells) // 24
+        link.work += len(reply.cells) // CELL_BYTES
         self._out.append((link.peer, reply))
 
     def _refuse(self, link: Link, m: Sketch) -> None:
@@ -302,7 +306,7 @@ class Comparing:
             link = self._links.get(peer)
             if due > now or link is None or not _comparable(link):
                 continue
-            if link.aloud is not None or self._sync.asking.catchup.keeps(peer, now):
+            if link.aloud is not None or link.retold is not None or self._on_its_way(link, now):
                 continue
             del self._due[peer]
             self._free_at[0] = now + self._tree.rows * BUILD_S

@@ -40,8 +40,6 @@ class Limits:
     """Heads below a prefix that are named one by one instead of summed further."""
     heads_rows: int = 8_000
     """Heads in one frame, about 900 kB."""
-    since_rows: int = 20_000
-    """Arrivals looked at for one `since`; a peer further behind compares sums."""
     root_s: float = 5.0
     """How often neighbours tell each other where they stand; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
@@ -121,6 +119,17 @@ class Aloud:
 
 
 @dataclass(slots=True)
+class Retold:
+    """What came since a peer was here, as it is sent to it. `at`: the arrival that was reached."""
+
+    at: int
+    said: int
+    """Where we last said that we are."""
+    items: Iterator[Served | None]
+    """None where `at` moved."""
+
+
+@dataclass(slots=True)
 class Link:
     """One neighbour."""
 
@@ -144,6 +153,12 @@ class Link:
     """Logs that it asked for by name."""
     aloud: Aloud | None = None
     """The range that is read to it; one at a time."""
+    retold: Retold | None = None
+    """What came since it was here and is sent to it."""
+    replaying: float | None = None
+    """Since when it has been sending us what came since we were there."""
+    replayed: bool = False
+    """It did, and was not compared with since."""
     answered: int = 0
     """How many of its questions for logs were answered."""
     asked: OrderedDict[LogId, Asked] = field(default_factory=OrderedDict)

@@ -52,11 +52,12 @@ from banyan_node.wire import (
     Message,
     Names,
     Parts,
+    Replay,
+    Replayed,
     Root,
     RunItem,
     Scan,
     Scanned,
-    Since,
     Sketch,
     Sums,
     WantParts,
@@ -185,6 +186,14 @@ class Replica:
             self._charge(link, str(error), now)
         self._flush_sync()
         self._note_slights(now)
+
+    def overran(self, peer: str, why: str, now: float) -> None:
+        """A frame of the peer was dropped at the door (backlog.py), for this reason."""
+        self._clock(now)
+        link = self.links.get(peer)
+        if link is not None and not link.leaving:
+            self._charge(link, why, now)
+            self._flush_sync()
 
     def handle_timer(self, now: float) -> None:
         self._clock(now)
@@ -354,8 +363,10 @@ class Replica:
                 self.sync.comparing.cells(link, m, now)
             case Names():
                 self.sync.comparing.names(link, m, now)
-            case Since():
-                self.sync.since(link, m, now)
+            case Replay():
+                self.sync.replay(link, m, now)
+            case Replayed():
+                self.sync.replayed(link, m, now)
             case Wants():
                 self.sync.wants(link, m)
             case Scan():
@@ -578,7 +589,10 @@ class Replica:
     def _in_use(self, peer: str) -> bool:
         """Whether reconciliation is under way on a link that the gossip does not need."""
         link = self.links.get(peer)
-        return link is not None and bool(link.jobs or link.asked or link.aloud or self.sync.asking.catchup.reads(peer))
+        if link is None:
+            return False
+        given, owed = link.jobs or link.aloud or link.retold, link.asked or link.replaying is not None
+        return bool(given or owed or self.sync.asking.catchup.reads(peer))
 
     def wall_ms(self, now: float) -> int:
         """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""

@@ -1,19 +1,38 @@
 """Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
 
-Logs that it asked for by name come first, in the order in which it asked; then, one range at a time, what is read to
-it. Every question ends with a word (`answered`, `scanned`): the stream is ordered, so whoever asked knows what it will
-never get instead of guessing by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
+Logs that it asked for by name come first, in the order in which it asked; then what came since it was here; then, one
+range at a time, what is read to it. Every question ends with a word (`answered`, `replayed`, `scanned`): the stream is
+ordered, so whoever asked knows what it will never get instead of guessing by the clock. Bulk that waits for a peer is
+bounded by the credit that it gave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from banyan_crdt.ids import AccountId, control_log
-from banyan_node.links import Aloud, Limits, Link, Served
+from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_node.links import Aloud, Limits, Link, Retold, Served
 from banyan_node.serve import control_pieces, log_items, start_of
-from banyan_node.wire import CANNOT, Answered, Data, Message, Scan, Scanned, Want, Wants, encode_message, size_of
+from banyan_node.wire import (
+    CANNOT,
+    Answered,
+    Data,
+    Message,
+    Replay,
+    Replayed,
+    Scan,
+    Scanned,
+    Want,
+    Wants,
+    encode_message,
+    size_of,
+)
 from banyan_storage.reader import StoreReader
+
+BLOCK = 1_000
+"""Arrivals looked at together."""
+RETOLD_LOGS = 100_000
+"""Logs of which it is remembered that they were sent; beyond, some are sent twice."""
 
 
 class Serving:
@@ -41,9 +60,14 @@ class Serving:
         else:
             self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
 
+    def replay(self, link: Link, m: Replay) -> None:
+        """One at a time: a new one takes the place of the one before."""
+        link.retold = retold = Retold(m.arrival, m.arrival, iter(()))
+        retold.items = self._since(retold)
+
     def pump(self, link: Link) -> None:
         """Fill the peer's window with what it asked for."""
-        while link.may_send > 0 and (link.jobs or link.aloud is not None):
+        while link.may_send > 0 and (link.jobs or link.retold is not None or link.aloud is not None):
             items, size, answered = list[Served](), 0, link.answered
             while size < self._limits.piece and (item := self._next(link)) is not None:
                 items.append(item)
@@ -54,6 +78,14 @@ class Serving:
                 self._out.append((link.peer, frame))
             if link.answered != answered:
                 self._out.append((link.peer, Answered(link.answered)))
+            retold = link.retold
+            if retold is not None and size < self._limits.piece:
+                link.retold = None
+                self._out.append((link.peer, Replayed(retold.at, 1)))
+                continue
+            if retold is not None and retold.at != retold.said:
+                retold.said = retold.at
+                self._out.append((link.peer, Replayed(retold.at, 0)))
             aloud = link.aloud
             if aloud is not None and size < self._limits.piece:
                 link.aloud = None
@@ -68,6 +100,9 @@ class Serving:
             link.answered += len(link.jobs)
             link.jobs.clear()
             self._out.append((link.peer, Answered(link.answered)))
+        if link.retold is not None:
+            self._out.append((link.peer, Replayed(link.retold.said, 1)))
+            link.retold = None
         if link.aloud is not None:
             self._out.append((link.peer, Scanned(link.aloud.number, link.aloud.said, CANNOT)))
             link.aloud = None
@@ -79,8 +114,9 @@ class Serving:
                 return item
             link.jobs.popleft()
             link.answered += 1
-        if link.aloud is not None:
-            for item in link.aloud.items:
+        telling = link.retold or link.aloud
+        if telling is not None:
+            for item in telling.items:
                 if item is not None:
                     return item
         return None
@@ -90,6 +126,25 @@ class Serving:
             yield from control_pieces(self._store, want.log.account)
         else:
             yield from log_items(self._store, want.log, start_of(self._store, want))
+
+    def _since(self, retold: Retold) -> Iterator[Served | None]:
+        """What came after an arrival, by log, in the order in which each was first touched; control logs whole."""
+        sent: dict[LogId, int] = {}
+        while rows := self._store.arrivals(retold.at, BLOCK):
+            firsts: dict[LogId, int] = {}
+            for row in rows:
+                if row.n > sent.get(row.log, 0):
+                    firsts[row.log] = min(row.seq, firsts.get(row.log, row.seq))
+            if len(sent) > RETOLD_LOGS:
+                sent.clear()
+            for log, seq in firsts.items():
+                sent[log] = self._store.last_arrival
+                if log.log:
+                    yield from log_items(self._store, log, seq)
+                else:
+                    yield from control_pieces(self._store, log.account)
+            retold.at = rows[-1].n
+            yield None
 
     def _through(self, aloud: Aloud) -> Iterator[Served | None]:
         """Everything of the range, in account order, control logs first."""

@@ -1,6 +1,7 @@
 """Reconciliation: what differs between two frontiers, found and fetched.
 
-Roots are told every few seconds. Where they differ: peers that met before ask "what did you get since n"; a node that
+Roots are told every few seconds. Where they differ: a node that was away has what came since sent to it by a peer that
+it met before, in the order in which it came and without asking for anything by name (replaying.py); one that
 holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise a sketch
 of the whole frontier tells what differs in one round trip (comparing.py), and where too much does for a sketch, sums
 are compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py) and hears what the other
@@ -21,10 +22,22 @@ from banyan_node.frontier_table import DEPTH
 from banyan_node.gossip.settings import Rng
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link
+from banyan_node.replaying import Replaying
 from banyan_node.serving import Serving
-from banyan_node.wire import FANOUT, MAX_RANGE, Answered, Heads, Message, Root, Scan, Scanned, Since, Sums, Wants
-
-MET = b"met:"
+from banyan_node.wire import (
+    FANOUT,
+    MAX_RANGE,
+    Answered,
+    Heads,
+    Message,
+    Replay,
+    Replayed,
+    Root,
+    Scan,
+    Scanned,
+    Sums,
+    Wants,
+)
 
 
 class Sync:
@@ -46,6 +59,7 @@ class Sync:
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
         self.comparing = Comparing(self, tree, links, rng, random_bytes)
+        self.replaying = Replaying(ingest.store, limits, links, self.out)
 
     @property
     def interest(self) -> frozenset[AccountId] | None:
@@ -81,7 +95,9 @@ class Sync:
             link.session_until = 0.0
             self.asking.agrees()
             return
-        if link.aloud is not None or now < link.session_until or self.asking.catchup.keeps(link.peer, now):
+        if link.aloud is not None or link.retold is not None or now < link.session_until:
+            return
+        if link.replaying is not None or self.replaying.under_way(now) or self.asking.catchup.keeps(link.peer, now):
             return
         if now - link.root_at > 1.0:
             self.root(link, now)
@@ -90,13 +106,10 @@ class Sync:
     def start(self, link: Link, count: int, now: float) -> None:
         """One comparison, by the cheapest way that can work."""
         link.session_until = now + self.limits.session_s
-        met = self._met(link)
-        if self.asking.read_through(link, count, self.tree.count, now):
+        if self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now):
             link.session_until = 0.0
-        elif met is not None and met < link.arrival:
-            self._forget_met(link)
-            self.out.append((link.peer, Since(met)))
         else:
+            link.replayed = False
             self.comparing.ask(link, now)
 
     def by_ranges(self, link: Link, salt: bytes, prefix: bytes = b"") -> None:
@@ -120,16 +133,8 @@ class Sync:
             self.out.append((link.peer, Heads(b"", 2, rows)))
 
     def settled(self, link: Link, now: float) -> None:
-        """Frontiers agree: next time it is enough to ask what came since. Noted now and then, for it costs a commit."""
-        met = self._met(link)
-        if link.hello is None or met == link.arrival or now - link.settled_at < self.limits.root_s / 2:
-            return
-        link.settled_at = now
-        if met is None:
-            noted = [key for key, _ in self.store.notes(MET)]
-            for key in noted[: max(0, len(noted) + 1 - self.limits.met)]:
-                self.store.put_note(key, None)
-        self.store.put_note(_met_key(link), link.arrival.to_bytes(8, "big"))
+        """Frontiers agree."""
+        self.replaying.agreed(link, now)
 
     # -- answering
 
@@ -166,18 +171,6 @@ class Sync:
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         self.asking.pull(link, theirs)
 
-    def since(self, link: Link, m: Since, now: float) -> None:
-        behind = max(0, self.store.last_arrival - m.arrival)
-        if not self.may(link, 1 + min(behind, self.limits.since_rows), now):
-            return
-        rows = self.store.arrivals(m.arrival, self.limits.since_rows + 1)
-        if len(rows) > self.limits.since_rows:
-            self.comparing.ask(link, now)
-            return
-        logs = sorted({row.log for row in rows})
-        self.tell(link, [(log, h) for log in logs if (h := self.ingest.head(log)).length or h.flag])
-        self.root(link, now)
-
     # -- asked and answered
 
     def wants(self, link: Link, m: Wants) -> None:
@@ -188,6 +181,15 @@ class Sync:
         if self.may(link, 64, now):
             self.serving.scan(link, m, whole=not self.asking.catchup.reading)
             self.serving.pump(link)
+
+    def replay(self, link: Link, m: Replay, now: float) -> None:
+        if self.may(link, 64, now):
+            self.serving.replay(link, m)
+            self.serving.pump(link)
+
+    def replayed(self, link: Link, m: Replayed, now: float) -> None:
+        if self.replaying.replayed(link, m):
+            self.root(link, now)  # what of it was not to be taken yet, and what came meanwhile, is found by comparing
 
     def scanned(self, link: Link, m: Scanned, now: float) -> None:
         if self.asking.scanned(link, m, now):
@@ -211,17 +213,3 @@ class Sync:
         answer = answer if len(heads) <= rows else 0
         for k in range(0, max(len(heads), answer), rows):
             self.out.append((link.peer, Heads(prefix, answer, heads[k : k + rows])))
-
-    # -- what is remembered of a peer between meetings
-
-    def _met(self, link: Link) -> int | None:
-        note = self.store.note(_met_key(link)) if link.hello is not None else None
-        return int.from_bytes(note, "big") if note else None
-
-    def _forget_met(self, link: Link) -> None:
-        """Asked once; if that does not close the gap, the next comparison is by sketch."""
-        self.store.put_note(_met_key(link), None)
-
-
-def _met_key(link: Link) -> bytes:
-    return MET + (link.hello.store_id if link.hello else b"")

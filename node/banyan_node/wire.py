@@ -14,7 +14,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
-    11 since     [arrival]                                  answered by heads of what was touched since, then root
+    11 replay    [arrival]                                  answered by data of what came since, and replayed
     12 scan      [reading, account cursor, last account]    answered by data in account order, and scanned
     13 scanned   [reading, account cursor, 0|1 done|2 cannot]
     14 witness   [platform, time, root, sig]
@@ -23,6 +23,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     17 sketch    [salt, start, wanted, stamp, probes]       asks for cells; probes, in the first question, say how many
     18 cells     [salt, start, state, stamp, cells]         state: 0 here they are, 1 busy, 2 too many differences
     19 names     [salt, places]                             answered by heads of the logs at these places
+    20 replayed  [arrival, 0|1 done]                        all that came up to there was sent
 """
 
 from __future__ import annotations
@@ -127,8 +128,13 @@ class Parts(NamedTuple):
     parts: list[tuple[EntryId, int, bytes | None, bytes]]
 
 
-class Since(NamedTuple):
+class Replay(NamedTuple):
     arrival: int
+
+
+class Replayed(NamedTuple):
+    arrival: int
+    done: int
 
 
 class Scan(NamedTuple):
@@ -193,12 +199,12 @@ class Names(NamedTuple):
 
 
 Message: TypeAlias = (
-    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Since | Scan | Scanned
-    | Witness | Bye | Answered | Sketch | Cells | Names
+    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
+    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names
 )  # fmt: skip
 _CODES: dict[type[Any], int] = {
     Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
-    Since: 11, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
+    Replay: 11, Replayed: 20, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
     Answered: 16, Sketch: 17, Cells: 18, Names: 19,
 }  # fmt: skip
 
@@ -392,7 +398,8 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     8: ("credit", 1, lambda n: Credit(_u(n))),
     9: ("want-parts", 1, lambda rows: WantParts([(EntryId(_b(e, 32)), _u(o, 16)) for e, o in _rows(rows, 2)])),
     10: ("parts", 1, _parts),
-    11: ("since", 1, lambda n: Since(_u(n))),
+    11: ("replay", 1, lambda n: Replay(_u(n))),
+    20: ("replayed", 2, lambda n, d: Replayed(_u(n), _u(d, 1))),
     12: ("scan", 3, lambda n, c, s: Scan(_u(n), _short(c, 32), _b(s, 32))),
     13: ("scanned", 3, lambda n, c, d: Scanned(_u(n), _short(c, 32), _done(d))),
     14: ("witness", 4, lambda p, t, r, s: Witness(WriterKey(_b(p, 32)), _u(t), _b(r, 32), _b(s, 64))),

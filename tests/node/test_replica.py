@@ -31,12 +31,12 @@ from banyan_node.wire import (
     Hello,
     Message,
     Parts,
+    Replay,
+    Replayed,
     Root,
     RunItem,
     Scan,
     Scanned,
-    Since,
-    Sketch,
     Sums,
     Want,
     WantParts,
@@ -116,21 +116,6 @@ def test_a_scan_goes_on_where_it_stopped_before_the_restart() -> None:
     w.until(w.same, 10)
     assert scans[0] == b""
     assert scans[1] in {bytes(a) for a in w.replicas["a"].store.accounts()}
-
-
-def test_peers_that_met_before_ask_for_what_came_since() -> None:
-    w = World("a", "b")
-    people = filled(w, "a", 8, 5)
-    w.link("a", "b")
-    w.until(w.same, 10)
-    w.run(12)  # long enough to note where they met
-    w.unlink("a", "b")
-    w.post("a", people[3], 4)
-    w.said = []
-    w.link("a", "b")
-    w.until(w.same, 5)
-    assert any(isinstance(m, Since) for sender, m in w.said if sender == "b")
-    assert not any(isinstance(m, Scan) for _, m in w.said)
 
 
 def test_two_that_each_have_what_the_other_lacks_find_it_by_one_sketch() -> None:
@@ -630,25 +615,11 @@ def test_heads_are_sent_in_frames_of_bounded_length() -> None:
     assert rows == [7, 2]
 
 
-def test_one_that_is_too_far_behind_for_since_is_asked_for_its_sketch() -> None:
-    w = World("a", limits=Limits(since_rows=10))
-    filled(w, "a", 3, 10)
-    w.rogue("r", "a")
-    w.run(0.1)
-    w.heard["r"].clear()
-    w.say("r", "a", Since(0))
-    w.run(0.1)
-    assert [type(m) for m in w.heard["r"]] == [Sketch]
-    w.say("r", "a", Since(w.replicas["a"].store.last_arrival - 3))
-    w.run(0.1)
-    assert Heads in [type(m) for m in w.heard["r"]]
-
-
 def questions(w: World, an: Person) -> Iterator[tuple[Message, int]]:
     """Small frames that cost work, and how many answers a burst of 1,000 rows may buy at most."""
     entry = w.head("a", an.log()).id
     assert entry is not None
-    yield Since(0), 40
+    yield Replay(0), 40
     yield Sums(b"", b"", DIFFERENT), 60 * 16
     yield Sums(b"", nibbles(an.id)[:14], DIFFERENT), 60 * 16
     yield Heads(nibbles(an.id), 1, []), 1_001
@@ -659,7 +630,7 @@ def questions(w: World, an: Person) -> Iterator[tuple[Message, int]]:
 
 @pytest.mark.parametrize("which", range(7))
 def test_what_a_flood_of_one_question_costs_is_bounded(which: int) -> None:
-    w = World("a", limits=Limits(work_burst=1_000, work_per_s=100, since_rows=500))
+    w = World("a", limits=Limits(work_burst=1_000, work_per_s=100))
     an = w.person("a", "an")
     w.post("a", an, 50)
     question, most = list(questions(w, an))[which]
@@ -743,7 +714,7 @@ def test_a_comparison_is_not_started_again_while_one_is_under_way() -> None:
     for k in range(100):
         w.say("r", "a", Root(4, b32(f"root {k}"), 4))
     w.run(0.5)
-    assert len([m for m in w.heard["r"] if isinstance(m, Sums | Since | Scan)]) <= 1
+    assert len([m for m in w.heard["r"] if isinstance(m, Sums | Replay | Scan)]) <= 1
 
 
 def test_no_garbled_frame_gets_more_than_a_charge() -> None:
@@ -755,7 +726,8 @@ def test_no_garbled_frame_gets_more_than_a_charge() -> None:
     head = w.head("a", log)
     assert head.id is not None
     seeds: list[Message] = [
-        Root(1, bytes(32), 1), Sums(b"", nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Since(0),
+        Root(1, bytes(32), 1), Sums(b"", nibbles(an.id)[:3], DIFFERENT), Heads(b"", 1, [(log, head)]), Replay(0),
+        Replayed(3, 1),
         Scan(1, an.id, LAST), Wants([Want(log, [(4, head.id)])]), WantParts([(head.id, 0)]),
         Parts([(head.id, 0, b"x", b"")]), Scanned(1, an.id, 1), Credit(5),
         data(control_item(an), run_item(an.write(3))), witness("p", NOW_MS),

@@ -39,11 +39,12 @@ from banyan_node.wire import (
     Message,
     Names,
     Parts,
+    Replay,
+    Replayed,
     Root,
     RunItem,
     Scan,
     Scanned,
-    Since,
     Sketch,
     Sums,
     Want,
@@ -419,14 +420,15 @@ def messages() -> list[dict[str, Any]]:
         Credit(1 << 20),
         WantParts([(SIX[0].id, 0)]),
         Parts([(SIX[0].id, 0, raw, b""), (SIX[1].id, 0, None, b"erased")]),
-        Since(7),
+        Replay(7),
+        Replayed(9, 0),
         Scan(1, b"", LAST),
         Scanned(1, AN.id, 0),
         Witness(signer("platform").key, 1_767_225_600_000, root, bytes(64)),
         Bye(b"realm meets realm"),
         Answered(2),
         Sketch(b"", 0, 0, 0, bytes(range(PROBE_BYTES))),
-        Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(24))),
+        Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(23))),
         Names(b"", bytes(range(8))),
     ]
     assert part.size == len(raw)
@@ -459,7 +461,7 @@ def shown_item(v: dict[str, Any]) -> str:
     lines = [f"{name} {number}" for name, number in zip("abcdefg", v["key"], strict=True)]
     lines += [f"h {item['h']}", f"t {item['t']}", "walk " + " ".join(map(str, item["walk"]))]
     return "\n".join(
-        ["the head above, in the realm `test`", *lines, f"cells 0 and 1, of two heads\n{block(v['cells'][:96])}"]
+        ["the head above, in the realm `test`", *lines, f"cells 0 and 1, of two heads\n{block(v['cells'][:92])}"]
     )
 
 
