@@ -119,8 +119,12 @@ class Catchup:
         return bool(self._free) or self.reading
 
     @property
+    def readers(self) -> list[str]:
+        """Who is reading to us."""
+        return [peer for peer in self._sources if self.reads(peer)]
+
+    @property
     def reading(self) -> bool:
-        """Whether somebody is reading to us."""
         return any(s.reading is not None for s in self._sources.values())
 
     def reads(self, peer: str) -> bool:

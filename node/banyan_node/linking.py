@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 import trio
 
+from banyan_node.backlog import Backlog
 from banyan_node.config import Config
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link
@@ -23,8 +24,6 @@ from banyan_node.worker import Worker
 log = structlog.get_logger("banyan")
 GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
-FRAME_OVERHEAD = 256
-"""What a frame costs beside its bytes while it waits."""
 WRITE_BYTES = 256 << 10
 """Frames that are handed to a stream at once."""
 
@@ -55,20 +54,6 @@ class _Outbox:
         return taken
 
 
-class _Backlog:
-    """Bytes of one peer's frames that wait for the replica. Put by the event loop, taken by the replica's thread."""
-
-    def __init__(self) -> None:
-        self._given = self.taken = 0
-
-    def put(self, size: int) -> None:
-        self._given += size
-
-    @property
-    def waiting(self) -> int:
-        return self._given - self.taken
-
-
 class Links:
     """At most one link a peer. Its tasks run in `nursery`."""
 
@@ -78,7 +63,7 @@ class Links:
         self._edge, self._worker, self._config, self._metrics, self._nursery = edge, worker, config, metrics, nursery
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
-        self._backlogs: dict[str, _Backlog] = {}
+        self._backlogs: dict[str, Backlog] = {}
         self._dialling: set[str] = set()
         self._goodbyes: dict[str, str] = {}
 
@@ -100,7 +85,7 @@ class Links:
         if peer in self._links:
             return
         outbox = self._outboxes[peer] = _Outbox()
-        self._links[peer], self._backlogs[peer] = link, _Backlog()
+        self._links[peer], self._backlogs[peer] = link, Backlog()
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
         addrs = () if link.inbound else (addr,)
@@ -129,7 +114,10 @@ class Links:
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
-            backlog.put(len(frame) + FRAME_OVERHEAD)
+            why = backlog.put(frame)
+            if why is not None:
+                self._worker.post(partial(_overran, link.peer_id, why))
+                continue
             self._worker.post(partial(_receive, link.peer_id, frame, backlog), len(frame))
             while backlog.waiting > most:  # not read from until the replica has caught up
                 await trio.sleep(0.01)
@@ -241,8 +229,12 @@ class Links:
         return None
 
 
-def _receive(peer: str, frame: bytes, backlog: _Backlog, context: Context, now: float) -> None:
+def _receive(peer: str, frame: bytes, backlog: Backlog, context: Context, now: float) -> None:
     try:
         context.replica.receive(peer, frame, now)
     finally:
-        backlog.taken += len(frame) + FRAME_OVERHEAD
+        backlog.took(frame)
+
+
+def _overran(peer: str, why: str, context: Context, now: float) -> None:
+    context.replica.overran(peer, why, now)

@@ -10,6 +10,13 @@ from collections import deque
 from collections.abc import Iterable
 
 from banyan_crdt.errors import Reject
+from banyan_crdt.ids import LogId, key_digest
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_crdt.social import Post, post_key, write_post
+from banyan_node.author import Author, Draft, grant_to
+from banyan_node.ingest import Ingest
+from banyan_node.links import OVERSHOOT, WINDOW
 from banyan_node.serve import run_item
 from banyan_node.wire import (
     LAST,
@@ -18,15 +25,19 @@ from banyan_node.wire import (
     Hello,
     Message,
     Root,
+    RunItem,
     Scan,
     Scanned,
     Wants,
     decode_message,
     encode_message,
 )
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.store import Store
+from banyan_storage.viewhook import NoViews
 
 from .byzantine import Liar
-from .node import Node
+from .node import TABLES, Node
 
 BULK = {7, 13, 16}
 """Codes of data, scanned and answered: what a peer owes once it was asked."""
@@ -123,6 +134,36 @@ class Spammer(Liar):
         signed = next(k + 1 for k, entry in enumerate(chain) if entry.sig is not None)
         item = run_item(store, log, chain[:signed], {})
         self.say(peer, Data([item] * 800))
+
+
+class Gusher(Liar):
+    """Sends far more than it has credit for: an account's large posts, again and again."""
+
+    def __init__(self, node: Node, rng: random.Random) -> None:
+        super().__init__(node, rng)
+        self.gushes = 12
+
+    def act(self) -> None:
+        peer = self.someone()
+        if peer is None or not self.gushes:
+            return
+        self.gushes -= 1
+        frame = encode_message(Data([self._large()]))
+        for _ in range(2 + (WINDOW + OVERSHOOT) // len(frame)):
+            self.say(peer, frame)
+
+    def _large(self) -> RunItem:
+        """Of an account that nobody else was told of."""
+        store = Store(MemoryEngine(TABLES), TEST, new_store_id=bytes(16), views=NoViews())
+        author = Author(Ingest(store, TEST), TEST, self.rng.randbytes)
+        root, later, device = (Signer(TEST, self.rng.randbytes(32)) for _ in range(3))
+        now = self.node.wall_ms()
+        account, _ = author.open_account([(root, key_digest(later.key))], bytes(16), [grant_to(device.key)], now)
+        posts = [write_post(post_key(bytes(16), bytes((k,))), Post("large " * 5_000)) for k in range(60)]
+        written = author.append(
+            LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in posts], now
+        )[0]
+        return run_item(store, written.log, written.entries, {})
 
 
 class Forgetter(Liar):

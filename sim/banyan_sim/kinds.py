@@ -22,5 +22,6 @@ LIARS: dict[str, lies.Kind] = {
     "stray": bad.Strayer,
     "spam": bad.Spammer,
     "forget": bad.Forgetter,
+    "gush": bad.Gusher,
     "sketch": sketches.Sketcher,
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
 from banyan_crdt.realm import TEST
+from banyan_node.backlog import Backlog
 from banyan_node.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_node.links import Limits
 from banyan_node.replica import Identity, Replica
@@ -70,6 +71,8 @@ class Node:
         """Whom this machine charged with a lie, and why."""
         self.slighted: list[tuple[str, str]] = []
         """Whom it thought slow, and why."""
+        self.backlogs: dict[str, Backlog] = {}
+        """What waits for the replica while the disk is busy, by peer linked now."""
         self._busy = False
         self._inbox: deque[Job] = deque()
         self._wake = float("inf")
@@ -117,7 +120,12 @@ class Node:
     def receive(self, peer: str, data: bytes) -> None:
         if self.adversary is not None and not self.adversary.heard(peer, data):
             return
-        self.feed(lambda r, now: r.receive(peer, data, now))
+        backlog = self.backlogs[peer]
+        why = backlog.put(data)
+        if why is None:
+            self.feed(lambda r, now: _receive(r, peer, data, backlog, now))
+        else:
+            self.feed(lambda r, now: r.overran(peer, why, now))
 
     def _do(self, job: Job) -> None:
         self.replica.ahead_s = self.skew
@@ -193,3 +201,8 @@ class Node:
         if self.up:
             self._count()
         return self.seen
+
+
+def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:
+    backlog.took(frame)
+    r.receive(peer, frame, now)

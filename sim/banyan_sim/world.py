@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 
+from banyan_node.backlog import Backlog
 from banyan_node.links import Limits
 
 from .byzantine import Liar
@@ -150,6 +151,7 @@ class World:
 
     def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
         other = self.nodes[peer]
+        self.nodes[at].backlogs[peer] = Backlog()
         self.nodes[at].feed(
             lambda r, now: r.peer_up(peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now)
         )

@@ -107,6 +107,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         held.append(count(value["entries"], "entry", "entries"))
         if value.get("lacking_parts"):
             held.append(f"the content of {count(value['lacking_parts'], 'operation')} is lacking")
+        if reading := value.get("catchup"):
+            held.append(f"read to by {count(reading['peers'], 'peer')}, {reading['left']:.0%} left")
         console.print(Text(" · ".join(held), "dim"))
         console.print(Text(f"digest {value['digest']}", "dim"), soft_wrap=True)
         for row in value.get("following", []):

@@ -8,6 +8,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, account_to_text
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
+from banyan_node.catchup import WHOLE, Catchup
 from banyan_node.context import Context
 from banyan_node.links import Link
 from banyan_node.operator_errors import CallError
@@ -57,6 +58,7 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "uptime_s": 0.0,
         "peers": len(greeted),
         "lacking_parts": counts.lacking,
+        "catchup": _catchup(replica.sync.asking.catchup),
         "behind": behind,
         "following": following,
     }
@@ -98,6 +100,13 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _catchup(catchup: Catchup) -> dict[str, Any] | None:
+    """Who reads the network to us, and how much of it is left; None when nobody does."""
+    if not catchup.readers:
+        return None
+    return {"peers": len(catchup.readers), "left": round(sum(s.width for s in catchup.left()) / WHOLE.width, 3)}
 
 
 def peers(ctx: Context, p: Params, now: float) -> Any:
