@@ -3,7 +3,8 @@
 Four cases, each between two processes of one node each:
 
 runs           100,000 posts of about 300 B by 20 writers, to a node that holds nothing
-singles        one post each by 20,000 writers, to a node that was away: it knows the accounts and lacks the posts
+singles        one post each by 20,000 writers, to a node that was away: it agreed with its peer on the accounts, and
+               lacks the posts
 singles_fresh  the same to a node that holds nothing: each writer costs three signatures (inception, grant, post)
 hundred_more   100 posts published at once while the two are connected: from publishing to durable at the other
 

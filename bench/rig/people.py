@@ -23,6 +23,7 @@ from banyan_node.author import Author, Draft, grant_to
 from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_node.ingest import Ingest, PartItem
+from banyan_node.replaying import note_agreement
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
@@ -203,16 +204,21 @@ def runs_home(folder: Path, writers: int, entries: int) -> Path:
 
 
 def singles_homes(folder: Path, writers: int) -> tuple[Path, Path]:
-    """Two homes: one that holds an account of each writer and a post by each, one that holds the accounts alone."""
+    """Two homes: one that holds an account of each writer and a post by each, and one that was away for the posts: it
+    holds the accounts, and a note of where the two agreed."""
 
     def make(place: Path) -> None:
         with filling(new_home(place / "full")) as author, filling(new_home(place / "away")) as away:
-            for start in range(0, writers, 1_000):
-                people = [open_account(author, n) for n in range(start, min(writers, start + 1_000))]
-                for p, opening in people:
-                    admit(away.ingest, p, opening)
-                away.store.commit()
-                write_in_turn(author, ((p, [post(p, 0)]) for p, _ in people), each_signed=True)
+            people = []
+            for number in range(writers):
+                account, opening = open_account(author, number)
+                admit(away.ingest, account, opening)
+                people.append(account)
+                if number % 1_000 == 999:
+                    author.store.commit()
+                    away.store.commit()
+            note_agreement(away.store, author.store.store_id, author.store.last_arrival)
+            write_in_turn(author, ((p, [post(p, 0)]) for p in people), each_signed=True)
 
     place = kept(folder, f"singles-{writers}", make)
     return place / "full", place / "away"

@@ -67,15 +67,17 @@ class Replaying:
             noted = [key for key, _ in self._store.notes(MET)]
             for key in noted[: max(0, len(noted) + 1 - self._limits.met)]:
                 self._store.put_note(key, None)
-        self._store.put_note(_key(link), theirs.to_bytes(8, "big") + self._store.last_arrival.to_bytes(8, "big"))
+        if link.hello is not None:
+            note_agreement(self._store, link.hello.store_id, theirs)
 
     def _note(self, link: Link) -> tuple[int, int] | None:
         """(how far the peer had come, how far we had) when we agreed."""
-        raw = self._store.note(_key(link)) if link.hello is not None else None
+        raw = self._store.note(MET + link.hello.store_id) if link.hello is not None else None
         if raw is None or len(raw) != 16:
             return None
         return int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")
 
 
-def _key(link: Link) -> bytes:
-    return MET + (link.hello.store_id if link.hello else b"")
+def note_agreement(store: Store, peer: bytes, theirs: int) -> None:
+    """`store` holds what the store `peer` held when its last arrival was `theirs`."""
+    store.put_note(MET + peer, theirs.to_bytes(8, "big") + store.last_arrival.to_bytes(8, "big"))
