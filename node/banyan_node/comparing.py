@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SALT_BYTES = 16
 QUESTIONS = 6
-"""In one exchange at most; six exchanges in seven take one."""
+"""In one exchange at most; five exchanges in six take one."""
 BUILD_S = 1e-5
 """Seconds between tables for each row of one: fifteen times what it costs to build."""
 

@@ -54,7 +54,7 @@ def estimate(table: Numbers, theirs: bytes) -> float:
 
 
 def cells_for(differences: float) -> int:
-    """So many cells decode at once six times in seven; 0: more differences than a table is for.
+    """So many cells decode at once five times in six; 0: more differences than a table is for.
 
     Peeling takes 1.37 cells a difference at a thousand, 1.44 at a hundred, and up to 3 of very few; the rest is for the
     error of the estimate, which grows as the probes end. One cell shows that nothing differs: every item is in it.
@@ -62,4 +62,4 @@ def cells_for(differences: float) -> int:
     if differences > MOST:
         return 0
     d = differences
-    return min(CELLS, max(1, math.ceil(1.55 * d + 1.3 * math.sqrt(d) + d * d / 8_000)))
+    return min(CELLS, max(1, math.ceil(1.55 * d + 1.3 * math.sqrt(d) + d * d / 5_000)))

@@ -28,7 +28,8 @@ P = (1 << 61) - 1
 """A Mersenne prime: reduction is a shift and an addition."""
 CELLS = 4_096
 """Cells of a table: enough for about 2,500 differences."""
-CELL_BYTES = 24
+CELL_BYTES = 23
+"""Three numbers of 61 bits."""
 TAG_BITS = 29
 LENGTH_BITS = 31
 """Lengths count modulo 2^31, so that a weight is below 2^60; the tag tells apart what is 2^31 longer."""
@@ -235,18 +236,24 @@ def add_one(table: Numbers, h: int, t: int) -> None:
 
 
 def pack(cells: Numbers) -> bytes:
-    """24 bytes a cell, big-endian."""
-    return cells.astype(">u8").tobytes()
+    """S0 and S1 in 8 bytes, S2 in 7, big-endian; the upper 5 bits of S2 ride in the spare ones above S0 (3) and S1."""
+    words, top = cells.copy(), cells[:, 2] >> np.uint64(56)
+    words[:, 0] |= (top & np.uint64(7)) << np.uint64(61)
+    words[:, 1] |= (top >> np.uint64(3)) << np.uint64(61)
+    return np.delete(words.astype(">u8").view(np.uint8).reshape(-1, 24), 16, axis=1).tobytes()
 
 
 def unpack(raw: bytes) -> Numbers:
     """Raises ValueError where the bytes are no cells."""
     if len(raw) % CELL_BYTES:
         raise ValueError(f"cells are {CELL_BYTES} bytes each, {len(raw)} bytes are not whole cells")
-    cells = np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 3)
-    if (cells >= _P).any():
+    wide = np.insert(np.frombuffer(raw, np.uint8).reshape(-1, CELL_BYTES), 16, 0, axis=1)
+    words = wide.view(">u8").astype(np.uint64).reshape(-1, 3)
+    words[:, 2] |= (words[:, 0] >> np.uint64(61) | words[:, 1] >> np.uint64(61) << np.uint64(3)) << np.uint64(56)
+    words[:, :2] &= _P
+    if (words >= _P).any():
         raise ValueError("a cell holds numbers below 2^61 - 1")
-    return cells
+    return words
 
 
 # -- decoding

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from banyan_node.probes import PROBE_BYTES
-from banyan_node.sketch import CELLS, P, add_one, pack, unpack, walk
+from banyan_node.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
 from banyan_node.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message
 
 from .byzantine import Liar
@@ -37,7 +37,7 @@ class Sketcher(Liar):
             return (data,)
         made = self.rng.randrange(4)
         if made == 0:
-            return (encode_message(m._replace(cells=self._thin_air(len(m.cells) // 24))),)
+            return (encode_message(m._replace(cells=self._thin_air(len(m.cells) // CELL_BYTES))),)
         if made == 1:
             return (encode_message(m._replace(cells=self._contradicting(m.cells))),)
         if made == 2:
@@ -45,7 +45,8 @@ class Sketcher(Liar):
         return (encode_message(m._replace(state=TOO_MANY, cells=b"")),)
 
     def _thin_air(self, cells: int) -> bytes:
-        return b"".join(self.rng.randrange(P).to_bytes(8, "big") for _ in range(3 * cells))
+        rows = [[self.rng.randrange(P) for _ in range(3)] for _ in range(cells)]
+        return pack(np.array(rows, np.uint64).reshape(-1, 3))
 
     def _contradicting(self, raw: bytes) -> bytes:
         """Each cell holds one item more, of its own, which its walk visits and no other cell knows of."""

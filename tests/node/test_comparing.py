@@ -15,7 +15,7 @@ from banyan_crdt.realm import TEST
 from banyan_node.frontier_index import id_words, name_words
 from banyan_node.links import Limits
 from banyan_node.probes import PROBE_BYTES
-from banyan_node.sketch import CELLS, P, add_one, key_of, pack, place, walk, weight
+from banyan_node.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
 from banyan_node.wire import BUSY, HERE, TOO_MANY, Cells, Heads, Message, Names, Sketch, Sums
 from tests.crdt.make import Person, add, follow, signer
 from tests.node.helpers import NOW_MS, World, give
@@ -118,7 +118,7 @@ def test_equal_frontiers_are_proved_equal_under_a_salt_by_one_cell() -> None:
     assert [(name, len(m.salt)) for name, m in w.said if isinstance(m, Sketch)] == [("a", 16)]
     assert len(asked) == len(answered) == 1
     assert isinstance(answered[0], Cells)
-    assert len(answered[0].cells) == 24
+    assert len(answered[0].cells) == CELL_BYTES
 
 
 def test_a_neighbour_drawn_at_random_is_asked_under_a_new_salt_every_ten_minutes() -> None:
@@ -212,9 +212,9 @@ def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> Cells:
     ("cells", "start", "sentence"),
     [
         (bytes(25), 0, "25 bytes are not whole cells"),
-        (b"\xff" * 24, 0, "below 2\\^61"),
+        (b"\xff" * CELL_BYTES, 0, "below 2\\^61"),
         (b"", 0, "without cells"),
-        (bytes(24 * (CELLS + 1)), 0, f"{CELLS} cells were asked for"),
+        (bytes(CELL_BYTES * (CELLS + 1)), 0, f"{CELLS} cells were asked for"),
     ],
 )
 def test_an_answer_that_no_honest_peer_gives_costs_its_sender(cells: bytes, start: int, sentence: str) -> None:
@@ -228,7 +228,7 @@ def test_an_answer_that_no_honest_peer_gives_costs_its_sender(cells: bytes, star
 def test_answers_that_nobody_asked_for_are_dropped_at_no_cost() -> None:
     w, _ = twins(40)
     w.rogue("r", "a")
-    w.say("r", "a", *[Cells(b"", 0, HERE, 1, bytes(24 * 100))] * 50, Cells(b"s" * 16, 0, TOO_MANY, 1, b""))
+    w.say("r", "a", *[Cells(b"", 0, HERE, 1, bytes(CELL_BYTES * 100))] * 50, Cells(b"s" * 16, 0, TOO_MANY, 1, b""))
     assert w.points("a", "r") == 0
     assert not [m for m in w.heard["r"] if isinstance(m, Sums)]
 
@@ -290,7 +290,7 @@ def test_questions_without_end_are_refused_once_the_work_is_used_up() -> None:
     before = w.bytes["a", "r"]
     for _ in range(3_000):
         w.say("r", "a", Sketch(b"", 1, CELLS - 1, 0, b""))
-    assert w.bytes["a", "r"] - before < 24 * 120_000
+    assert w.bytes["a", "r"] - before < CELL_BYTES * 120_000
     w.run(0.1)
     answers = [m for m in w.heard["r"] if isinstance(m, Cells)]
     assert answers[0].state == HERE

@@ -168,14 +168,16 @@ def test_a_head_that_moves_is_one_item_however_moves_are_batched(moves: list[tup
 @given(st.lists(st.tuples(numbers, numbers, numbers), max_size=30))
 def test_cells_survive_the_wire(rows: list[tuple[int, int, int]]) -> None:
     cells = np.array(rows, np.uint64).reshape(-1, 3)
+    assert len(pack(cells)) == 23 * len(rows)
     assert (unpack(pack(cells)) == cells).all()
 
 
 def test_what_is_no_cells_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="25 bytes are not whole cells"):
         unpack(bytes(25))
-    with pytest.raises(ValueError, match="below"):
-        unpack(P.to_bytes(8, "big") + bytes(16))
+    for raw in (P.to_bytes(8, "big") + bytes(15), bytes(8) + b"\xff" * 15, bytes(8) + b"\x80" + bytes(14)):
+        with pytest.raises(ValueError, match="below"):
+            unpack(raw)
 
 
 # -- peers that mean ill
