@@ -26,7 +26,7 @@ from banyan_crdt.ids import Head, LogId
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.settings import Rng
 from banyan_node.links import Link
-from banyan_node.probes import cells_for, estimate, probes
+from banyan_node.probes import PROBE_BYTES, cells_for, estimate, probes
 from banyan_node.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, pack, submod, unpack
 from banyan_node.wire import BUSY, HERE, TOO_MANY, Cells, Names, Sketch
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SALT_BYTES = 16
 QUESTIONS = 6
 """In one exchange at most; five exchanges in six take one."""
+ITEM_ROWS = 5
+"""What taking an item out costs, in rows of the store."""
 BUILD_S = 1e-5
 """Seconds between tables for each row of one: fifteen times what it costs to build."""
 
@@ -125,13 +127,14 @@ class Comparing:
             raise Malformed(f"{at.until} cells were asked for, these end at {m.start + len(came)}")
         table = self._tree.table(at.salt)
         goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
-        if table is None or (m.start and not goes_on):
+        if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
             return
         if not m.start:  # the first, or anew because heads moved there
             at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
         mine = table.cells if at.mine is None else at.mine
         found = decode(submod(mine[: len(at.theirs)], at.theirs))
+        link.work += ITEM_ROWS * len(found.items)
         if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
             self._ask_more(link, at, mine)
             return
@@ -157,6 +160,7 @@ class Comparing:
         if m.state == TOO_MANY:
             self._sync.by_ranges(link, at.salt)
         elif at.salt:
+            self._built(at.salt)
             self._due[link.peer] = now + self._limits.salt_s
 
     def _failed(self, link: Link, salt: bytes, left: int, now: float) -> None:
@@ -176,7 +180,8 @@ class Comparing:
         """Ask for what the peer has more of, tell it what it lacks, and have it name the rest."""
         if not items:
             return
-        named, looked = self._tree.named(salt, list(items), self._limits.work_burst)
+        most = max(1_000, int(self._limits.work_burst - link.work))  # beyond, the peer names what it shows
+        named, looked = self._tree.named(salt, list(items), most)
         link.work += looked
         pull: dict[LogId, Head] = {}
         tell: list[tuple[LogId, Head]] = []
@@ -215,9 +220,10 @@ class Comparing:
 
     def asked(self, link: Link, m: Sketch, now: float) -> None:
         """Raises Malformed where no honest peer asks so."""
-        if m.start + m.wanted > CELLS or (not m.wanted) != (not m.start) or bool(m.probes) == bool(m.start):
+        shown = len(m.probes)
+        if m.start + m.wanted > CELLS or (not m.wanted) != (not m.start) or shown != (0 if m.start else PROBE_BYTES):
             raise Malformed(
-                f"a question for {m.wanted} cells from {m.start} on, of {CELLS}, with {len(m.probes)} probes"
+                f"a question for {m.wanted} cells from {m.start} on, of {CELLS}, with {shown} bytes of probes"
             )
         if not m.salt:
             link.session_until = max(link.session_until, now + self._limits.session_s / 2)  # it will tell us, too
@@ -238,7 +244,7 @@ class Comparing:
     def names(self, link: Link, m: Names, now: float) -> None:
         """Heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
-        cost = len(asked) + (self._tree.rows >> 6 if m.salt else 0)
+        cost = len(asked) + (self._tree.rows >> 5 if m.salt else 0)
         if self._sync.interest is not None or not self._sync.may(link, cost, now):
             return
         most = self._limits.work_burst
@@ -315,7 +321,7 @@ class Comparing:
             return
 
     def _built(self, salt: bytes) -> None:
-        """Our question under a salt is answered, nothing needs the table any more."""
+        """Our question under a salt is through, nothing needs the table any more."""
         if self._ours is not None and self._ours.salt == salt:
             self._end(self._ours)
 
@@ -334,16 +340,9 @@ def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
     elif m.start:  # heads moved since the first answer: cells of two moments do not decode together
         start, count = 0, m.start + m.wanted
     else:
-        start, count = 0, _wanted(m, mine)
+        start, count = 0, cells_for(estimate(mine, m.probes))
     state = HERE if count else TOO_MANY
     return Cells(m.salt, start, state, stamp, pack(mine[start : start + count]))
-
-
-def _wanted(m: Sketch, mine: Numbers) -> int:
-    try:
-        return cells_for(estimate(mine, m.probes))
-    except ValueError as why:
-        raise Malformed(str(why)) from None
 
 
 def _unpacked(m: Cells) -> Numbers:

@@ -26,11 +26,10 @@ _SHIFT = np.uint64(61 - 4 * DEPTH)
 
 @dataclass(slots=True)
 class FrontierTable:
-    """`built`: rows that are in it while it is being built, then None. `version`: changes as heads move."""
+    """`built`: rows that are in it while it is being built, then None."""
 
     key: Key
     built: int | None = None
-    version: int = 0
     cells: Numbers = field(default_factory=empty)
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(RANGES, np.int64))
     sums: Numbers = field(default_factory=lambda: np.zeros((2, RANGES), np.uint64))
@@ -42,9 +41,7 @@ class FrontierTable:
 
     def move(self, x0: Numbers, h: Numbers, old: Numbers, new: Numbers, more: npt.NDArray[np.int64]) -> None:
         """Weights changed; `more`: +1 where a head came, -1 where it went."""
-        if len(h):
-            self.version += 1
-            self.take(x0, h, submod(new, old), more)
+        self.take(x0, h, submod(new, old), more)
 
     def children(self, prefix: bytes) -> list[Range]:
         """Below each next nibble of a prefix shorter than DEPTH."""

@@ -116,7 +116,7 @@ class Sync:
         """What is not for a sketch, or did not come out of one."""
         children = self.tree.children(salt, prefix)
         if children is not None:
-            link.work += self.tree.rows >> 6 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
+            link.work += self.tree.rows >> 9 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def name_interest(self, link: Link, now: float) -> None:

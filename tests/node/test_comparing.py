@@ -16,9 +16,9 @@ from banyan_node.frontier_index import id_words, name_words
 from banyan_node.links import Limits
 from banyan_node.probes import PROBE_BYTES
 from banyan_node.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
-from banyan_node.wire import BUSY, HERE, TOO_MANY, Cells, Heads, Message, Names, Sketch, Sums
+from banyan_node.wire import BUSY, HERE, TOO_MANY, Cells, Heads, Message, Names, Root, Sketch, Sums
 from tests.crdt.make import Person, add, follow, signer
-from tests.node.helpers import NOW_MS, World, give
+from tests.node.helpers import NOW_MS, World, give, plain_hello
 
 QUESTION = Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES))
 
@@ -275,6 +275,7 @@ def test_places_that_do_not_exist_are_asked_for_by_name_once() -> None:
         Sketch(b"", 10, 0, 0, b""),
         Sketch(b"", 10, 10, 0, bytes(PROBE_BYTES)),
         Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES - 1)),
+        Sketch(b"s" * 16, 0, 0, 0, bytes(PROBE_BYTES + 1)),
     ],
 )
 def test_a_question_with_absurd_numbers_costs_its_sender(question: Sketch) -> None:
@@ -320,3 +321,44 @@ def test_names_of_an_endless_list_of_places_are_worth_a_bounded_look() -> None:
         w.say("r", "a", Names(b"", bytes(8 * 10_000)))
     assert w.replicas["a"].links["r"].work < 2 * Limits().work_burst
     assert not [m for m in w.heard["r"] if isinstance(m, Heads)]
+
+
+def test_whoever_is_refused_a_table_asks_again_later_under_another_salt() -> None:
+    w, _ = twins(40)
+    w.link("a", "r")
+    w.say("r", "a", plain_hello())
+    salts: list[bytes] = []
+    for _ in range(100):
+        w.run(1)
+        for m in w.heard["r"]:
+            if isinstance(m, Sketch) and m.salt:
+                salts.append(m.salt)
+                w.say("r", "a", Cells(m.salt, 0, BUSY, 0, b""))
+        w.heard["r"].clear()
+    assert 3 <= len(salts) <= 5
+    assert len(set(salts)) == len(salts)
+    assert w.points("a", "r") == 0
+
+
+def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None:
+    """The rogue knows our cells and adds items to them: each of its answers is worth a look, all of them are not."""
+    w, _ = twins(40)
+    rng = random.Random(3)
+    w.rogue("r", "a", logs=80)
+    table = w.replicas["a"].tree.table(b"")
+    assert table is not None
+    cells = table.cells.copy()
+    for _ in range(2_000):
+        add_one(cells, rng.randrange(P), rng.randrange(1, P))
+    named = 0
+    for n in range(60):
+        w.heard["r"].clear()
+        w.say("r", "a", Root(80, rng.randbytes(32), n))
+        w.run(0.05)
+        for m in w.heard["r"]:
+            if isinstance(m, Sketch):
+                w.say("r", "a", answer_to(m, pack(cells)))
+        w.run(0.05)
+        named += sum(isinstance(m, Names) for m in w.heard["r"])
+        w.replicas["a"].links["r"].session_until = 0.0
+    assert 1 <= named < 20
