@@ -42,6 +42,10 @@ class Signed(NamedTuple):
     sig: bytes
 
 
+def sign_all(todo: Sequence[tuple[Signer, EntryId]]) -> list[bytes]:
+    return [signer.sign(entry) for signer, entry in todo]
+
+
 def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
     """Raises BadSignature. Releases the GIL, so that worker threads run beside the decoder."""
     if len(writer) != 32 or len(sig) != 64:  # the binding looks at neither: it reads on behind a short key

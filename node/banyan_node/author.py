@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, Time, WriterKey, control_log, key_digest
-from banyan_crdt.logs import within_limits
+from banyan_crdt.logs import granted_valid
 from banyan_crdt.ops import (
     Add,
     ControlOp,
@@ -33,8 +33,8 @@ from banyan_crdt.ops import (
 )
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, skips_below
-from banyan_crdt.signing import Signer
-from banyan_node.ingest import Ingest, PartItem
+from banyan_crdt.signing import Signer, sign_all
+from banyan_node.ingest import Ingest, PartItem, is_future
 from banyan_node.serve import content_of
 from banyan_node.wire import Content
 
@@ -48,6 +48,9 @@ TIP_IDS = 16
 """Ids kept of a log's last entries, up to twice as many: most entries skip to one of them."""
 
 
+Sign: TypeAlias = Callable[[Sequence[tuple[Signer, EntryId]]], list[bytes]]
+
+
 class Draft(NamedTuple):
     """One entry to be: operations whose `part` is still None, and the content of each (None: it has none)."""
 
@@ -56,7 +59,7 @@ class Draft(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What was appended, not yet durable: one run, its last entry signed, and its content as it travels.
+    """What was appended, not yet durable: one run, in the end signed in its last entry, and its content as it travels.
 
     `base`: the log's total before it; `skips`: ids below it that its entries link to.
     """
@@ -66,6 +69,19 @@ class Written(NamedTuple):
     base: int
     skips: tuple[tuple[int, EntryId], ...]
     contents: tuple[Content, ...]
+
+
+class _Waits(NamedTuple):
+    """A run that is yet to be signed and written."""
+
+    signer: Signer
+    unsigned: Written
+    now_ms: int
+
+    def signed(self, sig: bytes) -> Written:
+        log, entries, base, skips, contents = self.unsigned
+        i, header, ops, _ = entries[-1]
+        return Written(log, (*entries[:-1], Entry(i, header, ops, sig)), base, skips, contents)
 
 
 class _Made(NamedTuple):
@@ -85,29 +101,52 @@ class _Tip(NamedTuple):
 class Author:
     """Signs for the accounts whose keys this node holds. `random_bytes(n)` draws salts."""
 
-    def __init__(self, ingest: Ingest, realm: Realm, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, ingest: Ingest, realm: Realm, random_bytes: Callable[[int], bytes], sign: Sign = sign_all
+    ) -> None:
         self.ingest, self.realm, self.random = ingest, realm, random_bytes
         self.store = ingest.store
+        self._sign = sign
         self._tips: OrderedDict[LogId, _Tip] = OrderedDict()
-        self._ends: dict[LogId, EntryId] = {}
-        """Where our logs end, to be noted beside what was appended."""
+        self._ahead: dict[LogId, _Tip] = {}
+        """Where logs end that are ahead of the store."""
+        self._waits: list[_Waits] = []
+        self.held = 0
+        """Grows with every run that waits to be written; `settled` with what writing them changed."""
         self.settled = 0
-        """How much of `store.changes` was writing what had waited."""
 
-    def flush(self) -> None:
-        """Writes what waits to be written together (`Ingest.hold`), and where our logs then end."""
-        before = self.store.changes
+    def flush(self) -> list[Written]:
+        """Signs and writes what waits to be written together (`Ingest.hold`); returns it signed."""
+        for tip in self._ahead.values():  # while they waited every id was kept: the store had none of them
+            for seq in list(tip.ids)[: -2 * TIP_IDS]:
+                del tip.ids[seq]
+        waits, self._waits, self._ahead = self._waits, [], {}
+        before = self.store.changes + self.ingest.held
+        sigs = self._sign([(w.signer, w.unsigned.entries[-1].id) for w in waits])
+        written = [w.signed(sig) for w, sig in zip(waits, sigs, strict=True)]
+        holding, self.ingest.holding = self.ingest.holding, True
+        try:
+            for w, made in zip(waits, written, strict=True):
+                self._judge(made, w.now_ms)
+        finally:
+            self.ingest.holding = holding
         self.ingest.flush()
-        if self._ends:
-            ends, self._ends = self._ends, {}
-            for log, end in sorted(ends.items()):
-                self.store.put_note(_own_key(log), end)
-        self.settled += self.store.changes - before
+        for log, end in sorted({w.log: w.entries[-1].id for w in written}.items()):
+            self.store.put_note(_own_key(log), end)
+        self.settled += self.store.changes + self.ingest.held - before
+        return written
+
+    def _judge(self, made: Written, now_ms: int) -> None:
+        log, entries, base, skips, contents = made
+        first = entries[0].header
+        run = Run(log, first.seq, first.prev, base, skips, entries, tuple([decode_body(e.ops) for e in entries]))
+        self.ingest.run(run, now_ms, contents=contents, ours=True)
 
     def forget(self) -> None:
         """After a rollback our logs end elsewhere."""
         self._tips.clear()
-        self._ends.clear()
+        self._ahead.clear()
+        self._waits.clear()
 
     def open_account(
         self, slots: Sequence[tuple[Signer, bytes]], salt: bytes, grants: Sequence[Grant], now_ms: int
@@ -134,7 +173,10 @@ class Author:
         return entry
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
-        """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended."""
+        """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.
+
+        While the ingest holds, the runs are signed and written by `flush`.
+        """
         control = self._control_of(log.account)
         granted = control.grant_of(log.writer, log.log)
         if granted is None or log.writer in control.cuts:
@@ -143,29 +185,30 @@ class Author:
             )
         tip = self._tip(log)
         below = parent = tip.last if tip else None
-        ids = dict(tip.ids) if tip else {}
+        ids = tip.ids if tip else {}  # of entries that are refused in the end it says what the next ones overwrite
         made: list[_Made] = []
         for draft in drafts:
             piece = self._entry(log, parent, ids, draft, now_ms)
             h = piece.entry.header
-            if not within_limits(self.realm, granted, h.seq, h.time, h.total):
+            if not granted_valid(self.realm, granted, piece.entry) or is_future(h.time, now_ms):
                 raise Refused(
                     f"the log would hold {h.seq + 1} entries and {h.total} bytes, past its limit: write less a day"
                 )
             made.append(piece)
             parent = piece.entry
-        written = []
+        if parent is None or not made:
+            return []
+        waits = []
         for chunk in _chunks(made):
-            written.append(self._store(log, signer, below, ids, chunk, now_ms))
-            below = written[-1].entries[-1]
-        if below is not None and made:
-            self._keep(log, _Tip(below, ids if len(ids) <= 2 * TIP_IDS else dict(list(ids.items())[-TIP_IDS:])))
-            self._ends[log] = below.id
-        if not self.ingest.holding:
-            self.flush()
-        return written
+            waits.append(self._unsigned(log, signer, below, ids, chunk, now_ms))
+            below = chunk[-1].entry
+        self._waits += waits
+        self.held += len(waits)
+        self._keep(log, _Tip(parent, ids))
+        holding = self.ingest.holding and self.ingest.usual(log)
+        return [w.unsigned for w in waits] if holding else self.flush()[-len(waits) :]
 
-    def _store(
+    def _unsigned(
         self,
         log: LogId,
         signer: Signer,
@@ -173,18 +216,12 @@ class Author:
         ids: dict[int, EntryId],
         chunk: Sequence[_Made],
         now_ms: int,
-    ) -> Written:
-        entries = [piece.entry for piece in chunk]
-        i, h, ops, _ = entries[-1]
-        entries[-1] = Entry(i, h, ops, signer.sign(i))
+    ) -> _Waits:
+        entries = tuple([piece.entry for piece in chunk])
         first, base = entries[0].header, below.header.total if below else 0
-        bodies = tuple([decode_body(e.ops) for e in entries])
-        below_it = skips_below(first.seq, len(entries)) if len(entries) > 1 or first.skip else ()
-        skips = tuple([(seq, self._id_at(log, ids, seq)) for seq in below_it])
-        run = Run(log, first.seq, first.prev, base, skips, tuple(entries), bodies)
-        contents = tuple([piece.content for piece in chunk])
-        self.ingest.run(run, now_ms, contents=contents, ours=True)
-        return Written(log, run.entries, base, skips, contents)
+        seqs = skips_below(first.seq, len(entries)) if len(entries) > 1 or first.skip else ()
+        skips = tuple([(seq, self._id_at(log, ids, seq)) for seq in seqs])
+        return _Waits(signer, Written(log, entries, base, skips, tuple([piece.content for piece in chunk])), now_ms)
 
     def _id_at(self, log: LogId, ids: dict[int, EntryId], seq: int) -> EntryId:
         found = ids.get(seq) or self.ingest.id_at(log, seq)
@@ -242,7 +279,8 @@ class Author:
     def continues(self, log: LogId) -> bool:
         """Whether the log ends, unforked, in what this store itself wrote last: no other log may be continued."""
         head = self.ingest.head(log)
-        return not head.flag and (self._known(log, head) is not None or head.id == self.store.note(_own_key(log)))
+        known = log in self._ahead or self._known(log, head) is not None
+        return not head.flag and (known or head.id == self.store.note(_own_key(log)))
 
     def _known(self, log: LogId, head: Head) -> _Tip | None:
         found = self._tips.get(log)
@@ -254,12 +292,14 @@ class Author:
             raise Refused(
                 f"log {log.log} of this node is forked: it was written elsewhere too; a fresh log number is due"
             )
+        if (ahead := self._ahead.get(log)) is not None:
+            return ahead
         head = self.ingest.head(log)
         last = None if head.id is None else self._known(log, head) or self.store.entry(head.id)
         return _Tip(last, {}) if isinstance(last, Entry) else last
 
     def _keep(self, log: LogId, tip: _Tip) -> None:
-        self._tips[log] = tip
+        self._ahead[log] = self._tips[log] = tip
         self._tips.move_to_end(log)
         if len(self._tips) > TIPS:
             self._tips.popitem(last=False)

@@ -95,6 +95,7 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
             gossip_of(settings),
             device if platform else None,
             verifier,
+            verifier.sign,
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
     except BaseException:

@@ -120,6 +120,11 @@ class Ingest:
         found = self._accounts.get(log.account)
         return found.heads.get(log, NOTHING) if found else self.store.head(log)
 
+    def usual(self, log: LogId) -> bool:
+        """Whether a run at the end of the log is judged without a look at the account's other entries."""
+        found = self._account(log.account)
+        return found is not None and not found.loose
+
     def forget(self) -> None:
         """Drops what is cached; after a rollback the store says something else."""
         self._accounts.clear()
@@ -149,7 +154,7 @@ class Ingest:
         known = {e.id for e in held}
         if held and all(e.id in known for e in entries):
             return False
-        present = [e for e in entries if not _future(e.header.time, now_ms)]
+        present = [e for e in entries if not is_future(e.header.time, now_ms)]
         control = resolve_control([*held, *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
@@ -197,7 +202,7 @@ class Ingest:
         if not counts:
             raise NotYet("cut", f"log {run.log.log} of writer {run.log.writer.hex()[:16]} was cut off whole")
         last = run.entries[-1].header
-        if _future(last.time, now_ms):
+        if is_future(last.time, now_ms):
             raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
         head = found.heads.get(run.log, NOTHING)
         usual = run.first == head.length and run.prev == head.id and run.log not in found.loose
@@ -468,7 +473,7 @@ def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:
     return any(isinstance(o, Cut | Drop | Close) for o in added)
 
 
-def _future(time: Time, now_ms: int) -> bool:
+def is_future(time: Time, now_ms: int) -> bool:
     return (time >> 16) > now_ms + FUTURE_MS
 
 

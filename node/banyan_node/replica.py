@@ -21,8 +21,8 @@ from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import encode_run
-from banyan_crdt.signing import Signer, verify_all
-from banyan_node.author import Author, Draft, Written
+from banyan_crdt.signing import Signer, sign_all, verify_all
+from banyan_node.author import Author, Draft, Sign, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.frames import Connect as GossipConnect
@@ -95,12 +95,14 @@ class Replica:
         gossip: GossipSettings | None = None,
         witness: Signer | None = None,
         verify: Verify = verify_all,
+        sign: Sign = sign_all,
     ) -> None:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
         self.tree = FrontierIndex(store, realm.id)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
-        self.author = Author(self.ingest, realm, random_bytes)
+        self.author = Author(self.ingest, realm, random_bytes, sign)
+        self._unpushed: dict[EntryId, float] = {}
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
         self.links: dict[str, Link] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
@@ -245,6 +247,7 @@ class Replica:
         self.ingest.holding = False
         self.ingest.forget()
         self.author.forget()
+        self._unpushed.clear()
         self.tree.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
@@ -293,12 +296,12 @@ class Replica:
     def settle(self) -> None:
         """Ends `hold`: all that was published is written. `next_effect` does so too."""
         self.ingest.holding = False
-        self.author.flush()
+        self._spread(self.author.flush())
 
     @property
     def changes(self) -> int:
         """Grows with whatever may write; writing what waited is no change."""
-        return self.store.changes - self.author.settled + self.ingest.held
+        return self.store.changes + self.ingest.held - self.author.settled + self.author.held
 
     def publish(
         self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
@@ -309,10 +312,19 @@ class Replica:
         for w in written:
             self._told(w.log, w.entries)
             if push:
-                self._push(w.entries[-1].id, RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents)), now)
+                self._unpushed[w.entries[-1].id] = now
         if not push:
             self._tell_soon(now)
+        if not self.ingest.holding:
+            self._spread(written)
         return written
+
+    def _spread(self, written: Sequence[Written]) -> None:
+        """Hands what is signed now to the gossip, where that was asked for."""
+        for w in written:
+            now = self._unpushed.pop(w.entries[-1].id, None)
+            if now is not None:
+                self._push(w.entries[-1].id, RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents)), now)
 
     def publish_control(self, account: AccountId, now: float, push: bool = True) -> None:
         """Lets others know that a control log of ours changed."""

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import Realm
-from banyan_crdt.signing import Signed, verify_all
+from banyan_crdt.signing import Signed, Signer, sign_all, verify_all
 
 FEW = 24
 """Signatures that are not worth a hop."""
@@ -29,6 +30,14 @@ class Verifier:
         half = len(checks) // 2
         theirs = self._other.submit(verify_all, realm, checks[half:])
         return verify_all(realm, checks[:half]) + theirs.result()
+
+    def sign(self, todo: Sequence[tuple[Signer, EntryId]]) -> list[bytes]:
+        """Signatures are shared out in the same way."""
+        if len(todo) < FEW:
+            return sign_all(todo)
+        half = len(todo) // 2
+        theirs = self._other.submit(sign_all, todo[half:])
+        return sign_all(todo[:half]) + theirs.result()
 
     def close(self) -> None:
         self._other.shutdown()
