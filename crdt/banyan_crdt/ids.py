@@ -7,6 +7,7 @@ a key. The NewTypes are not interchangeable; mypy holds that line.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple, NewType
 
 AccountId = NewType("AccountId", bytes)
@@ -75,8 +76,11 @@ def key_digest(key: WriterKey) -> bytes:
 
 _B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PREFIX = "did:banyan:z"
+TEXTS = 4_096
+"""Accounts whose text form is remembered: a node that posts for a few writes them with every post."""
 
 
+@lru_cache(TEXTS)
 def account_to_text(account: AccountId) -> str:
     """`did:banyan:z<base58btc>` of the 32 bytes."""
     return _PREFIX + base58(account)
@@ -92,6 +96,7 @@ def base58(raw: bytes) -> str:
     return "1" * zeros + "".join(reversed(digits))
 
 
+@lru_cache(TEXTS)
 def account_from_text(text: str) -> AccountId:
     """Raises ValueError with a sentence when `text` is no account."""
     body = text.removeprefix(_PREFIX)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from banyan_crdt.errors import Refused
@@ -51,6 +51,8 @@ class Context:
     """Signs entries in the accounts that granted it; a platform's statements too."""
     verifier: Verifier
     log_number: int
+    salts: dict[AccountId, bytes] = field(default_factory=dict)
+    """Of accounts that were written in; an account's salt never changes."""
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""

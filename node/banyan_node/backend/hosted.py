@@ -25,6 +25,8 @@ from banyan_storage.reader import StoreReader
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
+SALTS = 4_096
+"""Salts kept at hand."""
 CLAIM_AHEAD = 64
 """Indices beyond the last known that are tried when accounts of restored keys are looked for."""
 
@@ -175,12 +177,18 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
 
 def salt_of(ctx: Context, account: AccountId) -> bytes:
     """The salt under which the account's cell keys are made."""
+    known = ctx.salts.get(account)
+    if known is not None:
+        return known
     control = control_of(ctx, account)
     init = control.salt_op
     raw = ctx.store.part(control.path[0].id, 0)
     if init is None or init.salt is None or raw is None:
         raise CallError("refused", f"The salt of {account_to_text(account)} has not arrived; try again when complete.")
-    return open_part(init.salt, raw)
+    if len(ctx.salts) >= SALTS:
+        ctx.salts.clear()
+    salt = ctx.salts[account] = open_part(init.salt, raw)
+    return salt
 
 
 def writable_log(ctx: Context, account: AccountId) -> LogId:
