@@ -1,12 +1,13 @@
 """How fast a node that is new, or was away, gets what its peer holds: real nodes, libp2p + noise + yamux, LMDB, views.
 
-Four cases, each between two processes of one node each:
+Five cases, each between two processes of one node each:
 
-runs           100,000 posts of about 300 B by 20 writers, to a node that holds nothing
-singles        one post each by 20,000 writers, to a node that was away: it agreed with its peer on the accounts, and
-               lacks the posts
-singles_fresh  the same to a node that holds nothing: each writer costs three signatures (inception, grant, post)
-hundred_more   100 posts published at once while the two are connected: from publishing to durable at the other
+runs              100,000 posts of about 300 B by 20 writers, to a node that holds nothing
+singles           one post each by 20,000 writers, to a node that was away: it agreed with its peer on the accounts, and
+                  lacks the posts
+singles_stranger  the same from a peer that it never met: first both find out what differs
+singles_fresh     the same to a node that holds nothing: each writer costs three signatures (inception, grant, post)
+hundred_more      100 posts published at once while the two are connected: from publishing to durable at the other
 
 The clock runs from the moment the newcomer has its peer's hello (dialling, TCP, noise and yamux come before and are
 told as dial_ms) until its last commit holds every entry and lacks no content. That heads and views are then equal is
@@ -35,10 +36,11 @@ from banyan_node.context import Context
 from banyan_node.node import Node
 from bench.harness import BenchError, anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
-from bench.rig.people import copied, runs_home, singles_homes, social_post
+from bench.rig.people import copied, forget_meetings, runs_home, singles_homes, social_post
 from bench.rig.processes import Child, new_home
 
-CASES = ("runs", "singles", "singles_fresh", "hundred_more")
+CASES = ("runs", "singles", "singles_stranger", "singles_fresh", "hundred_more")
+QUICK = ("runs", "singles", "hundred_more")
 LOOK_S = 0.005
 """How often the newcomer's last commit is looked at: the clock's grain."""
 BATCH = 100
@@ -170,12 +172,20 @@ async def _watch(node: Node, line: Line, count: int) -> list[float]:
 # -- the bench's side
 
 
-def once(folder: Path, source: Path | None, start: Path | None, singles: int = 0, batches: int = 0) -> dict[str, Any]:
-    """One newcomer's way: the figures of its catching up, and of `batches` published after it."""
+def once(
+    folder: Path, source: Path | None, start: Path | None, batches: int = 0, strangers: bool = False
+) -> dict[str, Any]:
+    """One newcomer's way: the figures of its catching up, and of `batches` published after it.
+
+    The holder begins with the home `source`, the newcomer with `start`; None: with nothing. `strangers`: what they
+    remember of each other is forgotten.
+    """
     authors = -(-batches // BATCHES_A_LOG)
     here, there = folder / "holder", folder / "newcomer"
     copied(source, here) if source else new_home(here)
     copied(start, there) if start else new_home(there)
+    if strangers:
+        forget_meetings(there)
     try:
         with (
             Child("bench.catchup:holder", [here], authors=authors) as holds,
@@ -204,18 +214,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument("--case", action="append", choices=CASES, help="only this; may be given again")
 
     args = arguments("catchup", __doc__, argv, more=more)
-    wanted = args.case or [case for case in CASES if not (args.quick and case == "singles_fresh")]
+    wanted = args.case or (QUICK if args.quick else CASES)
     writers, each, singles, batches = (20, 500, 1_000, 20) if args.quick else (20, 5_000, 20_000, 100)
     with workplace(args.folder) as folder:
         runs: dict[str, Callable[[], dict[str, Any]]] = {}
-        counted = {"runs": writers * each, "singles": singles, "singles_fresh": singles}
+        counted = {case: writers * each if case == "runs" else singles for case in CASES}
         if "runs" in wanted or "hundred_more" in wanted:
             full = runs_home(folder, writers, each)
             runs["runs"] = partial(once, folder, full, None, batches=batches if "hundred_more" in wanted else 0)
-        if "singles" in wanted or "singles_fresh" in wanted:
+        if any(case.startswith("singles") for case in wanted):
             full, away = singles_homes(folder, singles)
-            starts = {"singles": away, "singles_fresh": None}
-            runs |= {name: partial(once, folder, full, start) for name, start in starts.items() if name in wanted}
+            ways = {
+                "singles": partial(once, folder, full, away),
+                "singles_stranger": partial(once, folder, full, away, strangers=True),
+                "singles_fresh": partial(once, folder, full, None),
+            }
+            runs |= {name: way for name, way in ways.items() if name in wanted}
         found = interleaved(args.rounds, {k: _told(k, run) for k, run in runs.items()})
     cases: dict[str, dict[str, Any]] = {k: _case(rows, counted[k]) for k, rows in found.items()}
     shared: dict[str, Any] = {}

@@ -23,7 +23,7 @@ from banyan_node.author import Author, Draft, grant_to
 from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.replaying import note_agreement
+from banyan_node.replaying import MET, note_agreement
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
@@ -152,6 +152,13 @@ def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[Draft]]
             waiting = 0
     author.store.commit()
     return entries
+
+
+def forget_meetings(home: Path) -> None:
+    """What the store remembers of peers that it met."""
+    with filling(home) as author:
+        for key, _ in list(author.store.notes(MET)):
+            author.store.put_note(key, None)
 
 
 # -- stores that are kept
