@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from banyan_crdt.entry import Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import EntryId, LogId, Time, WriterKey, key_digest
+from banyan_crdt.grants import Granted, Grants, LogName
+from banyan_crdt.ids import EntryId, WriterKey, key_digest
 from banyan_crdt.ops import (
     CONTROL_OPS,
     Body,
@@ -39,24 +40,10 @@ from banyan_crdt.ops import (
 KeyState = tuple[Slot, ...]
 Rank = tuple[int, int]
 NO_RANK: Rank = (-1, 0)
-LogName = tuple[WriterKey, int]
-"""(writer, log) inside one account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A grant on the path: `since` is the time of its entry, from which quotas grow; `order` its place among grants."""
-
-    grant: Grant
-    since: Time
-    order: int
-
-    def covers(self, log: int) -> bool:
-        return self.grant.first <= log < self.grant.first + self.grant.logs
-
-
-@dataclass(slots=True)
-class Control:
+@dataclass(slots=True, kw_only=True)
+class Control(Grants):
     """What the control log says. `path` counts; `keep` is what a node must hold to say it to others."""
 
     path: tuple[Entry, ...]
@@ -64,23 +51,12 @@ class Control:
     frozen: bool
     keys: KeyState
     salt_op: Init | None
-    grants: dict[WriterKey, list[Granted]] = field(default_factory=dict)
-    pins: dict[LogName, list[Pin]] = field(default_factory=dict)
-    cuts: dict[WriterKey, dict[int, Kept]] = field(default_factory=dict)
-    dropped: set[LogName] = field(default_factory=set)
-    closed: bool = False
-    host: WriterKey | None = None
+    pins: dict[LogName, list[Pin]]
+    host: WriterKey | None
 
-    def grant_of(self, writer: WriterKey, log: int) -> Granted | None:
-        """The first grant that covers the log, or None: not granted, dropped, or the account is closed."""
-        if self.closed or (writer, log) in self.dropped:
-            return None
-        return next((g for g in self.grants.get(writer, ()) if g.covers(log)), None)
-
-    def order_of(self, log: LogId) -> tuple[int, int, int]:
-        """The order in which logs are counted, so that pins of a lower stratum are known before they are needed."""
-        g = self.grant_of(log.writer, log.log)
-        return (g.grant.stratum, g.order, log.log) if g else (256, 0, 0)
+    def alone(self) -> Grants:
+        """Only what entries are judged by, without the control log."""
+        return Grants(self.grants, self.cuts, self.dropped, self.closed)
 
 
 def control_op(body: Body) -> tuple[Op, ...]:
@@ -258,28 +234,43 @@ def _resolve_line(entries: Sequence[Entry]) -> Control:
 def _read(
     ops: Iterable[tuple[Op, ...]], keys: KeyState, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool
 ) -> Control:
-    c = Control(path, keep, frozen, keys, None)
-    order = 0
+    grants: dict[WriterKey, list[Granted]] = {}
+    pins: dict[LogName, list[Pin]] = {}
+    cuts: dict[WriterKey, dict[int, Kept]] = {}
+    dropped: set[LogName] = set()
+    closed, salt_op, host, order = False, None, None, 0
     for e, said in zip(path, ops, strict=True):
         for op in said:
             if isinstance(op, Init):
-                c.salt_op = op
+                salt_op = op
             elif isinstance(op, Grant):
-                if op.writer not in c.cuts:
-                    c.grants.setdefault(op.writer, []).append(Granted(op, e.header.time, order))
+                if op.writer not in cuts:
+                    grants.setdefault(op.writer, []).append(Granted(op, e.header.time, order))
                     order += 1
             elif isinstance(op, Pin):
-                if op.writer not in c.cuts and any(g.covers(op.log) for g in c.grants.get(op.writer, ())):
-                    c.pins.setdefault((op.writer, op.log), []).append(op)
+                if op.writer not in cuts and any(g.covers(op.log) for g in grants.get(op.writer, ())):
+                    pins.setdefault((op.writer, op.log), []).append(op)
             elif isinstance(op, Cut):
-                if op.writer in c.grants and op.writer not in c.cuts:
-                    c.cuts[op.writer] = {k.log: k for k in op.kept}
+                if op.writer in grants and op.writer not in cuts:
+                    cuts[op.writer] = {k.log: k for k in op.kept}
                     for k in op.kept:
-                        c.pins.setdefault((op.writer, k.log), []).append(Pin(op.writer, k.log, k.seq, k.id))
+                        pins.setdefault((op.writer, k.log), []).append(Pin(op.writer, k.log, k.seq, k.id))
             elif isinstance(op, Drop):
-                c.dropped.add((op.writer, op.log))
+                dropped.add((op.writer, op.log))
             elif isinstance(op, Close):
-                c.closed = True
+                closed = True
             elif isinstance(op, Host):
-                c.host = op.platform
-    return c
+                host = op.platform
+    return Control(
+        grants={writer: tuple(granted) for writer, granted in grants.items()},
+        cuts=cuts,
+        dropped=frozenset(dropped),
+        closed=closed,
+        path=path,
+        keep=keep,
+        frozen=frozen,
+        keys=keys,
+        salt_op=salt_op,
+        pins=pins,
+        host=host,
+    )

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from banyan_crdt.control import Granted
 from banyan_crdt.entry import Entry
+from banyan_crdt.grants import Granted
 from banyan_crdt.ids import EntryId, Head, Time
 from banyan_crdt.ops import CELL_OPS, CONTROL_OPS, Body, Kept, Pin
 from banyan_crdt.realm import Realm

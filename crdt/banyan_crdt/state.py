@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from banyan_crdt.control import Control, LogName, resolve_control
+from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, part_bytes
+from banyan_crdt.grants import Grants, LogName
 from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log
 from banyan_crdt.logs import Counted, count_log, counted_body
-from banyan_crdt.ops import Body, Kept, Pin, decode_body
+from banyan_crdt.ops import Body, Pin, decode_body
 from banyan_crdt.realm import Realm
 
 
@@ -42,9 +43,9 @@ def control_head(control: Control) -> Head:
     return Head(len(path), path[-1].id if path else None, int(control.frozen))
 
 
-def counted_entries(control: Control, log: LogId, chain: Iterable[Entry]) -> Iterator[tuple[Entry, Body]]:
+def counted_entries(grants: Grants, log: LogId, chain: Iterable[Entry]) -> Iterator[tuple[Entry, Body]]:
     """A chain's entries from seq 0, each with the ops that count under its grant."""
-    granted = control.grant_of(log.writer, log.log)
+    granted = grants.grant_of(log.writer, log.log)
     parent: Entry | None = None
     for e in chain:
         if granted is not None:
@@ -52,21 +53,13 @@ def counted_entries(control: Control, log: LogId, chain: Iterable[Entry]) -> Ite
         parent = e
 
 
-def cut_of(control: Control, log: LogId) -> tuple[bool, Kept | None]:
-    """(whether the log counts at all, where it is cut): a cut names every log that it keeps."""
-    cuts = control.cuts.get(log.writer)
-    if cuts is None:
-        return True, None
-    return log.log in cuts, cuts.get(log.log)
-
-
-def pins_in(control: Control, log: LogId, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[LogName, Pin]]:
+def pins_in(grants: Grants, log: LogId, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[LogName, Pin]]:
     """The pins that a counted log gives to logs of a higher stratum."""
-    own = control.grant_of(log.writer, log.log)
+    own = grants.grant_of(log.writer, log.log)
     for _, body in counted:
         for op in body.ops:
             if isinstance(op, Pin):
-                target = control.grant_of(op.writer, op.log)
+                target = grants.grant_of(op.writer, op.log)
                 if own is not None and target is not None and target.grant.stratum > own.grant.stratum:
                     yield (op.writer, op.log), op
 
@@ -80,7 +73,7 @@ def account_state(
     out: dict[LogId, Counted] = {}
     for log in sorted(logs, key=lambda log: (c.order_of(log), log)):
         granted = c.grant_of(log.writer, log.log)
-        counts, cut = cut_of(c, log)
+        counts, cut = c.cut_of(log)
         if granted is None or not counts:
             continue
         name: LogName = (WriterKey(log.writer), log.log)

@@ -15,38 +15,29 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.control import Control, Granted, control_op, resolve_control
+from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
+from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, counted_body, granted_valid, within_limits
 from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
-from banyan_crdt.state import account_state, control_head, cut_of
+from banyan_crdt.state import account_state, control_head
+from banyan_node.accounts import Accounts, Known
 from banyan_node.wire import Content
 from banyan_storage.store import Store
+from banyan_storage.tables import LOOSE
 from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
-ACCOUNTS_CACHED = 50_000
-"""Control states kept in memory, about 2 kB each; the others are read again when an entry of theirs comes."""
-
-
-@dataclass(slots=True)
-class _Account:
-    control: Control
-    heads: dict[LogId, Head]
-    loose: set[LogId]
-    """Logs that hold entries which do not count: there, and only there, pins and forks can bite."""
-    ends: dict[LogId, tuple[Time, int]]
-    """Time and total at the end of logs that were appended to: what the next run must follow."""
-
+ENDS_CACHED = 20_000
+"""Ends of logs of which time and total are kept at hand, for the run that comes next."""
 
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Told of every head that moves: (log, where it stood, where it stands)."""
@@ -73,7 +64,9 @@ class Ingest:
 
     def __init__(self, store: Store, realm: Realm, moved: Moved = _unheard) -> None:
         self.store, self.realm, self._moved = store, realm, moved
-        self._accounts: OrderedDict[AccountId, _Account] = OrderedDict()
+        self._accounts = Accounts(store)
+        self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
+        """Time and total of entries at the end of logs: what the next run must follow."""
         self._batch: list[Append] = []
         self._waiting: dict[AccountId, dict[LogId, list[Append]]] = {}
         self.holding = False
@@ -112,22 +105,30 @@ class Ingest:
 
     def control_of(self, account: AccountId) -> Control | None:
         """The account's control state, or None where nothing of it is held."""
-        found = self._account(account)
-        return found.control if found else None
+        return self._accounts.control(account)
 
     def head(self, log: LogId) -> Head:
-        """Where the log stands. An account that is not at hand is not judged for it."""
-        found = self._accounts.get(log.account)
-        return found.heads.get(log, NOTHING) if found else self.store.head(log)
+        """Where the log stands, with what waits to be written."""
+        waiting = self._waiting.get(log.account)
+        if waiting and log in waiting:
+            return waiting[log][-1].head
+        return self.store.head(log)
+
+    def holds(self, log: LogId, seq: int, entry: EntryId) -> bool:
+        """Whether that entry of that log is held, counted or not; also where it waits to be written."""
+        if self.id_at(log, seq) == entry:
+            return True
+        return bool(self.store.txn.count(LOOSE)) and self.store.has(entry)
 
     def usual(self, log: LogId) -> bool:
         """Whether a run at the end of the log is judged without a look at the account's other entries."""
-        found = self._account(log.account)
-        return found is not None and not found.loose
+        known = self._accounts.get(log.account)
+        return known is not None and not known.loose
 
     def forget(self) -> None:
         """Drops what is cached; after a rollback the store says something else."""
-        self._accounts.clear()
+        self._accounts.forget()
+        self._ends.clear()
         self._batch.clear()
         self._waiting.clear()
 
@@ -149,29 +150,25 @@ class Ingest:
         for e in entries:
             if e.account != account or e.header.log:
                 raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
-        found = self._account(account)
-        held = found.control.keep if found else ()
-        known = {e.id for e in held}
-        if held and all(e.id in known for e in entries):
+        known = self._accounts.get(account)
+        was = self._accounts.control(account) if known else None
+        held = was.keep if was else ()
+        ids = {e.id for e in held}
+        if held and all(e.id in ids for e in entries):
             return False
         present = [e for e in entries if not is_future(e.header.time, now_ms)]
         control = resolve_control([*held, *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
-        if {e.id for e in control.keep} == known:
+        if {e.id for e in control.keep} == ids:
             if len(present) < len(entries):
                 raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
             return False
-        root, head = control_log(account), control_head(control)
-        self.store.put_control(account, control.keep, head)
-        if found is None:
-            self._moved(root, NOTHING, head)
-            self._remember(account, _Account(control, {root: head}, set(), {}))
-            return True
-        before = tuple(e.id for e in found.control.path)
-        self._moved(root, found.heads.get(root, NOTHING), head)
-        found.control, found.heads[root] = control, head
-        if len(found.heads) > 1 and (found.loose or _recounts(before, control)):
+        root = control_log(account)
+        old = self.store.head(root) if known else NOTHING
+        self._accounts.put(account, control)
+        self._moved(root, old, control_head(control))
+        if known and was and (known.loose or _recounts(tuple(e.id for e in was.path), control)):
             self._recompute(account, {})
         return True
 
@@ -190,26 +187,26 @@ class Ingest:
         contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
         `ours`: made here out of what is held below it, which it need not be compared with.
         """
-        found = self._account(run.log.account)
-        if found is None:
+        known = self._accounts.get(run.log.account)
+        if known is None:
             raise NotYet(
                 "account", f"nothing is known of account {run.log.account.hex()[:16]}: ask for its control log"
             )
-        granted = found.control.grant_of(run.log.writer, run.log.log)
+        granted = known.grants.grant_of(run.log.writer, run.log.log)
         if granted is None:
             raise NotYet("grant", f"writer {run.log.writer.hex()[:16]} has no grant for log {run.log.log}")
-        counts, cut = cut_of(found.control, run.log)
+        counts, cut = known.grants.cut_of(run.log)
         if not counts:
             raise NotYet("cut", f"log {run.log.log} of writer {run.log.writer.hex()[:16]} was cut off whole")
         last = run.entries[-1].header
         if is_future(last.time, now_ms):
             raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
-        head = found.heads.get(run.log, NOTHING)
-        usual = run.first == head.length and run.prev == head.id and run.log not in found.loose
+        head = self.head(run.log)
+        usual = run.first == head.length and run.prev == head.id and run.log not in known.loose
         if not usual:
             self.flush()
-            fresh = self._new_part(run, head, run.log in found.loose)
-            return self._overlapping(found, run, fresh, contents, granted, cut, may)
+            fresh = self._new_part(run, head, run.log in known.loose)
+            return self._overlapping(known, run, head, fresh, contents, granted, cut, may)
         if not (cut is None and self._all_valid(granted, run)):
             self._may_count(run.entries[0], granted, cut)
             all_count = (cut is None or last.seq <= cut.seq) and all(
@@ -218,10 +215,10 @@ class Ingest:
             if not all_count:
                 return self._again(run, contents, may)
         if not ours:
-            self._check_joint(found, run)
-        if found.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops):
+            self._check_joint(run)
+        if known.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops):
             return self._again(run, contents, may)
-        self._extend(found, run, 0, contents, granted)
+        self._extend(run, head, 0, contents, granted)
         return run.entries
 
     def _all_valid(self, granted: Granted, run: Run) -> bool:
@@ -233,8 +230,9 @@ class Ingest:
 
     def _overlapping(
         self,
-        found: _Account,
+        known: Known,
         run: Run,
+        head: Head,
         fresh: int | None,
         contents: Sequence[Content],
         granted: Granted,
@@ -250,17 +248,17 @@ class Ingest:
         entries = run.entries[fresh:]
         self._may_count(entries[0], granted, cut)
         usual = (
-            run.log not in found.loose
+            run.log not in known.loose
             and all(granted_valid(self.realm, granted, e) for e in entries)
             and (cut is None or entries[-1].header.seq <= cut.seq)
-            and not (found.loose and any(isinstance(o, Pin) for b in run.bodies[fresh:] for o in b.ops))
+            and not (known.loose and any(isinstance(o, Pin) for b in run.bodies[fresh:] for o in b.ops))
         )
         if not usual:
             return self._again(run, contents, may)
-        self._extend(found, run, fresh, contents, granted)
+        self._extend(run, head, fresh, contents, granted)
         return entries
 
-    def _extend(self, found: _Account, run: Run, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
+    def _extend(self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
         """Appends the run from entry `fresh` on to the end of what counts."""
         entries = run.entries[fresh:] if fresh else run.entries
         total = run.entries[fresh - 1].header.total if fresh else run.base
@@ -278,15 +276,18 @@ class Ingest:
                 at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
                 parts.extend([at_hand.get(i) for i, op in enumerate(counted.ops) if part_of(op) is not None])
         last = entries[-1]
-        old, new = found.heads.get(run.log, NOTHING), Head(last.header.seq + 1, last.id, 0)
+        new = Head(last.header.seq + 1, last.id, 0)
         self._batch.append(Append(run.log, entries, bodies, parts, new))
         self._waiting.setdefault(run.log.account, {}).setdefault(run.log, []).append(self._batch[-1])
         self.held += 1
         if not self.holding:
             self.flush()
         self._moved(run.log, old, new)
-        found.heads[run.log] = new
-        found.ends[run.log] = last.header.time, last.header.total
+        if old.id is not None:
+            self._ends.pop(old.id, None)
+        if len(self._ends) >= ENDS_CACHED:
+            self._ends.popitem(last=False)
+        self._ends[last.id] = last.header.time, last.header.total
 
     def _put_contents(self, entries: Sequence[Entry], contents: Sequence[Content]) -> None:
         """Stores content, compared before, beside those of the entries that are held."""
@@ -331,11 +332,11 @@ class Ingest:
             return None
         return overlap + 1 - run.first
 
-    def _check_joint(self, found: _Account, run: Run) -> None:
+    def _check_joint(self, run: Run) -> None:
         """What the run says of the log below it must be what is held: total, time, skip targets."""
         if run.prev is None:
             return
-        end = found.ends.get(run.log)
+        end = self._ends.get(run.prev)
         if end is None:
             parent = self.store.entry(run.prev)
             if parent is None:
@@ -367,9 +368,8 @@ class Ingest:
     def _again(self, run: Run, contents: Sequence[Content], may: Callable[[int], bool]) -> tuple[Entry, ...]:
         """The account with the run, judged whole. Raises NotYet where that is too much now, or kept nothing of it."""
         self.flush()
-        found = self._account(run.log.account)
-        assert found is not None
-        if not may(len(run.entries) + sum(head.length for head in found.heads.values())):
+        held = self.store.heads(run.log.account).values()
+        if not may(len(run.entries) + sum(head.length for head in held)):
             raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
         fresh = [e.id for e in run.entries if not self.store.has(e.id)]
         added = self._recompute(run.log.account, {run.log: run.entries})
@@ -416,10 +416,11 @@ class Ingest:
 
     def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> tuple[Entry, ...]:
         """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
-        found = self._account(account)
-        assert found is not None
-        found.ends.clear()
-        held = {log: self.store.held(log) for log in found.heads if log.log}
+        known, control = self._accounts.get(account), self._accounts.control(account)
+        assert known is not None
+        assert control is not None
+        heads = self.store.heads(account)
+        held = {log: self.store.held(log) for log in heads if log.log}
         union: dict[LogId, dict[EntryId, Entry]] = {}
         for log, (chain, loose) in held.items():
             union[log] = {e.id: e for e in (*chain, *loose)}
@@ -428,38 +429,17 @@ class Ingest:
             for e in entries:
                 if e.id not in into or into[e.id].sig is None:
                     into[e.id] = e
-        state = account_state(self.realm, account, found.control.keep, {k: list(v.values()) for k, v in union.items()})
+        state = account_state(self.realm, account, control.keep, {k: list(v.values()) for k, v in union.items()})
         before = {e.id for chain, _ in held.values() for e in chain}
         for log in union:
             counted = state.logs.get(log)
             head = counted.head if counted else NOTHING
             beside = counted.loose if counted else ()
             self.store.rewrite(log, counted.chain if counted else (), beside, head)
-            self._moved(log, found.heads.get(log, NOTHING), head)
-            found.heads[log] = head
-            (found.loose.add if beside else found.loose.discard)(log)
-            if not head.length and not head.flag:
-                found.heads.pop(log)
+            self._moved(log, heads.get(log, NOTHING), head)
+            known.mark(log, bool(beside))
         self.store.rebuild_views(account, state.counted())
         return tuple(e for c in state.logs.values() for e in c.chain if e.id not in before)
-
-    def _account(self, account: AccountId) -> _Account | None:
-        found = self._accounts.get(account)
-        if found is not None:
-            self._accounts.move_to_end(account)
-            return found
-        control = self.store.control(account)
-        if not control:
-            return None
-        heads = dict(self.store.heads(account))
-        loose = {log for log in heads if log.log and self.store.loose(log)}
-        return self._remember(account, _Account(resolve_control(control), heads, loose, {}))
-
-    def _remember(self, account: AccountId, found: _Account) -> _Account:
-        self._accounts[account] = found
-        if len(self._accounts) > ACCOUNTS_CACHED:
-            self._accounts.popitem(last=False)
-        return found
 
 
 def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:

@@ -1,8 +1,8 @@
 """Is the store what it says? All that can be recomputed is recomputed; what differs is named, nothing is changed.
 
-Ids, links, skips and totals from the records; signatures from ids; heads and indexes from entries; parts from hashes.
-A store with no problem holds only authentic, linked entries, each in exactly one place and found by its id. Which of
-them ought to count is a question for the state (banyan_crdt.state), not for this module.
+Ids, links, skips and totals from the records; signatures from ids; heads, indexes and grants from entries; parts from
+hashes. A store with no problem holds only authentic, linked entries, each in exactly one place and found by its id.
+Which of them ought to count is a question for the state (banyan_crdt.state), not for this module.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId
@@ -21,6 +22,7 @@ from banyan_crdt.signing import verify as verify_signature
 from . import tables as t
 from .engine import Engine
 from .errors import CorruptStore
+from .grant_rows import encode_grants
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
 
@@ -77,6 +79,7 @@ def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
             checks = _Log(reader, log)
             found += checks.problems()
             checked += checks.checked
+        found += _grants(reader, account)
     return [*found, *_parts(reader), *_wholes(reader)]
 
 
@@ -190,6 +193,19 @@ class _Log:
             if parent is None or self.unproved.pop(parent.id, None) is None:
                 return
             parent = None if parent.header.prev is None else _held(self.reader, parent.header.prev)
+
+
+def _grants(reader: StoreReader, account: AccountId) -> Iterator[Problem]:
+    """What is kept beside a control log must be what the log says."""
+    where = f"account {account.hex()[:16]}"
+    row = reader.txn.get(t.ACCOUNTS, account)
+    try:
+        control = resolve_control(reader.control(account))
+    except (BanyanError, CorruptStore) as error:
+        yield Problem(where, f"its control log cannot be read: {error}")
+        return
+    if row != (encode_grants(control) if control.path else b""):
+        yield Problem(where, "the grants kept beside its control log are not what the log says")
 
 
 def _parts(reader: StoreReader) -> Iterator[Problem]:

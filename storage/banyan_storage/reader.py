@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
+from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Part
 from banyan_crdt.realm import Realm
@@ -19,9 +20,13 @@ from banyan_crdt.realm import Realm
 from . import tables as t
 from .engine import Item, ReadTxn
 from .errors import CorruptStore
+from .grant_rows import decode_grants
 from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
 NOTHING = Head(0, None, 0)
+NO_LOGS: frozenset[LogId] = frozenset()
+CONTROL = t.u32(0)
+"""How the name of a control log ends."""
 STEP = 1_024
 """Entries read at a time where a whole log is walked."""
 
@@ -276,6 +281,22 @@ class StoreReader:
         """The control entries that are kept: the path, then its branches."""
         chain, loose = self.held(control_log(account))
         return (*chain, *loose)
+
+    def grants(self, account: AccountId) -> Grants | None:
+        """What the control log says of other logs, without reading it; None where none is held."""
+        raw = self._txn.get(t.ACCOUNTS, account)
+        return decode_grants(raw) if raw else None
+
+    def loose_logs(self, account: AccountId) -> frozenset[LogId]:
+        """The granted logs of the account that hold entries which do not count."""
+        if not self._txn.count(t.LOOSE):
+            return NO_LOGS
+        found = []
+        for key, value in self._txn.prefix(t.HEADS, account):
+            lid = value[:4]
+            if key[64:] != CONTROL and any(self._txn.prefix(t.LOOSE, lid, limit=1)):
+                found.append(t.log_of_name(key))
+        return frozenset(found) or NO_LOGS
 
     def id_at(self, log: LogId, seq: int) -> EntryId | None:
         """The id of counted entry `seq`."""

@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.state import control_head
 
 from . import tables as t
 from .engine import Item, Table
 from .errors import CorruptStore
+from .grant_rows import encode_grants
 from .pending import PendingStore, snapshot
 from .reader import NOTHING
 from .records import (
@@ -58,7 +61,9 @@ class Store(PendingStore):
     def _name_logs(self, logs: Sequence[LogId]) -> None:
         """Give each of these new logs the next short number."""
         self._write.put_many(t.LOGS, [(t.u32(lid), t.log_name(log)) for lid, log in enumerate(logs, self._lids + 1)])
-        self._write.put_many(t.ACCOUNTS, sorted({(log.account, b"") for log in logs}))
+        accounts = sorted({log.account for log in logs})
+        known = {key for key, _ in self._write.get_many(t.ACCOUNTS, accounts)}
+        self._write.put_many(t.ACCOUNTS, [(account, b"") for account in accounts if account not in known])
         self._lids += len(logs)
 
     def _set_head(self, log: LogId, lid: int, head: Head) -> None:
@@ -103,21 +108,23 @@ class Store(PendingStore):
         self._write.put_many(t.PARTS, rows.parts, append=True)
         self._views.added(self._write, self, batch, firsts)
 
-    def put_control(self, account: AccountId, entries: Sequence[Entry], head: Head) -> None:
-        """Replace the control entries that are kept, a tree; `head` is the end of the path that counts."""
-        held = {e.id: e for e in entries}
-        path: list[Entry] = []
-        at = head.id
-        while at is not None:
-            path.append(held.pop(at))
-            at = path[-1].header.prev
-        self.rewrite(control_log(account), path[::-1], list(held.values()), head)
+    def put_control(self, account: AccountId, control: Control) -> None:
+        """Replace the control entries that are kept, a tree of which the path counts, and what they grant."""
+        on_path = {e.id for e in control.path}
+        self._write.put(t.ACCOUNTS, account, encode_grants(control))
+        beside = [e for e in control.keep if e.id not in on_path]
+        self._rewrite(control_log(account), control.path, beside, control_head(control))
 
     def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
-        """Replace what a log consists of. Entries in neither list go, with their parts; the others keep all of theirs.
+        """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.
 
         Call `rebuild_views` once when all logs of the account are rewritten.
         """
+        if not log.log:
+            raise ValueError(f"the control log of {log.account.hex()[:16]} is replaced by put_control")
+        self._rewrite(log, chain, loose, head)
+
+    def _rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
         self.changes += 1
         lid = self._log(log)[0]
         old = self._held(lid)

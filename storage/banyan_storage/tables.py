@@ -2,7 +2,7 @@
 
     logs       lid u32                    -> account 32 | writer 32 | log u32         the short number of a log
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
-    accounts   account                    -> nothing                                   those with any log
+    accounts   account                    -> grants (grant_rows.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
     loose      lid u32 | id 16            -> n u48                                     held, does not count
@@ -44,7 +44,7 @@ WITHHELD = Table("withheld")
 META = Table("meta")
 STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, META)
 
-SCHEMA = 2
+SCHEMA = 3
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY, LAST_KEY = b"store id", b"realm", b"schema", b"last arrival"
 NOTE = b"note:"
 MAX_STRETCH = 0x7FFF

@@ -21,7 +21,7 @@ from banyan_crdt.entry import Header, encode_header, entry_id, make_entry, skip_
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, PartHash, Ref, WriterKey, coll, key_digest
 from banyan_crdt.realm import DAY_MS, Realm
 from banyan_crdt.signing import Signer, verify
-from banyan_crdt.state import AccountState, account_state, cut_of
+from banyan_crdt.state import AccountState, account_state
 from tests.model.cells import Cells
 from tests.model.nodes import Verdict
 from tests.model.scenarios import Scenario
@@ -223,7 +223,7 @@ class RealJudge:
 
             def granted(name: LogName) -> bool:
                 log = LogId(account, signer(name[0]).key, name[1])
-                return s.control.grant_of(log.writer, log.log) is not None and cut_of(s.control, log)[0]
+                return s.control.grant_of(log.writer, log.log) is not None and s.control.cut_of(log)[0]
 
             heads = {log_name(log): head for log, head in s.heads.items()}
             got = Verdict(dict(heads), sum(1 << self.index[i] for i in keep), granted, tuple(sorted(heads.items())))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, Head, LogId, coll, control_log, key_digest
 from banyan_crdt.ops import Add, Body, Grant, Init, Op, Slot, decode_body, encode_ops, make_part
@@ -97,7 +98,7 @@ class Account:
         self.log = LogId(self.id, self.device.key, 1)
 
     def open(self, store: Store) -> None:
-        store.put_control(self.id, self.control, head_of(self.control))
+        store.put_control(self.id, resolve_control(self.control))
         store.put_parts([(self.control[0].id, 0, self.salt)])
 
     def run(

@@ -1,0 +1,94 @@
+"""What is kept at hand of each account: the grants that its entries are judged by, and which of its logs are not plain.
+
+Of a store with a million accounts a node holds nothing when it starts, and an account must be cheap to come to: one
+look-up, without its control log. The whole control log is resolved only where somebody asks what it says of itself.
+
+The invariant: what is answered here is what the store holds, pending or not; whoever changes it says so.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import AccountId, LogId
+from banyan_storage.reader import NO_LOGS
+from banyan_storage.store import Store
+
+ACCOUNTS_CACHED = 50_000
+"""Accounts kept at hand, about 0.8 kB each; the others are read again when an entry of theirs comes."""
+CONTROLS_CACHED = 1_000
+"""Whole control logs kept at hand, 2 kB each and more where they are long."""
+
+
+@dataclass(slots=True)
+class Known:
+    """An account whose control log is held."""
+
+    grants: Grants
+    loose: AbstractSet[LogId]
+    """Logs that hold entries which do not count: there, and only there, pins and forks can bite."""
+
+    def mark(self, log: LogId, loose: bool) -> None:
+        """Says whether that log holds entries which do not count."""
+        if loose != (log in self.loose):
+            self.loose = self.loose | {log} if loose else self.loose - {log}
+
+
+class Accounts:
+    """The accounts of one store. It lives on the thread that owns the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: OrderedDict[AccountId, Known] = OrderedDict()
+        self._controls: OrderedDict[AccountId, Control] = OrderedDict()
+
+    def get(self, account: AccountId) -> Known | None:
+        """None where no control log of it is held."""
+        known = self._known.get(account)
+        if known is not None:
+            self._known.move_to_end(account)
+            return known
+        grants = self._store.grants(account)
+        if grants is None:
+            return None
+        return self._add(account, Known(grants, self._store.loose_logs(account)))
+
+    def control(self, account: AccountId) -> Control | None:
+        """Its control state whole; None where no control log of it is held."""
+        control = self._controls.get(account)
+        if control is not None:
+            self._controls.move_to_end(account)
+            return control
+        entries = self._store.control(account)
+        return self._keep(account, resolve_control(entries)) if entries else None
+
+    def put(self, account: AccountId, control: Control) -> None:
+        """Replaces the control log, here and in the store."""
+        known = self.get(account)
+        self._store.put_control(account, control)
+        if known is None:
+            self._add(account, Known(control.alone(), NO_LOGS))
+        else:
+            known.grants = control.alone()
+            self._keep(account, control)
+
+    def forget(self) -> None:
+        """After a rollback the store says something else."""
+        self._known.clear()
+        self._controls.clear()
+
+    def _add(self, account: AccountId, known: Known) -> Known:
+        self._known[account] = known
+        if len(self._known) > ACCOUNTS_CACHED:
+            self._known.popitem(last=False)
+        return known
+
+    def _keep(self, account: AccountId, control: Control) -> Control:
+        self._controls[account] = control
+        if len(self._controls) > CONTROLS_CACHED:
+            self._controls.popitem(last=False)
+        return control
