@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from concurrent.futures import Future
 from functools import partial
 
 import structlog
 import trio
 
+from banyan_crdt.realm import REALMS
+from banyan_node.ahead import Ahead, taken
 from banyan_node.backlog import Backlog
 from banyan_node.config import Config
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link
 from banyan_node.gossip.groups import group_of
 from banyan_node.metrics import Metrics
+from banyan_node.prepare import Prepared
 from banyan_node.worker import Worker
 
 log = structlog.get_logger("banyan")
@@ -61,6 +65,7 @@ class Links:
         self, edge: Edge, worker: Worker[Context], config: Config, metrics: Metrics, nursery: trio.Nursery
     ) -> None:
         self._edge, self._worker, self._config, self._metrics, self._nursery = edge, worker, config, metrics, nursery
+        self._ahead = Ahead(REALMS[config.node.realm])
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
         self._backlogs: dict[str, Backlog] = {}
@@ -73,6 +78,9 @@ class Links:
         """Takes links that peers dial, for ever."""
         async for link in self._edge.incoming:
             self._nursery.start_soon(self._keep, link)
+
+    def close(self) -> None:
+        self._ahead.close()
 
     async def discover(self) -> None:
         """Dials what mDNS hears of, for ever."""
@@ -118,7 +126,8 @@ class Links:
             if why is not None:
                 self._worker.post(partial(_overran, link.peer_id, why))
                 continue
-            self._worker.post(partial(_receive, link.peer_id, frame, backlog), len(frame))
+            job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
+            self._worker.post(job, len(frame))
             while backlog.waiting > most:  # not read from until the replica has caught up
                 await trio.sleep(0.01)
 
@@ -229,9 +238,11 @@ class Links:
         return None
 
 
-def _receive(peer: str, frame: bytes, backlog: Backlog, context: Context, now: float) -> None:
+def _receive(
+    peer: str, frame: bytes, backlog: Backlog, begun: Future[Prepared] | None, context: Context, now: float
+) -> None:
     try:
-        context.replica.receive(peer, frame, now)
+        context.replica.receive(peer, frame, now, taken(begun))
     finally:
         backlog.took(frame)
 

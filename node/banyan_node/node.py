@@ -103,6 +103,7 @@ class Node:
                     await self.shutdown.wait()
                 finally:
                     self._linking = False  # nothing new begins in a nursery that ends
+                    self.links.close()
                 log.info("stopping")
                 self.nursery.cancel_scope.cancel()
         finally:

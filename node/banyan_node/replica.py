@@ -167,13 +167,13 @@ class Replica:
         self._clock(now)
         self.gossip.dial_failed(peer, now)
 
-    def receive(self, peer: str, data: bytes, now: float) -> None:
-        """One frame of a peer that is up."""
+    def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+        """One frame of a peer that is up. `ahead`: what `prepare` said of these bytes, where a driver asked it."""
         self._clock(now)
         link = self.links.get(peer)
         if link is None or link.leaving:
             return
-        frame = prepare(self.realm, data, self._verify)
+        frame = ahead or prepare(self.realm, data, self._verify)
         message = frame.message
         try:
             if isinstance(message, Reject):

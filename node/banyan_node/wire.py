@@ -264,6 +264,11 @@ def _contents(v: Any) -> list[Content]:
     return [c if c is None or type(c) is bytes else [(_u(p[0], 16), _b(p[1])) for p in _rows(c, 2)] for c in _l(v)]
 
 
+def is_bulk(raw: bytes) -> bool:
+    """Whether a frame opens as data do: [7, items]."""
+    return raw[:2] == b"\x82\x07"
+
+
 def decode_message(raw: bytes) -> Message:
     """Raises Malformed with a sentence that names the message and what is wrong with it."""
     v = decode(raw, 8)
