@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     args = arguments("catchup", __doc__, argv, more=more)
     wanted = args.case or (QUICK if args.quick else CASES)
-    writers, each, singles, batches = (20, 500, 1_000, 20) if args.quick else (20, 5_000, 20_000, 100)
+    writers, each, singles, batches = (20, 400, 800, 10) if args.quick else (20, 5_000, 20_000, 100)
     with workplace(args.folder) as folder:
         runs: dict[str, Callable[[], dict[str, Any]]] = {}
         counted = {case: writers * each if case == "runs" else singles for case in CASES}

@@ -56,6 +56,7 @@ def test_a_figure_is_judged_by_its_bounds_and_one_that_was_not_measured_says_so(
     assert found["anonymous memory, 1,000,000 entries held"] == ["**180 MB**", "aim"]
     assert found["start to ready with 1,000,000 entries"] == ["**6 s**", "no"]
     assert found["live to 20 nodes: delivered"] == ["not run", ""]
+    assert "aim |" not in report.table_of_figures({"growth": {**GROWTH, "quick": True}}).split("\n", 2)[2]
 
 
 def test_cases_are_rows_and_what_a_case_lacks_stays_empty() -> None:
