@@ -252,7 +252,7 @@ def figures(d: int, tries: Sequence[Found]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
         parser.add_argument("--heads", type=at_least(2_000), help="default: 1,000,000, with --quick 100,000")
-        parser.add_argument("--tries", type=at_least(1), default=20, help="of each size a round, other heads each")
+        parser.add_argument("--tries", type=at_least(1), default=100, help="of each size a round, other heads each")
 
     args = arguments("reconcile", __doc__, argv, more=more)
     heads = Heads(args.heads or (100_000 if args.quick else 1_000_000))

@@ -62,4 +62,4 @@ def cells_for(differences: float) -> int:
     if differences > MOST:
         return 0
     d = differences
-    return min(CELLS, max(1, math.ceil(1.55 * d + 1.3 * math.sqrt(d) + d * d / 5_000)))
+    return min(CELLS, max(1, math.ceil(1.55 * d + 1.3 * math.sqrt(d) + d * d / 8_000)))
