@@ -63,9 +63,7 @@ SCENES: dict[str, Callable[[int, int, float, int], Figures]] = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--nodes", type=at_least(10), help="default: 1,000; 10,000 take about 4 GB and minutes"
-        )
+        parser.add_argument("--nodes", type=at_least(10), help="default: 1,000; 10,000 take about 4 GB and minutes")
         parser.add_argument("--messages", type=at_least(4), help="default: 300")
         parser.add_argument("--rate", type=float, default=50.0, help="messages per second in the whole network")
         parser.add_argument("--seed", type=int, default=1)
