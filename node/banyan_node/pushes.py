@@ -1,4 +1,4 @@
-"""What gossip carries, opened and joined.
+"""What gossip carries, opened, joined, and found again.
 
 Runs of one log that leave for a neighbour in one frame leave as one run, under the signature of its last entry: the
 neighbour, and everybody behind it, checks one signature and writes once where there were several. No byte of what is
@@ -17,7 +17,10 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Reject
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_node.gossip.frames import Delivery, Item
-from banyan_node.wire import ControlItem, RunItem, decode_item
+from banyan_node.gossip.settings import MAX_PAYLOAD
+from banyan_node.serve import control_item, run_item
+from banyan_node.wire import ControlItem, RunItem, decode_item, encode_item
+from banyan_storage.reader import StoreReader
 
 JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
@@ -92,3 +95,15 @@ def joined(items: Sequence[Item]) -> list[Item]:
             last[log] = _Joined([item], head, skips, rows, sig, contents, sum(row[0] for row in rows))
             out.append(last[log])
     return [o.item() if isinstance(o, _Joined) else o for o in out]
+
+
+def fetched(store: StoreReader, mid: bytes) -> bytes | None:
+    """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
+    entry = store.by_half(mid)
+    if entry is None or entry.sig is None or not store.is_counted(entry.id):
+        return None
+    if entry.header.log:
+        return encode(encode_item(run_item(store, entry.log_id, [entry], {})))
+    item = control_item(store, entry.account)
+    payload = b"" if item is None else encode(encode_item(item))
+    return payload if 0 < len(payload) <= MAX_PAYLOAD else None

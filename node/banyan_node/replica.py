@@ -13,29 +13,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import encode_run
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_node.author import Author, Draft, Sign, Written
 from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.frames import Connect as GossipConnect
-from banyan_node.gossip.frames import Delivery, Drop, SendFrame, decode_frame, encode_frame
+from banyan_node.gossip.frames import Drop, SendFrame, encode_frame
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.intake import Intake, Judged, account_of
+from banyan_node.intake import Intake, Judged
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.parts import MissingParts
-from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, check_items, prepare
-from banyan_node.pushes import joined, opened
-from banyan_node.serve import control_item, run_item
+from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, prepare
+from banyan_node.pushes import fetched, joined
+from banyan_node.serve import control_item
+from banyan_node.spreading import Spreading
 from banyan_node.sync import Sync
 from banyan_node.wire import (
     MAX_REASON,
@@ -43,7 +42,6 @@ from banyan_node.wire import (
     Answered,
     Bye,
     Cells,
-    ControlItem,
     Credit,
     Data,
     GossipFrame,
@@ -55,7 +53,6 @@ from banyan_node.wire import (
     Replay,
     Replayed,
     Root,
-    RunItem,
     Scan,
     Scanned,
     Sketch,
@@ -63,7 +60,6 @@ from banyan_node.wire import (
     WantParts,
     Wants,
     Witness,
-    encode_item,
     encode_message,
     size_of,
 )
@@ -102,14 +98,14 @@ class Replica:
         self.tree = FrontierIndex(store, realm.id)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
-        self._unpushed: dict[EntryId, float] = {}
-        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, partial(fetched, store), me.addrs, joined)
         self.links: dict[str, Link] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
         self.standing = Standing(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
+        self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, self._interesting, verify)
         self._out: deque[Effect] = deque()
         self._tell_at: float | None = None
         self._tick_at: float | None = None
@@ -247,7 +243,7 @@ class Replica:
         self.ingest.holding = False
         self.ingest.forget()
         self.author.forget()
-        self._unpushed.clear()
+        self.spreading.forget()
         self.tree.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
@@ -284,8 +280,8 @@ class Replica:
                     self.sync.name_interest(link, now)
             self._flush_sync()
 
-    def _uninteresting(self, account: AccountId) -> bool:
-        return self.sync.interest is not None and account not in self.sync.interest
+    def _interesting(self, account: AccountId) -> bool:
+        return self.sync.interest is None or account in self.sync.interest
 
     # -- writing
 
@@ -296,7 +292,7 @@ class Replica:
     def settle(self) -> None:
         """Ends `hold`: all that was published is written. `next_effect` does so too."""
         self.ingest.holding = False
-        self._spread(self.author.flush())
+        self._hand(self.author.flush())
 
     @property
     def changes(self) -> int:
@@ -312,19 +308,16 @@ class Replica:
         for w in written:
             self._told(w.log, w.entries)
             if push:
-                self._unpushed[w.entries[-1].id] = now
+                self.spreading.waits(w, now)
         if not push:
             self._tell_soon(now)
         if not self.ingest.holding:
-            self._spread(written)
+            self._hand(written)
         return written
 
-    def _spread(self, written: Sequence[Written]) -> None:
-        """Hands what is signed now to the gossip, where that was asked for."""
-        for w in written:
-            now = self._unpushed.pop(w.entries[-1].id, None)
-            if now is not None:
-                self._push(w.entries[-1].id, RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents)), now)
+    def _hand(self, written: Sequence[Written]) -> None:
+        if self.spreading.hand(written):
+            self._differ()
 
     def publish_control(self, account: AccountId, now: float, push: bool = True) -> None:
         """Lets others know that a control log of ours changed."""
@@ -332,23 +325,19 @@ class Replica:
         item = control_item(self.store, account)
         head = self.ingest.head(control_log(account))
         if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
-            self._push(head.id, item, now)
+            self.spreading.push(head.id, item, now)
+            self._differ()
         else:
             self._tell_soon(now)
 
     # -- inside
-
-    def _push(self, entry: EntryId, item: ControlItem | RunItem, now: float) -> None:
-        self.gossip.publish(entry[:16], encode(encode_item(item)), now)
-        for link in self.links.values():
-            link.equal = False
 
     def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
         match m:
             case Hello():
                 self._hello(link, m, now)
             case GossipFrame(frame):
-                self._gossip(link, frame, now)
+                self.spreading.frame(link, frame, now)
             case Data():
                 link.came += whole.size
                 link.window -= whole.size
@@ -417,64 +406,6 @@ class Replica:
             for w in latest[:16]:
                 self._send(link.peer, w)
 
-    def _gossip(self, link: Link, frame: list[Any], now: float) -> None:
-        try:
-            decoded = decode_frame(frame)
-        except ValueError as error:
-            self.gossip.misbehaved(link.peer, now)
-            raise Malformed(f"gossip frame: {error}") from None
-        lies: list[Reject] = []
-        deliveries = self.gossip.receive(link.peer, decoded, now)
-        with self.ingest.batch():
-            for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
-                try:
-                    self._judge(link, delivery, item, now)
-                except Reject as error:  # what came beside it gets its own verdict all the same
-                    lies.append(error)
-        if lies:
-            raise lies[0]
-
-    def _opened(self, deliveries: Sequence[Delivery]) -> list[Checked | Reject | None]:
-        """What was pushed, checked; None where it is of no interest here."""
-        items = [opened(d) for d in deliveries]
-        out: list[Checked | Reject | None] = [item if isinstance(item, Reject) else None for item in items]
-        wanted = []
-        for k, item in enumerate(items):
-            if isinstance(item, Reject):
-                continue
-            try:
-                if self.sync.interest is None or not self._uninteresting(account_of(item)):
-                    wanted.append((k, item))
-            except Reject as why:
-                out[k] = why
-        checked = check_items(self.realm, [item for _, item in wanted], self._verify)
-        for (k, _), found in zip(wanted, checked, strict=True):
-            out[k] = found
-        return out
-
-    def _judge(self, link: Link, d: Delivery, item: Checked | Reject | None, now: float) -> None:
-        try:
-            if item is None:
-                self.gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
-                return
-            if isinstance(item, Reject):
-                raise item
-            judged = self._take_item(link, item, now)
-            if d.mid not in (entry[:16] for entry in judged.entries):
-                raise Malformed("the gossip's name for a message is not the id of its last entry")
-        except NotYet:
-            self.gossip.ignored(d.mid, d.peer, now)
-        except Reject:
-            self.gossip.rejected(d.mid, d.peer, now)
-            raise
-        else:
-            if judged.news:
-                also = [mid for e in judged.added if (mid := e.id[:16]) != d.mid]
-                stale = len(item.run.entries) - len(judged.added) if isinstance(item, CheckedRun) else 0
-                self.gossip.accepted(d, now, also, stale)
-            else:  # held already: an old message told again goes no further
-                self.gossip.learned(d.mid, now)
-
     def _data(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
         self._tell_soon(now)
         with self.ingest.batch():
@@ -536,17 +467,6 @@ class Replica:
             if peer != came_from and link.hello is not None:
                 self._send(peer, w)
 
-    def _fetch(self, mid: bytes) -> bytes | None:
-        """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
-        entry = self.store.by_half(mid)
-        if entry is None or entry.sig is None or not self.store.is_counted(entry.id):
-            return None
-        if entry.header.log:
-            return encode(encode_item(run_item(self.store, entry.log_id, [entry], {})))
-        item = control_item(self.store, entry.account)
-        payload = b"" if item is None else encode(encode_item(item))
-        return payload if 0 < len(payload) <= MAX_PAYLOAD else None
-
     def _charge(self, link: Link, reason: str, now: float) -> None:
         self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))
         self.sync.asking.failed(link, now)
@@ -570,10 +490,13 @@ class Replica:
 
     def _tell_soon(self, now: float) -> None:
         """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
-        for link in self.links.values():
-            link.equal = False
+        self._differ()
         if self._tell_at is None:
             self._tell_at = now + 0.5
+
+    def _differ(self) -> None:
+        for link in self.links.values():
+            link.equal = False
 
     def _flush_sync(self) -> None:
         for peer, message in self.sync.out:
@@ -616,9 +539,9 @@ class Replica:
 
 
 def _says_nothing_stored(effect: Effect) -> bool:
-    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, scan,
-    scanned, bye, answered."""
-    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 12, 13, 15, 16)
+    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, replay,
+    scan, scanned, bye, answered, replayed."""
+    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20)
 
 
 def _named(item: Checked) -> tuple[LogId, int]:
