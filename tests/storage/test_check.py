@@ -128,6 +128,13 @@ def test_a_row_that_was_lost_is_found(engine: Engine, table: Table, says: str) -
     assert any(says in p for p in problems(engine))
 
 
+@pytest.mark.parametrize("row", [b"", b"\1", b"\0\7"])
+def test_grants_that_the_control_log_does_not_give_are_found(engine: Engine, row: bytes) -> None:
+    _, account = filled(engine)
+    engine.write().put(t.ACCOUNTS, account.id, row)
+    assert any("the grants kept beside its control log are not what the log says" in p for p in problems(engine))
+
+
 def test_a_head_that_runs_ahead_of_its_chain_is_found(engine: Engine) -> None:
     _, account = filled(engine)
     name = t.log_name(account.log)
