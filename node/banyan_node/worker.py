@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,9 +29,6 @@ TAKE = 512
 """Items of the inbox that share one commit at most."""
 TAKE_BYTES = WINDOW // 2
 """Bytes of frames that share one commit at most: half of what a peer may send ahead, so that it sends on meanwhile."""
-SWITCH_S = 0.0005
-"""How long a busy thread may keep the interpreter's lock from another. Every call of the store lets go of it, so with
-Python's 5 ms the replica would wait that long for each while the event loop is busy; this made 1.6 times the posts."""
 GC_OBJECTS = 50_000
 """New objects between two looks for garbage that refers to itself. A frame makes as many, nearly all of them tuples
 that end with it; with Python's 700 the looking took a seventh of the time."""
@@ -65,7 +61,6 @@ class Worker(Generic[T]):
 
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
-        sys.setswitchinterval(SWITCH_S)
         gc.freeze()  # what was imported stays: no look at it will find anything
         gc.set_threshold(GC_OBJECTS, 20, 100)
         self._thread.start()
