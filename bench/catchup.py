@@ -34,7 +34,18 @@ from banyan_crdt.ids import AccountId, account_from_text
 from banyan_node.backend import hosted
 from banyan_node.context import Context
 from banyan_node.node import Node
-from bench.harness import BenchError, anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
+from bench.harness import (
+    BenchError,
+    anon_mb,
+    arguments,
+    cpu_s,
+    finish,
+    interleaved,
+    latencies_ms,
+    median,
+    say,
+    workplace,
+)
 from bench.rig.child import Line
 from bench.rig.people import copied, forget_meetings, runs_home, singles_homes, social_post
 from bench.rig.processes import Child, new_home
@@ -55,7 +66,7 @@ async def holder(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     authors = [await _account(node, f"author {n}") for n in range(params.get("authors", 0))]
     found = await node.backend.call("digest", {})
     line.say({"address": node.edge.addresses[0], "entries": found["entries"]})
-    cpu = time.process_time()
+    cpu = cpu_s()
     while True:
         match await line.hear():
             case "digest":
@@ -86,7 +97,7 @@ async def _account(node: Node, name: str) -> str:
 
 
 def _spent(before: float) -> dict[str, float]:
-    return {"cpu_s": time.process_time() - before, "anon_mb": anon_mb()}
+    return {"cpu_s": cpu_s() - before, "anon_mb": anon_mb()}
 
 
 async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
@@ -98,7 +109,7 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
     dialled = time.perf_counter()
     node.nursery.start_soon(partial(node.backend.call, "peers.add", {"addr": address}))
     await up.wait()
-    began, cpu, moved = time.perf_counter(), time.process_time(), _moved(node)
+    began, cpu, moved = time.perf_counter(), cpu_s(), _moved(node)
     first = 0.0
     with context.store.snapshot() as reader:
         before = reader.counts().entries
@@ -112,7 +123,7 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
                 "seconds": time.perf_counter() - began,
                 "dial_ms": (began - dialled) * 1e3,
                 "first_ms": first * 1e3,
-                "cpu_s": time.process_time() - cpu,
+                "cpu_s": cpu_s() - cpu,
                 "anon_mb": anon_mb(),
                 "bytes": context.engine.sizes().used,
                 "moved": _moved(node) - moved,

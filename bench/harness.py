@@ -140,12 +140,33 @@ def latencies_ms(seconds: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(percentile(seconds, 0.5) * 1e3, 2), "p99_ms": round(percentile(seconds, 0.99) * 1e3, 2)}
 
 
-def anon_mb(pid: int | str = "self") -> float:
-    """RssAnon in MB (10^6 bytes): what a process holds beyond pages of files, which the kernel can take back."""
+def anon_mb(pid: int | None = None) -> float:
+    """RssAnon in MB (10^6 bytes) of a process (None: this one) and of those that it began: what they hold beyond pages
+    of files, which the kernel can take back."""
+    return round(sum(map(_anon, _family(pid or os.getpid()))) * 1024 / 1e6, 1)
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and of those that it began."""
+    return time.process_time() + sum(map(_spent, _family(os.getpid())[1:]))
+
+
+def _anon(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         if line.startswith("RssAnon:"):
-            return round(int(line.split()[1]) * 1024 / 1e6, 1)
+            return int(line.split()[1])
     raise BenchError(f"/proc/{pid}/status names no RssAnon; this needs Linux")
+
+
+def _spent(pid: int) -> float:
+    after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> list[int]:
+    """The process and its children."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(child) for task in tasks for child in task.read_text("ascii").split())]
 
 
 def machine() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Short names for what was shown: the first hexadecimal digits of a post, the name of an account.
+"""Short names for what was shown: the last hexadecimal digits of a post, the name of an account.
 
 What a command shows is noted in the home, so that the next one may say `banyan reply 3fa81b02 "..."` or `banyan follow
 "Minh Anh"`. A short name that fits two things is refused, with both. It is a convenience for people: nothing else reads
@@ -15,14 +15,14 @@ from banyan_cli.errors import BadInput
 from banyan_node.home import Home, write_private
 
 SHORT = 8
-"""Digits of a post's key that are shown."""
+"""Digits of a post's key that are shown: the last, for the first are the time, and alike in what came together."""
 _MOST = 2000
 _HEX = frozenset("0123456789abcdef")
 
 
 def short(uri: str) -> str:
     """How a post is shown."""
-    return uri.rpartition("/")[2][:SHORT]
+    return uri.rpartition("/")[2][-SHORT:]
 
 
 def remember(home: Home, posts: Iterable[str] = (), accounts: Iterable[tuple[str, str]] = ()) -> None:
@@ -55,11 +55,11 @@ def post(home: Home, text: str) -> str:
     digits = text.lower()
     if len(digits) < 4 or not set(digits) <= _HEX:
         raise BadInput(
-            f"'{text}' is no post; give its address, or the first {SHORT} digits as `banyan feed` shows them."
+            f"'{text}' is no post; give its address, or the last {SHORT} digits as `banyan feed` shows them."
         )
-    found = [uri for uri in _read(home)["posts"] if uri.rpartition("/")[2].startswith(digits)]
+    found = [uri for uri in _read(home)["posts"] if uri.rpartition("/")[2].endswith(digits)]
     if len(found) != 1:
-        why = "none of the posts shown lately begins with it" if not found else f"it fits {' and '.join(found[:3])}"
+        why = "none of the posts shown lately ends with it" if not found else f"it fits {' and '.join(found[:3])}"
         raise BadInput(f"'{text}' is not clear: {why}; give the whole address, which `banyan feed --json` prints.")
     return found[0]
 

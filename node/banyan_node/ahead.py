@@ -1,8 +1,9 @@
-"""Frames prepared ahead of the replica, on a thread of their own.
+"""Frames prepared ahead of the replica, on threads of their own.
 
 What a frame of bulk says is decoded, hashed and verified without the store (prepare.py). So while the replica's thread
-waits for the disk, or judges the frames before, another thread prepares those that wait. Frames that the replica comes
-to first it prepares itself.
+waits for the disk, or judges the frames before, other threads prepare those that wait: one decodes while the
+signatures of another's frame are checked in a process of their own (checking.py). Frames that the replica comes to
+first it prepares itself.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from banyan_crdt.realm import Realm
+from banyan_node.checking import Checking
 from banyan_node.prepare import Prepared, prepare
 from banyan_node.wire import is_bulk
 
 WORTH = 32 << 10
 """Bytes of a frame from which on a hop to another thread pays."""
+THREADS = 2
+"""Frames prepared at a time: one is decoded while another's signatures are checked."""
 
 
 class Ahead:
@@ -22,17 +26,19 @@ class Ahead:
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
-        self._pool = ThreadPoolExecutor(1, "ahead")
+        self._checking = Checking(realm)
+        self._pool = ThreadPoolExecutor(THREADS, "ahead")
         self._closed = False
 
     def begin(self, frame: bytes) -> Future[Prepared] | None:
         if self._closed or len(frame) < WORTH or not is_bulk(frame):
             return None
-        return self._pool.submit(prepare, self._realm, frame)
+        return self._pool.submit(prepare, self._realm, frame, self._checking)
 
     def close(self) -> None:
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._checking.close()
 
 
 def taken(begun: Future[Prepared] | None) -> Prepared | None:

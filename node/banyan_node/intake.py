@@ -54,7 +54,7 @@ class Intake:
             return self._control_item(link, item, now, wall_ms)
         run = item.run
         last = run.entries[-1]
-        held = self._store.has(last.id)
+        held = self._ingest.holds(run.log, last.header.seq, last.id)
         try:
             added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents)
         except NotYet as why:

@@ -197,6 +197,11 @@ class Link:
     root_at: float = 0.0
     """When we last told it our root."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether it is owed bulk, or word that there is no more."""
+        return bool(self.jobs) or self.retold is not None or self.aloud is not None
+
 
 class Standing:
     """Points against peers, by peer id; they outlive a connection, so that dialling again is no pardon."""

@@ -152,6 +152,7 @@ class Replica:
         if (link := self.links.pop(peer, None)) is not None:
             self.sync.asking.gone(link, now)
             self.sync.comparing.gone(peer)
+            self.sync.serving.gone(peer)
             self._flush_sync()
             # what waits for the disk was meant for this connection: on the next one it would come before the hello
             self._drain_gossip()
@@ -206,12 +207,13 @@ class Replica:
             self._tick(now)
         if self.tree.busy:
             self.sync.comparing.work(now)
+        self.sync.serving.work()
         self._flush_sync()
         self._note_slights(now)
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
-        if self.tree.busy:
+        if self.tree.busy or self.sync.serving.busy:
             return 0.0  # as soon as nothing else is to be done
         times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
         return min(times, default=None)

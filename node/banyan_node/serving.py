@@ -36,10 +36,22 @@ RETOLD_LOGS = 100_000
 
 
 class Serving:
-    """Fills windows; `out` takes the frames."""
+    """Fills windows, a frame at a time, for whoever serves a whole window at once does nothing else meanwhile; `out`
+    takes the frames."""
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
         self._store, self._limits, self._out = store, limits, out
+        self._due: dict[str, Link] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether some peer's window is open and there is something for it: `work` goes on."""
+        return bool(self._due)
+
+    def work(self) -> None:
+        """One frame for each peer that is due."""
+        for link in list(self._due.values()):
+            self.pump(link)
 
     def wants(self, link: Link, m: Wants) -> None:
         for want in m.wants:
@@ -66,36 +78,45 @@ class Serving:
         retold.items = self._since(retold)
 
     def pump(self, link: Link) -> None:
-        """Fill the peer's window with what it asked for."""
-        while link.may_send > 0 and (link.jobs or link.retold is not None or link.aloud is not None):
-            items, size, answered = list[Served](), 0, link.answered
-            while size < self._limits.piece and (item := self._next(link)) is not None:
-                items.append(item)
-                size += size_of(item)
-            if items:
-                frame = encode_message(Data(items))
-                link.may_send -= len(frame)
-                self._out.append((link.peer, frame))
-            if link.answered != answered:
-                self._out.append((link.peer, Answered(link.answered)))
-            retold = link.retold
-            if retold is not None and size < self._limits.piece:
+        """The next frame of what the peer asked for, where its window is open; `work` sends those that follow."""
+        if link.may_send > 0 and link.asks:
+            self._frame(link)
+        if link.may_send > 0 and link.asks:
+            self._due[link.peer] = link
+        else:
+            self._due.pop(link.peer, None)
+
+    def gone(self, peer: str) -> None:
+        self._due.pop(peer, None)
+
+    def _frame(self, link: Link) -> None:
+        items, size, answered = list[Served](), 0, link.answered
+        while size < self._limits.piece and (item := self._next(link)) is not None:
+            items.append(item)
+            size += size_of(item)
+        if items:
+            frame = encode_message(Data(items))
+            link.may_send -= len(frame)
+            self._out.append((link.peer, frame))
+        if link.answered != answered:
+            self._out.append((link.peer, Answered(link.answered)))
+        all_told = size < self._limits.piece
+        if (retold := link.retold) is not None:
+            if all_told:
                 link.retold = None
-                self._out.append((link.peer, Replayed(retold.at, 1)))
-                continue
-            if retold is not None and retold.at != retold.said:
+            if all_told or retold.at != retold.said:
                 retold.said = retold.at
-                self._out.append((link.peer, Replayed(retold.at, 0)))
-            aloud = link.aloud
-            if aloud is not None and size < self._limits.piece:
+                self._out.append((link.peer, Replayed(retold.at, int(all_told))))
+        elif (aloud := link.aloud) is not None:
+            if all_told:
                 link.aloud = None
-                self._out.append((link.peer, Scanned(aloud.number, aloud.at, 1)))
-            elif aloud is not None and aloud.at != aloud.said:
+            if all_told or aloud.at != aloud.said:
                 aloud.said = aloud.at
-                self._out.append((link.peer, Scanned(aloud.number, aloud.at, 0)))
+                self._out.append((link.peer, Scanned(aloud.number, aloud.at, int(all_told))))
 
     def drop(self, link: Link) -> None:
         """What was being read is not as it was: break off, and say so."""
+        self._due.pop(link.peer, None)
         if link.jobs:
             link.answered += len(link.jobs)
             link.jobs.clear()

@@ -101,6 +101,8 @@ def _grant(raw: bytes, at: int, order: int) -> tuple[Granted, int]:
     colls = until = x25519 = None
     if kind & COLLS:
         at, n = at + 4, _U32.unpack_from(raw, at)[0]
+        if n > (len(raw) - at) // 8:
+            raise ValueError(f"{n} collections are named where {len(raw) - at} bytes are left")
         colls, at = tuple(Coll(raw[k : k + 8]) for k in range(at, at + 8 * n, 8)), at + 8 * n
     if kind & UNTIL:
         until, at = Time(_U64.unpack_from(raw, at)[0]), at + 8

@@ -131,12 +131,12 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
 
 def test_short_names_are_those_shown_and_two_that_fit_are_refused(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    one, two = "did:banyan:za/" + "3fa81b02" * 4, "did:banyan:zb/" + "3fa81c02" * 4
+    one, two = "did:banyan:za/" + "3fa81b02" * 4, "did:banyan:zb/" + "3fc81b02" * 4
     refs.remember(home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")])
     assert refs.post(home, "3fa81b02") == one
     assert refs.post(home, one) == one
     with pytest.raises(BadInput, match="it fits did"):
-        refs.post(home, "3fa81")
+        refs.post(home, "81b02")
     with pytest.raises(BadInput, match="none of the posts"):
         refs.post(home, "77777777")
     with pytest.raises(BadInput, match="is no post"):

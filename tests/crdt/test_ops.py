@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.control import Granted
 from banyan_crdt.entry import MAX_OPS_BYTES
 from banyan_crdt.errors import BanyanError, Malformed, Oversized, Reject
+from banyan_crdt.grants import Granted
 from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, coll
 from banyan_crdt.logs import VOID, counted_body
 from banyan_crdt.ops import (

@@ -4,7 +4,7 @@ import threading
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.ahead import WORTH, Ahead, taken
+from banyan_node.ahead import THREADS, WORTH, Ahead, taken
 from banyan_node.prepare import CheckedRun, prepare
 from banyan_node.wire import Credit, Data, RunItem, encode_message
 from tests.crdt.make import Person
@@ -49,7 +49,8 @@ def test_only_large_frames_of_bulk_hop() -> None:
 def test_what_was_not_begun_is_left_to_the_replica_and_a_closed_one_begins_nothing() -> None:
     ahead = Ahead(TEST)
     gate = threading.Event()
-    ahead._pool.submit(gate.wait)
+    for _ in range(THREADS):
+        ahead._pool.submit(gate.wait)
     begun = ahead.begin(bulk(600))
     assert begun is not None
     assert taken(begun) is None

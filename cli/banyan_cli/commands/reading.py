@@ -49,7 +49,7 @@ def feed(
         s.out.note(f"More: `banyan feed --before {page['before']}`")
 
 
-def thread(ctx: typer.Context, post: Annotated[str, typer.Argument(help="A post: first digits, or address.")]) -> None:
+def thread(ctx: typer.Context, post: Annotated[str, typer.Argument(help="A post: its digits, or address.")]) -> None:
     """A post, what it answers, and what was answered to it."""
     from banyan_cli.show.feed import thread as show
 

@@ -11,7 +11,7 @@ from banyan_cli import refs, session
 from banyan_cli.errors import BadInput
 
 By = Annotated[str | None, typer.Option("--as", help="Which account hosted here acts; yours when left out.")]
-Uri = Annotated[str, typer.Argument(metavar="POST", help="A post: its first digits as shown, or its address.")]
+Uri = Annotated[str, typer.Argument(metavar="POST", help="A post: its digits as shown, or its address.")]
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
 Who = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's id, or a name shown lately.")]

@@ -1,0 +1,148 @@
+"""Signatures of bulk, checked in a process of their own.
+
+A check takes as long as all else that a short run costs. libsodium runs without the interpreter's lock, but to take the
+lock back after each check is to wait for the thread that judges, and it for this one: two threads were no faster than
+one. A process has a lock of its own. It begins when there is first much to check and holds nothing: whatever becomes of
+it, what it did not answer for is checked here, and so is what it finds wrong.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import EntryId, WriterKey
+from banyan_crdt.realm import REALMS, Realm
+from banyan_crdt.signing import Signed, verify_all
+
+MANY = 128
+"""Signatures in one question from which on a process pays."""
+PATIENCE_S = 20.0
+"""How long an answer is waited for; then the process is ended and the checks are made here."""
+AGAIN_S = 5.0
+"""How long after the process began another may, so that one that fails is not begun for every frame."""
+READY, GOOD, BAD = b"R", 1, 0
+_SIZES = (32, 32, 64)
+_ROW = sum(_SIZES)
+
+
+class Checking:
+    """A `Verify` (prepare.py) that any threads may call: one question at a time is with the process."""
+
+    def __init__(self, realm: Realm) -> None:
+        self._realm = realm
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._talk: socket.socket | None = None
+        self._ready = self._closed = False
+        self._again = 0.0
+
+    def __call__(self, realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+        if len(checks) < MANY or realm != self._realm or not all(map(_sized, checks)):
+            return verify_all(realm, checks)
+        with self._lock:
+            verdicts = self._ask(b"".join([part for check in checks for part in check]), len(checks))
+        if verdicts is None:
+            return verify_all(realm, checks)
+        return [None if v == GOOD else verify_all(realm, (c,))[0] for c, v in zip(checks, verdicts, strict=True)]
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, where there is one and it answers."""
+        return self._process.pid if self._process is not None and self._ready else None
+
+    def _ask(self, rows: bytes, count: int) -> bytes | None:
+        """A verdict on each, or None where there is no process yet or no more."""
+        try:
+            if self._talk is None:
+                self._begin()
+                return None
+            if not self._ready:
+                self._ready = _heard(self._talk)
+                if not self._ready:
+                    return None
+            self._talk.sendall(count.to_bytes(4, "big") + rows)
+            return _exactly(self._talk, count)
+        except (OSError, EOFError):
+            self._end()
+            return None
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        if self._closed or now < self._again:
+            return
+        self._again = now + AGAIN_S
+        self._talk, theirs = socket.socketpair()
+        with theirs:
+            self._talk.settimeout(PATIENCE_S)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "banyan_node.checking", self._realm.name],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+            )
+
+    def _end(self) -> None:
+        if self._talk is not None:
+            self._talk.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._talk = None
+        self._ready = False
+
+
+def _sized(check: Signed) -> bool:
+    return tuple(map(len, check)) == _SIZES
+
+
+def _heard(talk: socket.socket) -> bool:
+    try:
+        heard = talk.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    if heard != READY:
+        raise EOFError
+    return True
+
+
+def _exactly(talk: socket.socket, n: int) -> bytes:
+    """Raises EOFError where the other end is gone, OSError where it took too long."""
+    got = bytearray()
+    while len(got) < n:
+        more = talk.recv(n - len(got))
+        if not more:
+            raise EOFError
+        got += more
+    return bytes(got)
+
+
+def main(realm: Realm, talk: socket.socket) -> None:
+    """The process, until the node hangs up: questions (how many 4, then for each writer 32 | entry 32 | signature 64)
+    in, a byte for each out."""
+    talk.sendall(READY)
+    while True:
+        count = int.from_bytes(_exactly(talk, 4), "big")
+        rows = _exactly(talk, count * _ROW)
+        checks = [
+            Signed(WriterKey(rows[k : k + 32]), EntryId(rows[k + 32 : k + 64]), rows[k + 64 : k + _ROW])
+            for k in range(0, len(rows), _ROW)
+        ]
+        talk.sendall(bytes([GOOD if verdict is None else BAD for verdict in verify_all(realm, checks)]))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the node too, which hangs up when it is done
+    with suppress(EOFError, OSError):
+        main(REALMS[sys.argv[1]], socket.socket(fileno=0))

@@ -1,0 +1,116 @@
+"""Signatures checked in a process of their own: the same verdicts as here, whatever becomes of the process."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import EntryId, WriterKey
+from banyan_crdt.realm import MAIN, TEST
+from banyan_crdt.signing import Signed, Signer, verify_all
+from banyan_node import checking
+from banyan_node.checking import MANY, Checking
+
+
+def signatures(count: int, first: int = 0) -> list[Signed]:
+    signers = [Signer(TEST, bytes((n, *bytes(31)))) for n in range(1, 4)]
+    entries = [EntryId(n.to_bytes(32, "big")) for n in range(first, first + count)]
+    return [Signed(signers[n % 3].key, entry, signers[n % 3].sign(entry)) for n, entry in enumerate(entries)]
+
+
+def forged(check: Signed) -> Signed:
+    return check._replace(sig=bytes((check.sig[0] ^ 1,)) + check.sig[1:])
+
+
+@pytest.fixture
+def process() -> Iterator[Checking]:
+    """One that answers."""
+    made = Checking(TEST)
+    until = time.monotonic() + 30
+    while made.pid is None and time.monotonic() < until:
+        made(TEST, signatures(MANY))
+        time.sleep(0.02)
+    assert made.pid is not None
+    yield made
+    made.close()
+
+
+def bad(verdicts: Sequence[BadSignature | None]) -> list[int]:
+    return [n for n, verdict in enumerate(verdicts) if verdict is not None]
+
+
+def same_as_here(process: Checking, checks: Sequence[Signed]) -> bool:
+    there, here = process(TEST, checks), verify_all(TEST, checks)
+    assert [str(v) for v in there] == [str(v) for v in here]
+    return bool(bad(there))
+
+
+def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process: Checking) -> None:
+    pid = process.pid
+    checks = signatures(2_000)
+    assert not same_as_here(process, checks)
+    for n in (0, 7, 1_999):
+        checks[n] = forged(checks[n])
+    assert same_as_here(process, checks)
+    assert bad(process(TEST, checks)) == [0, 7, 1_999]
+    assert process.pid == pid
+
+
+def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checking) -> None:
+    """Joined, these rows are those of sound signatures; cut where they are cut, none is one."""
+    sound = signatures(MANY)
+    shifted = list(sound)
+    a, b = sound[3], sound[4]
+    shifted[3] = Signed(a.writer, a.entry, a.sig + b.writer[:1])
+    shifted[4] = Signed(WriterKey(b.writer[1:]), b.entry, b.sig)
+    assert b"".join(p for c in shifted for p in c) == b"".join(p for c in sound for p in c)
+    assert bad(process(TEST, shifted)) == [3, 4]
+
+
+def test_of_another_realm_it_does_not_speak(process: Checking) -> None:
+    assert len(bad(process(MAIN, signatures(MANY)))) == MANY
+
+
+def test_one_that_is_killed_is_missed_by_nobody_and_begun_again(
+    process: Checking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "AGAIN_S", 0.0)
+    process._again = 0.0
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    checks = [*signatures(MANY), forged(signatures(1)[0])]
+    assert same_as_here(process, checks)
+    assert process.pid is None
+    until = time.monotonic() + 30
+    while process.pid is None and time.monotonic() < until:
+        assert same_as_here(process, checks)
+    assert process.pid is not None
+
+
+def test_one_that_hangs_is_given_up(process: Checking) -> None:
+    assert process.pid is not None
+    assert process._talk is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    process._talk.settimeout(0.2)
+    assert same_as_here(process, [*signatures(5_000), forged(signatures(1)[0])])
+    assert process.pid is None
+
+
+def test_it_goes_with_the_node(process: Checking) -> None:
+    pid = process.pid
+    assert pid is not None
+    process.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert bad(process(TEST, [*signatures(MANY), forged(signatures(1)[0])])) == [MANY]
+    assert process.pid is None
+
+
+def test_few_signatures_begin_no_process() -> None:
+    made = Checking(TEST)
+    assert bad(made(TEST, signatures(MANY - 1))) == []
+    assert made._process is None
+    made.close()
