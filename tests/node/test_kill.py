@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ class Victim:
         ready = self.process.stdout.readline().strip()
         assert ready == "ready", ready
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended by itself, and says why
+            os.kill(pid, signal.SIGKILL)
         acknowledged = []
         for line in self.process.stdout:
             if line == "dead\n":
@@ -62,7 +64,8 @@ class Victim:
 
     def close(self) -> None:
         if self.life:
-            os.kill(self.life, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.life, signal.SIGKILL)
         self.process.kill()
         self.process.communicate()
 
