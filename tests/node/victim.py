@@ -37,6 +37,7 @@ def say(line: str) -> None:
 def write(home: Home) -> None:
     with open_local(home, load_settings(home)) as local:
         local.call("account.create", name="An", hosted=False)
+        local.call("account.create", name=f"An {os.getpid()}", hosted=True)
         c = local.context
         # the first that leaves room: no log may hold more than 10,000 entries on its first day
         account = next(a for a in c.store.accounts() if c.store.head(c.own_log(a)).length < 4_000)
