@@ -347,6 +347,14 @@ def decode_body(raw: bytes) -> Body:
     return decode_any_body(raw)
 
 
+def is_plain(body: Body) -> bool:
+    """Whether it is one put over nothing else, with content."""
+    if len(body.ops) != 1:
+        return False
+    op = body.ops[0]
+    return type(op) is Put and op.part is not None and not op.refs
+
+
 def decode_any_body(raw: bytes) -> Body:
     """What `decode_body` answers, without its short cut."""
     if len(raw) > MAX_OPS_BYTES:

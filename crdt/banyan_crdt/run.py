@@ -17,7 +17,7 @@ from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, check_header, make_entry, skip_seq
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
-from banyan_crdt.ops import Body, decode_body
+from banyan_crdt.ops import Body, decode_body, is_plain
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
 
@@ -39,6 +39,8 @@ class Run(NamedTuple):
     skips: tuple[tuple[int, EntryId], ...]
     entries: tuple[Entry, ...]
     bodies: tuple[Body, ...]
+    plain: bool = False
+    """Surely every entry is one put over nothing else, with content of the size that it declares: the usual post."""
 
 
 def skips_below(first: int, count: int) -> list[int]:
@@ -95,8 +97,9 @@ def decode_run(realm: Realm, raw: bytes) -> Run:
     zero = Header(AccountId(account), writer, log, first, prev, skip, 0, base, bytes(32))
     check_header(zero)
     entries, bodies = _entries(realm, zero, rows, sig, known)
+    plain = all(map(is_plain, bodies)) and [b.part_bytes for b in bodies] == [size for _, size, _ in rows]
     log_id = LogId(AccountId(account), WriterKey(writer), log)
-    return Run(log_id, first, prev, base, tuple(known.items()), entries, bodies)
+    return Run(log_id, first, prev, base, tuple(known.items()), entries, bodies, plain)
 
 
 def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:

@@ -260,24 +260,11 @@ class Ingest:
 
     def _extend(self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
         """Appends the run from entry `fresh` on to the end of what counts."""
-        entries = run.entries[fresh:] if fresh else run.entries
-        total = run.entries[fresh - 1].header.total if fresh else run.base
-        bodies: list[Body] = []
-        parts: list[bytes | None] = []
-        content: Content
-        for e, body, content in zip_longest(entries, run.bodies[fresh:], contents[fresh : len(run.entries)]):
-            now = e.header.total
-            counted = counted_body(body, granted, now - total - len(e.ops))
-            total = now
-            bodies.append(counted)
-            if isinstance(content, bytes) and len(counted.ops) == 1:
-                parts.append(content)
-            elif counted.ops:
-                at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
-                parts.extend([at_hand.get(i) for i, op in enumerate(counted.ops) if part_of(op) is not None])
+        entries, contents = run.entries[fresh:], contents[fresh : len(run.entries)]
         last = entries[-1]
         new = Head(last.header.seq + 1, last.id, 0)
-        self._batch.append(Append(run.log, entries, bodies, parts, new))
+        append = _plain(run, entries, contents, new) if run.plain and granted.grant.colls is None else None
+        self._batch.append(append or _append(run, fresh, entries, contents, granted, new))
         self._waiting.setdefault(run.log.account, {}).setdefault(run.log, []).append(self._batch[-1])
         self.held += 1
         if not self.holding:
@@ -440,6 +427,35 @@ class Ingest:
             known.mark(log, bool(beside))
         self.store.rebuild_views(account, state.counted())
         return tuple(e for c in state.logs.values() for e in c.chain if e.id not in before)
+
+
+def _plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
+    """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
+    at_hand = [content for content in contents if type(content) is bytes]
+    if len(at_hand) < len(entries):
+        return None
+    return Append(run.log, entries, run.bodies[-len(entries) :], at_hand, head, plain=True)
+
+
+def _append(
+    run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: Granted, head: Head
+) -> Append:
+    """What counts of the entries from `fresh` on, with what content is at hand."""
+    total = run.entries[fresh - 1].header.total if fresh else run.base
+    bodies: list[Body] = []
+    parts: list[bytes | None] = []
+    content: Content
+    for e, body, content in zip_longest(entries, run.bodies[fresh:], contents):
+        now = e.header.total
+        counted = counted_body(body, granted, now - total - len(e.ops))
+        total = now
+        bodies.append(counted)
+        if isinstance(content, bytes) and len(counted.ops) == 1:
+            parts.append(content)
+        elif counted.ops:
+            at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
+            parts.extend([at_hand.get(i) for i, op in enumerate(counted.ops) if part_of(op) is not None])
+    return Append(run.log, entries, bodies, parts, head)
 
 
 def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:

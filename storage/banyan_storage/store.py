@@ -80,7 +80,7 @@ class Store(PendingStore):
         unnamed: list[LogId] = []
         firsts = []
         for append in batch:
-            log, entries, _, _, head = append
+            log, entries, head = append.log, append.entries, append.head
             found = heads.get(log) or self._find(log)
             if found is None:
                 unnamed.append(log)
@@ -351,34 +351,36 @@ class _Rows:
 
     def take(self, lid: int, append: Append) -> None:
         """The entries of one log: the next arrivals."""
-        n, before, ids, wanted = self.last, self._end, self.ids, self.wanted
-        record, part_row = self.records.append, self.parts.append
-        first, signed = n + 1, list[int]()
+        entries, first = append.entries, self.last + 1
+        arrivals = list(map(t.u48, range(first, first + len(entries))))
+        after = self._end is not None and entries[0].header.prev == self._end
+        records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
+        self.records += zip(arrivals, records, strict=True)
+        self.ids.update([(e.id[:16], e.id[:8] + arrival) for e, arrival in zip(entries, arrivals, strict=True)])
+        if append.plain:
+            self.parts += zip([arrival + b"\0\0" for arrival in arrivals], append.parts, strict=True)
+        else:
+            self._take_parts(append, first)
+        seq = entries[0].header.seq
+        self.last, self._end = first + len(entries) - 1, entries[-1].id
+        for end in [n for n, e in enumerate(entries, first) if e.sig is not None]:
+            self.places += _cut(lid, seq, first, end + 1 - first, True)
+            first, seq = end + 1, seq + end + 1 - first
+        self.places += _cut(lid, seq, first, self.last + 1 - first, False)
+
+    def _take_parts(self, append: Append, first: int) -> None:
         left = iter(append.parts)
-        for e, body in zip(append.entries, append.bodies, strict=True):
-            n += 1
-            arrival = n.to_bytes(6, "big")
-            record((arrival, encode_record(lid, e, before is not None and e.header.prev == before)))
-            before = e.id
-            ids[before[:16]] = before[:8] + arrival
-            if e.sig is not None:
-                signed.append(n)
+        for n, (e, body) in enumerate(zip(append.entries, append.bodies, strict=True), first):
             for at, op in enumerate(body.ops):
                 part = part_of(op)
                 if part is None:
                     continue
                 raw = next(left, None)
                 if raw is not None:
-                    part_row((arrival + at.to_bytes(2, "big"), raw))
+                    self.parts.append((t.part_key(n, at), raw))
                 else:
-                    wanted[t.part_key(n, at)] = t.wanted_value(part)
+                    self.wanted[t.part_key(n, at)] = t.wanted_value(part)
                     self.recent[n] = e, body
-        seq = append.entries[0].header.seq
-        for end in signed:
-            self.places += _cut(lid, seq, first, end + 1 - first, True)
-            first, seq = end + 1, seq + end + 1 - first
-        self.places += _cut(lid, seq, first, n + 1 - first, False)
-        self.last, self._end = n, before
 
 
 def _stretches(lid: int, places: Iterable[tuple[int, bool]]) -> Iterator[Item]:

@@ -26,6 +26,8 @@ class Append(NamedTuple):
     bodies: Sequence[Body]
     parts: Sequence[bytes | None]
     head: Head
+    plain: bool = False
+    """Every body is `is_plain`, and `parts` holds the content of each: most of what there is."""
 
 
 class Counted(NamedTuple):

@@ -64,8 +64,13 @@ class SocialViews:
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         numbers = _numbers(txn, {append.log.account for append in batch})
         fold = _Fold(txn, reader)
-        for (log, entries, bodies, parts, _), first in zip(batch, firsts, strict=True):
-            fold.take(numbers[log.account], enumerate(zip(entries, bodies, strict=True), first), iter(parts))
+        for append, first in zip(batch, firsts, strict=True):
+            number = numbers[append.log.account]
+            if append.plain:
+                fold.take_plain(number, append, first)
+                continue
+            both = zip(append.entries, append.bodies, strict=True)
+            fold.take(number, enumerate(both, first), iter(append.parts))
         fold.settle()
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
@@ -146,6 +151,16 @@ class _Fold:
         self._tombs: set[bytes] = set()
         self._numbers: set[bytes] = set()
 
+    def take_plain(self, number: bytes, append: Append, first: int) -> None:
+        """The entries of one account, in a third of the time of `take`."""
+        self._numbers.add(number)
+        places = range(first << 16, first + len(append.entries) << 16, 1 << 16)
+        ops = [body.ops[0] for body in append.bodies]
+        self._fresh += [
+            (number + op.coll + REGISTER + op.key, stamp_bytes(e.header.time, place), e.id, raw)
+            for e, op, place, raw in zip(append.entries, ops, places, append.parts, strict=True)
+        ]
+
     def take(
         self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]
     ) -> None:
@@ -153,12 +168,8 @@ class _Fold:
         self._numbers.add(number)
         came = self._fresh.append
         for n, (entry, body) in entries:
-            time, ops = entry.header.time, body.ops
-            if len(ops) == 1 and isinstance(op := ops[0], Put) and not op.refs:  # most entries
-                raw = None if op.part is None else next(parts, None)
-                came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16), entry.id, raw))
-                continue
-            for at, op in enumerate(ops):
+            time = entry.header.time
+            for at, op in enumerate(body.ops):
                 if isinstance(op, Put):
                     raw = None if op.part is None else next(parts, None)
                     came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16 | at), entry.id, raw))
