@@ -31,7 +31,6 @@ from banyan_crdt.state import account_state, control_head
 from banyan_node.accounts import Accounts, Known
 from banyan_node.wire import Content
 from banyan_storage.store import Store
-from banyan_storage.tables import LOOSE
 from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
@@ -118,7 +117,7 @@ class Ingest:
         """Whether that entry of that log is held, counted or not; also where it waits to be written."""
         if self.id_at(log, seq) == entry:
             return True
-        return bool(self.store.txn.count(LOOSE)) and self.store.has(entry)
+        return self.store.any_loose() and self.store.has(entry)
 
     def usual(self, log: LogId) -> bool:
         """Whether a run at the end of the log is judged without a look at the account's other entries."""

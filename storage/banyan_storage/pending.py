@@ -1,7 +1,8 @@
 """The pending transaction of a store: what it holds in memory until `commit`, and reads that see it.
 
 The index of ids and the list of lacking parts wait in memory and are written sorted: with a page of random keys touched
-per entry, nothing else would matter. Where logs stand is cached. A rollback drops all of it.
+per entry, nothing else would matter. Where logs stand, or that nothing is held of them, is cached. A rollback drops
+all of it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class PendingStore(StoreReader):
         self._engine = engine
         self._write = engine.write()
         self._views = views
-        self._logs: dict[LogId, tuple[int, Head]] = {}
+        self._logs: dict[LogId, tuple[int, Head] | None] = {}
+        self._any_loose: bool | None = None
         self._ids: dict[bytes, bytes] = {}
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
@@ -102,6 +104,7 @@ class PendingStore(StoreReader):
 
     def _forget(self) -> None:
         self._logs.clear()
+        self._any_loose = None
         self._names.clear()
         self._ids.clear()
         self._wanted.clear()
@@ -128,14 +131,18 @@ class PendingStore(StoreReader):
     # -- reads that must see what waits in memory
 
     def _find(self, log: LogId) -> tuple[int, Head] | None:
-        found = self._logs.get(log)
-        if found is None:
-            found = super()._find(log)
-            if found is not None:
-                self._cache(log, found)
+        if log in self._logs:
+            return self._logs[log]
+        found = super()._find(log)
+        self._cache(log, found)
         return found
 
-    def _cache(self, log: LogId, found: tuple[int, Head]) -> None:
+    def any_loose(self) -> bool:
+        if self._any_loose is None:
+            self._any_loose = super().any_loose()
+        return self._any_loose
+
+    def _cache(self, log: LogId, found: tuple[int, Head] | None) -> None:
         if len(self._logs) >= CACHED_LOGS:
             self._logs.clear()
         self._logs[log] = found

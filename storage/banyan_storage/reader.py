@@ -265,10 +265,14 @@ class StoreReader:
             yield from block
             first += len(block)
 
+    def any_loose(self) -> bool:
+        """Whether anything is held that does not count: rarely, and then every log must be looked at for it."""
+        return bool(self._txn.count(t.LOOSE))
+
     def loose(self, log: LogId) -> list[Entry]:
         """Held and not counted, in order of seq and id."""
         found = self._find(log)
-        if found is None:
+        if found is None or not self.any_loose():
             return []
         ns = sorted(t.number(value) for _, value in self._txn.prefix(t.LOOSE, t.u32(found[0])))
         return sorted(self._records(ns, log), key=lambda e: (e.header.seq, e.id))
@@ -289,7 +293,7 @@ class StoreReader:
 
     def loose_logs(self, account: AccountId) -> frozenset[LogId]:
         """The granted logs of the account that hold entries which do not count."""
-        if not self._txn.count(t.LOOSE):
+        if not self.any_loose():
             return NO_LOGS
         found = []
         for key, value in self._txn.prefix(t.HEADS, account):

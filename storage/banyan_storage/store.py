@@ -150,6 +150,7 @@ class Store(PendingStore):
             if entry not in ns:
                 self._delete(was.n, entry)
         self._replace(t.CHAIN, lid, dict(_stretches(lid, [(ns[e.id], e.id in signed) for e in chain])))
+        self._any_loose = None
         self._replace(t.LOOSE, lid, {t.loose_key(lid, e.id): t.u48(ns[e.id]) for e in loose})
         self._set_head(log, lid, head)
         for e in loose:
@@ -358,7 +359,8 @@ class _Rows:
         self.records += zip(arrivals, records, strict=True)
         self.ids.update([(e.id[:16], e.id[:8] + arrival) for e, arrival in zip(entries, arrivals, strict=True)])
         if append.plain:
-            self.parts += zip([arrival + b"\0\0" for arrival in arrivals], append.parts, strict=True)
+            raws = [raw for raw in append.parts if raw is not None]
+            self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
         else:
             self._take_parts(append, first)
         seq = entries[0].header.seq

@@ -11,7 +11,8 @@ import pytest
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log
+from banyan_crdt.ops import Op, Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, decode_control, decode_run, encode_run, skips_below, verify_run
 from banyan_crdt.state import AccountState, account_state
@@ -20,6 +21,11 @@ from banyan_node.serve import control_item as serve_control
 from banyan_node.serve import log_items
 from banyan_node.wire import MAX_FRAME, Data, encode_message
 from banyan_storage.check import Problem, verify
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.store import Store
+from banyan_storage.tables import STORE_TABLES
+from banyan_storage.view_rows import VIEW_TABLES
+from banyan_storage.views import SocialViews
 from tests.crdt.make import Person, add, follow, make_part, run_bytes
 from tests.model.concrete import REALM, concrete
 from tests.model.scenarios import scenario
@@ -402,3 +408,56 @@ def test_what_one_signature_vouches_for_is_served_in_a_frame_whatever_content_it
     pieces = list(log_items(node.store, an.log(), 0))
     assert len(pieces) == 1
     assert 1 << 20 < len(encode_message(Data(list(pieces)))) < MAX_FRAME
+
+
+@pytest.mark.parametrize("lacks", [(), (2,), (0, 1, 2, 3)])
+@pytest.mark.parametrize("scope", [None, ("post",), ("follow",)])
+def test_the_short_way_of_plain_runs_ends_where_the_long_way_does(
+    lacks: tuple[int, ...], scope: tuple[str, ...] | None
+) -> None:
+    an = Person()
+    colls = None if scope is None else tuple(sorted(map(coll, scope)))
+    an.say(an.grant_op("tablet")._replace(colls=colls))
+    log, contents = list[Entry](), list[bytes | None]()
+    for k in range(4):
+        part, raw = make_part(f"plain {k}")
+        op = Put(coll("post"), CellKey(k.to_bytes(16, "big")), (), part)
+        log.append(follow(an.full("tablet"), an.log("tablet"), log, op, parts=part.size))
+        contents.append(None if k in lacks else raw)
+    run = decode_run(TEST, run_bytes(log, 0, 4))
+    assert run.plain
+    rows = []
+    for way in (run, run._replace(plain=False)):
+        node, engine = known_and_viewed(an)
+        node.run(way, NOW_MS, contents=contents)
+        node.store.commit()
+        assert verify(node.store, lambda account, n: None) == []
+        rows.append({table.name: list(engine.write().scan(table)) for table in (*STORE_TABLES, *VIEW_TABLES)})
+    assert rows[0] == rows[1]
+    assert bool(rows[0]["parts"]) == (len(lacks) < 4 and scope != ("follow",))
+
+
+def known_and_viewed(person: Person) -> tuple[Ingest, MemoryEngine]:
+    engine = MemoryEngine((*STORE_TABLES, *VIEW_TABLES))
+    made = Ingest(Store(engine, TEST, new_store_id=bytes(16), views=SocialViews()), TEST)
+    made.control(person.id, person.control, NOW_MS)
+    return made, engine
+
+
+def test_what_is_plain_is_one_put_over_nothing_with_as_much_content_as_is_declared() -> None:
+    an = Person()
+    part, _ = make_part("x")
+    put = Put(coll("post"), CellKey(bytes(16)), (), part)
+
+    def is_plain(*ops: Op, parts: int = part.size) -> bool:
+        log = [follow(an.full("phone"), an.log(), [], *ops, parts=parts)]
+        return decode_run(TEST, run_bytes(log, 0, 1)).plain
+
+    assert is_plain(put)
+    assert not is_plain(put, parts=part.size - 1)
+    assert not is_plain(put, parts=part.size + 1)
+    assert not is_plain(put._replace(refs=(Ref(EntryId(bytes(32)), 0),)))
+    assert not is_plain(put._replace(part=None), parts=0)
+    assert not is_plain(put, put._replace(key=CellKey(b"k" * 16)), parts=2 * part.size)
+    assert not is_plain(add("x", part))
+    assert not is_plain(parts=0)

@@ -365,7 +365,7 @@ class Seen:
         self.calls: list[tuple[object, ...]] = []
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
-        for (log, entries, counted, parts, head), first in zip(batch, firsts, strict=True):
+        for (log, entries, counted, parts, head, _), first in zip(batch, firsts, strict=True):
             assert [reader.number_of(e.id) for e in entries] == list(range(first, first + len(entries)))
             assert all(reader.entry(e.id) == e for e in entries)
             assert reader.head(log).length >= head.length
