@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, WriterKey
@@ -45,12 +46,14 @@ class Checking:
         self._again = 0.0
 
     def __call__(self, realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
-        if len(checks) < MANY or realm != self._realm or not all(map(_sized, checks)):
+        if len(checks) < MANY or realm != self._realm or not _sized(checks):
             return verify_all(realm, checks)
         with self._lock:
-            verdicts = self._ask(b"".join([part for check in checks for part in check]), len(checks))
+            verdicts = self._ask(b"".join(chain.from_iterable(checks)), len(checks))
         if verdicts is None:
             return verify_all(realm, checks)
+        if verdicts.count(GOOD) == len(checks):
+            return [None] * len(checks)
         return [None if v == GOOD else verify_all(realm, (c,))[0] for c, v in zip(checks, verdicts, strict=True)]
 
     def close(self) -> None:
@@ -103,8 +106,8 @@ class Checking:
         self._ready = False
 
 
-def _sized(check: Signed) -> bool:
-    return tuple(map(len, check)) == _SIZES
+def _sized(checks: Sequence[Signed]) -> bool:
+    return all(set(map(len, column)) == {size} for column, size in zip(zip(*checks, strict=True), _SIZES, strict=True))
 
 
 def _heard(talk: socket.socket) -> bool:

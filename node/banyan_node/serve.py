@@ -88,7 +88,7 @@ def content_of(pairs: list[tuple[int, bytes]]) -> Content:
 def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
     """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail)."""
     length = reader.head(log).length
-    branches = _branches(reader.loose(log))
+    branches = _branches(loose) if (loose := reader.loose(log)) else []
     at, window = start, list[Line]()
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
     while at < length:

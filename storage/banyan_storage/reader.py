@@ -205,11 +205,11 @@ class StoreReader:
 
     def _stretches(self, lid: int, first: int, stop: int) -> Iterator[t.Stretch]:
         """Those that hold any of the counted entries first .. stop-1, in order."""
-        low = self._txn.scan(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid, first), reverse=True, limit=1)
-        for row in low:
-            stretch = t.stretch_of(*row)
-            if stretch.seq + stretch.size > first:
-                yield stretch
+        if first:
+            for row in self._txn.scan(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid, first), reverse=True, limit=1):
+                stretch = t.stretch_of(*row)
+                if stretch.seq + stretch.size > first:
+                    yield stretch
         for row in self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, stop))):
             yield t.stretch_of(*row)
 
