@@ -28,6 +28,8 @@ from banyan_node.worker import Worker
 log = structlog.get_logger("banyan")
 GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
+SHORTEST = 160
+"""Bytes below which no frame can bring an entry: two keys, a link and a signature are as many."""
 WRITE_BYTES = 256 << 10
 """Frames that are handed to a stream at once."""
 
@@ -127,7 +129,7 @@ class Links:
                 self._worker.post(partial(_overran, link.peer_id, why))
                 continue
             job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
-            self._worker.post(job, len(frame))
+            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST)
             while backlog.waiting > most:  # not read from until the replica has caught up
                 await trio.sleep(0.01)
 

@@ -171,6 +171,8 @@ class Link:
     """What it was asked to read to us and did not say that it ended, by number."""
     reading: int = 0
     """The number of what it was asked last to read to us."""
+    gave: int = 0
+    """Bulk bytes ever sent to it."""
     came: int = 0
     """Bulk bytes that ever came."""
     watched: tuple[float, int] = (0.0, 0)

@@ -6,7 +6,7 @@ trimmed to whole paths. A forked log is served with both its branches: that is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import AccountId, EntryId, LogId
@@ -85,17 +85,22 @@ def content_of(pairs: list[tuple[int, bytes]]) -> Content:
     return pairs[0][1] if len(pairs) == 1 and pairs[0][0] == 0 else pairs
 
 
-def log_items(reader: Reader, log: LogId, start: int) -> Iterator[RunItem]:
-    """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail)."""
+def log_items(
+    reader: Reader, log: LogId, start: int, most: Callable[[], int] = lambda: PIECE_BYTES
+) -> Iterator[RunItem]:
+    """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail).
+
+    `most`: bytes that the next piece of the chain aims at.
+    """
     length = reader.head(log).length
     branches = _branches(loose) if (loose := reader.loose(log)) else []
     at, window = start, list[Line]()
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
     while at < length:
-        cut, full = _cut_lines(window, below)
+        cut, full = _cut_lines(window, below, aim := most())
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
             window += reader.lines(log, at + len(window), min(length, at + MAX_RUN_ENTRIES))
-            cut, _ = _cut_lines(window, below)
+            cut, _ = _cut_lines(window, below, aim)
         if not window:  # the log was rewritten shorter meanwhile
             return
         if cut == 0:  # no signature up to the end: a branch carries it
@@ -142,13 +147,13 @@ def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, line
     return RunItem(encode_steps(log, first, prev, base, skips, steps, sig), contents)
 
 
-def _cut_lines(lines: Sequence[Line], below: Line | None) -> tuple[int, bool]:
-    """How many entries make a piece: up to the last signature within PIECE_BYTES, at least to the first. And whether
+def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int, bool]:
+    """How many entries make a piece: up to the last signature within `aim` bytes, at least to the first. And whether
     entries were left over for the next."""
     start = below.total if below else 0
     cut = 0
     for k, line in enumerate(lines):
-        if line.total - start + 64 * k > PIECE_BYTES and cut:
+        if line.total - start + 64 * k > aim and cut:
             return cut, True
         if line.sig is not None:
             cut = k + 1

@@ -9,10 +9,11 @@ bounded by the credit that it gave.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_node.links import Aloud, Limits, Link, Retold, Served
-from banyan_node.serve import control_pieces, log_items, start_of
+from banyan_node.serve import PIECE_BYTES, control_pieces, log_items, start_of
 from banyan_node.wire import (
     CANNOT,
     Answered,
@@ -31,6 +32,9 @@ from banyan_storage.reader import StoreReader
 
 BLOCK = 1_000
 """Arrivals looked at together."""
+SMALL = 32 << 10
+"""Bytes that the first frame to a peer aims at; with what it was given they grow to a whole piece. So it has something
+to do while the next is read, and the one after."""
 RETOLD_LOGS = 100_000
 """Logs of which it is remembered that they were sent; beyond, some are sent twice."""
 
@@ -68,14 +72,14 @@ class Serving:
             aloud.stop = min(aloud.stop, m.stop)
         elif whole:
             link.aloud = aloud = Aloud(m.reading, m.cursor, m.stop, m.cursor, iter(()))
-            aloud.items = self._through(aloud)
+            aloud.items = self._through(link, aloud)
         else:
             self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
 
     def replay(self, link: Link, m: Replay) -> None:
         """One at a time: a new one takes the place of the one before."""
         link.retold = retold = Retold(m.arrival, m.arrival, iter(()))
-        retold.items = self._since(retold)
+        retold.items = self._since(link, retold)
 
     def pump(self, link: Link) -> None:
         """The next frame of what the peer asked for, where its window is open; `work` sends those that follow."""
@@ -91,16 +95,18 @@ class Serving:
 
     def _frame(self, link: Link) -> None:
         items, size, answered = list[Served](), 0, link.answered
-        while size < self._limits.piece and (item := self._next(link)) is not None:
+        most = min(self._limits.piece, _aim(link))
+        while size < most and (item := self._next(link)) is not None:
             items.append(item)
             size += size_of(item)
         if items:
             frame = encode_message(Data(items))
             link.may_send -= len(frame)
+            link.gave += len(frame)
             self._out.append((link.peer, frame))
         if link.answered != answered:
             self._out.append((link.peer, Answered(link.answered)))
-        all_told = size < self._limits.piece
+        all_told = size < most
         if (retold := link.retold) is not None:
             if all_told:
                 link.retold = None
@@ -148,7 +154,7 @@ class Serving:
         else:
             yield from log_items(self._store, want.log, start_of(self._store, want))
 
-    def _since(self, retold: Retold) -> Iterator[Served | None]:
+    def _since(self, link: Link, retold: Retold) -> Iterator[Served | None]:
         """What came after an arrival, by log, in the order in which each was first touched; control logs whole."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
@@ -161,13 +167,13 @@ class Serving:
             for log, seq in firsts.items():
                 sent[log] = self._store.last_arrival
                 if log.log:
-                    yield from log_items(self._store, log, seq)
+                    yield from log_items(self._store, log, seq, partial(_aim, link))
                 else:
                     yield from control_pieces(self._store, log.account)
             retold.at = rows[-1].n
             yield None
 
-    def _through(self, aloud: Aloud) -> Iterator[Served | None]:
+    def _through(self, link: Link, aloud: Aloud) -> Iterator[Served | None]:
         """Everything of the range, in account order, control logs first."""
         while True:
             start = AccountId(aloud.at) if aloud.at else None
@@ -178,6 +184,11 @@ class Serving:
                 yield from control_pieces(self._store, account)
                 for log in list(self._store.heads(account)):
                     if log.log:
-                        yield from log_items(self._store, log, 0)
+                        yield from log_items(self._store, log, 0, partial(_aim, link))
             aloud.at = account
             yield None
+
+
+def _aim(link: Link) -> int:
+    """Bytes that the next frame to the peer aims at."""
+    return min(PIECE_BYTES, SMALL + link.gave)

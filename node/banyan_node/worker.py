@@ -29,11 +29,13 @@ TAKE = 512
 """Items of the inbox that share one commit at most."""
 TAKE_BYTES = WINDOW // 2
 """Bytes of frames that share one commit at most: half of what a peer may send ahead, so that it sends on meanwhile."""
+ENOUGH_BYTES = 32 << 10
+"""Bytes of frames that are worth a commit by themselves."""
 GC_OBJECTS = 50_000
 """New objects between two looks for garbage that refers to itself. A frame makes as many, nearly all of them tuples
 that end with it; with Python's 700 the looking took a seventh of the time."""
 WINDOW_S = 0.004
-"""How long a commit waits for company once something is to be written."""
+"""How long a commit of little waits for company, where several came lately."""
 
 
 class Worker(Generic[T]):
@@ -54,7 +56,7 @@ class Worker(Generic[T]):
         self._done = trio.Event()
         self._calls: set[_Answer] = set()
         self._crowd = False
-        """Whether several jobs came together last time: then they will again."""
+        """Whether several jobs that write came together last time: then they will again."""
         self._error: BaseException | None = None
         self._stopping = False
         self._epoch = time.time() - time.monotonic()
@@ -68,9 +70,10 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def post(self, do: Callable[[T, float], None], size: int = 0) -> None:
-        """Have `do(context, now)` run; any thread may ask. `size`: bytes of a frame that it takes in."""
-        self._inbox.put(_Job(do, None, size=size))
+    def post(self, do: Callable[[T, float], None], size: int = 0, writes: bool = False) -> None:
+        """Have `do(context, now)` run; any thread may ask. `size`: bytes of a frame that it takes in. `writes`: whether
+        it may bring something that is to be committed."""
+        self._inbox.put(_Job(do, None, size=size, writes=writes))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
         """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised.
@@ -82,7 +85,7 @@ class Worker(Generic[T]):
         if not self._done.is_set():
             self._calls.add(answer)
             try:
-                self._inbox.put(_Job(do, answer, alone, together))
+                self._inbox.put(_Job(do, answer, alone, together, writes=True))
                 await answer.given.wait()
             finally:
                 self._calls.discard(answer)
@@ -138,14 +141,17 @@ class Worker(Generic[T]):
         now = self._now()
         replica.ahead_s = time.time() - now
         error = self._run_all(context, replica, jobs, now)
-        if (timer := replica.get_timer()) is not None and timer <= now:
-            error = error or self._guarded(replica, partial(replica.handle_timer, now))
         effects, failed = self._effects(replica)
         answers = [job.answer for job in jobs if job.answer is not None]
         for answer in answers:
             answer.ready(error or failed)
         if effects or answers:
             self._tell(partial(self._give, effects, answers))
+        if (timer := replica.get_timer()) is not None and timer <= now:
+            self._guarded(replica, partial(replica.handle_timer, now))
+            effects, _ = self._effects(replica)
+            if effects:
+                self._tell(partial(self._give, effects, ()))
 
     def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer]) -> None:
         """On the event loop."""
@@ -196,14 +202,19 @@ class Worker(Generic[T]):
         jobs: list[_Job] = []
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
-            if self._drain(job, jobs) and (self._crowd or len(jobs) > 1):
+            if self._drain(job, jobs) and self._waits(jobs):
                 # a crowd is waited for while one is arriving, a lone job goes at once
                 time.sleep(WINDOW_S)
                 self._drain(self._inbox.get_nowait(), jobs)
         except queue.Empty:
             pass
-        self._crowd = len(jobs) > 1
+        self._crowd = sum(job.writes for job in jobs) > 1
         return jobs
+
+    def _waits(self, jobs: Sequence[_Job]) -> bool:
+        """Whether a commit of so little is worth waiting for what may come with it."""
+        writing = sum(job.writes for job in jobs)
+        return (writing > 1 or (self._crowd and writing > 0)) and sum(job.size for job in jobs) < ENOUGH_BYTES
 
     def _drain(self, job: _Job | None, jobs: list[_Job]) -> bool:
         """Adds the job and whatever waits behind it; whether there is room for more."""
@@ -293,6 +304,7 @@ class _Job(NamedTuple):
     alone: bool = False
     together: bool = False
     size: int = 0
+    writes: bool = False
 
     def run(self, context: Any, now: float) -> None:
         """Raises StorageError; any other error of a call is its answer."""
