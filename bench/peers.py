@@ -31,7 +31,7 @@ WRITERS = 20
 ENTRIES, QUICK_ENTRIES, ORBITDB_ENTRIES = 10_000, 4_000, 2_000
 MOST_A_LOG = 10_000
 """Entries that a log of ours may hold on its first day; cases of one writer have no more."""
-MOST_SINGLES = 20_000
+MOST_SINGLES, MOST_CORES = 20_000, 1_000
 
 NOT_EQUAL: dict[str, dict[str, str]] = {
     "link": {
@@ -86,6 +86,7 @@ NOT_EQUAL: dict[str, dict[str, str]] = {
 """What an equal payload hides, by topic and system."""
 
 SINGLE = f"{OURS}_single_posts"
+THEIR_SINGLE = "hypercore_single_posts"
 CASES = (
     "hypercore",
     "ssb",
@@ -94,6 +95,7 @@ CASES = (
     f"hypercore_{WRITERS}_writers",
     f"ssb_{WRITERS}_writers",
     f"hypercore_range_{WRITERS}_writers",
+    THEIR_SINGLE,
     SINGLE,
 )
 LEFT_OUT = {
@@ -102,6 +104,7 @@ LEFT_OUT = {
     f"hypercore_{WRITERS}_writers": "one writer is measured",
     f"ssb_{WRITERS}_writers": "one writer is measured",
     f"hypercore_range_{WRITERS}_writers": "another way to ask, as fast",
+    THEIR_SINGLE: "one writer is measured",
     SINGLE: "one writer is measured",
 }
 """What --quick does not run, and why."""
@@ -160,8 +163,11 @@ def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]
         if any(case.against == mine for case in cases.values()):
             source = runs_home(folder, writers, entries // writers)
             cases[mine] = Case(OURS, "", entries, writers, partial(ours, folder, source))
-    if SINGLE in wanted:
-        entries = min(args.entries, MOST_SINGLES)
+    entries = min(args.entries, MOST_SINGLES)
+    cores = min(entries, MOST_CORES)
+    each_its_own = "a core for each block, as many as a command line names; compared by the message"
+    theirs(THEIR_SINGLE, hypercore, SINGLE, cores, cores, each_its_own, ask="all")
+    if SINGLE in wanted or THEIR_SINGLE in cases:
         full, _ = singles_homes(folder, entries)
         alone = "one post each by as many writers; each brings two entries of control along, which are not counted"
         cases[SINGLE] = Case(OURS, "", entries, entries, partial(ours, folder, full), note=alone)
