@@ -1,6 +1,6 @@
 """What can be said of a frame without looking at the store: decoded, hashed, signatures checked, content compared.
 
-A pure function of the bytes, and most of the work that a frame costs; so threads may do it ahead of the replica, which
+A pure function of the bytes, and a third of the work that a frame costs; so threads may do it ahead of the replica, which
 then only judges. The simulator calls it in line. An item that is wrong keeps its verdict, for the replica to charge in
 its turn: what came before it in the frame is taken all the same.
 """
@@ -51,7 +51,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared:
-    """Never raises on hostile bytes. `verify` may share the signatures out among threads."""
+    """Never raises on hostile bytes. `verify` may have the signatures checked elsewhere."""
     try:
         message = decode_message(frame)
     except Reject as why:

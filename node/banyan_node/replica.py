@@ -78,7 +78,7 @@ class Identity:
 
 class Replica:
     """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator. `verify`: checks many
-    signatures, in whatever threads."""
+    signatures, wherever."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Coming back after an absence: what came since is sent without being asked for by name, once, and never trusted."""
 
 from banyan_node.links import Limits
+from banyan_node.serving import SMALL
 from banyan_node.wire import (
     Data,
     Hello,
@@ -157,3 +158,16 @@ def test_an_arrival_from_the_future_is_answered_by_the_end() -> None:
     assert messages(w, "r", Data) == []
     assert messages(w, "r", Hello) == []
     assert len(encode_message(Replayed(1 << 62, 1))) < 16
+
+
+def test_frames_begin_small_and_grow_so_that_the_other_side_has_something_to_do() -> None:
+    w = World("a", "b")
+    filled(w, "a", 12, 150)
+    w.said = []
+    w.link("a", "b")
+    w.until(w.same, 10)
+    sizes = [len(encode_message(m)) for who, m in heard(w) if who == "a" and isinstance(m, Data)]
+    assert sizes[0] < 2 * SMALL
+    for k, size in enumerate(sizes[:-1]):
+        assert size < SMALL + sum(sizes[:k]) + SMALL
+    assert max(sizes) > 3 * SMALL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import trio
 
 from banyan_crdt.errors import Refused
+from banyan_node import worker
 from banyan_storage.errors import DiskFull
 from tests.node.helpers import make_home, make_node, running
 
@@ -89,3 +92,52 @@ async def test_a_full_disk_is_the_answer_of_every_call_that_it_took_back(tmp_pat
                 nursery.start_soon(write, k)
             nursery.start_soon(fail)
         assert answers == [True] * 20
+
+
+async def test_only_little_that_must_be_committed_waits_for_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question is answered at once, and a frame of bulk is company enough for itself."""
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        naps: list[float] = []
+        real = time.sleep
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            real(seconds)
+
+        async def together(count: int, size: int, writes: bool) -> int:
+            """How often the thread waited for more when so many jobs came at once."""
+            await node.worker.call(lambda c, now: None)
+            await node.worker.call(lambda c, now: None)
+            gate = threading.Event()
+            node.worker.post(lambda c, now: gate.wait() and None)
+            real(0.05)
+            naps.clear()
+            for _ in range(count):
+                node.worker.post(lambda c, now: None, size, writes=writes)
+            gate.set()
+            await node.worker.call(lambda c, now: None, alone=True)
+            return len(naps)
+
+        monkeypatch.setattr(worker.time, "sleep", nap)
+        assert await together(5, 100, writes=False) == 0
+        assert await together(5, 300, writes=True) > 0
+        assert await together(5, worker.ENOUGH_BYTES, writes=True) == 0
+
+
+async def test_what_a_batch_brought_is_told_before_timers_do_more(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        told: list[str] = []
+
+        def due(now: float) -> None:
+            told.append("timer")
+
+        def work(c: Any, now: float) -> None:
+            c.replica.get_timer = lambda: None if told[-1:] == ["timer"] else 0.0
+            c.replica.handle_timer = due
+
+        give = node.worker._tell
+        node.worker._tell = lambda do: (told.append("told"), give(do))[1]  # type: ignore[method-assign]
+        await node.worker.call(work)
+        assert told[:2] == ["told", "timer"]
