@@ -1,8 +1,8 @@
 """What can be said of a frame without looking at the store: decoded, hashed, signatures checked, content compared.
 
-A pure function of the bytes, and a third of the work that a frame costs; so threads may do it ahead of the replica, which
-then only judges. The simulator calls it in line. An item that is wrong keeps its verdict, for the replica to charge in
-its turn: what came before it in the frame is taken all the same.
+A pure function of the bytes, and a third of the work that a frame costs; so threads may do it ahead of the replica,
+which then only judges. The simulator calls it in line. An item that is wrong keeps its verdict, for the replica to
+charge in its turn: what came before it in the frame is taken all the same.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,15 @@ async def test_only_little_that_must_be_committed_waits_for_company(
             naps.append(seconds)
             real(seconds)
 
+        def wait(gate: threading.Event) -> None:
+            gate.wait()
+
         async def together(count: int, size: int, writes: bool) -> int:
             """How often the thread waited for more when so many jobs came at once."""
             await node.worker.call(lambda c, now: None)
             await node.worker.call(lambda c, now: None)
             gate = threading.Event()
-            node.worker.post(lambda c, now: gate.wait() and None)
+            node.worker.post(lambda c, now: wait(gate))
             real(0.05)
             naps.clear()
             for _ in range(count):
@@ -120,13 +124,15 @@ async def test_only_little_that_must_be_committed_waits_for_company(
             await node.worker.call(lambda c, now: None, alone=True)
             return len(naps)
 
-        monkeypatch.setattr(worker.time, "sleep", nap)
+        monkeypatch.setattr(time, "sleep", nap)
         assert await together(5, 100, writes=False) == 0
         assert await together(5, 300, writes=True) > 0
         assert await together(5, worker.ENOUGH_BYTES, writes=True) == 0
 
 
-async def test_what_a_batch_brought_is_told_before_timers_do_more(tmp_path: Path) -> None:
+async def test_what_a_batch_brought_is_told_before_timers_do_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         told: list[str] = []
 
@@ -137,7 +143,12 @@ async def test_what_a_batch_brought_is_told_before_timers_do_more(tmp_path: Path
             c.replica.get_timer = lambda: None if told[-1:] == ["timer"] else 0.0
             c.replica.handle_timer = due
 
-        give = node.worker._tell
-        node.worker._tell = lambda do: (told.append("told"), give(do))[1]  # type: ignore[method-assign]
+        tell = node.worker._tell
+
+        def telling(do: Callable[[], None]) -> None:
+            told.append("told")
+            tell(do)
+
+        monkeypatch.setattr(node.worker, "_tell", telling)
         await node.worker.call(work)
         assert told[:2] == ["told", "timer"]
