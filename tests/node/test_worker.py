@@ -151,4 +151,5 @@ async def test_what_a_batch_brought_is_told_before_timers_do_more(
 
         monkeypatch.setattr(node.worker, "_tell", telling)
         await node.worker.call(work)
+        await node.worker.call(lambda c, now: None)
         assert told[:2] == ["told", "timer"]
