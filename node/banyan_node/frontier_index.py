@@ -20,7 +20,20 @@ import numpy.typing as npt
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, H, Head, LogId
 from banyan_node.frontier_table import DEPTH, FrontierTable, Range, nibble
-from banyan_node.sketch import LENGTH_BITS, Indexes, Key, Numbers, fingerprint, key_of, place, places, weight, weights
+from banyan_node.sketch import (
+    FEW,
+    LENGTH_BITS,
+    Indexes,
+    Key,
+    Numbers,
+    P,
+    fingerprint,
+    key_of,
+    place,
+    places,
+    weight,
+    weights,
+)
 
 SLICE = 16_384
 """Rows that one call of `work` puts into a table: about 10 ms."""
@@ -164,7 +177,7 @@ class FrontierIndex:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return not self.ready or any(t.built is not None for t in self._tables.values())
+        return not self.ready or (len(self._tables) > 1 and any(t.built is not None for t in self._tables.values()))
 
     def work(self) -> None:
         """One slice of what is to be done in the background."""
@@ -174,7 +187,12 @@ class FrontierIndex:
         for table in self._tables.values():
             if table.built is not None:
                 rows = slice(table.built, min(table.built + SLICE, self._n))
-                table.take(self._x0[rows], *self._items(table.key, rows), _heads_among(self._size[rows]))
+                if rows.stop - rows.start <= FEW:
+                    for row in range(rows.start, rows.stop):
+                        t = self._weight(table.key, row)
+                        table.move_one(*self._place(table.key, row), t, int(self._size[row] > 0))
+                else:
+                    table.take(self._x0[rows], *self._items(table.key, rows), _heads_among(self._size[rows]))
                 table.built = rows.stop if rows.stop < self._n else None
                 return
 
@@ -250,6 +268,10 @@ class FrontierIndex:
         if not self._moves or not self.ready:
             return
         moves, self._moves = self._moves, {}
+        if len(moves) <= FEW:
+            for log, head in moves.items():
+                self._follow_one(log, head)
+            return
         x0, x1, y0, y1 = _words(moves)
         size = np.fromiter(map(_size, moves.values()), np.uint32, len(moves))
         rows = self._rows_of(x0, x1)
@@ -263,6 +285,40 @@ class FrontierIndex:
             more = _heads_among(size[on]) - _heads_among(self._size[at])
             table.move(x0[on], h, old, new * (size[on] != 0), more)
         self._y0[rows], self._y1[rows], self._size[rows] = y0, y1, size
+
+    def _follow_one(self, log: LogId, head: Head) -> None:
+        row, size = self._row_of(*name_words(log)), _size(head)
+        followers = [t for t in self._tables.values() if t.built is None or row < t.built]
+        old = [self._weight(table.key, row) for table in followers]
+        more = int(size > 0) - int(self._size[row] > 0)
+        (self._y0[row], self._y1[row]), self._size[row] = id_words(head), size
+        for table, less in zip(followers, old, strict=True):
+            table.move_one(*self._place(table.key, row), (self._weight(table.key, row) - less) % P, more)
+
+    def _place(self, key: Key, row: int) -> tuple[int, int]:
+        """(first word of the name, place)."""
+        x0 = int(self._x0[row])
+        return x0, place(key, x0, int(self._x1[row]))
+
+    def _weight(self, key: Key, row: int) -> int:
+        size = int(self._size[row])
+        return weight(key, int(self._y0[row]), int(self._y1[row]), size >> 1, size & 1) if size else 0
+
+    def _row_of(self, x0: int, x1: int) -> int:
+        """The row of a name; a new one gets one."""
+        h = place(self._public, x0, x1)
+        for row in self._at([h]):
+            if self._x0[row] == x0 and self._x1[row] == x1:
+                return row
+        row = self._n
+        self._append(*(np.array([word], np.uint64) for word in (x0, x1, 0, 0)))
+        self._came(h, row)
+        return row
+
+    def _came(self, h: int, row: int) -> None:
+        self._later[h] = (*self._later.get(h, ()), row)
+        if len(self._later) > max(READ, self._n >> 4):
+            self._sort()
 
     def _rows_of(self, x0: Numbers, x1: Numbers) -> Indexes:
         """The row of each name; new ones get one."""
@@ -284,9 +340,7 @@ class FrontierIndex:
         if new:
             self._append(x0[new], x1[new], np.zeros(len(new), np.uint64), np.zeros(len(new), np.uint64))
             for k in new:
-                self._later[int(h[k])] = (*self._later.get(int(h[k]), ()), int(out[k]))
-            if len(self._later) > max(READ, self._n >> 4):
-                self._sort()
+                self._came(int(h[k]), int(out[k]))
         return out
 
     def _append(self, x0: Numbers, x1: Numbers, y0: Numbers, y1: Numbers) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from banyan_node.sketch import Key, Numbers, P, add, empty, halves, mulmod, submod, summed
+from banyan_node.sketch import Key, Numbers, P, add, add_one, empty, halves, mulmod, submod, summed
 
 DEPTH = 4
 """Ranges are kept down to 65,536 of them: about 15 accounts each at a million."""
@@ -21,18 +21,17 @@ DEEPEST = 15
 RANGES = 16**DEPTH
 Range: TypeAlias = tuple[int, bytes]
 """How many heads, and 16 bytes of their sums."""
-_SHIFT = np.uint64(61 - 4 * DEPTH)
+_SHIFT = 61 - 4 * DEPTH
 
 
 @dataclass(slots=True)
 class FrontierTable:
-    """`built`: rows that are in it while it is being built, then None."""
+    """`built`: rows that are in it while it is being built, then None. `sums`: count, sum of t and of t h by range."""
 
     key: Key
     built: int | None = None
     cells: Numbers = field(default_factory=empty)
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(RANGES, np.int64))
-    sums: Numbers = field(default_factory=lambda: np.zeros((2, RANGES), np.uint64))
+    sums: Numbers = field(default_factory=lambda: np.zeros((RANGES, 3), np.uint64))
 
     def take(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
         """Put rows in; `heads`: 1 where there is a head."""
@@ -43,16 +42,22 @@ class FrontierTable:
         """Weights changed; `more`: +1 where a head came, -1 where it went."""
         self.take(x0, h, submod(new, old), more)
 
+    def move_one(self, x0: int, h: int, t: int, more: int) -> None:
+        """The same of one log, whose weight grew by `t` modulo p."""
+        add_one(self.cells, h, t)
+        at = x0 >> _SHIFT
+        count, s0, s1 = self.sums[at].tolist()
+        self.sums[at] = count + more, (s0 + t) % P, (s1 + t * h) % P
+
     def children(self, prefix: bytes) -> list[Range]:
         """Below each next nibble of a prefix shorter than DEPTH."""
         at = 0
         for n in prefix:
             at = at << 4 | n
         width = 16 ** (DEPTH - len(prefix))
-        inside = slice(at * width, (at + 1) * width)
-        counts = self.counts[inside].reshape(16, -1).sum(axis=1)
-        sums = [_total(self.sums[k, inside].reshape(16, -1)) for k in range(2)]
-        return [_range(*row) for row in zip(counts.tolist(), *sums, strict=True)]
+        inside = self.sums[at * width : (at + 1) * width].reshape(16, -1, 3)
+        sums = [_total(inside[:, :, k]) for k in (1, 2)]
+        return [_range(*row) for row in zip(inside[:, :, 0].sum(axis=1).tolist(), *sums, strict=True)]
 
     def ranges(self, below: npt.NDArray[np.intp], h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> list[Range]:
         """The same of any rows: `below` is the next nibble of each."""
@@ -61,10 +66,10 @@ class FrontierTable:
         return [_range(*row) for row in zip(counts.tolist(), *sums, strict=True)]
 
     def _ranges(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
-        at, nth = np.unique((x0 >> _SHIFT).astype(np.intp), return_inverse=True)
-        self.counts[at] += np.bincount(nth, heads, len(at)).astype(np.int64)
-        for lane, into in zip((t, mulmod(t, h)), self.sums, strict=True):
-            into[at] = _binned(nth, lane, into[at])
+        at, nth = np.unique((x0 >> np.uint64(_SHIFT)).astype(np.intp), return_inverse=True)
+        self.sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # it may fall: it wraps
+        for k, lane in ((1, t), (2, mulmod(t, h))):
+            self.sums[at, k] = _binned(nth, lane, self.sums[at, k])
 
 
 def _binned(at: npt.NDArray[np.intp], values: Numbers, onto: Numbers) -> Numbers:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -41,8 +42,10 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 _P, _ONE = np.uint64(P), np.uint64(1)
 _SEED, _STEP, _WORD = 0x9E3779B97F4A7C15, 0xDA942042E4DD58B5, (1 << 64) - 1
-_FEW = 32
-"""So many moves are quicker one by one."""
+FEW = 32
+"""Up to so many are quicker one by one, without numpy."""
+WALKS = 4_096
+"""Walks that are remembered: heads that moved will move again."""
 
 
 class Key(NamedTuple):
@@ -203,7 +206,7 @@ def empty(cells: int = CELLS) -> Numbers:
 
 def add(table: Numbers, h: Numbers, t: Numbers) -> None:
     """Put items in: at places `h`, of weights `t` (modulo p; a weight that falls is p minus so much)."""
-    if h.size <= _FEW:
+    if h.size <= FEW:
         for one, w in zip(h.tolist(), t.tolist(), strict=True):
             add_one(table, one, w)
         return
@@ -230,9 +233,13 @@ def summed(low: Floats, high: Floats, onto: Numbers) -> Numbers:
 
 def add_one(table: Numbers, h: int, t: int) -> None:
     """Put one item in, or with p minus a weight take it out."""
-    at = list(walk(h, len(table)))
-    th = t * h % P
+    at, th = _cells_of(h, len(table)), t * h % P
     table[at] = _once(table[at] + np.array((t, th, th * h % P), np.uint64))
+
+
+@lru_cache(WALKS)
+def _cells_of(h: int, cells: int) -> Indexes:
+    return np.array(list(walk(h, cells)))
 
 
 def pack(cells: Numbers) -> bytes:

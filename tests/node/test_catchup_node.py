@@ -26,7 +26,7 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from tests.node.helpers import digest_of, load_settings, make_home, make_node, running
 
-ACCOUNTS, POSTS = 500, 3
+ACCOUNTS, POSTS = 700, 3
 
 
 class Server(NamedTuple):
