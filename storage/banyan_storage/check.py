@@ -263,13 +263,13 @@ class _Named:
 
 def _wholes(reader: StoreReader) -> Iterator[Problem]:
     """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
-    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.IDS, t.LOGS, t.HEADS)}
+    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.YOUNG, t.IDS, t.LOGS, t.HEADS)}
     counted = sum(t.stretch_of(*row).size for row in reader.txn.scan(t.CHAIN))
     if rows[t.ENTRIES] != counted + rows[t.LOOSE]:
         placed = f"{counted} count and {rows[t.LOOSE]} are loose"
         yield Problem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
-    if rows[t.ENTRIES] != rows[t.IDS]:
-        yield Problem("ids", f"{rows[t.ENTRIES]} entries are held, {rows[t.IDS]} ids are indexed")
+    if rows[t.ENTRIES] != (ids := rows[t.YOUNG] + rows[t.IDS]):
+        yield Problem("ids", f"{rows[t.ENTRIES]} entries are held, {ids} ids are indexed")
     if rows[t.LOGS] != rows[t.HEADS]:
         yield Problem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     last = reader.txn.last(t.ENTRIES)

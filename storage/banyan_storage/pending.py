@@ -15,6 +15,7 @@ from banyan_crdt.ids import Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
+from . import id_index
 from . import tables as t
 from .engine import Engine
 from .errors import StorageError, StoreVersion
@@ -107,6 +108,7 @@ class PendingStore(StoreReader):
         self._any_loose = None
         self._names.clear()
         self._ids.clear()
+        self._blocks = None
         self._wanted.clear()
         self._recent.clear()
         self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
@@ -115,8 +117,9 @@ class PendingStore(StoreReader):
 
     def _flush(self) -> None:
         if self._ids:
-            self._write.put_many(t.IDS, [(key, b"") for key in sorted(self._ids.values())])
+            id_index.add(self._write, self._ids)
             self._ids.clear()
+            self._blocks = None
         self._flush_wanted()
         if self._noted != self._last:
             self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
@@ -150,7 +153,7 @@ class PendingStore(StoreReader):
     def _candidates(self, entry: bytes) -> Iterator[int]:
         waiting = self._ids.get(entry[:16])
         if waiting is not None:
-            yield t.n_of_id_key(waiting)
+            yield t.number(waiting)
         yield from super()._candidates(entry)
 
     def lacking(self, after: bytes, limit: int) -> list[Lack]:

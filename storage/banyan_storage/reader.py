@@ -17,6 +17,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Part
 from banyan_crdt.realm import Realm
 
+from . import id_index
 from . import tables as t
 from .engine import Item, ReadTxn
 from .errors import CorruptStore
@@ -68,6 +69,7 @@ class StoreReader:
         self.realm = realm
         self._txn = txn
         self._names: dict[int, LogId] = {}
+        self._blocks: Sequence[bytes] | None = None
 
     @property
     def txn(self) -> ReadTxn:
@@ -120,7 +122,9 @@ class StoreReader:
 
     def _candidates(self, entry: bytes) -> Iterator[int]:
         """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
-        return (t.n_of_id_key(key) for key, _ in self._txn.prefix(t.IDS, entry[:8]))
+        if self._blocks is None:
+            self._blocks = id_index.blocks(self._txn)
+        return id_index.candidates(self._txn, self._blocks, entry)
 
     def _record(self, entry: bytes) -> tuple[int, bytes] | None:
         """(arrival number, record) of the entry whose id begins with these bytes, at least 16."""

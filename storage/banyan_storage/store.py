@@ -18,6 +18,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.state import control_head
 
+from . import id_index
 from . import tables as t
 from .engine import Item, Table
 from .errors import CorruptStore
@@ -136,7 +137,7 @@ class Store(PendingStore):
             if was is None:
                 self._last += 1
                 ns[e.id] = self._last
-                self._ids[e.id[:16]] = t.id_key(e.id, self._last)
+                self._ids[e.id[:16]] = t.u48(self._last)
                 fresh.append((t.u48(self._last), encode_record(lid, e)))
             else:
                 ns[e.id] = was.n
@@ -190,7 +191,7 @@ class Store(PendingStore):
     def _delete(self, n: int, entry: EntryId) -> None:
         self._ids.pop(entry[:16], None)
         self._recent.pop(n, None)
-        self._write.delete(t.IDS, t.id_key(entry, n))
+        id_index.remove(self._write, entry, n)
         self._write.delete(t.ENTRIES, t.u48(n))
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
@@ -357,7 +358,7 @@ class _Rows:
         after = self._end is not None and entries[0].header.prev == self._end
         records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
         self.records += zip(arrivals, records, strict=True)
-        self.ids.update([(e.id[:16], e.id[:8] + arrival) for e, arrival in zip(entries, arrivals, strict=True)])
+        self.ids.update([(e.id[:16], arrival) for e, arrival in zip(entries, arrivals, strict=True)])
         if append.plain:
             raws = [raw for raw in append.parts if raw is not None]
             self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
