@@ -23,6 +23,7 @@ from . import tables as t
 from .engine import Engine
 from .errors import CorruptStore
 from .grant_rows import encode_grants
+from .id_index import indexed
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
 
@@ -263,13 +264,19 @@ class _Named:
 
 def _wholes(reader: StoreReader) -> Iterator[Problem]:
     """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
-    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.YOUNG, t.IDS, t.LOGS, t.HEADS)}
+    rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.LOGS, t.HEADS)}
     counted = sum(t.stretch_of(*row).size for row in reader.txn.scan(t.CHAIN))
     if rows[t.ENTRIES] != counted + rows[t.LOOSE]:
         placed = f"{counted} count and {rows[t.LOOSE]} are loose"
         yield Problem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
-    if rows[t.ENTRIES] != (ids := rows[t.YOUNG] + rows[t.IDS]):
-        yield Problem("ids", f"{rows[t.ENTRIES]} entries are held, {ids} ids are indexed")
+    after = indexed(reader.txn)
+    ids = [t.n_of_id_key(key) for key, _ in reader.txn.scan(t.IDS)]
+    early, late = sum(n <= after for n in ids), sum(1 for _ in reader.txn.scan(t.ENTRIES, t.u48(after + 1)))
+    if early + late != rows[t.ENTRIES]:
+        sentence = f"{rows[t.ENTRIES] - late} entries up to arrival {after} are held, {early} ids of them are indexed"
+        yield Problem("ids", sentence)
+    if any(reader.at(n) is None for n in ids if n > after):
+        yield Problem("ids", f"an id is indexed of an arrival after {after} that is not held")
     if rows[t.LOGS] != rows[t.HEADS]:
         yield Problem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     last = reader.txn.last(t.ENTRIES)

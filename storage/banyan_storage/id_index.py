@@ -1,67 +1,174 @@
 """The index of ids: from the first bytes of an id to the arrival numbers of entries that may have it.
 
 Ids are hashes, so their index is the one random one, and what it costs is how many of its pages a commit touches: of a
-million ids in one table, nearly a page each. So ids come into small blocks by arrival (YOUNG), of which a commit
-touches one or two. What they hold beyond YOUNG_IDS moves on to the one large table (IDS) in the order of the ids, an
-arc of the circle at a time, as much as came: neighbours then share pages there, and no commit is much longer than
-another (the rolling merge of O'Neil et al., The log-structured merge-tree, 1996).
+million ids, nearly a page each. So it lags behind. The ids of late arrivals are held in memory, and can be read from
+the entries themselves at any time, for those are in the order in which they came. Once there are YOUNG_IDS of them
+they move into the table in the order of the ids, with each commit twice as many as came: neighbours share pages, and no
+commit is much longer than another.
 
-Invariant: every entry that is held is in exactly one of the two.
+Invariant: the table has the ids of all entries that are held up to an arrival number (IDS_KEY), and may have later ones
+already. Numbers are hints: whoever finds one looks at the record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.ids import EntryId
 
 from . import tables as t
-from .engine import ReadTxn, WriteTxn, after_prefix
+from .engine import ReadTxn, WriteTxn
+from .records import record_id
 
 YOUNG_IDS = 1 << 16
-"""Ids that wait in blocks. Once round the circle is twice as many, and one visit to each page of IDS."""
-ARCS = 256
-"""By the first byte of the id."""
+LEAST = 256
+"""Ids that a commit moves at least."""
 
 
-def blocks(txn: ReadTxn) -> Sequence[bytes]:
-    """The blocks that may hold anything: sixteen or so; a few dozen where somebody ground ids to stay behind."""
-    first, last = next(txn.scan(t.YOUNG, limit=1), None), txn.last(t.YOUNG)
-    if first is None or last is None:
-        return ()
-    return [t.block(n) for n in range(t.number(first[1]), t.number(last[1]) + t.BLOCK, t.BLOCK)]
+class Late(NamedTuple):
+    """Arrival numbers by the first 16 bytes of the id: of all entries that came after arrival `after`."""
+
+    after: int
+    ids: tuple[Mapping[bytes, int], ...]
+
+    def get(self, half: bytes) -> int | None:
+        return next((n for ids in self.ids if (n := ids.get(half)) is not None), None)
 
 
-def candidates(txn: ReadTxn, among: Sequence[bytes], entry: bytes) -> Iterator[int]:
-    """Arrival numbers of entries whose ids may begin with these bytes, at least 16; `among`: what `blocks` says."""
-    for _, n in txn.get_many(t.YOUNG, [block + entry[:16] for block in among]):
-        yield t.number(n)
+Offer: TypeAlias = Callable[[], Sequence[Late]]
+"""What the writer holds in memory, for readers beside it; the first of use to one is whole."""
+
+
+def nothing() -> Sequence[Late]:
+    """The offer to a reader without a writer beside it."""
+    return ()
+
+
+def indexed(txn: ReadTxn) -> int:
+    """The last arrival up to which all ids are in the table."""
+    return t.number(txn.get(t.META, t.IDS_KEY) or b"")
+
+
+def late(txn: ReadTxn, offer: Offer) -> Late:
+    """What a snapshot needs beside the table: from the writer beside it, or else read from the entries.
+
+    What the writer holds when it is asked covers every commit before, unless the table went ahead meanwhile.
+    """
+    after = indexed(txn)
+    return next((held for held in offer() if held.after <= after), None) or Late(after, (_read(txn, after),))
+
+
+def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
+    """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
+    if (n := late.get(entry[:16])) is not None:
+        yield n
     for key, _ in txn.prefix(t.IDS, entry[:8]):
         yield t.n_of_id_key(key)
 
 
-def add(txn: WriteTxn, ids: Mapping[bytes, bytes]) -> None:
-    """`ids`: arrival numbers by the first 16 bytes of the id."""
-    txn.put_many(t.YOUNG, sorted([(t.block(t.number(n)) + half, n) for half, n in ids.items()]))
-    while (over := txn.count(t.YOUNG) - YOUNG_IDS) > 0:
-        _move(txn, over)
+def _read(txn: ReadTxn, after: int) -> dict[bytes, int]:
+    return {record_id(raw)[:16]: t.number(key) for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
 
 
-def remove(txn: WriteTxn, entry: EntryId, n: int) -> None:
-    if not txn.delete(t.YOUNG, t.block(n) + entry[:16]):
-        txn.delete(t.IDS, t.id_key(entry, n))
+class IdIndex:
+    """The writer's: what is held in memory, moved on by `flush` before each commit."""
 
+    def __init__(self, txn: WriteTxn) -> None:
+        self._txn = txn
+        self._after = indexed(txn)
+        self._young = _read(txn, self._after)
+        self._moving: dict[bytes, int] = {}
+        """What goes into the table now: of arrivals up to `_until`."""
+        self._until = self._after
+        self._queue: list[bytes] = []
+        self._done = self._ready = 0
+        """How much of the queue is in the table, durable and pending."""
+        self._gone: set[bytes] = set()
+        """Held no more. Their numbers stay, for snapshots that hold them."""
+        self._undo: dict[bytes, tuple[int | None, bool]] = {}
+        """What changed since the last commit, as it was before: the number, and whether it was gone."""
+        self._fresh: list[Mapping[bytes, int]] = []
+        """What came since then."""
+        self._came = 0
+        self._offered: tuple[Late, ...] = ()
+        self._offer()
 
-def _move(txn: WriteTxn, about: int) -> None:
-    """The next arcs that hold about so many: just ahead, ids stand twice as dense as on average, just behind none."""
-    at = t.number(txn.get(t.META, t.ARC_KEY) or b"")
-    end = min(ARCS, at + 1 + about * ARCS // (2 * txn.count(t.YOUNG)))
-    moved = []
-    for block in blocks(txn):
-        start, stop = block + bytes((at,)), block + bytes((end,)) if end < ARCS else after_prefix(block)
-        rows = list(txn.scan(t.YOUNG, start, stop))
-        moved += [(key[len(block) :][:8] + n, b"") for key, n in rows]
-        if rows:
-            txn.delete_range(t.YOUNG, start, stop)
-    txn.put_many(t.IDS, sorted(moved))
-    txn.put(t.META, t.ARC_KEY, bytes((end % ARCS,)))
+    def offer(self) -> Sequence[Late]:
+        return self._offered
+
+    def find(self, entry: bytes) -> Iterator[int]:
+        """`candidates` of what is pending."""
+        return candidates(self._txn, self._offered[0], entry)
+
+    def add(self, ids: Mapping[bytes, int]) -> None:
+        """Entries came: arrival numbers by the first 16 bytes of the id."""
+        for half in self._known(ids):
+            self._keep(half)
+            self._gone.discard(half)
+        self._fresh.append(ids)
+        self._young.update(ids)
+        self._came += len(ids)
+
+    def remove(self, entry: EntryId, n: int) -> None:
+        """An entry goes."""
+        for half in self._known([entry[:16]]):
+            self._keep(half)
+            self._gone.add(half)
+        self._txn.delete(t.IDS, t.id_key(entry, n))
+
+    def flush(self) -> None:
+        """The last thing before a commit."""
+        if self._came and self._queue:
+            halves = self._queue[self._ready : self._ready + max(LEAST, 2 * self._came)]
+            held = [half for half in halves if half not in self._gone and half not in self._young]
+            self._txn.put_many(t.IDS, [(half[:8] + t.u48(self._moving[half]), b"") for half in held])
+            self._ready += len(halves)
+            if self._ready == len(self._queue):
+                self._txn.put(t.META, t.IDS_KEY, t.u48(self._until))
+
+    def committed(self) -> None:
+        """What was pending is durable."""
+        self._undo.clear()
+        self._fresh.clear()
+        self._came, self._done = 0, self._ready
+        self._offered = self._offered[:1]
+        if self._queue and self._done == len(self._queue):
+            self._gone &= self._young.keys()
+            self._after, self._moving, self._queue = self._until, {}, []
+            self._done = self._ready = 0
+            self._offer()
+        if not self._queue and len(self._young) >= YOUNG_IDS:
+            self._moving, self._young = self._young, {}
+            self._until = max(self._moving.values())
+            self._queue = sorted(self._moving)
+            self._offer()
+
+    def rolled_back(self) -> None:
+        """What was pending is gone."""
+        for half in chain.from_iterable(self._fresh):
+            self._young.pop(half, None)
+            self._gone.discard(half)
+        for half, (n, gone) in self._undo.items():
+            self._gone.discard(half)
+            if gone:
+                self._gone.add(half)
+            if n is None or n <= self._until:
+                self._young.pop(half, None)
+            else:
+                self._young[half] = n
+        self._undo.clear()
+        self._fresh.clear()
+        self._came, self._ready = 0, self._done
+
+    def _known(self, halves: Iterable[bytes]) -> list[bytes]:
+        return [half for half in halves if half in self._young or half in self._moving]
+
+    def _keep(self, half: bytes) -> None:
+        if not any(half in ids for ids in self._fresh):
+            self._undo.setdefault(half, (self._offered[0].get(half), half in self._gone))
+
+    def _offer(self) -> None:
+        before = [held for held in self._offered if held.after < self._after]
+        self._offered = Late(self._after, (self._young, self._moving)), *before

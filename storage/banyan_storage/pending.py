@@ -1,13 +1,12 @@
 """The pending transaction of a store: what it holds in memory until `commit`, and reads that see it.
 
-The index of ids and the list of lacking parts wait in memory and are written sorted: with a page of random keys touched
-per entry, nothing else would matter. Where logs stand, or that nothing is held of them, is cached. A rollback drops
-all of it.
+The list of lacking parts waits in memory and is written sorted, ids wait longer (id_index.py). Where logs stand, or
+that nothing is held of them, is cached. A rollback drops what is pending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from banyan_crdt.entry import Entry
@@ -15,10 +14,10 @@ from banyan_crdt.ids import Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
-from . import id_index
 from . import tables as t
 from .engine import Engine
 from .errors import StorageError, StoreVersion
+from .id_index import IdIndex, Late, Offer, nothing
 from .reader import Counts, Lack, StoreReader
 from .viewhook import Views
 
@@ -26,10 +25,13 @@ CACHED_LOGS = 100_000
 
 
 @contextmanager
-def snapshot(engine: Engine, realm: Realm) -> Iterator[StoreReader]:
-    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly."""
+def snapshot(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[StoreReader]:
+    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly.
+
+    late_ids: the writer's, where there is one in this process; without it they are read when one is asked for.
+    """
     with engine.read() as txn:
-        yield StoreReader(txn, realm)
+        yield StoreReader(txn, realm, late_ids)
 
 
 class PendingStore(StoreReader):
@@ -45,7 +47,6 @@ class PendingStore(StoreReader):
         self._views = views
         self._logs: dict[LogId, tuple[int, Head] | None] = {}
         self._any_loose: bool | None = None
-        self._ids: dict[bytes, bytes] = {}
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = self._lids = 0
@@ -57,6 +58,7 @@ class PendingStore(StoreReader):
             self._write.put_many(t.META, sorted(about.items()))
             engine.commit()
         self._check_kind()
+        self._ids = IdIndex(self._write)
         self._forget()
 
     def _check_kind(self) -> None:
@@ -84,6 +86,7 @@ class PendingStore(StoreReader):
         except StorageError:
             self.rollback()
             raise
+        self._ids.committed()
 
     @property
     def pending(self) -> bool:
@@ -93,6 +96,7 @@ class PendingStore(StoreReader):
     def rollback(self) -> None:
         """Forget what is pending."""
         self._engine.rollback()
+        self._ids.rolled_back()
         self._forget()
 
     def close(self) -> None:
@@ -101,14 +105,16 @@ class PendingStore(StoreReader):
 
     def snapshot(self) -> AbstractContextManager[StoreReader]:
         """A reader of the last commit, for another thread (a context manager)."""
-        return snapshot(self._engine, self.realm)
+        return snapshot(self._engine, self.realm, self.late_ids)
+
+    def late_ids(self) -> Sequence[Late]:
+        """What snapshots in this process need beside the table of ids."""
+        return self._ids.offer()
 
     def _forget(self) -> None:
         self._logs.clear()
         self._any_loose = None
         self._names.clear()
-        self._ids.clear()
-        self._blocks = None
         self._wanted.clear()
         self._recent.clear()
         self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
@@ -116,10 +122,7 @@ class PendingStore(StoreReader):
         self._lids = t.number(last[0]) if last else 0
 
     def _flush(self) -> None:
-        if self._ids:
-            id_index.add(self._write, self._ids)
-            self._ids.clear()
-            self._blocks = None
+        self._ids.flush()
         self._flush_wanted()
         if self._noted != self._last:
             self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
@@ -151,10 +154,7 @@ class PendingStore(StoreReader):
         self._logs[log] = found
 
     def _candidates(self, entry: bytes) -> Iterator[int]:
-        waiting = self._ids.get(entry[:16])
-        if waiting is not None:
-            yield t.number(waiting)
-        yield from super()._candidates(entry)
+        return self._ids.find(entry)
 
     def lacking(self, after: bytes, limit: int) -> list[Lack]:
         self._flush_wanted()

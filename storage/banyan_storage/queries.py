@@ -20,6 +20,7 @@ from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
 
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
+from .id_index import Offer, nothing
 from .reader import StoreReader
 from .records import content_of
 from .slots import in_order, live_in, shown_at, stamp_of
@@ -110,10 +111,10 @@ class GraphStats:
 
 
 @contextmanager
-def queries(engine: Engine, realm: Realm) -> Iterator[Queries]:
-    """Over the last commit, for any thread. Hold it briefly."""
+def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
+    """Over the last commit, for any thread. Hold it briefly. late_ids: the writer's, where there is one beside it."""
     with engine.read() as txn:
-        yield Queries(txn, StoreReader(txn, realm), lambda: engine.sizes().used)
+        yield Queries(txn, StoreReader(txn, realm, late_ids), lambda: engine.sizes().used)
 
 
 class Queries:

@@ -63,13 +63,14 @@ class Lack(NamedTuple):
 
 
 class StoreReader:
-    """Reads of one state of the store, on the thread that opened it."""
+    """Reads of one state of the store, on the thread that opened it. late_ids: the writer's, if one is beside it."""
 
-    def __init__(self, txn: ReadTxn, realm: Realm) -> None:
+    def __init__(self, txn: ReadTxn, realm: Realm, late_ids: id_index.Offer = id_index.nothing) -> None:
         self.realm = realm
         self._txn = txn
+        self._late_ids = late_ids
+        self._late: id_index.Late | None = None
         self._names: dict[int, LogId] = {}
-        self._blocks: Sequence[bytes] | None = None
 
     @property
     def txn(self) -> ReadTxn:
@@ -122,9 +123,9 @@ class StoreReader:
 
     def _candidates(self, entry: bytes) -> Iterator[int]:
         """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
-        if self._blocks is None:
-            self._blocks = id_index.blocks(self._txn)
-        return id_index.candidates(self._txn, self._blocks, entry)
+        if self._late is None:
+            self._late = id_index.late(self._txn, self._late_ids)
+        return id_index.candidates(self._txn, self._late, entry)
 
     def _record(self, entry: bytes) -> tuple[int, bytes] | None:
         """(arrival number, record) of the entry whose id begins with these bytes, at least 16."""

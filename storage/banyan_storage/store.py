@@ -18,7 +18,6 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.state import control_head
 
-from . import id_index
 from . import tables as t
 from .engine import Item, Table
 from .errors import CorruptStore
@@ -95,7 +94,7 @@ class Store(PendingStore):
             rows.take(lid, append)
         self.changes += 1
         self._last = rows.last
-        self._ids.update(rows.ids)
+        self._ids.add(rows.ids)
         self._wanted.update(rows.wanted)
         self._recent.update(rows.recent)
         if unnamed:
@@ -137,7 +136,7 @@ class Store(PendingStore):
             if was is None:
                 self._last += 1
                 ns[e.id] = self._last
-                self._ids[e.id[:16]] = t.u48(self._last)
+                self._ids.add({e.id[:16]: self._last})
                 fresh.append((t.u48(self._last), encode_record(lid, e)))
             else:
                 ns[e.id] = was.n
@@ -189,9 +188,8 @@ class Store(PendingStore):
         self._write.put_many(table, sorted(rows.items() - old.items()))
 
     def _delete(self, n: int, entry: EntryId) -> None:
-        self._ids.pop(entry[:16], None)
+        self._ids.remove(entry, n)
         self._recent.pop(n, None)
-        id_index.remove(self._write, entry, n)
         self._write.delete(t.ENTRIES, t.u48(n))
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
@@ -346,7 +344,7 @@ class _Rows:
         self.records: list[Item] = []
         self.places: list[Item] = []
         self.parts: list[Item] = []
-        self.ids: dict[bytes, bytes] = {}
+        self.ids: dict[bytes, int] = {}
         self.wanted: dict[bytes, bytes] = {}
         self.recent: dict[int, tuple[Entry, Body]] = {}
         self._end: EntryId | None = None
@@ -358,7 +356,7 @@ class _Rows:
         after = self._end is not None and entries[0].header.prev == self._end
         records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
         self.records += zip(arrivals, records, strict=True)
-        self.ids.update([(e.id[:16], arrival) for e, arrival in zip(entries, arrivals, strict=True)])
+        self.ids.update([(e.id[:16], n) for n, e in enumerate(entries, first)])
         if append.plain:
             raws = [raw for raw in append.parts if raw is not None]
             self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)

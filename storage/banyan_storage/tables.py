@@ -6,8 +6,7 @@
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
     loose      lid u32 | id 16            -> n u48                                     held, does not count
-    young      n >> 13 u40 | id 16        -> n u48                                     for late arrivals (id_index.py)
-    ids        id 8 | n u48               -> nothing                                   for the others
+    ids        id 8 | n u48               -> nothing                                   of earlier arrivals (id_index.py)
     parts      n u48 | op u16             -> the part's bytes
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
@@ -18,7 +17,7 @@ a signature: what came as one run is one row.
 
 Numbers are big-endian, so that keys order as what they mean. Keys that grow with every entry (entries, parts, lacking)
 begin with the arrival number and append, which fills pages to the brim. The one random index, ids, is kept as narrow
-as can be and written sorted. Two entries may share 8 bytes of their ids, so whoever finds one looks at its record.
+as can be and written sorted, late. Two entries may share 8 bytes of their ids: whoever finds one looks at its record.
 """
 
 from __future__ import annotations
@@ -37,22 +36,19 @@ ACCOUNTS = Table("accounts")
 ENTRIES = Table("entries")
 CHAIN = Table("chain")
 LOOSE = Table("loose")
-YOUNG = Table("young")
 IDS = Table("ids")
 PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
 META = Table("meta")
-STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, YOUNG, IDS, PARTS, LACKING, WITHHELD, META)
+STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, META)
 
 SCHEMA = 4
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
-LAST_KEY, ARC_KEY = b"last arrival", b"next arc of ids"
+LAST_KEY, IDS_KEY = b"last arrival", b"ids up to arrival"
 NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1
-BLOCK = 1 << 13
-"""Arrivals of a block of young ids."""
 
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
 _HEAD = struct.Struct(">IQB")
@@ -109,11 +105,6 @@ def chain_value(n: int, size: int, signed: bool) -> bytes:
 def stretch_of(key: bytes, value: bytes) -> Stretch:
     packed = number(value)
     return Stretch(number(key[4:]), packed >> 16, (packed & 0xFFFF) >> 1, bool(packed & 1))
-
-
-def block(n: int) -> bytes:
-    """How the keys of the young ids around arrival n begin."""
-    return (n // BLOCK).to_bytes(5, "big")
 
 
 def id_key(entry: EntryId, n: int) -> bytes:

@@ -14,10 +14,12 @@ import pytest
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, Head
 from banyan_crdt.realm import TEST
+from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
 from banyan_storage.engine import Engine, Table
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.reader import StoreReader
 from banyan_storage.records import encode_record
 from banyan_storage.store import Store, snapshot
 from tests.storage.accounts import Account, head_of, open_engine, open_store, sign
@@ -49,7 +51,9 @@ def filled(engine: Engine) -> tuple[Store, Account]:
 
 
 def n_of(engine: Engine, entry: EntryId) -> bytes:
-    return next(n for key, n in engine.write().scan(t.YOUNG) if key.endswith(entry[:16]))
+    n = StoreReader(engine.write(), TEST).number_of(EntryId(entry))
+    assert n is not None
+    return t.u48(n)
 
 
 def replace_record(engine: Engine, at: Entry, by: Entry) -> None:
@@ -109,10 +113,27 @@ def test_loose_branches_are_checked_up_to_where_they_meet_the_chain(engine: Engi
     assert any("hangs on 0000000000000000, which is not held" in p for p in problems(engine))
 
 
+def test_an_id_that_was_lost_or_is_of_nothing_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(id_index, "YOUNG_IDS", 4)
+    store, account = filled(engine)
+    account.write(store, 8)
+    store.commit()
+    assert problems(engine) == []
+    row = engine.write().last(t.IDS)
+    assert row is not None
+    engine.write().delete(t.IDS, *row)
+    assert any("is not found by its id" in p for p in problems(engine))
+    engine.write().put(t.IDS, *row)
+    assert problems(engine) == []
+    engine.write().put(t.IDS, row[0][:8] + t.u48(9_999), b"")
+    assert any("of an arrival after 12 that is not held" in p for p in problems(engine))
+    engine.write().put(t.META, t.IDS_KEY, t.u48(20_000))
+    assert any("ids of them are indexed" in p for p in problems(engine))
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (t.YOUNG, "is not found by its id"),
         (t.CHAIN, "the chain has"),
         (t.LOGS, "stands for nothing"),
         (t.ENTRIES, "is not there"),

@@ -1,9 +1,10 @@
-"""The index of ids against a dictionary: whatever comes, goes and moves on, every id that is held is found, once."""
+"""The index of ids against a dictionary: whatever comes, goes, moves on or is taken back, every id held is found."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,100 +13,137 @@ from banyan_crdt.ids import EntryId
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine, ReadTxn
+from banyan_storage.id_index import IdIndex, Offer, nothing
 from tests.storage.accounts import open_engine
 
-YOUNG, BLOCK = 200, 32
+YOUNG = 100
 
 
 @pytest.fixture(params=["lmdb", "memory"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(id_index, "YOUNG_IDS", YOUNG)
-    monkeypatch.setattr(t, "BLOCK", BLOCK)
+    monkeypatch.setattr(id_index, "LEAST", 10)
     opened = open_engine(request.param, tmp_path / "store")
     yield opened
     opened.close()
 
 
+def some(held: dict[EntryId, int]) -> list[tuple[EntryId, int]]:
+    """The latest, and one in ten of the others."""
+    rows = list(held.items())
+    return rows[:-200:10] + rows[-200:]
+
+
 class Held:
-    """An index and what must be found in it."""
+    """An index, the entries that it is of, and what must be found."""
 
-    def __init__(self, engine: Engine, rng: random.Random) -> None:
-        self.engine, self.rng = engine, rng
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self.engine, self.rng = engine, random.Random(seed)
+        self.index = IdIndex(engine.write())
         self.ns: dict[EntryId, int] = {}
-        self.last = 0
+        self.durable: dict[EntryId, int] = {}
+        self.last = self.durable_last = 0
 
-    def add(self, entries: list[bytes]) -> None:
-        ids = {}
-        for entry in entries:
-            self.last += 1
-            self.ns[EntryId(entry)] = self.last
-            ids[entry[:16]] = t.u48(self.last)
-        id_index.add(self.engine.write(), ids)
+    def add(self, count: int) -> None:
+        entries = [EntryId(self.rng.choice((b"", bytes(9))) + self.rng.randbytes(32))[:32] for _ in range(count)]
+        fresh = {EntryId(e): n for n, e in enumerate(entries, self.last + 1)}
+        self.last += count
+        self.ns.update(fresh)
+        self.index.add({e[:16]: n for e, n in fresh.items()})
+        self.engine.write().put_many(t.ENTRIES, [(t.u48(n), bytes(27) + e) for e, n in fresh.items()])
+
+    def put(self, entry: EntryId) -> None:
+        self.last += 1
+        self.ns[entry] = self.last
+        self.index.add({entry[:16]: self.last})
+        self.engine.write().put(t.ENTRIES, t.u48(self.last), bytes(27) + entry)
 
     def remove(self, entry: EntryId) -> None:
-        id_index.remove(self.engine.write(), entry, self.ns.pop(entry))
+        n = self.ns.pop(entry)
+        self.index.remove(entry, n)
+        self.engine.write().delete(t.ENTRIES, t.u48(n))
 
-    def check(self, txn: ReadTxn) -> None:
-        among = id_index.blocks(txn)
-        for entry, n in self.ns.items():
-            assert list(id_index.candidates(txn, among, entry)).count(n) == 1
-        assert list(id_index.candidates(txn, among, self.rng.randbytes(32))) == []
-        assert txn.count(t.YOUNG) + txn.count(t.IDS) == len(self.ns)
-        assert txn.count(t.YOUNG) <= YOUNG
+    def commit(self) -> None:
+        self.index.flush()
+        self.engine.commit()
+        self.index.committed()
+        self.durable, self.durable_last = dict(self.ns), self.last
+
+    def roll_back(self) -> None:
+        if self.rng.random() < 0.5:
+            self.index.flush()  # it may have been the commit that failed
+        self.engine.rollback()
+        self.index.rolled_back()
+        self.ns, self.last = dict(self.durable), self.durable_last
+
+    def act(self, again: bool = True) -> None:
+        """`again`: some of what goes comes back at once."""
+        self.add(self.rng.choice((1, 3, 40, 150)))
+        going = self.rng.sample(sorted(self.ns), len(self.ns) // 20)
+        for entry in going:
+            self.remove(entry)
+        for entry in going[: 2 * again]:
+            self.put(entry)
+
+    def check(self) -> None:
+        for entry, n in some(self.ns):
+            assert n in self.index.find(entry)
+        assert list(self.index.find(self.rng.randbytes(32))) == []
 
 
-def test_ids_that_come_and_go_are_found_while_they_are_held(engine: Engine) -> None:
-    held = Held(engine, random.Random(1))
+def check_snapshot(txn: ReadTxn, held: dict[EntryId, int], offer: Offer) -> None:
+    late = id_index.late(txn, offer)
+    for entry, n in some(held):
+        assert n in id_index.candidates(txn, late, entry)
+    after = id_index.indexed(txn)
+    early = sorted(n for key, _ in txn.scan(t.IDS) if (n := t.n_of_id_key(key)) <= after)
+    assert early == sorted(n for n in held.values() if n <= after)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: int) -> None:
+    held = Held(engine, seed)
+    moved = 0
     for _ in range(60):
-        held.add([held.rng.randbytes(32) for _ in range(held.rng.choice((1, 3, 40, 300)))])
-        for entry in held.rng.sample(sorted(held.ns), len(held.ns) // 10):
-            held.remove(entry)
-        held.check(engine.write())
-    assert engine.write().count(t.IDS) > 2 * YOUNG
-    engine.commit()
-    with engine.read() as snapshot:
-        held.check(snapshot)
+        held.act()
+        held.check()
+        if held.rng.random() < 0.3:
+            held.roll_back()
+        else:
+            held.commit()
+        held.check()
+        with engine.read() as txn:
+            check_snapshot(txn, held.durable, held.index.offer)
+            check_snapshot(txn, held.durable, nothing)
+            assert len(held.durable) - txn.count(t.IDS) <= 3 * YOUNG + 2 * 150
+            moved += id_index.indexed(txn) > moved
+        if held.rng.random() < 0.1:
+            held.index = IdIndex(engine.write())
+    assert moved > 3
 
 
-def test_of_ids_that_begin_alike_each_is_among_the_candidates(engine: Engine) -> None:
-    held = Held(engine, random.Random(2))
-    twins = [bytes(8) + held.rng.randbytes(24) for _ in range(3)]
-    held.add(twins[:2])
-    held.add([held.rng.randbytes(32) for _ in range(4 * YOUNG)])
-    held.add(twins[2:])
-    held.check(engine.write())
-    assert engine.write().count(t.IDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_snapshot_finds_what_it_holds_however_far_the_writer_has_gone(engine: Engine, seed: int) -> None:
+    held = Held(engine, seed)
+    for _ in range(12):
+        with ExitStack() as stack:
+            for _ in range(held.rng.randrange(1, 5)):
+                held.act(again=False)
+                held.commit()
+                txn, then, offer = stack.enter_context(engine.read()), held.durable, held.index.offer
+                stack.callback(check_snapshot, txn, then, offer)
+                if held.rng.random() < 0.5:  # it asks at once, and again at the end
+                    check_snapshot(txn, then, offer)
+            held.act(again=False)  # not committed
 
 
-def _ahead(at: int) -> int:
-    return at
-
-
-def _behind(at: int) -> int:
-    return at - 1
-
-
-@pytest.mark.parametrize("where", [_ahead, _behind])
-def test_ids_that_were_ground_to_stand_in_one_place_neither_stay_nor_are_lost(
-    engine: Engine, where: Callable[[int], int]
-) -> None:
-    held = Held(engine, random.Random(3))
-    txn = engine.write()
-    for _ in range(3 * id_index.ARCS):
-        at = where(t.number(txn.get(t.META, t.ARC_KEY) or b"")) % id_index.ARCS
-        held.add([bytes((at,)) + held.rng.randbytes(31) for _ in range(5)])
-        assert len(id_index.blocks(txn)) <= 5 * id_index.ARCS // BLOCK + 2
-    held.check(txn)
-
-
-def test_a_move_that_was_not_committed_never_was(engine: Engine) -> None:
-    held = Held(engine, random.Random(4))
-    held.add([held.rng.randbytes(32) for _ in range(YOUNG)])
-    engine.commit()
-    before = dict(held.ns)
-    held.add([held.rng.randbytes(32) for _ in range(YOUNG)])
-    assert engine.write().count(t.IDS)
-    engine.rollback()
-    held.ns = before
-    held.check(engine.write())
-    assert not engine.write().count(t.IDS)
+def test_no_commit_moves_much_more_than_came(engine: Engine) -> None:
+    held = Held(engine, 5)
+    rows = 0
+    for _ in range(300):
+        held.add(7)
+        held.commit()
+        now = engine.write().count(t.IDS)
+        assert now - rows <= 14
+        rows = now
+    assert rows > 10 * YOUNG

@@ -187,7 +187,7 @@ def _settle(c: Context) -> None:
 
 
 def _read(c: Context, do: OnSnapshot, p: Params) -> Any:
-    with queries(c.engine, c.realm) as q:
+    with queries(c.engine, c.realm, c.store.late_ids) as q:
         return do(q, p)
 
 
