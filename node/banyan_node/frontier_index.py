@@ -330,17 +330,20 @@ class FrontierIndex:
             taken = self._places[near] == h
             same = taken & (self._x0[row] == x0) & (self._x1[row] == x1)
             out[same] = row[same]
-        new = list[int]()
-        for k in np.flatnonzero(out < 0).tolist():
-            held = self._at([int(h[k])]) if taken[k] else self._later.get(int(h[k]), ())
-            out[k] = next((r for r in held if self._x0[r] == x0[k] and self._x1[r] == x1[k]), -1)
-            if out[k] < 0:
-                out[k] = self._n + len(new)
+        new, found, asked = list[int](), list[int](), h.tolist()
+        unknown = np.flatnonzero(out < 0)
+        for k in unknown.tolist():
+            held = self._at([asked[k]]) if taken[k] else self._later.get(asked[k], ())
+            at = next((r for r in held if self._x0[r] == x0[k] and self._x1[r] == x1[k]), -1) if held else -1
+            if at < 0:
+                at = self._n + len(new)
                 new.append(k)
+            found.append(at)
+        out[unknown] = found
         if new:
             self._append(x0[new], x1[new], np.zeros(len(new), np.uint64), np.zeros(len(new), np.uint64))
-            for k in new:
-                self._came(int(h[k]), int(out[k]))
+            for k, at in zip(new, out[new].tolist(), strict=True):
+                self._came(asked[k], at)
         return out
 
     def _append(self, x0: Numbers, x1: Numbers, y0: Numbers, y1: Numbers) -> None:
