@@ -100,7 +100,7 @@ def check_snapshot(txn: ReadTxn, held: dict[EntryId, int], offer: Offer) -> None
     assert early == sorted(n for n in held.values() if n <= after)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: int) -> None:
     held = Held(engine, seed)
     moved = 0
@@ -122,7 +122,7 @@ def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: i
     assert moved > 3
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_snapshot_finds_what_it_holds_however_far_the_writer_has_gone(engine: Engine, seed: int) -> None:
     held = Held(engine, seed)
     for _ in range(12):
