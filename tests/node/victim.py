@@ -25,6 +25,7 @@ from banyan_node.backend.dispatch import _settle
 from banyan_node.home import Home
 from banyan_node.links import Limits
 from banyan_node.local import open_local
+from banyan_storage import id_index
 from tests.node.helpers import draft, load_settings, make_node
 
 BATCH = 20
@@ -35,6 +36,7 @@ def say(line: str) -> None:
 
 
 def write(home: Home) -> None:
+    id_index.YOUNG_IDS = 300  # so that many a kill falls while ids move on
     with open_local(home, load_settings(home)) as local:
         local.call("account.create", name="An", hosted=False)
         local.call("account.create", name=f"An {os.getpid()}", hosted=True)
