@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol, TypeAlias
 
 from banyan_crdt.realm import TEST
@@ -89,7 +90,7 @@ class Node:
         store = Store(self.engine, TEST, new_store_id=rng.randbytes(16), views=SocialViews())
         self.replica = Replica(store, TEST, Identity(self.name, (self.addr,)), rng, rng.randbytes, self.limits)
         for contact, addr in self.contacts:
-            self.feed(lambda r, now, c=contact, a=addr: r.gossip.join(c, (a,), now))  # type: ignore[misc]
+            self.feed(partial(_join, contact, addr))
 
     def crash(self) -> None:
         """The power goes: only what was committed is there when it comes back."""
@@ -201,6 +202,10 @@ class Node:
         if self.up:
             self._count()
         return self.seen
+
+
+def _join(contact: str, addr: str, r: Replica, now: float) -> None:
+    r.gossip.join(contact, (addr,), now)
 
 
 def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:

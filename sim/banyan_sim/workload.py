@@ -10,11 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from banyan_crdt import social
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, key_digest
-from banyan_crdt.ops import ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
+from banyan_crdt.ops import Add, ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Target
@@ -70,7 +71,7 @@ class Workload:
     def open_all(self) -> None:
         """Every person opens an account at home."""
         for person in self.people:
-            person.devices[0].node.feed(lambda r, now, p=person: self._open(p, r, now))  # type: ignore[misc]
+            person.devices[0].node.feed(partial(self._open, person))
 
     def act(self) -> None:
         """One person does one thing."""
@@ -135,8 +136,8 @@ class Workload:
                 p.posts[Target(account, draft.op.key)] = ref
             elif isinstance(draft.op, Tomb):
                 p.posts.pop(Target(account, draft.op.key), None)
-            elif what in ("react", "follow"):
-                p.live.append((draft.op.coll, ref))  # type: ignore[union-attr]
+            elif what in ("react", "follow") and isinstance(draft.op, Add):
+                p.live.append((draft.op.coll, ref))
 
     def _drafts(self, p: Person, account: AccountId, what: str, r: Replica) -> list[social.Draft]:
         rng = self.rng

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from libp2p.custom_types import TProtocol
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
@@ -163,7 +164,7 @@ async def test_what_cannot_be_framed_is_refused_before_it_is_sent() -> None:
         await exchange(there, here)
 
 
-async def test_small_frames_leave_in_large_writes() -> None:
+async def test_small_frames_leave_in_large_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_edge(config(1)) as a, open_edge(config(2)) as b:
         there, here = await greet(a, b)
         sizes: list[int] = []
@@ -173,7 +174,7 @@ async def test_small_frames_leave_in_large_writes() -> None:
             sizes.append(len(data))
             await write(data)
 
-        there._stream.write = count  # type: ignore[method-assign]
+        monkeypatch.setattr(there._stream, "write", count)
         async with trio.open_nursery() as nursery:
             for n in range(1000):
                 nursery.start_soon(there.send, [struct.pack(">I", n) * 50] * 5)
@@ -251,10 +252,10 @@ async def test_an_exception_in_a_stream_handler_is_an_event_and_no_more() -> Non
             raise RuntimeError("a bug in a handler")
 
         assert b._host is not None
-        b._host.set_stream_handler("/boom", boom)  # type: ignore[arg-type]
+        b._host.set_stream_handler(TProtocol("/boom"), boom)
         (connection,) = a._swarm().connections[next(iter(a._swarm().connections))]
         with contextlib.suppress(MultiselectClientError):
-            await a._open_stream(connection, "/boom")  # type: ignore[arg-type]
+            await a._open_stream(connection, TProtocol("/boom"))
         assert "a bug in a handler" in await until_event(b, "handler-error")
         await exchange(there, here)
 
@@ -317,14 +318,15 @@ def test_the_gate_reads_addresses_strictly() -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"identity_seed": b"short"},
         {"psk": b"short"},
         {"deny_cidrs": ("10.0.0.0/99",)},
         {"frame_buffer": 1},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError):
-            EdgeConfig(**{"identity_seed": b"\x01" * 32, **wrong})  # type: ignore[arg-type]
+            EdgeConfig(**{"identity_seed": b"\x01" * 32, **wrong})
 
 
 async def test_a_taken_port_is_said_at_once() -> None:

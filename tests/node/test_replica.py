@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -479,8 +480,8 @@ def test_a_flood_of_witnesses_of_made_up_platforms_is_neither_kept_nor_spread_wh
 # -- every bound binds
 
 
-def bounded(**limits: int | float) -> World:
-    w = World("a", limits=Limits(**limits))  # type: ignore[arg-type]
+def bounded(**limits: Any) -> World:
+    w = World("a", limits=Limits(**limits))
     w.rogue("r", "a")
     return w
 
@@ -652,7 +653,7 @@ def test_what_a_flood_of_one_question_costs_is_bounded(which: int) -> None:
     assert w.rejections("a") == []
 
 
-def test_branch_after_branch_makes_us_judge_an_account_anew_only_so_often() -> None:
+def test_branch_after_branch_makes_us_judge_an_account_anew_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
     w = World("a", limits=Limits(work_burst=4_000, work_per_s=400))
     an = w.person("a", "an")
     log = an.write(100)
@@ -661,12 +662,12 @@ def test_branch_after_branch_makes_us_judge_an_account_anew_only_so_often() -> N
     judged = 0
     real = w.replicas["a"].ingest._recompute
 
-    def counting(*args: object) -> object:
+    def counting(*args: Any) -> Any:
         nonlocal judged
         judged += 1
-        return real(*args)  # type: ignore[arg-type]
+        return real(*args)
 
-    w.replicas["a"].ingest._recompute = counting  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(w.replicas["a"].ingest, "_recompute", counting)
     for k in range(60):
         branch = an.write(1, below=log[:50], tag=f"b{k}")
         w.say("r", "a", data(run_item(branch, 50)))

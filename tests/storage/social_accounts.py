@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from banyan_crdt.cells import Stamp, fold
 from banyan_crdt.entry import Entry
@@ -78,10 +79,10 @@ class Person:
 
     # what the tests of queries say in one word
 
-    def post(self, text: str, reply: Target | None = None, root: Target | None = None, **more: object) -> Target:
+    def post(self, text: str, reply: Target | None = None, root: Target | None = None, **more: Any) -> Target:
         key = post_key(self.salt, self.draw())
         answer = ReplyTo(root or reply, reply) if reply else None
-        self.write([write_post(key, Post(text, answer, **more))])  # type: ignore[arg-type]
+        self.write([write_post(key, Post(text, answer, **more))])
         return Target(self.id, key)
 
     def follow(self, other: Person) -> Ref:

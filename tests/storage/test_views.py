@@ -10,7 +10,7 @@ import pytest
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import Coll, LogId, Ref, coll
+from banyan_crdt.ids import Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, is_plain, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
@@ -49,7 +49,7 @@ def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll
         ]
         return Draft(rng.choice(ops), content)
     if kind == "del":
-        ref, where = rng.choice(known) if known else (Ref(person.id, 0), POST)  # type: ignore[arg-type]
+        ref, where = rng.choice(known) if known else (Ref(EntryId(person.id), 0), POST)
         return Draft(Del(where if rng.random() < 0.8 else rng.choice(COLLS), (ref, *refs)), None)
     return Draft(Tomb(rng.choice(COLLS), key(rng.randrange(3))), None)
 

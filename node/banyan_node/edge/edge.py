@@ -195,7 +195,8 @@ class Edge:
                 await stream.reset()
             await close_connection(connection)
 
-        where = connection.muxed_conn.get_remote_address()  # type: ignore[attr-defined]
+        muxer: Any = connection.muxed_conn  # yamux says who is at the other end, the interface does not promise it
+        where = muxer.get_remote_address()
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
         return Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)
 

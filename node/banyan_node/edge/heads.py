@@ -110,7 +110,7 @@ class HeadsBridge:
                 await pubsub.wait_until_ready()
                 self._pubsub = pubsub
                 for peer in list(swarm.connections):
-                    serving.run_task(pubsub.ensure_peer_stream, peer)  # type: ignore[attr-defined]
+                    pubsub.manager.run_task(pubsub.ensure_peer_stream, peer)
                 async with trio.open_nursery() as nursery:
                     for manager in (routing, serving):
                         nursery.start_soon(_cancel_when, manager.wait_finished, nursery.cancel_scope)
