@@ -8,200 +8,33 @@ on the committed state it was first made on. The operations are deterministic, s
 Any other failure inside the write transaction drops everything pending, and says so; what is committed stays.
 """
 
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import lmdb
 
-from .engine import Item, Sizes, Table, WriteTxn, after_prefix, check_items
+from .engine import Item, Sizes, Table, WriteTxn, check_items
 from .errors import (
-    CorruptStore,
-    DiskFailed,
-    DiskFull,
     SnapshotHeld,
     StorageError,
     StoreClosed,
     StoreReadOnly,
     StoreVersion,
-    TransactionTooBig,
     WrongThread,
 )
-from .lmdb_folder import DATA, Folder, check_extent, sync_folder, why_no_room
+from .lmdb_folder import DATA, Folder, check_extent, sync_folder
+from .lmdb_reads import Reader, Snapshot, Txn, explain
 
 ADDRESS_SPACE = 1 << 40  # reserved, not used: neither memory nor disk is taken until pages are
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots
-BLOCK = 4_096  # keys looked up by one call
 FORMAT = Table("_format")
 VERSION_KEY = b"version"
 
 Migration = Callable[[WriteTxn], None]
-_Txn: TypeAlias = "lmdb.Transaction[bytes]"
-_CORRUPT = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _explain(error: lmdb.Error, path: Path) -> StorageError:
-    """The StorageError that says what an lmdb.Error means."""
-    code = getattr(error, "code", 0)
-    if code == errno.EIO and why_no_room(path) is not None:
-        code = errno.ENOSPC  # LMDB reports a short write, a disk that filled up half way, as an I/O error
-    if code in _NO_ROOM:
-        return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
-    if isinstance(error, _CORRUPT):
-        return CorruptStore(f"{path} is damaged ({error}); restore a copy, or remove it and sync again from peers")
-    if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
-    if isinstance(error, lmdb.TxnFullError):
-        return TransactionTooBig(f"{path}: more is pending than one transaction holds ({error}); commit more often")
-    if "closed/deleted/dropped" in str(error):
-        return StoreClosed(f"{path}: this store or snapshot was closed; open it or take it again")
-    return DiskFailed(f"{path}: {error}; see the system log for the disk's own words")
-
-
-class _Reader:
-    """Ordered reads through whatever LMDB transaction `_txn` gives."""
-
-    def __init__(self, dbs: dict[Table, Any], path: Path) -> None:
-        self._dbs = dbs
-        self._path = path
-
-    def _txn(self) -> _Txn:
-        raise StoreClosed(f"{self._path}: no transaction is open")
-
-    def get(self, table: Table, key: bytes) -> bytes | None:
-        try:
-            return self._txn().get(key, db=self._dbs[table])
-        except lmdb.BadValsizeError:
-            return None
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
-        try:
-            keys = iter(sorted_keys)
-            while block := list(islice(keys, BLOCK)):
-                found: list[Item] = self._txn().cursor(db=self._dbs[table]).getmulti([k for k in block if k])
-                yield from found
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def scan(
-        self,
-        table: Table,
-        start: bytes = b"",
-        stop: bytes | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> Iterator[Item]:
-        walk = self._down if reverse else self._up
-        return islice(walk(table, start, stop), limit)
-
-    def _up(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[Item]:
-        try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            if not cursor.set_range(start):
-                return
-            if stop is None:
-                yield from cursor.iternext()
-                return
-            for item in cursor.iternext():
-                if item[0] >= stop:
-                    return
-                yield item
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def _down(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[Item]:
-        try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            found = cursor.prev() if stop is not None and cursor.set_range(stop) else cursor.last()
-            if not found:
-                return
-            for item in cursor.iterprev():
-                if item[0] < start:
-                    return
-                yield item
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
-        return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
-
-    def last(self, table: Table) -> Item | None:
-        return next(self._down(table, b"", None), None)
-
-    def count(self, table: Table) -> int:
-        try:
-            return self._txn().stat(self._dbs[table])["entries"]
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def dups(
-        self, table: Table, key: bytes, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
-    ) -> Iterator[bytes]:
-        if not table.dupsort:
-            value = self.get(table, key)
-            found = value is not None and value >= start and (stop is None or value < stop)
-            return iter([value] if found and value is not None else [])
-        return self._dups_down(table, key, start, stop) if reverse else self._dups_up(table, key, start, stop)
-
-    def _dups_up(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
-        try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            if not key or not (cursor.set_range_dup(key, start) if start else cursor.set_key(key)):
-                return
-            for value in cursor.iternext_dup():
-                if stop is not None and value >= stop:
-                    return
-                yield value
-        except lmdb.BadValsizeError:
-            return
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def _dups_down(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
-        try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            if not key or not cursor.set_key(key):
-                return
-            above = stop is not None and cursor.set_range_dup(key, stop)
-            if not (cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup()):
-                return
-            for value in cursor.iterprev_dup():
-                if value < start:
-                    return
-                yield value
-        except lmdb.BadValsizeError:
-            return
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
-        try:
-            cursor = self._txn().cursor(db=self._dbs[table])
-            seek, value = cursor.set_range_dup, cursor.value
-            for key, start in sorted_starts:
-                if seek(key, start) and (found := value()).startswith(start):
-                    yield key, start, found
-        except lmdb.Error as error:
-            raise _explain(error, self._path) from error
-
-
-class _Snapshot(_Reader):
-    """Reads of one commit."""
-
-    def __init__(self, txn: _Txn, dbs: dict[Table, Any], path: Path) -> None:
-        super().__init__(dbs, path)
-        self._open = txn
-
-    def _txn(self) -> _Txn:
-        return self._open
 
 
 class _Op(NamedTuple):
@@ -211,17 +44,17 @@ class _Op(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-class _Writer(_Reader):
+class _Writer(Reader):
     """The pending transaction: begun by the first use, journalled, and ended by the engine's commit or rollback."""
 
     def __init__(self, engine: "LmdbEngine") -> None:
         super().__init__(engine.dbs, engine.path)
         self.journal: list[_Op] = []
         self._engine = engine
-        self._open: _Txn | None = None
+        self._open: Txn | None = None
         self._owner = 0
 
-    def _txn(self) -> _Txn:
+    def _txn(self) -> Txn:
         if self._open is None:
             self._owner = threading.get_ident()
             self._open = self._engine.begin_write()
@@ -261,7 +94,7 @@ class _Writer(_Reader):
             return self._replay()
         except lmdb.Error as error:
             self.drop()
-            raise _explain(error, self._path) from error
+            raise explain(error, self._path) from error
 
     def _replay(self) -> Any:
         """Grow until all of the journal fits. Returns what its last operation returned."""
@@ -277,7 +110,7 @@ class _Writer(_Reader):
                 continue
             except lmdb.Error as error:
                 self.drop()
-                raise _explain(error, self._path) from error
+                raise explain(error, self._path) from error
             self.journal = journal
             return result
 
@@ -292,7 +125,7 @@ class _Writer(_Reader):
                 self._replay()
             except lmdb.Error as error:
                 self.drop()
-                raise _explain(error, self._path) from error
+                raise explain(error, self._path) from error
         self.drop()
 
     def drop(self) -> None:
@@ -308,20 +141,20 @@ class _Writer(_Reader):
             txn.abort()
 
 
-def _put(txn: _Txn, db: Any, key: bytes, value: bytes) -> None:
+def _put(txn: Txn, db: Any, key: bytes, value: bytes) -> None:
     txn.put(key, value, db=db)
 
 
-def _put_many(txn: _Txn, db: Any, items: list[Item], append: bool) -> None:
+def _put_many(txn: Txn, db: Any, items: list[Item], append: bool) -> None:
     with txn.cursor(db=db) as cursor:
         cursor.putmulti(items, append=append)
 
 
-def _delete(txn: _Txn, db: Any, key: bytes, value: bytes) -> bool:
+def _delete(txn: Txn, db: Any, key: bytes, value: bytes) -> bool:
     return txn.delete(key, value, db=db)
 
 
-def _delete_range(txn: _Txn, db: Any, start: bytes, stop: bytes | None) -> int:
+def _delete_range(txn: Txn, db: Any, start: bytes, stop: bytes | None) -> int:
     gone = 0
     with txn.cursor(db=db) as cursor:
         found = cursor.set_range(start)
@@ -376,7 +209,7 @@ class LmdbEngine:
         try:
             env = lmdb.Environment(str(self.path), **mode)
         except lmdb.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         try:
             check_extent(self.path, env.info()["last_pgno"], env.stat()["psize"], self.writable)
             for table in (FORMAT, *self.tables):
@@ -386,7 +219,7 @@ class LmdbEngine:
             raise StoreVersion(f"{self.path} lacks a table ({error}); open it once with the node") from error
         except lmdb.Error as error:
             env.close()
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         except BaseException:
             env.close()
             raise
@@ -433,7 +266,7 @@ class LmdbEngine:
     def rollback(self) -> None:
         self._writer.drop()
 
-    def begin_write(self) -> _Txn:
+    def begin_write(self) -> Txn:
         """A raw write transaction. After a failed write of its meta page LMDB wants the environment opened anew."""
         self._refuse_closed()
         try:
@@ -444,7 +277,7 @@ class LmdbEngine:
                 self._env = self._open()
             return self.begin_write()
         except lmdb.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
 
     def grow(self) -> None:
         """Double the map. No transaction of this process is open meanwhile, for LMDB moves the map."""
@@ -453,7 +286,7 @@ class LmdbEngine:
             try:
                 self._env.set_mapsize(self._map_size)
             except lmdb.Error as error:
-                raise _explain(error, self.path) from error
+                raise explain(error, self.path) from error
 
     @contextmanager
     def hush(self) -> Iterator[None]:
@@ -481,17 +314,17 @@ class LmdbEngine:
             yield
 
     @contextmanager
-    def read(self) -> Iterator[_Reader]:
+    def read(self) -> Iterator[Reader]:
         me = threading.get_ident()
         with self._gate:
             # a thread that holds a snapshot already may take another, else the two would wait for each other
             self._gate.wait_for(lambda: not self._hushed or me in self._readers)
             self._refuse_closed()
             self._readers.append(me)
-        txn: _Txn | None = None
+        txn: Txn | None = None
         try:
             txn = self._begin_read()
-            yield _Snapshot(txn, self.dbs, self.path)
+            yield Snapshot(txn, self.dbs, self.path)
         finally:
             if txn is not None:
                 txn.abort()
@@ -499,7 +332,7 @@ class LmdbEngine:
                 self._readers.remove(me)
                 self._gate.notify_all()
 
-    def _begin_read(self) -> _Txn:
+    def _begin_read(self) -> Txn:
         try:
             return self._env.begin()
         except lmdb.MapResizedError:  # the writing process grew the map
@@ -509,7 +342,7 @@ class LmdbEngine:
                 self._env.set_mapsize(0)
             return self._begin_read()
         except lmdb.Error as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
 
     def compact(self, path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -519,7 +352,7 @@ class LmdbEngine:
         try:
             self._env.copy(str(path), compact=True)
         except lmdb.Error as error:
-            raise _explain(error, path) from error
+            raise explain(error, path) from error
         with (path / DATA).open("rb+") as copy:
             os.fsync(copy.fileno())
         (path / "STORE").touch(0o600)

@@ -1,0 +1,180 @@
+"""Reads through whatever transaction LMDB gives, pending or a snapshot's, and what LMDB's errors mean in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import lmdb
+
+from .engine import Item, Table, after_prefix
+from .errors import CorruptStore, DiskFailed, DiskFull, StorageError, StoreClosed, StoreReadOnly, TransactionTooBig
+from .lmdb_folder import why_no_room
+
+BLOCK = 4_096  # keys looked up by one call
+
+Txn: TypeAlias = "lmdb.Transaction[bytes]"
+_CORRUPT = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.VersionMismatchError)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def explain(error: lmdb.Error, path: Path) -> StorageError:
+    """The StorageError that says what an lmdb.Error means."""
+    code = getattr(error, "code", 0)
+    if code == errno.EIO and why_no_room(path) is not None:
+        code = errno.ENOSPC  # LMDB reports a short write, a disk that filled up half way, as an I/O error
+    if code in _NO_ROOM:
+        return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
+    if isinstance(error, _CORRUPT):
+        return CorruptStore(f"{path} is damaged ({error}); restore a copy, or remove it and sync again from peers")
+    if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
+    if isinstance(error, lmdb.TxnFullError):
+        return TransactionTooBig(f"{path}: more is pending than one transaction holds ({error}); commit more often")
+    if "closed/deleted/dropped" in str(error):
+        return StoreClosed(f"{path}: this store or snapshot was closed; open it or take it again")
+    return DiskFailed(f"{path}: {error}; see the system log for the disk's own words")
+
+
+class Reader:
+    """Ordered reads through whatever LMDB transaction `_txn` gives."""
+
+    def __init__(self, dbs: dict[Table, Any], path: Path) -> None:
+        self._dbs = dbs
+        self._path = path
+
+    def _txn(self) -> Txn:
+        raise StoreClosed(f"{self._path}: no transaction is open")
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        try:
+            return self._txn().get(key, db=self._dbs[table])
+        except lmdb.BadValsizeError:
+            return None
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
+        try:
+            keys = iter(sorted_keys)
+            while block := list(islice(keys, BLOCK)):
+                found: list[Item] = self._txn().cursor(db=self._dbs[table]).getmulti([k for k in block if k])
+                yield from found
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def scan(
+        self,
+        table: Table,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        walk = self._down if reverse else self._up
+        return islice(walk(table, start, stop), limit)
+
+    def _up(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[Item]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            if not cursor.set_range(start):
+                return
+            if stop is None:
+                yield from cursor.iternext()
+                return
+            for item in cursor.iternext():
+                if item[0] >= stop:
+                    return
+                yield item
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def _down(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[Item]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            found = cursor.prev() if stop is not None and cursor.set_range(stop) else cursor.last()
+            if not found:
+                return
+            for item in cursor.iterprev():
+                if item[0] < start:
+                    return
+                yield item
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def prefix(self, table: Table, prefix: bytes, reverse: bool = False, limit: int | None = None) -> Iterator[Item]:
+        return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
+
+    def last(self, table: Table) -> Item | None:
+        return next(self._down(table, b"", None), None)
+
+    def count(self, table: Table) -> int:
+        try:
+            return self._txn().stat(self._dbs[table])["entries"]
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def dups(
+        self, table: Table, key: bytes, start: bytes = b"", stop: bytes | None = None, reverse: bool = False
+    ) -> Iterator[bytes]:
+        if not table.dupsort:
+            value = self.get(table, key)
+            found = value is not None and value >= start and (stop is None or value < stop)
+            return iter([value] if found and value is not None else [])
+        return self._dups_down(table, key, start, stop) if reverse else self._dups_up(table, key, start, stop)
+
+    def _dups_up(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            if not key or not (cursor.set_range_dup(key, start) if start else cursor.set_key(key)):
+                return
+            for value in cursor.iternext_dup():
+                if stop is not None and value >= stop:
+                    return
+                yield value
+        except lmdb.BadValsizeError:
+            return
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def _dups_down(self, table: Table, key: bytes, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            if not key or not cursor.set_key(key):
+                return
+            above = stop is not None and cursor.set_range_dup(key, stop)
+            if not (cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup()):
+                return
+            for value in cursor.iterprev_dup():
+                if value < start:
+                    return
+                yield value
+        except lmdb.BadValsizeError:
+            return
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            seek, value = cursor.set_range_dup, cursor.value
+            for key, start in sorted_starts:
+                if seek(key, start) and (found := value()).startswith(start):
+                    yield key, start, found
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+
+class Snapshot(Reader):
+    """Reads of one commit."""
+
+    def __init__(self, txn: Txn, dbs: dict[Table, Any], path: Path) -> None:
+        super().__init__(dbs, path)
+        self._open = txn
+
+    def _txn(self) -> Txn:
+        return self._open
