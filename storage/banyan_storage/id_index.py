@@ -92,7 +92,6 @@ class IdIndex:
         """What changed since the last commit, as it was before: the number, and whether it was gone."""
         self._fresh: list[Mapping[bytes, int]] = []
         """What came since then."""
-        self._came = 0
         self._offered: tuple[Late, ...] = ()
         self._offer()
 
@@ -110,7 +109,6 @@ class IdIndex:
             self._gone.discard(half)
         self._fresh.append(ids)
         self._young.update(ids)
-        self._came += len(ids)
 
     def remove(self, entry: EntryId, n: int) -> None:
         """An entry goes."""
@@ -121,8 +119,9 @@ class IdIndex:
 
     def flush(self) -> None:
         """The last thing before a commit."""
-        if self._came and self._queue:
-            halves = self._queue[self._ready : self._ready + max(LEAST, 2 * self._came)]
+        came = sum(map(len, self._fresh))
+        if came and self._queue:
+            halves = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
             held = [half for half in halves if half not in self._gone and half not in self._young]
             self._txn.put_many(t.IDS, [(half[:8] + t.u48(self._moving[half]), b"") for half in held])
             self._ready += len(halves)
@@ -133,7 +132,7 @@ class IdIndex:
         """What was pending is durable."""
         self._undo.clear()
         self._fresh.clear()
-        self._came, self._done = 0, self._ready
+        self._done = self._ready
         self._offered = self._offered[:1]
         if self._queue and self._done == len(self._queue):
             self._gone &= self._young.keys()
@@ -161,7 +160,7 @@ class IdIndex:
                 self._young[half] = n
         self._undo.clear()
         self._fresh.clear()
-        self._came, self._ready = 0, self._done
+        self._ready = self._done
 
     def _known(self, halves: Iterable[bytes]) -> list[bytes]:
         return [half for half in halves if half in self._young or half in self._moving]
