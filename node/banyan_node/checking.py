@@ -111,10 +111,14 @@ def _sized(checks: Sequence[Signed]) -> bool:
 
 
 def _heard(talk: socket.socket) -> bool:
+    """Whether the process has said that it is ready. Under its own patience `recv` would wait for that."""
+    talk.settimeout(0)
     try:
-        heard = talk.recv(1, socket.MSG_DONTWAIT)
+        heard = talk.recv(1)
     except BlockingIOError:
         return False
+    finally:
+        talk.settimeout(PATIENCE_S)
     if heard != READY:
         raise EOFError
     return True

@@ -34,6 +34,8 @@ ENOUGH_BYTES = 32 << 10
 GC_OBJECTS = 50_000
 """New objects between two looks for garbage that refers to itself. A frame makes as many, nearly all of them tuples
 that end with it; with Python's 700 the looking took a seventh of the time."""
+GC_BUSY = 10
+"""How many times as many, while there is something to do: what is on its way is looked at in vain."""
 WINDOW_S = 0.004
 """How long a commit of little waits for company, where several came lately."""
 
@@ -64,7 +66,7 @@ class Worker(Generic[T]):
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
         gc.freeze()  # what was imported stays: no look at it will find anything
-        gc.set_threshold(GC_OBJECTS, 20, 100)
+        gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
         self._thread.start()
         await self._ready.wait()
         if self._error is not None:
@@ -200,6 +202,8 @@ class Worker(Generic[T]):
         timer = replica.get_timer()
         patience = 1.0 if timer is None else max(0.0, min(1.0, timer - self._now()))
         jobs: list[_Job] = []
+        if patience and self._inbox.empty() and gc.get_count()[0] > GC_OBJECTS:
+            gc.collect(0)
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
             if self._drain(job, jobs) and self._waits(jobs):
