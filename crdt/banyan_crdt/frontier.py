@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterable
 
 from banyan_crdt.ids import H, Head, LogId
 
+_HEAD = struct.Struct(">32s32sIQ32sB").pack
+
 
 def head_bytes(log: LogId, head: Head) -> bytes:
     """account 32 | writer 32 | log 4 | length 8 | head id 32 (zero where none) | flag 1: 109 bytes."""
-    return b"".join(
-        (log.account, log.writer, log.log.to_bytes(4, "big"), head.length.to_bytes(8, "big"))
-        + (head.id or bytes(32), head.flag.to_bytes(1, "big"))
-    )
+    return _HEAD(*log, head.length, head.id or b"", head.flag)
 
 
 def frontier_digest(heads: Iterable[tuple[LogId, Head]]) -> bytes:

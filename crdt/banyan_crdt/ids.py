@@ -61,7 +61,18 @@ def control_log(account: AccountId) -> LogId:
 
 def H(tag: str, *parts: bytes) -> bytes:
     """SHA-256("banyan/1/" || tag || 0x00 || parts...), 32 bytes."""
-    return hashlib.sha256(b"".join((b"banyan/1/", tag.encode(), b"\0", *parts))).digest()
+    return hashlib.sha256(_DOMAINS[tag] + b"".join(parts)).digest()
+
+
+class _Domains(dict[str, bytes]):
+    """What is hashed before the parts; there are some twenty tags."""
+
+    def __missing__(self, tag: str) -> bytes:
+        self[tag] = domain = b"banyan/1/" + tag.encode() + b"\0"
+        return domain
+
+
+_DOMAINS = _Domains()
 
 
 def coll(name: str) -> Coll:

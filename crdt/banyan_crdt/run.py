@@ -10,6 +10,7 @@ receiver, so it cannot be wrong. No changed byte passes: it would change the las
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -77,7 +78,60 @@ def encode_steps(
 
 
 def decode_run(realm: Realm, raw: bytes) -> Run:
-    """Strict; recomputes every header and id. Raises Malformed or Oversized. Does not check the signature."""
+    """Strict; recomputes every header and id. Raises Malformed or Oversized. Does not check the signature.
+
+    Most runs of one entry are told by where their bytes stand, in half the time.
+    """
+    return _single(realm, raw) or decode_any_run(realm, raw)
+
+
+_UINT = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00).{2}|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
+_B32 = rb"\x58\x20(.{32})"
+_SINGLE = re.compile(
+    b"".join(
+        (rb"\x89", _B32, _B32, _UINT, _UINT, rb"(?:\xf6|", _B32, rb")", _UINT)  # account, ..., prev, total before
+        + (rb"(?:\x80|\x81\x82", _UINT, _B32, rb")")  # skips
+        + (rb"\x81\x83", _UINT, _UINT, rb"\x58([\x18-\xff])")  # one row: dt, part bytes, length of ops
+    ),
+    re.DOTALL,
+).match
+
+
+def _single(realm: Realm, raw: bytes) -> Run | None:
+    """The run of one entry that `raw` surely is, else None: then `decode_any_run` says what it is, or why it is none.
+
+    The entry's header and the run open with the same bytes, so the header is joined out of them.
+    """
+    m = _SINGLE(raw)
+    if m is None:
+        return None
+    account, writer, log_, first_, prev, base_, skip_seq_, skip, dt, size_, width = m.groups()
+    start, end = m.end(), m.end() + width[0]
+    log, first, base, size, time = _int(log_), _int(first_), _int(base_), _int(size_), _int(dt)
+    ops, total = raw[start:end], base + width[0] + size
+    whole = len(raw) == end + 66 and raw[end : end + 2] == b"\x58\x40"
+    ranges = log and not log >> 32 and not first >> 48 and size <= MAX_PART_BYTES and not total >> 53
+    linked = (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
+    if not (whole and ranges and linked):
+        return None
+    ops_hash = hashlib.sha256(b"banyan/1/ops\0" + ops).digest()
+    links = raw[1 : m.start(6)] + (b"\xf6" if skip is None else b"\x58\x20" + skip)
+    hashed = b"".join((b"banyan/1/entry\0", realm.id, b"\x8a\x01", links, dt, uint(total), b"\x58\x20", ops_hash))
+    new, body = tuple.__new__, decode_body(ops)
+    header = new(Header, (account, writer, log, first, prev, skip, time, total, ops_hash))
+    entry = new(Entry, (EntryId(hashlib.sha256(hashed).digest()), header, ops, raw[end + 2 :]))
+    skips = () if skip is None else ((_int(skip_seq_), skip),)
+    plain = body.part_bytes == size and is_plain(body)
+    return new(Run, (new(LogId, (account, writer, log)), first, prev, base, skips, (entry,), (body,), plain))
+
+
+def _int(raw: bytes) -> int:
+    """Of an encoding by `uint`."""
+    return raw[0] if len(raw) == 1 else int.from_bytes(raw[1:], "big")
+
+
+def decode_any_run(realm: Realm, raw: bytes) -> Run:
+    """What `decode_run` answers, without its short cut."""
     if len(raw) > MAX_RUN_BYTES:
         raise Oversized(f"a run has {len(raw)} bytes; {MAX_RUN_BYTES} is the most")
     v = decode(raw, 3)
@@ -159,7 +213,7 @@ def _entries(
         prev = EntryId(sha256(prefix + uint(seq) + links + end).digest())
         entries.append(new(Entry, (prev, header, ops, None)))
         seq += 1
-    entries[-1] = entries[-1]._replace(sig=sig)
+    entries[-1] = new(Entry, (*entries[-1][:3], sig))
     return tuple(entries), tuple([decode_body(row[2]) for row in rows])
 
 

@@ -60,7 +60,8 @@ class Intake:
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise
-        self.notes.pop((link.peer, run.log), None)
+        if self.notes:
+            self.notes.pop((link.peer, run.log), None)
         return Judged((last.id,), not held, run.log, added)
 
     def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:

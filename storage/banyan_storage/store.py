@@ -352,6 +352,9 @@ class _Rows:
     def take(self, lid: int, append: Append) -> None:
         """The entries of one log: the next arrivals."""
         entries, first = append.entries, self.last + 1
+        if len(entries) == 1:
+            self._take_one(lid, append, first)
+            return
         arrivals = list(map(t.u48, range(first, first + len(entries))))
         after = self._end is not None and entries[0].header.prev == self._end
         records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
@@ -368,6 +371,19 @@ class _Rows:
             self.places += _cut(lid, seq, first, end + 1 - first, True)
             first, seq = end + 1, seq + end + 1 - first
         self.places += _cut(lid, seq, first, self.last + 1 - first, False)
+
+    def _take_one(self, lid: int, append: Append, n: int) -> None:
+        """What `take` would do, without its lists."""
+        e, arrival = append.entries[0], t.u48(n)
+        prev = e.header.prev
+        self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
+        self.ids[e.id[:16]] = n
+        if append.plain and (raw := append.parts[0]) is not None:
+            self.parts.append((arrival + b"\0\0", raw))
+        else:
+            self._take_parts(append, n)
+        self.places.append((t.chain_key(lid, e.header.seq), t.chain_value(n, 1, e.sig is not None)))
+        self.last, self._end = n, e.id
 
     def _take_parts(self, append: Append, first: int) -> None:
         left = iter(append.parts)

@@ -155,10 +155,11 @@ class _Fold:
         """The entries of one account, in a third of the time of `take`."""
         self._numbers.add(number)
         places = range(first << 16, first + len(append.entries) << 16, 1 << 16)
-        puts = [op for body in append.bodies for op in body.ops if isinstance(op, Put)]
         self._fresh += [
             (number + op.coll + REGISTER + op.key, stamp_bytes(e.header.time, place), e.id, raw)
-            for e, op, place, raw in zip(append.entries, puts, places, append.parts, strict=True)
+            for e, body, place, raw in zip(append.entries, append.bodies, places, append.parts, strict=True)
+            for op in body.ops
+            if isinstance(op, Put)
         ]
 
     def take(

@@ -1,6 +1,7 @@
 """Runs: one signature vouches for all, no changed byte passes, and what was accepted can be served again."""
 
 import random
+from collections.abc import Callable
 from itertools import combinations
 
 import pytest
@@ -8,13 +9,14 @@ import pytest
 from banyan_crdt import run as run_module
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry, encode_header, skip_seq
-from banyan_crdt.errors import BadSignature, Malformed, NotYet, Oversized, Reject
+from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Oversized, Reject
 from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.ops import encode_ops
 from banyan_crdt.realm import MAIN, TEST, Realm
 from banyan_crdt.run import (
     MAX_RUN_BYTES,
     MAX_RUN_ENTRIES,
+    decode_any_run,
     decode_control,
     decode_run,
     encode_control,
@@ -49,6 +51,79 @@ def test_a_run_brings_the_same_entries(first: int, stop: int) -> None:
     assert [(e.id, e.header, e.ops) for e in got] == [(e.id, e.header, e.ops) for e in LOG[first:stop]]
     assert [e.sig for e in got[:-1]] == [None] * (stop - first - 1)
     assert got[-1].sig == LOG[stop - 1].sig
+
+
+def spelled(run: object) -> object:
+    """With the types of what is inside: equal tuples need not be of one kind."""
+    return (type(run), *map(spelled, run)) if isinstance(run, tuple) else (type(run), run)
+
+
+def both(raw: bytes) -> tuple[object, object]:
+    """What the short cut for runs of one entry answers, and the long way."""
+
+    def answer(read: Callable[[Realm, bytes], object]) -> object:
+        try:
+            return spelled(read(TEST, raw))
+        except BanyanError as error:
+            return type(error), str(error)
+
+    return answer(decode_run), answer(decode_any_run)
+
+
+STRANGE = (0, 1, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x41, 0x58, 0x59, 0x80, 0x81, 0x82, 0x83, 0xF6, 0xFF)
+
+
+@pytest.mark.parametrize("seq", [0, 1, 4, 12, 13, 24, 39])
+def test_the_short_cut_for_one_entry_answers_as_the_long_way_on_every_mangled_byte(seq: int) -> None:
+    raw = run_bytes(LOG, seq, seq + 1)
+    assert run_module._single(TEST, raw) is not None
+    for at in range(len(raw)):
+        for value in {*STRANGE, raw[at], raw[at] ^ 1}:
+            for mangled in (raw[:at] + bytes((value,)) + raw[at + 1 :], raw[:at] + bytes((value,)) + raw[at:]):
+                short, long = both(mangled)
+                assert short == long, mangled.hex()
+        for cut in (raw[:at], raw[:at] + raw[at + 1 :]):
+            short, long = both(cut)
+            assert short == long, cut.hex()
+
+
+def test_the_short_cut_for_one_entry_answers_as_the_long_way_at_every_limit() -> None:
+    edges = (
+        0,
+        1,
+        23,
+        24,
+        255,
+        256,
+        65_535,
+        65_536,
+        65_537,
+        (1 << 32) - 1,
+        1 << 32,
+        (1 << 48) - 1,
+        1 << 48,
+        (1 << 53) - 1,
+    )
+    usual = decode(run_bytes(LOG, 1, 2))
+    bodies = [row[2] for row in usual[ROWS]] + [
+        b"",
+        bytes(80),
+        b"\x82\x80\x80",
+        encode([[], [[1, bytes(8), bytes(16)]]]),
+    ]
+    for field in (NUMBER, FIRST, BASE):
+        for n in (*edges, 1 << 53, (1 << 64) - 1):
+            for ops in bodies:
+                for dt, size in ((0, 30), (1, 0), ((1 << 64) - 1, 65_536), (1 << 32, 65_537)):
+                    v = list(usual)
+                    v[field], v[ROWS] = n, [[dt, size, ops]]
+                    target = skip_seq(v[FIRST]) if v[FIRST] >> 48 == 0 else None
+                    v[SKIPS] = [] if target is None else [[target, bytes(32)]]
+                    short, long = both(encode(v))
+                    assert short == long
+                    v[PREV] = None
+                    short, long = both(encode(v))
+                    assert short == long
 
 
 def test_no_flipped_bit_of_a_run_passes_with_other_content() -> None:
