@@ -13,8 +13,9 @@ from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, encode_steps, skips_below
 from banyan_node.wire import Content, ControlItem, RunItem, Want
+from banyan_storage.reader import Arrival
 from banyan_storage.reader import StoreReader as Reader
-from banyan_storage.records import Line
+from banyan_storage.records import Line, decode_line, record_after
 
 PIECE_BYTES = 256 << 10
 """How much one piece of a log aims at, content included; at least up to the next signature."""
@@ -86,15 +87,19 @@ def content_of(pairs: list[tuple[int, bytes]]) -> Content:
 
 
 def log_items(
-    reader: Reader, log: LogId, start: int, most: Callable[[], int] = lambda: PIECE_BYTES
+    reader: Reader,
+    log: LogId,
+    start: int,
+    most: Callable[[], int] = lambda: PIECE_BYTES,
+    came: Sequence[Arrival] = (),
 ) -> Iterator[RunItem]:
     """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail).
 
-    `most`: bytes that the next piece of the chain aims at.
+    `most`: bytes that the next piece of the chain aims at. `came`: of the log, where arrivals of it are at hand.
     """
     length = reader.head(log).length
     branches = _branches(loose) if (loose := reader.loose(log)) else []
-    at, window = start, list[Line]()
+    at, window = start, _at_hand(reader, log, start, came)
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
     while at < length:
         cut, full = _cut_lines(window, below, aim := most())
@@ -125,6 +130,18 @@ def log_items(
                 break
             yield item
             rest = rest[cut:]
+
+
+def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:
+    """Those of the arrivals that surely are the counted entries from `start` on: each hangs on the one before."""
+    if not came or came[0].seq != start:
+        return []
+    end = 1
+    while end < len(came) and came[end].n == came[end - 1].n + 1 and record_after(came[end].record):
+        end += 1
+    if reader.id_at(log, came[end - 1].seq) != came[end - 1].id:
+        return []
+    return [decode_line(row.n, row.record) for row in came[:end]]
 
 
 def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, lines: Sequence[Line]) -> RunItem:

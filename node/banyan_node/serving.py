@@ -28,7 +28,7 @@ from banyan_node.wire import (
     encode_message,
     size_of,
 )
-from banyan_storage.reader import StoreReader
+from banyan_storage.reader import Arrival, StoreReader
 
 BLOCK = 1_000
 """Arrivals looked at together."""
@@ -158,16 +158,17 @@ class Serving:
         """What came after an arrival, by log, in the order in which each was first touched; control logs whole."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
-            firsts: dict[LogId, int] = {}
+            came: dict[LogId, list[Arrival]] = {}
             for row in rows:
                 if row.n > sent.get(row.log, 0):
-                    firsts[row.log] = min(row.seq, firsts.get(row.log, row.seq))
+                    came.setdefault(row.log, []).append(row)
             if len(sent) > RETOLD_LOGS:
                 sent.clear()
-            for log, seq in firsts.items():
+            for log, some in came.items():
                 sent[log] = self._store.last_arrival
                 if log.log:
-                    yield from log_items(self._store, log, seq, partial(_aim, link))
+                    first = min([row.seq for row in some])
+                    yield from log_items(self._store, log, first, partial(_aim, link), some)
                 else:
                     yield from control_pieces(self._store, log.account)
             retold.at = rows[-1].n

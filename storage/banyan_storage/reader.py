@@ -51,6 +51,7 @@ class Arrival(NamedTuple):
     log: LogId
     seq: int
     id: EntryId
+    record: bytes
 
 
 class Lack(NamedTuple):
@@ -329,8 +330,8 @@ class StoreReader:
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
         """What came after arrival number `after`, which a peer may have made up, and is still held; oldest first."""
         rows = self._txn.scan(t.ENTRIES, t.u48(min(after + 1, t.MAX_ARRIVAL)), limit=limit)
-        named = ((t.number(key), record_name(value)) for key, value in rows)
-        return [Arrival(n, self._name(name.lid), name.seq, name.id) for n, name in named]
+        named = ((t.number(key), record_name(value), value) for key, value in rows)
+        return [Arrival(n, self._name(name.lid), name.seq, name.id, value) for n, name, value in named]
 
     @property
     def last_arrival(self) -> int:

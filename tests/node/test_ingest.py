@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 
 import pytest
 
@@ -19,9 +20,10 @@ from banyan_crdt.state import AccountState, account_state
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.serve import control_item as serve_control
 from banyan_node.serve import log_items
-from banyan_node.wire import MAX_FRAME, Data, encode_message
+from banyan_node.wire import MAX_FRAME, Data, RunItem, encode_message
 from banyan_storage.check import Problem, verify
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.reader import Arrival
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import VIEW_TABLES
@@ -71,6 +73,24 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
                     with suppress(NotYet):  # a signed tail that no longer is needed as proof
                         b.run(run, now_ms, contents=piece.contents)
     return b
+
+
+def assert_served_alike(store: Store, arrivals: Sequence[Arrival]) -> None:
+    """With arrivals at hand, which may be of a while ago, what is served is what is served without."""
+    for log in {row.log for row in arrivals if row.log.log}:
+        came = [row for row in arrivals if row.log == log]
+        for some in (came, came[len(came) // 2 :], came[-1:]):
+            first = min(row.seq for row in some)
+            assert served(log_items(store, log, first, came=some)) == served(log_items(store, log, first))
+
+
+def served(pieces: Iterable[RunItem]) -> list[tuple[EntryId, object]]:
+    out = list[tuple[EntryId, object]]()
+    for piece in pieces:
+        run = decode_run(REALM, piece.run)
+        verify_run(REALM, run)
+        out += zip_longest([e.id for e in run.entries], piece.contents)
+    return out
 
 
 class Oracle:
@@ -127,6 +147,7 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
         by_id = {e.id: e for e in real}
         node, oracle = Ingest(memory_store(REALM), REALM), Oracle(REALM)
         order = [rng.choice(real) for _ in range(2 * len(real))] + rng.sample(real, len(real)) + real
+        before = list[Arrival]()
         for e in order:
             try:
                 if e.header.log:
@@ -146,7 +167,11 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
             assert {x.id for x in held} >= kept.keys()
             # more than that are only tails that were needed as proof once, until a nearer signature came
             assert oracle.state(e.account, held).heads == oracle.state(e.account).heads
+            if rng.random() < 0.1:
+                before = node.store.arrivals(0, 1_000)
+                assert_served_alike(node.store, before)
         assert problems(node) == []
+        assert_served_alike(node.store, before)
         other = served_to_another(node, REALM, MODEL_NOW_MS)
         assert other.store.digest() == node.store.digest()
         forked += sum(h.flag for _, h in node.store.all_heads())
