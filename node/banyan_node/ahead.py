@@ -2,7 +2,7 @@
 
 What a frame of bulk says is decoded, hashed and verified without the store (prepare.py). So while the replica's thread
 waits for the disk, or judges the frames before, other threads prepare those that wait: one decodes while the
-signatures of another's frame are checked in a process of their own (checking.py). Frames that the replica comes to
+signatures of another's frame are checked in processes of their own (checking.py). Frames that the replica comes to
 first it prepares itself.
 """
 

@@ -1,4 +1,4 @@
-"""Signatures of bulk, checked in a process of their own.
+"""Signatures of bulk, checked in processes of their own.
 
 A check takes as long as all else that a short run costs. libsodium runs without the interpreter's lock, but to take the
 lock back after each check is to wait for the thread that judges, and it for this one: two threads were no faster than
@@ -23,6 +23,9 @@ from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signed, verify_all
 
+PROCESSES = 2
+"""As many as frames that are prepared at a time (ahead.py): while one is decoded another's signatures are checked, and
+of one entry each the checks are most of the work."""
 MANY = 128
 """Signatures in one question from which on a process pays."""
 PATIENCE_S = 20.0
@@ -35,7 +38,29 @@ _ROW = sum(_SIZES)
 
 
 class Checking:
-    """A `Verify` (prepare.py) that any threads may call: one question at a time is with the process."""
+    """A `Verify` (prepare.py) that any threads may call: a question goes to a process that has none."""
+
+    def __init__(self, realm: Realm) -> None:
+        self._checkers = [Checker(realm) for _ in range(PROCESSES)]
+
+    def __call__(self, realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
+        first = self._checkers[0]
+        if len(checks) >= MANY:
+            for checker in self._checkers:
+                if checker.busy:
+                    continue  # the next one begins once a question would have to wait
+                if checker.answers():
+                    return checker(realm, checks)
+                break
+        return first(realm, checks)
+
+    def close(self) -> None:
+        for checker in self._checkers:
+            checker.close()
+
+
+class Checker:
+    """One process. Any threads may ask; one question at a time is with it."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
@@ -62,6 +87,20 @@ class Checking:
             self._end()
 
     @property
+    def busy(self) -> bool:
+        """Whether a question is with it."""
+        return self._lock.locked()
+
+    def answers(self) -> bool:
+        """Whether the process is there. If not, it begins, and this does not wait for it."""
+        with self._lock:
+            try:
+                return self._answers()
+            except (OSError, EOFError):
+                self._end()
+                return False
+
+    @property
     def pid(self) -> int | None:
         """Of the process, where there is one and it answers."""
         return self._process.pid if self._process is not None and self._ready else None
@@ -69,18 +108,20 @@ class Checking:
     def _ask(self, rows: bytes, count: int) -> bytes | None:
         """A verdict on each, or None where there is no process yet or no more."""
         try:
-            if self._talk is None:
-                self._begin()
+            if not self._answers() or self._talk is None:
                 return None
-            if not self._ready:
-                self._ready = _heard(self._talk)
-                if not self._ready:
-                    return None
             self._talk.sendall(count.to_bytes(4, "big") + rows)
             return _exactly(self._talk, count)
         except (OSError, EOFError):
             self._end()
             return None
+
+    def _answers(self) -> bool:
+        if self._talk is None:
+            self._begin()
+        elif not self._ready:
+            self._ready = _heard(self._talk)
+        return self._ready
 
     def _begin(self) -> None:
         now = time.monotonic()

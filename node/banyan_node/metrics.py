@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+NAMES = 64
+"""Of events, of which the counter is at hand: looking one up takes longer than counting."""
 
 
 class Metrics:
@@ -13,6 +18,7 @@ class Metrics:
         self.received = Counter("banyan_received_bytes", "Bytes of frames that came from peers", registry=registry)
         self.sent = Counter("banyan_sent_bytes", "Bytes of frames that went to peers", registry=registry)
         self._events = Counter("banyan_events", "What happened, by name", ["name"], registry=registry)
+        self._named = lru_cache(NAMES)(self._events.labels)
         self._gauges = {
             name: Gauge(f"banyan_{name}", text, registry=registry)
             for name, text in (
@@ -30,4 +36,4 @@ class Metrics:
             self._gauges[name].set(value)
 
     def event(self, name: str) -> None:
-        self._events.labels(name).inc()
+        self._named(name).inc()

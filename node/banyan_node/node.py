@@ -153,17 +153,17 @@ class Node:
             return  # nobody is linked yet, or everybody is being let go
         for effect in effects:
             match effect:
+                case Event(name, fields):
+                    self.metrics.event(name)
+                    self.backend.tell(name, fields)
+                    if name == "entries" and self.settings.config.network.heads_bridge:
+                        self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
                 case Send(peer, data):
                     self.links.send(peer, data)
                 case Connect(peer, addrs):
                     self.links.connect(peer, addrs)
                 case Disconnect(peer, reason):
                     self.links.part(peer, reason)
-                case Event(name, fields):
-                    self.metrics.event(name)
-                    self.backend.tell(name, fields)
-                    if name == "entries" and self.settings.config.network.heads_bridge:
-                        self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
 
     async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
         """A head for those who listen over gossipsub; what is lost there, nobody relies on."""

@@ -154,13 +154,12 @@ class _Fold:
     def take_plain(self, number: bytes, append: Append, first: int) -> None:
         """The entries of one account, in a third of the time of `take`."""
         self._numbers.add(number)
-        places = range(first << 16, first + len(append.entries) << 16, 1 << 16)
-        self._fresh += [
-            (number + op.coll + REGISTER + op.key, stamp_bytes(e.header.time, place), e.id, raw)
-            for e, body, place, raw in zip(append.entries, append.bodies, places, append.parts, strict=True)
-            for op in body.ops
-            if isinstance(op, Put)
-        ]
+        came, place = self._fresh.append, first << 16
+        for e, body, raw in zip(append.entries, append.bodies, append.parts, strict=True):
+            for op in body.ops:
+                if isinstance(op, Put):
+                    came((number + op.coll + REGISTER + op.key, stamp_bytes(e.header.time, place), e.id, raw))
+            place += 1 << 16
 
     def take(
         self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]

@@ -12,7 +12,7 @@ from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signed, Signer, verify_all
 from banyan_node import checking
-from banyan_node.checking import MANY, Checking
+from banyan_node.checking import MANY, PROCESSES, Checker, Checking
 
 
 def signatures(count: int, first: int = 0) -> list[Signed]:
@@ -26,9 +26,9 @@ def forged(check: Signed) -> Signed:
 
 
 @pytest.fixture
-def process() -> Iterator[Checking]:
+def process() -> Iterator[Checker]:
     """One that answers."""
-    made = Checking(TEST)
+    made = Checker(TEST)
     until = time.monotonic() + 30
     while made.pid is None and time.monotonic() < until:
         made(TEST, signatures(MANY))
@@ -42,13 +42,13 @@ def bad(verdicts: Sequence[BadSignature | None]) -> list[int]:
     return [n for n, verdict in enumerate(verdicts) if verdict is not None]
 
 
-def same_as_here(process: Checking, checks: Sequence[Signed]) -> bool:
+def same_as_here(process: Checker, checks: Sequence[Signed]) -> bool:
     there, here = process(TEST, checks), verify_all(TEST, checks)
     assert [str(v) for v in there] == [str(v) for v in here]
     return bool(bad(there))
 
 
-def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process: Checking) -> None:
+def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process: Checker) -> None:
     pid = process.pid
     checks = signatures(2_000)
     assert not same_as_here(process, checks)
@@ -59,7 +59,7 @@ def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process:
     assert process.pid == pid
 
 
-def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checking) -> None:
+def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checker) -> None:
     """Joined, these rows are those of sound signatures; cut where they are cut, none is one."""
     sound = signatures(MANY)
     shifted = list(sound)
@@ -70,12 +70,12 @@ def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checking) -> 
     assert bad(process(TEST, shifted)) == [3, 4]
 
 
-def test_of_another_realm_it_does_not_speak(process: Checking) -> None:
+def test_of_another_realm_it_does_not_speak(process: Checker) -> None:
     assert len(bad(process(MAIN, signatures(MANY)))) == MANY
 
 
 def test_one_that_is_killed_is_missed_by_nobody_and_begun_again(
-    process: Checking, monkeypatch: pytest.MonkeyPatch
+    process: Checker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checking, "AGAIN_S", 0.0)
     process._again = 0.0
@@ -90,7 +90,7 @@ def test_one_that_is_killed_is_missed_by_nobody_and_begun_again(
     assert process.pid is not None
 
 
-def test_one_that_hangs_is_given_up(process: Checking) -> None:
+def test_one_that_hangs_is_given_up(process: Checker) -> None:
     assert process.pid is not None
     assert process._talk is not None
     os.kill(process.pid, signal.SIGSTOP)
@@ -99,7 +99,7 @@ def test_one_that_hangs_is_given_up(process: Checking) -> None:
     assert process.pid is None
 
 
-def test_it_goes_with_the_node(process: Checking) -> None:
+def test_it_goes_with_the_node(process: Checker) -> None:
     pid = process.pid
     assert pid is not None
     process.close()
@@ -109,8 +109,28 @@ def test_it_goes_with_the_node(process: Checking) -> None:
     assert process.pid is None
 
 
+def test_a_question_that_would_wait_goes_to_the_next_process() -> None:
+    made = Checking(TEST)
+    first, second = made._checkers
+    checks = [*signatures(MANY), forged(signatures(1)[0])]
+    until = time.monotonic() + 30
+    while second.pid is None and time.monotonic() < until:
+        assert bad(made(TEST, checks)) == [MANY]
+        if first.pid is not None:
+            with first._lock:  # a question is with it
+                second.answers()
+    assert first.pid is not None
+    assert second.pid not in (None, first.pid)
+    with first._lock:
+        assert bad(made(TEST, checks)) == [MANY]
+    with second._lock:
+        assert bad(made(TEST, checks)) == [MANY]
+    made.close()
+    assert [checker.pid for checker in made._checkers] == [None, None]
+
+
 def test_few_signatures_begin_no_process() -> None:
     made = Checking(TEST)
     assert bad(made(TEST, signatures(MANY - 1))) == []
-    assert made._process is None
+    assert [checker._process for checker in made._checkers] == [None] * PROCESSES
     made.close()
