@@ -31,7 +31,7 @@ def control_logs(seed: str, scenarios: int) -> Iterator[tuple[AccountId, list[En
     rng = random.Random(seed)
     for _ in range(scenarios):
         entries = [e for e in concrete(scenario(rng, 24)).real if not e.header.log]
-        for account in {e.account for e in entries}:
+        for account in sorted({e.account for e in entries}):
             whole = [e for e in entries if e.account == account]
             for _ in range(4):
                 yield account, rng.sample(whole, rng.randint(1, len(whole)))
