@@ -115,5 +115,7 @@ def uint(n: int) -> bytes:
 
 def bstr(raw: bytes) -> bytes:
     """A byte string, for such code."""
+    if 23 < len(raw) < 0x100:
+        return bytes((0x58, len(raw))) + raw
     size = uint(len(raw))
     return bytes((size[0] | 0x40,)) + size[1:] + raw

@@ -29,6 +29,7 @@ from banyan_crdt.ops import (
     Text,
     decode_body,
     encode_ops,
+    is_plain,
     make_part,
 )
 from banyan_crdt.realm import Realm
@@ -80,8 +81,8 @@ class _Waits(NamedTuple):
 
     def signed(self, sig: bytes) -> Written:
         log, entries, base, skips, contents = self.unsigned
-        i, header, ops, _ = entries[-1]
-        return Written(log, (*entries[:-1], Entry(i, header, ops, sig)), base, skips, contents)
+        last = tuple.__new__(Entry, (*entries[-1][:3], sig))
+        return Written(log, (*entries[:-1], last), base, skips, contents)
 
 
 class _Made(NamedTuple):
@@ -138,8 +139,8 @@ class Author:
 
     def _judge(self, made: Written, now_ms: int) -> None:
         log, entries, base, skips, contents = made
-        first = entries[0].header
-        run = Run(log, first.seq, first.prev, base, skips, entries, tuple([decode_body(e.ops) for e in entries]))
+        first, bodies = entries[0].header, tuple([decode_body(e.ops) for e in entries])
+        run = Run(log, first.seq, first.prev, base, skips, entries, bodies, all(map(is_plain, bodies)))
         self.ingest.run(run, now_ms, contents=contents, ours=True)
 
     def forget(self) -> None:
@@ -320,7 +321,9 @@ def grant_to(writer: WriterKey, stratum: int = 8) -> Grant:
 
 
 def _with_part(op: Op, part: Part) -> Op:
-    if isinstance(op, (Put, Add, Text)):
+    if isinstance(op, Put | Add):  # most: a new tuple without the detour
+        return tuple.__new__(type(op), (*op[:3], part))
+    if isinstance(op, Text):
         return op._replace(part=part)
     raise Refused(f"a {type(op).__name__} carries no content")
 
