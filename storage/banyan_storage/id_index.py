@@ -12,7 +12,8 @@ already. Numbers are hints: whoever finds one looks at the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -28,14 +29,18 @@ LEAST = 256
 """Ids that a commit moves at least, so that small ones end it."""
 
 
+Ids: TypeAlias = Mapping[bytes, bytes]
+"""Arrivals, as keys spell them (6 bytes), by the first 16 bytes of the id."""
+
+
 class Late(NamedTuple):
-    """Arrival numbers by the first 16 bytes of the id: of all entries that came after arrival `after`."""
+    """Of all entries that came after arrival `after`."""
 
     after: int
-    ids: tuple[Mapping[bytes, int], ...]
+    ids: tuple[Ids, ...]
 
-    def get(self, half: bytes) -> int | None:
-        return next((n for ids in self.ids if (n := ids.get(half)) is not None), None)
+    def get(self, half: bytes) -> bytes | None:
+        return next((arrival for ids in self.ids if (arrival := ids.get(half)) is not None), None)
 
 
 Offer: TypeAlias = Callable[[], Sequence[Late]]
@@ -63,14 +68,14 @@ def late(txn: ReadTxn, offer: Offer) -> Late:
 
 def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
     """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
-    if (n := late.get(entry[:16])) is not None:
-        yield n
+    if (arrival := late.get(entry[:16])) is not None:
+        yield t.number(arrival)
     for key, _ in txn.prefix(t.IDS, entry[:8]):
         yield t.n_of_id_key(key)
 
 
-def _read(txn: ReadTxn, after: int) -> dict[bytes, int]:
-    return {record_id(raw)[:16]: t.number(key) for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
+def _read(txn: ReadTxn, after: int) -> dict[bytes, bytes]:
+    return {record_id(raw)[:16]: key for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
 
 
 class IdIndex:
@@ -80,7 +85,7 @@ class IdIndex:
         self._txn = txn
         self._after = indexed(txn)
         self._young = _read(txn, self._after)
-        self._moving: dict[bytes, int] = {}
+        self._moving: dict[bytes, bytes] = {}
         """What goes into the table now: of arrivals up to `_until`."""
         self._until = self._after
         self._queue: list[bytes] = []
@@ -88,9 +93,9 @@ class IdIndex:
         """How much of the queue is in the table, durable and pending."""
         self._gone: set[bytes] = set()
         """Held no more. Their numbers stay, for snapshots that hold them."""
-        self._undo: dict[bytes, tuple[int | None, bool]] = {}
-        """What changed since the last commit, as it was before: the number, and whether it was gone."""
-        self._fresh: list[Mapping[bytes, int]] = []
+        self._undo: dict[bytes, tuple[bytes | None, bool]] = {}
+        """What changed since the last commit, as it was before: the arrival, and whether it was gone."""
+        self._fresh: list[Ids] = []
         """What came since then."""
         self._offered: tuple[Late, ...] = ()
         self._offer()
@@ -102,9 +107,9 @@ class IdIndex:
         """`candidates` of what is pending."""
         return candidates(self._txn, self._offered[0], entry)
 
-    def add(self, ids: Mapping[bytes, int]) -> None:
-        """Entries came: arrival numbers by the first 16 bytes of the id."""
-        for half in self._known(ids):
+    def add(self, ids: Ids) -> None:
+        """Entries came."""
+        for half in self._known(ids.keys()):
             self._keep(half)
             self._gone.discard(half)
         self._fresh.append(ids)
@@ -112,7 +117,7 @@ class IdIndex:
 
     def remove(self, entry: EntryId, n: int) -> None:
         """An entry goes."""
-        for half in self._known([entry[:16]]):
+        for half in self._known({entry[:16]}):
             self._keep(half)
             self._gone.add(half)
         self._txn.delete(t.IDS, t.id_key(entry, n))
@@ -122,8 +127,11 @@ class IdIndex:
         came = sum(map(len, self._fresh))
         if came and self._queue:
             halves = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
-            held = [half for half in halves if half not in self._gone and half not in self._young]
-            self._txn.put_many(t.IDS, [(half[:8] + t.u48(self._moving[half]), b"") for half in held])
+            if self._gone or not self._young.keys().isdisjoint(halves):
+                held = [half for half in halves if half not in self._gone and half not in self._young]
+            else:
+                held = halves
+            self._txn.put_many(t.IDS, [(half[:8] + self._moving[half], b"") for half in held])
             self._ready += len(halves)
             if self._ready == len(self._queue):
                 self._txn.put(t.META, t.IDS_KEY, t.u48(self._until))
@@ -141,7 +149,7 @@ class IdIndex:
             self._offer()
         if not self._queue and len(self._young) >= YOUNG_IDS:
             self._moving, self._young = self._young, {}
-            self._until = max(self._moving.values())
+            self._until = t.number(max(self._moving.values()))
             self._queue = sorted(self._moving)
             self._offer()
 
@@ -150,20 +158,20 @@ class IdIndex:
         for half in chain.from_iterable(self._fresh):
             self._young.pop(half, None)
             self._gone.discard(half)
-        for half, (n, gone) in self._undo.items():
+        for half, (arrival, gone) in self._undo.items():
             self._gone.discard(half)
             if gone:
                 self._gone.add(half)
-            if n is None or n <= self._until:
+            if arrival is None or t.number(arrival) <= self._until:
                 self._young.pop(half, None)
             else:
-                self._young[half] = n
+                self._young[half] = arrival
         self._undo.clear()
         self._fresh.clear()
         self._ready = self._done
 
-    def _known(self, halves: Iterable[bytes]) -> list[bytes]:
-        return [half for half in halves if half in self._young or half in self._moving]
+    def _known(self, halves: AbstractSet[bytes]) -> AbstractSet[bytes]:
+        return (halves & self._young.keys()) | (halves & self._moving.keys())
 
     def _keep(self, half: bytes) -> None:
         if not any(half in ids for ids in self._fresh):

@@ -136,7 +136,7 @@ class Store(PendingStore):
             if was is None:
                 self._last += 1
                 ns[e.id] = self._last
-                self._ids.add({e.id[:16]: self._last})
+                self._ids.add({e.id[:16]: t.u48(self._last)})
                 fresh.append((t.u48(self._last), encode_record(lid, e)))
             else:
                 ns[e.id] = was.n
@@ -344,7 +344,7 @@ class _Rows:
         self.records: list[Item] = []
         self.places: list[Item] = []
         self.parts: list[Item] = []
-        self.ids: dict[bytes, int] = {}
+        self.ids: dict[bytes, bytes] = {}
         self.wanted: dict[bytes, bytes] = {}
         self.recent: dict[int, tuple[Entry, Body]] = {}
         self._end: EntryId | None = None
@@ -359,7 +359,7 @@ class _Rows:
         after = self._end is not None and entries[0].header.prev == self._end
         records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
         self.records += zip(arrivals, records, strict=True)
-        self.ids.update([(e.id[:16], n) for n, e in enumerate(entries, first)])
+        self.ids.update(zip([e.id[:16] for e in entries], arrivals, strict=True))
         if append.plain:
             raws = [raw for raw in append.parts if raw is not None]
             self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
@@ -377,7 +377,7 @@ class _Rows:
         e, arrival = append.entries[0], t.u48(n)
         prev = e.header.prev
         self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
-        self.ids[e.id[:16]] = n
+        self.ids[e.id[:16]] = arrival
         if append.plain and (raw := append.parts[0]) is not None:
             self.parts.append((arrival + b"\0\0", raw))
         else:

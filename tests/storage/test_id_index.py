@@ -49,13 +49,13 @@ class Held:
         fresh = {EntryId(name): n for n, name in enumerate(names, self.last + 1)}
         self.last += count
         self.ns.update(fresh)
-        self.index.add({e[:16]: n for e, n in fresh.items()})
+        self.index.add({e[:16]: t.u48(n) for e, n in fresh.items()})
         self.engine.write().put_many(t.ENTRIES, [(t.u48(n), bytes(27) + e) for e, n in fresh.items()])
 
     def put(self, entry: EntryId) -> None:
         self.last += 1
         self.ns[entry] = self.last
-        self.index.add({entry[:16]: self.last})
+        self.index.add({entry[:16]: t.u48(self.last)})
         self.engine.write().put(t.ENTRIES, t.u48(self.last), bytes(27) + entry)
 
     def remove(self, entry: EntryId) -> None:
