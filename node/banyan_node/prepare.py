@@ -104,15 +104,10 @@ def _check_contents(bodies: Sequence[Body], contents: Sequence[Content]) -> None
     if len(contents) > len(bodies):
         raise Malformed(f"content of {len(contents)} entries came with {len(bodies)} entries")
     for body, content in zip(bodies, contents, strict=False):
-        if isinstance(content, bytes):
-            _check_content(body, 0, content)
-        elif content is not None:
-            for at, raw in content:
-                _check_content(body, at, raw)
-
-
-def _check_content(body: Body, at: int, raw: bytes) -> None:
-    part = part_of(body.ops[at]) if at < len(body.ops) else None
-    if part is None:
-        raise Malformed(f"operation {at} has no part, and {len(raw)} bytes of content came for it")
-    open_part(part, raw)
+        if content is None:
+            continue
+        for at, raw in ((0, content),) if isinstance(content, bytes) else content:
+            part = part_of(body.ops[at]) if at < len(body.ops) else None
+            if part is None:
+                raise Malformed(f"operation {at} has no part, and {len(raw)} bytes of content came for it")
+            open_part(part, raw)
