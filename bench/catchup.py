@@ -54,7 +54,7 @@ from bench.rig.processes import Child, new_home
 CASES = ("runs", "singles", "singles_stranger", "singles_fresh", "hundred_more")
 QUICK = ("runs", "singles", "hundred_more")
 LOOK_S = 0.005
-"""How often the newcomer's last commit is looked at: the clock's grain. In the midst of many entries a tenth as often."""
+"""How often the newcomer's last commit is looked at: the clock's grain. In the midst of many it is a tenth as often."""
 NEAR = 15_000
 """Entries before the end from which on the look is as often again: more than a commit brings."""
 BATCH = 100

@@ -219,10 +219,10 @@ def plain_post(content: bytes) -> int | None:
     None where `content` is anything else, which may still be a post: then `decode_content` says.
     """
     try:
-        if content[:2] == b"\x85\x58" and 24 <= content[2] == len(content) - 15 and content[-12:-8] == _ONLY_TIME:
-            if content[-8:-4] != b"\0\0\0\0":  # nearly all
-                content[3:-12].decode()
-                return int.from_bytes(content[-8:], "big")
+        nearly_all = content[:2] == b"\x85\x58" and 24 <= content[2] == len(content) - 15
+        if nearly_all and content[-12:-8] == _ONLY_TIME and content[-8:-4] != b"\0\0\0\0":
+            content[3:-12].decode()
+            return int.from_bytes(content[-8:], "big")
         size = content[1]
         if size == 0x58 and content[2] >= 24:
             text, end = 3, 3 + content[2]
