@@ -36,6 +36,8 @@ GC_OBJECTS = 50_000
 that end with it; with Python's 700 the looking took a seventh of the time."""
 GC_BUSY = 10
 """How many times as many, while there is something to do: what is on its way is looked at in vain."""
+IDLE_S = 0.1
+"""How long nothing was to be done before it is the time to look."""
 WINDOW_S = 0.004
 """How long a commit of little waits for company, where several came lately."""
 
@@ -202,8 +204,6 @@ class Worker(Generic[T]):
         timer = replica.get_timer()
         patience = 1.0 if timer is None else max(0.0, min(1.0, timer - self._now()))
         jobs: list[_Job] = []
-        if patience and self._inbox.empty() and gc.get_count()[0] > GC_OBJECTS:
-            gc.collect(0)
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
             if self._drain(job, jobs) and self._waits(jobs):
@@ -211,7 +211,8 @@ class Worker(Generic[T]):
                 time.sleep(WINDOW_S)
                 self._drain(self._inbox.get_nowait(), jobs)
         except queue.Empty:
-            pass
+            if not jobs and patience > IDLE_S and gc.get_count()[0] > GC_OBJECTS:
+                gc.collect(0)
         self._crowd = sum(job.writes for job in jobs) > 1
         return jobs
 
