@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.codec import bstr, decode, encode, uint
@@ -317,6 +318,12 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     return Host(_bytes(f[0], 32))
 
 
+BODIES = 8_192
+"""Bodies that are remembered, about 1 kB each: one that is not usual, as in a control log, is read when it comes, when
+its account is resolved, when it is stored and when its content is."""
+SHORT_BODY = 256
+"""Bytes of a body that is worth it."""
+
 _USUAL = {
     struct.calcsize(form): struct.Struct(form).unpack
     for form in (">6s8s1s16s0s0s4s32sBB", ">6s8s1s16s0s0s4s32sBH", ">6s8s1s16s1s16s3s32sBB", ">6s8s1s16s1s16s3s32sBH")
@@ -344,7 +351,7 @@ def decode_body(raw: bytes) -> Body:
             if (start, k, e, p) == _ADD:
                 add = new(Add, (coll, key, elem, new(Part, (digest, size))))
                 return new(Body, ((), (add,), False, size))
-    return decode_any_body(raw)
+    return _remembered(raw) if len(raw) <= SHORT_BODY else decode_any_body(raw)
 
 
 def is_plain(body: Body) -> bool:
@@ -402,6 +409,9 @@ def _plain(op: Op) -> list[Any]:
 
 _CODES: dict[type, int] = {Put: 1, Add: 2, Del: 3, Text: 5, TextDel: 6, Tomb: 7, Pin: 8}
 _CODES |= {Init: 16, Grant: 17, Cut: 18, Rotate: 19, Recover: 20, Drop: 21, Close: 22, Host: 23}
+
+
+_remembered = lru_cache(BODIES)(decode_any_body)
 
 
 def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
