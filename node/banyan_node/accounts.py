@@ -66,12 +66,16 @@ class Accounts:
         entries = self._store.control(account)
         return self._keep(account, resolve_control(entries)) if entries else None
 
+    def open(self, account: AccountId, control: Control) -> None:
+        """An account of which nothing was held; its control log is about to be in the store."""
+        self._add(account, Known(control.alone(), NO_LOGS))
+
     def put(self, account: AccountId, control: Control) -> None:
         """Replaces the control log, here and in the store."""
         known = self.get(account)
         self._store.put_control(account, control)
         if known is None:
-            self._add(account, Known(control.alone(), NO_LOGS))
+            self.open(account, control)
         else:
             known.grants = control.alone()
             self._keep(account, control)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
@@ -67,6 +67,8 @@ class Ingest:
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
         """Time and total of entries at the end of logs: what the next run must follow."""
         self._batch: list[Append] = []
+        self._opened: list[tuple[AccountId, Control]] = []
+        """Accounts whose control logs are new and in the batch."""
         self._waiting: dict[AccountId, dict[LogId, list[Append]]] = {}
         self.holding = False
         """Whether runs wait to be written together, until `flush`."""
@@ -75,7 +77,7 @@ class Ingest:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Runs judged inside are written together at its end, or as soon as something must read what they wrote.
+        """Runs and new accounts judged inside are written together at its end, or as soon as something must read them.
 
         Only `run` and `control` may be called inside, and of the store nothing be read that they may have changed.
         """
@@ -99,8 +101,9 @@ class Ingest:
         """Writes what waits in the batch."""
         if self._batch:
             batch, self._batch = self._batch, []
+            opened, self._opened = self._opened, []
             self._waiting.clear()
-            self.store.append(batch)
+            self.store.append(batch, opened)
 
     def control_of(self, account: AccountId) -> Control | None:
         """The account's control state, or None where nothing of it is held."""
@@ -129,6 +132,7 @@ class Ingest:
         self._accounts.forget()
         self._ends.clear()
         self._batch.clear()
+        self._opened.clear()
         self._waiting.clear()
 
     def control(
@@ -139,11 +143,12 @@ class Ingest:
         `entries`: authentic (`decode_control` checked each signature), in any order. `contents`: as of `run`.
         Raises Reject where they are of another account, NotYet where they cannot be linked or come from the future.
         """
-        changed = self._control(account, entries, now_ms)
-        self._put_contents(entries, contents)
+        changed = self._control(account, entries, now_ms, contents)
+        if account not in self._waiting:  # else it is new, and its content waits with it
+            self._put_contents(entries, contents)
         return changed
 
-    def _control(self, account: AccountId, entries: Sequence[Entry], now_ms: int) -> bool:
+    def _control(self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content]) -> bool:
         if account in self._waiting:
             self.flush()
         for e in entries:
@@ -163,6 +168,9 @@ class Ingest:
             if len(present) < len(entries):
                 raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
             return False
+        if known is None and len(control.path) == len(control.keep):
+            self._open(account, control, {e.id: c for e, c in zip(entries, contents, strict=False)})
+            return True
         root = control_log(account)
         old = self.store.head(root) if known else NOTHING
         self._accounts.put(account, control)
@@ -170,6 +178,23 @@ class Ingest:
         if known and was and (known.loose or _recounts(tuple(e.id for e in was.path), control)):
             self._recompute(account, {})
         return True
+
+    def _open(self, account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> None:
+        """An account that is new, with no branches beside its control log: written together with runs."""
+        root, head, bodies = control_log(account), control_head(control), [decode_body(e.ops) for e in control.path]
+        parts = [_parts(body, contents.get(e.id)) for e, body in zip(control.path, bodies, strict=True)]
+        self._accounts.open(account, control)
+        self._opened.append((account, control))
+        self._write(Append(root, control.path, bodies, [raw for some in parts for raw in some], head))
+        self._moved(root, NOTHING, head)
+
+    def _write(self, append: Append) -> None:
+        """At once, or with what else waits."""
+        self._batch.append(append)
+        self._waiting.setdefault(append.log.account, {}).setdefault(append.log, []).append(append)
+        self.held += 1
+        if not self.holding:
+            self.flush()
 
     def run(
         self,
@@ -263,11 +288,7 @@ class Ingest:
         last = entries[-1]
         new = Head(last.header.seq + 1, last.id, 0)
         append = _plain(run, entries, contents, new) if run.plain and granted.grant.colls is None else None
-        self._batch.append(append or _append(run, fresh, entries, contents, granted, new))
-        self._waiting.setdefault(run.log.account, {}).setdefault(run.log, []).append(self._batch[-1])
-        self.held += 1
-        if not self.holding:
-            self.flush()
+        self._write(append or _append(run, fresh, entries, contents, granted, new))
         self._moved(run.log, old, new)
         if old.id is not None:
             self._ends.pop(old.id, None)
@@ -452,9 +473,14 @@ def _append(
         if isinstance(content, bytes) and len(counted.ops) == 1:
             parts.append(content)
         elif counted.ops:
-            at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
-            parts.extend([at_hand.get(i) for i, op in enumerate(counted.ops) if part_of(op) is not None])
+            parts.extend(_parts(counted, content))
     return Append(run.log, entries, bodies, parts, head)
+
+
+def _parts(body: Body, content: Content) -> list[bytes | None]:
+    """The content of each operation that names some, None where it is not at hand."""
+    at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
+    return [at_hand.get(i) for i, op in enumerate(body.ops) if part_of(op) is not None]
 
 
 def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from banyan_crdt.entry import Entry, encode_header
+from banyan_crdt.entry import Entry, encode_header, part_bytes
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, encode_steps, skips_below
@@ -67,12 +67,16 @@ def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[i
 def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
     """What is held of their content, as much as fits a frame; of the rest it is known that it lacks."""
     contents, size = list[Content](), 0
+    before: Entry | None = None
     for e in entries:
         pairs = []
-        for i, op in enumerate(decode_body(e.ops).ops):
-            if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
-                size += len(raw) + 8
-                pairs.append((i, raw))
+        follows = e.header.prev == (before.id if before else None)
+        if not follows or part_bytes(e, before):  # most of a control log declares none
+            for i, op in enumerate(decode_body(e.ops).ops):
+                if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
+                    size += len(raw) + 8
+                    pairs.append((i, raw))
+        before = e
         if size > CONTENT_BYTES:
             break
         contents.append(content_of(pairs))

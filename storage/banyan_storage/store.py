@@ -70,9 +70,10 @@ class Store(PendingStore):
         self._write.put(t.HEADS, t.log_name(log), t.head_value(lid, head))
         self._cache(log, (lid, head))
 
-    def append(self, batch: Sequence[Append]) -> None:
-        """Extend what counts of granted logs. Several of the batch may continue one log, in their order.
+    def append(self, batch: Sequence[Append], opened: Sequence[tuple[AccountId, Control]] = ()) -> None:
+        """Extend what counts of logs. Several of the batch may continue one log, in their order.
 
+        opened: accounts of which nothing was held. Their control logs are in the batch, whole; no others are.
         Raises ValueError, and has changed nothing, where one does not continue its log.
         """
         rows = _Rows(self._last)
@@ -99,6 +100,8 @@ class Store(PendingStore):
         self._recent.update(rows.recent)
         if unnamed:
             self._name_logs(unnamed)
+        if opened:
+            self._write.put_many(t.ACCOUNTS, sorted([(account, encode_grants(grants)) for account, grants in opened]))
         self._write.put_many(t.HEADS, sorted([(t.log_name(log), t.head_value(*at)) for log, at in heads.items()]))
         for log, at in heads.items():
             self._cache(log, at)
@@ -106,6 +109,9 @@ class Store(PendingStore):
         self._write.put_many(t.ENTRIES, rows.records, append=True)
         self._write.put_many(t.CHAIN, rows.places)
         self._write.put_many(t.PARTS, rows.parts, append=True)
+        if opened:  # nothing of a control log shows
+            firsts = [first for append, first in zip(batch, firsts, strict=True) if append.log.log]
+            batch = [append for append in batch if append.log.log]
         self._views.added(self._write, self, batch, firsts)
 
     def put_control(self, account: AccountId, control: Control) -> None:

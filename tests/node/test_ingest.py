@@ -174,10 +174,83 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
         assert_served_alike(node.store, before)
         other = served_to_another(node, REALM, MODEL_NOW_MS)
         assert other.store.digest() == node.store.digest()
+        for account in node.store.accounts():
+            assert set(other.store.control(account)) == set(node.store.control(account))
         forked += sum(h.flag for _, h in node.store.all_heads())
         cut += sum(bool(c.cuts) for a in node.store.accounts() if (c := control_of(node, a)))
     assert forked
     assert cut
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_judged_together_ends_as_what_is_judged_one_by_one(seed: int) -> None:
+    rng = random.Random(f"together/{seed}")
+
+    def give_one(node: Ingest, e: Entry, run: Run | None) -> None:
+        with suppress(NotYet):
+            if run is None:
+                node.control(e.account, [e], MODEL_NOW_MS)
+            else:
+                node.run(run, MODEL_NOW_MS)
+
+    for _ in range(30):
+        real = concrete(scenario(rng, 24)).real
+        by_id = {e.id: e for e in real}
+        alone, together = (Ingest(memory_store(REALM), REALM) for _ in range(2))
+        order = [rng.choice(real) for _ in range(len(real))] + rng.sample(real, len(real)) + real
+        given = [(e, some_run(rng, e, by_id)[0] if e.header.log else None) for e in order]
+        while given:
+            some, given = given[: (n := rng.randint(1, 9))], given[n:]
+            with together.batch():
+                for e, run in some:
+                    give_one(alone, e, run)
+                    give_one(together, e, run)
+                    assert together.head(e.log_id) == alone.head(e.log_id)
+            assert together.store.digest() == alone.store.digest()
+            assert together.store.counts() == alone.store.counts()
+            for account in alone.store.accounts():
+                assert together.store.grants(account) == alone.store.grants(account)
+        assert problems(together) == []
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_new_account_is_written_with_its_content_and_with_what_hangs_on_it(sent: bool) -> None:
+    an, node = Person(), new_ingest()
+    log, engine_said = an.write(3), node.store.counts()
+    with node.batch():
+        assert node.control(an.id, an.control, NOW_MS, [an.salt] if sent else [])
+        assert node.head(control_log(an.id)).length == len(an.control)
+        assert give(node, log) == 3
+        assert node.store.counts() == engine_said  # not yet written
+    assert node.store.part(an.control[0].id, 0) == (an.salt if sent else None)
+    assert node.store.counts().lacking == (0 if sent else 1)
+    assert problems(node) == []
+    if not sent:
+        assert len(node.parts([PartItem(an.control[0].id, 0, an.salt)])) == 1
+        assert problems(node) == []
+    with node.batch():  # the same again, and the content of it alone
+        assert not node.control(an.id, an.control, NOW_MS, [an.salt])
+    assert problems(node) == []
+
+
+def test_a_new_account_that_is_lost_with_its_transaction_may_come_again() -> None:
+    an, bo, node = Person(), Person("bo"), new_ingest()
+    with node.batch():
+        node.control(an.id, an.control, NOW_MS, [an.salt])
+    node.store.rollback()
+    node.forget()
+    assert node.control_of(an.id) is None
+    assert refused(node, an.write(1)) == "account"
+    with node.batch():
+        node.control(an.id, an.control, NOW_MS, [an.salt])
+        node.forget()
+        node.control(bo.id, bo.control, NOW_MS, [bo.salt])
+    assert list(node.store.accounts()) == [bo.id]
+    with pytest.raises(ZeroDivisionError), node.batch():
+        node.control(an.id, an.control, NOW_MS, [an.salt])
+        raise ZeroDivisionError
+    assert node.control_of(an.id) is not None
+    assert problems(node) == []
 
 
 def control_of(node: Ingest, account: AccountId) -> Control:
