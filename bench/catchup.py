@@ -54,9 +54,7 @@ from bench.rig.processes import Child, new_home
 CASES = ("runs", "singles", "singles_stranger", "singles_fresh", "hundred_more")
 QUICK = ("runs", "singles", "hundred_more")
 LOOK_S = 0.005
-"""How often the newcomer's last commit is looked at: the clock's grain. In the midst of many it is a tenth as often."""
-NEAR = 15_000
-"""Entries before the end from which on the look is as often again: more than a commit brings."""
+"""How often the newcomer is looked at: the clock's grain."""
 BATCH = 100
 BATCHES_A_LOG = 40
 """A log may hold 10,000 entries on its first day."""
@@ -115,7 +113,11 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
     began, cpu, moved = time.perf_counter(), cpu_s(), _moved(node)
     first = 0.0
     before, _ = _committed(context)
+    arrived = context.store.last_arrival
     while True:
+        await trio.sleep(LOOK_S)
+        if first and before + context.store.last_arrival - arrived < entries:
+            continue  # not all are here, durable or not
         held, lacking = _committed(context)
         if not first and held > before:
             first = time.perf_counter() - began
@@ -129,12 +131,10 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
                 "bytes": context.engine.sizes().used,
                 "moved": _moved(node) - moved,
             }
-        await trio.sleep(LOOK_S if not first or entries - held < NEAR else 10 * LOOK_S)
 
 
 def _committed(context: Context) -> tuple[int, int]:
-    """Entries held, and pieces of content that they lack, as of the last commit; only these two, for the look takes
-    the interpreter's lock from the node that is measured."""
+    """Entries held, and pieces of content that they lack, as of the last commit."""
     with context.store.snapshot() as reader:
         return reader.txn.count(ENTRIES), reader.txn.count(LACKING)
 

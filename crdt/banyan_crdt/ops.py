@@ -318,11 +318,11 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     return Host(_bytes(f[0], 32))
 
 
-BODIES = 8_192
-"""Bodies that are remembered, about 1 kB each: one that is not usual, as in a control log, is read when it comes, when
-its account is resolved, when it is stored and when its content is."""
-SHORT_BODY = 256
-"""Bytes of a body that is worth it."""
+REMEMBERED = 8_192
+"""Control operations at hand, about 1 kB each: one is read when it comes, when its account is resolved, when it is
+stored and when its content is."""
+SHORT = 256
+"""Bytes of a body with one of them that is worth it."""
 
 _USUAL = {
     struct.calcsize(form): struct.Struct(form).unpack
@@ -351,7 +351,8 @@ def decode_body(raw: bytes) -> Body:
             if (start, k, e, p) == _ADD:
                 add = new(Add, (coll, key, elem, new(Part, (digest, size))))
                 return new(Body, ((), (add,), False, size))
-    return _remembered(raw) if len(raw) <= SHORT_BODY else decode_any_body(raw)
+    control = len(raw) <= SHORT and raw[:3] == b"\x82\x80\x81" and b"\x10" <= raw[4:5] <= b"\x17"
+    return _remembered(raw) if control else decode_any_body(raw)
 
 
 def is_plain(body: Body) -> bool:
@@ -411,7 +412,7 @@ _CODES: dict[type, int] = {Put: 1, Add: 2, Del: 3, Text: 5, TextDel: 6, Tomb: 7,
 _CODES |= {Init: 16, Grant: 17, Cut: 18, Rotate: 19, Recover: 20, Drop: 21, Close: 22, Host: 23}
 
 
-_remembered = lru_cache(BODIES)(decode_any_body)
+_remembered = lru_cache(REMEMBERED)(decode_any_body)
 
 
 def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:

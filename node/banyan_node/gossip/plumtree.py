@@ -200,7 +200,7 @@ class Plumtree:
             return
         self.counters.learned += 1
         awaited = mid in self.notes
-        holders = self._settle(mid)
+        holders = self._settle(mid) if awaited or mid in self.pending else set()
         self._mark_seen(mid)
         if awaited:  # still on its way through the network: let it go on, lazily
             for link in self.links.values():
