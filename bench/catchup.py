@@ -131,19 +131,17 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
 
 
 async def _committed(node: Node) -> tuple[int, int]:
-    """Entries held, and pieces of content that they lack, once nothing waits for its commit. The replica's thread is
-    asked in its turn: a look at the store from beside takes the interpreter's lock from it every few milliseconds."""
-    loop, found = trio.lowlevel.current_trio_token(), list[tuple[int, int]]()
+    """Entries held as of the last commit, and pieces of content that they lack. The replica's thread is asked in its
+    turn: a look at the store from beside takes the interpreter's lock from it every few milliseconds."""
+    loop, asked, found = trio.lowlevel.current_trio_token(), trio.Event(), list[tuple[int, int]]()
 
-    def look(asked: trio.Event, context: Context, now: float) -> None:
-        if not context.store.pending:
-            found.append((context.store.txn.count(ENTRIES), context.store.txn.count(LACKING)))
+    def look(context: Context, now: float) -> None:
+        with context.store.snapshot() as reader:
+            found.append((reader.txn.count(ENTRIES), reader.txn.count(LACKING)))
         loop.run_sync_soon(asked.set)
 
-    while not found:
-        asked = trio.Event()
-        node.worker.post(partial(look, asked))
-        await asked.wait()
+    node.worker.post(look)
+    await asked.wait()
     return found[0]
 
 
