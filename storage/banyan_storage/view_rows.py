@@ -38,6 +38,7 @@ from banyan_crdt.social import (
 )
 
 from .engine import Table
+from .records import content_of
 
 REGISTER, ELEMENT = b"\x01", b"\x02"
 """The kind of a slot."""
@@ -79,6 +80,8 @@ _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
 _POSTS = POST + REGISTER
+_ONLY_TIME = b"\xf6\xf6\xf6\x1b\0\0"
+"""Of a post's content, after its text: no reply, no quote, no language, and the time."""
 
 Row = tuple[Table, bytes, bytes]
 """Table, key, value."""
@@ -149,6 +152,21 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
         return entry_time
     claimed = (created_ms << 16).to_bytes(8, "big")
     return claimed if claimed < entry_time else entry_time
+
+
+def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
+    """`seed_of` the content in a part's bytes that were checked before. Most are posts of 24 to 240 bytes with nothing
+    beside but a time: those are told by where their bytes stand, in half the time."""
+    end = len(part)
+    text = b"\x58%c\x85\x58%c" % (end - 20, end - 35) if 59 <= end < 276 and slot[4:13] == _POSTS else None
+    if part[18:23] == text and part[-12:-6] == _ONLY_TIME and part[-6:-4] != b"\0\0":
+        try:
+            part[23:-12].decode()
+        except UnicodeDecodeError:
+            return None
+        claimed = part[-6:] + b"\0\0"
+        return claimed if claimed < time else time
+    return seed_of(slot, time, content_of(part))
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:

@@ -41,7 +41,7 @@ from .view_rows import (
     place_bytes,
     ref_bytes,
     rows_of,
-    seed_of,
+    seed_in,
     shown,
     slot_of,
     slot_size,
@@ -194,10 +194,9 @@ class _Fold:
         puts = slots.puts
         shows, posts = puts[SHOWN].append, puts[TIMELINE].append
         for slot, stamp, _, raw in fresh:
-            content = None if raw is None else content_of(raw)
-            seed = None if content is None or slot in odd else seed_of(slot, stamp[:8], content)
+            seed = None if raw is None or slot in odd else seed_in(slot, stamp[:8], raw)
             if seed is None:
-                slots.add(slot, stamp, content)
+                slots.add(slot, stamp, None if raw is None else content_of(raw))
                 continue
             number, place = slot[:4], stamp[8:]
             shows((number, slot[4:] + place + seed))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_crdt.codec import encode
+from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, is_plain, part_of
@@ -18,13 +18,56 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import COVERS, FOLLOWS, TIMELINE, VIEW_TABLES
+from banyan_storage.view_rows import COVERS, FOLLOWS, REGISTER, TIMELINE, VIEW_TABLES, seed_in, seed_of
 from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import SocialViews
 from tests.storage.accounts import bodies, head_of
 from tests.storage.social_accounts import Person, agrees, key, social_store
 
 COLLS = [POST, FOLLOW, REACTION, coll("vn.example.sticker")]
+
+
+def posts_and_others(rng: random.Random) -> list[bytes]:
+    """Contents: posts about the edges of the short cut for most of them, and what is nearly such a post."""
+    texts = [
+        "",
+        "x" * 23,
+        "x" * 24,
+        "x" * 190,
+        "x" * 239,
+        "x" * 240,
+        "x" * 241,
+        "x" * 255,
+        "x" * 256,
+        "ơ" * 95,
+        "x" * 3_000,
+    ]
+    times = [None, 0, 5, (1 << 32) - 1, 1 << 32, 1_700_000_000_000, (1 << 48) - 1, 1 << 48, (1 << 64) - 1]
+    target = Target(Person("an").id, key(1))
+    out = [encode_post(Post(text, created_ms=time)) for text in texts for time in times]
+    out += [
+        encode_post(Post(text, ReplyTo(target, target), None, lang, 1 << 40)) for text in texts for lang in (None, "vi")
+    ]
+    for raw in list(out):
+        at = rng.randrange(len(raw))
+        out += [
+            raw[:at] + bytes((rng.choice([raw[at] ^ 1, 0x18, 0x58, 0xF6, 0xFF]),)) + raw[at + 1 :],
+            raw[:at],
+            raw + b"\0",
+        ]
+    return out
+
+
+def test_the_short_cut_for_most_posts_seeds_what_the_long_way_does() -> None:
+    rng, short = random.Random("seeds"), 0
+    for content in posts_and_others(rng):
+        part = b"\x82" + bstr(bytes(16)) + bstr(content)
+        for slot in (bytes(4) + POST + REGISTER + bytes(16), bytes(4) + FOLLOW + REGISTER + bytes(16)):
+            for time in (bytes(8), (1_700_000_000_000 << 16).to_bytes(8, "big"), b"\xff" * 8):
+                seed = seed_in(slot, time, part)
+                assert seed == seed_of(slot, time, content), part.hex()
+                short += seed is not None
+    assert short
 
 
 def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll]]) -> Draft:
