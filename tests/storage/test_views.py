@@ -48,6 +48,9 @@ def posts_and_others(rng: random.Random) -> list[bytes]:
     out += [
         encode_post(Post(text, ReplyTo(target, target), None, lang, 1 << 40)) for text in texts for lang in (None, "vi")
     ]
+    for n in (5, 23, 24, 190, 255):  # also lengths and times that are not in their shortest form
+        for time in (5, (1 << 32) - 1, 1 << 32, (1 << 48) - 1, 1 << 48):
+            out.append(b"\x85\x58%c" % n + b"x" * n + b"\xf6\xf6\xf6\x1b" + time.to_bytes(8, "big"))
     for raw in list(out):
         at = rng.randrange(len(raw))
         out += [
