@@ -274,3 +274,14 @@ def _read(
         pins=pins,
         host=host,
     )
+
+
+def recounts(before: tuple[EntryId, ...], control: Control) -> bool:
+    """Whether a change of the control log can change what counts of logs that are held without any fork.
+
+    Pins bite at forks only, and new grants and keys touch nothing that is held; so a daily pin costs no recount.
+    """
+    if tuple(e.id for e in control.path[: len(before)]) != before:
+        return True
+    added = (o for e in control.path[len(before) :] for o in control_op(decode_body(e.ops)))
+    return any(isinstance(o, Cut | Drop | Close) for o in added)

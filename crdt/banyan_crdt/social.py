@@ -209,20 +209,12 @@ def decode_content(collection: Coll, op: Op, content: bytes) -> Content | None:
         return None
 
 
-_ONLY_TIME = b"\xf6\xf6\xf6\x1b"
-"""No reply, no quote, no language, and a time."""
-
-
 def plain_post(content: bytes) -> int | None:
     """`created_ms` of most posts, those without a reply and a quote, read by position; -1 where it is not given.
 
     None where `content` is anything else, which may still be a post: then `decode_content` says.
     """
     try:
-        nearly_all = content[:2] == b"\x85\x58" and 24 <= content[2] == len(content) - 15
-        if nearly_all and content[-12:-8] == _ONLY_TIME and content[-8:-4] != b"\0\0\0\0":
-            content[3:-12].decode()
-            return int.from_bytes(content[-8:], "big")
         size = content[1]
         if size == 0x58 and content[2] >= 24:
             text, end = 3, 3 + content[2]
@@ -239,8 +231,8 @@ def plain_post(content: bytes) -> int | None:
         if 0x40 <= tail[2] < 0x58:
             lang = tail[2] - 0x40
             tail[3 : 3 + lang].decode()
-            tail = _ONLY_TIME[:3] + tail[3 + lang :]
-        if tail.startswith(_ONLY_TIME) and len(tail) == 12 and tail[4:8] != b"\0\0\0\0":
+            tail = b"\xf6\xf6\xf6" + tail[3 + lang :]
+        if tail.startswith(b"\xf6\xf6\xf6\x1b") and len(tail) == 12 and tail[4:8] != b"\0\0\0\0":
             return int.from_bytes(tail[4:], "big")
         return -1 if tail == b"\xf6\xf6\xf6\xf6" else None
     except (IndexError, UnicodeDecodeError):

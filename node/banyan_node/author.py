@@ -321,9 +321,7 @@ def grant_to(writer: WriterKey, stratum: int = 8) -> Grant:
 
 
 def _with_part(op: Op, part: Part) -> Op:
-    if isinstance(op, Put | Add):  # most: a new tuple without the detour
-        return tuple.__new__(type(op), (*op[:3], part))
-    if isinstance(op, Text):
+    if isinstance(op, (Put, Add, Text)):
         return op._replace(part=part)
     raise Refused(f"a {type(op).__name__} carries no content")
 

@@ -15,20 +15,20 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.control import Control, control_op, resolve_control
+from banyan_crdt.control import Control, recounts, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
-from banyan_crdt.logs import NOTHING, counted_body, granted_valid, within_limits
-from banyan_crdt.ops import Body, Close, Cut, Drop, Kept, Pin, decode_body, open_part, part_of
+from banyan_crdt.logs import NOTHING, granted_valid, within_limits
+from banyan_crdt.ops import Kept, Pin, open_part, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
 from banyan_crdt.state import account_state, control_head
 from banyan_node.accounts import Accounts, Known
+from banyan_node.appending import of_account, of_plain, of_run
 from banyan_node.wire import Content
 from banyan_storage.store import Store
 from banyan_storage.viewhook import Append
@@ -40,10 +40,6 @@ ENDS_CACHED = 20_000
 
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Told of every head that moves: (log, where it stood, where it stands)."""
-
-
-def _unheard(log: LogId, old: Head, new: Head) -> None:
-    return
 
 
 def _always(entries: int) -> bool:
@@ -61,7 +57,7 @@ class PartItem(NamedTuple):
 class Ingest:
     """The one writer of a store's logs. Not thread-safe: it lives on the thread that owns the store."""
 
-    def __init__(self, store: Store, realm: Realm, moved: Moved = _unheard) -> None:
+    def __init__(self, store: Store, realm: Realm, moved: Moved = lambda *_: None) -> None:
         self.store, self.realm, self._moved = store, realm, moved
         self._accounts = Accounts(store)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
@@ -92,7 +88,7 @@ class Ingest:
         """The id at a place of what counts of a log, also of what waits to be written."""
         waiting = self._waiting.get(log.account, {}).get(log)
         if waiting and seq >= waiting[0].entries[0].header.seq:
-            entries = waiting[bisect_right(waiting, seq, key=_first) - 1].entries
+            entries = waiting[bisect_right(waiting, seq, key=lambda append: append.entries[0].header.seq) - 1].entries
             at = seq - entries[0].header.seq
             return entries[at].id if at < len(entries) else None
         return self.store.id_at(log, seq)
@@ -175,18 +171,17 @@ class Ingest:
         old = self.store.head(root) if known else NOTHING
         self._accounts.put(account, control)
         self._moved(root, old, control_head(control))
-        if known and was and (known.loose or _recounts(tuple(e.id for e in was.path), control)):
+        if known and was and (known.loose or recounts(tuple(e.id for e in was.path), control)):
             self._recompute(account, {})
         return True
 
     def _open(self, account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> None:
         """An account that is new, with no branches beside its control log: written together with runs."""
-        root, head, bodies = control_log(account), control_head(control), [decode_body(e.ops) for e in control.path]
-        parts = [_parts(body, contents.get(e.id)) for e, body in zip(control.path, bodies, strict=True)]
+        append = of_account(account, control, contents)
         self._accounts.open(account, control)
         self._opened.append((account, control))
-        self._write(Append(root, control.path, bodies, [raw for some in parts for raw in some], head))
-        self._moved(root, NOTHING, head)
+        self._write(append)
+        self._moved(append.log, NOTHING, append.head)
 
     def _write(self, append: Append) -> None:
         """At once, or with what else waits."""
@@ -287,8 +282,8 @@ class Ingest:
         entries, contents = run.entries[fresh:], contents[fresh : len(run.entries)]
         last = entries[-1]
         new = Head(last.header.seq + 1, last.id, 0)
-        append = _plain(run, entries, contents, new) if run.plain and granted.grant.colls is None else None
-        self._write(append or _append(run, fresh, entries, contents, granted, new))
+        append = of_plain(run, entries, contents, new) if run.plain and granted.grant.colls is None else None
+        self._write(append or of_run(run, fresh, entries, contents, granted, new))
         self._moved(run.log, old, new)
         if old.id is not None:
             self._ends.pop(old.id, None)
@@ -449,54 +444,5 @@ class Ingest:
         return tuple(e for c in state.logs.values() for e in c.chain if e.id not in before)
 
 
-def _plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
-    """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
-    at_hand = [content for content in contents if type(content) is bytes]
-    if len(at_hand) < len(entries):
-        return None
-    return Append(run.log, entries, run.bodies[-len(entries) :], at_hand, head, plain=True)
-
-
-def _append(
-    run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: Granted, head: Head
-) -> Append:
-    """What counts of the entries from `fresh` on, with what content is at hand."""
-    total = run.entries[fresh - 1].header.total if fresh else run.base
-    bodies: list[Body] = []
-    parts: list[bytes | None] = []
-    content: Content
-    for e, body, content in zip_longest(entries, run.bodies[fresh:], contents):
-        now = e.header.total
-        counted = counted_body(body, granted, now - total - len(e.ops))
-        total = now
-        bodies.append(counted)
-        if isinstance(content, bytes) and len(counted.ops) == 1:
-            parts.append(content)
-        elif counted.ops:
-            parts.extend(_parts(counted, content))
-    return Append(run.log, entries, bodies, parts, head)
-
-
-def _parts(body: Body, content: Content) -> list[bytes | None]:
-    """The content of each operation that names some, None where it is not at hand."""
-    at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
-    return [at_hand.get(i) for i, op in enumerate(body.ops) if part_of(op) is not None]
-
-
-def _recounts(before: tuple[EntryId, ...], control: Control) -> bool:
-    """Whether a change of the control log can change what counts of logs that are held without any fork.
-
-    Pins bite at forks only, and new grants and keys touch nothing that is held; so a daily pin costs no recount.
-    """
-    if tuple(e.id for e in control.path[: len(before)]) != before:
-        return True
-    added = (o for e in control.path[len(before) :] for o in control_op(decode_body(e.ops)))
-    return any(isinstance(o, Cut | Drop | Close) for o in added)
-
-
 def is_future(time: Time, now_ms: int) -> bool:
     return (time >> 16) > now_ms + FUTURE_MS
-
-
-def _first(append: Append) -> int:
-    return append.entries[0].header.seq

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,7 @@ from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signed, Signer, verify_all
 from banyan_node import checking
-from banyan_node.checking import MANY, PROCESSES, Checker, Checking
+from banyan_node.checking import MANY, PROCESSES, READY, Checker, Checking
 
 
 def signatures(count: int, first: int = 0) -> list[Signed]:
@@ -127,6 +128,20 @@ def test_a_question_that_would_wait_goes_to_the_next_process() -> None:
         assert bad(made(TEST, checks)) == [MANY]
     made.close()
     assert [checker.pid for checker in made._checkers] == [None, None]
+
+
+def test_a_process_that_is_still_starting_is_not_waited_for() -> None:
+    checker = Checker(TEST)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.settimeout(0.2)
+        checker._talk = ours
+        assert bad(checker(TEST, [*signatures(MANY), forged(signatures(1)[0])])) == [MANY]  # checked here
+        assert not checker.answers()
+        assert checker._talk is ours  # waiting for its word would have ended it
+        theirs.sendall(READY)
+        assert checker.answers()
+    checker.close()
 
 
 def test_few_signatures_begin_no_process() -> None:
