@@ -7,15 +7,14 @@ counts as no operations and stays in the log, since a log that everybody holds m
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
-from banyan_crdt.codec import bstr, decode, encode, uint
+from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
-from banyan_crdt.ids import CellKey, Coll, EntryId, H, PartHash, Ref, WriterKey
+from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Ref, WriterKey
 
 MAX_OPS = 512
 MAX_DEPS = 16
@@ -437,22 +436,3 @@ def _usual(op: Op) -> bytes | None:
         return None if op.refs else b"\x82\x80\x81\x85\x01\x48" + op.coll + b"\x50" + op.key + b"\x80" + end
     head = b"\x82\x80\x81\x85\x02\x48" + op.coll + b"\x50" + op.key
     return head + b"\x50" + op.elem + end if len(op.elem) == 16 else None
-
-
-def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
-    """The name of a piece of content, and the bytes that travel. `salt`: 16 random bytes, so that a hash of something
-    guessable (a phone number) discloses nothing once the content is erased."""
-    raw = b"\x82" + bstr(salt) + bstr(content)
-    return Part(PartHash(H("part", raw)), len(raw)), raw
-
-
-def open_part(part: Part, raw: bytes) -> bytes:
-    """The content; raises Malformed unless `raw` is exactly what `part` names."""
-    if len(raw) != part.size or hashlib.sha256(b"banyan/1/part\0" + raw).digest() != part.hash:
-        raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
-    if raw[:2] == b"\x82\x50" and 24 <= len(raw) - 20 < 256 and raw[18] == 0x58 and raw[19] == len(raw) - 20:
-        return raw[20:]  # most parts: a salt, and a content whose length takes one byte
-    v = decode(raw, 1)
-    if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or len(v[0]) != 16 or type(v[1]) is not bytes:
-        raise Malformed("a part is [salt of 16 bytes, content]")
-    return bytes(v[1])

@@ -27,7 +27,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref, account_from_text, account_to_text, coll
-from banyan_crdt.ops import Add, Del, Op, Put, Tomb, make_part
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb
+from banyan_crdt.parts import make_part
 
 PROFILE = coll("profile")
 POST = coll("post")

@@ -30,8 +30,8 @@ from banyan_crdt.ops import (
     decode_body,
     encode_ops,
     is_plain,
-    make_part,
 )
+from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, skips_below
 from banyan_crdt.signing import Signer, sign_all

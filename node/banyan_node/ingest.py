@@ -23,7 +23,8 @@ from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, granted_valid, within_limits
-from banyan_crdt.ops import Kept, Pin, open_part, part_of
+from banyan_crdt.ops import Kept, Pin, part_of
+from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
 from banyan_crdt.state import account_state, control_head

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, LogId, control_log
-from banyan_crdt.ops import Body, decode_body, open_part, part_of
+from banyan_crdt.ops import Body, decode_body, part_of
+from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all

@@ -15,7 +15,8 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId
-from banyan_crdt.ops import Op, Part, decode_body, open_part, part_of
+from banyan_crdt.ops import Op, Part, decode_body, part_of
+from banyan_crdt.parts import open_part
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
 

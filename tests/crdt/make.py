@@ -10,7 +10,7 @@ from typing import Any
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, Ref, WriterKey, coll, control_log, key_digest
 from banyan_crdt.ops import Add, Body, Cut, Grant, Init, Kept, Op, Part, Pin, Rotate, Slot, decode_body, encode_ops
-from banyan_crdt.ops import make_part as real_part
+from banyan_crdt.parts import make_part as real_part
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_run, skips_below
 from banyan_crdt.signing import Signer

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from banyan_crdt import social
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
-from banyan_crdt.ops import Add, Del, Put, Tomb, open_part
+from banyan_crdt.ops import Add, Del, Put, Tomb
+from banyan_crdt.parts import open_part
 from banyan_crdt.social import FOLLOW, POST, PROFILE, REACTION, Post, ReplyTo, Target, decode_content, plain_post
 
 SALT = b"s" * 16

@@ -10,7 +10,8 @@ from pathlib import Path
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, Head, LogId, coll, control_log, key_digest
-from banyan_crdt.ops import Add, Body, Grant, Init, Op, Slot, decode_body, encode_ops, make_part
+from banyan_crdt.ops import Add, Body, Grant, Init, Op, Slot, decode_body, encode_ops
+from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_storage.engine import Engine

@@ -9,7 +9,8 @@ from typing import Any
 from banyan_crdt.cells import Stamp, fold
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
-from banyan_crdt.ops import Body, Op, decode_body, open_part, part_of
+from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.parts import open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post

@@ -11,7 +11,8 @@ import pytest
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
-from banyan_crdt.ops import Body, Op, decode_body, make_part, open_part, part_of
+from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.parts import make_part, open_part
 from banyan_crdt.realm import MAIN
 from banyan_storage import tables as t
 from banyan_storage.check import verify

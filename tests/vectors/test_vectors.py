@@ -12,7 +12,8 @@ from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
 from banyan_crdt.errors import BanyanError, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
-from banyan_crdt.ops import decode_body, encode_ops, make_part, open_part
+from banyan_crdt.ops import decode_body, encode_ops
+from banyan_crdt.parts import make_part, open_part
 from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
 from banyan_crdt.signing import Signer, verify

@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
 from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
-from banyan_crdt.ops import Init, decode_body, open_part
+from banyan_crdt.ops import Init, decode_body
+from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.author import grant_to
 from banyan_node.backend.params import Params

@@ -1,0 +1,32 @@
+"""Content as it travels and is stored: CBOR [salt, content], which an operation names by its hash and size.
+
+It may be erased for good without moving anything that is hashed or signed; so nothing that judges entries reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from banyan_crdt.codec import bstr, decode
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import H, PartHash
+from banyan_crdt.ops import Part
+
+
+def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
+    """The name of a piece of content, and the bytes that travel. `salt`: 16 random bytes, so that a hash of something
+    guessable (a phone number) discloses nothing once the content is erased."""
+    raw = b"\x82" + bstr(salt) + bstr(content)
+    return Part(PartHash(H("part", raw)), len(raw)), raw
+
+
+def open_part(part: Part, raw: bytes) -> bytes:
+    """The content; raises Malformed unless `raw` is exactly what `part` names."""
+    if len(raw) != part.size or hashlib.sha256(b"banyan/1/part\0" + raw).digest() != part.hash:
+        raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
+    if raw[:2] == b"\x82\x50" and 24 <= len(raw) - 20 < 256 and raw[18] == 0x58 and raw[19] == len(raw) - 20:
+        return raw[20:]  # most parts: a salt, and a content whose length takes one byte
+    v = decode(raw, 1)
+    if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or len(v[0]) != 16 or type(v[1]) is not bytes:
+        raise Malformed("a part is [salt of 16 bytes, content]")
+    return bytes(v[1])
