@@ -92,14 +92,15 @@ def _skip(seq: int) -> int | None:
     return None if s == seq - 1 else s
 
 
-def _b32(value: bytes | None) -> bytes:
+def b32(value: bytes | None) -> bytes:
+    """The encoding of 32 bytes or null."""
     return b"\xf6" if value is None else b"\x58\x20" + value
 
 
 def encode_header(h: Header) -> bytes:
     account = b"\x58\x20" + h.account if h.account else b"\x40"
     return b"".join(
-        (b"\x8a\x01", account, b"\x58\x20", h.writer, uint(h.log), uint(h.seq), _b32(h.prev), _b32(h.skip))
+        (b"\x8a\x01", account, b"\x58\x20", h.writer, uint(h.log), uint(h.seq), b32(h.prev), b32(h.skip))
         + (uint(h.time), uint(h.total), b"\x58\x20", h.ops_hash)
     )
 

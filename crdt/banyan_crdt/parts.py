@@ -6,11 +6,13 @@ It may be erased for good without moving anything that is hashed or signed; so n
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 from banyan_crdt.codec import bstr, decode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import H, PartHash
-from banyan_crdt.ops import Part
+from banyan_crdt.ops import Part, Puts
 
 
 def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
@@ -20,13 +22,29 @@ def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
     return Part(PartHash(H("part", raw)), len(raw)), raw
 
 
+def are_parts(puts: Puts, raws: Sequence[Any]) -> bool:
+    """Whether these are surely what the puts name, one for each: if not, `open_part` says of which."""
+    if set(map(type, raws)) != {bytes} or tuple(map(len, raws)) != puts.sizes:
+        return False
+    sha256 = hashlib.sha256
+    if tuple([sha256(b"banyan/1/part\0" + raw).digest() for raw in raws]) != puts.parts:
+        return False
+    return all(map(_is_usual, raws))
+
+
 def open_part(part: Part, raw: bytes) -> bytes:
     """The content; raises Malformed unless `raw` is exactly what `part` names."""
     if len(raw) != part.size or hashlib.sha256(b"banyan/1/part\0" + raw).digest() != part.hash:
         raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
-    if raw[:2] == b"\x82\x50" and 24 <= len(raw) - 20 < 256 and raw[18] == 0x58 and raw[19] == len(raw) - 20:
-        return raw[20:]  # most parts: a salt, and a content whose length takes one byte
+    if _is_usual(raw):
+        return raw[20:]
     v = decode(raw, 1)
     if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or len(v[0]) != 16 or type(v[1]) is not bytes:
         raise Malformed("a part is [salt of 16 bytes, content]")
     return bytes(v[1])
+
+
+def _is_usual(raw: bytes) -> bool:
+    """Whether this is a salt, and a content whose length takes one byte: most parts."""
+    size = len(raw) - 20
+    return 24 <= size < 256 and raw[:2] == b"\x82\x50" and raw[18:20] == b"\x58%c" % size

@@ -13,13 +13,16 @@ import hashlib
 import re
 import struct
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import add
 from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode, uint
-from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, check_header, make_entry, skip_seq
+from banyan_crdt.columns import Bodies, Columns, Entries
+from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, b32, check_header, make_entry, skip_seq
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
-from banyan_crdt.ops import Body, decode_body, is_plain
+from banyan_crdt.ops import Body, Puts, decode_body, puts_in
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
 
@@ -39,10 +42,11 @@ class Run(NamedTuple):
     prev: EntryId | None
     base: int
     skips: tuple[tuple[int, EntryId], ...]
-    entries: tuple[Entry, ...]
-    bodies: tuple[Body, ...]
-    plain: bool = False
-    """Surely every entry is one put over nothing else, with content of the size that it declares: the usual post."""
+    entries: Sequence[Entry]
+    bodies: Sequence[Body]
+    puts: Puts | None = None
+    """Where surely every entry is one put over nothing else, with content of the size that it declares (the usual
+    post): what they put."""
 
 
 def skips_below(first: int, count: int) -> list[int]:
@@ -117,12 +121,12 @@ def _single(realm: Realm, raw: bytes) -> Run | None:
     ops_hash = hashlib.sha256(b"banyan/1/ops\0" + ops).digest()
     links = raw[1 : m.start(6)] + (b"\xf6" if skip is None else b"\x58\x20" + skip)
     hashed = b"".join((b"banyan/1/entry\0", realm.id, b"\x8a\x01", links, dt, uint(total), b"\x58\x20", ops_hash))
-    new, body = tuple.__new__, decode_body(ops)
+    new = tuple.__new__
     header = new(Header, (account, writer, log, first, prev, skip, time, total, ops_hash))
     entry = new(Entry, (EntryId(hashlib.sha256(hashed).digest()), header, ops, raw[end + 2 :]))
     skips = () if skip is None else ((_int(skip_seq_), skip),)
-    plain = body.part_bytes == size and is_plain(body)
-    return new(Run, (new(LogId, (account, writer, log)), first, prev, base, skips, (entry,), (body,), plain))
+    log_id = new(LogId, (account, writer, log))
+    return new(Run, (log_id, first, prev, base, skips, (entry,), *read_ops((ops,), (size,))))
 
 
 def _int(raw: bytes) -> int:
@@ -151,10 +155,18 @@ def decode_any_run(realm: Realm, raw: bytes) -> Run:
     skip = None if target is None else known.get(target)
     zero = Header(AccountId(account), writer, log, first, prev, skip, 0, base, bytes(32))
     check_header(zero)
-    entries, bodies = _entries(realm, zero, rows, sig, known)
-    plain = all(map(is_plain, bodies)) and [b.part_bytes for b in bodies] == [size for _, size, _ in rows]
+    columns, sizes = _columns(realm, zero, rows, known)
     log_id = LogId(AccountId(account), WriterKey(writer), log)
-    return Run(log_id, first, prev, base, tuple(known.items()), entries, bodies, plain)
+    entries = Entries(zero, columns, sig)
+    return Run(log_id, first, prev, base, tuple(known.items()), entries, *read_ops(columns.ops, sizes))
+
+
+def read_ops(ops: Sequence[bytes], sizes: Sequence[int]) -> tuple[Sequence[Body], Puts | None]:
+    """What entries say, given the sizes of parts that they declare."""
+    puts = puts_in(ops, sizes)
+    if puts is None:
+        return tuple(map(decode_body, ops)), None
+    return Bodies(ops), puts
 
 
 def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
@@ -170,51 +182,53 @@ def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
     return known
 
 
-_WIDE = struct.Struct(">BQBIH32s").pack
-"""The end of a header: time in 8 bytes, total in 4, hash of the ops; each behind its first bytes."""
+_USUAL, _USUAL_WITH_SKIP = struct.Struct(">BHH32sBBQBIH32s").pack, struct.Struct(">BHH32sH32sBQBIH32s").pack
+"""Of a header, seq in 2 bytes, prev, skip, time in 8, total in 4, hash of the ops; each behind its first bytes."""
 
 
-def _entries(
-    realm: Realm, zero: Header, rows: list[Any], sig: bytes, known: dict[int, EntryId]
-) -> tuple[tuple[Entry, ...], tuple[Body, ...]]:
-    """The hot loop: what is hashed is joined from a prefix, not encoded again, and tuples are made without their
-    constructors' detour (2.5 us an entry beside its body)."""
-    account, writer, log, seq, prev = zero.account, zero.writer, zero.log, zero.seq, zero.prev
-    time, total, start = 0, zero.total, zero.seq
-    prefix = b"banyan/1/entry\0" + realm.id + b"\x8a\x01\x58\x20" + account + b"\x58\x20" + writer + uint(log)
-    sha256, new, skip_of, wide = hashlib.sha256, tuple.__new__, skip_seq, _WIDE
-    entries: list[Entry] = []
-    for k, row in enumerate(rows):
-        try:
-            dt, size, ops = row
-        except (TypeError, ValueError):
-            raise Malformed("an entry of a run is [dt, part bytes, ops]") from None
-        if type(row) is not list or type(dt) is not int or type(size) is not int or type(ops) is not bytes:
-            raise Malformed("an entry of a run is [dt, part bytes, ops]")
-        if k and not dt:
-            raise Malformed(f"time must rise: entry {seq} has that of entry {seq - 1}")
-        if size > MAX_PART_BYTES:
-            raise Oversized(f"entry {seq} declares {size} bytes of parts; {MAX_PART_BYTES} is the most")
-        if len(ops) > MAX_OPS_BYTES:
-            raise Oversized(f"ops have {len(ops)} bytes; {MAX_OPS_BYTES} is the most")
-        time += dt
-        total += len(ops) + size
-        if time >> 64 or total >> 53 or seq >> 48:
-            raise Malformed(f"entry {seq}: time, total or seq is out of range")
+def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, EntryId]) -> tuple[Columns, Sequence[int]]:
+    """The rows read field by field, and the sizes that they declare; `zero`: the first header without what they say.
+
+    The hot loop: what is hashed is joined from a prefix, not encoded again.
+    """
+    if set(map(type, rows)) != {list} or set(map(len, rows)) != {3}:
+        raise Malformed("an entry of a run is [dt, part bytes, ops]")
+    steps, sizes, ops = zip(*rows, strict=True)
+    if {*map(type, steps), *map(type, sizes)} != {int} or set(map(type, ops)) != {bytes}:
+        raise Malformed("an entry of a run is [dt, part bytes, ops]")
+    start, widths = zero.seq, list(map(len, ops))
+    if 0 in steps[1:]:
+        at = start + steps.index(0, 1)
+        raise Malformed(f"time must rise: entry {at} has that of entry {at - 1}")
+    if (most := max(sizes)) > MAX_PART_BYTES:
+        raise Oversized(
+            f"entry {start + sizes.index(most)} declares {most} bytes of parts; {MAX_PART_BYTES} is the most"
+        )
+    if (most := max(widths)) > MAX_OPS_BYTES:
+        raise Oversized(f"ops have {most} bytes; {MAX_OPS_BYTES} is the most")
+    times, totals = list(accumulate(steps)), list(accumulate(map(add, widths, sizes), initial=zero.total))[1:]
+    if times[-1] >> 64 or totals[-1] >> 53 or (start + len(rows) - 1) >> 48:
+        raise Malformed(f"time, total or seq is out of range in the entries from {start} on")
+    prefix = (
+        b"banyan/1/entry\0" + realm.id + b"\x8a\x01\x58\x20" + zero.account + b"\x58\x20" + zero.writer + uint(zero.log)
+    )
+    sha256, skip_of, usual, with_skip, prev = hashlib.sha256, skip_seq, _USUAL, _USUAL_WITH_SKIP, zero.prev
+    hashes = [sha256(b"banyan/1/ops\0" + o).digest() for o in ops]
+    ids: list[EntryId] = []
+    skips: list[EntryId | None] = []
+    for seq, time, total, ops_hash in zip(range(start, start + len(rows)), times, totals, hashes, strict=True):
         target = skip_of(seq)
-        skip = None if target is None else known[target] if target < start else entries[target - start].id
-        ops_hash = sha256(b"banyan/1/ops\0" + ops).digest()
-        links = (b"\xf6" if prev is None else b"\x58\x20" + prev) + (b"\xf6" if skip is None else b"\x58\x20" + skip)
-        if time >> 32 and 0 < total >> 16 < 1 << 16:  # nearly always
-            end = wide(0x1B, time, 0x1A, total, 0x5820, ops_hash)
+        skip = None if target is None else known[target] if target < start else ids[target - start]
+        if not 255 < seq < 65_536 < total < 1 << 32 <= time:
+            end = b"".join((uint(seq), b32(prev), b32(skip), uint(time), uint(total), b"\x58\x20", ops_hash))
+        elif skip is None:
+            end = usual(0x19, seq, 0x5820, prev, 0xF6, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
         else:
-            end = uint(time) + uint(total) + b"\x58\x20" + ops_hash
-        header = new(Header, (account, writer, log, seq, prev, skip, time, total, ops_hash))
-        prev = EntryId(sha256(prefix + uint(seq) + links + end).digest())
-        entries.append(new(Entry, (prev, header, ops, None)))
-        seq += 1
-    entries[-1] = new(Entry, (*entries[-1][:3], sig))
-    return tuple(entries), tuple([decode_body(row[2]) for row in rows])
+            end = with_skip(0x19, seq, 0x5820, prev, 0x5820, skip, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
+        prev = EntryId(sha256(prefix + end).digest())
+        ids.append(prev)
+        skips.append(skip)
+    return Columns(ids, skips, times, totals, hashes, ops), sizes
 
 
 def verify_run(realm: Realm, run: Run) -> None:

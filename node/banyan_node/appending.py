@@ -29,9 +29,12 @@ def of_account(account: AccountId, control: Control, contents: Mapping[EntryId, 
 def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
     """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
     at_hand = [content for content in contents if type(content) is bytes]
-    if len(at_hand) < len(entries):
+    puts = run.puts
+    if puts is None or len(at_hand) < len(entries):
         return None
-    return Append(run.log, entries, run.bodies[-len(entries) :], at_hand, head, plain=True)
+    if (fresh := len(run.entries) - len(entries)) == 0:
+        return Append(run.log, entries, run.bodies, at_hand, head, puts)
+    return Append(run.log, entries, run.bodies[fresh:], at_hand, head, puts.since(fresh))
 
 
 def of_run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.control import Control
@@ -27,13 +28,11 @@ from banyan_crdt.ops import (
     Put,
     Slot,
     Text,
-    decode_body,
     encode_ops,
-    is_plain,
 )
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import MAX_RUN_ENTRIES, Run, skips_below
+from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
 from banyan_node.ingest import Ingest, PartItem, is_future
 from banyan_node.serve import content_of
@@ -139,8 +138,10 @@ class Author:
 
     def _judge(self, made: Written, now_ms: int) -> None:
         log, entries, base, skips, contents = made
-        first, bodies = entries[0].header, tuple([decode_body(e.ops) for e in entries])
-        run = Run(log, first.seq, first.prev, base, skips, entries, bodies, all(map(is_plain, bodies)))
+        first, ops = entries[0].header, [e.ops for e in entries]
+        totals = [base, *(e.header.total for e in entries)]
+        sizes = [now - before - len(raw) for (before, now), raw in zip(pairwise(totals), ops, strict=True)]
+        run = Run(log, first.seq, first.prev, base, skips, entries, *read_ops(ops, sizes))
         self.ingest.run(run, now_ms, contents=contents, ours=True)
 
     def forget(self) -> None:

@@ -199,7 +199,7 @@ class Ingest:
         may: Callable[[int], bool] = _always,
         contents: Sequence[Content] = (),
         ours: bool = False,
-    ) -> tuple[Entry, ...]:
+    ) -> Sequence[Entry]:
         """Judges a run whose signature was verified. Returns the entries that count now and did not before.
 
         `contents`: of its entries, compared with what their operations name; stored where the entry is.
@@ -258,7 +258,7 @@ class Ingest:
         granted: Granted,
         cut: Kept | None,
         may: Callable[[int], bool],
-    ) -> tuple[Entry, ...]:
+    ) -> Sequence[Entry]:
         """The run's first `fresh` entries are held; None: it parts from what is held."""
         if fresh is None:
             return self._fork(run, contents, granted, cut, may)
@@ -280,10 +280,10 @@ class Ingest:
 
     def _extend(self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
         """Appends the run from entry `fresh` on to the end of what counts."""
-        entries, contents = run.entries[fresh:], contents[fresh : len(run.entries)]
+        entries, contents = run.entries[fresh:] if fresh else run.entries, contents[fresh : len(run.entries)]
         last = entries[-1]
         new = Head(last.header.seq + 1, last.id, 0)
-        append = of_plain(run, entries, contents, new) if run.plain and granted.grant.colls is None else None
+        append = of_plain(run, entries, contents, new) if granted.grant.colls is None else None
         self._write(append or of_run(run, fresh, entries, contents, granted, new))
         self._moved(run.log, old, new)
         if old.id is not None:
@@ -368,7 +368,7 @@ class Ingest:
             raise NotYet("until", f"entry {seq} is dated after the end of its grant")
         raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
 
-    def _again(self, run: Run, contents: Sequence[Content], may: Callable[[int], bool]) -> tuple[Entry, ...]:
+    def _again(self, run: Run, contents: Sequence[Content], may: Callable[[int], bool]) -> Sequence[Entry]:
         """The account with the run, judged whole. Raises NotYet where that is too much now, or kept nothing of it."""
         self.flush()
         held = self.store.heads(run.log.account).values()
@@ -388,7 +388,7 @@ class Ingest:
         granted: Granted,
         cut: Kept | None,
         may: Callable[[int], bool],
-    ) -> tuple[Entry, ...]:
+    ) -> Sequence[Entry]:
         """The run branches off below the end of what is held, or beside a fork: judge everything together."""
         fresh = next((e for e in run.entries if not self.store.has(e.id)), None)
         if fresh is not None:
@@ -417,7 +417,7 @@ class Ingest:
             self._joint(run, (parent.header.time, parent.header.total), ids)
         return self._again(run, contents, may)
 
-    def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> tuple[Entry, ...]:
+    def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> Sequence[Entry]:
         """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
         known, control = self._accounts.get(account), self._accounts.control(account)
         assert known is not None

@@ -7,6 +7,7 @@ on it, and noted for people who ask why; nothing else of it is kept.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode
@@ -32,7 +33,7 @@ class Judged(NamedTuple):
     entries: tuple[EntryId, ...]
     news: bool
     log: LogId
-    added: tuple[Entry, ...]
+    added: Sequence[Entry]
     """What counts now and did not before; of a control log nothing is listed."""
 
 

@@ -14,7 +14,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.ops import Body, decode_body, part_of
-from banyan_crdt.parts import open_part
+from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
@@ -87,7 +87,8 @@ def check_items(
 
 def _check_run(realm: Realm, item: RunItem) -> Checked:
     run = decode_run(realm, item.run)
-    _check_contents(run.bodies, item.contents)
+    if run.puts is None or not are_parts(run.puts, item.contents):
+        _check_contents(run.bodies, item.contents)
     return CheckedRun(run, item.contents)
 
 

@@ -13,6 +13,7 @@ import hashlib
 import struct
 from typing import NamedTuple
 
+from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry, Header, skip_seq
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 
@@ -52,6 +53,20 @@ def encode_record(lid: int, entry: Entry, after_parent: bool = False) -> bytes:
         flags |= SIGNED
         tail += sig
     return _FIXED.pack(flags, lid, seq >> 32, seq & 0xFFFFFFFF, time, total, id_) + tail + ops
+
+
+def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes]:
+    """Of entries of a granted log that arrive one after the other, `after_parent` the first of them; at least two."""
+    ids, skips, times, totals, _, ops = entries.columns
+    pack, first = _FIXED.pack, entries[0]
+    seqs = range(first.header.seq, first.header.seq + len(ids))
+    records = [
+        pack(AFTER if skip is None else AFTER | SKIP, lid, seq >> 32, seq & 0xFFFFFFFF, time, total, id_)
+        + (raw if skip is None else skip + raw)
+        for seq, skip, time, total, id_, raw in zip(seqs, skips, times, totals, ids, ops, strict=True)
+    ]
+    records[0], records[-1] = encode_record(lid, first, after_parent), encode_record(lid, entries[-1], True)
+    return records
 
 
 def record_name(raw: bytes) -> Name:

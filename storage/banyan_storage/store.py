@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from banyan_crdt.columns import Entries
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
@@ -28,6 +29,7 @@ from .records import (
     content_of,
     decode_record,
     encode_record,
+    encode_records,
     record_after,
     record_id,
     record_name,
@@ -363,20 +365,28 @@ class _Rows:
             return
         arrivals = list(map(t.u48, range(first, first + len(entries))))
         after = self._end is not None and entries[0].header.prev == self._end
-        records = [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)]
+        if isinstance(entries, Entries):
+            records, ids = encode_records(lid, entries, after), entries.columns.ids
+            signed = [len(ids)]
+        else:
+            records, ids = (
+                [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)],
+                [e.id for e in entries],
+            )
+            signed = [k for k, e in enumerate(entries, 1) if e.sig is not None]
         self.records += zip(arrivals, records, strict=True)
-        self.ids.update(zip([e.id[:16] for e in entries], arrivals, strict=True))
-        if append.plain:
+        self.ids.update(zip([id_[:16] for id_ in ids], arrivals, strict=True))
+        if append.puts:
             raws = [raw for raw in append.parts if raw is not None]
             self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
         else:
             self._take_parts(append, first)
-        seq = entries[0].header.seq
-        self.last, self._end = first + len(entries) - 1, entries[-1].id
-        for end in [n for n, e in enumerate(entries, first) if e.sig is not None]:
-            self.places += _cut(lid, seq, first, end + 1 - first, True)
-            first, seq = end + 1, seq + end + 1 - first
-        self.places += _cut(lid, seq, first, self.last + 1 - first, False)
+        seq, before = entries[0].header.seq, 0
+        self.last, self._end = first + len(ids) - 1, ids[-1]
+        for end in signed:
+            self.places += _cut(lid, seq + before, first + before, end - before, True)
+            before = end
+        self.places += _cut(lid, seq + before, first + before, len(ids) - before, False)
 
     def _take_one(self, lid: int, append: Append, n: int) -> None:
         """What `take` would do, without its lists."""
@@ -384,7 +394,7 @@ class _Rows:
         prev = e.header.prev
         self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
         self.ids[e.id[:16]] = arrival
-        if append.plain and (raw := append.parts[0]) is not None:
+        if append.puts and (raw := append.parts[0]) is not None:
             self.parts.append((arrival + b"\0\0", raw))
         else:
             self._take_parts(append, n)

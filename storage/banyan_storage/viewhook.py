@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_crdt.ops import Body, Op
+from banyan_crdt.ops import Body, Op, Puts
 
 from .engine import WriteTxn
 from .reader import StoreReader
@@ -26,8 +26,9 @@ class Append(NamedTuple):
     bodies: Sequence[Body]
     parts: Sequence[bytes | None]
     head: Head
-    plain: bool = False
-    """Every body is `is_plain`, and `parts` holds the content of each: most of what there is."""
+    puts: Puts | None = None
+    """Where every body is one put over nothing else, and `parts` holds the content of each, what they put: the usual
+    posts, most of what there is."""
 
 
 class Counted(NamedTuple):

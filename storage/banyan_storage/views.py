@@ -18,9 +18,10 @@ from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
+from banyan_crdt.columns import columns_of
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
-from banyan_crdt.ops import Add, Body, Del, Op, Put, Tomb, decode_body, part_of
+from banyan_crdt.ops import Add, Body, Del, Op, Put, Puts, Tomb, decode_body, part_of
 
 from . import tables as t
 from .engine import Item, Table, WriteTxn, after_prefix
@@ -66,8 +67,8 @@ class SocialViews:
         fold = _Fold(txn, reader)
         for append, first in zip(batch, firsts, strict=True):
             number = numbers[append.log.account]
-            if append.plain:
-                fold.take_plain(number, append, first)
+            if append.puts:
+                fold.take_puts(number, append, append.puts, first)
                 continue
             both = zip(append.entries, append.bodies, strict=True)
             fold.take(number, enumerate(both, first), iter(append.parts))
@@ -151,15 +152,13 @@ class _Fold:
         self._tombs: set[bytes] = set()
         self._numbers: set[bytes] = set()
 
-    def take_plain(self, number: bytes, append: Append, first: int) -> None:
-        """The entries of one account, in a third of the time of `take`."""
+    def take_puts(self, number: bytes, append: Append, puts: Puts, first: int) -> None:
+        """The entries of one account, field by field: in a fifth of the time of `take`."""
         self._numbers.add(number)
-        came, place = self._fresh.append, first << 16
-        for e, body, raw in zip(append.entries, append.bodies, append.parts, strict=True):
-            for op in body.ops:
-                if isinstance(op, Put):
-                    came((number + op.coll + REGISTER + op.key, stamp_bytes(e.header.time, place), e.id, raw))
-            place += 1 << 16
+        ids, _, times, *_ = columns_of(append.entries)
+        slots = [number + coll + REGISTER + key for coll, key in zip(puts.colls, puts.keys, strict=True)]
+        stamps = map(stamp_bytes, times, range(first << 16, first + len(ids) << 16, 1 << 16))
+        self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
     def take(
         self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]
@@ -297,7 +296,7 @@ class _Slot:
             self.live.add(stamp_of(reader, self.was[:8]))
 
 
-Puts: TypeAlias = "defaultdict[Table, list[Item]]"
+_Items: TypeAlias = "defaultdict[Table, list[Item]]"
 
 
 class _Slots:
@@ -307,7 +306,7 @@ class _Slots:
         self._txn, self._reader = txn, reader
         self._slots: dict[bytes, _Slot] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.puts: Puts = defaultdict(list)
+        self.puts: _Items = defaultdict(list)
 
     def at(self, slot: bytes) -> _Slot:
         found = self._slots.get(slot)

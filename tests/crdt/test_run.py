@@ -8,6 +8,7 @@ import pytest
 
 from banyan_crdt import run as run_module
 from banyan_crdt.codec import decode, encode
+from banyan_crdt.columns import Lazy
 from banyan_crdt.entry import Entry, encode_header, skip_seq
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Oversized, Reject
 from banyan_crdt.ids import EntryId, WriterKey
@@ -55,7 +56,8 @@ def test_a_run_brings_the_same_entries(first: int, stop: int) -> None:
 
 def spelled(run: object) -> object:
     """With the types of what is inside: equal tuples need not be of one kind."""
-    return (type(run), *map(spelled, run)) if isinstance(run, tuple) else (type(run), run)
+    members = tuple(run) if isinstance(run, Lazy) else run
+    return (type(members), *map(spelled, members)) if isinstance(members, tuple) else (type(run), run)
 
 
 def both(raw: bytes) -> tuple[object, object]:

@@ -523,9 +523,9 @@ def test_the_short_way_of_plain_runs_ends_where_the_long_way_does(
         log.append(follow(an.full("tablet"), an.log("tablet"), log, op, parts=part.size))
         contents.append(None if k in lacks else raw)
     run = decode_run(TEST, run_bytes(log, 0, 4))
-    assert run.plain
+    assert run.puts
     rows = []
-    for way in (run, run._replace(plain=False)):
+    for way in (run, run._replace(puts=None)):
         node, engine = known_and_viewed(an)
         node.run(way, NOW_MS, contents=contents)
         node.store.commit()
@@ -549,7 +549,7 @@ def test_what_is_plain_is_one_put_over_nothing_with_as_much_content_as_is_declar
 
     def is_plain(*ops: Op, parts: int = part.size) -> bool:
         log = [follow(an.full("phone"), an.log(), [], *ops, parts=parts)]
-        return decode_run(TEST, run_bytes(log, 0, 1)).plain
+        return decode_run(TEST, run_bytes(log, 0, 1)).puts is not None
 
     assert is_plain(put)
     assert not is_plain(put, parts=part.size - 1)

@@ -11,7 +11,7 @@ import pytest
 from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Coll, EntryId, LogId, Ref, coll
-from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, is_plain, part_of
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of, puts_in
 from banyan_crdt.realm import TEST
 from banyan_crdt.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -141,8 +141,11 @@ def deliver(rng: random.Random, store: Store, people: list[Person], erase: bool)
                 at_hand = [parts[ref] if rng.random() < with_it else None for ref in refs]
                 at_hand = at_hand[: rng.randrange(len(refs) + 1)] if rng.random() < 0.2 else at_hand
                 head = head_of(run)._replace(length=lengths[log])
-                plain = all(map(is_plain, bodies(run))) and None not in at_hand and len(at_hand) == len(run)
-                batch.append(Append(log, run, bodies(run), at_hand, head, plain))
+                sizes = [sum(p.size for o in body.ops if (p := part_of(o))) for body in bodies(run)]
+                puts = (
+                    puts_in([e.ops for e in run], sizes) if None not in at_hand and len(at_hand) == len(run) else None
+                )
+                batch.append(Append(log, run, bodies(run), at_hand, head, puts))
                 held += [ref for k, ref in enumerate(refs) if k >= len(at_hand) or at_hand[k] is None]
             store.append(batch)
         else:

@@ -1,0 +1,103 @@
+"""Consecutive entries of one log, field by field.
+
+A run says little of each of its thousand entries, so it is read into a handful of lists; an entry, and what it says, is
+made of them when somebody looks at it. Most are only hashed and stored, and nobody does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar, overload
+
+from banyan_crdt.entry import Entry, Header
+from banyan_crdt.ids import EntryId, Time
+from banyan_crdt.ops import Body, decode_body
+
+T = TypeVar("T")
+
+
+class Lazy(Sequence[T]):
+    """Members that are made, by their number, whenever they are looked at."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def _make(self, k: int) -> T:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[T]: ...
+    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+        found = range(self._count)[at]
+        return self._make(found) if isinstance(found, int) else tuple(map(self._make, found))
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._make, range(self._count))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Bodies(Lazy[Body]):
+    """What entries say, of ops that are known to be well-formed."""
+
+    __slots__ = ("_ops",)
+
+    def __init__(self, ops: Sequence[bytes]) -> None:
+        super().__init__(len(ops))
+        self._ops = ops
+
+    def _make(self, k: int) -> Body:
+        return decode_body(self._ops[k])
+
+
+class Columns(NamedTuple):
+    """Of each entry: its id, its skip link, time, total, hash of its ops, and the ops."""
+
+    ids: Sequence[EntryId]
+    skips: Sequence[EntryId | None]
+    times: Sequence[Time]
+    totals: Sequence[int]
+    hashes: Sequence[bytes]
+    ops: Sequence[bytes]
+
+
+class Entries(Lazy[Entry]):
+    """Entries in columns; the last carries the signature. `first`: the header of the first."""
+
+    __slots__ = ("_first", "_sig", "columns")
+
+    def __init__(self, first: Header, columns: Columns, sig: bytes) -> None:
+        super().__init__(len(columns.ids))
+        self._first, self.columns, self._sig = first, columns, sig
+
+    def _make(self, k: int) -> Entry:
+        ids, skips, times, totals, hashes, ops = self.columns
+        account, writer, log, seq, prev, *_ = self._first
+        new = tuple.__new__
+        above = ids[k - 1] if k else prev
+        header = new(Header, (account, writer, log, seq + k, above, skips[k], times[k], totals[k], hashes[k]))
+        return new(Entry, (ids[k], header, ops[k], self._sig if k == len(ids) - 1 else None))
+
+
+def columns_of(entries: Sequence[Entry]) -> Columns:
+    if isinstance(entries, Entries):
+        return entries.columns
+    headers = [e.header for e in entries]
+    return Columns(
+        [e.id for e in entries],
+        [h.skip for h in headers],
+        [h.time for h in headers],
+        [h.total for h in headers],
+        [h.ops_hash for h in headers],
+        [e.ops for e in entries],
+    )
