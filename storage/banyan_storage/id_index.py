@@ -89,6 +89,9 @@ class IdIndex:
         """What goes into the table now: of arrivals up to `_until`."""
         self._until = self._after
         self._queue: list[bytes] = []
+        """Its keys there, in their order."""
+        self._again: set[bytes] = set()
+        """Of what goes, ids that came once more since."""
         self._done = self._ready = 0
         """How much of the queue is in the table, durable and pending."""
         self._gone: set[bytes] = set()
@@ -112,6 +115,7 @@ class IdIndex:
         for half in self._known(ids.keys()):
             self._keep(half)
             self._gone.discard(half)
+            self._again.add(half)
         self._fresh.append(ids)
         self._young.update(ids)
 
@@ -126,13 +130,12 @@ class IdIndex:
         """The last thing before a commit."""
         came = sum(map(len, self._fresh))
         if came and self._queue:
-            halves = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
-            if self._gone or not self._young.keys().isdisjoint(halves):
-                held = [half for half in halves if half not in self._gone and half not in self._young]
-            else:
-                held = halves
-            self._txn.put_many(t.IDS, [(half[:8] + self._moving[half], b"") for half in held])
-            self._ready += len(halves)
+            keys = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
+            self._ready += len(keys)
+            if stay := self._gone | (self._again & self._young.keys()):
+                without = {half[:8] + self._moving[half] for half in stay & self._moving.keys()}
+                keys = [key for key in keys if key not in without]
+            self._txn.put_many(t.IDS, [(key, b"") for key in keys])
             if self._ready == len(self._queue):
                 self._txn.put(t.META, t.IDS_KEY, t.u48(self._until))
 
@@ -144,13 +147,13 @@ class IdIndex:
         self._offered = self._offered[:1]
         if self._queue and self._done == len(self._queue):
             self._gone &= self._young.keys()
-            self._after, self._moving, self._queue = self._until, {}, []
+            self._after, self._moving, self._queue, self._again = self._until, {}, [], set()
             self._done = self._ready = 0
             self._offer()
         if not self._queue and len(self._young) >= YOUNG_IDS:
             self._moving, self._young = self._young, {}
             self._until = t.number(max(self._moving.values()))
-            self._queue = sorted(self._moving)
+            self._queue = sorted([half[:8] + arrival for half, arrival in self._moving.items()])
             self._offer()
 
     def rolled_back(self) -> None:
