@@ -53,6 +53,7 @@ from .config import EdgeConfig, EdgeEvent, Gate
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
+RECEIVE_SIZE = 256 * 1024
 MAX_WINDOW = 1024 * 1024
 MAX_UNREAD = 2 * MAX_WINDOW
 
@@ -85,19 +86,19 @@ class BoundedStream(ReadWriteCloser):
 
     def __init__(self, stream: Any) -> None:
         self._tcp = stream
-        self._buffer = bytearray()
+        self._buffer, self._at = b"", 0
 
     async def read(self, n: int | None = None) -> bytes:
         """n bytes; fewer only at the end. n must be 0..64 KiB. Raises IOException if it is not."""
         if n is None or n > MAX_RAW_READ:
             raise IOException(f"a peer announced {n} bytes where at most {MAX_RAW_READ} are read: hang up")
-        while len(self._buffer) < n:
-            chunk = await self._tcp.read(MAX_RAW_READ)
+        while len(self._buffer) < self._at + n:
+            chunk = await self._tcp.read(RECEIVE_SIZE)
             if not chunk:
                 break
-            self._buffer += chunk
-        data = bytes(self._buffer[:n])
-        del self._buffer[:n]
+            self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        data = self._buffer[self._at : self._at + n]
+        self._at += len(data)
         return data
 
     async def write(self, data: bytes) -> None:
