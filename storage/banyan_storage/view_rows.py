@@ -80,6 +80,8 @@ _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
 _POSTS = POST + REGISTER
+_SHORT_POSTS = {size: b"\x58%c\x85\x58%c" % (size - 20, size - 35) for size in range(59, 276)}
+"""Of a part by its size: how its content begins where that is a post with a text of 24 to 240 bytes and a time."""
 _ONLY_TIME = b"\xf6\xf6\xf6\x1b\0\0"
 """Of a post's content, after its text: no reply, no quote, no language, and the time."""
 
@@ -157,9 +159,8 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
     """`seed_of` the content in a part's bytes that were checked before. Most are posts of 24 to 240 bytes with nothing
     beside but a time: those are told by where their bytes stand, in half the time."""
-    end = len(part)
-    text = b"\x58%c\x85\x58%c" % (end - 20, end - 35) if 59 <= end < 276 and slot[4:13] == _POSTS else None
-    if part[18:23] == text and part[-12:-6] == _ONLY_TIME and part[-6:-4] != b"\0\0":
+    head = _SHORT_POSTS.get(len(part))
+    if part[18:23] == head and slot[4:13] == _POSTS and part[-12:-6] == _ONLY_TIME and part[-6:-4] != b"\0\0":
         try:
             part[23:-12].decode()
         except UnicodeDecodeError:

@@ -12,10 +12,11 @@ folds the account again from nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby, islice, pairwise
-from operator import itemgetter
+from itertools import chain, compress, islice
+from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.columns import columns_of
@@ -232,7 +233,7 @@ class _Fold:
     def _odd(self, fresh: list[_Fresh]) -> set[bytes]:
         """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
         slots = sorted([f[0] for f in fresh])
-        odd = {slot for slot, next_one in pairwise(slots) if slot == next_one}
+        odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
         asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
@@ -248,13 +249,17 @@ class _Fold:
         Keys of posts rise with time, so this spares most of the questions. `slots` ascend.
         """
         asked: list[bytes] = []
-        for prefix, group in groupby(slots, _collection):
-            some = list(group)
-            if len(some) >= WORTH_ASKING:
-                held = self._txn.dups(SHOWN, prefix[:4], some[0][4:], after_prefix(some[-1][4:]))
+        at = 0
+        while at < len(slots):
+            collection, end = slots[at][:13], at + 1
+            if at + WORTH_ASKING <= len(slots) and slots[at + WORTH_ASKING - 1][:13] == collection:
+                end = bisect_right(slots, collection, at, key=_collection)
+                held = self._txn.dups(SHOWN, collection[:4], slots[at][4:], after_prefix(slots[end - 1][4:]))
                 if next(held, None) is None:
+                    at = end
                     continue
-            asked += some
+            asked += slots[at:end]
+            at = end
         return asked
 
     def _cover(self, slots: _Slots, fresh: dict[bytes, tuple[bytes, bytes]]) -> None:

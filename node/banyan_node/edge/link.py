@@ -261,7 +261,8 @@ class Link:
                         f"{self.peer_id} has {self._buffered} bytes waiting here and the buffer is "
                         f"{self._config.frame_buffer}: it sent more than it had credit for"
                     )
-                self._frames.append(bytes(buffer[at + PREFIX.size : end]))
+                with memoryview(buffer) as whole, whole[at + PREFIX.size : end] as frame:
+                    self._frames.append(bytes(frame))
                 self._wake.set()
             self._accepted.set()
             at = end
