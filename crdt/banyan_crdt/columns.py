@@ -87,17 +87,3 @@ class Entries(Lazy[Entry]):
         above = ids[k - 1] if k else prev
         header = new(Header, (account, writer, log, seq + k, above, skips[k], times[k], totals[k], hashes[k]))
         return new(Entry, (ids[k], header, ops[k], self._sig if k == len(ids) - 1 else None))
-
-
-def columns_of(entries: Sequence[Entry]) -> Columns:
-    if isinstance(entries, Entries):
-        return entries.columns
-    headers = [e.header for e in entries]
-    return Columns(
-        [e.id for e in entries],
-        [h.skip for h in headers],
-        [h.time for h in headers],
-        [h.total for h in headers],
-        [h.ops_hash for h in headers],
-        [e.ops for e in entries],
-    )

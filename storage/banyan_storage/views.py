@@ -19,7 +19,7 @@ from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.columns import columns_of
+from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
 from banyan_crdt.ops import Add, Body, Del, Op, Put, Puts, Tomb, decode_body, part_of
@@ -156,7 +156,11 @@ class _Fold:
     def take_puts(self, number: bytes, append: Append, puts: Puts, first: int) -> None:
         """The entries of one account, field by field: in a fifth of the time of `take`."""
         self._numbers.add(number)
-        ids, _, times, *_ = columns_of(append.entries)
+        entries = append.entries
+        if isinstance(entries, Entries):
+            ids, times = entries.columns.ids, entries.columns.times
+        else:
+            ids, times = [e.id for e in entries], [e.header.time for e in entries]
         slots = [number + coll + REGISTER + key for coll, key in zip(puts.colls, puts.keys, strict=True)]
         stamps = map(stamp_bytes, times, range(first << 16, first + len(ids) << 16, 1 << 16))
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
