@@ -359,10 +359,10 @@ def decode_body(raw: bytes) -> Body:
 class Puts(NamedTuple):
     """What as many bodies put, each one put over nothing else and with content, field by field."""
 
-    colls: Sequence[Coll]
-    keys: Sequence[CellKey]
-    parts: Sequence[PartHash]
-    sizes: Sequence[int]
+    colls: tuple[Coll, ...]
+    keys: tuple[CellKey, ...]
+    parts: tuple[PartHash, ...]
+    sizes: tuple[int, ...]
 
     def since(self, first: int) -> Puts:
         return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
@@ -379,12 +379,12 @@ def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
         if ops[0][end:] != uint(sizes[0]):
             return None
         start, coll, k, key, p, part = _HEADS.unpack_from(ops[0])
-        return Puts((coll,), (key,), (part,), sizes) if (start, k, p) == _PUT_HEADS else None
+        return Puts((coll,), (key,), (part,), (sizes[0],)) if (start, k, p) == _PUT_HEADS else None
     tails = {size: uint(size) for size in set(sizes)}
     if [raw[end:] for raw in ops] != [tails[size] for size in sizes]:
         return None
     starts, colls, k, keys, p, parts = zip(*_HEADS.iter_unpack(b"".join([raw[:end] for raw in ops])), strict=True)
-    return Puts(colls, keys, parts, sizes) if {*starts, *k, *p} == {*_PUT_HEADS} else None
+    return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_PUT_HEADS} else None
 
 
 def decode_any_body(raw: bytes) -> Body:

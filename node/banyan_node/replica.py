@@ -10,7 +10,6 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,15 +20,14 @@ from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_node.author import Author, Draft, Sign, Written
-from banyan_node.effects import Commit, Connect, Disconnect, Effect, Event, Send
+from banyan_node.effects import Commit, Effect
 from banyan_node.frontier_index import FrontierIndex
-from banyan_node.gossip.frames import Connect as GossipConnect
-from banyan_node.gossip.frames import Drop, SendFrame, encode_frame
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
+from banyan_node.outbox import Outbox
 from banyan_node.parts import MissingParts
 from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, prepare
 from banyan_node.pushes import fetched, joined
@@ -37,7 +35,6 @@ from banyan_node.serve import control_item
 from banyan_node.spreading import Spreading
 from banyan_node.sync import Sync
 from banyan_node.wire import (
-    MAX_REASON,
     VERSION,
     Answered,
     Bye,
@@ -60,7 +57,6 @@ from banyan_node.wire import (
     WantParts,
     Wants,
     Witness,
-    encode_message,
     size_of,
 )
 from banyan_node.witness import Witnesses
@@ -106,7 +102,7 @@ class Replica:
         self.standing = Standing(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, self._interesting, verify)
-        self._out: deque[Effect] = deque()
+        self._out = Outbox(self.links, self.sync, self.gossip)
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -129,7 +125,7 @@ class Replica:
         """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
         why = self.standing.banned(peer, now)
         if why is not None:
-            self._out.append(Disconnect(peer, f"banned: {why}"))
+            self._out.hang_up(peer, f"banned: {why}")
             return
         self._clock(now)
         link = self.links[peer] = Link(peer, outbound, now, address, may_send=min(WINDOW, self.limits.outbox))
@@ -144,7 +140,7 @@ class Replica:
             self.me.operator,
             int(self.sync.interest is not None),
         )
-        self._send(peer, hello)
+        self._out.send(peer, hello)
         link.root_at = now
 
     def peer_down(self, peer: str, now: float) -> None:
@@ -153,12 +149,9 @@ class Replica:
             self.sync.asking.gone(link, now)
             self.sync.comparing.gone(peer)
             self.sync.serving.gone(peer)
-            self._flush_sync()
-            # what waits for the disk was meant for this connection: on the next one it would come before the hello
-            self._drain_gossip()
-            self._out = deque(e for e in self._out if not (isinstance(e, Send) and e.peer == peer))
+            self._out.gone(peer)
             self.gossip.peer_down(peer, now)
-            self._out.append(Event("peer_down", {"peer": peer}))
+            self._out.tell("peer_down", peer=peer)
 
     def dial_failed(self, peer: str, now: float) -> None:
         self._clock(now)
@@ -183,7 +176,7 @@ class Replica:
             self._take(link, message, frame, now)
         except Reject as error:
             self._charge(link, str(error), now)
-        self._flush_sync()
+        self._out.collect()
         self._note_slights(now)
 
     def overran(self, peer: str, why: str, now: float) -> None:
@@ -192,7 +185,7 @@ class Replica:
         link = self.links.get(peer)
         if link is not None and not link.leaving:
             self._charge(link, why, now)
-            self._flush_sync()
+            self._out.collect()
 
     def handle_timer(self, now: float) -> None:
         self._clock(now)
@@ -208,7 +201,7 @@ class Replica:
         if self.tree.busy:
             self.sync.comparing.work(now)
         self.sync.serving.work()
-        self._flush_sync()
+        self._out.collect()
         self._note_slights(now)
 
     def get_timer(self) -> float | None:
@@ -227,20 +220,13 @@ class Replica:
             return Commit()
         self.tree.durable()
         self.gossip.durable()
-        if not self._out:
-            self._drain_gossip()
-        return self._out.popleft() if self._out else None
+        return self._out.next()
 
     def commit_failed(self, why: str | None) -> None:
         """What was pending was rolled back: forget what depended on it. `why`: the fault to tell of, if it is one."""
-        self._flush_sync()
-        lost = [e for e in self._out if not (isinstance(e, Connect | Disconnect) or _says_nothing_stored(e))]
-        self._out = deque(e for e in self._out if isinstance(e, Connect | Disconnect) or _says_nothing_stored(e))
+        self._out.taken_back()
         if why is not None:
-            self._out.append(Event("storage", {"error": why}))
-        for e in lost:
-            if isinstance(e, Send) and e.data[1] == 7 and e.peer in self.links:
-                self.links[e.peer].may_send += len(e.data)
+            self._out.tell("storage", error=why)
         self.gossip.forget_messages()
         self.ingest.holding = False
         self.ingest.forget()
@@ -250,7 +236,7 @@ class Replica:
         for link in self.links.values():
             self.sync.lost(link)
         self.sync.asking.restore()
-        self._flush_sync()
+        self._out.collect()
 
     def greeted(self, peer: str) -> bool:
         """Whether the peer said hello, and is of our realm and version."""
@@ -263,13 +249,13 @@ class Replica:
         if link is not None and link.hello is not None:
             link.session_until = now + self.limits.session_s
             self.sync.comparing.ask(link, now)
-            self._flush_sync()
+            self._out.collect()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Let a peer go and refuse it until it is pardoned."""
         self.standing.ban(peer, reason, now)
         if peer in self.links:
-            self._bye(self.links[peer], f"banned: {reason}")
+            self._out.bye(self.links[peer], f"banned: {reason}")
         return peer
 
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
@@ -280,7 +266,7 @@ class Replica:
             for link in self.links.values():
                 if link.hello is not None:
                     self.sync.name_interest(link, now)
-            self._flush_sync()
+            self._out.collect()
 
     def _interesting(self, account: AccountId) -> bool:
         return self.sync.interest is None or account in self.sync.interest
@@ -380,14 +366,14 @@ class Replica:
                 self.sync.answered(link, m, now)
             case WantParts(wanted):
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
-                    self._send(link.peer, Parts(self.missing.answer(wanted)))
+                    self._out.send(link.peer, Parts(self.missing.answer(wanted)))
             case Parts():
                 self._parts(link, m, now)
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self._spread_witness(m, link.peer)
             case Bye(reason):
-                self._out.append(Disconnect(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}"))
+                self._out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
     def _hello(self, link: Link, m: Hello, now: float) -> None:
         if link.hello is not None:
@@ -395,18 +381,18 @@ class Replica:
                 raise Malformed("a second hello, of another store")
             return  # the one of the connection before (see `receive`)
         if m.version != VERSION:
-            self._bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
+            self._out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
         elif m.realm != self.realm.id:
             mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
-            self._bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
+            self._out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
         else:
             link.hello = m
-            self._out.append(Event("peer_up", {"peer": link.peer, "outbound": link.outbound}))
+            self._out.tell("peer_up", peer=link.peer, outbound=link.outbound)
             self.sync.compare(link, m.logs, m.root, m.arrival, now)
             self.sync.comparing.met(link, now)
             latest = self.witnesses.latest()
             for w in latest[:16]:
-                self._send(link.peer, w)
+                self._out.send(link.peer, w)
 
     def _data(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
         self._tell_soon(now)
@@ -428,13 +414,12 @@ class Replica:
         if judged.added:
             self._told(judged.log, judged.added)
         elif judged.news and not judged.log.log:
-            self._out.append(Event("control", {"account": judged.log.account}))
+            self._out.tell("control", account=judged.log.account)
         return judged
 
     def _told(self, log: LogId, added: Sequence[Entry]) -> None:
         last = added[-1]
-        fields = {"log": log, "entries": len(added), "length": last.header.seq + 1, "head": last.id}
-        self._out.append(Event("entries", fields))
+        self._out.tell("entries", log=log, entries=len(added), length=last.header.seq + 1, head=last.id)
 
     def _parts(self, link: Link, m: Parts, now: float) -> None:
         self.missing.answered(link, m)
@@ -446,7 +431,7 @@ class Replica:
             self._credit(link)
 
     def _credit(self, link: Link) -> None:
-        self._send(link.peer, Credit(link.undigested))
+        self._out.send(link.peer, Credit(link.undigested))
         link.window += link.undigested
         link.undigested = 0
 
@@ -459,7 +444,7 @@ class Replica:
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
-            self._send(peer, question)
+            self._out.send(peer, question)
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
             self._spread_witness(made, "")
@@ -467,28 +452,20 @@ class Replica:
     def _spread_witness(self, w: Witness, came_from: str) -> None:
         for peer, link in self.links.items():
             if peer != came_from and link.hello is not None:
-                self._send(peer, w)
+                self._out.send(peer, w)
 
     def _charge(self, link: Link, reason: str, now: float) -> None:
-        self._out.append(Event("rejected", {"peer": link.peer, "reason": reason}))
+        self._out.tell("rejected", peer=link.peer, reason=reason)
         self.sync.asking.failed(link, now)
         why = self.standing.charge(link.peer, self.limits.reject, reason, now)
         if why is not None:
-            self._bye(link, f"banned: {why}")
+            self._out.bye(link, f"banned: {why}")
 
     def _slight(self, link: Link, reason: str, now: float) -> None:
         """Noted, and no lie: a peer that goes on like this is let go, and may come back."""
-        self._out.append(Event("slighted", {"peer": link.peer, "reason": reason}))
+        self._out.tell("slighted", peer=link.peer, reason=reason)
         if self.standing.slight(link.peer, reason, now) and not link.leaving:
-            self._bye(link, reason)
-
-    def _bye(self, link: Link, reason: str) -> None:
-        self._send(link.peer, Bye(reason.encode()[:MAX_REASON]))
-        self._out.append(Disconnect(link.peer, reason))
-        link.leaving = True
-
-    def _send(self, peer: str, m: Message | bytes) -> None:
-        self._out.append(Send(peer, m if isinstance(m, bytes) else encode_message(m)))
+            self._out.bye(link, reason)
 
     def _tell_soon(self, now: float) -> None:
         """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
@@ -500,36 +477,11 @@ class Replica:
         for link in self.links.values():
             link.equal = False
 
-    def _flush_sync(self) -> None:
-        for peer, message in self.sync.out:
-            if peer in self.links:
-                self._send(peer, message)
-        self.sync.out.clear()
-
     def _note_slights(self, now: float) -> None:
         slighted, self.sync.asking.slighted = self.sync.asking.slighted, []
         for peer, reason in slighted:
             if peer in self.links:
                 self._slight(self.links[peer], reason, now)
-
-    def _drain_gossip(self) -> None:
-        while (effect := self.gossip.next_effect()) is not None:
-            match effect:
-                case SendFrame(peer, frame):
-                    self._send(peer, GossipFrame(encode_frame(frame)))
-                case GossipConnect(peer, addrs):
-                    self._out.append(Connect(peer, addrs))
-                case Drop(peer, reason, fault):
-                    if fault or not self._in_use(peer):
-                        self._out.append(Disconnect(peer, reason))
-
-    def _in_use(self, peer: str) -> bool:
-        """Whether reconciliation is under way on a link that the gossip does not need."""
-        link = self.links.get(peer)
-        if link is None:
-            return False
-        given, owed = link.jobs or link.aloud or link.retold, link.asked or link.replaying is not None
-        return bool(given or owed or self.sync.asking.catchup.reads(peer))
 
     def wall_ms(self, now: float) -> int:
         """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
@@ -538,12 +490,6 @@ class Replica:
     def _clock(self, now: float) -> None:
         if self._tick_at is None:
             self._tick_at = now + 1.0
-
-
-def _says_nothing_stored(effect: Effect) -> bool:
-    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, replay,
-    scan, scanned, bye, answered, replayed."""
-    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20)
 
 
 def _named(item: Checked) -> tuple[LogId, int]:
