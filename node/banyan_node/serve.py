@@ -70,8 +70,8 @@ def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
     before: Entry | None = None
     for e in entries:
         pairs = []
-        follows = e.header.prev == (before.id if before else None)
-        if not follows or part_bytes(e, before):  # most of a control log declares none
+        # entries of a run follow one another; of a control log, which may branch, only the inception names content
+        if before is None or part_bytes(e, before):
             for i, op in enumerate(decode_body(e.ops).ops):
                 if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
                     size += len(raw) + 8
