@@ -16,6 +16,7 @@ python -m bench growth --json
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -35,6 +36,7 @@ from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.replica import Identity, Replica
 from banyan_node.serve import log_items
 from banyan_node.wire import ControlItem, Data, RunItem, encode_message, size_of
+from banyan_node.worker import spare_garbage_collection
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
@@ -124,6 +126,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
     if len(people) < (rounds + 1) * each:
         raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
     larger = [Store(home) for home in homes[1:]]
+    spare_garbage_collection()  # as a node does; which store is charged with a look at all of them would be chance
     spent: dict[str, list[list[float]]] = {kind: [[] for _ in homes] for kind in KINDS}
     counts = {"runs": WRITERS * run, "scattered": scattered}
     try:
@@ -131,6 +134,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
             some = people[turn * each : (turn + 1) * each]
             frames = news(copied(homes[0], folder / "news"), some[:WRITERS], some[WRITERS:], run)
             smallest = Store(copied(homes[0], folder / "smallest"))
+            gc.collect()
             os.sync()  # what copying left to write would otherwise be charged to the first commit
             for kind in KINDS:
                 for n, store in enumerate((smallest, *larger)):

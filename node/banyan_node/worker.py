@@ -67,8 +67,7 @@ class Worker(Generic[T]):
 
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
-        gc.freeze()  # what was imported stays: no look at it will find anything
-        gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
+        spare_garbage_collection()
         self._thread.start()
         await self._ready.wait()
         if self._error is not None:
@@ -257,6 +256,13 @@ class Worker(Generic[T]):
             self._loop.run_sync_soon(do)
         except trio.RunFinishedError:
             pass  # the event loop is gone, nobody is left to be told
+
+
+def spare_garbage_collection() -> None:
+    """For a process that has a replica, before its work begins: what was imported stays, so no look at it will find
+    anything, and few looks are worth it while there is something to do."""
+    gc.freeze()
+    gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:

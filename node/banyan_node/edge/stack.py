@@ -99,6 +99,8 @@ class BoundedStream(ReadWriteCloser):
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
         data = self._buffer[self._at : self._at + n]
         self._at += len(data)
+        if self._at == len(self._buffer):
+            self._buffer, self._at = b"", 0  # a quiet connection keeps nothing
         return data
 
     async def write(self, data: bytes) -> None:
