@@ -87,6 +87,7 @@ NOT_EQUAL: dict[str, dict[str, str]] = {
 
 SINGLE = f"{OURS}_single_posts"
 THEIR_SINGLE = "hypercore_single_posts"
+AWAY = f"{SINGLE}_away"
 CASES = (
     "hypercore",
     "ssb",
@@ -97,6 +98,7 @@ CASES = (
     f"hypercore_range_{WRITERS}_writers",
     THEIR_SINGLE,
     SINGLE,
+    AWAY,
 )
 LEFT_OUT = {
     "hypercore_range": "another way to ask, as fast",
@@ -106,6 +108,7 @@ LEFT_OUT = {
     f"hypercore_range_{WRITERS}_writers": "another way to ask, as fast",
     THEIR_SINGLE: "one writer is measured",
     SINGLE: "one writer is measured",
+    AWAY: "one writer is measured",
 }
 """What --quick does not run, and why."""
 
@@ -122,9 +125,10 @@ class Case(NamedTuple):
     note: str = ""
 
 
-def ours(folder: Path, source: Path) -> CaughtUp:
-    """A fresh node against one that has the home `source`; the clock from the dial, as for everybody."""
-    got = catchup.once(folder, source, None)
+def ours(folder: Path, source: Path, start: Path | None = None) -> CaughtUp:
+    """A fresh node, or one that has the home `start`, against one that has the home `source`; the clock from the dial,
+    as for everybody."""
+    got = catchup.once(folder, source, start)
     return CaughtUp(got["seconds"] + got["dial_ms"] / 1e3, got["cpu_s"], got["holder"]["cpu_s"], got["bytes"])
 
 
@@ -171,6 +175,13 @@ def plan(args: Namespace, installed: Installed, folder: Path) -> dict[str, Case]
         full, _ = singles_homes(folder, entries)
         alone = "one post each by as many writers; each brings two entries of control along, which are not counted"
         cases[SINGLE] = Case(OURS, "", entries, entries, partial(ours, folder, full), note=alone)
+    if AWAY in wanted:
+        entries = min(2 * args.entries, MOST_SINGLES)
+        full, away = singles_homes(folder, entries)
+        apart = (
+            "one post each by as many writers, to a node that was away: it knows the accounts; against one hypercore"
+        )
+        cases[AWAY] = Case(OURS, "", entries, entries, partial(ours, folder, full, away), note=apart)
     return cases
 
 
@@ -253,10 +264,12 @@ def _line(case: Case, rows: Sequence[CaughtUp]) -> dict[str, Any]:
 def _ratios(
     systems: Mapping[str, dict[str, Any]], against: Mapping[str, str], figure: Callable[[dict[str, Any]], float]
 ) -> dict[str, float]:
-    """Ours by theirs, above 1 where ours is better; single posts are set against one Hypercore core."""
+    """Ours by theirs, above 1 where ours is better; single posts are set against one Hypercore core too."""
     out = {name: round(figure(systems[mine]) / figure(systems[name]), 2) for name, mine in against.items()}
-    if SINGLE in systems and "hypercore" in systems:
-        out["hypercore_to_single_posts"] = round(figure(systems[SINGLE]) / figure(systems["hypercore"]), 2)
+    for mine in (SINGLE, AWAY):
+        if mine in systems and "hypercore" in systems:
+            name = f"hypercore_to_{mine.removeprefix(OURS + '_')}"
+            out[name] = round(figure(systems[mine]) / figure(systems["hypercore"]), 2)
     return out
 
 
