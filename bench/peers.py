@@ -198,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "--orbitdb-entries", type=at_least(1), default=ORBITDB_ENTRIES, help=f"default: {ORBITDB_ENTRIES:,}"
         )
 
-    args = arguments("peers", __doc__, argv, more=more)
+    args = arguments("peers", __doc__, argv, rounds=5, more=more)
     args.entries = (args.entries or (QUICK_ENTRIES if args.quick else ENTRIES)) // WRITERS * WRITERS
     if args.entries > WRITERS * MOST_A_LOG:
         most = WRITERS * MOST_A_LOG
