@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class Lazy(Sequence[T]):
-    """Members that are made, by their number, whenever they are looked at."""
+    """Members that are made, by their number, when they are looked at: one alone, or all for good."""
 
-    __slots__ = ("_count",)
+    __slots__ = ("_all", "_count")
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self._count, self._all = count, tuple[T, ...]()
 
     def _make(self, k: int) -> T:
         raise NotImplementedError
@@ -35,11 +35,14 @@ class Lazy(Sequence[T]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[T]: ...
     def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+        if self._all:
+            return self._all[at]
         found = range(self._count)[at]
         return self._make(found) if isinstance(found, int) else tuple(map(self._make, found))
 
     def __iter__(self) -> Iterator[T]:
-        return map(self._make, range(self._count))
+        self._all = self._all or tuple(map(self._make, range(self._count)))
+        return iter(self._all)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)

@@ -51,18 +51,19 @@ def test_the_entries_of_a_run_are_hashed_as_their_headers_are_encoded(first: int
 def test_members_are_had_as_those_of_a_tuple_are() -> None:
     rng = random.Random(1)
     ops = [encode_ops((put(rng),)) for _ in range(5)]
-    lazy, whole = Bodies(ops), tuple(map(decode_body, ops))
-    assert (len(lazy), list(lazy), list(reversed(lazy))) == (5, list(whole), list(whole[::-1]))
-    assert [lazy[k] for k in range(-5, 5)] == [whole[k] for k in range(-5, 5)]
-    assert all(
-        lazy[part] == whole[part] for part in (slice(0, 0), slice(2, None), slice(-2, None), slice(None, None, 2))
-    )
+    whole = tuple(map(decode_body, ops))
+    lazy, looked = Bodies(ops), Bodies(ops)
+    assert (len(looked), list(looked), list(reversed(looked))) == (5, list(whole), list(whole[::-1]))
+    for some in (lazy, looked):
+        assert [some[k] for k in range(-5, 5)] == [whole[k] for k in range(-5, 5)]
+        for part in (slice(0, 0), slice(2, None), slice(-2, None), slice(None, None, 2)):
+            assert some[part] == whole[part]
+        for k in (5, -6):
+            with pytest.raises(IndexError):
+                some[k]
     assert lazy == whole
     assert lazy != whole[:4]
     assert lazy != 1
-    for k in (5, -6):
-        with pytest.raises(IndexError):
-            lazy[k]
 
 
 def mangled(rng: random.Random, raw: bytes) -> bytes:
