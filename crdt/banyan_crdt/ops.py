@@ -8,7 +8,6 @@ counts as no operations and stays in the log, since a log that everybody holds m
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
@@ -332,7 +331,6 @@ _PUT, _ADD = (
     (b"\x82\x80\x81\x85\x01\x48", b"P", b"", b"\x80\x82\x58\x20"),
     (b"\x82\x80\x81\x85\x02\x48", b"P", b"P", b"\x82\x58\x20"),
 )
-_PUT_HEADS = (_PUT[0], _PUT[1], _PUT[3])
 
 
 def decode_body(raw: bytes) -> Body:
@@ -354,37 +352,6 @@ def decode_body(raw: bytes) -> Body:
                 return new(Body, ((), (add,), False, size))
     control = len(raw) <= SHORT and raw[:3] == b"\x82\x80\x81" and b"\x10" <= raw[4:5] <= b"\x17"
     return _remembered(raw) if control else decode_any_body(raw)
-
-
-class Puts(NamedTuple):
-    """What as many bodies put, each one put over nothing else and with content, field by field."""
-
-    colls: tuple[Coll, ...]
-    keys: tuple[CellKey, ...]
-    parts: tuple[PartHash, ...]
-    sizes: tuple[int, ...]
-
-    def since(self, first: int) -> Puts:
-        return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
-
-
-_HEADS = struct.Struct(">6s8s1s16s4s32s")
-"""A put over nothing else, up to the size of its part."""
-
-
-def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
-    """Of bodies that are each one put over nothing else, with content of the size given; else None."""
-    end = _HEADS.size
-    if len(ops) == 1:  # without the columns' preparations
-        if ops[0][end:] != uint(sizes[0]):
-            return None
-        start, coll, k, key, p, part = _HEADS.unpack_from(ops[0])
-        return Puts((coll,), (key,), (part,), (sizes[0],)) if (start, k, p) == _PUT_HEADS else None
-    tails = {size: uint(size) for size in set(sizes)}
-    if [raw[end:] for raw in ops] != [tails[size] for size in sizes]:
-        return None
-    starts, colls, k, keys, p, parts = zip(*_HEADS.iter_unpack(b"".join([raw[:end] for raw in ops])), strict=True)
-    return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_PUT_HEADS} else None
 
 
 def decode_any_body(raw: bytes) -> Body:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from banyan_crdt.codec import bstr, decode
+from banyan_crdt.columns import Puts
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import H, PartHash
-from banyan_crdt.ops import Part, Puts
+from banyan_crdt.ops import Part
 
 
 def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
