@@ -47,6 +47,9 @@ class Asking:
         self.slighted: list[tuple[str, str]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
+    def interesting(self, account: AccountId) -> bool:
+        return self.interest is None or account in self.interest
+
     def limit(self, interest: frozenset[AccountId] | None) -> None:
         """From now on this node holds these accounts only, or all."""
         self.interest = interest
@@ -58,7 +61,7 @@ class Asking:
     def pull(self, link: Link, heads: dict[LogId, Head]) -> None:
         """Ask for what the peer's heads say that we lack."""
         for account, theirs in by_account(heads.items()).items():
-            if self.interest is not None and account not in self.interest:
+            if not self.interesting(account):
                 continue
             if any(covers(span, account) for span in link.ranges.values()):
                 continue  # it is being read to us; what the reading leaves out is found by comparing, after it

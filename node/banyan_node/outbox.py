@@ -15,7 +15,7 @@ from banyan_node.gossip.frames import Drop, SendFrame, encode_frame
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.links import Link
 from banyan_node.sync import Sync
-from banyan_node.wire import MAX_REASON, Bye, GossipFrame, Message, encode_message, is_bulk
+from banyan_node.wire import MAX_REASON, Bye, Credit, GossipFrame, Message, Witness, encode_message, is_bulk
 
 
 class Outbox:
@@ -45,6 +45,18 @@ class Outbox:
         self.send(link.peer, Bye(reason.encode()[:MAX_REASON]))
         self.hang_up(link.peer, reason)
         link.leaving = True
+
+    def credit(self, link: Link) -> None:
+        """The peer may send as much more as was digested of what it sent."""
+        self.send(link.peer, Credit(link.undigested))
+        link.window += link.undigested
+        link.undigested = 0
+
+    def spread(self, witness: Witness, came_from: str) -> None:
+        """To every peer but the one that it came from."""
+        for peer, link in self._links.items():
+            if peer != came_from and link.hello is not None:
+                self.send(peer, witness)
 
     def collect(self) -> None:
         """What reconciliation has to say."""

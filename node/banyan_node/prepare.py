@@ -113,3 +113,10 @@ def _check_contents(bodies: Sequence[Body], contents: Sequence[Content]) -> None
             if part is None:
                 raise Malformed(f"operation {at} has no part, and {len(raw)} bytes of content came for it")
             open_part(part, raw)
+
+
+def named(item: Checked) -> tuple[LogId, int]:
+    """The log that an item is of, and how many entries of it."""
+    if isinstance(item, CheckedRun):
+        return item.run.log, len(item.run.entries)
+    return (control_log(item.account), len(item.entries)) if isinstance(item, CheckedControl) else (item.log, 1)

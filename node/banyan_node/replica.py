@@ -20,6 +20,7 @@ from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_node.author import Author, Draft, Sign, Written
+from banyan_node.conduct import Conduct
 from banyan_node.effects import Commit, Effect
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.gossip.gossip import Gossip
@@ -29,7 +30,7 @@ from banyan_node.intake import Intake, Judged
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.outbox import Outbox
 from banyan_node.parts import MissingParts
-from banyan_node.prepare import Checked, CheckedControl, CheckedRun, Prepared, Verify, prepare
+from banyan_node.prepare import Checked, Prepared, Verify, named, prepare
 from banyan_node.pushes import fetched, joined
 from banyan_node.serve import control_item
 from banyan_node.spreading import Spreading
@@ -101,8 +102,10 @@ class Replica:
         self.witnesses = Witnesses(realm, witness)
         self.standing = Standing(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
-        self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, self._interesting, verify)
+        asking = self.sync.asking
+        self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify)
         self._out = Outbox(self.links, self.sync, self.gossip)
+        self.conduct = Conduct(self.links, self.standing, asking, self._out, self.limits)
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -175,16 +178,16 @@ class Replica:
                 return
             self._take(link, message, frame, now)
         except Reject as error:
-            self._charge(link, str(error), now)
+            self.conduct.charge(link, str(error), now)
         self._out.collect()
-        self._note_slights(now)
+        self.conduct.note_slights(now)
 
     def overran(self, peer: str, why: str, now: float) -> None:
         """A frame of the peer was dropped at the door (backlog.py), for this reason."""
         self._clock(now)
         link = self.links.get(peer)
         if link is not None and not link.leaving:
-            self._charge(link, why, now)
+            self.conduct.charge(link, why, now)
             self._out.collect()
 
     def handle_timer(self, now: float) -> None:
@@ -202,7 +205,7 @@ class Replica:
             self.sync.comparing.work(now)
         self.sync.serving.work()
         self._out.collect()
-        self._note_slights(now)
+        self.conduct.note_slights(now)
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
@@ -253,23 +256,13 @@ class Replica:
 
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Let a peer go and refuse it until it is pardoned."""
-        self.standing.ban(peer, reason, now)
-        if peer in self.links:
-            self._out.bye(self.links[peer], f"banned: {reason}")
+        self.conduct.ban(peer, reason, now)
         return peer
 
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
         """Hold these accounts only, whole; None: all. Set before peers come; a change asks them for what is new."""
-        more = accounts is not None and self.sync.interest is not None and not accounts <= self.sync.interest
-        self.sync.asking.limit(accounts)
-        if more:
-            for link in self.links.values():
-                if link.hello is not None:
-                    self.sync.name_interest(link, now)
-            self._out.collect()
-
-    def _interesting(self, account: AccountId) -> bool:
-        return self.sync.interest is None or account in self.sync.interest
+        self.sync.limit(accounts, now)
+        self._out.collect()
 
     # -- writing
 
@@ -334,7 +327,9 @@ class Replica:
                 try:
                     self._data(link, whole.items, now)
                 finally:
-                    self._digested(link, whole.size)
+                    link.undigested += whole.size
+                    if link.undigested >= self.limits.credit:
+                        self._out.credit(link)
             case Credit(more):
                 link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
                 self.sync.serving.pump(link)
@@ -368,10 +363,11 @@ class Replica:
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
                     self._out.send(link.peer, Parts(self.missing.answer(wanted)))
             case Parts():
-                self._parts(link, m, now)
+                self.missing.answered(link, m)
+                self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None])
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
-                    self._spread_witness(m, link.peer)
+                    self._out.spread(m, link.peer)
             case Bye(reason):
                 self._out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
@@ -400,7 +396,7 @@ class Replica:
             for item in items:
                 if isinstance(item, Reject):
                     raise item
-                log, entries = _named(item)
+                log, entries = named(item)
                 try:
                     for entry in self._take_item(link, item, now).entries[-1:]:
                         self.gossip.learned(entry[:16], now)
@@ -421,51 +417,19 @@ class Replica:
         last = added[-1]
         self._out.tell("entries", log=log, entries=len(added), length=last.header.seq + 1, head=last.id)
 
-    def _parts(self, link: Link, m: Parts, now: float) -> None:
-        self.missing.answered(link, m)
-        self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None])
-
-    def _digested(self, link: Link, size: int) -> None:
-        link.undigested += size
-        if link.undigested >= self.limits.credit:
-            self._credit(link)
-
-    def _credit(self, link: Link) -> None:
-        self._out.send(link.peer, Credit(link.undigested))
-        link.window += link.undigested
-        link.undigested = 0
-
     def _tick(self, now: float) -> None:
         for link in self.links.values():
             if link.hello is not None and now - link.root_at >= self.limits.root_s:
                 self.sync.root(link, now)
             if link.undigested:
-                self._credit(link)
+                self._out.credit(link)
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._out.send(peer, question)
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
-            self._spread_witness(made, "")
-
-    def _spread_witness(self, w: Witness, came_from: str) -> None:
-        for peer, link in self.links.items():
-            if peer != came_from and link.hello is not None:
-                self._out.send(peer, w)
-
-    def _charge(self, link: Link, reason: str, now: float) -> None:
-        self._out.tell("rejected", peer=link.peer, reason=reason)
-        self.sync.asking.failed(link, now)
-        why = self.standing.charge(link.peer, self.limits.reject, reason, now)
-        if why is not None:
-            self._out.bye(link, f"banned: {why}")
-
-    def _slight(self, link: Link, reason: str, now: float) -> None:
-        """Noted, and no lie: a peer that goes on like this is let go, and may come back."""
-        self._out.tell("slighted", peer=link.peer, reason=reason)
-        if self.standing.slight(link.peer, reason, now) and not link.leaving:
-            self._out.bye(link, reason)
+            self._out.spread(made, "")
 
     def _tell_soon(self, now: float) -> None:
         """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
@@ -477,12 +441,6 @@ class Replica:
         for link in self.links.values():
             link.equal = False
 
-    def _note_slights(self, now: float) -> None:
-        slighted, self.sync.asking.slighted = self.sync.asking.slighted, []
-        for peer, reason in slighted:
-            if peer in self.links:
-                self._slight(self.links[peer], reason, now)
-
     def wall_ms(self, now: float) -> int:
         """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
         return int((now + self.ahead_s) * 1000)
@@ -490,10 +448,3 @@ class Replica:
     def _clock(self, now: float) -> None:
         if self._tick_at is None:
             self._tick_at = now + 1.0
-
-
-def _named(item: Checked) -> tuple[LogId, int]:
-    """The log that an item is of, and how many entries of it."""
-    if isinstance(item, CheckedRun):
-        return item.run.log, len(item.run.entries)
-    return (control_log(item.account), len(item.entries)) if isinstance(item, CheckedControl) else (item.log, 1)

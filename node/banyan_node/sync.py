@@ -52,7 +52,7 @@ class Sync:
         rng: Rng,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self.ingest, self.tree, self.limits = ingest, tree, limits
+        self.ingest, self.tree, self.limits, self._links = ingest, tree, limits, links
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
@@ -118,6 +118,15 @@ class Sync:
         if children is not None:
             link.work += self.tree.rows >> 9 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
             self.out.append((link.peer, Sums(salt, prefix, children)))
+
+    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
+        """Hold these accounts only; None: all. Peers are asked for what is new."""
+        more = accounts is not None and self.interest is not None and not accounts <= self.interest
+        self.asking.limit(accounts)
+        if more:
+            for link in self._links.values():
+                if link.hello is not None:
+                    self.name_interest(link, now)
 
     def name_interest(self, link: Link, now: float) -> None:
         """Interests differ: plain heads of the accounts that this node holds or wants, whole accounts to a frame."""

@@ -11,8 +11,7 @@ Invariant: active is a subset of the connected peers, within its bound, and no t
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from banyan_node.gossip.frames import (
     Answer,
@@ -31,6 +30,7 @@ from banyan_node.gossip.frames import (
     Shuffled,
 )
 from banyan_node.gossip.groups import LOCAL, group_of_any
+from banyan_node.gossip.kept import Conn, Dial, Spare
 from banyan_node.gossip.memory import Standings
 from banyan_node.gossip.settings import MAX_ADDRS, GossipSettings, Rng
 
@@ -44,30 +44,6 @@ class Neighbours(Protocol):
     def neighbour_up(self, peer: PeerId, now: float) -> None: ...
 
     def neighbour_down(self, peer: PeerId) -> None: ...
-
-
-@dataclass(slots=True)
-class Conn:
-    group: str
-    operator: str | None
-    addrs: tuple[str, ...]
-    dialled: bool  # the gossip asked for this connection
-    chosen: bool  # and picked the peer itself
-    since: float
-    spare_at: float
-
-
-class Spare(NamedTuple):
-    info: PeerInfo
-    group: str
-
-
-@dataclass(slots=True)
-class Dial:
-    addrs: tuple[str, ...]
-    chosen: bool
-    until: float
-    frames: list[MemberFrame] = field(default_factory=list)
 
 
 class Membership:

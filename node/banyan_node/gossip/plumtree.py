@@ -12,72 +12,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from banyan_node.gossip.frames import Data, Delivery, Effect, Item, PeerId, SendFrame
+from banyan_node.gossip.kept import Counters, Link, Note, Pending
 from banyan_node.gossip.memory import Recent, Seen
 from banyan_node.gossip.settings import MAX_GRAFTS, MAX_HOP, MAX_IHAVES, MAX_ITEMS, GossipSettings
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
-
-
-@dataclass(slots=True)
-class Link:
-    """One neighbour, as the tree sees it."""
-
-    peer: PeerId
-    eager: bool = True
-    score: int = 0
-    items: list[Item] = field(default_factory=list)
-    item_bytes: int = 0
-    ihaves: list[bytes] = field(default_factory=list)
-    grafts: list[bytes] = field(default_factory=list)
-    prune: bool = False
-    held: bool = False  # its stream is full
-    debts: dict[bytes, float] = field(default_factory=dict)  # asked of it, to be honoured until
-    notes: int = 0
-    allowance: float = 0.0  # grafts it may still ask
-    allowed_at: float = 0.0
-
-
-@dataclass(slots=True)
-class Note:
-    """A message that was announced and is not here."""
-
-    by: PeerId
-    at: float  # when to ask; later while a copy waits for its verdict
-    sources: list[PeerId]
-    tries: int = 0
-
-
-@dataclass(slots=True)
-class Pending:
-    """Copies handed out for judgement, and who else is known to have the message."""
-
-    payloads: list[bytes]
-    holders: set[PeerId]
-    until: float  # a verdict later than this is not waited for
-
-
-@dataclass(slots=True)
-class Counters:
-    published: int = 0
-    accepted: int = 0
-    learned: int = 0
-    ignored: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    pushed: int = 0
-    announced: int = 0
-    prunes: int = 0
-    grafts: int = 0
-    grafts_answered: int = 0
-    grafts_refused: int = 0
-    grafts_given_up: int = 0
-    unhonoured: int = 0
-    overflowed: int = 0
-    frames: int = 0
 
 
 class Plumtree:
