@@ -1,7 +1,7 @@
 """docs/performance.md and its picture from the results of benches; with --run, measures first.
 
 uv run python -m bench.report          writes the tables and the picture again from bench/results/*.json
-uv run python -m bench.report --run    runs every bench first, about 15 minutes on a quiet machine
+uv run python -m bench.report --run    runs every bench first, about 8 minutes on a quiet machine
 uv run python -m bench.report --run catchup query      only these; the others' results stay
 
 What a bench printed is kept as it is, so every figure in the page can be traced to a run, a machine and a commit.

@@ -24,21 +24,27 @@ def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
 
 
 def are_parts(puts: Puts, raws: Sequence[Any]) -> bool:
-    """Whether these are surely what the puts name, one for each: if not, `open_part` says of which."""
+    """Whether these are surely what the puts name, one for each: if not, `open_part` says of which. Raises Malformed
+    where a put names what is no part."""
     if set(map(type, raws)) != {bytes} or tuple(map(len, raws)) != puts.sizes:
         return False
     sha256 = hashlib.sha256
     if tuple([sha256(b"banyan/1/part\0" + raw).digest() for raw in raws]) != puts.parts:
         return False
-    return all(map(_is_usual, raws))
+    for raw in raws:
+        if not _is_usual(raw):
+            _content(raw)
+    return True
 
 
 def open_part(part: Part, raw: bytes) -> bytes:
     """The content; raises Malformed unless `raw` is exactly what `part` names."""
     if len(raw) != part.size or hashlib.sha256(b"banyan/1/part\0" + raw).digest() != part.hash:
         raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
-    if _is_usual(raw):
-        return raw[20:]
+    return raw[20:] if _is_usual(raw) else _content(raw)
+
+
+def _content(raw: bytes) -> bytes:
     v = decode(raw, 1)
     if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or len(v[0]) != 16 or type(v[1]) is not bytes:
         raise Malformed("a part is [salt of 16 bytes, content]")

@@ -28,9 +28,11 @@ def of_account(account: AccountId, control: Control, contents: Mapping[EntryId, 
 
 def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
     """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
-    at_hand = [content for content in contents if type(content) is bytes]
     puts = run.puts
-    if puts is None or len(at_hand) < len(entries):
+    if puts is None:
+        return None
+    at_hand = [content for content in contents if type(content) is bytes]
+    if len(at_hand) < len(entries):
         return None
     if (fresh := len(run.entries) - len(entries)) == 0:
         return Append(run.log, entries, run.bodies, at_hand, head, puts)
