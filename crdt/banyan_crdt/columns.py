@@ -48,6 +48,9 @@ class Lazy(Sequence[T]):
         self._all = self._all or tuple(map(self._make, range(self._count)))
         return iter(self._all)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
 
 class Bodies(Lazy[Body]):
     """What entries say, of ops that are known to be well-formed."""
