@@ -15,10 +15,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from banyan_crdt.entry import Entry, check_link, skip_seq
+from banyan_crdt.entry import MAX_CONTROL, MAX_CONTROL_BYTES, MORE_REVOKING_BYTES, Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
 from banyan_crdt.grants import Granted, Grants, LogName
-from banyan_crdt.ids import EntryId, WriterKey, key_digest
+from banyan_crdt.ids import EntryId, LogId, WriterKey, key_digest
 from banyan_crdt.ops import (
     CONTROL_OPS,
     Body,
@@ -37,6 +37,7 @@ from banyan_crdt.ops import (
     decode_body,
 )
 
+REVOKING = (Cut, Rotate, Recover, Drop, Close)
 KeyState = tuple[Slot, ...]
 Rank = tuple[int, int]
 NO_RANK: Rank = (-1, 0)
@@ -44,10 +45,12 @@ NO_RANK: Rank = (-1, 0)
 
 @dataclass(slots=True, kw_only=True)
 class Control(Grants):
-    """What the control log says. `path` counts; `keep` is what a node must hold to say it to others."""
+    """What the control log says. `path` counts; `keep` is what a node must hold to say it to others; `beside` are all
+    other entries that some key on their own branch authorised: they count again where a stronger key says so."""
 
     path: tuple[Entry, ...]
     keep: tuple[Entry, ...]
+    beside: tuple[Entry, ...]
     frozen: bool
     keys: KeyState
     salt_op: Init | None
@@ -67,9 +70,16 @@ def control_op(body: Body) -> tuple[Op, ...]:
     return ops if ops and all(isinstance(o, Pin) for o in ops) else ()
 
 
+def has_room(op: Op, seq: int, total: int) -> bool:
+    """Whether the control log may hold the operation there: the last places are for what revokes."""
+    if seq < MAX_CONTROL and total <= MAX_CONTROL_BYTES:
+        return True
+    return isinstance(op, REVOKING) and total <= MAX_CONTROL_BYTES + MORE_REVOKING_BYTES
+
+
 def _keys_after(keys: KeyState | None, entry: Entry, ops: tuple[Op, ...]) -> KeyState | None:
     """The key state below `entry`, or None when the state above does not authorise it."""
-    if not ops:
+    if not ops or not has_room(ops[0], entry.header.seq, entry.header.total):
         return None
     op, digest = ops[0], key_digest(entry.header.writer)
     if isinstance(op, Init):
@@ -212,7 +222,9 @@ def resolve_control(entries: Iterable[Entry]) -> Control:
             break
         path.append(tied[0])
     keys = tree.keys[path[-1].id] if path else ()
-    return _read([tree.ops[e.id] for e in path], keys, tuple(path), tuple(path) + tuple(keep), frozen)
+    on_path = {e.id for e in path}
+    beside = tuple(e for e in tree.order if e.id not in on_path)
+    return _read([tree.ops[e.id] for e in path], keys, tuple(path), tuple(path) + tuple(keep), beside, frozen)
 
 
 def _resolve_line(entries: Sequence[Entry]) -> Control:
@@ -228,11 +240,16 @@ def _resolve_line(entries: Sequence[Entry]) -> Control:
         keys, held[e.id] = after, e
         path.append(e)
         ops.append(said)
-    return _read(ops, keys or (), tuple(path), tuple(path), False)
+    return _read(ops, keys or (), tuple(path), tuple(path), (), False)
 
 
 def _read(
-    ops: Iterable[tuple[Op, ...]], keys: KeyState, path: tuple[Entry, ...], keep: tuple[Entry, ...], frozen: bool
+    ops: Iterable[tuple[Op, ...]],
+    keys: KeyState,
+    path: tuple[Entry, ...],
+    keep: tuple[Entry, ...],
+    beside: tuple[Entry, ...],
+    frozen: bool,
 ) -> Control:
     grants: dict[WriterKey, list[Granted]] = {}
     pins: dict[LogName, list[Pin]] = {}
@@ -268,6 +285,7 @@ def _read(
         closed=closed,
         path=path,
         keep=keep,
+        beside=beside,
         frozen=frozen,
         keys=keys,
         salt_op=salt_op,
@@ -276,12 +294,15 @@ def _read(
     )
 
 
-def recounts(before: tuple[EntryId, ...], control: Control) -> bool:
-    """Whether a change of the control log can change what counts of logs that are held without any fork.
+def concerned(was: Control, now: Control, logs: Iterable[LogId]) -> set[LogId]:
+    """Which of these logs a change of the control log can make count otherwise than before: those whose grant, cut or
+    pins are other ones. A new pin of a log that holds no fork is found here too; it changes nothing."""
 
-    Pins bite at forks only, and new grants and keys touch nothing that is held; so a daily pin costs no recount.
-    """
-    if tuple(e.id for e in control.path[: len(before)]) != before:
-        return True
-    added = (o for e in control.path[len(before) :] for o in control_op(decode_body(e.ops)))
-    return any(isinstance(o, Cut | Drop | Close) for o in added)
+    def said(control: Control, log: LogId) -> tuple[object, ...]:
+        granted = control.grant_of(log.writer, log.log)
+        return granted, control.cut_of(log), control.pins.get((log.writer, log.log), ())
+
+    same = was.grants == now.grants and was.cuts == now.cuts and was.dropped == now.dropped
+    if same and was.closed == now.closed and was.pins == now.pins:
+        return set()
+    return {log for log in logs if said(was, log) != said(now, log)}

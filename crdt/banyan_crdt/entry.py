@@ -17,8 +17,11 @@ VERSION = 1
 MAX_HEADER = 256
 MAX_OPS_BYTES = 16 << 10
 MAX_PART_BYTES = 64 << 10
-MAX_CONTROL = 2_048
-"""Entries that a control log may hold. A thief who fills it is undone from below: a stronger key branches lower."""
+MAX_CONTROL, MAX_CONTROL_BYTES = 2_048, 512 << 10
+"""Entries and bytes (its `total`) up to which a control log takes any operation. A thief who fills it is undone from
+below: a stronger key branches lower."""
+MORE_REVOKING, MORE_REVOKING_BYTES = 256, 256 << 10
+"""What it holds beyond, of operations that revoke: so a full log can still cut off a stolen key."""
 
 
 class Header(NamedTuple):
@@ -144,8 +147,8 @@ def check_header(h: Header) -> None:
         )
     if (skip_seq(h.seq) is None) != (h.skip is None):
         raise Malformed(f"seq {h.seq} {'lacks' if h.skip is None else 'has no'} skip link")
-    if not h.log and h.seq >= MAX_CONTROL:
-        raise Oversized(f"a control log holds {MAX_CONTROL} entries; this is number {h.seq + 1}")
+    if not h.log and h.seq >= MAX_CONTROL + MORE_REVOKING:
+        raise Oversized(f"a control log holds {MAX_CONTROL + MORE_REVOKING} entries; this is number {h.seq + 1}")
 
 
 def entry_id(realm: Realm, header: bytes) -> EntryId:

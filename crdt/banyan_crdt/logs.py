@@ -7,7 +7,7 @@ never the whole log.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from banyan_crdt.entry import Entry
@@ -15,6 +15,7 @@ from banyan_crdt.grants import Granted
 from banyan_crdt.ids import EntryId, Head, Time
 from banyan_crdt.ops import CELL_OPS, CONTROL_OPS, Body, Kept, Pin
 from banyan_crdt.realm import Realm
+from banyan_crdt.run import MAX_RUN_ENTRIES, RUN_ROWS_BYTES, run_row_bytes
 
 VOID = Body((), (), True, 0)
 NOTHING = Head(0, None, 0)
@@ -22,11 +23,11 @@ NOTHING = Head(0, None, 0)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`chain` counts, in order; `loose` is held besides, uncounted: evidence, suspended branches, signed tails."""
+    """`chain` counts, in order; its first `pinned` entries whatever else turns up. What else is held does not count."""
 
     chain: tuple[Entry, ...]
-    loose: tuple[Entry, ...]
     forked: bool
+    pinned: int
 
     @property
     def head(self) -> Head:
@@ -61,49 +62,38 @@ def counted_body(body: Body, granted: Granted, declared: int) -> Body:
 
 
 def count_log(
-    realm: Realm, granted: Granted, entries: Collection[Entry], pins: Sequence[Pin], cut: Kept | None
+    realm: Realm, granted: Granted, entries: Iterable[Entry], pins: Sequence[Pin], cut: Kept | None
 ) -> Counted:
     """Pure: the same for any order of `entries` (one log's authentic, linked entries, duplicates allowed).
 
     `pins` in the order in which they speak: control log first, then logs of lower strata.
     """
-    entries = _once(entries)
     held = {e.id: e for e in entries if granted_valid(realm, granted, e)}
-    kids: dict[EntryId | None, list[Entry]] = {}
-    for e in held.values():
-        kids.setdefault(e.header.prev, []).append(e)
-    for k in kids.values():
-        k.sort(key=lambda e: e.id)
+    kids = by_parent(held.values())
     chain: list[Entry] = []
     for pin in pins:
         if cut is not None and pin.seq > cut.seq:
             continue
-        pinned = _upwards(held, pin)
-        if pinned is not None and pinned[: len(chain)] == chain:
-            chain = pinned
+        vouched = _upwards(held, pin)
+        if vouched is not None and vouched[: len(chain)] == chain:
+            chain = vouched
+    pinned = len(chain)
     while cut is None or len(chain) <= cut.seq:
-        below = kids.get(chain[-1].id if chain else None, [])
-        if len(below) != 1:
-            break
-        chain.append(below[0])
-    below = kids.get(chain[-1].id if chain else None, [])
-    forked = len(below) > 1 and (cut is None or len(chain) <= cut.seq)
-    if forked:
-        branches = [_to_leaf(kids, c) for c in below[:2]]
-        loose = [e for b in branches for e in (*b, *_tail(entries, b))]
-        loose += _nearest_signed(entries, chain)
-    else:
-        loose = _tail(entries, chain)
-    return Counted(tuple(chain), tuple({e.id: e for e in loose}.values()), forked)
+        above = kids.get(chain[-1].id if chain else None, [])
+        if len(above) != 1:
+            return Counted(tuple(chain), len(above) > 1, pinned)
+        chain.append(above[0])
+    return Counted(tuple(chain), False, pinned)
 
 
-def _once(entries: Collection[Entry]) -> Collection[Entry]:
-    """Each entry once, with its signature if any copy has it."""
-    found: dict[EntryId, Entry] = {}
+def by_parent(entries: Iterable[Entry]) -> dict[EntryId | None, list[Entry]]:
+    """The entries that hang on each, in the order of their ids."""
+    kids: dict[EntryId | None, list[Entry]] = {}
     for e in entries:
-        if e.id not in found or found[e.id].sig is None:
-            found[e.id] = e
-    return found.values()
+        kids.setdefault(e.header.prev, []).append(e)
+    for found in kids.values():
+        found.sort(key=lambda e: e.id)
+    return kids
 
 
 def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
@@ -119,53 +109,78 @@ def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
     return out[::-1] if len(out) == pin.seq + 1 else None
 
 
-def _to_leaf(kids: Mapping[EntryId | None, list[Entry]], top: Entry) -> list[Entry]:
-    """A suspended branch: from `top` along the smallest child to a leaf among the valid entries."""
-    out = [top]
-    while below := kids.get(out[-1].id):
-        out.append(below[0])
-    return out
+def must_hold(
+    realm: Realm, granted: Granted | None, counted: Counted, loose: Iterable[Entry], firm: Collection[EntryId] = ()
+) -> set[EntryId]:
+    """Which of the entries that do not count have to stay as long as the log says what it says.
+
+    Two branches of a fork, which are its evidence; ways to signatures, so that every entry of the chain and of these
+    branches has one within one run; and `firm` entries with all that is below them.
+    """
+    entries = {e.id: e for e in (*counted.chain, *loose)}
+    kids = by_parent(entries.values())
+    keep: set[EntryId] = set()
+    end = counted.chain[-1].id if counted.chain else None
+    if counted.forked and granted is not None:
+        valid = [c for c in kids.get(end, []) if granted_valid(realm, granted, c)]
+        for child in valid[:2]:
+            keep.update(e.id for e in to_signature(kids, child))
+    for entry in firm:
+        at = entries.get(entry)
+        if at is not None:
+            keep.update(e.id for e in to_signature(kids, at))
+        while at is not None:
+            keep.add(at.id)
+            at = None if at.header.prev is None else entries.get(at.header.prev)
+    vouched: set[EntryId] = set()
+    for e in _unvouched(counted.chain):
+        if e.id not in vouched:
+            vouched.update(x.id for x in to_signature(kids, e))
+    keep |= vouched
+    return keep - {e.id for e in counted.chain}
 
 
-def _nearest_signed(entries: Collection[Entry], chain: list[Entry]) -> list[Entry]:
-    """The shortest way from the end of a forked chain that has no signature down to one: a run reaches only so far, and
-    the two branches that are kept may be signed further away than the one that the chain came with."""
-    if not chain or chain[-1].sig is not None:
-        return []
-    kids: dict[EntryId | None, list[Entry]] = {}
-    for e in entries:
-        kids.setdefault(e.header.prev, []).append(e)
-    above: dict[EntryId, Entry] = {}
-    row = [chain[-1]]
-    while row:
-        below = []
-        for e in row:
-            for c in kids.get(e.id, ()):
-                above[c.id] = e
-                below.append(c)
-        below.sort(key=lambda e: e.id)
-        signed = next((e for e in below if e.sig is not None), None)
-        if signed is not None:
-            way = [signed]
-            while above[way[-1].id].id != chain[-1].id:
-                way.append(above[way[-1].id])
-            return way[::-1]
-        row = below
-    return []
-
-
-def _tail(entries: Collection[Entry], chain: list[Entry]) -> list[Entry]:
-    """What must be held beyond a chain whose last entry has no signature, so that it stays servable."""
-    if not chain or chain[-1].sig is not None:
-        return []
-    kids: dict[EntryId | None, list[Entry]] = {}
-    for e in entries:
-        kids.setdefault(e.header.prev, []).append(e)
+def _unvouched(chain: Sequence[Entry]) -> list[Entry]:
+    """The entries of a chain, lowest first, of which it is not sure that a signature in it is within one run."""
     out: list[Entry] = []
-    at = chain[-1].id
-    while below := sorted(kids.get(at, ()), key=lambda e: e.id):
-        out.append(below[0])
-        if below[0].sig is not None:
-            return out
-        at = below[0].id
-    return out
+    room: tuple[int, int] | None = None
+    for k in range(len(chain) - 1, -1, -1):
+        size = run_row_bytes(chain[k].ops)
+        if chain[k].sig is not None:
+            room = (1, size)
+            continue
+        if room is not None:
+            room = (room[0] + 1, room[1] + size)
+            if room[0] <= MAX_RUN_ENTRIES and room[1] <= RUN_ROWS_BYTES:
+                continue
+            room = None
+        out.append(chain[k])
+    return out[::-1]
+
+
+def to_signature(kids: Mapping[EntryId | None, Sequence[Entry]], start: Entry) -> list[Entry]:
+    """The way from an entry up to a signature that takes the fewest bytes, `start` and the signed entry included: as
+    one came with the entry in a run, this one fits a run too. Only `start` where none is held."""
+    best: tuple[int, Entry] | None = None
+    below: dict[EntryId, Entry] = {}
+    row = [(run_row_bytes(start.ops), start)]
+    for _ in range(MAX_RUN_ENTRIES):
+        above: list[tuple[int, Entry]] = []
+        for size, e in row:
+            if best is not None and size >= best[0]:
+                continue
+            if e.sig is not None:
+                best = (size, e)
+                continue
+            for c in kids.get(e.id, ()):
+                below[c.id] = e
+                above.append((size + run_row_bytes(c.ops), c))
+        row = above
+        if not row:
+            break
+    if best is None:
+        return [start]
+    way = [best[1]]
+    while way[-1].id != start.id:
+        way.append(below[way[-1].id])
+    return way[::-1]

@@ -28,6 +28,8 @@ from banyan_crdt.signing import Signed, verify
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
+RUN_ROWS_BYTES = MAX_RUN_BYTES - 1_024
+"""What rows may take of a run by the count of `run_row_bytes`, with room for its names, skips and signature."""
 
 
 class Run(NamedTuple):
@@ -47,6 +49,11 @@ class Run(NamedTuple):
     puts: Puts | None = None
     """Where surely every entry is one put over nothing else, with content of the size that it declares (the usual
     post): what they put."""
+
+
+def run_row_bytes(ops: bytes) -> int:
+    """The most bytes that an entry takes in a run."""
+    return len(ops) + 19
 
 
 def skips_below(first: int, count: int) -> list[int]:
@@ -115,7 +122,7 @@ def _single(realm: Realm, raw: bytes) -> Run | None:
     ops, total = raw[start:end], base + width[0] + size
     whole = len(raw) == end + 66 and raw[end : end + 2] == b"\x58\x40"
     ranges = log and not log >> 32 and not first >> 48 and size <= MAX_PART_BYTES and not total >> 53
-    linked = (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
+    linked = (first or not base) and (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
     if not (whole and ranges and linked):
         return None
     ops_hash = hashlib.sha256(b"banyan/1/ops\0" + ops).digest()
@@ -150,6 +157,8 @@ def decode_any_run(realm: Realm, raw: bytes) -> Run:
         raise Malformed(f"a run has 1 to {MAX_RUN_ENTRIES} entries")
     if type(first) is not int or first >> 48 or type(base) is not int or base >> 53:
         raise Malformed("first and total before are unsigned integers of 48 and 53 bits")
+    if base and not first:
+        raise Malformed(f"a run from entry 0 on says that {base} bytes came before it")
     known = _skips(skips, first, len(rows))
     target = skip_seq(first)
     skip = None if target is None else known.get(target)

@@ -9,10 +9,12 @@ The invariant: what is answered here is what the store holds, pending or not; wh
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.entry import Entry
 from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, LogId
 from banyan_storage.reader import NO_LOGS
@@ -70,15 +72,22 @@ class Accounts:
         """An account of which nothing was held; its control log is about to be in the store."""
         self._add(account, Known(control.alone(), NO_LOGS))
 
-    def put(self, account: AccountId, control: Control) -> None:
-        """Replaces the control log, here and in the store."""
+    def put(self, account: AccountId, control: Control, loose: Sequence[Entry], now_s: int) -> None:
+        """Replaces the control log, here and in the store: its path, and what is held beside it."""
         known = self.get(account)
-        self._store.put_control(account, control)
+        self._store.put_control(account, control, loose, now_s)
         if known is None:
             self.open(account, control)
         else:
             known.grants = control.alone()
-            self._keep(account, control)
+        self._keep(account, replace(control, beside=tuple(loose)))
+
+    def trimmed(self, log: LogId, loose: bool) -> None:
+        """What was beside a log went; `loose`: some of it is left."""
+        if not log.log:
+            self._controls.pop(log.account, None)
+        elif (known := self._known.get(log.account)) is not None:
+            known.mark(log, loose)
 
     def forget(self) -> None:
         """After a rollback the store says something else."""

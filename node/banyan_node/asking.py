@@ -70,9 +70,9 @@ class Asking:
             claimed = theirs.pop(root, None)
             if claimed is not None and claimed != mine:
                 self.differs(link, root, claimed)
-            behind = claimed is not None and claimed != mine and not self._holds(claimed, mine)
+            behind = claimed is not None and claimed != mine and not self._holds(claimed)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, Want(root, []), claimed) or root in link.asked:
+                if self._ask(link, self._want(root), claimed) or root in link.asked:
                     self.wait_for(link, account, theirs)
             else:
                 self.pull_logs(link, theirs)
@@ -83,8 +83,8 @@ class Asking:
             if theirs == mine:
                 continue
             self.differs(link, log, theirs)
-            if not self._holds(theirs, mine):
-                self._ask(link, Want(log, locator(self._store, log)), theirs)
+            if not self._holds(theirs):
+                self._ask(link, self._want(log), theirs)
 
     def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
@@ -103,7 +103,7 @@ class Asking:
 
     def ask_for(self, link: Link, log: LogId) -> None:
         """Something hangs in the air: get what it hangs on from whoever sent it."""
-        self._ask(link, Want(log, locator(self._store, log) if log.log else []), None)
+        self._ask(link, self._want(log), None)
 
     def answered(self, link: Link, m: Answered) -> bool:
         """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
@@ -112,20 +112,36 @@ class Asking:
         """
         if m.logs > link.asked_n:
             raise Malformed(f"answered {m.logs} questions for logs, and was asked {link.asked_n}")
-        unserved, example = 0, ""
         while link.asked and next(iter(link.asked.values())).n <= m.logs:
             log, asked = link.asked.popitem(last=False)
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
-            if asked.head is None or asked.unready or (asked.came and not log.log) or self._reached(log, asked.head):
+            if asked.head is None or asked.unready or self._reached(log, asked.head):
+                link.excused = 0
                 continue
-            unserved += 1
-            example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
-        if unserved:
-            self.slighted.append((link.peer, f"claims heads that it does not serve: {unserved}, such as of {example}"))
+            link.unserved.append((log, asked.arrival))
         again = link.unasked and not link.asked
         link.unasked = link.unasked and not again
         return again
+
+    def told(self, link: Link) -> None:
+        """The peer said how far its store is. If something came to it since it claimed a head that it did not serve, the
+        head may have moved, and it is excused, a few times in a row."""
+        unserved, link.unserved = link.unserved, []
+        false = []
+        for log, arrival in unserved:
+            if arrival == link.arrival or link.excused >= self._limits.excused:
+                false.append(log)
+            else:
+                link.excused += 1
+        if false:
+            log = false[0]
+            example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
+            sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
+            self.slighted.append((link.peer, sentence))
+
+    def _want(self, log: LogId) -> Want:
+        return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
 
     def _ask(self, link: Link, want: Want, head: Head | None) -> bool:
         """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
@@ -136,7 +152,7 @@ class Asking:
             link.unasked = True
             return False
         link.asked_n += 1
-        link.asked[log] = Asked(link.asked_n, head, False, False)
+        link.asked[log] = Asked(link.asked_n, head, link.arrival, False)
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
         if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
@@ -151,9 +167,10 @@ class Asking:
             return self._ingest.head(log).length >= head.length
         return self._store.has(head.id)
 
-    def _holds(self, theirs: Head, mine: Head) -> bool:
-        """Whether what the head names is here already (then it is the peer that lacks something)."""
-        return theirs.id is not None and theirs.flag <= mine.flag and self._store.has(theirs.id)
+    def _holds(self, theirs: Head) -> bool:
+        """Whether the peer has nothing that matters here: its log is a part of ours, and it knows of no fork. Where it
+        is forked it may know of one below ours; and what is held beside it may be what decides."""
+        return theirs.id is not None and not theirs.flag and self._store.has(theirs.id)
 
     def differs(self, link: Link, log: LogId, theirs: Head) -> None:
         """Remember where the peer says that it stands."""
@@ -221,7 +238,7 @@ class Asking:
         """An item of a log came. Raises Malformed once too much came that nobody asked for."""
         asked = link.asked.get(log)
         if asked is not None:
-            link.asked[log] = asked._replace(came=True, unready=asked.unready or not ready)
+            link.asked[log] = asked._replace(unready=asked.unready or not ready)
             return
         if link.ranges and any(covers(span, log.account) for span in link.ranges.values()):
             self.catchup.came(link.peer, log)

@@ -34,6 +34,7 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
+from banyan_node.counting import own_key
 from banyan_node.ingest import Ingest, PartItem, is_future
 from banyan_node.serve import content_of
 from banyan_node.wire import Content
@@ -132,7 +133,7 @@ class Author:
             self.ingest.holding = holding
         self.ingest.flush()
         for log, end in sorted({w.log: w.entries[-1].id for w in written}.items()):
-            self.store.put_note(_own_key(log), end)
+            self.store.put_note(own_key(log), end)
         self.settled += self.store.changes + self.ingest.held - before
         return written
 
@@ -172,6 +173,7 @@ class Author:
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
             raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")
+        self.store.put_note(own_key(control_log(account)), entry.id)
         return entry
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
@@ -282,7 +284,7 @@ class Author:
         """Whether the log ends, unforked, in what this store itself wrote last: no other log may be continued."""
         head = self.ingest.head(log)
         known = log in self._ahead or self._known(log, head) is not None
-        return not head.flag and (known or head.id == self.store.note(_own_key(log)))
+        return not head.flag and (known or head.id == self.store.note(own_key(log)))
 
     def _known(self, log: LogId, head: Head) -> _Tip | None:
         found = self._tips.get(log)
@@ -305,10 +307,6 @@ class Author:
         self._tips.move_to_end(log)
         if len(self._tips) > TIPS:
             self._tips.popitem(last=False)
-
-
-def _own_key(log: LogId) -> bytes:
-    return b"own:" + log.account + log.writer + log.log.to_bytes(4, "big")
 
 
 def next_time(last: Time, now_ms: int) -> Time:

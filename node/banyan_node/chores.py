@@ -43,7 +43,7 @@ def pin_own_logs(ctx: Context, now: float) -> int:
         for pin in pins:
             ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
         if pins:
-            ctx.replica.publish_control(account, now)
+            ctx.replica.publish_control(account, now, entries=len(pins))
         done += len(pins)
     return done
 

@@ -2,11 +2,15 @@
 
 Accept, reject, not yet. What was not accepted is dropped and nothing is remembered against it, so it stays a
 difference between two frontiers and comes again. The usual run extends a log at its end and costs no look at what the
-account already holds; whatever is not usual (a fork, a pin that bites, a change of the control log) takes the slow
-path: the account's state is computed again from everything held, and the store is made to say it.
+account already holds. Any other run is first put in its place below what is held (joints.py: its parent, its total, its
+skip links); then it is told what it changes: it goes on, it forks the log, a pin stands in it, or it stays beside. Only
+the logs that a pin or a control entry names are counted again, whole.
 
-The invariant: after every call the store holds exactly `account_state` of what it was given, trimmed to what must be
-kept, and every entry in it can be served to others under a signature that was verified here.
+What does not count is kept beside the log for KEEP_S: a pin or a stronger key may make it count again, here and, from
+here, everywhere. Of what never counted only so much is taken (`Beside`), unless a pin is shown to stand above it.
+
+The invariant: after every call the store holds exactly the state of what it was given (`account_state`), and every entry
+in it can be served to others under a signature that was verified here.
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from banyan_crdt.control import Control, recounts, resolve_control
-from banyan_crdt.entry import Entry
-from banyan_crdt.errors import Malformed, NotYet, WrongLink
+from banyan_crdt.control import Control, concerned, resolve_control
+from banyan_crdt.entry import Entry, Header
+from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.logs import NOTHING, granted_valid, within_limits
@@ -27,21 +31,20 @@ from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
-from banyan_crdt.state import account_state, control_head
+from banyan_crdt.state import control_head
 from banyan_node.accounts import Accounts, Known
 from banyan_node.appending import of_account, of_plain, of_run
-from banyan_node.wire import Content
+from banyan_node.counting import Counting, Moved
+from banyan_node.joints import check_joint, check_place, first_fresh, stands_above
+from banyan_node.wire import MAX_PINS, Content
 from banyan_storage.store import Store
+from banyan_storage.tables import BRANCH, VOUCHED
 from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
 ENDS_CACHED = 20_000
 """Ends of logs of which time and total are kept at hand, for the run that comes next."""
-
-Moved: TypeAlias = Callable[[LogId, Head, Head], None]
-"""Told of every head that moves: (log, where it stood, where it stands)."""
-
 
 def _always(entries: int) -> bool:
     return True
@@ -61,6 +64,7 @@ class Ingest:
     def __init__(self, store: Store, realm: Realm, moved: Moved = lambda *_: None) -> None:
         self.store, self.realm, self._moved = store, realm, moved
         self._accounts = Accounts(store)
+        self.slow = Counting(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
         """Time and total of entries at the end of logs: what the next run must follow."""
         self._batch: list[Append] = []
@@ -127,6 +131,7 @@ class Ingest:
     def forget(self) -> None:
         """Drops what is cached; after a rollback the store says something else."""
         self._accounts.forget()
+        self.slow.forget()
         self._ends.clear()
         self._batch.clear()
         self._opened.clear()
@@ -135,7 +140,7 @@ class Ingest:
     def control(
         self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content] = ()
     ) -> bool:
-        """Judges a control log whole, with what is held of it. True if anything changed.
+        """Judges control entries, with what is held of the control log. True if anything changed.
 
         `entries`: authentic (`decode_control` checked each signature), in any order. `contents`: as of `run`.
         Raises Reject where they are of another account, NotYet where they cannot be linked or come from the future.
@@ -151,30 +156,59 @@ class Ingest:
         for e in entries:
             if e.account != account or e.header.log:
                 raise Malformed(f"entry {e.id.hex()[:16]} is not of the control log that was offered")
-        known = self._accounts.get(account)
-        was = self._accounts.control(account) if known else None
-        held = was.keep if was else ()
-        ids = {e.id for e in held}
-        if held and all(e.id in ids for e in entries):
+        was = self._accounts.control(account)
+        held = {e.id: e for e in (*was.path, *was.beside)} if was else {}
+        if held and all(e.id in held for e in entries):
             return False
         present = [e for e in entries if not is_future(e.header.time, now_ms)]
-        control = resolve_control([*held, *present])
+        control = resolve_control([*held.values(), *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
-        if {e.id for e in control.keep} == ids:
-            if len(present) < len(entries):
-                raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
+        loose = self.slow.control_beside(held, control)
+        if all(e.id in held for e in (*control.path, *loose)):
+            self._why_no_control(account, held, control, entries, len(present) < len(entries))
             return False
-        if known is None and len(control.path) == len(control.keep):
+        if was is None and not loose:
             self._open(account, control, {e.id: c for e, c in zip(entries, contents, strict=False)})
             return True
+        if was is None:
+            self.flush()
         root = control_log(account)
-        old = self.store.head(root) if known else NOTHING
-        self._accounts.put(account, control)
+        old = self.store.head(root)
+        self._accounts.put(account, control, loose, now_ms // 1000)
         self._moved(root, old, control_head(control))
-        if known and was and (known.loose or recounts(tuple(e.id for e in was.path), control)):
-            self._recompute(account, {})
+        if was is not None:
+            self.flush()
+            logs = concerned(was, control, [log for log in self.store.logs(account) if log.log])
+            self.slow.recount(account, self._to_count(account, was, control, logs), now_ms // 1000)
         return True
+
+    def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
+        """Those of the logs that may count otherwise now: a new pin chooses only where there is something beside."""
+        known = self._accounts.get(account)
+        assert known is not None
+
+        def granted(c: Control, log: LogId) -> tuple[object, object]:
+            return c.grant_of(log.writer, log.log), c.cut_of(log)
+
+        return {
+            log
+            for log in logs
+            if log in known.loose or (self.store.head(log).length and granted(was, log) != granted(control, log))
+        }
+
+    def _why_no_control(
+        self, account: AccountId, held: Mapping[EntryId, Entry], control: Control, entries: Sequence[Entry], future: bool
+    ) -> None:
+        """Raises NotYet where another time or more of the log may show that the entries count."""
+        if future:
+            raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
+        known = {e.id for e in (*control.path, *control.beside)}
+        linked = known | {e.id for e in entries}
+        if any(e.header.prev is not None and e.header.prev not in linked for e in entries):
+            raise NotYet("control", f"entries of the control log of {account.hex()[:16]} hang on some that are not held")
+        if any(e.id in known and e.id not in held for e in entries):
+            raise NotYet("branch", "a branch of the control log that does not count, beside many")
 
     def _open(self, account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> None:
         """An account that is new, with no branches beside its control log: written together with runs."""
@@ -199,47 +233,46 @@ class Ingest:
         may: Callable[[int], bool] = _always,
         contents: Sequence[Content] = (),
         ours: bool = False,
+        proof: Sequence[Header] = (),
     ) -> Sequence[Entry]:
         """Judges a run whose signature was verified. Returns the entries that count now and did not before.
 
-        `contents`: of its entries, compared with what their operations name; stored where the entry is.
+        `contents`: of its entries, compared with what their operations name; stored where the entry counts.
         Raises NotYet (account, grant, gap, future, ...), also where nothing of it is kept, or WrongLink where it
         contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
-        `ours`: made here out of what is held below it, which it need not be compared with.
+        `ours`: made here out of what is held below it, which it need not be compared with. `proof`: headers from a
+        pinned entry down to the run's last, each linked to by the one before.
         """
-        known = self._accounts.get(run.log.account)
-        if known is None:
-            raise NotYet(
-                "account", f"nothing is known of account {run.log.account.hex()[:16]}: ask for its control log"
-            )
-        granted = known.grants.grant_of(run.log.writer, run.log.log)
-        if granted is None:
-            raise NotYet("grant", f"writer {run.log.writer.hex()[:16]} has no grant for log {run.log.log}")
-        counts, cut = known.grants.cut_of(run.log)
-        if not counts:
-            raise NotYet("cut", f"log {run.log.log} of writer {run.log.writer.hex()[:16]} was cut off whole")
-        last = run.entries[-1].header
-        if is_future(last.time, now_ms):
+        known, granted, cut = self._granted(run.log)
+        if is_future(run.entries[-1].header.time, now_ms):
             raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
         head = self.head(run.log)
-        usual = run.first == head.length and run.prev == head.id and run.log not in known.loose
+        usual = run.first == head.length and run.prev == head.id and run.log not in known.loose and not head.flag
         if not usual:
-            self.flush()
-            fresh = self._new_part(run, head, run.log in known.loose)
-            return self._overlapping(known, run, head, fresh, contents, granted, cut, may)
-        if not (cut is None and self._all_valid(granted, run)):
-            self._may_count(run.entries[0], granted, cut)
-            all_count = (cut is None or last.seq <= cut.seq) and all(
-                granted_valid(self.realm, granted, e) for e in run.entries
-            )
-            if not all_count:
-                return self._again(run, contents, may)
+            return self._unusual(known, run, granted, cut, contents, proof, may, now_ms // 1000)
         if not ours:
             self._check_joint(run)
-        if known.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops):
-            return self._again(run, contents, may)
+        count = len(run.entries)
+        if not (cut is None and self._all_valid(granted, run)):
+            count = self._counting(run.entries, granted, cut)
+        if count < len(run.entries) or (known.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops)):
+            self.flush()
+            return self._goes_on(known, run, head, 0, count, contents, granted, cut, now_ms // 1000)
         self._extend(run, head, 0, contents, granted)
         return run.entries
+
+    def _granted(self, log: LogId) -> tuple[Known, Granted, Kept | None]:
+        """What is known of the account, the log's grant, and where it is cut. Raises NotYet where it cannot count."""
+        known = self._accounts.get(log.account)
+        if known is None:
+            raise NotYet("account", f"nothing is known of account {log.account.hex()[:16]}: ask for its control log")
+        granted = known.grants.grant_of(log.writer, log.log)
+        if granted is None:
+            raise NotYet("grant", f"writer {log.writer.hex()[:16]} has no grant for log {log.log}")
+        counts, cut = known.grants.cut_of(log)
+        if not counts:
+            raise NotYet("cut", f"log {log.log} of writer {log.writer.hex()[:16]} was cut off whole")
+        return known, granted, cut
 
     def _all_valid(self, granted: Granted, run: Run) -> bool:
         """Whether surely every entry is within the grant: its limits only grow, `seq` and `total` only rise."""
@@ -248,42 +281,122 @@ class Ingest:
         within = within_limits(self.realm, granted, last.seq, first.time, last.total)
         return within and (until is None or last.time <= until)
 
-    def _overlapping(
+    def _counting(self, entries: Sequence[Entry], granted: Granted, cut: Kept | None) -> int:
+        """How many of the entries, from the first on, are within the grant and below the cut. Raises NotYet if none."""
+        for k, e in enumerate(entries):
+            if (cut is not None and e.header.seq > cut.seq) or not granted_valid(self.realm, granted, e):
+                if not k:
+                    self._may_count(e, granted, cut)
+                return k
+        return len(entries)
+
+    def _unusual(
+        self,
+        known: Known,
+        run: Run,
+        granted: Granted,
+        cut: Kept | None,
+        contents: Sequence[Content],
+        proof: Sequence[Header],
+        may: Callable[[int], bool],
+        now_s: int,
+    ) -> Sequence[Entry]:
+        """A run that does not simply go on where the log ends, put in its place."""
+        self.flush()
+        fresh = first_fresh(self.store, run)
+        if fresh == len(run.entries):
+            last = run.entries[-1]
+            if last.sig is not None:
+                self.store.set_signature(last.id, last.sig)
+            self._put_contents(run.entries, contents)
+            return ()
+        parent = check_place(self.store, run, fresh)
+        self._put_contents(run.entries[:fresh], contents)
+        entries, head = run.entries[fresh:], self.store.head(run.log)
+        count = self._counting(entries, granted, cut)
+        counts = parent is None or self.store.id_at(run.log, parent.header.seq) == parent.id
+        place = 0 if parent is None else parent.header.seq + 1
+        if counts and place == head.length and not head.flag:
+            return self._goes_on(known, run, head, fresh, count, contents, granted, cut, now_s)
+        pins = self.slow.pins(run.log)
+        named = {pin.id for pin in pins}
+        if any(e.id in named for e in entries):
+            self._may_work(run.log, len(entries), may)
+            newly = self.slow.recount(run.log.account, {run.log}, now_s, {run.log: entries})
+            self._put_contents(entries, contents[fresh:])
+            return newly
+        if counts and self.slow.pinned(run.log, pins, cut) <= place < head.length:
+            self._may_work(run.log, len(entries), may)
+            self.slow.beside(run.log, entries, BRANCH, now_s)
+            self.slow.fork(run.log, Head(place, parent.id if parent else None, 1), now_s)
+            return ()
+        self._beside(run.log, entries, count, stands_above(self.realm, proof, named, entries[-1]), now_s)
+        return ()
+
+    def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
+        """Raises NotYet where counting the account again is too much now."""
+        held = self.store.heads(log.account).values()
+        if not may(entries + sum(head.length for head in held)):
+            raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
+
+    def _goes_on(
         self,
         known: Known,
         run: Run,
         head: Head,
-        fresh: int | None,
+        fresh: int,
+        count: int,
         contents: Sequence[Content],
         granted: Granted,
         cut: Kept | None,
-        may: Callable[[int], bool],
+        now_s: int,
     ) -> Sequence[Entry]:
-        """The run's first `fresh` entries are held; None: it parts from what is held."""
-        if fresh is None:
-            return self._fork(run, contents, granted, cut, may)
-        self._put_contents(run.entries[:fresh], contents)
-        if fresh == len(run.entries):
-            return ()
-        entries = run.entries[fresh:]
-        self._may_count(entries[0], granted, cut)
-        usual = (
-            run.log not in known.loose
-            and all(granted_valid(self.realm, granted, e) for e in entries)
-            and (cut is None or entries[-1].header.seq <= cut.seq)
-            and not (known.loose and any(isinstance(o, Pin) for b in run.bodies[fresh:] for o in b.ops))
-        )
-        if not usual:
-            return self._again(run, contents, may)
-        self._extend(run, head, fresh, contents, granted)
-        return entries
+        """The log goes on by `count` of the run's entries from `fresh` on. What follows them in the run does not count,
+        and is held beside for the signature of its last entry; beyond a cut that happens once, else room is needed."""
+        stop = fresh + count
+        rest = run.entries[stop:]
+        ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
+        if rest and not ends_it and not self.slow.room(run.log).takes(rest):
+            raise NotYet("limit", f"the run goes on past the limit of its log, and much is held of such: sign at {stop}")
+        self._extend(run, head, fresh, contents, granted, stop)
+        self.flush()
+        if rest:
+            self.slow.beside(run.log, rest, BRANCH, now_s)
+        pins = [o for b in run.bodies[fresh:stop] for o in b.ops if isinstance(o, Pin)] if known.loose else []
+        named = {LogId(run.log.account, pin.writer, pin.log) for pin in pins} & known.loose
+        if named:
+            self.slow.recount(run.log.account, named, now_s)
+        return run.entries[fresh:stop]
 
-    def _extend(self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted) -> None:
-        """Appends the run from entry `fresh` on to the end of what counts."""
-        entries, contents = run.entries[fresh:] if fresh else run.entries, contents[fresh : len(run.entries)]
+    def _beside(self, log: LogId, entries: Sequence[Entry], count: int, vouched: bool, now_s: int) -> None:
+        """Holds entries that change nothing now: as many as there is room for, and all that a pin stands above."""
+        if vouched and count == len(entries):
+            self.slow.beside(log, entries, VOUCHED, now_s)
+        elif self.slow.room(log).takes(entries):
+            self.slow.beside(log, entries, BRANCH, now_s)
+        else:
+            raise NotYet("branch", f"entry {entries[-1].header.seq} is on a branch that does not count, beside many")
+
+    def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
+        """(seq, id) of pinned entries of a forked log that are not held, highest first: what a peer that serves the log
+        may show to stand above what it sends."""
+        known = self._accounts.get(log.account)
+        if known is None or log not in known.loose:
+            return []
+        pins = sorted({(pin.seq, pin.id) for pin in self.slow.pins(log)}, reverse=True)
+        return [(seq, i) for seq, i in pins if not self.store.has(i)][:MAX_PINS]
+
+    def _extend(
+        self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted, stop: int | None = None
+    ) -> None:
+        """Appends the run from entry `fresh` up to before `stop` to the end of what counts."""
+        whole = not fresh and (stop is None or stop == len(run.entries))
+        entries = run.entries if whole else run.entries[fresh:stop]
+        contents = contents[fresh : fresh + len(entries)]
         last = entries[-1]
         new = Head(last.header.seq + 1, last.id, 0)
-        append = of_plain(run, entries, contents, new) if granted.grant.colls is None else None
+        plain = granted.grant.colls is None and (stop is None or stop == len(run.entries))
+        append = of_plain(run, entries, contents, new) if plain else None
         self._write(append or of_run(run, fresh, entries, contents, granted, new))
         self._moved(run.log, old, new)
         if old.id is not None:
@@ -306,8 +419,8 @@ class Ingest:
         """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
         taken = []
         for item in items:
-            ops = self.store.ops(item.entry)
-            if ops is None or self.store.has_part(item.entry, item.op):
+            ops = self.store.ops(item.entry) if self.store.lacks_part(item.entry, item.op) else None
+            if ops is None:
                 continue
             part = part_of(ops[item.op]) if item.op < len(ops) else None
             if part is None:
@@ -317,23 +430,6 @@ class Ingest:
         if taken:
             self.store.put_parts(taken)
         return taken
-
-    def _new_part(self, run: Run, head: Head, branched: bool) -> int | None:
-        """How many of the run's first entries are held already; None where the run parts from what is held."""
-        last = run.entries[-1]
-        if self.store.has(last.id):
-            if last.sig is not None:
-                self.store.set_signature(last.id, last.sig)
-            return len(run.entries)
-        if run.first > head.length and not branched:
-            raise NotYet("gap", f"the run begins at entry {run.first}, of that log {head.length} are held")
-        if branched or run.first >= head.length:
-            return None
-        overlap = min(head.length, run.first + len(run.entries)) - 1
-        same = self.store.id_at(run.log, overlap) == run.entries[overlap - run.first].id
-        if not same or overlap + 1 < head.length:
-            return None
-        return overlap + 1 - run.first
 
     def _check_joint(self, run: Run) -> None:
         """What the run says of the log below it must be what is held: total, time, skip targets."""
@@ -345,16 +441,7 @@ class Ingest:
             if parent is None:
                 raise NotYet("gap", f"the parent of entry {run.first} is not held")
             end = parent.header.time, parent.header.total
-        self._joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
-
-    def _joint(self, run: Run, end: tuple[Time, int], ids: dict[int, EntryId | None]) -> None:
-        """`end`: time and total of the run's parent."""
-        time, total = end
-        if total != run.base or run.entries[0].header.time <= time:
-            raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {total}")
-        for seq, claimed in run.skips:
-            if ids.get(seq) != claimed:
-                raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
+        check_joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
     def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:
         """Raises NotYet where `first` cannot count, hence nothing above it can: no look at the account is needed."""
@@ -368,81 +455,10 @@ class Ingest:
             raise NotYet("until", f"entry {seq} is dated after the end of its grant")
         raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
 
-    def _again(self, run: Run, contents: Sequence[Content], may: Callable[[int], bool]) -> Sequence[Entry]:
-        """The account with the run, judged whole. Raises NotYet where that is too much now, or kept nothing of it."""
+    def expire(self, log: LogId, now_ms: int) -> int:
+        """Forgets what has not counted for 30 days (counting.py); returns how many entries."""
         self.flush()
-        held = self.store.heads(run.log.account).values()
-        if not may(len(run.entries) + sum(head.length for head in held)):
-            raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
-        fresh = [e.id for e in run.entries if not self.store.has(e.id)]
-        added = self._recompute(run.log.account, {run.log: run.entries})
-        if not any(map(self.store.has, fresh)):
-            raise NotYet("branch", f"entry {run.entries[-1].header.seq} is on no branch that is kept")
-        self._put_contents(run.entries, contents)
-        return added
-
-    def _fork(
-        self,
-        run: Run,
-        contents: Sequence[Content],
-        granted: Granted,
-        cut: Kept | None,
-        may: Callable[[int], bool],
-    ) -> Sequence[Entry]:
-        """The run branches off below the end of what is held, or beside a fork: judge everything together."""
-        fresh = next((e for e in run.entries if not self.store.has(e.id)), None)
-        if fresh is not None:
-            self._may_count(fresh, granted, cut)
-        if run.prev is not None:
-            parent = self.store.entry(run.prev)
-            if parent is None:
-                raise NotYet("gap", f"the run hangs on an entry at {run.first - 1} that is not held")
-            if parent.log_id != run.log or parent.header.seq + 1 != run.first:
-                raise WrongLink(
-                    f"entry {run.first} does not follow entry {parent.header.seq} of log {parent.header.log}"
-                )
-            wanted, ids, at = {seq for seq, _ in run.skips}, dict[int, EntryId | None](), parent
-            lowest = min(wanted, default=run.first)
-            while wanted and at.header.seq > lowest:
-                if self.store.id_at(run.log, at.header.seq) == at.id:  # from here down the index knows
-                    ids.update((seq, self.store.id_at(run.log, seq)) for seq in wanted if seq <= at.header.seq)
-                    break
-                if at.header.seq in wanted:
-                    ids[at.header.seq] = at.id
-                above = self.store.entry(at.header.prev) if at.header.prev is not None else None
-                if above is None:
-                    break
-                at = above
-            ids[at.header.seq] = at.id
-            self._joint(run, (parent.header.time, parent.header.total), ids)
-        return self._again(run, contents, may)
-
-    def _recompute(self, account: AccountId, added: dict[LogId, Sequence[Entry]]) -> Sequence[Entry]:
-        """The slow path: everything held and `added`, judged together; the store is rewritten where it differs."""
-        known, control = self._accounts.get(account), self._accounts.control(account)
-        assert known is not None
-        assert control is not None
-        heads = self.store.heads(account)
-        held = {log: self.store.held(log) for log in heads if log.log}
-        union: dict[LogId, dict[EntryId, Entry]] = {}
-        for log, (chain, loose) in held.items():
-            union[log] = {e.id: e for e in (*chain, *loose)}
-        for log, entries in added.items():
-            into = union.setdefault(log, {})
-            for e in entries:
-                if e.id not in into or into[e.id].sig is None:
-                    into[e.id] = e
-        state = account_state(self.realm, account, control.keep, {k: list(v.values()) for k, v in union.items()})
-        before = {e.id for chain, _ in held.values() for e in chain}
-        for log in union:
-            counted = state.logs.get(log)
-            head = counted.head if counted else NOTHING
-            beside = counted.loose if counted else ()
-            self.store.rewrite(log, counted.chain if counted else (), beside, head)
-            self._moved(log, heads.get(log, NOTHING), head)
-            known.mark(log, bool(beside))
-        self.store.rebuild_views(account, state.counted())
-        return tuple(e for c in state.logs.values() for e in c.chain if e.id not in before)
+        return self.slow.expire(log, now_ms // 1000)
 
 
 def is_future(time: Time, now_ms: int) -> bool:

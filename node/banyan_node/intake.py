@@ -57,7 +57,9 @@ class Intake:
         last = run.entries[-1]
         held = self._ingest.holds(run.log, last.header.seq, last.id)
         try:
-            added = self._ingest.run(run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents)
+            added = self._ingest.run(
+                run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
+            )
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
             raise

@@ -70,6 +70,8 @@ class Limits:
     """For how long a banned peer is refused."""
     slight: int = 3
     """Points for what a slow link may be guilty of too: stalling, crawling, a head that it does not serve."""
+    excused: int = 16
+    """Claims that a peer may fail to serve, one after another, because its heads moved."""
     slights: int = 15
     """Points at which a peer is let go for such things. They add up to no more, so they never ban."""
     stall_s: float = 10.0
@@ -95,12 +97,12 @@ class Note(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A log asked for by name. `n`: the how manieth on this link. `head`: what the peer claims of it, if it did."""
+    """A log asked for by name. `n`: its position among the logs asked for on this link. `head`: the peer's claim, if any."""
 
     n: int
     head: Head | None
-    came: bool
-    """Something of it came; for a log that may still be less than was claimed."""
+    arrival: int
+    """The peer's last arrival number when it was asked."""
     unready: bool
     """It came, and was not to be taken yet."""
 
@@ -163,6 +165,10 @@ class Link:
     """How many of its questions for logs were answered."""
     asked: OrderedDict[LogId, Asked] = field(default_factory=OrderedDict)
     """What it owes us, in the order in which it was asked for."""
+    unserved: list[tuple[LogId, int]] = field(default_factory=list)
+    """Claims that it did not serve, each with its last arrival then: judged when it says what that is now."""
+    excused: int = 0
+    """How many it did not serve in a row because something had come to it meanwhile."""
     asked_n: int = 0
     """How many logs it was ever asked for."""
     unasked: bool = False

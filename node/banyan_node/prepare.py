@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.entry import Entry
+from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.ops import Body, decode_body, part_of
@@ -30,6 +30,7 @@ class CheckedControl(NamedTuple):
 class CheckedRun(NamedTuple):
     run: Run
     contents: Sequence[Content]
+    proof: Sequence[Header] = ()
 
 
 class Later(NamedTuple):
@@ -89,7 +90,7 @@ def _check_run(realm: Realm, item: RunItem) -> Checked:
     run = decode_run(realm, item.run)
     if run.puts is None or not are_parts(run.puts, item.contents):
         _check_contents(run.bodies, item.contents)
-    return CheckedRun(run, item.contents)
+    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof])
 
 
 def _check_control(realm: Realm, item: ControlItem) -> Checked:

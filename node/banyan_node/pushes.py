@@ -15,6 +15,7 @@ from typing import Any
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Reject
+from banyan_crdt.ids import AccountId, control_log
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_node.gossip.frames import Delivery, Item
 from banyan_node.gossip.settings import MAX_PAYLOAD
@@ -22,6 +23,8 @@ from banyan_node.serve import control_item, run_item
 from banyan_node.wire import ControlItem, RunItem, decode_item, encode_item
 from banyan_storage.reader import StoreReader
 
+SHORT_CONTROL = 8
+"""Entries of a control log that is pushed whole."""
 JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
 
@@ -104,6 +107,12 @@ def fetched(store: StoreReader, mid: bytes) -> bytes | None:
         return None
     if entry.header.log:
         return encode(encode_item(run_item(store, entry.log_id, [entry], {})))
-    item = control_item(store, entry.account)
+    item = control_push(store, entry.account)
     payload = b"" if item is None else encode(encode_item(item))
     return payload if 0 < len(payload) <= MAX_PAYLOAD else None
+
+
+def control_push(store: StoreReader, account: AccountId, entries: int = 1) -> ControlItem | None:
+    """The last so many entries of a control log, or all of a short one: whoever lacks what is below asks for it."""
+    length = store.head(control_log(account)).length
+    return control_item(store, account, 0 if length <= SHORT_CONTROL else max(0, length - entries))

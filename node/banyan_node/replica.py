@@ -31,8 +31,7 @@ from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.outbox import Outbox
 from banyan_node.parts import MissingParts
 from banyan_node.prepare import Checked, Prepared, Verify, named, prepare
-from banyan_node.pushes import fetched, joined
-from banyan_node.serve import control_item
+from banyan_node.pushes import control_push, fetched, joined
 from banyan_node.spreading import Spreading
 from banyan_node.sync import Sync
 from banyan_node.wire import (
@@ -300,10 +299,10 @@ class Replica:
         if self.spreading.hand(written):
             self._differ()
 
-    def publish_control(self, account: AccountId, now: float, push: bool = True) -> None:
-        """Lets others know that a control log of ours changed."""
+    def publish_control(self, account: AccountId, now: float, push: bool = True, entries: int = 1) -> None:
+        """Lets others know that a control log of ours grew by so many entries."""
         self._clock(now)
-        item = control_item(self.store, account)
+        item = control_push(self.store, account, entries)
         head = self.ingest.head(control_log(account))
         if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
             self.spreading.push(head.id, item, now)
@@ -335,6 +334,7 @@ class Replica:
                 self.sync.serving.pump(link)
             case Root(logs, root, arrival):
                 self.sync.compare(link, logs, root, arrival, now)
+                self.sync.asking.told(link)
                 if link.equal:
                     self.sync.settled(link, now)
             case Sums():

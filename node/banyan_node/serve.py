@@ -1,50 +1,55 @@
-"""What a node gives to those who ask: runs of what it holds, each ending in a signature, with the content it has.
+"""What a node gives to those who ask: runs of what counts here, each ending in a signature, with the content it has.
 
-Every entry that was accepted can be served, because entries came in runs whose last was signed and what is trimmed is
-trimmed to whole paths. A forked log is served with both its branches: that is the evidence.
+Every entry that was accepted can be served, because entries came in runs whose last was signed, and a way from each to a
+signature is held. A forked log is served with two branches above the fork, each up to its next signature: that is the
+evidence. What else is held beside a log is not served until it counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from banyan_crdt.codec import decode
+from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, encode_header, part_bytes
-from banyan_crdt.ids import AccountId, EntryId, LogId
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.logs import by_parent, granted_valid, to_signature
 from banyan_crdt.ops import decode_body, part_of
-from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_run, encode_steps, skips_below
-from banyan_node.wire import Content, ControlItem, RunItem, Want
+from banyan_crdt.run import (
+    MAX_RUN_BYTES,
+    MAX_RUN_ENTRIES,
+    RUN_ROWS_BYTES,
+    encode_run,
+    encode_steps,
+    run_row_bytes,
+    skips_below,
+)
+from banyan_node.joints import proof
+from banyan_node.wire import MAX_LOCATOR, Content, ControlItem, RunItem, Want
 from banyan_storage.reader import Arrival
 from banyan_storage.reader import StoreReader as Reader
 from banyan_storage.records import Line, decode_line, record_after
 
 PIECE_BYTES = 256 << 10
 """How much one piece of a log aims at, content included; at least up to the next signature."""
-CONTROL_BYTES = 1 << 20
-"""Where a piece of a control log ends; a log of so many bytes is no one's daily work."""
 CONTENT_BYTES = 2 << 20
 """Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
 
 
-def control_item(reader: Reader, account: AccountId) -> ControlItem | None:
-    """The control log whole, as it must be judged."""
-    entries = reader.control(account)
-    if not entries:
-        return None
-    return _control(reader, account, entries)
+def control_item(reader: Reader, account: AccountId, first: int = 0) -> ControlItem | None:
+    """The path of the control log from place `first` on."""
+    entries = reader.chain(control_log(account), first)
+    return _control(reader, account, entries) if entries else None
 
 
-def control_pieces(reader: Reader, account: AccountId) -> Iterator[ControlItem]:
-    """The control log for a stream of frames: whole where it fits one, else from its inception up, piece by piece."""
-    entries = sorted(reader.control(account), key=lambda e: e.header.seq)
-    piece, size = list[Entry](), 0
-    for e in entries:
-        if piece and size > CONTROL_BYTES:
-            yield _control(reader, account, piece)
-            piece, size = [], 0
-        piece.append(e)
-        size += len(e.ops) + 400
-    if piece:
-        yield _control(reader, account, piece)
+def control_items(reader: Reader, account: AccountId, first: int = 0) -> Iterator[ControlItem]:
+    """The same, and if the account is frozen the branches that show it: each is bounded, so it fits a frame whole."""
+    item = control_item(reader, account, first)
+    if item is not None:
+        yield item
+    if reader.head(control_log(account)).flag:
+        control = resolve_control(reader.control(account))
+        yield _control(reader, account, control.keep[len(control.path) :])
 
 
 def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
@@ -96,15 +101,17 @@ def log_items(
     start: int,
     most: Callable[[], int] = lambda: PIECE_BYTES,
     came: Sequence[Arrival] = (),
+    pins: Sequence[tuple[int, EntryId]] = (),
 ) -> Iterator[RunItem]:
-    """The counted chain from `start` on, then what is held loose above it (branches of a fork, a signed tail).
+    """The counted chain from `start` on, then of a forked log the evidence.
 
     `most`: bytes that the next piece of the chain aims at. `came`: of the log, where arrivals of it are at hand.
+    `pins`: entries that the asker knows as pinned; what is below one comes with the proof of it.
     """
-    length = reader.head(log).length
-    branches = _branches(loose) if (loose := reader.loose(log)) else []
-    at, window = start, _at_hand(reader, log, start, came)
+    head = reader.head(log)
+    at, window, length = start, _at_hand(reader, log, start, came), head.length
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
+    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)
     while at < length:
         cut, full = _cut_lines(window, below, aim := most())
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
@@ -112,28 +119,42 @@ def log_items(
             cut, _ = _cut_lines(window, below, aim)
         if not window:  # the log was rewritten shorter meanwhile
             return
-        if cut == 0:  # no signature up to the end: a branch carries it
-            rest = reader.chain(log, at, length)
-            for branch in branches or [[]]:
-                joined = [*rest, *branch]
-                end = next((k + 1 for k, e in enumerate(joined) if k >= len(rest) - 1 and e.sig is not None), 0)
-                item = _fitting(reader, log, joined[:end], {})
-                if item is not None:
-                    yield item
-                    break
-            break
-        yield _lines_item(reader, log, at, below, window[:cut])
+        if cut:
+            item = _lines_item(reader, log, at, below, window[:cut])
+        else:  # no signature within a run: a branch beside the chain carries it
+            way = _vouching(reader, log, at, length)
+            found = _fitting(reader, log, at, way)
+            if found is None:
+                return
+            item, cut = found, sum(reader.id_at(log, e.header.seq) == e.id for e in way)
+        if at + cut - 1 < pin:
+            item = item._replace(proof=proof(reader, log, pin, _last_of(item)))
+        yield item
         below, window = window[cut - 1], window[cut:]
         at += cut
-    for branch in branches:
-        trunk = {e.header.seq: e.id for e in branch}
-        rest = branch
-        while rest and (cut := _cut(rest[:MAX_RUN_ENTRIES])):
-            item = _fitting(reader, log, rest[:cut], trunk)
-            if item is None:
-                break
+    if head.flag:
+        yield from _evidence(reader, log, head)
+
+
+def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
+    """The way from counted entry `at` to the nearest signature, wherever it is held."""
+    chain = reader.chain(log, at, min(length, at + MAX_RUN_ENTRIES))
+    return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
+
+
+def _evidence(reader: Reader, log: LogId, head: Head) -> Iterator[RunItem]:
+    """Two entries that hang on the last one that counts, each with what is above it up to a signature."""
+    grants = reader.grants(log.account)
+    granted = grants.grant_of(log.writer, log.log) if grants else None
+    if granted is None:
+        return
+    children = reader.children(log, head.id, head.length)
+    valid = [e for e in children if granted_valid(reader.realm, granted, e)][:2]
+    kids = by_parent(reader.loose(log))
+    for child in valid:
+        item = _fitting(reader, log, head.length, to_signature(kids, child))
+        if item is not None:
             yield item
-            rest = rest[cut:]
 
 
 def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:
@@ -169,29 +190,45 @@ def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, line
 
 
 def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int, bool]:
-    """How many entries make a piece: up to the last signature within `aim` bytes, at least to the first. And whether
-    entries were left over for the next."""
+    """How many entries make a piece: up to the last signature within `aim` bytes, at least to the first if it is within
+    a run. And whether entries were left over for the next."""
     start = below.total if below else 0
     cut = 0
     for k, line in enumerate(lines):
         if line.total - start + 64 * k > aim and cut:
             return cut, True
         if line.sig is not None:
+            if line.total - start > RUN_ROWS_BYTES and not cut:
+                if sum([run_row_bytes(x.ops) for x in lines[: k + 1]]) > RUN_ROWS_BYTES:
+                    return 0, True
             cut = k + 1
     return cut, False
 
 
-def _fitting(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem | None:
-    """The item, or None where no run is so long: the signature that came with these entries was on a branch that is
-    no longer held, and the next one above is too far. Whoever were sent it would charge us."""
-    if not 1 <= len(entries) <= MAX_RUN_ENTRIES:
+def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunItem | None:
+    """The run of these entries, of which the first is at place `at`. One that came as the upper part of a run of the
+    greatest size is a few bytes too large, because it lists more skips; with what was below it there, it fits."""
+    if not way or way[-1].sig is None:
         return None
-    item = run_item(reader, log, entries, trunk)
-    return item if len(item.run) <= MAX_RUN_BYTES else None
+    trunk = {e.header.seq: e.id for e in way}
+    for below in range(min(at, MAX_RUN_ENTRIES - len(way)) + 1):
+        entries = [*reader.chain(log, at - below, at), *way] if below else way
+        item = run_item(reader, log, entries, trunk)
+        if len(item.run) <= MAX_RUN_BYTES:
+            return item
+        if len(item.run) > MAX_RUN_BYTES + 2_048:
+            return None
+    return None
+
+
+def _last_of(item: RunItem) -> int:
+    """The place of the run's last entry."""
+    head = decode(item.run, 3)
+    return int(head[3]) + len(head[7]) - 1
 
 
 def start_of(reader: Reader, want: Want) -> int:
-    """Where to begin serving: just above the newest entry of the locator that is on the counted chain here."""
+    """Where to begin serving: just above the newest entry of the locator that counts here."""
     for seq, entry in want.locator:
         if reader.id_at(want.log, seq) == entry:
             return seq + 1
@@ -199,7 +236,8 @@ def start_of(reader: Reader, want: Want) -> int:
 
 
 def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
-    """Entries held of a log, newest first, ever sparser: whoever answers finds the fork in one trip."""
+    """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those that
+    do not count the highest are among them: the peer may count them."""
     seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()
     while seq >= 0:
         found = reader.id_at(log, seq)
@@ -210,30 +248,4 @@ def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
         if seq == 0:
             break
         seq = max(0, seq - step)
-    return out
-
-
-def _cut(entries: Sequence[Entry]) -> int:
-    """How many entries make a piece: up to the last signature within PIECE_BYTES, at least to the first."""
-    size, cut = 0, 0
-    for k, e in enumerate(entries):
-        grown = e.header.total - (entries[k - 1].header.total if k else e.header.total - len(e.ops))
-        size += grown + 64
-        if size > PIECE_BYTES and cut:
-            break
-        if e.sig is not None:
-            cut = k + 1
-    return cut
-
-
-def _branches(loose: Sequence[Entry]) -> list[list[Entry]]:
-    """Loose entries as paths, one to each leaf, from its top down."""
-    held = {e.id: e for e in loose}
-    parents = {e.header.prev for e in loose}
-    out = []
-    for leaf in sorted((e for e in loose if e.id not in parents), key=lambda e: e.id):
-        path = [leaf]
-        while (above := path[-1].header.prev) is not None and above in held:
-            path.append(held[above])
-        out.append(path[::-1])
-    return out
+    return sorted(out + reader.highest_loose(log, MAX_LOCATOR - len(out)), reverse=True)

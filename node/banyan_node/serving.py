@@ -13,7 +13,7 @@ from functools import partial
 
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_node.links import Aloud, Limits, Link, Retold, Served
-from banyan_node.serve import PIECE_BYTES, control_pieces, log_items, start_of
+from banyan_node.serve import PIECE_BYTES, control_items, log_items, start_of
 from banyan_node.wire import (
     CANNOT,
     Answered,
@@ -150,12 +150,12 @@ class Serving:
 
     def _named(self, want: Want) -> Iterator[Served]:
         if want.log.log == 0:
-            yield from control_pieces(self._store, want.log.account)
+            yield from control_items(self._store, want.log.account, start_of(self._store, want))
         else:
-            yield from log_items(self._store, want.log, start_of(self._store, want))
+            yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
 
     def _since(self, link: Link, retold: Retold) -> Iterator[Served | None]:
-        """What came after an arrival, by log, in the order in which each was first touched; control logs whole."""
+        """What came after an arrival, by log, in the order in which each was first touched."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
             came: dict[LogId, list[Arrival]] = {}
@@ -166,11 +166,11 @@ class Serving:
                 sent.clear()
             for log, some in came.items():
                 sent[log] = self._store.last_arrival
+                first = min([row.seq for row in some])
                 if log.log:
-                    first = min([row.seq for row in some])
                     yield from log_items(self._store, log, first, partial(_aim, link), some)
                 else:
-                    yield from control_pieces(self._store, log.account)
+                    yield from control_items(self._store, log.account, first)
             retold.at = rows[-1].n
             yield None
 
@@ -182,7 +182,7 @@ class Serving:
             if account is None or account > aloud.stop:
                 return
             if self._store.head(control_log(account)).length:
-                yield from control_pieces(self._store, account)
+                yield from control_items(self._store, account)
                 for log in list(self._store.heads(account)):
                     if log.log:
                         yield from log_items(self._store, log, 0, partial(_aim, link))

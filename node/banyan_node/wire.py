@@ -8,9 +8,10 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     4 sums       [salt, prefix, [[count, sum] x 16]]        sums of the heads below each next nibble of the account id
     5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
                                        answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
-    6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
-    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents], ...]
+    6 want       [[account, writer, log, [[seq, id], ...], [[seq, id], ...]], ...]     what is held; pins that are not
+    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents] | [1, run, contents, proof], ...]
                                        contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
+                                       proof: headers from one of those pins down to the run's last entry
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
     9 want-parts [[entry, op], ...]
     10 parts     [[entry, op, bytes|null, reason], ...]
@@ -35,7 +36,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 
-VERSION = 1
+VERSION = 2
 MAX_FRAME = 4 << 20
 FANOUT = 16
 MAX_RANGE = 14
@@ -46,6 +47,10 @@ LAST = b"\xff" * 32
 """No account has a greater name."""
 CANNOT = 2
 """What `scanned` says where a range is not read out, or no further."""
+MAX_PINS = 4
+"""Pins that a question for a log names."""
+MAX_PROOF = 128
+"""Headers of a proof: twice what leads through a log of 2^48 entries."""
 MAX_REASON = 512
 """Bytes of a last word."""
 
@@ -85,10 +90,14 @@ class Heads(NamedTuple):
 
 
 class Want(NamedTuple):
-    """One log asked for: `locator` names entries that the asker holds, newest first, ever sparser towards the start."""
+    """One log asked for: `locator` names entries that the asker holds, newest first, ever sparser towards the start.
+
+    `pins`: pinned entries that the asker lacks. What is sent from below one comes with the proof that it is below it.
+    """
 
     log: LogId
     locator: list[tuple[int, EntryId]]
+    pins: list[tuple[int, EntryId]] = []
 
 
 class Wants(NamedTuple):
@@ -110,6 +119,8 @@ class RunItem(NamedTuple):
     run: bytes
     contents: list[Content]
     """Of its entries from the first on; may end early."""
+    proof: list[bytes] = []
+    """Headers, from a pinned entry that was asked for down to the one that links to the run's last entry."""
 
 
 class Data(NamedTuple):
@@ -216,7 +227,7 @@ def encode_message(m: Message) -> bytes:
         rows = [[log.account, log.writer, log.log, h.length, h.id, h.flag] for log, h in m.heads]
         fields = [m.prefix, m.answer, rows]
     elif isinstance(m, Wants):
-        fields = [[[*w.log, [list(x) for x in w.locator]] for w in m.wants]]
+        fields = [[[*w.log, [list(x) for x in w.locator], [list(x) for x in w.pins]] for w in m.wants]]
     elif isinstance(m, Data):
         fields = [[encode_item(i) for i in m.items]]
     else:
@@ -231,7 +242,7 @@ def _nest(v: Any) -> Any:
 def encode_item(item: ControlItem | RunItem) -> list[Any]:
     if isinstance(item, ControlItem):
         return [0, item.account, [list(e) for e in item.entries], _plain(item.contents)]
-    return [1, item.run, _plain(item.contents)]
+    return [1, item.run, _plain(item.contents), *([item.proof] if item.proof else [])]
 
 
 def _plain(contents: list[Content]) -> list[Any]:
@@ -257,7 +268,11 @@ def decode_item(v: Any) -> ControlItem | RunItem:
         return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]), _contents(v[3]))
     if type(v) is list and len(v) == 3 and v[0] == 1:
         return RunItem(_b(v[1]), _contents(v[2]))
-    raise Malformed("a data item is [0, account, entries, contents] or [1, run, contents]")
+    if type(v) is list and len(v) == 4 and v[0] == 1:
+        if not 0 < len(_l(v[3])) <= MAX_PROOF:
+            raise Malformed(f"a proof has 1 to {MAX_PROOF} headers, this one {len(v[3])}")
+        return RunItem(_b(v[1]), _contents(v[2]), [_b(h) for h in v[3]])
+    raise Malformed("a data item is [0, account, entries, contents], [1, run, contents] or [1, run, contents, proof]")
 
 
 def _contents(v: Any) -> list[Content]:
@@ -369,13 +384,13 @@ def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
 
 
 def _wants(rows: Any) -> Wants:
-    return Wants([Want(_log(r), _locator(r[3])) for r in _rows(rows, 4)])
+    return Wants([Want(_log(r), _places(r[3], MAX_LOCATOR), _places(r[4], MAX_PINS)) for r in _rows(rows, 5)])
 
 
-def _locator(v: Any) -> list[tuple[int, EntryId]]:
+def _places(v: Any, most: int) -> list[tuple[int, EntryId]]:
     rows = _rows(v, 2)
-    if len(rows) > MAX_LOCATOR:
-        raise Malformed(f"a locator names up to {MAX_LOCATOR} entries, this one {len(rows)}")
+    if len(rows) > most:
+        raise Malformed(f"up to {most} entries are named here, not {len(rows)}")
     return [(_u(s, 48), EntryId(_b(i, 32))) for s, i in rows]
 
 

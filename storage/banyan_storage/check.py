@@ -17,7 +17,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import Op, Part, decode_body, part_of
 from banyan_crdt.parts import open_part
-from banyan_crdt.run import MAX_RUN_ENTRIES
+from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, run_row_bytes
 from banyan_crdt.signing import verify as verify_signature
 
 from . import tables as t
@@ -127,11 +127,11 @@ class _Log:
             parent = e
 
     def _loose(self, lid: int) -> Iterator[Problem]:
-        rows = [(key, t.number(value)) for key, value in self.reader.txn.prefix(t.LOOSE, t.u32(lid))]
+        rows = [(key, t.loose_of(key, value).n) for key, value in self.reader.txn.prefix(t.LOOSE, t.u32(lid))]
         held: list[tuple[int, int, Entry]] = []
         for key, n in rows:
             e = self._read(n)
-            if e is None or key != t.loose_key(lid, e.id):
+            if e is None or key != t.loose_key(lid, e.header.seq, e.id):
                 yield Problem(self.name, f"arrival {n} is held beside the chain under the id of another entry")
             else:
                 held.append((e.header.seq, n, e))
@@ -191,9 +191,12 @@ class _Log:
     def _vouch(self, e: Entry, parent: Entry | None) -> None:
         """A signature vouches for the entries below it, in a log (not in a control log) and within one run."""
         self.unproved.pop(e.id, None)
+        size = run_row_bytes(e.ops)
         for _ in range(MAX_RUN_ENTRIES - 1 if self.log.log else 0):
-            if parent is None or self.unproved.pop(parent.id, None) is None:
+            size += 0 if parent is None else run_row_bytes(parent.ops)
+            if parent is None or parent.sig is not None or size > MAX_RUN_BYTES:
                 return
+            self.unproved.pop(parent.id, None)
             parent = None if parent.header.prev is None else _held(self.reader, parent.header.prev)
 
 

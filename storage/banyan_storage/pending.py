@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import Head, LogId
+from banyan_crdt.ids import EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
@@ -47,6 +47,7 @@ class PendingStore(StoreReader):
         self._views = views
         self._logs: dict[LogId, tuple[int, Head] | None] = {}
         self._any_loose: bool | None = None
+        self._any_erased: bool | None = None
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = self._lids = 0
@@ -113,7 +114,7 @@ class PendingStore(StoreReader):
 
     def _forget(self) -> None:
         self._logs.clear()
-        self._any_loose = None
+        self._any_loose = self._any_erased = None
         self._names.clear()
         self._wanted.clear()
         self._recent.clear()
@@ -148,6 +149,12 @@ class PendingStore(StoreReader):
             self._any_loose = super().any_loose()
         return self._any_loose
 
+    def any_erased(self) -> bool:
+        """Whether anything was erased of entries that are not held now."""
+        if self._any_erased is None:
+            self._any_erased = bool(self._write.count(t.ERASED))
+        return self._any_erased
+
     def _cache(self, log: LogId, found: tuple[int, Head] | None) -> None:
         if len(self._logs) >= CACHED_LOGS:
             self._logs.clear()
@@ -159,6 +166,10 @@ class PendingStore(StoreReader):
     def lacking(self, after: bytes, limit: int) -> list[Lack]:
         self._flush_wanted()
         return super().lacking(after, limit)
+
+    def lacks_part(self, entry: EntryId, op: int) -> bool:
+        self._flush_wanted()
+        return super().lacks_part(entry, op)
 
     def counts(self) -> Counts:
         self._flush_wanted()

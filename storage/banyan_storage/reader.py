@@ -30,6 +30,8 @@ CONTROL = t.u32(0)
 """How the name of a control log ends."""
 STEP = 1_024
 """Entries read at a time where a whole log is walked."""
+LOOKED_AT = 1_024
+"""Loose entries among which the highest are looked for."""
 
 
 class Counts(NamedTuple):
@@ -277,11 +279,35 @@ class StoreReader:
 
     def loose(self, log: LogId) -> list[Entry]:
         """Held and not counted, in order of seq and id."""
+        ns = sorted(row.n for row in self.loose_rows(log))
+        return sorted(self._records(ns, log), key=lambda e: (e.header.seq, e.id))
+
+    def loose_rows(self, log: LogId, seq: int | None = None, limit: int | None = None) -> list[t.Loose]:
+        """Where the loose entries of a log lie, lowest first; `seq`: those of that place only."""
         found = self._find(log)
         if found is None or not self.any_loose():
             return []
-        ns = sorted(t.number(value) for _, value in self._txn.prefix(t.LOOSE, t.u32(found[0])))
-        return sorted(self._records(ns, log), key=lambda e: (e.header.seq, e.id))
+        prefix = t.u32(found[0]) if seq is None else t.chain_key(found[0], seq)
+        return [t.loose_of(*row) for row in self._txn.prefix(t.LOOSE, prefix, limit=limit)]
+
+    def highest_loose(self, log: LogId, most: int) -> list[tuple[int, EntryId]]:
+        """(seq, id) of loose entries of a log, first of those that a pin stands above, the highest of each kind first."""
+        found = self._find(log)
+        if found is None or not self.any_loose() or most <= 0:
+            return []
+        rows = self._txn.prefix(t.LOOSE, t.u32(found[0]), reverse=True, limit=LOOKED_AT)
+        by_kind = sorted((t.loose_of(*row) for row in rows), key=lambda row: (row.kind != t.VOUCHED, -row.seq))
+        named = ((row.seq, self.name_at(row.n)) for row in by_kind[:most])
+        return [(seq, name[0]) for seq, name in named if name is not None]
+
+    def sizes(self, ns: Sequence[int]) -> list[int]:
+        """Bytes of the records of these arrival numbers."""
+        return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
+
+    def children(self, log: LogId, parent: EntryId | None, seq: int) -> list[Entry]:
+        """The loose entries at place `seq` that hang on `parent`, in the order of their ids."""
+        found = self._records(sorted(row.n for row in self.loose_rows(log, seq)), log)
+        return sorted((e for e in found if e.header.prev == parent), key=lambda e: e.id)
 
     def held(self, log: LogId) -> tuple[list[Entry], list[Entry]]:
         """(chain, loose)."""
@@ -351,6 +377,11 @@ class StoreReader:
 
     def has_part(self, entry: EntryId, op: int) -> bool:
         return self.part(entry, op) is not None
+
+    def lacks_part(self, entry: EntryId, op: int) -> bool:
+        """Whether the part counts, is wanted and is not held."""
+        n = self.number_of(entry)
+        return n is not None and self._txn.get(t.LACKING, t.part_key(n, op)) is not None
 
     def withheld(self, entry: EntryId, op: int) -> bytes | None:
         """The signed reason why the part was erased here, empty where none was given; None where it was not erased."""

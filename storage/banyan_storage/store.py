@@ -43,7 +43,8 @@ __all__ = ["Append", "Store", "snapshot"]
 class _Held(NamedTuple):
     n: int
     raw: bytes
-    counted: bool
+    loose: t.Loose | None
+    """Its row, where it does not count."""
 
 
 class Store(PendingStore):
@@ -115,24 +116,26 @@ class Store(PendingStore):
             firsts = [first for append, first in zip(batch, firsts, strict=True) if append.log.log]
             batch = [append for append in batch if append.log.log]
         self._views.added(self._write, self, batch, firsts)
+        if self.any_erased():
+            self._erase_again([e for append in batch for e in append.entries])
 
-    def put_control(self, account: AccountId, control: Control) -> None:
-        """Replace the control entries that are kept, a tree of which the path counts, and what they grant."""
-        on_path = {e.id for e in control.path}
+    def put_control(self, account: AccountId, control: Control, loose: Sequence[Entry], now_s: int) -> None:
+        """Replace the control entries that are held, a path and what is `loose` beside it, and what they grant."""
         self._write.put(t.ACCOUNTS, account, encode_grants(control))
-        beside = [e for e in control.keep if e.id not in on_path]
-        self._rewrite(control_log(account), control.path, beside, control_head(control))
+        self._rewrite(control_log(account), control.path, loose, control_head(control), now_s)
 
-    def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
+    def rewrite(
+        self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int
+    ) -> None:
         """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.
 
         Call `rebuild_views` once when all logs of the account are rewritten.
         """
         if not log.log:
             raise ValueError(f"the control log of {log.account.hex()[:16]} is replaced by put_control")
-        self._rewrite(log, chain, loose, head)
+        self._rewrite(log, chain, loose, head, now_s)
 
-    def _rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
+    def _rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
         self.changes += 1
         lid = self._log(log)[0]
         old = self._held(lid)
@@ -142,10 +145,8 @@ class Store(PendingStore):
         for e in (*chain, *loose):
             was = old.get(e.id)
             if was is None:
-                self._last += 1
-                ns[e.id] = self._last
-                self._ids.add({e.id[:16]: t.u48(self._last)})
-                fresh.append((t.u48(self._last), encode_record(lid, e)))
+                ns[e.id], record = self._arrive(lid, e)
+                fresh.append(record)
             else:
                 ns[e.id] = was.n
                 if e.sig and not record_signed(was.raw):
@@ -159,25 +160,90 @@ class Store(PendingStore):
                 self._delete(was.n, entry)
         self._replace(t.CHAIN, lid, dict(_stretches(lid, [(ns[e.id], e.id in signed) for e in chain])))
         self._any_loose = None
-        self._replace(t.LOOSE, lid, {t.loose_key(lid, e.id): t.u48(ns[e.id]) for e in loose})
-        self._set_head(log, lid, head)
+        rows = {}
         for e in loose:
-            self._unwant(ns[e.id])
+            was = old.get(e.id)
+            row = was.loose if was else None
+            if row is None:
+                row = t.Loose(e.header.seq, ns[e.id], t.BRANCH if was is None else t.QUARANTINED, now_s)
+                self._unwant(row.n)
+            rows[t.loose_key(lid, e.header.seq, e.id)] = t.loose_value(row)
+        self._replace(t.LOOSE, lid, rows)
+        self._set_head(log, lid, head)
         for e in chain:
             was = old.get(e.id)
-            if was is None or not was.counted:
+            if was is None or was.loose is not None:
                 self._want(ns[e.id], decode_body(e.ops))
+        self._erase_again([e for e in (*chain, *loose) if e.id not in old])
+
+    def _arrive(self, lid: int, e: Entry) -> tuple[int, Item]:
+        """The next arrival: its number, and its record."""
+        self._last += 1
+        self._ids.add({e.id[:16]: t.u48(self._last)})
+        return self._last, (t.u48(self._last), encode_record(lid, e))
+
+    def add_loose(self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int) -> None:
+        """Hold entries that do not count, besides what is held. None of them is held yet, what they hang on is."""
+        self.changes += 1
+        lid = self._log(log)[0]
+        records, rows = [], []
+        for e in entries:
+            n, record = self._arrive(lid, e)
+            records.append(record)
+            rows.append((t.loose_key(lid, e.header.seq, e.id), t.loose_value(t.Loose(e.header.seq, n, kind, now_s))))
+        self._write.put_many(t.ENTRIES, records, append=True)
+        self._write.put_many(t.LOOSE, sorted(rows))
+        self._any_loose = None
+        self._erase_again(entries)
+
+    def shorten(self, log: LogId, head: Head, now_s: int) -> None:
+        """What counted of a log beyond the new head counts no more: it is quarantined, with its content.
+
+        Call `rebuild_views` afterwards.
+        """
+        self.changes += 1
+        lid, old = self._log(log)
+        loose = []
+        for stretch in list(self._stretches(lid, head.length, old.length)):
+            self._write.delete(t.CHAIN, t.chain_key(lid, stretch.seq))
+            kept = max(0, head.length - stretch.seq)
+            if kept:
+                self._write.put(t.CHAIN, t.chain_key(lid, stretch.seq), t.chain_value(stretch.n, kept, False))
+            loose += [t.Loose(stretch.seq + k, stretch.n + k, t.QUARANTINED, now_s) for k in range(kept, stretch.size)]
+        rows = []
+        for row in loose:
+            raw = self._write.get(t.ENTRIES, t.u48(row.n))
+            if raw is None:
+                raise CorruptStore(f"arrival {row.n} is indexed, but is not there; run a check")
+            rows.append((t.loose_key(lid, row.seq, record_id(raw)), t.loose_value(row)))
+            self._unwant(row.n)
+        self._write.put_many(t.LOOSE, sorted(rows))
+        self._any_loose = None
+        self._set_head(log, lid, head)
+
+    def drop_loose(self, log: LogId, entries: Sequence[EntryId]) -> None:
+        """Forget entries that do not count, and on which nothing that stays hangs."""
+        self.changes += 1
+        lid = self._log(log)[0]
+        for entry in entries:
+            found = self._record(entry)
+            if found is None:
+                continue
+            n, raw = found
+            if not self._write.delete(t.LOOSE, t.loose_key(lid, record_name(raw).seq, entry)):
+                raise ValueError(f"entry {entry.hex()[:16]} counts, so it is not to be dropped")
+            self._delete(n, entry)
+        self._any_loose = None
 
     def _held(self, lid: int) -> dict[EntryId, _Held]:
         rows = self._write.prefix(t.CHAIN, t.u32(lid))
         stretches = [t.stretch_of(*row) for row in rows]
         chain = [n for s in stretches for n in range(s.n, s.n + s.size)]
-        loose = [t.number(value) for _, value in self._write.prefix(t.LOOSE, t.u32(lid))]
-        counted = set(chain)
+        loose = {row.n: row for row in (t.loose_of(*row) for row in self._write.prefix(t.LOOSE, t.u32(lid)))}
         out = {}
-        for key, raw in self._write.get_many(t.ENTRIES, map(t.u48, sorted(chain + loose))):
+        for key, raw in self._write.get_many(t.ENTRIES, map(t.u48, sorted([*chain, *loose]))):
             n = t.number(key)
-            out[record_id(raw)] = _Held(n, raw, n in counted)
+            out[record_id(raw)] = _Held(n, raw, loose.get(n))
         return out
 
     def _part_from_parents(self, log: LogId, lid: int, old: dict[EntryId, _Held], kept: dict[EntryId, int]) -> None:
@@ -196,9 +262,14 @@ class Store(PendingStore):
         self._write.put_many(table, sorted(rows.items() - old.items()))
 
     def _delete(self, n: int, entry: EntryId) -> None:
+        """The entry goes; what was erased of it is remembered under its id, should it come again."""
         self._ids.remove(entry, n)
         self._recent.pop(n, None)
         self._write.delete(t.ENTRIES, t.u48(n))
+        erased = list(self._write.scan(t.WITHHELD, t.part_key(n, 0), t.part_key(n + 1, 0)))
+        if erased:
+            self._write.put_many(t.ERASED, [(t.erased_key(entry, t.part_place(k)[1]), reason) for k, reason in erased])
+            self._any_erased = None
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
         self._unwant(n)
@@ -257,13 +328,24 @@ class Store(PendingStore):
         self._write.delete_range(t.LACKING, t.part_key(n, 0), t.part_key(n + 1, 0))
 
     def _unlack(self, key: bytes) -> bool:
-        """Strike a part off the list of what is lacking; whether it was on it."""
-        return self._wanted.pop(key, None) is not None or self._write.delete(t.LACKING, key)
+        """Strike a part off the list of what is lacking, in memory and on disk; whether it was on it."""
+        waiting = self._wanted.pop(key, None) is not None
+        return self._write.delete(t.LACKING, key) or waiting
+
+    def _erase_again(self, came: Iterable[Entry]) -> None:
+        """What was erased here of entries that went and came again stays erased."""
+        if not self.any_erased():
+            return
+        for e in came:
+            for key, reason in list(self._write.prefix(t.ERASED, e.id)):
+                self._write.delete(t.ERASED, key)
+                self.erase_part(e.id, t.erased_op(key), reason or None)
+        self._any_erased = None
 
     def put_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> int:
         """Store parts that the caller has checked against their entries; returns how many were new.
 
-        Parts of entries that are not held, parts that are held and parts that were erased here are passed over.
+        Only what is lacking is taken: parts of operations that count and that are neither held nor erased here.
         """
         self.changes += 1
         rows: dict[bytes, bytes] = {}
@@ -271,19 +353,15 @@ class Store(PendingStore):
         for entry, at, raw in items:
             n = self.number_of(entry)
             key = b"" if n is None else t.part_key(n, at)
-            if n is None or key in rows or self._write.get(t.WITHHELD, key) is not None:
+            if n is None or key in rows or not self._unlack(key):
                 continue
-            if self._unlack(key):
-                e, ops = self._with_ops(n, entry)
-                arrived.append(ArrivedPart(n, e, at, ops[at], content_of(raw)))
-            elif self._write.get(t.PARTS, key) is not None:
-                continue
+            e, ops = self._with_ops(n, entry)
+            arrived.append(ArrivedPart(n, e, at, ops[at], content_of(raw)))
             rows[key] = raw
         if not rows:
             return 0
         self._write.put_many(t.PARTS, sorted(rows.items()))
-        if arrived:
-            self._views.parts_arrived(self._write, self, arrived)
+        self._views.parts_arrived(self._write, self, arrived)
         return len(rows)
 
     def ops(self, entry: EntryId) -> tuple[Op, ...] | None:

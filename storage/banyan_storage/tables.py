@@ -5,11 +5,12 @@
     accounts   account                    -> grants (grant_rows.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
-    loose      lid u32 | id 16            -> n u48                                     held, does not count
+    loose      lid u32 | seq u48 | id 16  -> n u48 | kind u8 | since u32               held, does not count
     ids        id 8 | n u48               -> nothing                                   of earlier arrivals (id_index.py)
     parts      n u48 | op u16             -> the part's bytes
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
+    erased     id 32 | op u16             -> signed reason, or empty                   the same, of entries not held now
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
@@ -40,10 +41,11 @@ IDS = Table("ids")
 PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
+ERASED = Table("erased")
 META = Table("meta")
-STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, META)
+STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, ERASED, META)
 
-SCHEMA = 4
+SCHEMA = 5
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY = b"last arrival", b"ids up to arrival"
 NOTE = b"note:"
@@ -54,6 +56,9 @@ _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
 _HEAD = struct.Struct(">IQB")
 _CHAIN = struct.Struct(">IHI")
 _WANTED = struct.Struct(">32sI")
+_SINCE = struct.Struct(">BI")
+BRANCH, QUARANTINED, VOUCHED = 0, 1, 2
+"""Kinds of loose entries: one that never counted here, one that did, one that a pin was shown to stand above."""
 
 u32, u64 = _U32.pack, _U64.pack
 
@@ -65,6 +70,15 @@ class Stretch(NamedTuple):
     n: int
     size: int
     signed: bool
+
+
+class Loose(NamedTuple):
+    """An entry that does not count. `since`: when it came or stopped counting, seconds since 1970."""
+
+    seq: int
+    n: int
+    kind: int
+    since: int
 
 
 def u48(n: int) -> bytes:
@@ -115,8 +129,16 @@ def n_of_id_key(raw: bytes) -> int:
     return number(raw[8:])
 
 
-def loose_key(lid: int, entry: EntryId) -> bytes:
-    return _U32.pack(lid) + entry[:16]
+def loose_key(lid: int, seq: int, entry: EntryId) -> bytes:
+    return chain_key(lid, seq) + entry[:16]
+
+
+def loose_value(loose: Loose) -> bytes:
+    return u48(loose.n) + _SINCE.pack(loose.kind, loose.since)
+
+
+def loose_of(key: bytes, value: bytes) -> Loose:
+    return Loose(number(key[4:10]), number(value[:6]), *_SINCE.unpack_from(value, 6))
 
 
 def part_key(n: int, op: int) -> bytes:
@@ -127,6 +149,14 @@ def part_place(raw: bytes) -> tuple[int, int]:
     """(arrival number, op index)."""
     place = number(raw)
     return place >> 16, place & 0xFFFF
+
+
+def erased_key(entry: EntryId, op: int) -> bytes:
+    return entry + op.to_bytes(2, "big")
+
+
+def erased_op(key: bytes) -> int:
+    return number(key[32:])
 
 
 def wanted_value(part: Part) -> bytes:

@@ -1,0 +1,111 @@
+"""Where a run joins what is held: its parent, and whether all that it says of the log below it is so.
+
+A run carries the total before it and the ids that its entries skip to; everything else is computed from the entries
+themselves. Both are checked on every path before anything is stored, against the ancestors of the run's own parent:
+an entry that is held has only held ancestors, and its links are right, so skip links are short cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
+from banyan_crdt.errors import NotYet, WrongLink
+from banyan_crdt.ids import EntryId, LogId, Time
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import Run
+from banyan_storage.reader import StoreReader
+
+
+def first_fresh(store: StoreReader, run: Run) -> int:
+    """How many of the run's entries are held: what is held of a branch is its lower part."""
+    low, high = 0, len(run.entries)
+    while low < high:
+        middle = (low + high) // 2
+        if store.has(run.entries[middle].id):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def check_place(store: StoreReader, run: Run, fresh: int) -> Entry | None:
+    """The parent of the run's entry `fresh`, the first that is not held; None where that is the first of the log.
+
+    Raises NotYet (gap) where what the run hangs on is not held, WrongLink where it contradicts it.
+    """
+    parent = None if run.prev is None else store.entry(run.prev)
+    if fresh:  # the id of an entry that is held vouches for its total and its time
+        parent = store.entry(run.entries[fresh - 1].id)
+        wanted = {seq for seq, _ in run.skips}
+        if parent is None:
+            raise NotYet("gap", f"entry {run.first + fresh - 1} of the run is not held")
+        _same_skips(run, ancestors(store, run.log, parent, wanted))
+        return parent
+    if run.prev is None:
+        return None
+    if parent is None:
+        raise NotYet("gap", f"the run hangs on an entry at {run.first - 1} that is not held")
+    if parent.log_id != run.log or parent.header.seq + 1 != run.first:
+        raise WrongLink(f"entry {run.first} does not follow entry {parent.header.seq} of log {parent.header.log}")
+    end = parent.header.time, parent.header.total
+    check_joint(run, end, ancestors(store, run.log, parent, {seq for seq, _ in run.skips}))
+    return parent
+
+
+def check_joint(run: Run, end: tuple[Time, int], ids: Mapping[int, EntryId | None]) -> None:
+    """`end`: time and total of the run's parent; `ids`: of its ancestors. Raises WrongLink."""
+    time, total = end
+    if total != run.base or run.entries[0].header.time <= time:
+        raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {total}")
+    _same_skips(run, ids)
+
+
+def _same_skips(run: Run, ids: Mapping[int, EntryId | None]) -> None:
+    for seq, claimed in run.skips:
+        if ids.get(seq) != claimed:
+            raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
+
+
+def ancestors(store: StoreReader, log: LogId, at: Entry, wanted: set[int]) -> dict[int, EntryId | None]:
+    """The ids of the ancestors of `at`, itself included, at these places of its own branch."""
+    out: dict[int, EntryId | None] = {}
+    for seq in sorted(wanted, reverse=True):
+        while at.header.seq > seq and store.id_at(log, at.header.seq) != at.id:
+            link = _link(at.header, seq)
+            below = None if link is None else store.entry(link)
+            if below is None:
+                return out
+            at = below
+        out[seq] = at.id if at.header.seq == seq else store.id_at(log, seq)
+    return out
+
+
+def _link(header: Header, lowest: int) -> EntryId | None:
+    """The link of an entry that leads furthest down, but not below place `lowest`."""
+    target = skip_seq(header.seq)
+    return header.skip if target is not None and target >= lowest else header.prev
+
+
+def proof(store: StoreReader, log: LogId, above: int, last: int) -> list[bytes]:
+    """Headers of counted entries from place `above` down to the one that links to place `last`: few, for they skip."""
+    out: list[bytes] = []
+    while above > last:
+        for entry in store.chain(log, above, above + 1):
+            out.append(encode_header(entry.header))
+        target = skip_seq(above)
+        above = target if target is not None and target >= last else above - 1
+    return out
+
+
+def stands_above(realm: Realm, headers: Sequence[Header], pinned: Collection[EntryId], last: Entry) -> bool:
+    """Whether the headers lead from a pinned entry down to `last` by the way that `proof` takes, the only one: so of
+    one pinned entry there is one such entry at each place."""
+    expected: EntryId | None = None
+    for h in headers:
+        found = entry_id(realm, encode_header(h))
+        known = found in pinned if expected is None else found == expected
+        if not known or h.seq <= last.header.seq:
+            return False
+        expected = _link(h, last.header.seq)
+    return expected == last.id
