@@ -68,7 +68,10 @@ def count_log(
 
     `pins` in the order in which they speak: control log first, then logs of lower strata.
     """
-    held = {e.id: e for e in entries if granted_valid(realm, granted, e)}
+    held: dict[EntryId, Entry] = {}
+    for e in entries:
+        if (e.id not in held or e.sig is not None) and granted_valid(realm, granted, e):
+            held[e.id] = e
     kids = by_parent(held.values())
     chain: list[Entry] = []
     for pin in pins:

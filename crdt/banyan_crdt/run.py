@@ -122,8 +122,10 @@ def _single(realm: Realm, raw: bytes) -> Run | None:
     ops, total = raw[start:end], base + width[0] + size
     whole = len(raw) == end + 66 and raw[end : end + 2] == b"\x58\x40"
     ranges = log and not log >> 32 and not first >> 48 and size <= MAX_PART_BYTES and not total >> 53
-    linked = (first or not base) and (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
-    if not (whole and ranges and linked):
+    linked = (
+        (first or not base) and (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
+    )
+    if not (whole and ranges and linked and (first or not base)):
         return None
     ops_hash = hashlib.sha256(b"banyan/1/ops\0" + ops).digest()
     links = raw[1 : m.start(6)] + (b"\xf6" if skip is None else b"\x58\x20" + skip)

@@ -47,7 +47,7 @@ def of_run(
     bodies: list[Body] = []
     parts: list[bytes | None] = []
     content: Content
-    for e, body, content in zip_longest(entries, run.bodies[fresh:], contents):
+    for e, body, content in zip_longest(entries, run.bodies[fresh : fresh + len(entries)], contents):
         now = e.header.total
         counted = counted_body(body, granted, now - total - len(e.ops))
         total = now

@@ -125,8 +125,8 @@ class Asking:
         return again
 
     def told(self, link: Link) -> None:
-        """The peer said how far its store is. If something came to it since it claimed a head that it did not serve, the
-        head may have moved, and it is excused, a few times in a row."""
+        """The peer said how far its store is. If something came to it since it claimed a head that it did not serve,
+        the head may have moved, and it is excused, a few times in a row."""
         unserved, link.unserved = link.unserved, []
         false = []
         for log, arrival in unserved:

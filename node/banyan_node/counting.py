@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
-from banyan_crdt.grants import Granted, Grants
+from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
 from banyan_crdt.ops import Body, Kept, Pin, decode_body
@@ -208,7 +208,7 @@ class Counting:
         return list(out.values())
 
     def expire(self, log: LogId, now_s: int) -> int:
-        """Forgets what has not counted for KEEP_S, but for what the state of the log rests on and what was written here.
+        """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
         Returns how many entries."""
         due = {row.n for row in self._store.loose_rows(log) if row.since + KEEP_S <= now_s}
         if not due:

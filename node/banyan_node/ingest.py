@@ -3,14 +3,11 @@
 Accept, reject, not yet. What was not accepted is dropped and nothing is remembered against it, so it stays a
 difference between two frontiers and comes again. The usual run extends a log at its end and costs no look at what the
 account already holds. Any other run is first put in its place below what is held (joints.py: its parent, its total, its
-skip links); then it is told what it changes: it goes on, it forks the log, a pin stands in it, or it stays beside. Only
-the logs that a pin or a control entry names are counted again, whole.
+skip links). Then it is told what it changes: the log goes on, or forks, or a pin in it chooses (counting.py), or
+nothing changes and it is held beside. Of what never counted only so much is held, unless a pin is shown to stand above.
 
-What does not count is kept beside the log for KEEP_S: a pin or a stronger key may make it count again, here and, from
-here, everywhere. Of what never counted only so much is taken (`Beside`), unless a pin is shown to stand above it.
-
-The invariant: after every call the store holds exactly the state of what it was given (`account_state`), and every entry
-in it can be served to others under a signature that was verified here.
+The invariant: after every call the store says exactly the state of what it holds (`account_state`), and every entry in
+it can be served to others under a signature that was verified here.
 """
 
 from __future__ import annotations
@@ -45,6 +42,7 @@ FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
 ENDS_CACHED = 20_000
 """Ends of logs of which time and total are kept at hand, for the run that comes next."""
+
 
 def _always(entries: int) -> bool:
     return True
@@ -198,7 +196,12 @@ class Ingest:
         }
 
     def _why_no_control(
-        self, account: AccountId, held: Mapping[EntryId, Entry], control: Control, entries: Sequence[Entry], future: bool
+        self,
+        account: AccountId,
+        held: Mapping[EntryId, Entry],
+        control: Control,
+        entries: Sequence[Entry],
+        future: bool,
     ) -> None:
         """Raises NotYet where another time or more of the log may show that the entries count."""
         if future:
@@ -206,7 +209,9 @@ class Ingest:
         known = {e.id for e in (*control.path, *control.beside)}
         linked = known | {e.id for e in entries}
         if any(e.header.prev is not None and e.header.prev not in linked for e in entries):
-            raise NotYet("control", f"entries of the control log of {account.hex()[:16]} hang on some that are not held")
+            raise NotYet(
+                "control", f"entries of the control log of {account.hex()[:16]} hang on some that are not held"
+            )
         if any(e.id in known and e.id not in held for e in entries):
             raise NotYet("branch", "a branch of the control log that does not count, beside many")
 
@@ -357,7 +362,9 @@ class Ingest:
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
         if rest and not ends_it and not self.slow.room(run.log).takes(rest):
-            raise NotYet("limit", f"the run goes on past the limit of its log, and much is held of such: sign at {stop}")
+            raise NotYet(
+                "limit", f"the run goes on past the limit of its log, and much is held of such: sign at {stop}"
+            )
         self._extend(run, head, fresh, contents, granted, stop)
         self.flush()
         if rest:
@@ -419,14 +426,15 @@ class Ingest:
         """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
         taken = []
         for item in items:
-            ops = self.store.ops(item.entry) if self.store.lacks_part(item.entry, item.op) else None
+            ops = self.store.ops(item.entry)
             if ops is None:
                 continue
             part = part_of(ops[item.op]) if item.op < len(ops) else None
             if part is None:
                 raise Malformed(f"operation {item.op} of entry {item.entry.hex()[:16]} has no part")
-            open_part(part, item.raw)
-            taken.append(item)
+            if self.store.lacks_part(item.entry, item.op):
+                open_part(part, item.raw)
+                taken.append(item)
         if taken:
             self.store.put_parts(taken)
         return taken

@@ -97,7 +97,7 @@ class Note(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A log asked for by name. `n`: its position among the logs asked for on this link. `head`: the peer's claim, if any."""
+    """A log asked for by name. `n`: its position among those asked for on this link. `head`: what the peer claims."""
 
     n: int
     head: Head | None

@@ -1,8 +1,8 @@
 """What a node gives to those who ask: runs of what counts here, each ending in a signature, with the content it has.
 
-Every entry that was accepted can be served, because entries came in runs whose last was signed, and a way from each to a
-signature is held. A forked log is served with two branches above the fork, each up to its next signature: that is the
-evidence. What else is held beside a log is not served until it counts.
+Every entry that was accepted can be served, because entries came in runs whose last was signed, and a way from each to
+a signature is held. A forked log is served with two branches above the fork, each up to its next signature: that is
+the evidence. What else is held beside a log is not served until it counts.
 """
 
 from __future__ import annotations
@@ -198,11 +198,15 @@ def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int
         if line.total - start + 64 * k > aim and cut:
             return cut, True
         if line.sig is not None:
-            if line.total - start > RUN_ROWS_BYTES and not cut:
-                if sum([run_row_bytes(x.ops) for x in lines[: k + 1]]) > RUN_ROWS_BYTES:
-                    return 0, True
+            if not cut and line.total - start > RUN_ROWS_BYTES and not _fit(lines[: k + 1]):
+                return 0, True
             cut = k + 1
     return cut, False
+
+
+def _fit(lines: Sequence[Line]) -> bool:
+    """Whether these entries surely fit a run."""
+    return sum([run_row_bytes(line.ops) for line in lines]) <= RUN_ROWS_BYTES
 
 
 def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunItem | None:
@@ -236,8 +240,8 @@ def start_of(reader: Reader, want: Want) -> int:
 
 
 def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
-    """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those that
-    do not count the highest are among them: the peer may count them."""
+    """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those
+    that do not count the highest are among them: the peer may count them."""
     seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()
     while seq >= 0:
         found = reader.id_at(log, seq)

@@ -9,7 +9,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
                                        answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
     6 want       [[account, writer, log, [[seq, id], ...], [[seq, id], ...]], ...]     what is held; pins that are not
-    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents] | [1, run, contents, proof], ...]
+    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents(, proof)], ...]
                                        contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
                                        proof: headers from one of those pins down to the run's last entry
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
@@ -29,7 +29,7 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from banyan_crdt.codec import decode, encode
@@ -97,7 +97,7 @@ class Want(NamedTuple):
 
     log: LogId
     locator: list[tuple[int, EntryId]]
-    pins: list[tuple[int, EntryId]] = []
+    pins: Sequence[tuple[int, EntryId]] = ()
 
 
 class Wants(NamedTuple):
@@ -119,7 +119,7 @@ class RunItem(NamedTuple):
     run: bytes
     contents: list[Content]
     """Of its entries from the first on; may end early."""
-    proof: list[bytes] = []
+    proof: Sequence[bytes] = ()
     """Headers, from a pinned entry that was asked for down to the one that links to the run's last entry."""
 
 
@@ -242,7 +242,7 @@ def _nest(v: Any) -> Any:
 def encode_item(item: ControlItem | RunItem) -> list[Any]:
     if isinstance(item, ControlItem):
         return [0, item.account, [list(e) for e in item.entries], _plain(item.contents)]
-    return [1, item.run, _plain(item.contents), *([item.proof] if item.proof else [])]
+    return [1, item.run, _plain(item.contents), *([list(item.proof)] if item.proof else [])]
 
 
 def _plain(contents: list[Content]) -> list[Any]:

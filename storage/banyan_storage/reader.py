@@ -291,7 +291,7 @@ class StoreReader:
         return [t.loose_of(*row) for row in self._txn.prefix(t.LOOSE, prefix, limit=limit)]
 
     def highest_loose(self, log: LogId, most: int) -> list[tuple[int, EntryId]]:
-        """(seq, id) of loose entries of a log, first of those that a pin stands above, the highest of each kind first."""
+        """(seq, id) of loose entries of a log, the highest: first of those that a pin stands above, then of others."""
         found = self._find(log)
         if found is None or not self.any_loose() or most <= 0:
             return []

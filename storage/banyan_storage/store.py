@@ -124,9 +124,7 @@ class Store(PendingStore):
         self._write.put(t.ACCOUNTS, account, encode_grants(control))
         self._rewrite(control_log(account), control.path, loose, control_head(control), now_s)
 
-    def rewrite(
-        self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int
-    ) -> None:
+    def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
         """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.
 
         Call `rebuild_views` once when all logs of the account are rewritten.

@@ -11,6 +11,7 @@ from banyan_crdt.entry import (
     MAX_CONTROL,
     MAX_HEADER,
     MAX_PART_BYTES,
+    MORE_REVOKING,
     Header,
     check_link,
     decode_header,
@@ -95,9 +96,10 @@ def test_a_header_of_another_shape_is_malformed(raw: bytes) -> None:
 def test_a_header_past_its_limits_is_oversized() -> None:
     with pytest.raises(Oversized):
         decode_header(bytes(MAX_HEADER + 1))
-    top = AN.control[1].header._replace(seq=MAX_CONTROL)
+    most = MAX_CONTROL + MORE_REVOKING
+    top = AN.control[1].header._replace(seq=most)
     with pytest.raises(Reject):
-        decode_header(encode_header(top._replace(skip=EntryId(b32("x")) if skip_seq(MAX_CONTROL) else None)))
+        decode_header(encode_header(top._replace(skip=EntryId(b32("x")) if skip_seq(most) else None)))
 
 
 @pytest.mark.parametrize("version", [0, 2, 3, 2**32])

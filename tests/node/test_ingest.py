@@ -10,16 +10,16 @@ from itertools import zip_longest
 import pytest
 
 from banyan_crdt.control import Control
-from banyan_crdt.entry import Entry
+from banyan_crdt.entry import Entry, decode_header
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log
 from banyan_crdt.ops import Op, Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, decode_control, decode_run, encode_run, skips_below, verify_run
 from banyan_crdt.state import AccountState, account_state
+from banyan_node import counting
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.serve import control_item as serve_control
-from banyan_node.serve import log_items
+from banyan_node.serve import control_items, log_items
 from banyan_node.wire import MAX_FRAME, Data, RunItem, encode_message
 from banyan_storage.check import Problem, verify
 from banyan_storage.memory_engine import MemoryEngine
@@ -62,9 +62,8 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
     """All that one node holds of all accounts, served to an empty one as it would be over the wire."""
     b = Ingest(memory_store(realm), realm)
     for account in a.store.accounts():
-        item = serve_control(a.store, account)
-        assert item is not None
-        b.control(account, [decode_control(realm, e) for e in item.entries], now_ms)
+        for item in control_items(a.store, account):
+            b.control(account, [decode_control(realm, e) for e in item.entries], now_ms)
         for log in a.store.logs(account):
             if log.log:
                 for piece in log_items(a.store, log, 0):
@@ -113,12 +112,9 @@ class Oracle:
 
     def took(self, account: AccountId, new: Sequence[Entry]) -> None:
         known = self.kept.setdefault(account, {})
-        if all(e.id in known for e in new):  # a signature for what is held; it moves nothing
-            known.update((e.id, e) for e in new if known[e.id].sig is None)
-            return
-        s = self.state(account, new)
-        kept = [e for c in s.logs.values() for e in (*c.chain, *c.loose)]
-        self.kept[account] = {e.id: e for e in (*s.control.keep, *kept)}
+        for e in new:
+            if e.id not in known or known[e.id].sig is None:
+                known[e.id] = e
 
 
 def as_run(path: Sequence[Entry], below: dict[int, Entry]) -> Run:
@@ -163,9 +159,6 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
                 oracle.took(e.account, given)
             assert node.store.heads(e.account) == oracle.state(e.account).heads
             held = [x for log in node.store.logs(e.account) for part in node.store.held(log) for x in part]
-            kept = oracle.kept.get(e.account, {})
-            assert {x.id for x in held} >= kept.keys()
-            # more than that are only tails that were needed as proof once, until a nearer signature came
             assert oracle.state(e.account, held).heads == oracle.state(e.account).heads
             if rng.random() < 0.1:
                 before = node.store.arrivals(0, 1_000)
@@ -174,8 +167,6 @@ def test_after_every_call_the_store_holds_the_state_of_what_it_was_given(seed: i
         assert_served_alike(node.store, before)
         other = served_to_another(node, REALM, MODEL_NOW_MS)
         assert other.store.digest() == node.store.digest()
-        for account in node.store.accounts():
-            assert set(other.store.control(account)) == set(node.store.control(account))
         forked += sum(h.flag for _, h in node.store.all_heads())
         cut += sum(bool(c.cuts) for a in node.store.accounts() if (c := control_of(node, a)))
     assert forked
@@ -390,21 +381,45 @@ def test_a_pin_brings_back_what_a_fork_suspended() -> None:
     assert node.head(an.log()) == Head(10, log[9].id, 0)
 
 
-def test_of_three_branches_two_are_kept_and_the_third_is_passed_on_to_nobody() -> None:
+def test_of_many_branches_all_are_held_in_any_order_and_two_are_served() -> None:
     an = Person()
     log = an.write(4)
-    branches = sorted((an.write(3, below=log, tag=t) for t in "abc"), key=lambda b: b[4].id)
-    node = known(an)
-    give(node, log)
-    for b in branches[:2]:
-        give(node, b, 4)
-    assert refused(node, branches[2], 4) == "branch"
-    assert {e.id for e in node.store.loose(an.log())} == {e.id for b in branches[:2] for e in b[4:]}
-    late = known(an)  # in the other order the third is driven out again
-    give(late, log)
-    for b in reversed(branches):
-        give(late, b, 4)
-    assert late.store.loose(an.log()) == node.store.loose(an.log())
+    branches = [an.write(3, below=log, tag=t) for t in "abcd"]
+    node, late = known(an), known(an)
+    for made, order in ((node, branches), (late, branches[::-1])):
+        give(made, log)
+        for b in order:
+            give(made, b, 4)
+        assert {e.id for e in made.store.loose(an.log())} == {e.id for b in branches for e in b[4:]}
+        assert made.head(an.log()) == Head(4, log[3].id, 1)
+        assert problems(made) == []
+    other = served_to_another(node, TEST, NOW_MS)
+    assert other.head(an.log()) == node.head(an.log())
+    assert len(other.store.loose(an.log())) == 2 * 3  # each up to its signature
+
+
+def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_shown_to_stand_above(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 5)
+    an = Person()
+    honest, forged = an.write(60), [an.write(2, tag=t) for t in "xy"]
+    pin = an.pin(honest[50])
+    an.say(pin)
+    node, holder = known(an), known(an)
+    give(holder, honest)
+    for log in forged:
+        give(node, log)
+    give(node, honest, 0, 1)
+    assert refused(node, honest, 1, 10) == "branch"
+    assert node.lacks(an.log()) == [(50, honest[50].id)]
+    for item in log_items(holder.store, an.log(), 1, lambda: 100, pins=node.lacks(an.log())):
+        run = decode_run(TEST, item.run)
+        proved = [decode_header(h) for h in item.proof]
+        assert bool(proved) == (run.entries[-1].header.seq < 50)
+        node.run(run, NOW_MS, proof=proved)
+    assert node.head(an.log()) == holder.head(an.log()) == Head(60, honest[59].id, 0)
+    assert problems(node) == []
 
 
 def test_of_another_account_an_unknown_one_or_an_ungranted_writer() -> None:

@@ -99,7 +99,7 @@ class Account:
         self.log = LogId(self.id, self.device.key, 1)
 
     def open(self, store: Store) -> None:
-        store.put_control(self.id, resolve_control(self.control))
+        store.put_control(self.id, resolve_control(self.control), (), 0)
         store.put_parts([(self.control[0].id, 0, self.salt)])
 
     def run(

@@ -37,6 +37,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     opened.close()
 
 
+NOW_S = 1_800_000_000
+
+
 def filled(engine: Engine, names: str = "abc") -> tuple[Store, list[Account]]:
     """Accounts in the order of their ids; the first has a fork above an unsigned entry."""
     store = open_store(engine)
@@ -48,7 +51,7 @@ def filled(engine: Engine, names: str = "abc") -> tuple[Store, list[Account]]:
     forked = accounts[0]
     chain = forked.chain[:500]
     branch, items = forked.run(3, below=chain, tag="fork")
-    store.rewrite(forked.log, chain, [*forked.chain[500:], *branch], head_of(chain, flag=1))
+    store.rewrite(forked.log, chain, [*forked.chain[500:], *branch], head_of(chain, flag=1), NOW_S)
     store.put_parts(items)
     store.commit()
     return store, accounts

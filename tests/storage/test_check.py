@@ -34,6 +34,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     opened.close()
 
 
+NOW_S = 1_800_000_000
+
+
 def problems(engine: Engine) -> list[str]:
     engine.commit()
     with snapshot(engine, TEST) as reader:
@@ -89,14 +92,14 @@ def test_a_forged_signature_is_found(engine: Engine) -> None:
 
 def test_an_entry_that_nobody_vouches_for_is_found(engine: Engine) -> None:
     store, account = filled(engine)
-    store.rewrite(account.log, account.chain[:9], [], head_of(account.chain[:9]))
+    store.rewrite(account.log, account.chain[:9], [], head_of(account.chain[:9]), NOW_S)
     store.commit()
     assert any("no signature that is held vouches for entry 8" in p for p in problems(engine))
 
 
 def test_the_signature_of_a_tail_beyond_a_cut_vouches_for_what_counts(engine: Engine) -> None:
     store, account = filled(engine)
-    store.rewrite(account.log, account.chain[:5], account.chain[5:8], head_of(account.chain[:5]))
+    store.rewrite(account.log, account.chain[:5], account.chain[5:8], head_of(account.chain[:5]), NOW_S)
     store.commit()
     assert problems(engine) == []
 
@@ -105,7 +108,7 @@ def test_loose_branches_are_checked_up_to_where_they_meet_the_chain(engine: Engi
     store, account = filled(engine)
     chain = [*account.chain[:3], sign(account.device, account.chain[3])]
     branch, _ = account.run(20, below=chain, tag="fork")
-    store.rewrite(account.log, chain, [*account.chain[4:], *branch], head_of(chain, flag=1))
+    store.rewrite(account.log, chain, [*account.chain[4:], *branch], head_of(chain, flag=1), NOW_S)
     store.commit()
     assert problems(engine) == []
     wrong = branch[7]._replace(header=branch[7].header._replace(prev=EntryId(bytes(32))))

@@ -111,7 +111,7 @@ def test_the_row_and_the_control_log_go_together_through_rollbacks_and_power_los
     for account, entries in control_logs(f"power/{seed}", 8):
         control = resolve_control([*store.control(account), *entries])
         if control.path:
-            store.put_control(account, control)
+            store.put_control(account, control, (), 0)
             assert store.grants(account) == control.alone()
         match rng.randrange(4):
             case 0:

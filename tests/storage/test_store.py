@@ -38,6 +38,9 @@ def store(engine: Engine) -> Store:
     return open_store(engine)
 
 
+NOW_S = 1_800_000_000
+
+
 def check(store: Store) -> None:
     store.commit()
     with store.snapshot() as reader:
@@ -174,7 +177,7 @@ def test_entries_whose_ids_begin_alike_are_told_apart(store: Store) -> None:
         assert store.entry(first.id) == first
         store.commit()
     other = LogId(account.id, account.device.key, 2)
-    store.rewrite(other, [], [twin], Head(0, None, 0))
+    store.rewrite(other, [], [twin], Head(0, None, 0), NOW_S)
     for _ in range(2):
         assert [store.place(e) for e in (first.id, twin.id)] == [(account.log, 1), (other, 1)]
         assert [store.is_counted(e) for e in (first.id, twin.id)] == [True, False]
@@ -185,7 +188,7 @@ def test_entries_whose_ids_begin_alike_are_told_apart(store: Store) -> None:
 def test_an_entry_says_what_its_parent_is_also_when_that_is_gone(store: Store) -> None:
     account = started(store, n=6)
     chain = account.chain
-    store.rewrite(account.log, chain[:2], chain[4:], head_of(chain[:2]))
+    store.rewrite(account.log, chain[:2], chain[4:], head_of(chain[:2]), NOW_S)
     assert store.loose(account.log) == chain[4:]
     assert [store.entry(e.id) for e in chain] == [*chain[:2], None, None, *chain[4:]]
 
@@ -302,7 +305,7 @@ def test_a_fork_moves_entries_aside_and_a_pin_moves_them_back_with_number_and_pa
     chain = [*account.chain[:2], sign(account.device, account.chain[2]), *account.chain[3:]]
     numbers = {a.id: a.n for a in store.arrivals(0, 99)}
     other, items = account.run(2, below=chain[:3], tag="fork")
-    store.rewrite(account.log, chain[:3], [*chain[3:], *other], head_of(chain[:3], flag=1))
+    store.rewrite(account.log, chain[:3], [*chain[3:], *other], head_of(chain[:3], flag=1), NOW_S)
     store.put_parts(items)
     assert store.held(account.log) == (chain[:3], sorted([*chain[3:], *other], key=lambda e: (e.header.seq, e.id)))
     assert store.head(account.log) == Head(3, chain[2].id, 1)
@@ -310,7 +313,7 @@ def test_a_fork_moves_entries_aside_and_a_pin_moves_them_back_with_number_and_pa
     assert not store.is_counted(chain[3].id)
     assert store.has(chain[3].id)
     check(store)
-    store.rewrite(account.log, chain, [], head_of(chain))
+    store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
     assert store.held(account.log) == (chain, [])
     assert {a.id: a.n for a in store.arrivals(0, 99)} == numbers
     assert all(store.part(e.id, 0) is not None for e in chain)
@@ -323,7 +326,7 @@ def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
     account = started(store, n=4)
     store.commit()
     last = store.last_arrival
-    store.rewrite(account.log, [], [], Head(0, None, 0))
+    store.rewrite(account.log, [], [], Head(0, None, 0), NOW_S)
     check(store)
     assert store.last_arrival == last
     assert [a.log.log for a in store.arrivals(0, 99)] == [0, 0]
@@ -338,7 +341,7 @@ def test_a_log_of_which_nothing_counts_is_in_no_frontier(store: Store) -> None:
     account = started(store)
     empty = started(store, "b")
     digest_with = store.digest()
-    store.rewrite(empty.log, [], [], Head(0, None, 0))
+    store.rewrite(empty.log, [], [], Head(0, None, 0), NOW_S)
     assert empty.log not in store.heads(empty.id)
     assert empty.log in store.logs(empty.id)
     assert store.digest() != digest_with
@@ -350,9 +353,9 @@ def test_parts_of_entries_that_stopped_counting_are_not_asked_for(store: Store) 
     account.open(store)
     account.write(store, 4, parts=False)
     chain = account.chain
-    store.rewrite(account.log, chain[:2], chain[2:], head_of(chain[:2]))
+    store.rewrite(account.log, chain[:2], chain[2:], head_of(chain[:2]), NOW_S)
     assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[:2]]
-    store.rewrite(account.log, chain, [], head_of(chain))
+    store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
     assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain]
     void = Body((), (), True, 0)
     store.rebuild_views(account.id, [(e, void if q == 1 else decode_body(e.ops)) for q, e in enumerate(chain)])
@@ -398,7 +401,7 @@ def test_views_hear_of_everything_that_counts_inside_the_transaction(engine: Eng
     items = account.write(store, 2, b"hello")
     loose, loose_items = account.run(1, below=account.chain[:1], tag="fork")
     chain = account.chain
-    store.rewrite(account.log, chain, loose, head_of(chain))
+    store.rewrite(account.log, chain, loose, head_of(chain), NOW_S)
     store.put_parts([*loose_items, *items])
     store.erase_part(chain[0].id, 0, None)
     store.rebuild_views(account.id, zip(chain, bodies(chain), strict=True))
@@ -449,9 +452,9 @@ def test_any_order_of_work_commits_and_crashes_leaves_a_store_that_verifies(seed
                 keep -= 1
             loose = account.chain[keep:] if rng.random() < 0.5 else []
             store.rewrite(
-                account.log, account.chain[:keep], loose, head_of(account.chain[:keep], flag=int(bool(loose)))
+                account.log, account.chain[:keep], loose, head_of(account.chain[:keep], flag=int(bool(loose))), NOW_S
             )
-            store.rewrite(account.log, account.chain[:keep], [], head_of(account.chain[:keep]))
+            store.rewrite(account.log, account.chain[:keep], [], head_of(account.chain[:keep]), NOW_S)
             account.chain = account.chain[:keep]
         elif act < 0.75 and account.chain:
             store.erase_part(rng.choice(account.chain).id, 0, None)

@@ -27,6 +27,8 @@ from tests.storage.social_accounts import Person, agrees, key, social_store
 
 COLLS = [POST, FOLLOW, REACTION, coll("vn.example.sticker")]
 
+NOW_S = 1_800_000_000
+
 
 def posts_and_others(rng: random.Random) -> list[bytes]:
     """Contents: posts about the edges of the short cut for most of them, and what is nearly such a post."""
@@ -200,13 +202,13 @@ def test_a_rebuild_after_entries_stopped_counting_leaves_nothing_of_them(number:
         for log, chain in person.logs.items():
             stop = rng.randrange(len(chain) + 1)
             loose = chain[stop : rng.randrange(stop, len(chain) + 1)]
-            store.rewrite(log, chain[:stop], loose, head_of(chain[:stop]))
+            store.rewrite(log, chain[:stop], loose, head_of(chain[:stop]), NOW_S)
             kept += chain[:stop]
         store.rebuild_views(person.id, [(e, decode_body(e.ops)) for e in kept])
     agrees(store, engine, people)
     for person in people:  # what was cut comes back and counts again
         for log, chain in person.logs.items():
-            store.rewrite(log, chain, [], head_of(chain))
+            store.rewrite(log, chain, [], head_of(chain), NOW_S)
         everything = [(e, decode_body(e.ops)) for chain in person.logs.values() for e in chain]
         store.rebuild_views(person.id, everything)
         store.put_parts([(ref.entry, ref.op, raw) for ref, raw in person.parts.items()])
