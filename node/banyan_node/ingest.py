@@ -315,10 +315,10 @@ class Ingest:
                 self.store.set_signature(last.id, last.sig)
             self._put_contents(run.entries, contents)
             return ()
-        parent = check_place(self.store, run, fresh)
         self._put_contents(run.entries[:fresh], contents)
         entries, head = run.entries[fresh:], self.store.head(run.log)
         count = self._counting(entries, granted, cut)
+        parent = check_place(self.store, run, fresh)
         counts = parent is None or self.store.id_at(run.log, parent.header.seq) == parent.id
         place = 0 if parent is None else parent.header.seq + 1
         if counts and place == head.length and not head.flag:

@@ -45,7 +45,8 @@ def check_place(store: StoreReader, run: Run, fresh: int) -> Entry | None:
     if run.prev is None:
         return None
     if parent is None:
-        raise NotYet("gap", f"the run hangs on an entry at {run.first - 1} that is not held")
+        length = store.head(run.log).length
+        raise NotYet("gap", f"the run begins at entry {run.first}, of that log {length} are held, not the one below it")
     if parent.log_id != run.log or parent.header.seq + 1 != run.first:
         raise WrongLink(f"entry {run.first} does not follow entry {parent.header.seq} of log {parent.header.log}")
     end = parent.header.time, parent.header.total

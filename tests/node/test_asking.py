@@ -116,7 +116,7 @@ def test_one_that_never_serves_what_it_claims_is_let_go_and_may_come_back() -> N
     an = w.person("a", "an")
     w.rogue("r", "a")
     for k in range(5):
-        w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1))
+        w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes(32), 0))
     assert [(peer, why.split(":")[0]) for _, peer, why in w.cut] == [("r", "claims heads that it does not serve")]
     assert w.replicas["a"].standing.bans(w.now) == {}
     w.unlink("r", "a")
@@ -152,11 +152,22 @@ def test_a_head_that_is_claimed_and_not_served_costs_few_points_and_is_asked_of_
     w.run(0.1)
     assert (wanted(w, "r1"), wanted(w, "r2")) == ([an.log()], []), "it is asked of one at a time"
     w.say("r1", "a", Answered(1))
+    assert w.points("a", "r1") == 0, "its head may have moved meanwhile"
+    w.say("r1", "a", Root(0, bytes(32), 0))
     assert reason(w, "r1").startswith("claims heads that it does not serve: 1, such as of ")
     assert w.points("a", "r1") == 3
     w.say("r2", "a", claim(an.log()))
     w.run(0.1)
     assert wanted(w, "r2") == [an.log()]
+
+
+def test_a_claim_is_excused_where_something_came_to_the_peer_meanwhile_but_not_for_ever() -> None:
+    w = World("a", limits=Limits(excused=3))
+    an = w.person("a", "an")
+    w.rogue("r", "a")
+    for k in range(4):
+        w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes(32), k + 1))
+        assert w.points("a", "r") == (0 if k < 3 else 3)
 
 
 def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from banyan_crdt.codec import encode
-from banyan_crdt.entry import encode_header
+from banyan_crdt.entry import MAX_CONTROL_BYTES, encode_header
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, control_log
 from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
@@ -50,7 +50,7 @@ from banyan_node.wire import (
 from banyan_node.withholding import Withheld, sign_withheld
 from banyan_node.witness import STALE_MS, _named
 from tests.crdt.make import Person, b32, run_bytes
-from tests.node.helpers import NOW_MS, START_S, World, control_item, data, draft, phone_of, run_item
+from tests.node.helpers import NOW_MS, START_S, World, control_item, data, draft, phone_of, plain_hello, run_item
 
 DIFFERENT = [(1, b32("other")[:16])] * 16
 
@@ -146,7 +146,7 @@ def test_both_branches_of_a_fork_reach_everybody_as_evidence() -> None:
     for name, tag in (("a", "one"), ("b", "two")):
         mine = an.write(3, below=log, tag=tag)
         w.link("rogue", name)
-        w.say("rogue", name, Hello(1, TEST.id, bytes(16), 0, bytes(32), 0, b"", 0), data(run_item(mine)))
+        w.say("rogue", name, plain_hello(), data(run_item(mine)))
         w.unlink("rogue", name)
     w.link("a", "b")
     w.link("b", "c")
@@ -325,7 +325,7 @@ def test_a_post_that_could_not_be_made_durable_is_told_to_nobody() -> None:
     ("changed", "sentence"),
     [
         ({"realm": MAIN.id}, "realm .* meets realm .* \\(test\\)"),
-        ({"version": 9}, "protocol version 9 meets 1: update"),
+        ({"version": 9}, "protocol version 9 meets 2: update"),
     ],
 )
 def test_a_peer_of_another_realm_or_version_is_told_so_in_one_sentence(
@@ -345,8 +345,8 @@ def test_a_peer_of_another_realm_or_version_is_told_so_in_one_sentence(
 def test_a_hello_of_a_later_version_may_have_another_shape() -> None:
     w = World("a")
     w.link("r", "a")
-    w.say("r", "a", encode([1, 2, b"something", [b"else"]]))
-    assert w.cut == [("a", "r", "protocol version 2 meets 1: update the older node")]
+    w.say("r", "a", encode([1, 9, b"something", [b"else"]]))
+    assert w.cut == [("a", "r", "protocol version 9 meets 2: update the older node")]
     assert w.rejections("a") == []
 
 
@@ -653,27 +653,41 @@ def test_what_a_flood_of_one_question_costs_is_bounded(which: int) -> None:
     assert w.rejections("a") == []
 
 
-def test_branch_after_branch_makes_us_judge_an_account_anew_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forks_ever_lower_make_us_judge_an_account_anew_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
     w = World("a", limits=Limits(work_burst=4_000, work_per_s=400))
     an = w.person("a", "an")
     log = an.write(100)
     w.rogue("r", "a")
     w.say("r", "a", data(run_item(log)))
     judged = 0
-    real = w.replicas["a"].ingest._recompute
+    slow = w.replicas["a"].ingest.slow
+    real = slow.fork
 
     def counting(*args: Any) -> Any:
         nonlocal judged
         judged += 1
         return real(*args)
 
-    monkeypatch.setattr(w.replicas["a"].ingest, "_recompute", counting)
+    monkeypatch.setattr(slow, "fork", counting)
     for k in range(60):
-        branch = an.write(1, below=log[:50], tag=f"b{k}")
-        w.say("r", "a", data(run_item(branch, 50)))
+        branch = an.write(1, below=log[: 90 - k], tag=f"b{k}")
+        w.say("r", "a", data(run_item(branch, 90 - k)))
     assert 1 <= judged < 20
-    assert w.head("a", an.log()) == Head(50, log[49].id, 1)
     assert "busy" in {n.reason for n in w.replicas["a"].intake.notes.values()}
+
+
+def test_branch_after_branch_of_one_fork_judges_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    log = an.write(100)
+    w.rogue("r", "a")
+    w.say("r", "a", data(run_item(log)), data(run_item(an.write(1, below=log[:50], tag="first"), 50)))
+    monkeypatch.delattr(w.replicas["a"].ingest.slow.__class__, "recount")
+    for k in range(60):
+        branch = an.write(2, below=log[:50], tag=f"b{k}")
+        w.say("r", "a", data(run_item(branch, 50, 51)), data(run_item(branch, 51)))
+    assert w.head("a", an.log()) == Head(50, log[49].id, 1)
+    assert w.rejections("a") == []
 
 
 def test_notes_on_disk_of_where_we_met_are_bounded_and_cost_few_commits() -> None:
@@ -835,16 +849,23 @@ def test_an_account_of_very_many_logs_is_named_to_others_in_frames_of_bounded_le
     assert max(len(m.heads) for m in named) <= 6
 
 
-def test_a_control_log_larger_than_a_frame_reaches_others_in_frames_of_bounded_length() -> None:
+def test_a_control_log_of_the_greatest_size_reaches_others_whole_with_what_freezes_it() -> None:
     w = World("a", "b")
     an = w.person("a", "an")
-    for k in range(300):
-        an.say(*(Pin(an.key("phone"), 1, 0, EntryId(b32(f"{k} {n}"))) for n in range(200)))
-    w.replicas["a"].ingest.control(an.id, an.control, NOW_MS)
+    below = list(an.control)
+    for branch in range(2):
+        path = list(below)
+        while path[-1].header.total + 13_300 < MAX_CONTROL_BYTES:
+            pins = [Pin(an.key("phone"), 1, 0, EntryId(b32(f"{branch} {len(path)} {n}"))) for n in range(180)]
+            path.append(an.say(*pins, below=path))
+        path.append(an.say(an.rotate(0, f"root9{branch}"), by="root1", below=path))
+        w.replicas["a"].ingest.control(an.id, path, NOW_MS)
     w.drain("a")
+    assert w.head("a", control_log(an.id)).flag
     w.said = []
     w.link("a", "b")
     w.until(w.same, 60)
     sizes = [len(encode_message(m)) for _, m in w.said]
-    assert sum(sizes) > MAX_FRAME > max(sizes)
+    assert 1_000_000 < max(sizes) < MAX_FRAME
     assert w.rejections("a") == w.rejections("b") == []
+    assert w.points("a", "b") == w.points("b", "a") == 0

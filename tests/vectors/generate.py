@@ -19,14 +19,16 @@ from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry, encode_header, skip_seq
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import EntryId, H, LogId, PartHash, Ref, account_to_text, coll, control_log, key_digest
+from banyan_crdt.logs import must_hold
 from banyan_crdt.realm import REALMS, TEST
-from banyan_crdt.state import account_state
+from banyan_crdt.state import AccountState, account_state
 from banyan_node import sketch as sk
 from banyan_node.frontier_index import id_words, name_words
 from banyan_node.gossip import frames as g
 from banyan_node.probes import PLACES, PROBE_BYTES, cells_for, probes
 from banyan_node.wire import (
     LAST,
+    VERSION,
     Answered,
     Bye,
     Cells,
@@ -219,9 +221,14 @@ def state(name: str, person: Person, control: Sequence[Entry], *logs: Sequence[E
         "frozen": s.control.frozen,
         "path": [e.id.hex() for e in s.control.path],
         "heads": [[*log_name(log), h.length, h.id.hex() if h.id else None, h.flag] for log, h in sorted(heads.items())],
-        "loose": {f"{log.writer.hex()}/{log.log}": sorted(e.id.hex() for e in c.loose) for log, c in s.logs.items()},
+        "rests on": {f"{k.writer.hex()}/{k.log}": sorted(i.hex() for i in besides(s, k, by_log[k])) for k in s.logs},
         "digest": frontier_digest(sorted(heads.items())).hex(),
     }
+
+
+def besides(s: AccountState, log: LogId, given: Sequence[Entry]) -> set[EntryId]:
+    """Of a log's entries those that do not count and must be held all the same."""
+    return must_hold(TEST, s.control.grant_of(log.writer, log.log), s.logs[log], given)
 
 
 def forks() -> list[dict[str, Any]]:
@@ -409,14 +416,15 @@ def messages() -> list[dict[str, Any]]:
     run = RunItem(run_bytes(SIX, 0, 6), [raw, None, [(1, raw)]])
     root = b32("root")
     found: list[Message] = [
-        Hello(1, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
+        Hello(VERSION, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
         GossipFrame(list(g.encode_frame(g.Data((g.Item(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
         Sums(b"", b"\x0a\x0f", [(0, bytes(16))] * 15 + [(1, root[:16])]),
         Heads(b"", 1, [(log, head)]),
-        Wants([Want(control_log(AN.id), []), Want(log, [(5, SIX[5].id), (0, SIX[0].id)])]),
+        Wants([Want(control_log(AN.id), [], []), Want(log, [(1, SIX[1].id), (0, SIX[0].id)], [(5, SIX[5].id)])]),
         Data([item, run]),
+        Data([run._replace(proof=[encode_header(SIX[5].header)])]),
         Credit(1 << 20),
         WantParts([(SIX[0].id, 0)]),
         Parts([(SIX[0].id, 0, raw, b""), (SIX[1].id, 0, None, b"erased")]),
