@@ -8,12 +8,14 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import decode_body
 from banyan_crdt.run import decode_run, encode_control, encode_run, skips_below
 from banyan_node.gossip import frames as gossip
 from banyan_node.links import Limits
@@ -28,6 +30,9 @@ NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 RELINK_S = 3.0
 
 
+decode_once = lru_cache(20_000)(decode_body)
+
+
 class Tuning(NamedTuple):
     """Sizes that make logs travel in pieces. `run`: entries in one run at most."""
 
@@ -39,14 +44,16 @@ class Tuning(NamedTuple):
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes, wherever a module has the constant."""
-    wanted = {"PIECE_BYTES": t.piece, "SMALL": t.small, "CONTROL_BYTES": t.control, "MAX_RUN_ENTRIES": t.run}
+    """The product with these sizes, wherever a module has the constant; and bodies, values that never change, are
+    decoded once."""
+    wanted: dict[str, object] = {"PIECE_BYTES": t.piece, "SMALL": t.small, "CONTROL_BYTES": t.control, "MAX_RUN_ENTRIES": t.run}
+    wanted["decode_body"] = decode_once
     found = [
         (module, name, getattr(module, name))
         for label, module in list(sys.modules.items())
         if label.startswith("banyan_")
         for name in wanted
-        if isinstance(getattr(module, name, None), int)
+        if hasattr(module, name)
     ]
     for module, name, _ in found:
         setattr(module, name, wanted[name])
@@ -97,7 +104,7 @@ class Net(World):
         return replica
 
     def run(self, seconds: float) -> None:
-        end, queue = self.now + seconds, self.queue
+        end = self.now + seconds
         while True:
             timer, who = end, ""
             for name, at in self.timers.items():
@@ -118,7 +125,6 @@ class Net(World):
                 self.drain(who)
             else:
                 break
-        del queue
         self.now = end
 
     def pass_time(self, seconds: float, step: float = 1.0) -> None:

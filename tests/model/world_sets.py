@@ -287,16 +287,18 @@ def make(theme: str, entries: list[Entry], bursts: list[list[Entry]], tight: boo
     contents: dict[int, list[tuple[int, bytes]]] = {}
     for i, e in enumerate(entries):
         named = tuple(with_ids(op, ids) for op in e.ops)
-        made, small = list[o.Op](), 0
+        made, small, held = list[o.Op](), 0, list[tuple[int, bytes]]()
         for n, op in enumerate(named):
             real_one = real_op(op)
             if isinstance(real_one, o.Put | o.Add | o.Text) and real_one.part is not None:
                 found, raw = piece(*op[-1], unit)
                 real_one = real_one._replace(part=found)
-                contents.setdefault(i, []).append((n, raw))
+                held.append((n, raw))
                 small += 0 if op[-1][1] else found.size
             made.append(real_one)
         raw_ops = o.encode_ops(tuple(made), (EntryId(_32(f"this is entry {e.id}")),))
+        if held and not o.decode_body(raw_ops).void:  # of what is ill-formed nobody has content
+            contents[i] = held
         parent = real[place[e.prev]] if e.prev is not None else None
         target, above = skip_seq(e.seq), None
         if target is not None:
