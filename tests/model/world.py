@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from banyan_crdt.ids import AccountId, control_log
+from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_node.links import Limits
-from banyan_storage.check import verify
 from banyan_sim.memo import remembered_signatures
+from banyan_storage.check import verify
 from tests.model.world_net import Net, Tuning, shared, tuned
 from tests.model.world_sets import WorldSet, world_set
 from tests.model.world_union import Union
@@ -28,10 +28,11 @@ CHECKS = {
     "3 again": "giving every node everything again moves nothing",
     "4 fresh": "a fresh node that is linked to one of them gets there",
     "5 store": "no store has a problem",
-    "6 honest": "no honest node is charged, banned or slighted by another",
+    "6 honest": "no honest node is charged or banned by another, nor whoever says what is authentic",
     "7 quiet": "once all agree, no data flows for a minute",
     "8 bounded": "what is kept is bounded, and giving again grows nothing",
     "9 content": "what one node has of the content that counts, all have",
+    "slight": "no honest node is slighted by another (a few points that never ban)",
     "crash": "nothing raises",
 }
 STUCK_S = 120.0
@@ -67,10 +68,19 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
     try:
         with tuned(tuning), remembered_signatures():
             run.whole()
+            if run.slights:
+                out.note("slight", run.slights[0])
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        out.note("crash", f"{type(error).__name__} in {last.name} ({last.filename.split('/')[-1]}:{last.lineno}): {error}")
+        out.note(
+            "crash", f"{type(error).__name__} in {last.name} ({last.filename.split('/')[-1]}:{last.lineno}): {error}"
+        )
     return out
+
+
+def short(head: Head | None) -> str:
+    """Its length, and f where it is forked or frozen."""
+    return "nothing" if head is None else f"{head.length}{'f' * head.flag}"
 
 
 class _Run:
@@ -79,6 +89,7 @@ class _Run:
         self.names = list("abcdef")[: rng.choice([2, 2, 3, 3, 4, 5, 6])]
         self.net = Net(s, rng.randrange(1 << 30), Limits(piece=min(tuning.piece, 256 << 10)))
         self.union = Union(s)
+        self.slights: list[str] = []
         shares = [rng.choice([0.15, 0.3, 0.5, 0.8]) for _ in self.names]
         self.parts = {n: shared(s, rng, p, tuning.run) for n, p in zip(self.names, shares, strict=True)}
         self.cap = tuning.run
@@ -160,7 +171,7 @@ class _Run:
             self.net.unlink(rogue, name)
 
     def again(self) -> bool:
-        """What was not to be taken when it was given and is now: whoever gave it gives it again. Whether there was any."""
+        """Who gave what was not to be taken then, and is now, gives it again. Whether there was any."""
         late = self.union.late()
         for name in self.names:
             mine = {i for item in self.parts[name] for i in item} & late
@@ -230,9 +241,8 @@ class _Run:
 
     def settle(self, wave: str) -> bool:
         """To quiet, and again after what is late was given. Whether the nodes agree on the union."""
-        for _ in range(4):
-            agreed = self.calm(self.names)
-            if not self.again():
+        for _ in range(6):
+            if not self.calm(self.names) or not self.again():
                 break
         want, heads = self.union.digest(), self.union.heads()
         digests = {n: self.net.replicas[n].store.digest() for n in self.names}
@@ -247,18 +257,17 @@ class _Run:
             self.check_nodes()
         return not self.out.failed
 
-    def differences(self, heads: dict[object, object]) -> str:
+    def differences(self, heads: dict[LogId, Head]) -> str:
         """The first log that stands elsewhere than in the union, where it stands, and what of it nobody holds."""
         stores = {n: self.net.replicas[n].store for n in self.names}
-        for log in sorted({*heads, *(log for st in stores.values() for log, _ in st.all_heads())}):  # type: ignore
+        for log in sorted({*heads, *(log for st in stores.values() for log, _ in st.all_heads())}):
             want = heads.get(log)
             at = {n: st.head(log) for n, st in stores.items()}
             if any((h if h.length or h.flag else None) != want for h in at.values()):
-                mine = [i for i in self.union.taken if self.s.real[i].log_id == log or (log == control_log(log.account) and not self.s.real[i].header.log and self.s.real[i].account == log.account)]
+                mine = [i for i in sorted(self.union.taken) if self.s.real[i].log_id == log]
                 nowhere = [i for i in mine if not any(st.has(self.s.real[i].id) for st in stores.values())]
                 name = self.s.symbolic[mine[0]].name if mine else "?"
-                shown = ", ".join(f"{n} {h.length}{'f' if h.flag else ''}" for n, h in at.items())
-                w = "nothing" if want is None else f"{want.length}{'f' if want.flag else ''}"
+                shown, w = ", ".join(f"{n} {short(h)}" for n, h in at.items()), short(want)
                 return f"log {name}: union {w}; {shown}; held by nobody: entries {nowhere}"
         return "nothing differs"
 
@@ -288,10 +297,7 @@ class _Run:
             replica = self.net.replicas[name]
             for problem in verify(replica.store, lambda account, n: None)[:1]:
                 self.out.note("5 store", f"{name}: {problem.where}: {problem.sentence}")
-            for event in self.net.events[name]:
-                peer = str(event.fields.get("peer"))
-                if event.name == "rejected" or (event.name == "slighted" and peer in self.names):
-                    self.out.note("6 honest", f"{name} of {peer}: {event.name}: {event.fields['reason']}")
+            self.check_events(name)
             for other in self.names:
                 if replica.standing.banned(other, self.net.now):
                     self.out.note("6 honest", f"{name} banned {other}")
@@ -305,6 +311,14 @@ class _Run:
                 if kept > path + 8 * BRANCHES:
                     self.out.note("8 bounded", f"{name} keeps {kept} control entries beside a path of {path}")
 
+    def check_events(self, name: str) -> None:
+        for event in self.net.events[name]:
+            peer, reason = str(event.fields.get("peer")), event.fields.get("reason")
+            if event.name == "rejected":
+                self.out.note("6 honest", f"{name} rejects what {peer} says: {reason}")
+            elif event.name == "slighted" and peer in (*self.names, "fresh"):
+                self.slights.append(f"{name} slights {peer}: {reason}")
+
     def check_content(self) -> None:
         stores = {n: self.net.replicas[n].store for n in self.names}
         for name, store in stores.items():
@@ -312,7 +326,9 @@ class _Run:
                 have = [n for n, other in stores.items() if other.has_part(row.entry, row.op)]
                 if have:
                     i = self.union.index[row.entry]
-                    self.out.note("9 content", f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}")
+                    self.out.note(
+                        "9 content", f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}"
+                    )
 
     def check_fresh(self, want: bytes) -> None:
         """What nodes hold is mostly the same, so only one of those that hold the same is asked."""
@@ -333,11 +349,9 @@ class _Run:
             self.net.add("fresh")
             self.net.link("fresh", name)
             if not self.calm(["fresh", name], want):
-                logs = f"{self.net.replicas['fresh'].store.counts().logs} logs"
-                self.out.note("4 fresh", f"linked to {name} alone: {logs}, {self.differs(name, 'fresh')}")
-            for event in self.net.events["fresh"]:
-                if event.name in ("rejected", "slighted"):
-                    self.out.note("6 honest", f"a fresh node of {name}: {event.name}: {event.fields['reason']}")
+                have = self.net.replicas["fresh"].store.counts().logs
+                self.out.note("4 fresh", f"linked to {name} alone: {have} logs, {self.differs(name, 'fresh')}")
+            self.check_events("fresh")
             self.net.stop("fresh")
             self.net.stop(name)
             self.net.down.clear()
@@ -346,7 +360,7 @@ class _Run:
         a, b = self.net.replicas[one].store, self.net.replicas[other].store
         for log, head in a.all_heads():
             if b.head(log) != head:
-                return f"log {log.log}: {one} {head.length}{'f' * head.flag}, {other} {b.head(log).length}{'f' * b.head(log).flag}"
+                return f"log {log.log}: {one} {short(head)}, {other} {short(b.head(log))}"
         return "nothing differs"
 
     def check_again(self, want: bytes) -> None:
@@ -364,21 +378,3 @@ class _Run:
                 self.out.note("8 bounded", f"{name}: {counts[0]} after everything, {counts[1]} after it again")
         if self.net.raised:
             self.out.note("6 honest", self.net.raised[0])
-
-
-def shrink(seed: str, theme: str = "", check: str = "") -> tuple[list[int], Outcome]:
-    """Entries without which the run still fails the same check are left out, with all that hang on them."""
-    s, best = world_set(random.Random(f"{seed}/set"), theme), examine(seed, theme=theme)
-    check = check or next(iter(best.failed), "")
-    alive = set(range(len(s.real)))
-    tried = bool(check)
-    while tried:
-        tried = False
-        for i in sorted(alive, reverse=True):
-            if i not in alive or s.prev[i] is None and not s.real[i].header.log:
-                continue
-            less = {x for x in alive if i not in s.path(x)}
-            found = examine(seed, less, theme)
-            if check in found.failed:
-                alive, best, tried = less, found, True
-    return sorted(alive), best

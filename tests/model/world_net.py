@@ -22,8 +22,8 @@ from banyan_node.links import Limits
 from banyan_node.replica import Replica
 from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
-from tests.node.helpers import World
 from tests.model.world_sets import WorldSet
+from tests.node.helpers import World
 
 NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 """Later than every entry."""
@@ -46,7 +46,12 @@ class Tuning(NamedTuple):
 def tuned(t: Tuning) -> Iterator[None]:
     """The product with these sizes, wherever a module has the constant; and bodies, values that never change, are
     decoded once."""
-    wanted: dict[str, object] = {"PIECE_BYTES": t.piece, "SMALL": t.small, "CONTROL_BYTES": t.control, "MAX_RUN_ENTRIES": t.run}
+    wanted: dict[str, object] = {
+        "PIECE_BYTES": t.piece,
+        "SMALL": t.small,
+        "CONTROL_BYTES": t.control,
+        "MAX_RUN_ENTRIES": t.run,
+    }
     wanted["decode_body"] = decode_once
     found = [
         (module, name, getattr(module, name))
@@ -164,7 +169,9 @@ class Net(World):
         real = [self.s.real[i] for i in items]
         held = self.contents(items, with_content)
         if not real[0].header.log:
-            return ControlItem(AccountId(real[0].account), [encode_control(e, encode_header(e.header)) for e in real], held)
+            return ControlItem(
+                AccountId(real[0].account), [encode_control(e, encode_header(e.header)) for e in real], held
+            )
         path = self.s.path(items[-1])
         first = real[0].header.seq
         base = self.s.real[path[first - 1]].header.total if first else 0
@@ -200,7 +207,7 @@ def shared(s: WorldSet, rng: random.Random, share: float, cap: int) -> list[tupl
     end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
     items: list[tuple[int, ...]] = []
     done: set[int] = set()
-    whole, keep_order = rng.random() < 0.7, rng.random() < 0.5
+    whole, keep_order = rng.random() < 0.9, rng.random() < 0.5
     for i in rng.sample(range(len(s.real)), len(s.real)):
         control = not s.real[i].header.log
         if rng.random() > (max(share, 0.6) if control else share):

@@ -102,8 +102,7 @@ class Story(Author):
         self.live = [e.ops[0][1] for e in self.entries if e.ops[0][0] == "grant"]
 
     def say(self, signer: str, parent: Entry | None, *op: object) -> Entry:
-        e = self.write_control(signer, parent, tuple(op))
-        return e
+        return self.write_control(signer, parent, tuple(op))
 
     def write_control(self, signer: str, parent: Entry | None, *ops: tuple[object, ...]) -> Entry:
         e = self.write(signer, 0, parent, ops)

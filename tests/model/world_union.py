@@ -70,17 +70,18 @@ class Union:
             self.taken.add(i)
 
     def late(self) -> set[int]:
-        """What was given, was not to be taken then, and is to be taken by what all know now."""
-        more, found = True, set[int]()
-        while more:
-            more = False
-            for i in sorted(self.given - self.taken - found):
+        """What was given, was not to be taken then, and is to be taken by what all know now: first of control logs, and
+        of others only when there is no such."""
+        found = set[int]()
+        for logs in (False, True):
+            for i in sorted(self.given - self.taken):  # a parent stands before its children
                 e, prev = self.s.real[i], self.s.prev[i]
-                linked = prev is None or prev in self.taken or prev in found
-                control = self.control(e.account, self.taken | found)
-                if linked and (not e.header.log or (bool(control.path) and self.may_count(control, e))):
-                    found.add(i)
-                    more = True
+                if (prev is None or prev in self.taken or prev in found) and bool(e.header.log) == logs:
+                    control = self.control(e.account, self.taken)
+                    if not logs or (bool(control.path) and self.may_count(control, e)):
+                        found.add(i)
+            if found:
+                break
         return found
 
     def states(self, entries: Iterable[int] | None = None) -> list[AccountState]:
@@ -145,12 +146,9 @@ class Union:
                 out["fork of authorised control"] += control and prev in path and self._authorised(m, below) > 1
                 out["pinned branch"] += not control and any(self.s.symbolic[i].id in chain for i in below)
                 out["third branch"] += not control and len(below) > 2
-                out["third branch pinned"] += (
-                    not control and sorted(self.s.symbolic[i].id for i in below).index(best) > 1
-                    if (best := next((self.s.symbolic[i].id for i in below if self.s.symbolic[i].id in chain), None))
-                    else False
-                )
-                at = self.index.get(prev) if isinstance(prev, bytes) else None
+                order = sorted(self.s.symbolic[i].id for i in below)
+                out["third branch pinned"] += not control and any(x in chain for x in order[2:])
+                at = next((self.s.prev[i] for i in below), None)
                 out["fork below an unsigned entry"] += not control and at is not None and at not in self.s.signed
             lost = [e for i in mine if (e := self.s.symbolic[i]).log and e.id not in chain]
             out["does not count"] += bool(lost)
