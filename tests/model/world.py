@@ -51,6 +51,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     entries: int = 0
+    tuning: Tuning = Tuning()
 
     def note(self, check: str, sentence: str) -> None:
         self.failed.setdefault(check, sentence)
@@ -63,7 +64,7 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
     rng = random.Random(f"{seed}/run")
     short = rng.random() < 0.3 and s.theme in ("branches", "pins", "control", "notary", "cuts", "flood")
     piece = rng.choice([300, 1_000, 256 << 10])
-    tuning = Tuning(piece, rng.choice([100, 32 << 10]), rng.choice([900, 2_000, 1 << 20]), 8 if short else 1_024)
+    tuning = Tuning(piece, rng.choice([100, 32 << 10]), rng.choice([900, 2_000, *[1 << 20] * 4]), 8 if short else 1_024)
     run = _Run(s, rng, out, tuning, set(range(len(s.real)) if alive is None else alive))
     try:
         with tuned(tuning), remembered_signatures():
@@ -96,6 +97,8 @@ class _Run:
         self.withhold = {n: rng.random() < (0.5 if s.theme == "content" else 0.15) for n in self.names}
         out.seen[f"{len(self.names)} nodes"] += 1
         out.seen["short runs"] += tuning.run == 8
+        out.seen["control in pieces"] += tuning.control < 1 << 20
+        out.tuning = tuning
         out.seen["small pieces"] += tuning.piece < 1 << 17
 
     def whole(self) -> None:

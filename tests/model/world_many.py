@@ -42,6 +42,7 @@ class Report:
         self.situations += o.seen
         if o.failed:
             check, seen = next(iter(o.failed.items()))
+            seen += f" [{len(o.failed)} checks; {tuple(o.tuning)}]"
             self.failed += 1
             self.failed_themes[o.theme] += 1
             self.checks[check] += 1
