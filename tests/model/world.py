@@ -51,7 +51,7 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     entries: int = 0
-    tuning: Tuning = Tuning()
+    tuning: Tuning = field(default_factory=Tuning)
 
     def note(self, check: str, sentence: str) -> None:
         self.failed.setdefault(check, sentence)
