@@ -192,13 +192,18 @@ class _Run:
         for account in self.s.accounts:
             control = tuple(i for i in wanted if self.s.real[i].account == account and not self.s.real[i].header.log)
             items += [control] if control else []
-        done: set[int] = set()
-        for i in wanted:
-            burst = self.s.bursts[i]
-            if self.s.real[i].header.log and burst[-1] not in done:
-                items.append(self.cropped(burst))
-                done.add(burst[-1])
-        return [item for item in items if item]
+        logs = [i for i in wanted if self.s.real[i].header.log]
+        parents, done = {self.s.prev[i] for i in logs}, set[int]()
+        for leaf in (i for i in logs if i not in parents):
+            run: list[int] = []
+            for i in self.s.path(leaf):
+                if i not in done:
+                    run.append(i)
+                    if i in self.s.signed or i == leaf or len(run) == self.cap:
+                        items.append(tuple(run))
+                        done.update(run)
+                        run = []
+        return [item for item in map(self.cropped, items) if item]
 
     # -- the network
 
