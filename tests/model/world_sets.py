@@ -91,8 +91,6 @@ class Story(Author):
         self.bursts: list[list[Entry]] = []
         self.states: dict[Id, Keys | None] = {}
         self.heads: dict[tuple[str, int], Entry] = {}
-        self.avoid: set[Id] = set()
-        """Entries that nobody pins, for no node must keep all of so many branches."""
         slots = [("K0", "K1"), ("R0", "R1")] + ([("S0", "S1")] if rng.random() < 0.2 else [])
         self.tip = self.say("K0", None, "init", tuple(slots[: 1 if rng.random() < 0.1 else 3]))
         self.turns = 1
@@ -138,17 +136,16 @@ class Story(Author):
         root = rng.random() < 0.1
         for _ in range(branches):
             end = self.burst(q.signer, q.log, None if root else below, 1 if branches > 2 else self.size())
-            if branches > 2:
-                self.avoid.add(end.id)
         if rng.random() < 0.2 and branches == 1:
             self.heads[q.signer, q.log] = end
 
     def act_flood(self) -> None:
+        """So many branches that no node must keep all: in such a story nothing is pinned."""
         self.act_fork(self.rng.randrange(18, 26))
 
     def target(self) -> Entry | None:
         """An entry to pin: rather one beside a fork."""
-        logs = [e for e in self.logs() if e.id not in self.avoid]
+        logs = self.logs()
         beside = [e for e in logs if any(x.prev == e.prev and x.id != e.id and x.name == e.name for x in logs)]
         if beside and self.rng.random() < 0.6:
             e = self.rng.choice(beside)
@@ -158,11 +155,11 @@ class Story(Author):
         return self.rng.choice(logs) if logs else None
 
     def pin_op(self) -> tuple[object, ...] | None:
-        e = self.target()
+        e = None if self.story == "flood" else self.target()
         return ("pin", e.signer, e.log, e.seq, e.id) if e else None
 
     def kept_logs(self, writer: str) -> tuple[object, ...]:
-        return tuple(k for k in self.kept(writer) if k[2] not in self.avoid)
+        return () if self.story == "flood" else self.kept(writer)
 
     def root_key(self, parent: Entry) -> str:
         keys = self.states[parent.id]
