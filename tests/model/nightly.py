@@ -5,6 +5,10 @@
 A run is one delivery of one random adversarial set to three nodes (see agreement.py). Progress goes to stderr, the
 result to stdout. The exit status is 1 if any run was unconverged, differed or broke off, or if model and implementation
 disagreed about any set; `--only SEED` examines one of the reported seeds again.
+
+    python -m tests.model.nightly --world --runs 20000 --seed S --jobs 2 --json
+
+A run is then one set on real replicas that are linked in virtual time (see world.py); `--only SEED` shrinks it.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tests.model import world_many
 from tests.model.agreement import NodeKind, Tally, examine
 
 CHUNK = 50
@@ -66,8 +71,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--per-set", type=int, default=40, help="random orders of one set; up to five entries: all")
     parser.add_argument("--only", help="examine one seed, as a report names it")
     parser.add_argument("--nodes", choices=("judge", "store"), default="judge", help="store: real nodes, slowly")
+    parser.add_argument("--world", action="store_true", help="sets on real replicas in virtual time")
+    parser.add_argument("--theme", default="", help="of the sets on real replicas: one theme only")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
+    if args.world:
+        if args.only:
+            return world_many.explain(args.only, args.theme, args.json)
+        return world_many.main(args.seed, args.runs, args.jobs, args.theme, args.json)
     began = time.monotonic()
     if args.only:
         total = examine(args.only, args.per_set, kind=args.nodes)

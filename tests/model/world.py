@@ -1,0 +1,388 @@
+"""One set on real replicas: each is given a part of it, they are linked and let run, and all must come to one end.
+
+The end is the state of the union of what they were given (world_union.py). A failing seed is a bug report:
+
+    python -m tests.model.nightly --world --only SEED
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_node.links import Limits
+from banyan_sim.memo import remembered_signatures
+from banyan_storage.check import verify
+from tests.model.world_net import Net, Tuning, shared, tuned
+from tests.model.world_sets import WorldSet, world_set
+from tests.model.world_union import Union
+
+CHECKS = {
+    "0 model": "model and implementation judge the union alike",
+    "1 agree": "all nodes have one digest",
+    "2 union": "it is that of the union of all that was given",
+    "3 again": "giving every node everything again moves nothing",
+    "4 fresh": "a fresh node that is linked to one of them gets there",
+    "5 store": "no store has a problem",
+    "6 honest": "no honest node is charged or banned by another, nor whoever says what is authentic",
+    "7 quiet": "once all agree, no data flows for a minute",
+    "8 bounded": "what is kept is bounded, and giving again grows nothing",
+    "9 content": "what one node has of the content that counts, all have",
+    "slight": "no honest node is slighted by another (a few points that never ban)",
+    "crash": "nothing raises",
+}
+STUCK_S = 120.0
+"""Virtual time without any change after which nodes that disagree are given up."""
+QUIET_S = 60.0
+BRANCHES = 16
+"""Branches of one log that a node may keep beside what counts. Adjust to the rule in force."""
+
+
+@dataclass
+class Outcome:
+    """`failed`: check -> what was seen. `seen`: situations that occurred."""
+
+    seed: str
+    theme: str
+    failed: dict[str, str] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    entries: int = 0
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def note(self, check: str, sentence: str) -> None:
+        self.failed.setdefault(check, sentence)
+
+
+def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> Outcome:
+    """One set and its run, all from the seed. `alive`: without the other entries (for shrinking)."""
+    s = world_set(random.Random(f"{seed}/set"), theme)
+    out = Outcome(seed, s.theme)
+    rng = random.Random(f"{seed}/run")
+    short = rng.random() < 0.3 and s.theme in ("branches", "pins", "control", "notary", "cuts", "flood")
+    piece = rng.choice([300, 1_000, 256 << 10])
+    tuning = Tuning(piece, rng.choice([100, 32 << 10]), rng.choice([900, 2_000, *[1 << 20] * 4]), 8 if short else 1_024)
+    run = _Run(s, rng, out, tuning, set(range(len(s.real)) if alive is None else alive))
+    try:
+        with tuned(tuning), remembered_signatures():
+            run.whole()
+            if run.slights:
+                out.note("slight", run.slights[0])
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        out.note(
+            "crash", f"{type(error).__name__} in {last.name} ({last.filename.split('/')[-1]}:{last.lineno}): {error}"
+        )
+    return out
+
+
+def short(head: Head | None) -> str:
+    """Its length, and f where it is forked or frozen."""
+    return "nothing" if head is None else f"{head.length}{'f' * head.flag}"
+
+
+class _Run:
+    def __init__(self, s: WorldSet, rng: random.Random, out: Outcome, tuning: Tuning, alive: set[int]) -> None:
+        self.s, self.rng, self.out, self.alive = s, rng, out, alive
+        self.names = list("abcdef")[: rng.choice([2, 2, 3, 3, 4, 5, 6])]
+        self.net = Net(s, rng.randrange(1 << 30), Limits(piece=min(tuning.piece, 256 << 10)))
+        self.union = Union(s)
+        self.slights: list[str] = []
+        shares = [rng.choice([0.15, 0.3, 0.5, 0.8]) for _ in self.names]
+        self.parts = {n: shared(s, rng, p, tuning.run) for n, p in zip(self.names, shares, strict=True)}
+        self.cap = tuning.run
+        self.withhold = {n: rng.random() < (0.5 if s.theme == "content" else 0.15) for n in self.names}
+        out.seen[f"{len(self.names)} nodes"] += 1
+        out.seen["short runs"] += tuning.run == 8
+        out.seen["control in pieces"] += tuning.control < 1 << 20
+        out.tuning = tuning
+        out.seen["small pieces"] += tuning.piece < 1 << 17
+
+    def whole(self) -> None:
+        rng, names = self.rng, self.names
+        second: list[tuple[str, tuple[int, ...]]] = []
+        for name in names:
+            self.net.add(name)
+        for name in names:
+            first = self.parts[name]
+            if rng.random() < 0.4 and len(first) > 2:
+                at = rng.randrange(len(first) // 2, len(first))
+                first, rest = first[:at], first[at:]
+                second += [(name, item) for item in rest]
+            self.first(name, first)
+        self.connect()
+        self.trouble()
+        if not self.settle("first"):
+            return
+        if second:
+            self.out.seen["given while linked"] += 1
+            for name, item in second:
+                self.linked(name, [item], rng.choice(["data", "gossip", "ingest"]))
+                self.net.pass_time(rng.choice([0.0, 0.1, 2.0]))
+            if not self.settle("second"):
+                return
+        self.check_all()
+
+    # -- giving
+
+    def cropped(self, item: Sequence[int]) -> tuple[int, ...]:
+        """What is left of an item where some entries are left out (shrinking)."""
+        if not self.s.real[item[0]].header.log:
+            return tuple(i for i in item if i in self.alive)
+        end = next((k for k, i in enumerate(item) if i not in self.alive), len(item))
+        return tuple(item[:end])
+
+    def first(self, name: str, items: Sequence[tuple[int, ...]]) -> None:
+        """Before the node is linked; again until neither it nor the union takes more."""
+        how, rogue = self.rng.choice(["ingest", "ingest", "data", "gossip"]), f"rogue {name}"
+        if how == "gossip" and self.rng.random() < 0.9:  # so control logs are pushed
+            items = [self.s.path(i[-1]) if not self.s.real[i[0]].header.log else i for i in items]
+        cropped = [c for c in map(self.cropped, items) if c]
+        if how != "ingest":
+            self.net.rogue(rogue, name, realm=self.s.realm.id)
+        before: object = None
+        for _ in range(8):
+            for item in cropped:
+                self.net.give(name, rogue, how, item, not self.withhold[name])
+                self.union.give(name, item)
+                if how == "gossip":
+                    self.net.run(0.01)
+            after = (self.net.replicas[name].store.digest(), len(self.union.at.get(name, ())))
+            if after == before:
+                break
+            before = after
+        if how != "ingest":
+            self.net.unlink(rogue, name)
+
+    def linked(self, name: str, items: Sequence[tuple[int, ...]], how: str) -> None:
+        """While the node hears of others: what it may take is by its own control log."""
+        rogue, replica = f"rogue {name}", self.net.replicas[name]
+        if how != "ingest":
+            self.net.rogue(rogue, name, realm=self.s.realm.id)
+        for item in (c for c in map(self.cropped, items) if c):
+            account = AccountId(self.s.real[item[0]].account)
+            known, held = replica.ingest.control_of(account), {i for i in item if replica.store.has(self.s.real[i].id)}
+            prev = self.s.prev[item[0]]
+            near = prev is not None and replica.store.has(self.s.real[prev].id)
+            ids = {self.s.real[i].id for i in held} | ({self.s.real[prev].id} if near and prev is not None else set())
+            self.net.give(name, rogue, how, item, not self.withhold[name])
+            self.union.give(name, item, ids.__contains__, known)
+        if how != "ingest":
+            self.net.unlink(rogue, name)
+
+    def again(self) -> bool:
+        """Who gave what was not to be taken then, and is now, gives it again. Whether there was any."""
+        late = self.union.late()
+        for name in self.names:
+            mine = {i for item in self.parts[name] for i in item} & late
+            if mine:
+                self.linked(name, self.items(mine), "data")
+                self.union.at[name] |= mine & self.union.given
+                self.union.taken |= mine
+        self.out.seen["given again"] += bool(late)
+        return bool(late)
+
+    def items(self, entries: Iterable[int]) -> list[tuple[int, ...]]:
+        """These entries with all below them, as items to give: control logs whole."""
+        wanted = sorted({x for i in entries for x in self.s.path(i)})
+        items = []
+        for account in self.s.accounts:
+            control = tuple(i for i in wanted if self.s.real[i].account == account and not self.s.real[i].header.log)
+            items += [control] if control else []
+        logs = [i for i in wanted if self.s.real[i].header.log]
+        parents, done = {self.s.prev[i] for i in logs}, set[int]()
+        for leaf in (i for i in logs if i not in parents):
+            run: list[int] = []
+            for i in self.s.path(leaf):
+                if i not in done:
+                    run.append(i)
+                    if i in self.s.signed or i == leaf or len(run) == self.cap:
+                        items.append(tuple(run))
+                        done.update(run)
+                        run = []
+        return [item for item in map(self.cropped, items) if item]
+
+    # -- the network
+
+    def connect(self) -> None:
+        rng, order = self.rng, self.rng.sample(self.names, len(self.names))
+        edges = {frozenset((order[k], rng.choice(order[:k]))) for k in range(1, len(order))}
+        for _ in range(rng.randrange(len(order))):
+            edges.add(frozenset(rng.sample(order, 2)))
+        self.edges = sorted(tuple(sorted(e)) for e in edges)
+        for a, b in self.edges:
+            self.net.link(*((a, b) if rng.random() < 0.5 else (b, a)))
+            if rng.random() < 0.3:
+                self.net.pass_time(rng.choice([0.1, 1.0, 6.0]))
+
+    def trouble(self) -> None:
+        """Links go dark and break, nodes are restarted."""
+        rng = self.rng
+        for _ in range(rng.choice([0, 0, 1, 2, 4])):
+            self.net.pass_time(rng.choice([0.03, 0.1, 0.5, 2.0, 5.0]), 0.5)
+            a, b = rng.choice(self.edges)
+            if rng.random() < 0.3:
+                self.net.restart(rng.choice(self.names))
+                self.out.seen["restart"] += 1
+            elif b in self.net.replicas[a].links:
+                if rng.random() < 0.5:
+                    self.net.dark.add(frozenset((a, b)))
+                    self.net.pass_time(rng.choice([0.1, 1.0, 4.0]))
+                self.net.break_link(a, b, rng.choice([0.1, 1.0, 8.0]))
+                self.out.seen["broken link"] += 1
+
+    def calm(self, names: Sequence[str], want: bytes | None = None) -> bool:
+        """Runs until these nodes agree and no data flows; whether that came in time."""
+        net, moved, before = self.net, self.net.now, list[bytes]()
+        while net.now - moved < STUCK_S:
+            net.pass_time(1.0)
+            digests = [net.replicas[n].store.digest() for n in names]
+            if digests != before:
+                moved, before = net.now, digests
+            one = len(set(digests)) == 1 and want in (None, digests[0])
+            if one and not net.down and net.now - max(net.last_bulk, moved) > 1.5:
+                return True
+        return False
+
+    def settle(self, wave: str) -> bool:
+        """To quiet, and again after what is late was given. Whether the nodes agree on the union."""
+        for _ in range(6):
+            if not self.calm(self.names) or not self.again():
+                break
+        want, heads = self.union.digest(), self.union.heads()
+        digests = {n: self.net.replicas[n].store.digest() for n in self.names}
+        agreed = len(set(digests.values())) == 1
+        if not agreed:
+            self.out.note("1 agree", f"{wave}: {self.differences(heads)}")
+        elif digests[self.names[0]] != want:
+            self.out.note("2 union", f"{wave}: {self.differences(heads)}")
+        if self.net.raised:
+            self.out.note("6 honest", self.net.raised[0])
+        if self.out.failed:
+            self.check_nodes()
+        return not self.out.failed
+
+    def differences(self, heads: dict[LogId, Head]) -> str:
+        """The first log that stands elsewhere than in the union, where it stands, and what of it nobody holds."""
+        stores = {n: self.net.replicas[n].store for n in self.names}
+        for log in sorted({*heads, *(log for st in stores.values() for log, _ in st.all_heads())}):
+            want = heads.get(log)
+            at = {n: st.head(log) for n, st in stores.items()}
+            if any((h if h.length or h.flag else None) != want for h in at.values()):
+                mine = [i for i in sorted(self.union.taken) if self.s.real[i].log_id == log]
+                nowhere = [i for i in mine if not any(st.has(self.s.real[i].id) for st in stores.values())]
+                name = self.s.symbolic[mine[0]].name if mine else "?"
+                shown, w = ", ".join(f"{n} {short(h)}" for n, h in at.items()), short(want)
+                return f"log {name}: union {w}; {shown}; held by nobody: entries {nowhere}"
+        return "nothing differs"
+
+    # -- the checks
+
+    def check_all(self) -> None:
+        net, out, want = self.net, self.out, self.union.digest()
+        models = self.union.model()
+        out.seen += self.union.situations(models)
+        out.entries = len(self.union.taken)
+        if not self.union.model_agrees(models):
+            out.note("0 model", "heads of the union differ")
+        net.pass_time(2.0)
+        flowed = net.bulk
+        net.pass_time(QUIET_S, 10.0)
+        if net.bulk != flowed:
+            out.note("7 quiet", f"{net.bulk - flowed} data frames in {QUIET_S:.0f} s")
+        if len({net.replicas[n].store.digest() for n in self.names}) != 1:
+            out.note("7 quiet", "the digests parted again")
+        self.check_nodes()
+        self.check_content()
+        self.check_fresh(want)
+        self.check_again(want)
+
+    def check_nodes(self) -> None:
+        for name in self.names:
+            replica = self.net.replicas[name]
+            for problem in verify(replica.store, lambda account, n: None)[:1]:
+                self.out.note("5 store", f"{name}: {problem.where}: {problem.sentence}")
+            self.check_events(name)
+            for other in self.names:
+                if replica.standing.banned(other, self.net.now):
+                    self.out.note("6 honest", f"{name} banned {other}")
+            for account in replica.store.accounts():
+                for log in replica.store.logs(account):
+                    loose = replica.store.held(log)[1] if log.log else []
+                    leaves = len(loose) - len({e.header.prev for e in loose} & {e.id for e in loose})
+                    if leaves > BRANCHES:
+                        self.out.note("8 bounded", f"{name} keeps {leaves} branches of a log")
+                kept, path = len(replica.store.control(account)), replica.store.head(control_log(account)).length
+                if kept > path + 8 * BRANCHES:
+                    self.out.note("8 bounded", f"{name} keeps {kept} control entries beside a path of {path}")
+
+    def check_events(self, name: str) -> None:
+        for event in self.net.events[name]:
+            peer, reason = str(event.fields.get("peer")), event.fields.get("reason")
+            if event.name == "rejected":
+                self.out.note("6 honest", f"{name} rejects what {peer} says: {reason}")
+            elif event.name == "slighted" and peer in (*self.names, "fresh"):
+                self.slights.append(f"{name} slights {peer}: {reason}")
+
+    def check_content(self) -> None:
+        stores = {n: self.net.replicas[n].store for n in self.names}
+        for name, store in stores.items():
+            for row in store.lacking(b"", 1_000):
+                have = [n for n, other in stores.items() if other.has_part(row.entry, row.op)]
+                if have:
+                    i = self.union.index[row.entry]
+                    self.out.note(
+                        "9 content", f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}"
+                    )
+
+    def check_fresh(self, want: bytes) -> None:
+        """What nodes hold is mostly the same, so only one of those that hold the same is asked."""
+        different: dict[object, str] = {}
+        for name in self.names:
+            store = self.net.replicas[name].store
+            logs = [log for account in store.accounts() for log in store.logs(account)]
+            held = frozenset((e.id, e.sig) for log in logs if log.log for part in store.held(log) for e in part)
+            different.setdefault((held, frozenset(e.id for a in store.accounts() for e in store.control(a))), name)
+        self.out.seen["nodes hold different things"] += len(different) > 1
+        for name in self.names:
+            self.net.stop(name)
+        self.net.down.clear()
+        for name in different.values():
+            self.net.add(name)
+            self.net.engines.pop("fresh", None)
+            self.net.events["fresh"].clear()
+            self.net.add("fresh")
+            self.net.link("fresh", name)
+            if not self.calm(["fresh", name], want):
+                have = self.net.replicas["fresh"].store.counts().logs
+                self.out.note("4 fresh", f"linked to {name} alone: {have} logs, {self.differs(name, 'fresh')}")
+            self.check_events("fresh")
+            self.net.stop("fresh")
+            self.net.stop(name)
+            self.net.down.clear()
+
+    def differs(self, one: str, other: str) -> str:
+        a, b = self.net.replicas[one].store, self.net.replicas[other].store
+        for log, head in a.all_heads():
+            if b.head(log) != head:
+                return f"log {log.log}: {one} {short(head)}, {other} {short(b.head(log))}"
+        return "nothing differs"
+
+    def check_again(self, want: bytes) -> None:
+        """On nodes that were started anew and are alone."""
+        given = self.items(self.union.given)
+        for name in self.names:
+            replica, counts = self.net.add(name), []
+            for _ in range(2):
+                for item in given:
+                    self.net.give(name, "", "ingest", item, True)
+                counts.append(replica.store.counts())
+                if replica.store.digest() != want:
+                    self.out.note("3 again", f"{name} moved when it was given everything again")
+            if counts[0] != counts[1]:
+                self.out.note("8 bounded", f"{name}: {counts[0]} after everything, {counts[1]} after it again")
+        if self.net.raised:
+            self.out.note("6 honest", self.net.raised[0])

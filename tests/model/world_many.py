@@ -1,0 +1,148 @@
+"""Many sets on real replicas, and one of them explained: what `nightly --world` does."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.model.spec import Op
+from tests.model.world import CHECKS, Outcome, examine
+from tests.model.world_sets import WorldSet, world_set
+
+CHUNK = 10
+FIRST = 40
+"""Failing sets that are named of each check."""
+Job = tuple[str, int, int, str]
+
+
+@dataclass
+class Report:
+    """`checks`: failing sets by the first check that each failed. `every`: by each check that it failed."""
+
+    sets: int = 0
+    entries: int = 0
+    failed: int = 0
+    checks: Counter[str] = field(default_factory=Counter)
+    every: Counter[str] = field(default_factory=Counter)
+    themes: Counter[str] = field(default_factory=Counter)
+    failed_themes: Counter[str] = field(default_factory=Counter)
+    situations: Counter[str] = field(default_factory=Counter)
+    examples: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(check, seed, theme, what was seen)."""
+
+    def add(self, o: Outcome) -> None:
+        self.sets += 1
+        self.entries += o.entries
+        self.themes[o.theme] += 1
+        self.situations += o.seen
+        if o.failed:
+            check, seen = next(iter(o.failed.items()))
+            seen += f" [{len(o.failed)} checks; {tuple(o.tuning)}]"
+            self.failed += 1
+            self.failed_themes[o.theme] += 1
+            self.checks[check] += 1
+            self.every.update(o.failed.keys())
+            if self.checks[check] <= FIRST:
+                self.examples.append((check, o.seed, o.theme, seen))
+
+
+def _chunk(job: Job) -> list[Outcome]:
+    seed, first, stop, theme = job
+    return [examine(f"{seed}/{n}", theme=theme) for n in range(first, stop)]
+
+
+def work(seed: str, sets: int, jobs: int, theme: str = "") -> Report:
+    """Examines so many sets. They depend on `seed` alone."""
+    report, began, said = Report(), time.monotonic(), 0.0
+    todo = [(seed, k, min(sets, k + CHUNK), theme) for k in range(0, sets, CHUNK)]
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=100) as pool:
+        for outcomes in pool.imap(_chunk, todo):
+            for o in outcomes:
+                report.add(o)
+            elapsed = time.monotonic() - began
+            if elapsed - said > 5:
+                said = elapsed
+                rate, by_check = report.sets / elapsed, dict(report.checks.most_common())
+                print(
+                    f"{report.sets:,} of {sets:,} sets, {rate:.1f}/s, {report.failed} failed: {by_check}",
+                    file=sys.stderr,
+                )
+    return report
+
+
+def main(seed: str, sets: int, jobs: int, theme: str, as_json: bool) -> int:
+    began = time.monotonic()
+    report = work(seed, sets, jobs, theme)
+    seconds = time.monotonic() - began
+    if as_json:
+        print(json.dumps(vars(report) | {"seed": seed, "seconds": round(seconds, 1)}))
+    else:
+        print(f"{report.sets} sets, {report.sets / seconds:.1f}/s, unions of {report.entries} entries where all agreed")
+        for title, counts in (("themes", report.themes), ("situations", report.situations)):
+            print(f"{title}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common()))
+        rate = report.failed / max(1, report.sets)
+        print(f"failed: {report.failed} ({rate:.2%}); by theme {dict(report.failed_themes)}")
+        for check, n in sorted(report.checks.items()):
+            print(f"  {check}: {n} first, {report.every[check]} in all ({CHECKS[check]})")
+        for check, which, its_theme, seen in sorted(report.examples):
+            print(f"    {check}  {which}  {its_theme}: {seen}")
+    return 1 if report.failed else 0
+
+
+def shrink(seed: str, theme: str = "", check: str = "") -> tuple[list[int], Outcome]:
+    """Entries without which the run still fails the same check are left out, with all that hangs on them."""
+    s, best = world_set(random.Random(f"{seed}/set"), theme), examine(seed, theme=theme)
+    check = check or next(iter(best.failed), "")
+    alive, tried = set(range(len(s.real))), bool(check)
+    while tried:
+        tried = False
+        for i in sorted(alive, reverse=True):
+            if i in alive:
+                less = {x for x in alive if i not in s.path(x)}
+                found = examine(seed, less, theme) if less else best
+                if less and check in found.failed:
+                    alive, best, tried = less, found, True
+    return sorted(alive), best
+
+
+def explain(seed: str, theme: str, as_json: bool) -> int:
+    """Runs one seed, shrinks it if it fails, and shows what is left."""
+    whole = examine(seed, theme=theme)
+    if not whole.failed:
+        print(json.dumps({"seed": seed, "failed": {}}) if as_json else f"{seed} ({whole.theme}): nothing failed")
+        return 0
+    alive, least = shrink(seed, theme)
+    s = world_set(random.Random(f"{seed}/set"), theme)
+    lines = [line_of(s, i) for i in alive]
+    if as_json:
+        print(
+            json.dumps(
+                {"seed": seed, "theme": s.theme, "failed": whole.failed, "shrunk": least.failed, "entries": lines}
+            )
+        )
+    else:
+        print(f"{seed} ({s.theme}, {len(s.real)} entries): {whole.failed}")
+        print(f"with {len(alive)} entries: {least.failed}")
+        print("\n".join(lines))
+    return 1
+
+
+def line_of(s: WorldSet, i: int) -> str:
+    """One entry: number, signer, place, parent, whether it is signed, and what of it matters."""
+    index, e = {x.id: n for n, x in enumerate(s.symbolic)}, s.symbolic[i]
+
+    def plain(value: object) -> object:
+        if isinstance(value, bytes):
+            return f"#{index[value]}" if value in index else value.hex()[:6]
+        return tuple(map(plain, value)) if isinstance(value, tuple) else value
+
+    shown: list[Op] = [op for op in e.ops if not e.log or op[0] == "pin"]
+    ops = " ".join(str(plain(op)) for op in shown)
+    sig = "" if i in s.signed else " unsigned"
+    parent = "" if s.prev[i] is None else f" on #{s.prev[i]}"
+    return f"  #{i}: {e.signer} {f'log {e.log}' if e.log else 'control'} seq {e.seq}{parent}{sig} {ops}"

@@ -1,0 +1,245 @@
+"""Real replicas in virtual time for `world.py`: a quicker clock than `tests/node/helpers.World`, links that break, and
+ways to give a node entries. Frames are lost only where the link then breaks, as with TCP."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+from banyan_crdt.codec import encode
+from banyan_crdt.entry import encode_header
+from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import decode_body
+from banyan_crdt.run import decode_run, encode_control, encode_run, skips_below
+from banyan_node.gossip import frames as gossip
+from banyan_node.links import Limits
+from banyan_node.replica import Replica
+from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
+from banyan_storage.memory_engine import MemoryEngine
+from tests.model.world_sets import WorldSet
+from tests.node.helpers import World
+
+NOW_S = 1_767_225_600 + 10_000 * 86_400.0
+"""Later than every entry."""
+RELINK_S = 3.0
+
+
+decode_once = lru_cache(20_000)(decode_body)
+
+
+class Tuning(NamedTuple):
+    """Sizes that make logs travel in pieces. `run`: entries in one run at most."""
+
+    piece: int = 256 << 10
+    small: int = 32 << 10
+    control: int = 1 << 20
+    run: int = 1_024
+
+
+@contextmanager
+def tuned(t: Tuning) -> Iterator[None]:
+    """The product with these sizes, wherever a module has the constant; and bodies, values that never change, are
+    decoded once."""
+    wanted: dict[str, object] = {
+        "PIECE_BYTES": t.piece,
+        "SMALL": t.small,
+        "CONTROL_BYTES": t.control,
+        "MAX_RUN_ENTRIES": t.run,
+    }
+    wanted["decode_body"] = decode_once
+    found = [
+        (module, name, getattr(module, name))
+        for label, module in list(sys.modules.items())
+        if label.startswith("banyan_")
+        for name in wanted
+        if hasattr(module, name)
+    ]
+    for module, name, _ in found:
+        setattr(module, name, wanted[name])
+    try:
+        yield
+    finally:
+        for module, name, was in found:
+            setattr(module, name, was)
+
+
+class Net(World):
+    """Replicas and rogues. `timers`: when each replica wants to be called; only what was touched is asked anew."""
+
+    def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
+        self.timers: dict[str, float | None] = {}
+        super().__init__(seed=seed, limits=limits, realm=s.realm)
+        self.s, self.now = s, NOW_S
+        self.bulk = 0
+        """Data frames that replicas sent to replicas."""
+        self.last_bulk = 0.0
+        self.dark: set[frozenset[str]] = set()
+        self.down: list[tuple[float, str, str]] = []
+        """Links to be made anew: (when, a, b)."""
+        self.reasons: list[tuple[str, str, str]] = []
+        self.lost = self._lost
+        self.raised: list[str] = []
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+    def _lost(self, sender: str, to: str, data: bytes) -> bool:
+        if data[1] == 7 and to in self.replicas:
+            self.bulk += 1
+            self.last_bulk = self.now
+        return frozenset((sender, to)) in self.dark
+
+    def drain(self, name: str) -> None:
+        super().drain(name)
+        if name in self.replicas:
+            self.timers[name] = self.replicas[name].get_timer()
+
+    def add(self, name: str, engine: MemoryEngine | None = None) -> Replica:
+        if engine is not None:
+            self.engines[name] = engine
+        replica = self.start(name)
+        self.timers[name] = replica.get_timer()
+        return replica
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while True:
+            timer, who = end, ""
+            for name, at in self.timers.items():
+                if at is not None and at < timer and name in self.replicas:
+                    timer, who = at, name
+            if self.queue and self.queue[0][0] <= timer:
+                at, _, to, sender, data = heapq.heappop(self.queue)
+                if at >= end:
+                    heapq.heappush(self.queue, (at, _, to, sender, data))
+                    break
+                self.now = max(self.now, at)
+                if to in self.replicas and sender in self.replicas[to].links:
+                    self.replicas[to].receive(sender, data, self.now)
+                    self.drain(to)
+            elif who:
+                self.now = max(self.now, timer)
+                self.replicas[who].handle_timer(self.now)
+                self.drain(who)
+            else:
+                break
+        self.now = end
+
+    def pass_time(self, seconds: float, step: float = 1.0) -> None:
+        """Runs; links that a replica let go are broken on both sides, and broken links are made anew."""
+        end = self.now + seconds
+        while self.now < end:
+            self.run(min(step, end - self.now))
+            for a, b, why in self.cut:
+                if b in self.replicas and a in self.replicas:
+                    self.reasons.append((a, b, why))
+                    self.break_link(a, b)
+            self.cut.clear()
+            for when, a, b in list(self.down):
+                if when <= self.now and a in self.replicas and b in self.replicas:
+                    self.down.remove((when, a, b))
+                    if b not in self.replicas[a].links:
+                        self.link(a, b)
+
+    def break_link(self, a: str, b: str, after: float = RELINK_S) -> None:
+        self.dark.discard(frozenset((a, b)))
+        self.unlink(a, b)
+        self.down.append((self.now + after, a, b))
+
+    def restart(self, name: str) -> None:
+        near = [x for x in self.replicas[name].links if x in self.replicas]
+        self.stop(name)
+        self.add(name)
+        self.down += [(self.now + 0.5, name, other) for other in near]
+
+    # -- giving
+
+    def contents(self, items: Sequence[int], with_content: bool) -> list[Content]:
+        found = [self.s.contents.get(i) if with_content else None for i in items]
+        return [p[0][1] if p and len(p) == 1 and p[0][0] == 0 else p for p in found]
+
+    def item(self, items: Sequence[int], with_content: bool) -> ControlItem | RunItem:
+        real = [self.s.real[i] for i in items]
+        held = self.contents(items, with_content)
+        if not real[0].header.log:
+            return ControlItem(
+                AccountId(real[0].account), [encode_control(e, encode_header(e.header)) for e in real], held
+            )
+        path = self.s.path(items[-1])
+        first = real[0].header.seq
+        base = self.s.real[path[first - 1]].header.total if first else 0
+        skips = [(q, self.s.real[path[q]].id) for q in skips_below(first, len(real))]
+        entries = [*(e._replace(sig=None) for e in real[:-1]), real[-1]]
+        return RunItem(encode_run(entries, base, skips), held)
+
+    def give(self, node: str, rogue: str, how: str, items: Sequence[int], with_content: bool) -> None:
+        """Through the ingest, or as what a rogue that is linked says, or as what it pushes."""
+        replica, item = self.replicas[node], self.item(items, with_content)
+        if how == "data":
+            self.say(rogue, node, Data([item]))
+        elif how == "gossip":
+            mid = self.s.real[items[-1]].id[:16]
+            frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(frame)))
+        else:
+            try:
+                if isinstance(item, ControlItem):
+                    entries = [self.s.real[i] for i in items]
+                    replica.ingest.control(item.account, entries, self.now_ms, item.contents)
+                else:
+                    replica.ingest.run(decode_run(self.s.realm, item.run), self.now_ms, contents=item.contents)
+            except NotYet:
+                pass
+            except Reject as why:
+                self.raised.append(f"{node} rejects what is authentic: {why}")
+            self.drain(node)
+
+
+def shared(s: WorldSet, rng: random.Random, share: float, cap: int) -> list[tuple[int, ...]]:
+    """A random part of the set, linked downwards, as items to give: control entries together or in pieces, runs that
+    end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
+    items: list[tuple[int, ...]] = []
+    done: set[int] = set()
+    whole, keep_order = rng.random() < 0.9, rng.random() < 0.5
+    for i in rng.sample(range(len(s.real)), len(s.real)):
+        control = not s.real[i].header.log
+        if rng.random() > (max(share, 0.6) if control else share):
+            continue
+        if control:
+            path = s.path(i)
+            cut = 1 if rng.random() < 0.5 else len(path)
+            items += [path] if whole else [path[k : k + cut] for k in range(0, len(path), cut)]
+            continue
+        path = s.path(s.bursts[i][-1])
+        start = 0 if rng.random() < 0.2 else next((k for k, x in enumerate(path) if x not in done), len(path) - 1)
+        start = max(0, start - rng.choice([0, 0, 0, 1, 3]))
+        items += _runs(s, path, start, rng, cap)
+        done.update(path)
+    if not keep_order:
+        rng.shuffle(items)
+    items += rng.sample(items, len(items) // 4)
+    return items
+
+
+def _runs(s: WorldSet, path: tuple[int, ...], start: int, rng: random.Random, cap: int) -> Iterator[tuple[int, ...]]:
+    """The path from `start` on, cut at random signatures. Where it left a burst before its end, what was written at
+    once is given whole as well if a run would be too long otherwise."""
+    at = start
+    while at < len(path):
+        ends = [k + 1 for k in range(at, len(path)) if path[k] in s.signed]
+        fits = [k for k in ends if k - at <= cap]
+        if not fits:  # the shared part of a burst and a branch: as it was written
+            burst = s.bursts[path[at]]
+            yield burst
+            at = next(k for k in range(at, len(path) + 1) if k == len(path) or path[k] not in burst)
+            continue
+        end = rng.choice(fits) if rng.random() < 0.6 else fits[-1]
+        yield path[at:end]
+        at = end
