@@ -24,7 +24,7 @@ from banyan_node.wire import ControlItem, RunItem, decode_item, encode_item
 from banyan_storage.reader import StoreReader
 
 SHORT_CONTROL = 8
-"""Entries of a control log that is pushed whole."""
+"""Entries of a control log that are pushed with those below them."""
 JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
 
@@ -107,12 +107,11 @@ def fetched(store: StoreReader, mid: bytes) -> bytes | None:
         return None
     if entry.header.log:
         return encode(encode_item(run_item(store, entry.log_id, [entry], {})))
-    item = control_push(store, entry.account)
+    item = control_push(store, entry.account, entry.header.seq)
     payload = b"" if item is None else encode(encode_item(item))
     return payload if 0 < len(payload) <= MAX_PAYLOAD else None
 
 
-def control_push(store: StoreReader, account: AccountId, entries: int = 1) -> ControlItem | None:
-    """The last so many entries of a control log, or all of a short one: whoever lacks what is below asks for it."""
-    length = store.head(control_log(account)).length
-    return control_item(store, account, 0 if length <= SHORT_CONTROL else max(0, length - entries))
+def control_push(store: StoreReader, account: AccountId, seq: int, entries: int = 1) -> ControlItem | None:
+    """So many entries of a control path up to place `seq`, near its beginning all: who lacks what is below asks."""
+    return control_item(store, account, 0 if seq < SHORT_CONTROL else max(0, seq + 1 - entries), seq + 1)

@@ -302,8 +302,8 @@ class Replica:
     def publish_control(self, account: AccountId, now: float, push: bool = True, entries: int = 1) -> None:
         """Lets others know that a control log of ours grew by so many entries."""
         self._clock(now)
-        item = control_push(self.store, account, entries)
         head = self.ingest.head(control_log(account))
+        item = control_push(self.store, account, head.length - 1, entries)
         if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
             self.spreading.push(head.id, item, now)
             self._differ()

@@ -36,9 +36,9 @@ CONTENT_BYTES = 2 << 20
 """Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
 
 
-def control_item(reader: Reader, account: AccountId, first: int = 0) -> ControlItem | None:
-    """The path of the control log from place `first` on."""
-    entries = reader.chain(control_log(account), first)
+def control_item(reader: Reader, account: AccountId, first: int = 0, stop: int | None = None) -> ControlItem | None:
+    """The path of the control log from place `first` on, up to before `stop`."""
+    entries = reader.chain(control_log(account), first, stop)
     return _control(reader, account, entries) if entries else None
 
 
