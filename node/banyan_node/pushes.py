@@ -15,7 +15,7 @@ from typing import Any
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, control_log
+from banyan_crdt.ids import AccountId
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_node.gossip.frames import Delivery, Item
 from banyan_node.gossip.settings import MAX_PAYLOAD
