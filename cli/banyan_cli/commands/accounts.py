@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
+from banyan_cli import paper, refs, session
 from banyan_cli.errors import BadInput
 
 _account = typer.Typer(help="Accounts and their keys: grant, pin, cut, rotate, recover, close.", no_args_is_help=True)
@@ -15,6 +15,8 @@ _account = typer.Typer(help="Accounts and their keys: grant, pin, cut, rotate, r
 Account = Annotated[str | None, typer.Option("--account", help="An account hosted here; yours when left out.")]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+RECOVERY = 1
+"""The slot of the recovery key."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,10 +27,14 @@ def add_to(app: typer.Typer) -> None:
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What the account is called.")],
+    recovery: Annotated[
+        str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
+    ] = None,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
     s = session.of(ctx)
-    answer = s.call("account.create", name=name, hosted=True)
+    recovery = None if recovery is None else paper.checked_commitment(recovery)
+    answer = s.call("account.create", name=name, hosted=True, recovery=recovery)
     refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
@@ -118,11 +124,47 @@ def rotate(
 
 
 @_account.command("recover")
-def recover(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
-    """Take the root key back with the recovery key, when somebody else has the root."""
+def recover(
+    ctx: typer.Context,
+    account: Account = None,
+    words_file: paper.WordsFile = None,
+    undo: Annotated[
+        int | None, typer.Option(min=2, help="Undo this entry and later ones; numbers as in `account show`.")
+    ] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A writer that is not to be cut; may be repeated.")] = None,
+    own: Annotated[bool, typer.Option("--own", help="Write as this account from now on.")] = False,
+    yes: Sure = False,
+) -> None:
+    """Take an account back with its 24 recovery words: a new root key, made here, and every other writer cut.
+
+    The words are not those of `banyan keys backup`. In the home that was copied, `banyan keys renew` comes first; in
+    another home, let the account come from peers or from an archive first. A recovery key that is kept here needs no
+    words.
+    """
+    from banyan_cli.show.words import count
+    from banyan_node.recovery import seed_for
+
     s = session.of(ctx)
-    _confirm(s, "Replace the root key by the recovery key's word?", yes)
-    s.out.done(s.call("account.recover", account=_which(s, account)), "The root key is yours again.")
+    shown = s.call("account.show", account=_which(s, account))
+    kept = [_writer(writer) for writer in keep or []]
+    key, seed = shown["keys"][RECOVERY], None
+    if not key["held"]:
+        words = paper.words_from(words_file, "The 24 recovery words of this account")
+        seed = seed_for(words, bytes.fromhex(key["current"])).hex()
+    elif words_file is not None:
+        raise BadInput("The recovery key of this account is kept on this node; leave --words-file away.")
+    _confirm(s, _recovery_question(shown, kept), yes)
+    params = {"undo": undo, "keep": kept or None, "own": own or None}
+    answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
+    s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
+    s.out.note("What they wrote until now stays; `banyan delete` takes away what is not yours.")
+
+
+def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:
+    gone = {cut["writer"] for cut in shown["cuts"]}
+    writers = {grant["writer"] for grant in shown["grants"]} - gone - set(kept)
+    listed = ", ".join(sorted(writer[:16] for writer in writers)) or "none"
+    return f"Install a new root key, and cut every writer but this node's and those kept (now: {listed})?"
 
 
 @_account.command("close")
