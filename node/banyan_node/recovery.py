@@ -57,6 +57,14 @@ def seed_for(words: str, current: bytes) -> bytes:
     )
 
 
+def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
+    """(seed of the next key, whose digest is `following`; digest of the key after it). As `seed_for`."""
+    seed = seed_for(words, following)
+    keys = keys_from_words(words)
+    generation = next(g for g in range(GENERATIONS) if _seed(keys, g) == seed)
+    return seed, _digest(_seed(keys, generation + 1))
+
+
 def _seed(keys: Keys, generation: int) -> bytes:
     return keys.derive("recovery", generation.to_bytes(8, "big"))
 

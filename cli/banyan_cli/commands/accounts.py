@@ -116,11 +116,38 @@ def rotate(
     ctx: typer.Context,
     slot: Annotated[int | None, typer.Option(min=0, help="0 root, 1 recovery.")] = None,
     account: Account = None,
+    words_file: paper.WordsFile = None,
 ) -> None:
-    """Replace a key by the next one that it committed to."""
+    """Replace a key by the next one that it committed to.
+
+    With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
+    """
     s = session.of(ctx)
-    answer = s.call("account.rotate", account=_which(s, account), slot=slot)
+    who = _which(s, account)
+    key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
+    if words_file is not None and slot != RECOVERY:
+        raise BadInput("Only a recovery key is made from words; say --slot 1 with --words-file.")
+    if words_file is None and key["held"]:
+        answer = s.call("account.rotate", account=who, slot=slot)
+    else:
+        answer = _rotate_by_words(s, who, key, paper.words_from(words_file, "The 24 recovery words of this account"))
     s.out.done(answer, f"Slot {answer['slot']} is at generation {answer['generation']} now.")
+
+
+def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: str) -> Any:
+    from banyan_node.operator_errors import WrongWords
+    from banyan_node.recovery import commitment, rotation
+
+    following, first = key["next"], commitment(words)[:64]
+    try:
+        rotation(words, bytes.fromhex(following))
+    except WrongWords:
+        if not key["held"]:
+            raise
+        s.call("account.rotate", account=who, slot=RECOVERY, following=first)
+        following = first
+    seed, after = rotation(words, bytes.fromhex(following))
+    return s.call("account.rotate", account=who, slot=RECOVERY, seed=seed.hex(), following=after.hex())
 
 
 @_account.command("recover")
@@ -157,6 +184,8 @@ def recover(
     params = {"undo": undo, "keep": kept or None, "own": own or None}
     answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
+    for writer in answer["uncut"]:
+        s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
     s.out.note("What they wrote until now stays; `banyan delete` takes away what is not yours.")
 
 

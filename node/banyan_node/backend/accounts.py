@@ -124,9 +124,13 @@ def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> dict[str, A
         _, generation = hosted.slot_signer(ctx, account, slot)
         held = True
     except CallError:
-        generation, held = sum(isinstance(o, Rotate) and o.slot == slot for o in _ops(c)), False
+        generation, held = _rotations(c, slot), False
     s = c.keys[slot]
     return {"slot": slot, "generation": generation, "current": s.current.hex(), "next": s.next.hex(), "held": held}
+
+
+def _rotations(c: Control, slot: int) -> int:
+    return sum(isinstance(o, Rotate) and o.slot == slot for o in _ops(c))
 
 
 def _ops(c: Control) -> list[Op]:
@@ -192,9 +196,22 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 
 def rotate(ctx: Context, p: Params, now: float) -> Any:
-    account, slot = hosted.account_of(ctx, p), p.number("slot", ROOT_SLOT, 7)
-    signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
-    following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
+    """seed: of the next key, where that is not kept here. following: what to commit to, if that is no key of this node.
+
+    With both, and with `following` alone once before, a recovery key that was kept here moves to words.
+    """
+    account, slot, seed = hosted.account_of(ctx, p), p.number("slot", ROOT_SLOT, 7), p.secret("seed")
+    if seed is None:
+        signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
+    else:
+        control = hosted.control_of(ctx, account)
+        signer, generation = Signer(ctx.realm, seed), 1 + _rotations(control, slot)
+        if key_digest(signer.key) not in [s.next for s in control.keys[slot : slot + 1]]:
+            raise CallError("refused", "The account does not commit to this next key; nothing was changed.", 409)
+    if seed is not None or p.optional("following") is not None:
+        following = p.key("following")
+    else:
+        following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
     return {**_change(ctx, account, signer, Rotate(slot, following), now), "slot": slot, "generation": generation}
 
 
@@ -227,14 +244,21 @@ def recover(ctx: Context, p: Params, now: float) -> Any:
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
     entry = write(account, signer, Recover(root, following), at, control.path)
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), p.flag("own"))
-    cut = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
+    others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
+    held = {log.writer for log in ctx.store.heads(account)}  # what was undone may have taken the others' logs away
+    cut = [writer for writer in others if writer in held or not undo]
     rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
     ctx.replica.publish_control(account, now)
-    return {"entry": entry.id.hex(), "account": account_to_text(account), "cut": [writer.hex() for writer in cut]}
+    return {
+        "entry": entry.id.hex(),
+        "account": account_to_text(account),
+        "cut": [writer.hex() for writer in cut],
+        "uncut": [writer.hex() for writer in others if writer not in cut],
+    }
 
 
 _RENEW = "stop the node, give it another master with `banyan keys renew`, and recover again."

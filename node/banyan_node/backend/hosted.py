@@ -74,9 +74,9 @@ def _recovery(ctx: Context, index: int) -> Slot:
     home = None if mine is None else hosted(ctx, mine)
     if home is not None:
         control = control_of(ctx, home.account)
-        first = init_of(control.path[0]).slots[RECOVERY_SLOT:]
-        if first and first[0].current != digest(ctx, home.number, RECOVERY_SLOT, 0):
-            return control.keys[RECOVERY_SLOT]
+        first, now = (slots[RECOVERY_SLOT:] for slots in (init_of(control.path[0]).slots, control.keys))
+        if first and (first[0].current != digest(ctx, home.number, RECOVERY_SLOT, 0) or _moved(ctx, home, now[0])):
+            return now[0]
     return Slot(digest(ctx, index, RECOVERY_SLOT, 0), digest(ctx, index, RECOVERY_SLOT, 1))
 
 
@@ -89,6 +89,11 @@ def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
         store.put_note(_SELF, hosted.account)
     store.put_note(_NEXT, max(next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
     return hosted
+
+
+def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
+    """Whether the recovery key was kept here once and has gone to words."""
+    return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))
 
 
 def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
