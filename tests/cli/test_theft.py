@@ -164,6 +164,25 @@ def test_what_a_thief_did_to_an_account_can_be_undone_from_its_first_entry_on(tm
     assert {p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines} == {"còn", "và viết tiếp"}
 
 
+def test_what_a_thief_wrote_and_deleted_goes_with_the_log_that_the_copy_wrote(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    made = _made(home, "Minh")
+    mine = _run(home, "post", "của tôi")["uri"]
+    shutil.copytree(home, thief)
+    _run(thief, "post", "buy my coin")
+    _run(thief, "delete", mine)
+    _carry(thief, home)
+    _run(home, "keys", "renew")
+    (stolen,) = _run(home, "account", "recover", "--yes", "--words-file", _paper(tmp_path, made["recovery_words"]))[
+        "cut"
+    ]
+    theirs = [log["log"] for log in _run(thief, "account", "show")["logs"] if log["own"]]
+    assert [p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines] == ["buy my coin"]
+    _refused(banyan("--home", home, "account", "drop", stolen, "65535", "--yes"), errors.FAILED, "has no log")
+    _run(home, "account", "drop", stolen[:16], *theirs, "--yes")
+    assert [p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines] == ["của tôi"]
+
+
 def test_whose_machine_is_gone_takes_the_account_back_on_another_one(tmp_path: Path) -> None:
     gone, fresh, again = (tmp_path / name for name in ("gone", "fresh", "again"))
     made = _made(gone, "Minh")

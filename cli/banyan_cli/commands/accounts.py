@@ -10,13 +10,16 @@ import typer
 from banyan_cli import paper, refs, session
 from banyan_cli.errors import BadInput
 
-_account = typer.Typer(help="Accounts and their keys: grant, pin, cut, rotate, recover, close.", no_args_is_help=True)
+_account = typer.Typer(help="Accounts: grant, pin, cut, drop, rotate, recover, close.", no_args_is_help=True)
 
 Account = Annotated[str | None, typer.Option("--account", help="An account hosted here; yours when left out.")]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
+Granted = Annotated[str, typer.Argument(metavar="WRITER", help="A writer's key, or its digits in `account show`.")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 RECOVERY = 1
 """The slot of the recovery key."""
+SHORT_WRITER = 16
+"""Digits of a writer's key that `account show` prints."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -101,14 +104,32 @@ def pin(
 
 
 @_account.command("cut")
-def cut(ctx: typer.Context, writer: Writer, account: Account = None, yes: Sure = False) -> None:
+def cut(ctx: typer.Context, writer: Granted, account: Account = None, yes: Sure = False) -> None:
     """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost device."""
     s = session.of(ctx)
-    key = _writer(writer)
+    who = _which(s, account)
+    key = _granted(s.call("account.show", account=who), writer)
     _confirm(s, f"Cut writer {key[:16]} for good?", yes)
-    answer = s.call("account.cut", account=_which(s, account), writer=key)
+    answer = s.call("account.cut", account=who, writer=key)
     kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
     s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
+
+
+@_account.command("drop")
+def drop(
+    ctx: typer.Context,
+    writer: Granted,
+    log: Annotated[int, typer.Argument(min=1, help="A log of that writer, as `account show` numbers them.")],
+    account: Account = None,
+    yes: Sure = False,
+) -> None:
+    """Take one log away with all that it says, deletions too: a copied home writes in a log of its own."""
+    s = session.of(ctx)
+    who = _which(s, account)
+    key = _granted(s.call("account.show", account=who), writer)
+    _confirm(s, f"Drop log {log} of writer {key[:16]} for good, with what it wrote and deleted?", yes)
+    answer = s.call("account.drop", account=who, writer=key, log=log)
+    s.out.done(answer, f"Log {log} of writer {key[:16]} counts no longer.")
 
 
 @_account.command("rotate")
@@ -173,7 +194,7 @@ def recover(
 
     s = session.of(ctx)
     shown = s.call("account.show", account=_which(s, account))
-    kept = [_writer(writer) for writer in keep or []]
+    kept = [_granted(shown, writer) for writer in keep or []]
     key, seed = shown["keys"][RECOVERY], None
     if not key["held"]:
         words = paper.words_from(words_file, "The 24 recovery words of this account")
@@ -186,7 +207,7 @@ def recover(
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
     for writer in answer["uncut"]:
         s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
-    s.out.note("What they wrote until now stays; `banyan delete` takes away what is not yours.")
+    s.out.note("What they wrote until now stays; `banyan account drop` takes away a log that a thief wrote.")
 
 
 def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:
@@ -212,6 +233,12 @@ def _which(s: session.Session, account: str | None) -> str:
     if own is None:
         raise BadInput("This node has no account yet; make one with `banyan init`, or name one.")
     return str(own)
+
+
+def _granted(shown: dict[str, Any], text: str) -> str:
+    """A writer of the account, by its key or by the digits of it that `account show` prints."""
+    found = {g["writer"] for g in shown["grants"] if g["writer"].startswith(text.lower())}
+    return found.pop() if len(text) >= SHORT_WRITER and len(found) == 1 else _writer(text)
 
 
 def _writer(text: str) -> str:

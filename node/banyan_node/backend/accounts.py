@@ -6,8 +6,8 @@ from typing import Any
 
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, WriterKey, account_to_text, coll, key_digest
-from banyan_crdt.ops import Close, ControlOp, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
+from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_node.author import OWN_LOGS, grant_to
 from banyan_node.backend import hosted
@@ -195,6 +195,15 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
     return Cut(writer, tuple(kept))
 
 
+def drop(ctx: Context, p: Params, now: float) -> Any:
+    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own."""
+    account, writer, log = hosted.account_of(ctx, p), WriterKey(p.key()), p.number("log", most=OWN_LOGS)
+    if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
+        raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return _change(ctx, account, root, Drop(writer, log), now)
+
+
 def rotate(ctx: Context, p: Params, now: float) -> Any:
     """seed: of the next key, where that is not kept here. following: what to commit to, if that is no key of this node.
 
@@ -299,6 +308,7 @@ METHODS = {
     "account.grant": grant,
     "account.pin": pin,
     "account.cut": cut,
+    "account.drop": drop,
     "account.rotate": rotate,
     "account.recover": recover,
     "account.close": close,
