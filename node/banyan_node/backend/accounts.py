@@ -254,14 +254,14 @@ def recover(ctx: Context, p: Params, now: float) -> Any:
     entry = write(account, signer, Recover(root, following), at, control.path)
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), p.flag("own"))
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
-    held = {log.writer for log in ctx.store.heads(account)}  # what was undone may have taken the others' logs away
+    held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
     cut = [writer for writer in others if writer in held or not undo]
     rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
-    ctx.replica.publish_control(account, now)
+    ctx.replica.publish_control(account, now, entries=1 + len(rights))
     return {
         "entry": entry.id.hex(),
         "account": account_to_text(account),
