@@ -6,8 +6,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     2 gossip     [frame of banyan_node.gossip]
     3 root       [accounts held, frontier root, last arrival]
     4 sums       [salt, prefix, [[count, sum] x 16]]        sums of the heads below each next nibble of the account id
-    5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
-                                       answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
+    5 heads      [prefix, 0|1 answer, [[account, writer, log, length, id|null, flag], ...]]
+                                       answer wanted: 0 none, 1 all below the prefix
     6 want       [[account, writer, log, [[seq, id], ...]], ...]       log 0: the control log, no locator
     7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents], ...]
                                        contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
@@ -24,6 +24,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     18 cells     [salt, start, state, stamp, cells]         state: 0 here they are, 1 busy, 2 too many differences
     19 names     [salt, places]                             answered by heads of the logs at these places
     20 replayed  [arrival, 0|1 done]                        all that came up to there was sent
+    21 interest  [0|1 and|2 not, names]                     the accounts held; 0: none so far, instead of what was named
+    22 shared    [digest, root]                             of the names that you told me; of the accounts we both hold
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 
-VERSION = 1
+VERSION = 2
 MAX_FRAME = 4 << 20
 FANOUT = 16
 MAX_RANGE = 14
@@ -46,6 +48,8 @@ LAST = b"\xff" * 32
 """No account has a greater name."""
 CANNOT = 2
 """What `scanned` says where a range is not read out, or no further."""
+NAME_BYTES = 16
+"""An account of interest is named by so many bytes of its id: nobody makes two ids that begin alike."""
 MAX_REASON = 512
 """Bytes of a last word."""
 
@@ -59,7 +63,7 @@ class Hello(NamedTuple):
     arrival: int
     operator: bytes
     partial: int
-    """1: this node holds only the accounts that it is interested in, so its root equals nobody's."""
+    """1: this node holds only accounts that it names by `interest`, so its root equals nobody's."""
 
 
 class GossipFrame(NamedTuple):
@@ -198,14 +202,29 @@ class Names(NamedTuple):
     places: bytes
 
 
+class Interest(NamedTuple):
+    """`how`: 0 instead of all that was named, 1 these too, 2 no longer these. `names`: 16 bytes each."""
+
+    how: int
+    names: bytes
+
+
+class Shared(NamedTuple):
+    """Instead of `root` where either side is partial. `told`: 8 bytes, the digest of the names that the receiver told;
+    `root`: of the heads of the accounts that both hold."""
+
+    told: bytes
+    root: bytes
+
+
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
-    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names
+    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names | Interest | Shared
 )  # fmt: skip
 _CODES: dict[type[Any], int] = {
     Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
     Replay: 11, Replayed: 20, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
-    Answered: 16, Sketch: 17, Cells: 18, Names: 19,
+    Answered: 16, Sketch: 17, Cells: 18, Names: 19, Interest: 21, Shared: 22,
 }  # fmt: skip
 
 
@@ -360,12 +379,20 @@ def _names(salt: Any, places: Any) -> Names:
     return Names(_salt(salt), places)
 
 
+def _interest(how: Any, names: Any) -> Interest:
+    if _u(how) > 2:
+        raise Malformed(f"names are told instead (0), too (1) or no longer (2), not {how}")
+    if len(_b(names)) % NAME_BYTES:
+        raise Malformed(f"names have {NAME_BYTES} bytes each, these {len(names)}")
+    return Interest(how, names)
+
+
 def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
     heads = [
         (_log(r), Head(_u(r[3], 48), None if r[4] is None else EntryId(_b(r[4], 32)), _u(r[5], 1)))
         for r in _rows(rows, 6)
     ]
-    return Heads(_prefix(prefix), _u(answer), heads)
+    return Heads(_prefix(prefix), _u(answer, 1), heads)
 
 
 def _wants(rows: Any) -> Wants:
@@ -413,4 +440,6 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     17: ("sketch", 5, lambda a, s, n, t, p: Sketch(_salt(a), _u(s, 16), _u(n, 16), _u(t, 32), _short(p, 1_024))),
     18: ("cells", 5, lambda a, s, n, t, c: Cells(_salt(a), _u(s, 16), _state(n), _u(t, 32), _b(c))),
     19: ("names", 2, _names),
+    21: ("interest", 2, _interest),
+    22: ("shared", 2, lambda d, r: Shared(_b(d, 8), _b(r, 32))),
 }

@@ -27,6 +27,7 @@ from banyan_node.gossip import frames as g
 from banyan_node.probes import PLACES, PROBE_BYTES, cells_for, probes
 from banyan_node.wire import (
     LAST,
+    VERSION,
     Answered,
     Bye,
     Cells,
@@ -36,6 +37,7 @@ from banyan_node.wire import (
     GossipFrame,
     Heads,
     Hello,
+    Interest,
     Message,
     Names,
     Parts,
@@ -45,6 +47,7 @@ from banyan_node.wire import (
     RunItem,
     Scan,
     Scanned,
+    Shared,
     Sketch,
     Sums,
     Want,
@@ -409,7 +412,7 @@ def messages() -> list[dict[str, Any]]:
     run = RunItem(run_bytes(SIX, 0, 6), [raw, None, [(1, raw)]])
     root = b32("root")
     found: list[Message] = [
-        Hello(1, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
+        Hello(VERSION, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
         GossipFrame(list(g.encode_frame(g.Data((g.Item(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
@@ -430,6 +433,8 @@ def messages() -> list[dict[str, Any]]:
         Sketch(b"", 0, 0, 0, bytes(range(PROBE_BYTES))),
         Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(23))),
         Names(b"", bytes(range(8))),
+        Interest(1, AN.id[:16]),
+        Shared(AN.id[:8], root),
     ]
     assert part.size == len(raw)
     return [{"name": type(m).__name__, "frame": encode_message(m).hex()} for m in found]
