@@ -17,6 +17,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Part
 from banyan_crdt.realm import Realm
 
+from . import due as d
 from . import id_index
 from . import tables as t
 from .engine import Item, ReadTxn
@@ -28,6 +29,8 @@ NOTHING = Head(0, None, 0)
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
 """How the name of a control log ends."""
+NAMES = 100_000
+"""Names of logs kept at hand."""
 STEP = 1_024
 """Entries read at a time where a whole log is walked."""
 
@@ -151,6 +154,8 @@ class StoreReader:
             raw = self._txn.get(t.LOGS, t.u32(lid))
             if raw is None:
                 raise CorruptStore(f"log number {lid} is used but has no name; run a check, then sync again from peers")
+            if len(self._names) >= NAMES:
+                self._names.clear()
             name = self._names[lid] = t.log_of_name(raw)
         return name
 
@@ -370,6 +375,16 @@ class StoreReader:
             if name is not None:
                 out.append(Lack(key, name[0], op, t.wanted_part(value)))
         return out
+
+    # -- work of a later time
+
+    def due(self, work: d.Work, now_ms: int, limit: int) -> list[d.Due]:
+        """What of that work is due by now, the oldest first."""
+        return d.due(self._txn, work, now_ms, limit)
+
+    def due_at(self, work: d.Work, key: bytes) -> int | None:
+        """When that is due, milliseconds since 1970; None where it is not."""
+        return d.due_at(self._txn, work, key)
 
     # -- the store itself
 

@@ -19,6 +19,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.state import control_head
 
+from . import due as d
 from . import tables as t
 from .engine import Item, Table
 from .errors import CorruptStore
@@ -334,6 +335,15 @@ class Store(PendingStore):
         if part is not None and self.is_counted(entry):
             self._wanted[t.part_key(n, op)] = t.wanted_value(part)
         return True
+
+    def set_due(self, work: d.Work, key: bytes, at_ms: int) -> None:
+        """That is due then, and at no other time."""
+        self.changes += 1
+        d.set_due(self._write, work, key, at_ms)
+
+    def drop_due(self, work: d.Work, key: bytes) -> None:
+        self.changes += 1
+        d.drop_due(self._write, work, key)
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Remember something local; None forgets it. Keys have at most 500 bytes."""

@@ -10,6 +10,8 @@
     parts      n u48 | op u16             -> the part's bytes
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
+    due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
+               kind u8 | 1 | key    -> time u64
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
@@ -40,8 +42,9 @@ IDS = Table("ids")
 PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
+DUE = Table("due")
 META = Table("meta")
-STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, META)
+STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, DUE, META)
 
 SCHEMA = 4
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
