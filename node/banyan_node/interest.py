@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
@@ -22,8 +22,8 @@ from banyan_crdt.logs import NOTHING
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.links import Limits, Link
 from banyan_node.wire import NAME_BYTES, Interest, Message
+from banyan_storage.engine import after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.tables import log_name
 
 FRAME = 16_384
 """Names in one frame: 256 kB."""
@@ -83,10 +83,10 @@ class Share:
         self.names, self._sorted, self.closed = set(), None, True
         self.tree = FrontierIndex(self, self._public)
 
-    def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
-        """Accounts join or leave. Nothing that moved may wait to be written."""
+    def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
+        """Accounts join or leave; how many names are to be read for it. Nothing that moved may wait to be written."""
         if self.closed or not (come or go):
-            return
+            return 0
         self._sorted = None
         few = len(come) + len(go) <= AT_ONCE
         gone = self._some(go) if few else None
@@ -95,34 +95,51 @@ class Share:
         came = self._some(come) if few else None
         if gone is None or came is None:
             self.tree = FrontierIndex(self, self._public)
-            return
+            return len(self.names)
         for log, head in gone:
             self.tree.moved(log, head, NOTHING)
         for log, head in came:
             self.tree.moved(log, NOTHING, head)
+        return len(come) + len(go)
 
     def _some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
         """Heads of these accounts; None where they are too many for one step."""
-        heads = list(islice((row for name in names for row in self._heads(name)), AT_ONCE + 1))
+        each = (self._store.all_heads(name, after_prefix(name)) for name in names)
+        heads = list(islice(chain.from_iterable(each), AT_ONCE + 1))
         return heads if len(heads) <= AT_ONCE else None
 
-    def _heads(self, name: bytes) -> Iterator[tuple[LogId, Head]]:
-        return self._store.heads_from(name)
+    def below(self, prefix: bytes) -> int:
+        """How many names may have to be looked at for the heads below a prefix of nibbles, whatever is held of them."""
+        names, nibbles = self._ordered(), prefix[: 2 * NAME_BYTES]
+        first = int.from_bytes(bytes.fromhex(nibbles.hex()[1::2].ljust(2 * NAME_BYTES, "0")), "big")
+        after = first + (1 << 128 - 4 * len(nibbles))
+        last = len(names) if after >> 128 else bisect_left(names, after.to_bytes(NAME_BYTES, "big"))
+        return last - bisect_left(names, first.to_bytes(NAME_BYTES, "big"))
+
+    def _ordered(self) -> list[bytes]:
+        if self._sorted is None:
+            self._sorted = sorted(self.names)
+        return self._sorted
 
     # -- as a source
 
     def head(self, log: LogId) -> Head:
         return self._store.head(log) if log.account[:NAME_BYTES] in self.names else NOTHING
 
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]:
-        """`start` may be longer than an account id: the name of a log to begin with."""
-        if self._sorted is None:
-            self._sorted = sorted(self.names)
-        first = start or b""
-        for name in islice(self._sorted, bisect_left(self._sorted, first[:NAME_BYTES]), None):
-            for log, head in self._heads(name):
-                if name > first or log_name(log) >= first:
-                    yield log, head
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
+        """A walk over the store that leaps over accounts which are not in the share, and over names that it lacks."""
+        names, at = self._ordered(), bisect_left(self._ordered(), (start or b"")[:NAME_BYTES])
+        while at < len(names) and (stop is None or names[at] < stop):
+            leap: bytes | None = None
+            for log, head in self._store.all_heads(max(start or b"", names[at]), stop):
+                name = log.account[:NAME_BYTES]
+                if name not in self.names:
+                    leap = name
+                    break
+                yield log, head
+            if leap is None:
+                return
+            at = bisect_left(names, leap)
 
     def note(self, key: bytes) -> bytes | None:
         return None
@@ -181,6 +198,11 @@ class Interests:
     def pair(self, peer: str) -> Pair | None:
         """None where both hold everything."""
         return self._pairs.get(peer)
+
+    def below(self, peer: str, prefix: bytes) -> int:
+        """What is looked at for heads below a prefix beyond the heads themselves."""
+        pair = self._pairs.get(peer)
+        return 0 if pair is None else pair.share.below(prefix)
 
     # -- ours
 
@@ -274,7 +296,7 @@ class Interests:
         theirs.change(come, go)
         if pair.told:
             come, go = come & self._mine.held, go & pair.share.names
-        pair.share.change(come, go)
+        link.work += pair.share.change(come, go)
         self._bound(pair.share)
 
     def _bound(self, share: Share) -> None:

@@ -205,7 +205,7 @@ class Sync:
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
-            link.work += min(own[0], self.limits.bucket)
+            link.work += min(own[0], self.limits.bucket) + self.interests.below(link.peer, below)
             if max(theirs[0], own[0]) <= self.limits.bucket or len(below) > MAX_RANGE:
                 self._send_heads(link, below, list(tree.heads(below)), 1)
             else:
@@ -218,7 +218,7 @@ class Sync:
         if m.answer:
             most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
             mine = list(islice(self.tree_of(link).heads(m.prefix), most))
-            link.work += len(mine)
+            link.work += len(mine) + self.interests.below(link.peer, m.prefix)
             if len(mine) == most:  # more than one list of heads is for: sums divide it
                 self.by_ranges(link, b"", m.prefix)
                 mine = []

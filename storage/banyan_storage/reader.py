@@ -102,13 +102,10 @@ class StoreReader:
         """The account's frontier, its control log first; logs of which nothing counts are left out."""
         return dict(self._heads(self._txn.prefix(t.HEADS, account)))
 
-    def heads_from(self, name: bytes) -> Iterator[tuple[LogId, Head]]:
-        """The frontier of the accounts whose ids begin with `name`, in order."""
-        return self._heads(self._txn.prefix(t.HEADS, name))
-
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]:
-        """The whole frontier from account `start` on, in the order of LogId."""
-        return self._heads(self._txn.scan(t.HEADS, start or b""))
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
+        """The whole frontier in the order of LogId, from the first account or log whose name is not below `start` up to
+        the last whose name is below `stop`. Both may be the beginnings of names."""
+        return self._heads(self._txn.scan(t.HEADS, start or b"", stop))
 
     def logs(self, account: AccountId) -> list[LogId]:
         """Every log of the account that was ever held, also those of which nothing counts."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId
-from banyan_node.interest import AGAIN_S, Names
+from banyan_crdt.realm import TEST
+from banyan_node.interest import AGAIN_S, Names, Share
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
-from banyan_node.wire import Interest, Shared, Sketch
+from banyan_node.wire import Interest, Shared, Sketch, Sums
+from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
 from tests.node.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
 
@@ -336,3 +340,56 @@ def test_of_more_accounts_than_may_be_named_each_node_names_some() -> None:
     w.run(30)
     assert len(held(w.replicas["h"])) == 20
     assert not w.cut
+
+
+# -- the share itself
+
+
+def test_a_share_is_the_frontier_of_its_accounts_whatever_comes_and_goes() -> None:
+    rng = random.Random(5)
+    w = World("a")
+    r = w.replicas["a"]
+    people = [Person(f"person {k}") for k in range(40)]
+    for p in people[:30]:  # nothing is held of the others
+        r.ingest.control(p.id, p.control, NOW_MS)
+    every = [p.id[:16] for p in people] + [names(1, str(k)) for k in range(40)]
+    share = Share(r.store, TEST.id, rng.sample(every, 20))
+    for _ in range(60):
+        pick = set(rng.sample(every, rng.randrange(12)))
+        share.change(pick - share.names, pick & share.names)
+        p = rng.choice(people[:30])
+        old = r.store.head(p.log())
+        give(r.ingest, p.write(old.length + 1), old.length)
+        if p.id[:16] in share.names:
+            share.tree.moved(p.log(), old, r.store.head(p.log()))
+        while share.tree.busy:
+            share.tree.work()
+        expected = {log: h for log, h in r.store.all_heads() if log.account[:16] in share.names}
+        assert dict(share.all_heads()) == expected
+        assert share.tree.count == len(expected)
+        assert share.tree.root == (sum(head_item(*row) for row in expected.items()) % (1 << 256)).to_bytes(32, "big")
+        prefix = bytes(rng.choice(people).id[0] >> 4 for _ in range(1)) + bytes(rng.randrange(2))
+        below = {log for log in expected if nibbles(log.account).startswith(prefix)}
+        assert {log for log, _ in share.tree.heads(prefix)} == below
+        assert share.below(prefix) == sum(nibbles(name).startswith(prefix) for name in share.names)
+        if expected:
+            reached = rng.choice(sorted(expected))
+            rest = {log: h for log, h in expected.items() if log >= reached}
+            assert dict(share.all_heads(log_name(reached))) == rest
+
+
+def nibbles(raw: bytes) -> bytes:
+    return bytes(n for byte in raw for n in (byte >> 4, byte & 15))
+
+
+def test_names_of_accounts_that_are_not_held_buy_no_work_without_end() -> None:
+    w = World("a", limits=Limits(work_burst=10_000, work_per_s=100))
+    people = town(w, 40)
+    w.rogue("r", "a", partial=1)
+    w.say("r", "a", Interest(0, b"".join(p.id[:16] for p in people[:1]) + names(5_000)))
+    w.run(5)
+    w.heard["r"].clear()
+    for _ in range(300):
+        w.say("r", "a", Sums(b"", b"", [(9, bytes(16))] * 16))
+    w.run(0.1)
+    assert len(w.heard["r"]) <= 3 * 16
