@@ -43,6 +43,8 @@ ARRIVALS = 4_096
 """Arrivals read in one go: some 20 ms."""
 _READ = b"chores"
 """The note of how far arrivals were read."""
+_RECLAIMED, _ALL = b"names reclaimed", b"all"
+"""The note of how far the names of older programs were looked at."""
 _OLD_NOTES = (b"pinned:", b"swept:")
 """Of the rounds over all accounts that older programs made."""
 _TOMB = b"\x83\x07\x48"
@@ -105,6 +107,16 @@ def _met(ctx: Context, cell: bytes, now_ms: int) -> int:
         return now_ms
     ctx.store.put_note(key, None)
     return int.from_bytes(note, "big")
+
+
+def reclaim_names(ctx: Context, now: float) -> bool:
+    """Once over a store of an older program: the names of logs of which nothing is held go. Whether more waits."""
+    cursor = ctx.store.note(_RECLAIMED)
+    if cursor == _ALL:
+        return False
+    after = ctx.store.reclaim(cursor or b"", ARRIVALS)
+    ctx.store.put_note(_RECLAIMED, after or _ALL)
+    return after is not None
 
 
 def pin_own_logs(ctx: Context, now: float) -> Done:

@@ -196,7 +196,7 @@ class Node:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
             pinned = await self.worker.call(chores.pin_own_logs)
             erased = await self.worker.call(chores.erase_deleted)
-            more = pinned.more or erased.more
+            more = await self.worker.call(chores.reclaim_names) or pinned.more or erased.more
             if pinned.number or erased.number:
                 log.info("daily work", pinned_logs=pinned.number, erased_parts=erased.number)
 

@@ -108,7 +108,7 @@ class StoreReader:
         return self._heads(self._txn.scan(t.HEADS, start or b"", stop))
 
     def logs(self, account: AccountId) -> list[LogId]:
-        """Every log of the account that was ever held, also those of which nothing counts."""
+        """Every log of the account of which anything is held, also those of which nothing counts."""
         return [t.log_of_name(key) for key, _ in self._txn.prefix(t.HEADS, account)]
 
     def digest(self) -> bytes:

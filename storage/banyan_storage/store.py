@@ -126,12 +126,34 @@ class Store(PendingStore):
 
     def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
         """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.
+        Of a log of which nothing is left (its writer was cut, its account closed) the name goes, too.
 
         Call `rebuild_views` once when all logs of the account are rewritten.
         """
         if not log.log:
             raise ValueError(f"the control log of {log.account.hex()[:16]} is replaced by put_control")
         self._rewrite(log, chain, loose, head)
+        if not chain and not loose and head == NOTHING:
+            self._unname(log, self._log(log)[0])
+
+    def _unname(self, log: LogId, lid: int) -> None:
+        self._write.delete(t.LOGS, t.u32(lid))
+        self._write.delete(t.HEADS, t.log_name(log))
+        self._write.put(t.META, t.LIDS_KEY, t.u32(self._lids))
+        self._names.pop(lid, None)
+        self._cache(log, None)
+
+    def reclaim(self, start: bytes, limit: int) -> bytes | None:
+        """Take away the names of logs of which nothing is held: older programs kept them. From the log named `start`
+        on, `limit` logs at most; where to go on, or None at the end."""
+        rows = list(self._write.scan(t.HEADS, start, limit=limit))
+        for key, value in rows:
+            lid, head = t.head_of_value(value)
+            log = t.log_of_name(key)
+            if log.log and head == NOTHING and not any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
+                self.changes += 1
+                self._unname(log, lid)
+        return rows[-1][0] + b"\0" if len(rows) == limit else None
 
     def _rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head) -> None:
         self.changes += 1

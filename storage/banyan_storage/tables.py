@@ -1,6 +1,6 @@
 """Every table that the store keeps, and how its keys and values are spelled, in this one place.
 
-    logs       lid u32                    -> account 32 | writer 32 | log u32         the short number of a log
+    logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
     accounts   account                    -> grants (grant_rows.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
@@ -48,7 +48,7 @@ STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKIN
 
 SCHEMA = 4
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
-LAST_KEY, IDS_KEY = b"last arrival", b"ids up to arrival"
+LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1

@@ -10,7 +10,7 @@ import pytest
 from banyan_crdt.control import Control
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
-from banyan_crdt.ops import Put
+from banyan_crdt.ops import Close, Put
 from banyan_crdt.social import POST
 from banyan_node import chores, settings
 from banyan_node.author import Draft
@@ -193,3 +193,18 @@ def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_o
         assert chores.pin_own_logs(node.context, now).number == 0
         assert [h.account for h in hosted.claim(node.context)] == [account]
         assert chores.pin_own_logs(node.context, now).number == 1
+
+
+def test_the_logs_of_an_account_that_was_closed_leave_no_names_and_the_store_verifies(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="một")
+        assert len(node.context.store.logs(account)) == 2
+        root, _ = hosted.slot_signer(node.context, account, 0)
+        node.context.replica.author.control(account, root, Close(), int(time.time() * 1000))
+        assert node.context.store.logs(account) == [control_log(account)]
+        while chores.reclaim_names(node.context, time.time()):
+            pass
+        assert not chores.reclaim_names(node.context, time.time())
+        assert node.call("store.verify")["problems"] == []
