@@ -74,6 +74,8 @@ class Share:
         self.tree = FrontierIndex(self, public)
         self.closed = False
         """It has too many logs, and is not compared: its index is never read."""
+        self._pending = True
+        """What was read into the index may not be durable."""
 
     @property
     def busy(self) -> bool:
@@ -87,7 +89,7 @@ class Share:
         """Accounts join or leave; how many names are to be read for it. Nothing that moved may wait to be written."""
         if self.closed or not (come or go):
             return 0
-        self._sorted = None
+        self._sorted, self._pending = None, True
         few = len(come) + len(go) <= AT_ONCE
         gone = self._some(go) if few else None
         self.names.difference_update(go)
@@ -101,6 +103,16 @@ class Share:
         for log, head in came:
             self.tree.moved(log, NOTHING, head)
         return len(come) + len(go)
+
+    def durable(self) -> None:
+        self._pending = False
+        self.tree.durable()
+
+    def rolled_back(self) -> None:
+        if self._pending:
+            self.tree = FrontierIndex(self, self._public)
+        else:
+            self.tree.rolled_back()
 
     def _some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
         """Heads of these accounts; None where they are too many for one step."""
@@ -316,6 +328,8 @@ class Interests:
                 yield pair.share
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
+        if self._own is None and not self._pairs:
+            return
         name = log.account[:NAME_BYTES]
         for share in self._shares():
             if name in share.names:
@@ -323,11 +337,11 @@ class Interests:
 
     def durable(self) -> None:
         for share in self._shares():
-            share.tree.durable()
+            share.durable()
 
     def rolled_back(self) -> None:
         for share in self._shares():
-            share.tree.rolled_back()
+            share.rolled_back()
 
     # -- in the background
 

@@ -184,11 +184,14 @@ class Sync:
             return  # the digest says so, and it names them again
         self.ingest.flush()
         self.interests.told(link, m, now)
+        link.equal = False
 
     def _tell_pairs(self, now: float) -> None:
         for link in self._links.values():
-            if link.hello is not None and self.interests.pair(link.peer) is not None and self.news(link):
-                self.root(link, now)
+            if link.hello is not None and self.interests.pair(link.peer) is not None:
+                link.equal = False
+                if self.news(link):
+                    self.root(link, now)
 
     def settled(self, link: Link, now: float) -> None:
         """Frontiers agree."""

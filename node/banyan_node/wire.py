@@ -350,7 +350,14 @@ def _log(r: list[Any]) -> LogId:
 
 def _hello(version: Any, realm: Any, store: Any, logs: Any, root: Any, arrival: Any, operator: Any, part: Any) -> Hello:
     return Hello(
-        _u(version), _b(realm, 32), _b(store, 16), _u(logs), _b(root, 32), _u(arrival), _short(operator, 64), _u(part)
+        _u(version),
+        _b(realm, 32),
+        _b(store, 16),
+        _u(logs),
+        _b(root, 32),
+        _u(arrival),
+        _short(operator, 64),
+        _u(part, 1),
     )
 
 

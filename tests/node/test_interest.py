@@ -14,7 +14,7 @@ from banyan_crdt.realm import TEST
 from banyan_node.interest import AGAIN_S, Names, Share
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
-from banyan_node.wire import Interest, Shared, Sketch, Sums
+from banyan_node.wire import Interest, Shared, Sketch, Sums, encode_message
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
 from tests.node.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
@@ -230,6 +230,27 @@ def test_whatever_is_lost_for_a_while_the_two_agree_in_the_end(code: int) -> Non
     w.run(20)
     w.lost = lambda sender, to, raw: False
     w.until(lambda: agree(w, people[10:50]), 90)
+
+
+def test_what_was_read_of_a_transaction_that_failed_is_read_again() -> None:
+    w = World("a", "h")
+    people = town(w, 6)
+    follow(w, "h", people[:3])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:3]), 20)
+    w.run(10)
+    a = w.replicas["a"]
+    a.publish(people[4].log(), phone_of(people[4]), [draft("lost", 1)], w.now)
+    a.receive("h", encode_message(Interest(1, people[4].id[:16])), w.now)
+    a.handle_timer(w.now)
+    a.store.rollback()
+    a.commit_failed("the disk is full")
+    w.drain("a")
+    w.run(1)
+    pair = a.sync.interests.pair("h")
+    assert pair is not None
+    heads = {log: h for p in (*people[:3], people[4]) for log, h in a.store.heads(p.id).items()}
+    assert pair.share.tree.root == (sum(head_item(*row) for row in heads.items()) % (1 << 256)).to_bytes(32, "big")
 
 
 def test_after_a_rollback_both_sides_agree_again() -> None:
