@@ -211,10 +211,10 @@ class Interests:
         """None where both hold everything."""
         return self._pairs.get(peer)
 
-    def below(self, peer: str, prefix: bytes) -> int:
-        """What is looked at for heads below a prefix beyond the heads themselves."""
+    def lacked(self, peer: str, prefix: bytes, heads: int) -> int:
+        """What it costs, in rows, to leap over names below a prefix of which nothing is held; `heads`: what is."""
         pair = self._pairs.get(peer)
-        return 0 if pair is None else pair.share.below(prefix)
+        return 0 if pair is None else max(0, pair.share.below(prefix) - heads) >> 2
 
     # -- ours
 

@@ -208,7 +208,7 @@ class Sync:
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
-            link.work += min(own[0], self.limits.bucket) + self.interests.below(link.peer, below)
+            link.work += min(own[0], self.limits.bucket) + self.interests.lacked(link.peer, below, own[0])
             if max(theirs[0], own[0]) <= self.limits.bucket or len(below) > MAX_RANGE:
                 self._send_heads(link, below, list(tree.heads(below)), 1)
             else:
@@ -221,7 +221,7 @@ class Sync:
         if m.answer:
             most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
             mine = list(islice(self.tree_of(link).heads(m.prefix), most))
-            link.work += len(mine) + self.interests.below(link.peer, m.prefix)
+            link.work += len(mine) + self.interests.lacked(link.peer, m.prefix, len(mine))
             if len(mine) == most:  # more than one list of heads is for: sums divide it
                 self.by_ranges(link, b"", m.prefix)
                 mine = []
