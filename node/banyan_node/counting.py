@@ -24,8 +24,9 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in
 from banyan_node.accounts import Accounts
+from banyan_storage.due import Work
 from banyan_storage.store import Store
-from banyan_storage.tables import BRANCH
+from banyan_storage.tables import BRANCH, log_name
 
 KEEP_S = 30 * 86_400
 """How long what does not count is kept, seconds: so long a thief's word can be undone."""
@@ -145,19 +146,21 @@ class Counting:
         before, after = {e.id for e in chain}, {e.id for e in counted.chain}
         beside = [e for e in (*chain, *loose, *fresh) if e.id not in after]
         self._store.rewrite(log, counted.chain, beside, counted.head, now_s)
-        self._changed(log, old, counted.head, bool(beside))
+        self._changed(log, old, counted.head, bool(beside), now_s)
         return [e for e in chain if e.id not in after], [e for e in counted.chain if e.id not in before]
 
     def _stop(self, log: LogId, head: Head, now_s: int) -> None:
         """The log counts only so far."""
         old = self._store.head(log)
         self._store.shorten(log, head, now_s)
-        self._changed(log, old, head, True)
+        self._changed(log, old, head, True, now_s)
 
-    def _changed(self, log: LogId, old: Head, new: Head, beside: bool) -> None:
+    def _changed(self, log: LogId, old: Head, new: Head, beside: bool, now_s: int) -> None:
         known = self._accounts.get(log.account)
         assert known is not None
         known.mark(log, beside)
+        if beside:
+            self.forget_later(log, now_s)
         self._rooms.pop(log, None)
         if old != new:
             self._moved(log, old, new)
@@ -182,6 +185,7 @@ class Counting:
         known = self._accounts.get(log.account)
         assert known is not None
         self._store.add_loose(log, entries, kind, now_s)
+        self.forget_later(log, now_s)
         known.mark(log, True)
 
     def room(self, log: LogId) -> Room:
@@ -207,10 +211,20 @@ class Counting:
                 out[e.id] = e
         return list(out.values())
 
+    def forget_later(self, log: LogId, now_s: int) -> None:
+        """What is held beside the log is looked at when the first of it may be forgotten."""
+        if self._store.due_at(Work.FORGET, log_name(log)) is None:
+            self._store.set_due(Work.FORGET, log_name(log), (now_s + KEEP_S) * 1000)
+
     def expire(self, log: LogId, now_s: int) -> int:
         """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
         Returns how many entries."""
-        due = {row.n for row in self._store.loose_rows(log) if row.since + KEEP_S <= now_s}
+        rows = self._store.loose_rows(log)
+        self._store.drop_due(Work.FORGET, log_name(log))
+        if rows:  # what is still needed then is looked at again after as long
+            first = min((row.since for row in rows if row.since + KEEP_S > now_s), default=now_s)
+            self.forget_later(log, first)
+        due = {row.n for row in rows if row.since + KEEP_S <= now_s}
         if not due:
             return 0
         old = {e.id for n in due if (e := self._store.at(n)) is not None}
@@ -226,8 +240,10 @@ class Counting:
             keep = must_hold(self._realm, granted, counted, loose, firm)
         gone = [e.id for e in loose if e.id in old and e.id not in keep]
         self._store.drop_loose(log, gone)
+        if len(gone) == len(loose):
+            self._store.drop_due(Work.FORGET, log_name(log))
         self._rooms.pop(log, None)
-        self._accounts.trimmed(log, bool(len(loose) > len(gone)))
+        self._accounts.trimmed(log, len(loose) > len(gone))
         return len(gone)
 
 

@@ -174,6 +174,8 @@ class Ingest:
         root = control_log(account)
         old = self.store.head(root)
         self._accounts.put(account, control, loose, now_ms // 1000)
+        if loose:
+            self.slow.forget_later(root, now_ms // 1000)
         self._moved(root, old, control_head(control))
         if was is not None:
             self.flush()

@@ -22,6 +22,7 @@ from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_storage.due import Work
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
@@ -83,6 +84,7 @@ def _recovery(ctx: Context, index: int) -> Slot:
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    store.set_due(Work.PIN, hosted.account, 0)  # a restored account may have grown before it was known to be ours
     if hosted.name:
         store.put_note(_name_key(hosted.name), hosted.account)
     if mine:
@@ -122,6 +124,10 @@ def hosted(ctx: Context, account: AccountId) -> Hosted | None:
         return None
     index, name = decode(raw)
     return Hosted(account, index, name.decode())
+
+
+def is_hosted(store: StoreReader, account: AccountId) -> bool:
+    return store.note(_HOSTED + account) is not None
 
 
 def all_hosted(ctx: Context) -> list[Hosted]:
