@@ -310,6 +310,13 @@ class StoreReader:
         """Bytes of the records of these arrival numbers."""
         return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
 
+    def loose_kinds(self, log: LogId) -> dict[bytes, int]:
+        """The kind of each loose entry of a log, by the first 16 bytes of its id."""
+        found = self._find(log)
+        if found is None or not self.any_loose():
+            return {}
+        return {key[10:]: t.loose_of(key, value).kind for key, value in self._txn.prefix(t.LOOSE, t.u32(found[0]))}
+
     def children(self, log: LogId, parent: EntryId | None, seq: int) -> list[Entry]:
         """The loose entries at place `seq` that hang on `parent`, in the order of their ids."""
         found = self._records(sorted(row.n for row in self.loose_rows(log, seq)), log)
