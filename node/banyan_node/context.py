@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, control_log
@@ -22,14 +25,17 @@ from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
 from banyan_node.links import WINDOW, Limits
 from banyan_node.replica import Identity, Replica
+from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
 from banyan_storage import tables
+from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
+log = structlog.get_logger("banyan")
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 _LOG_NOTE = b"own log"
 DRAWS = 64
@@ -98,6 +104,7 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
             device if platform else None,
             verifier,
             verifier.sign,
+            FileKeeper(home.rows),
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
     except BaseException:
@@ -124,7 +131,14 @@ def gossip_of(settings: Settings) -> GossipSettings:
 
 def close_context(context: Context) -> None:
     """What was not committed is dropped; what the store had seen is noted beside it."""
-    context.store.rollback()
+    if context.store.pending:
+        context.store.rollback()
+        context.replica.tree.rolled_back()
+    fault = context.replica.tree.close()
+    if fault is not None:
+        log.warning("rows were not kept", why=fault)
+    with suppress(StorageError):
+        context.store.commit()
     _note_seen(context.store, context.home)
     context.store.close()
     context.verifier.close()
