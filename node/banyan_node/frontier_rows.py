@@ -8,7 +8,7 @@ mapped file, `recent` holds a sixteenth of it at most, `_later` the last few. A 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ LATER = 4_096
 Sizes: TypeAlias = npt.NDArray[np.uint32]
 """Length and flag of a head in 32 bits; 0 for no head."""
 Words: TypeAlias = tuple[Numbers, Numbers, Numbers, Numbers]
+Word = TypeVar("Word", np.uint64, np.uint32)
 _NO_ID = bytes(32)
 
 
@@ -172,10 +173,8 @@ class Rows:
         """Have room for so many rows."""
         if n > len(self.columns.x0):
             room = max(n, len(self.columns.x0) * 5 // 4, 1_024)
-            grown = _no_columns(room)
-            for k, column in enumerate(self.columns):
-                grown[k][: self.n] = column[: self.n]
-            self.columns = grown
+            x0, x1, y0, y1 = (_longer(words, self.n, room) for words in self.columns[:4])
+            self.columns = Columns(x0, x1, y0, y1, _longer(self.columns.size, self.n, room))
 
     def _came(self, asked: Iterable[int], first: int) -> None:
         for row, h in enumerate(asked, first):
@@ -209,6 +208,12 @@ class Rows:
 
 def _no_run() -> Run:
     return Run(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
+
+
+def _longer(column: npt.NDArray[Word], n: int, room: int) -> npt.NDArray[Word]:
+    out = np.zeros(room, column.dtype)
+    out[:n] = column[:n]
+    return out
 
 
 def _no_columns(room: int) -> Columns:
