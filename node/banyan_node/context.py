@@ -131,9 +131,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
 
 def close_context(context: Context) -> None:
     """What was not committed is dropped; what the store had seen is noted beside it."""
-    if context.store.pending:
-        context.store.rollback()
-        context.replica.tree.rolled_back()
+    context.store.rollback()
     fault = context.replica.tree.close()
     if fault is not None:
         log.warning("rows were not kept", why=fault)

@@ -32,7 +32,7 @@ from banyan_node.frontier_rows import (
     weights_of,
     words_of,
 )
-from banyan_node.frontier_saving import AT_END, EVERY, LEAST, About, Keeping, Saving, about_of, open_rows
+from banyan_node.frontier_saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
 from banyan_node.frontier_table import DEPTH, FrontierTable, Range, nibble
 from banyan_node.kept import Kept
 from banyan_node.sketch import FEW, P, key_of, place, weight
@@ -41,6 +41,8 @@ __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
 """Heads that one call of `work` reads from the store: about 10 ms."""
+FOUND = 256
+"""Heads that it looks up one by one: each may be a page of its own on the disk."""
 TOGETHER = 1_024
 """Heads that move in one go: alone, one costs ten times as much."""
 JOURNAL = 65_536
@@ -100,6 +102,7 @@ class FrontierIndex:
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
         """While the frontier is being read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
+        """While rows that were kept are loaded, or rows that were read are sorted."""
         self._kept_at = None
         if self._saving is not None and not self._saving.ended:
             self._saving.draft.drop()
@@ -344,8 +347,15 @@ class FrontierIndex:
         self._read = next(reversed(heads), reached), count, total
         if len(heads) < READ:
             self._count, self._sum, self._read = count, total, None
-            self._rows.sort()
             self._unkept = self._rows.n
+            self._loading = self._sorted()
+
+    def _sorted(self) -> Iterator[bool]:
+        """In steps."""
+        for _ in self._rows.sort():
+            yield True
+        self._loading = None
+        yield True
 
     # -- keeping
 
@@ -366,8 +376,8 @@ class FrontierIndex:
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
         ((self._rows, self._tables[b""]),) = out
-        for start in range(0, len(lids), TOGETHER):
-            self._apply(keeping.moves.heads(lids[start : start + TOGETHER]))
+        for start in range(0, len(lids), FOUND):
+            self._apply(keeping.moves.heads(lids[start : start + FOUND]))
             yield True
         self._loading = None
         self._follow()
@@ -382,15 +392,11 @@ class FrontierIndex:
         if self._keeping is None:
             return None
         if self._saving is None:
-            if self._due(EVERY, 4):
+            if due(self.rows, self._unkept) and self.ready and not self._failed:
                 self._saving = Saving(self._keeping, self._rows)
         elif self._saving.draft.done:
             return self._kept()
         return None
-
-    def _due(self, moved: int, part: int) -> bool:
-        n = self._rows.n
-        return not self._failed and self.ready and n >= LEAST and self._unkept >= max(moved, n >> part)
 
     def _kept(self) -> str | None:
         """A draft is done."""
@@ -406,10 +412,11 @@ class FrontierIndex:
 
     def close(self) -> str | None:
         """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
-        if self._keeping is None or self._since:
+        if self._keeping is None or len(self._since) > JOURNAL:
             return None
+        self.rolled_back()
         self._follow()
-        if self._saving is None and self._due(AT_END, 8):
+        if self._saving is None and due_at_end(self.rows, self._unkept) and self.ready and not self._failed:
             self._saving = Saving(self._keeping, self._rows)
         if self._saving is None:
             return None

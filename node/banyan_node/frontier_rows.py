@@ -7,7 +7,7 @@ mapped file, `recent` holds a sixteenth of it at most, `_later` the last few. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,6 +18,8 @@ from banyan_node.sketch import LENGTH_BITS, Indexes, Key, Numbers, fingerprint, 
 
 SLICE = 16_384
 """Rows that one call of `work` puts into a table: about 10 ms."""
+SORTED = 32_768
+"""Rows that one step sorts."""
 LATER = 4_096
 """Rows that wait to be sorted in."""
 Sizes: TypeAlias = npt.NDArray[np.uint32]
@@ -190,20 +192,33 @@ class Rows:
         if len(self.recent.places) > max(LATER, len(self.base.places) >> 4):
             self.base, self.recent = self.base.merged(self.recent), _no_run()
 
-    def sort(self) -> None:
-        """All of them anew."""
-        self.base, self.recent, self._sorted = self._run(0), _no_run(), self.n
+    def sort(self) -> Iterator[None]:
+        """All of them anew, in steps of some ms, while none comes."""
+        h = np.empty(self.n, np.uint64)
+        for start in range(0, self.n, SLICE):
+            rows = slice(start, min(start + SLICE, self.n))
+            h[rows] = self._places(rows)
+            yield
+        bits = min(8, (self.n // SORTED).bit_length())
+        part = (h >> np.uint64(61 - bits)).astype(np.uint8)
+        run, end = Run(np.empty_like(h), np.empty(self.n, np.uint32)), 0
+        for k in range(1 << bits):
+            rows_of_part = np.flatnonzero(part == k)
+            some = h[rows_of_part]
+            order = np.argsort(some)
+            start, end = end, end + len(order)
+            run.places[start:end], run.order[start:end] = some[order], rows_of_part[order]
+            yield
+        self.base, self.recent, self._sorted = run, _no_run(), self.n
         self._later.clear()
 
     def _run(self, first: int) -> Run:
-        h = np.empty(self.n - first, np.uint64)
-        for start in range(first, self.n, SLICE):
-            stop = min(start + SLICE, self.n)
-            h[start - first : stop - first] = places(
-                self._public, self.columns.x0[start:stop], self.columns.x1[start:stop]
-            )
+        h = self._places(slice(first, self.n))
         order = np.argsort(h)
         return Run(h[order], (order + first).astype(np.uint32))
+
+    def _places(self, rows: slice) -> Numbers:
+        return places(self._public, self.columns.x0[rows], self.columns.x1[rows])
 
 
 def _no_run() -> Run:

@@ -61,6 +61,16 @@ class About(NamedTuple):
     rows: int
 
 
+def due(rows: int, moved: int) -> bool:
+    """Whether rows are to be kept again after so many moves."""
+    return rows >= LEAST and moved >= max(EVERY, rows >> 4)
+
+
+def due_at_end(rows: int, moved: int) -> bool:
+    """The same at a stop."""
+    return rows >= LEAST and moved >= max(AT_END, rows >> 8)
+
+
 def _tag(public: Key) -> bytes:
     return hashlib.sha256(repr(tuple(public)).encode()).digest()[:16]
 

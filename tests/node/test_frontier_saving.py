@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from banyan_storage.moves import LIST
 from banyan_storage.store import Store
 from banyan_storage.tables import META
 from banyan_storage.views import SocialViews
+from tests.node import rows_victim
 
 PUBLIC = TEST.id
 SALT = b"sixteen of salt."
@@ -33,15 +37,16 @@ SALT = b"sixteen of salt."
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that takes many heads in a node takes few here."""
     for name in ("LEAST", "EVERY", "AT_END"):
-        monkeypatch.setattr(frontier_index, name, 30)
+        monkeypatch.setattr(frontier_saving, name, 30)
     for module, name, value in (
         (frontier_index, "READ", 50),
         (frontier_index, "TOGETHER", 40),
+        (frontier_index, "FOUND", 15),
         (frontier_index, "JOURNAL", 300),
         (frontier_rows, "LATER", 25),
+        (frontier_rows, "SORTED", 40),
         (frontier_rows, "SLICE", 64),
         (frontier_index, "SLICE", 64),
-        (frontier_saving, "LEAST", 10),
         (frontier_saving, "PIECE", 999),
         (frontier_saving, "LAY", 16),
         (rows_file, "CHECKED", 1_000),
@@ -161,7 +166,7 @@ class World:
         self.open()
 
     def close(self) -> None:
-        self.rollback()
+        self.store.rollback()
         assert self.index.close() is None
         self.store.commit()
         self.engine = self.engine.crash()
@@ -410,3 +415,28 @@ def test_walks_load_what_was_kept() -> None:
 
 def test_memory_keeps_what_it_was_given() -> None:
     assert isinstance(kept_world(MemoryKeeper()).keeper.load(), MemoryKept)
+
+
+def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_not_believed(tmp_path: Path) -> None:
+    rng, loads = random.Random(9), 0
+    for seed in range(12):
+        command = [sys.executable, "-m", "tests.node.rows_victim", str(tmp_path), str(seed)]
+        with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as victim:
+            assert victim.stdout is not None
+            assert victim.stdout.readline() == b"ready\n"
+            time.sleep(rng.uniform(0.05, 0.6))
+            victim.kill()
+        store, index = rows_victim.opened(tmp_path)
+        loads += index._loading is not None
+        fresh = FrontierIndex(store, PUBLIC)
+        for each in (index, fresh):
+            while not each.ready:
+                each.work()
+        mine, theirs = index.table(b""), fresh.table(b"")
+        assert mine is not None
+        assert theirs is not None
+        assert (index.count, index.root) == (fresh.count, fresh.root)
+        assert (mine.cells == theirs.cells).all()
+        assert (mine.sums == theirs.sums).all()
+        store.close()
+    assert loads > 6
