@@ -7,7 +7,8 @@ only it: heads and state are the same before and after.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_CONTROL
@@ -31,7 +32,8 @@ AT_ONCE = 200
 def pin_own_logs(ctx: Context, now: float) -> int:
     """Pins each log of the accounts hosted here that grew since its last pin, once a day. Returns how many logs."""
     done = 0
-    for account in _due(ctx, b"pinned:", [h.account for h in hosted.all_hosted(ctx)], now):
+    own = sorted(h.account for h in hosted.all_hosted(ctx))
+    for account in _due(ctx, b"pinned:", lambda after: own, now):
         control = ctx.replica.ingest.control_of(account)
         if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
             continue
@@ -62,7 +64,7 @@ def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
 def erase_deleted(ctx: Context, now: float) -> int:
     """Erases the content of what has been deleted for 30 days, account by account. Returns how many parts."""
     erased = 0
-    for account in _due(ctx, b"swept:", list(ctx.store.accounts()), now):
+    for account in _due(ctx, b"swept:", ctx.store.accounts, now):
         if ctx.queries().has_tombs(account):
             erased += _sweep(ctx, account, ctx.replica.wall_ms(now))
     return erased
@@ -103,15 +105,20 @@ def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tupl
             yield entry.id, body.ops
 
 
-def _due(ctx: Context, note: bytes, accounts: list[AccountId], now: float) -> list[AccountId]:
-    """The next accounts of today's round, AT_ONCE at most; the note says how far the round has come, and since when."""
+def _due(
+    ctx: Context, note: bytes, accounts: Callable[[AccountId], Iterable[AccountId]], now: float
+) -> list[AccountId]:
+    """The next accounts of today's round, AT_ONCE at most; the note says how far the round has come, and since when.
+
+    `accounts(start)`: in order, from `start` on or before.
+    """
     raw = ctx.store.note(note) or bytes(8)
     began, cursor = int.from_bytes(raw[:8], "big"), raw[8:]
     if not cursor:
         if now - began < DAY_S:
             return []
         began = int(now)
-    found = sorted(a for a in accounts if a > cursor)[:AT_ONCE]
+    found = list(islice((a for a in accounts(AccountId(cursor)) if a > cursor), AT_ONCE))
     last = found[-1] if len(found) == AT_ONCE else b""
     ctx.store.put_note(note, began.to_bytes(8, "big") + last)
     return found
