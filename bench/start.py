@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import secrets
 import shutil
 import time
 from argparse import ArgumentParser
@@ -44,7 +43,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from bench.growth import started
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, median, say, workplace
-from bench.rig.people import opened
+from bench.rig.people import copied, kept, opened
 from bench.rig.processes import new_home
 
 BATCH = 100_000
@@ -212,10 +211,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("start", __doc__, argv, more=more)
     size = args.logs or (200_000 if args.quick else 10_000_000)
     with workplace(args.folder) as folder:
-        home = new_home(folder / f"start-{secrets.token_hex(4)}")
+        made = kept(folder, f"start-{size}", lambda place: alone(fill, new_home(place), size))
+        home = copied(made, folder / "start")
         try:
-            say(f"writing {size:,} heads")
-            alone(fill, home, size)
             disk = sum(path.stat().st_blocks * 512 for path in Home(home).store.iterdir())
             say("reading every head")
             whole = alone(read, home)
@@ -225,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             say("moving heads")
             alone(moved, home, size)
             after = cold(home, lambda: alone(start, home), args.rounds)
-            kept = alone(keep, home, size)
+            again = alone(keep, home, size)
             rows = Home(home).rows.stat().st_blocks * 512
         finally:
             shutil.rmtree(home)
@@ -240,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "node": {k: node[k] for k in ("seconds_to_ready", "anon_mb")},
             "index": index,
             "moved": after,
-            "keep": {k: round(v, 2) for k, v in kept.items()},
+            "keep": {k: round(v, 2) for k, v in again.items()},
             "without_rows": {k: round(v, 2) for k, v in whole.items()},
         },
     )

@@ -121,7 +121,8 @@ class Saving:
     def finish(self, public: Key, rows: Rows, table: FrontierTable, count: int, root: bytes) -> None:
         """All heads that moved were followed, and nothing is pending."""
         n = self._counts[0]
-        laid = np.unique(np.concatenate([*self.moved, np.arange(n, rows.n)])).astype(np.uint32)
+        moved = np.concatenate([*self.moved, np.arange(n, rows.n)])
+        laid = np.unique(moved, return_inverse=True)[0].astype(np.uint32)  # without it numpy.ma is imported: 80 ms
         parts = [table.cells, table.sums, laid, *(column[laid] for column in rows.columns)]
         self.position = self.keeping.moves.position
         about = _ABOUT.pack(
