@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import REALMS, Realm
@@ -35,7 +33,6 @@ from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
-log = structlog.get_logger("banyan")
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 _LOG_NOTE = b"own log"
 DRAWS = 64
@@ -132,9 +129,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
 def close_context(context: Context) -> None:
     """What was not committed is dropped; what the store had seen is noted beside it."""
     context.store.rollback()
-    fault = context.replica.tree.close()
-    if fault is not None:
-        log.warning("rows were not kept", why=fault)
+    context.replica.tree.close()
     with suppress(StorageError):
         context.store.commit()
     _note_seen(context.store, context.home)

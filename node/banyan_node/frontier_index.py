@@ -387,44 +387,42 @@ class FrontierIndex:
         if not next(loading):
             self._start()
 
-    def tick(self) -> str | None:
-        """Now and then: begins to keep where many heads moved. Returns what went wrong, if anything did."""
-        if self._keeping is None:
-            return None
-        if self._saving is None:
-            if due(self.rows, self._unkept) and self.ready and not self._failed:
-                self._saving = Saving(self._keeping, self._rows)
-        elif self._saving.draft.done:
-            return self._kept()
-        return None
+    def tick(self) -> None:
+        """Now and then: begins to keep where many heads moved."""
+        if self._saving is not None:
+            if self._saving.draft.done:
+                self._kept()
+        elif due(self.rows, self._unkept):
+            self._keep()
 
-    def _kept(self) -> str | None:
+    def _keep(self) -> None:
+        if self._keeping is not None and self.ready and not self._failed:
+            self._saving = Saving(self._keeping, self._rows)
+
+    def _kept(self) -> None:
         """A draft is done."""
         assert self._saving is not None
-        fault = self._saving.draft.fault
-        if fault is None:
+        if self._saving.draft.fault is None:
             self._kept_at = self._saving.position
             self.note()
         else:
             self._failed = True  # until the next start: a disk that is full would be written to again and again
         self._saving = None
-        return fault
 
-    def close(self) -> str | None:
+    def close(self) -> None:
         """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
         if self._keeping is None or len(self._since) > JOURNAL:
-            return None
+            return
         self.rolled_back()
         self._follow()
-        if self._saving is None and due_at_end(self.rows, self._unkept) and self.ready and not self._failed:
-            self._saving = Saving(self._keeping, self._rows)
-        if self._saving is None:
-            return None
-        while not self._saving.written:
-            self._saving.step()
-        self.durable()
-        self._saving.draft.wait()
-        return self._kept()
+        if self._saving is None and due_at_end(self.rows, self._unkept):
+            self._keep()
+        if self._saving is not None:
+            while not self._saving.written:
+                self._saving.step()
+            self.durable()
+            self._saving.draft.wait()
+            self._kept()
 
 
 def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogId, Head]]:

@@ -32,7 +32,7 @@ VERSION = 1
 LEAST = 16_384
 """Rows that are worth keeping: fewer are read in no time."""
 EVERY = 65_536
-"""Heads that move between two drafts, or a sixteenth of the rows where that is more."""
+"""Heads that move between two drafts, or a 32nd of the rows where that is more: so many has a start to follow."""
 AT_END = 16_384
 """Heads that moved for which a stop keeps rows, or a 256th of them: about what is followed in 0.2 s."""
 _ABOUT = struct.Struct(f"<I4s16s16s{POSITION}sQ32sQQQQ")
@@ -63,7 +63,7 @@ class About(NamedTuple):
 
 def due(rows: int, moved: int) -> bool:
     """Whether rows are to be kept again after so many moves."""
-    return rows >= LEAST and moved >= max(EVERY, rows >> 4)
+    return rows >= LEAST and moved >= max(EVERY, rows >> 5)
 
 
 def due_at_end(rows: int, moved: int) -> bool:

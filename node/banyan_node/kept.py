@@ -46,7 +46,7 @@ class Kept(Protocol):
 
 
 class Draft(Protocol):
-    """What will be kept. A fault of the disk shows in `fault`; nothing raises."""
+    """What will be kept. A fault of the disk shows in `fault`, and the driver tells of it; nothing raises."""
 
     @property
     def free(self) -> bool:

@@ -431,8 +431,7 @@ class Replica:
         self.sync.comparing.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._out.send(peer, question)
-        if (fault := self.tree.tick()) is not None:
-            self._out.tell("rows", error=fault)
+        self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
             self._out.spread(made, "")

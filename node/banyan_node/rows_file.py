@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import structlog
 
 from banyan_node.kept import Bytes, Size
 from banyan_storage.lmdb_folder import sync_folder
 
+log = structlog.get_logger("banyan")
 MAGIC, FORMAT = b"bnyrows\n", 1
 PAGE = 4_096
 CHECKED = 2 << 20
@@ -157,6 +159,7 @@ class FileDraft:
             self._take(handle)
         except OSError as error:
             self.fault = f"{self._path} cannot be written ({error.strerror}); the next start reads every head instead"
+            log.warning("rows are not kept", why=self.fault)
             self._draft.unlink(missing_ok=True)
             self._over.set()
             while (item := self._queue.get()) is not None and not isinstance(item[0], bytes):
