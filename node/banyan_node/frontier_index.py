@@ -85,7 +85,7 @@ class FrontierIndex:
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
         """The last arrival that the note knows of."""
         self._proved = keeping is None or noted[_PLAIN:] == keeping.moves.position
-        """Whether the note names the position of the store."""
+        """Whether the note that is durable may be taken to name the position of the store."""
         if len(noted) > _PLAIN and not self._proved:
             self._noted = -1  # heads moved in a commit that noted nothing
         self._start()
@@ -177,6 +177,7 @@ class FrontierIndex:
     def rolled_back(self) -> None:
         """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
         since, self._since = self._since, {}
+        self._proved = self._keeping is None
         if len(since) > JOURNAL:
             self._moves.clear()
             self._start()
@@ -421,6 +422,9 @@ class FrontierIndex:
             while not self._saving.written:
                 self._saving.step()
             self.durable()
+            if not self._saving.ended:  # something is pending after all
+                self._saving.draft.drop()
+                return
             self._saving.draft.wait()
             self._kept()
 

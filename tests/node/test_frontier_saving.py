@@ -274,6 +274,22 @@ def test_what_nobody_told_the_index_is_read_anew(keeper: Keeper) -> None:
     w.check()
 
 
+def test_rows_of_a_store_whose_note_names_no_position_are_believed_once_it_does(keeper: Keeper) -> None:
+    w = World(1, keeper)
+    w.index = FrontierIndex(w.store, PUBLIC)
+    w.move(200)
+    w.commit()
+    w.crash()
+    w.work()
+    w.index.note()
+    w.rollback()  # and the first note that would have named it was taken back
+    w.keep()
+    w.crash()
+    assert w.loads == 1
+    w.check()
+    assert w.index._kept_at is not None
+
+
 def test_what_a_node_without_a_keeper_moved_is_read_anew(keeper: Keeper) -> None:
     w = kept_world(keeper)
     with_keeper, w.index = w.index, FrontierIndex(w.store, PUBLIC)
@@ -368,6 +384,8 @@ def test_whatever_happens_an_index_says_what_a_fresh_one_says(seed: int, keeper:
             case 3 | 4:
                 w.commit()
             case 5:
+                if w.rng.random() < 0.3:
+                    w.index.note()
                 w.rollback()
             case 6 | 7 | 8:
                 w.work(w.rng.choice((1, 3, 20)))
