@@ -41,7 +41,7 @@ __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
 """Heads that one call of `work` reads from the store: about 10 ms."""
-FOUND = 256
+FOUND = 128
 """Heads that it looks up one by one: each may be a page of its own on the disk."""
 TOGETHER = 1_024
 """Heads that move in one go: alone, one costs ten times as much."""
