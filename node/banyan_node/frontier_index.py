@@ -41,8 +41,6 @@ __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
 """Heads that one call of `work` reads from the store: about 10 ms."""
-FOUND = 128
-"""Heads that it looks up one by one: each may be a page of its own on the disk."""
 TOGETHER = 1_024
 """Heads that move in one go: alone, one costs ten times as much."""
 JOURNAL = 65_536
@@ -366,20 +364,30 @@ class FrontierIndex:
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
         if kept is None or about is None:
             return
-        lids = keeping.moves.after(about.position)
-        if lids is None or (not lids and (about.heads, about.root) != (self._count, self.root)):
+        commits = keeping.moves.after(about.position)
+        if commits is None or (not commits and (about.heads, about.root) != (self._count, self.root)):
             return
-        self._kept_at, self._unkept = about.position, len(lids)
-        self._read, self._loading = None, self._loaded(keeping, kept, about, lids)
+        self._kept_at = about.position
+        self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-    def _loaded(self, keeping: Keeping, kept: Kept, about: About, lids: Sequence[int]) -> Iterator[bool]:
+    def _loaded(self, keeping: Keeping, kept: Kept, about: About, commits: Iterable[int]) -> Iterator[bool]:
         """In steps; False where it is not to be believed."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
         ((self._rows, self._tables[b""]),) = out
-        for start in range(0, len(lids), FOUND):
-            self._apply(keeping.moves.heads(lids[start : start + FOUND]))
-            yield True
+        waiting: dict[LogId, Head] = {}
+        for n in commits:
+            heads = keeping.moves.heads(n)
+            if heads is None:
+                yield False
+                return
+            self._unkept += len(heads)
+            waiting |= heads
+            if len(waiting) >= TOGETHER:
+                self._apply(waiting)
+                waiting = {}
+                yield True
+        self._apply(waiting)
         self._loading = None
         self._follow()
         yield int(self._tables[b""].sums[:, 0].sum()) == self._count

@@ -2,7 +2,7 @@
 
     meta  "moves"          -> n u64 | token 16                the last commit that moved heads
     meta  "moves since"    -> n u64                           lists are kept of the commits after n; absent: of none
-    meta  "moved" | n u64  -> token before 16 | lid u32 ...   the logs whose heads commit n wrote
+    meta  "moved" | n u64  -> token before 16 | rows          the heads that commit n wrote: name 68 | size u8 | value
 
 A position is n and token. The token is a hash over the token before and every head that the commit wrote, so equal
 positions mean equal heads, also where a backup was restored and went another way. The position is noted in the
@@ -12,7 +12,6 @@ transaction that moves heads, by the only code that writes heads, whether lists 
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Sequence
 from itertools import chain
 
@@ -25,6 +24,7 @@ POSITION_KEY, SINCE_KEY, LIST = b"moves", b"moves since", b"moved"
 TOKEN = 16
 POSITION = 8 + TOKEN
 """Bytes of a position."""
+_NAME = 68
 
 
 class Moves:
@@ -41,33 +41,34 @@ class Moves:
         self._begin()
 
     def _begin(self) -> None:
-        self._lids: set[bytes] = set()
+        self._rows: dict[bytes, bytes] = {}
         self._hash = hashlib.blake2b(self._at, digest_size=TOKEN)
 
     def take(self, rows: Sequence[Item]) -> None:
         """These rows of the table of heads are written."""
-        self._lids.update([value[:4] for _, value in rows])
+        self._rows.update(rows)
         self._hash.update(b"".join(chain.from_iterable(rows)))
 
     def flush(self) -> None:
         """Before a commit."""
-        if not self._lids:
+        if not self._rows:
             return
         before, self._at = self._at, self.position
         if self._since is not None:
-            self._write.put(t.META, LIST + self._at[:8], before[8:] + b"".join(sorted(self._lids)))
+            rows = [name + bytes((len(value),)) + value for name, value in sorted(self._rows.items())]
+            self._write.put(t.META, LIST + self._at[:8], before[8:] + b"".join(rows))
         self._write.put(t.META, POSITION_KEY, self._at)
         self._begin()
 
     @property
     def position(self) -> bytes:
         """Where the heads stand once what is pending is committed."""
-        return t.u64(t.number(self._at[:8]) + 1) + self._hash.digest() if self._lids else self._at
+        return t.u64(t.number(self._at[:8]) + 1) + self._hash.digest() if self._rows else self._at
 
     @property
     def pending(self) -> bool:
         """Whether heads moved that are not committed."""
-        return bool(self._lids)
+        return bool(self._rows)
 
     # -- lists
 
@@ -96,28 +97,24 @@ class Moves:
             self._write.put(t.META, SINCE_KEY, upto)
             self._write.delete_range(t.META, LIST, LIST + t.u64(t.number(upto) + 1))
 
-    def after(self, position: bytes) -> list[int] | None:
-        """The lids of heads that commits after this position wrote. None: it is not known, so any may have moved.
-
-        What is pending is left out.
-        """
-        if position == self._at:
-            return []
+    def after(self, position: bytes) -> range | None:
+        """The commits after this position that moved heads. None: it is not known, so any may have moved."""
         first, last = t.number(position[:8]) + 1, t.number(self._at[:8])
-        if first > last:
+        if position == self._at:
+            return range(first, first)
+        if first > last or self._since is None or t.number(self._since) >= first:
             return None
-        rows = list(self._write.scan(t.META, LIST + t.u64(first), LIST + t.u64(last + 1)))
-        if len(rows) != last + 1 - first or rows[0][1][:TOKEN] != position[8:]:
+        before = (self._write.get(t.META, LIST + t.u64(first)) or b"")[:TOKEN]
+        return range(first, last + 1) if before == position[8:] else None
+
+    def heads(self, n: int) -> dict[LogId, Head] | None:
+        """Where commit n left the heads that it moved. None: there is no list of it."""
+        raw = self._write.get(t.META, LIST + t.u64(n))
+        if raw is None:
             return None
-        lids = set(chain.from_iterable(_lids(value) for _, value in rows))
-        return sorted(lids)
-
-    def heads(self, lids: Sequence[int]) -> dict[LogId, Head]:
-        """Where these logs stand, pending changes included. Ascending lids are cheapest."""
-        names = sorted(name for _, name in self._write.get_many(t.LOGS, map(t.u32, lids)))
-        rows = self._write.get_many(t.HEADS, names)
-        return {t.log_of_name(key): t.head_of_value(value)[1] for key, value in rows}
-
-
-def _lids(value: bytes) -> tuple[int, ...]:
-    return struct.unpack_from(f">{(len(value) - TOKEN) // 4}I", value, TOKEN)
+        out, at = dict[LogId, Head](), TOKEN
+        while at < len(raw):
+            end = at + _NAME + 1 + raw[at + _NAME]
+            out[t.log_of_name(raw[at : at + _NAME])] = t.head_of_value(raw[at + _NAME + 1 : end])[1]
+            at = end
+        return out

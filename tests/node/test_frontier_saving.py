@@ -41,7 +41,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
         (frontier_index, "READ", 50),
         (frontier_index, "TOGETHER", 40),
-        (frontier_index, "FOUND", 15),
         (frontier_index, "JOURNAL", 300),
         (frontier_rows, "LATER", 25),
         (frontier_rows, "SORTED", 40),

@@ -31,8 +31,15 @@ def move(store: Store, n: int, length: int = 1) -> Head:
 
 
 def listed(store: Store, position: bytes) -> dict[LogId, Head] | None:
-    lids = store.moves.after(position)
-    return None if lids is None else store.moves.heads(lids)
+    commits = store.moves.after(position)
+    if commits is None:
+        return None
+    out: dict[LogId, Head] = {}
+    for n in commits:
+        heads = store.moves.heads(n)
+        assert heads is not None
+        out |= heads
+    return out
 
 
 def test_what_commits_moved_after_a_position_is_listed_once() -> None:
@@ -44,6 +51,8 @@ def test_what_commits_moved_after_a_position_is_listed_once() -> None:
     store.commit()
     first = store.moves.position
     expected = {log(n): move(store, n, 7) for n in (3, 2)}
+    expected[log(4)] = Head(0, None, 0)
+    store._log(log(4))
     assert listed(store, first) == {}
     store.commit()
     assert listed(store, first) == expected
