@@ -10,7 +10,7 @@
     parts      n u48 | op u16             -> the part's bytes
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
-    meta       name                       -> value                                     store id, schema, counters, notes, moves.py
+    meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
 a signature: what came as one run is one row.
