@@ -1,7 +1,7 @@
 """docs/performance.md and its picture from the results of benches; with --run, measures first.
 
 uv run python -m bench.report          writes the tables and the picture again from bench/results/*.json
-uv run python -m bench.report --run    runs every bench first, about 8 minutes on a quiet machine
+uv run python -m bench.report --run    runs every bench first, about 15 minutes on a quiet machine
 uv run python -m bench.report --run catchup query      only these; the others' results stay
 
 What a bench printed is kept as it is, so every figure in the page can be traced to a run, a machine and a commit.
@@ -26,7 +26,7 @@ from bench.rig.plot import Line, Panel, picture
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
-BENCHES = ("ingest", "create", "catchup", "reconcile", "live", "query", "growth", "peers", "codec", "edge")
+BENCHES = ("ingest", "create", "catchup", "reconcile", "live", "query", "growth", "peers", "codec", "edge", "start")
 """In the order in which they run: the short ones first, so that a fault shows early."""
 NOT_RUN = "not run"
 Result = Mapping[str, Any]
@@ -100,6 +100,10 @@ FIGURES = (
     Figure("anonymous memory, 1,000,000 entries held", "growth.anon_mb", 300, 200, " MB", True),
     Figure("disk for an entry of 300 B, views included", "catchup.bytes_per_entry", 1_000, 600, " B", True),
     Figure("start to ready with 1,000,000 entries", "growth.seconds_to_ready", 5, 2, " s", True),
+    Figure("start to ready with 10,000,000 logs", "start.seconds_to_ready", 15, 3, " s", True),
+    Figure("the same, until it can compare with peers", "start.seconds_to_compare", 15, 3, " s", True),
+    Figure("the same, 50,000 heads moved", "start.cases.moved.seconds_to_compare", 15, 3, " s", True),
+    Figure("memory of that index then", "start.cases.moved.anon_mb", 1_000, 500, " MB", True),
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
 from banyan_node.links import WINDOW, Limits
 from banyan_node.replica import Identity, Replica
+from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
 from banyan_storage import tables
+from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
 from banyan_storage.store import Store
@@ -98,6 +101,7 @@ def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: t
             device if platform else None,
             verifier,
             verifier.sign,
+            FileKeeper(home.rows),
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
     except BaseException:
@@ -125,6 +129,9 @@ def gossip_of(settings: Settings) -> GossipSettings:
 def close_context(context: Context) -> None:
     """What was not committed is dropped; what the store had seen is noted beside it."""
     context.store.rollback()
+    context.replica.tree.close()
+    with suppress(StorageError):
+        context.store.commit()
     _note_seen(context.store, context.home)
     context.store.close()
     context.verifier.close()

@@ -1,52 +1,52 @@
 """Where every log stands, in a form that arithmetic can read: 48 bytes a log in arrays, and sums over all of them.
 
-A log is a row: two words of its name, two of its head's id, its length and flag. From these and a key come its place
-and weight (sketch.py) without hashing anything again, so a table under a key that nobody could foresee is one pass of
-numpy over the rows. Tables follow heads that move, by differences; the one under the realm's key is always there,
-others are built on demand. All that is long is done in slices (`work`): reading the frontier at start, and building.
+A log is a row (frontier_rows.py). From rows and a key come places and weights (sketch.py) without hashing anything
+again, so a table under a key that nobody could foresee is one pass of numpy over the rows. Tables follow heads that
+move, by differences; the one under the realm's key is always there, others are built on demand. All that is long is
+done in slices (`work`): reading the frontier at start, building, keeping.
 
-`count` and `root` are right from the first moment: they are noted in the transaction that moves heads, and the reading
-at start proves or replaces the note.
+`count` and `root` are right from the first moment: they are noted in the transaction that moves heads. Rows and the
+public table are kept beside the store where there is a place for it (frontier_saving.py); then a start maps them and
+follows what moved since. Without it, or where it is not to be believed, a start reads the heads, and proves or replaces
+the note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from banyan_crdt.frontier import head_item
-from banyan_crdt.ids import AccountId, H, Head, LogId
-from banyan_node.frontier_table import DEPTH, FrontierTable, Range
-from banyan_node.sketch import (
-    FEW,
-    LENGTH_BITS,
-    Indexes,
-    Key,
-    Numbers,
-    P,
-    fingerprint,
-    key_of,
-    place,
-    places,
-    weight,
-    weights,
+from banyan_crdt.ids import AccountId, Head, LogId
+from banyan_node.frontier_rows import (
+    SLICE,
+    Rows,
+    heads_among,
+    id_words,
+    name_of,
+    name_words,
+    size_of,
+    sizes_of,
+    weights_of,
+    words_of,
 )
+from banyan_node.frontier_saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
+from banyan_node.frontier_table import DEPTH, FrontierTable, Range
+from banyan_node.kept import Kept
+from banyan_node.sketch import FEW, P, key_of, place, weight
 
-SLICE = 16_384
-"""Rows that one call of `work` puts into a table: about 10 ms."""
+__all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
+
 READ = 4_096
-"""Heads that it reads from the store: the same."""
-Sizes: TypeAlias = npt.NDArray[np.uint32]
-"""Length and flag of a head in 32 bits; 0 for no head."""
+"""Heads that one call of `work` reads from the store: about 10 ms."""
 TOGETHER = 1_024
 """Heads that move in one go: alone, one costs ten times as much."""
 JOURNAL = 65_536
 """Heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
-_NOTE, _NO_ID = b"frontier", bytes(32)
+_NOTE, _PLAIN = b"frontier", 48
 
 
 class FrontierSource(Protocol):
@@ -65,31 +65,46 @@ class FrontierSource(Protocol):
 class FrontierIndex:
     """Rows, the table under the public key, and tables under other salts while somebody compares by them."""
 
-    def __init__(self, source: FrontierSource, public: bytes) -> None:
-        self._source, self._public = source, key_of(public)
+    def __init__(self, source: FrontierSource, public: bytes, keeping: Keeping | None = None) -> None:
+        self._source, self._public, self._keeping = source, key_of(public), keeping
         self._since: dict[LogId, Head] = {}
         """Heads that moved and may not be durable; more than JOURNAL of them, and a rollback reads everything anew."""
         self._moves: dict[LogId, Head] = {}
         """Heads whose rows and tables have not followed yet."""
-        self._start()
+        self._saving: Saving | None = None
+        self._failed = False
+        """Whether the keeper did."""
+        self._kept_at: bytes | None = None
+        """The position that what is kept is right for; None where nothing is kept that would be believed."""
+        self._unkept = 0
+        """Heads that moved after it."""
         noted = source.note(_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
-        self._noted = int.from_bytes(noted[40:], "big") if len(noted) == 48 else -1
+        self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
         """The last arrival that the note knows of."""
+        self._proved = keeping is None or noted[_PLAIN:] == keeping.moves.position
+        """Whether the note that is durable may be taken to name the position of the store."""
+        if len(noted) > _PLAIN and not self._proved:
+            self._noted = -1  # heads moved in a commit that noted nothing
+        self._start()
         if self._noted != source.last_arrival:
             while not self.ready:  # nothing is known of the root: whoever is told one would be told a lie
                 self.work()
+        elif keeping is not None and self._proved:
+            self._load(keeping)
 
     def _start(self) -> None:
-        self._n = 0
-        self._x0, self._x1, self._y0, self._y1 = (np.zeros(0, np.uint64) for _ in range(4))
-        self._size = np.zeros(0, np.uint32)
-        self._places, self._order = np.zeros(0, np.uint64), np.zeros(0, np.uint32)
-        self._later: dict[int, tuple[int, ...]] = {}
-        """Rows by place, of those that came after the last sorting."""
+        """Read the frontier."""
+        self._rows = Rows(self._public, self._count + (self._count >> 3))
         self._tables = {b"": FrontierTable(self._public)}
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
         """While the frontier is being read: (the log reached, heads so far, their sum)."""
+        self._loading: Iterator[bool] | None = None
+        """While rows that were kept are loaded, or rows that were read are sorted."""
+        self._kept_at = None
+        if self._saving is not None and not self._saving.ended:
+            self._saving.draft.drop()
+            self._saving = None
 
     # -- where everything stands
 
@@ -106,18 +121,19 @@ class FrontierIndex:
     @property
     def rows(self) -> int:
         """What a new table costs."""
-        return self._n
+        return self._rows.n
 
     @property
     def ready(self) -> bool:
-        """Whether the frontier was read; before, there is nothing to compare by."""
-        return self._read is None
+        """Whether the frontier was read or loaded; before, there is nothing to compare by."""
+        return self._read is None and self._loading is None
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         """A head moved; a head of length 0 without flag is no head."""
         if len(self._since) <= JOURNAL:
             self._since[log] = new
         self._moves[log] = new
+        self._unkept += 1
         there, here = _is_head(old), _is_head(new)
         more = int(here) - int(there)
         delta = (head_item(log, new) if here else 0) - (head_item(log, old) if there else 0)
@@ -132,18 +148,34 @@ class FrontierIndex:
 
     def note(self) -> None:
         """Before a commit: what must be right when the next start reads it."""
-        arrival = self._source.last_arrival
-        if self._since or arrival != self._noted:
-            self._noted = arrival
-            self._source.put_note(_NOTE, self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big"))
+        arrival, position = self._source.last_arrival, b""
+        if self._keeping is not None:
+            moves = self._keeping.moves
+            if self._kept_at is None and self._saving is None:
+                moves.stop()
+            else:
+                moves.keep()
+            if self._kept_at is not None:
+                moves.trim(self._kept_at)
+            position = moves.position
+        if self._since or arrival != self._noted or not self._proved:
+            self._noted, self._proved = arrival, True
+            note = self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big") + position
+            self._source.put_note(_NOTE, note)
 
     def durable(self) -> None:
-        """What moved is committed."""
+        """What moved is committed, and nothing is pending."""
         self._since.clear()
+        saving = self._saving
+        if saving is not None and saving.written and not saving.ended and not saving.keeping.moves.pending:
+            self._follow()
+            saving.finish(self._public, self._rows, self._tables[b""], self._count, self.root)
+            self._unkept = 0
 
     def rolled_back(self) -> None:
         """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
         since, self._since = self._since, {}
+        self._proved = self._keeping is None
         if len(since) > JOURNAL:
             self._moves.clear()
             self._start()
@@ -177,24 +209,36 @@ class FrontierIndex:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return not self.ready or (len(self._tables) > 1 and any(t.built is not None for t in self._tables.values()))
+        return (
+            not self.ready
+            or (len(self._tables) > 1 and any(t.built is not None for t in self._tables.values()))
+            or (self._saving is not None and self._saving.wants)
+        )
 
     def work(self) -> None:
         """One slice of what is to be done in the background."""
         if self._read is not None:
             self._read_on(self._read)
             return
+        if self._loading is not None:
+            self._load_on(self._loading)
+            return
         for table in self._tables.values():
             if table.built is not None:
-                rows = slice(table.built, min(table.built + SLICE, self._n))
+                rows = slice(table.built, min(table.built + SLICE, self._rows.n))
                 if rows.stop - rows.start <= FEW:
                     for row in range(rows.start, rows.stop):
-                        t = self._weight(table.key, row)
-                        table.move_one(*self._place(table.key, row), t, int(self._size[row] > 0))
+                        t = self._rows.weight(table.key, row)
+                        table.move_one(*self._rows.place(table.key, row), t, int(self._rows.columns.size[row] > 0))
                 else:
-                    table.take(self._x0[rows], *self._items(table.key, rows), _heads_among(self._size[rows]))
-                table.built = rows.stop if rows.stop < self._n else None
+                    self._put(table, rows)
+                table.built = rows.stop if rows.stop < self._rows.n else None
                 return
+        if self._saving is not None and self._saving.wants:
+            self._saving.step()
+
+    def _put(self, table: FrontierTable, rows: slice) -> None:
+        table.take(self._rows.columns.x0[rows], *self._rows.items(table.key, rows), self._rows.heads(rows))
 
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
         """(count, sum) below each nibble that may come next; None without the table. Deep ones read all rows."""
@@ -203,9 +247,10 @@ class FrontierIndex:
             return None if table is None else table.children(prefix)
         shift = np.uint64(61 - 4 * len(prefix))
         value = np.uint64(int.from_bytes(_packed(prefix), "big") >> 64 - 4 * len(prefix))
-        rows = np.flatnonzero(self._x0[: self._n] >> shift == value)
-        below = (self._x0[rows] >> shift - np.uint64(4) & np.uint64(15)).astype(np.intp)
-        return table.ranges(below, *self._items(table.key, rows), _heads_among(self._size[rows]))
+        x0 = self._rows.columns.x0
+        rows = np.flatnonzero(x0[: self._rows.n] >> shift == value)
+        below = (x0[rows] >> shift - np.uint64(4) & np.uint64(15)).astype(np.intp)
+        return table.ranges(below, *self._rows.items(table.key, rows), self._rows.heads(rows))
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
         """The heads below a prefix of nibbles, in order."""
@@ -226,11 +271,12 @@ class FrontierIndex:
         if table is None or not asked:
             return {}, 0
         key = table.key
-        rows = self._at(asked) if not salt else self._search(key, asked)
+        rows = self._rows.at(asked) if not salt else self._rows.search(key, asked)
+        columns = self._rows.columns
         out: dict[int, list[tuple[LogId, Head]]] = {}
         looked = 0
-        for start in sorted({int(self._x0[row]) for row in rows}):
-            wanted = {int(self._x1[row]) for row in rows if int(self._x0[row]) == start}
+        for start in sorted({int(columns.x0[row]) for row in rows}):
+            wanted = {int(columns.x1[row]) for row in rows if int(columns.x0[row]) == start}
             for log, head in self._between(start << 195, start + 1 << 195):
                 x1 = name_words(log)[1]
                 if looked >= most:
@@ -247,192 +293,151 @@ class FrontierIndex:
 
     # -- rows
 
-    def _items(self, key: Key, rows: slice | Indexes) -> tuple[Numbers, Numbers]:
-        """Places and weights."""
-        t = _weights(key, self._y0[rows], self._y1[rows], self._size[rows])
-        return places(key, self._x0[rows], self._x1[rows]), t
-
-    def _at(self, asked: Sequence[int]) -> list[int]:
-        """Rows at these places under the public key."""
-        h = np.array(asked, np.uint64)
-        first, last = np.searchsorted(self._places, h), np.searchsorted(self._places, h, "right")
-        out = [int(row) for a, b in zip(first, last, strict=True) for row in self._order[a:b]]
-        return out + [row for one in asked for row in self._later.get(one, ())]
-
-    def _search(self, key: Key, asked: Sequence[int]) -> list[int]:
-        h, out = np.array(asked, np.uint64), list[int]()
-        for start in range(0, self._n, SLICE):
-            rows = slice(start, min(start + SLICE, self._n))
-            out += (np.flatnonzero(np.isin(places(key, self._x0[rows], self._x1[rows]), h)) + start).tolist()
-        return out
-
     def _follow(self) -> None:
         """Rows and tables follow the heads that moved."""
-        if not self._moves or not self.ready:
-            return
-        moves, self._moves = self._moves, {}
+        if self._moves and self.ready:
+            moves, self._moves = self._moves, {}
+            self._apply(moves)
+
+    def _apply(self, moves: dict[LogId, Head]) -> None:
         if len(moves) <= FEW:
             for log, head in moves.items():
-                self._follow_one(log, head)
+                self._apply_one(log, head)
             return
-        x0, x1, y0, y1 = _words(moves)
-        size = np.fromiter(map(_size, moves.values()), np.uint32, len(moves))
-        rows = self._rows_of(x0, x1)
+        x0, x1, y0, y1 = words_of(moves)
+        size = sizes_of(moves)
+        rows = self._rows.rows_of(x0, x1)
+        columns = self._rows.columns
         for table in self._tables.values():
             on = slice(None) if table.built is None else np.flatnonzero(rows < table.built)
             at = rows[on]
-            h, old = self._items(table.key, at)
-            new = weights(
-                table.key, y0[on], y1[on], (size[on] >> 1).astype(np.uint64), (size[on] & 1).astype(np.uint64)
-            )
-            more = _heads_among(size[on]) - _heads_among(self._size[at])
-            table.move(x0[on], h, old, new * (size[on] != 0), more)
-        self._y0[rows], self._y1[rows], self._size[rows] = y0, y1, size
+            h, old = self._rows.items(table.key, at)
+            more = heads_among(size[on]) - self._rows.heads(at)
+            table.move(x0[on], h, old, weights_of(table.key, y0[on], y1[on], size[on]), more)
+        columns.y0[rows], columns.y1[rows], columns.size[rows] = y0, y1, size
+        if self._saving is not None and not self._saving.ended:
+            self._saving.moved.append(rows)
 
-    def _follow_one(self, log: LogId, head: Head) -> None:
-        row, size = self._row_of(*name_words(log)), _size(head)
+    def _apply_one(self, log: LogId, head: Head) -> None:
+        row, size = self._rows.row_of(*name_words(log)), size_of(head)
+        columns = self._rows.columns
         followers = [t for t in self._tables.values() if t.built is None or row < t.built]
-        old = [self._weight(table.key, row) for table in followers]
-        more = int(size > 0) - int(self._size[row] > 0)
-        (self._y0[row], self._y1[row]), self._size[row] = id_words(head), size
+        old = [self._rows.weight(table.key, row) for table in followers]
+        more = int(size > 0) - int(columns.size[row] > 0)
+        (columns.y0[row], columns.y1[row]), columns.size[row] = id_words(head), size
         for table, less in zip(followers, old, strict=True):
-            table.move_one(*self._place(table.key, row), (self._weight(table.key, row) - less) % P, more)
-
-    def _place(self, key: Key, row: int) -> tuple[int, int]:
-        """(first word of the name, place)."""
-        x0 = int(self._x0[row])
-        return x0, place(key, x0, int(self._x1[row]))
-
-    def _weight(self, key: Key, row: int) -> int:
-        size = int(self._size[row])
-        return weight(key, int(self._y0[row]), int(self._y1[row]), size >> 1, size & 1) if size else 0
-
-    def _row_of(self, x0: int, x1: int) -> int:
-        """The row of a name; a new one gets one."""
-        h = place(self._public, x0, x1)
-        for row in self._at([h]):
-            if self._x0[row] == x0 and self._x1[row] == x1:
-                return row
-        row = self._n
-        self._append(*(np.array([word], np.uint64) for word in (x0, x1, 0, 0)))
-        self._came(h, row)
-        return row
-
-    def _came(self, h: int, row: int) -> None:
-        self._later[h] = (*self._later.get(h, ()), row)
-        if len(self._later) > max(READ, self._n >> 4):
-            self._sort()
-
-    def _rows_of(self, x0: Numbers, x1: Numbers) -> Indexes:
-        """The row of each name; new ones get one."""
-        h = places(self._public, x0, x1)
-        out, taken = np.full(len(h), -1, np.intp), np.zeros(len(h), np.bool_)
-        if len(self._places):
-            near = np.minimum(np.searchsorted(self._places, h), len(self._places) - 1)
-            row = self._order[near].astype(np.intp)
-            taken = self._places[near] == h
-            same = taken & (self._x0[row] == x0) & (self._x1[row] == x1)
-            out[same] = row[same]
-        new, found, asked = list[int](), list[int](), h.tolist()
-        unknown = np.flatnonzero(out < 0)
-        for k in unknown.tolist():
-            held = self._at([asked[k]]) if taken[k] else self._later.get(asked[k], ())
-            at = next((r for r in held if self._x0[r] == x0[k] and self._x1[r] == x1[k]), -1) if held else -1
-            if at < 0:
-                at = self._n + len(new)
-                new.append(k)
-            found.append(at)
-        out[unknown] = found
-        if new:
-            self._append(x0[new], x1[new], np.zeros(len(new), np.uint64), np.zeros(len(new), np.uint64))
-            for k, at in zip(new, out[new].tolist(), strict=True):
-                self._came(asked[k], at)
-        return out
-
-    def _append(self, x0: Numbers, x1: Numbers, y0: Numbers, y1: Numbers) -> None:
-        end = self._n + len(x0)
-        if end > len(self._x0):
-            room = max(end, len(self._x0) * 5 // 4, 1_024)
-            for name in ("_x0", "_x1", "_y0", "_y1", "_size"):
-                grown = np.zeros(room, getattr(self, name).dtype)
-                grown[: self._n] = getattr(self, name)[: self._n]
-                setattr(self, name, grown)
-        rows = slice(self._n, end)
-        self._x0[rows], self._x1[rows], self._y0[rows], self._y1[rows] = x0, x1, y0, y1
-        self._n = end
-
-    def _sort(self) -> None:
-        h = np.empty(self._n, np.uint64)
-        for start in range(0, self._n, SLICE):
-            rows = slice(start, min(start + SLICE, self._n))
-            h[rows] = places(self._public, self._x0[rows], self._x1[rows])
-        self._order = np.argsort(h).astype(np.uint32)
-        self._places = h[self._order]
-        self._later.clear()
+            table.move_one(*self._rows.place(table.key, row), (self._rows.weight(table.key, row) - less) % P, more)
+        if self._saving is not None and not self._saving.ended:
+            self._saving.moved.append(np.array([row]))
 
     def _read_on(self, read: tuple[LogId | None, int, int]) -> None:
         """The next heads of the store; at the end the rows stand, and what moved meanwhile is applied to them."""
         reached, count, total = read
         # a scan may begin in the midst of an account: one may have more logs than a slice
-        found = self._source.all_heads(_name(reached) if reached else None)
+        found = self._source.all_heads(name_of(reached) if reached else None)
         heads = dict[LogId, Head]()
         for log, head in found:
             if reached is None or log > reached:
                 heads[log] = head
                 if len(heads) == READ:
                     break
-        start = self._n
-        self._append(*_words(heads))
-        self._size[start : self._n] = np.fromiter(map(_size, heads.values()), np.uint32, len(heads))
+        rows = self._rows.append(*words_of(heads))
+        self._rows.columns.size[rows] = sizes_of(heads)
         count += len(heads)
         total = (total + sum(head_item(log, head) for log, head in heads.items())) % _MOD
-        table, rows = self._tables[b""], slice(start, self._n)
-        table.take(self._x0[rows], *self._items(table.key, rows), _heads_among(self._size[rows]))
+        self._put(self._tables[b""], rows)
         self._read = next(reversed(heads), reached), count, total
         if len(heads) < READ:
             self._count, self._sum, self._read = count, total, None
-            self._sort()
+            self._unkept = self._rows.n
+            self._loading = self._sorted()
 
+    def _sorted(self) -> Iterator[bool]:
+        """In steps."""
+        for _ in self._rows.sort():
+            yield True
+        self._loading = None
+        yield True
 
-def name_words(log: LogId) -> tuple[int, int]:
-    """61 bits of the account's id, which is a hash, and 61 of a hash over the whole name."""
-    return fingerprint(log.account)[0], fingerprint(H("log", _name(log)))[0]
+    # -- keeping
 
+    def _load(self, keeping: Keeping) -> None:
+        """Begin to load what was kept, if it is worth it."""
+        kept = keeping.keeper.load()
+        about = None if kept is None else about_of(kept, keeping.store_id, self._public)
+        if kept is None or about is None:
+            return
+        commits = keeping.moves.after(about.position)
+        if commits is None or (not commits and (about.heads, about.root) != (self._count, self.root)):
+            return
+        self._kept_at = about.position
+        self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-def _name(log: LogId) -> bytes:
-    return log.account + log.writer + log.log.to_bytes(4, "big")
+    def _loaded(self, keeping: Keeping, kept: Kept, about: About, commits: Iterable[int]) -> Iterator[bool]:
+        """In steps; False where it is not to be believed."""
+        out: list[tuple[Rows, FrontierTable]] = []
+        yield from open_rows(kept, about, self._public, out)
+        ((self._rows, self._tables[b""]),) = out
+        waiting: dict[LogId, Head] = {}
+        for n in commits:
+            heads = keeping.moves.heads(n)
+            if heads is None:
+                yield False
+                return
+            self._unkept += len(heads)
+            waiting |= heads
+            if len(waiting) >= TOGETHER:
+                self._apply(waiting)
+                waiting = {}
+                yield True
+        self._apply(waiting)
+        self._loading = None
+        self._follow()
+        yield int(self._tables[b""].sums[:, 0].sum()) == self._count
 
+    def _load_on(self, loading: Iterator[bool]) -> None:
+        if not next(loading):
+            self._start()
 
-def id_words(head: Head) -> tuple[int, int]:
-    return fingerprint(head.id or _NO_ID)
+    def tick(self) -> None:
+        """Now and then: begins to keep where many heads moved."""
+        if self._saving is not None:
+            if self._saving.draft.done:
+                self._kept()
+        elif due(self.rows, self._unkept):
+            self._keep()
 
+    def _keep(self) -> None:
+        if self._keeping is not None and self.ready and not self._failed:
+            self._saving = Saving(self._keeping, self._rows)
 
-def _size(head: Head) -> int:
-    return (head.length & (1 << LENGTH_BITS) - 1) << 1 | head.flag
+    def _kept(self) -> None:
+        """A draft is done."""
+        assert self._saving is not None
+        if self._saving.draft.fault is None:
+            self._kept_at = self._saving.position
+            self.note()
+        else:
+            self._failed = True  # until the next start: a disk that is full would be written to again and again
+        self._saving = None
 
-
-def _weights(key: Key, y0: Numbers, y1: Numbers, size: Sizes) -> Numbers:
-    wide = size.astype(np.uint64)
-    t: Numbers = weights(key, y0, y1, wide >> np.uint64(1), wide & np.uint64(1)) * np.sign(wide)
-    return t
-
-
-def _words(heads: Mapping[LogId, Head]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """`name_words` and `id_words` of many."""
-    names = [_name(log) for log in heads]
-    accounts = b"".join([name[:8] for name in names])
-    hashes = b"".join([H("log", name)[:8] for name in names])
-    ids = np.frombuffer(b"".join([(head.id or _NO_ID)[:16] for head in heads.values()]), ">u8").reshape(-1, 2)
-    x0, x1 = _shortened(np.frombuffer(accounts, ">u8")), _shortened(np.frombuffer(hashes, ">u8"))
-    return x0, x1, _shortened(ids[:, 0]), _shortened(ids[:, 1])
-
-
-def _shortened(words: npt.NDArray[np.uint64]) -> Numbers:
-    return words.astype(np.uint64) >> np.uint64(3)
-
-
-def _heads_among(size: Sizes) -> npt.NDArray[np.int64]:
-    return np.sign(size).astype(np.int64)
+    def close(self) -> None:
+        """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
+        if self._keeping is None or len(self._since) > JOURNAL:
+            return
+        self.rolled_back()
+        self._follow()
+        if self._saving is None and due_at_end(self.rows, self._unkept):
+            self._keep()
+        if self._saving is not None:
+            while not self._saving.written:
+                self._saving.step()
+            self.durable()
+            if not self._saving.ended:  # something is pending after all
+                self._saving.draft.drop()
+                return
+            self._saving.draft.wait()
+            self._kept()
 
 
 def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogId, Head]]:

@@ -46,6 +46,11 @@ class Home(NamedTuple):
         return self.path / "store.seen"
 
     @property
+    def rows(self) -> Path:
+        """The rows of the frontier index, so that a start need not read every head: a cache (rows_file.py)."""
+        return self.path / "store.rows"
+
+    @property
     def token(self) -> Path:
         """The bearer token of the node that is running now."""
         return self.path / "control.token"

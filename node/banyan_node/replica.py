@@ -23,10 +23,12 @@ from banyan_node.author import Author, Draft, Sign, Written
 from banyan_node.conduct import Conduct
 from banyan_node.effects import Commit, Effect
 from banyan_node.frontier_index import FrontierIndex
+from banyan_node.frontier_saving import Keeping
 from banyan_node.gossip.gossip import Gossip
 from banyan_node.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.intake import Intake, Judged
+from banyan_node.kept import Keeper
 from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.outbox import Outbox
 from banyan_node.parts import MissingParts
@@ -90,10 +92,12 @@ class Replica:
         witness: Signer | None = None,
         verify: Verify = verify_all,
         sign: Sign = sign_all,
+        keeper: Keeper | None = None,
     ) -> None:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
-        self.tree = FrontierIndex(store, realm.id)
+        keeping = None if keeper is None else Keeping(keeper, store.moves, store.store_id)
+        self.tree = FrontierIndex(store, realm.id, keeping)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, partial(fetched, store), me.addrs, joined)
@@ -430,6 +434,7 @@ class Replica:
         self.sync.comparing.tick(now)
         for peer, question in self.missing.ask(list(self.links.values()), now):
             self._out.send(peer, question)
+        self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:
             self._out.spread(made, "")

@@ -18,6 +18,7 @@ from . import tables as t
 from .engine import Engine
 from .errors import StorageError, StoreVersion
 from .id_index import IdIndex, Late, Offer, nothing
+from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .viewhook import Views
 
@@ -60,6 +61,7 @@ class PendingStore(StoreReader):
             engine.commit()
         self._check_kind()
         self._ids = IdIndex(self._write)
+        self.moves = Moves(self._write)
         self._forget()
 
     def _check_kind(self) -> None:
@@ -98,6 +100,7 @@ class PendingStore(StoreReader):
         """Forget what is pending."""
         self._engine.rollback()
         self._ids.rolled_back()
+        self.moves.forget()
         self._forget()
 
     def close(self) -> None:
@@ -125,6 +128,7 @@ class PendingStore(StoreReader):
     def _flush(self) -> None:
         self._ids.flush()
         self._flush_wanted()
+        self.moves.flush()
         if self._noted != self._last:
             self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
             self._noted = self._last

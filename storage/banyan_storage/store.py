@@ -71,8 +71,13 @@ class Store(PendingStore):
         self._lids += len(logs)
 
     def _set_head(self, log: LogId, lid: int, head: Head) -> None:
-        self._write.put(t.HEADS, t.log_name(log), t.head_value(lid, head))
+        self._put_heads([(t.log_name(log), t.head_value(lid, head))])
         self._cache(log, (lid, head))
+
+    def _put_heads(self, rows: Sequence[Item]) -> None:
+        """The only way to write heads: what moved is noted with them."""
+        self._write.put_many(t.HEADS, rows)
+        self.moves.take(rows)
 
     def append(self, batch: Sequence[Append], opened: Sequence[tuple[AccountId, Control]] = ()) -> None:
         """Extend what counts of logs. Several of the batch may continue one log, in their order.
@@ -106,7 +111,7 @@ class Store(PendingStore):
             self._name_logs(unnamed)
         if opened:
             self._write.put_many(t.ACCOUNTS, sorted([(account, encode_grants(grants)) for account, grants in opened]))
-        self._write.put_many(t.HEADS, sorted([(t.log_name(log), t.head_value(*at)) for log, at in heads.items()]))
+        self._put_heads(sorted([(t.log_name(log), t.head_value(*at)) for log, at in heads.items()]))
         for log, at in heads.items():
             self._cache(log, at)
         rows.places.sort()

@@ -47,6 +47,14 @@ def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pyt
     assert sorted(p.name for p in tmp_path.iterdir()) == [stores[0].parent.name]
 
 
+def test_a_start_is_measured_with_rows_that_were_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(["start", "--quick", "--logs", "20000", "--folder", str(tmp_path)], capsys)
+    assert found["sizes"]["logs"] == 20_000
+    assert found["seconds_to_ready"] > 0
+    assert set(found["cases"]) == {"node", "index", "moved", "keep", "without_rows"}
+    assert [p.name for p in tmp_path.iterdir()] == [next(tmp_path.glob("stores-*")).name]
+
+
 def test_a_catch_up_between_processes_ends_with_equal_stores(tmp_path: Path) -> None:
     home = runs_home(tmp_path, 2, 100)
     found = once(tmp_path, home, None, batches=3)

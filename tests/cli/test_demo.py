@@ -17,8 +17,8 @@ from banyan_cli.demo.view import frontiers
 from tests.cli.shell import COMMAND, banyan, clean_environment, process
 
 
-def _status(entries: int, digest: str, lacking: int = 0) -> dict[str, Any]:
-    return {"entries": entries, "digest": digest * 32, "peers": 3, "lacking_parts": lacking}
+def _status(entries: int, root: str, lacking: int = 0) -> dict[str, Any]:
+    return {"entries": entries, "root": root * 32, "peers": 3, "lacking_parts": lacking}
 
 
 def test_the_demo_converges_and_prints_what_it_promises() -> None:

@@ -1,4 +1,4 @@
-"""The four frontiers, live: a row a node, filled as far as the fullest of them, one colour for each different digest.
+"""The four frontiers, live: a row a node, filled as far as the fullest of them, one colour for each different root.
 
 A thread of its own asks each node twice a second; the story goes on meanwhile and only hands in its sentences.
 """
@@ -96,24 +96,24 @@ class View:
 
 
 def frontiers(rows: Sequence[tuple[str, str, dict[str, Any] | None]], cut: frozenset[str]) -> Table:
-    """One row for each (name, role, status); equal digests have equal colours."""
+    """One row for each (name, role, status); equal roots have equal colours."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     made.add_column("node", no_wrap=True)
     made.add_column("", style="dim", no_wrap=True)
     made.add_column("peers", justify="right")
     made.add_column("entries", justify="right")
     made.add_column("frontier", width=30)
-    made.add_column("digest", no_wrap=True)
+    made.add_column("root", no_wrap=True)
     most = max((status["entries"] for _, _, status in rows if status), default=0)
     colours: dict[str, str] = {}
     for name, role, status in rows:
         if status is None:
             made.add_row(name, role, "", "", Text("starting", "dim"), "")
             continue
-        digest = status["digest"]
-        colour = colours.setdefault(digest, _COLOURS[min(len(colours), len(_COLOURS) - 1)])
+        root = status["root"]
+        colour = colours.setdefault(root, _COLOURS[min(len(colours), len(_COLOURS) - 1)])
         bar = ProgressBar(total=max(most, 1), completed=status["entries"], width=30, complete_style=colour)
-        shown = Text(digest[:12], colour)
+        shown = Text(root[:12], colour)
         if name in cut:
             shown.append("  cut off", "bold red")
         elif status["lacking_parts"]:

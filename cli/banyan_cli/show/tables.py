@@ -110,7 +110,7 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         if reading := value.get("catchup"):
             held.append(f"read to by {count(reading['peers'], 'peer')}, {reading['left']:.0%} left")
         console.print(Text(" · ".join(held), "dim"))
-        console.print(Text(f"digest {value['digest']}", "dim"), soft_wrap=True)
+        console.print(Text(f"root {value['root']}", "dim"), soft_wrap=True)
         for row in value.get("following", []):
             console.print(Text(following(row)))
 

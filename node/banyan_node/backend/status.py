@@ -52,7 +52,6 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "accounts": counts.accounts,
         "logs": replica.tree.count,
         "entries": counts.entries,
-        "digest": ctx.store.digest().hex(),
         "root": replica.tree.root.hex(),
         "fresh_as_of": fresh[0] if fresh else None,
         "uptime_s": 0.0,

@@ -1,0 +1,120 @@
+"""Which heads moved, commit by commit: what an index of heads that is kept outside the store has missed.
+
+    meta  "moves"          -> n u64 | token 16                the last commit that moved heads
+    meta  "moves since"    -> n u64                           lists are kept of the commits after n; absent: of none
+    meta  "moved" | n u64  -> token before 16 | rows          the heads that commit n wrote: name 68 | size u8 | value
+
+A position is n and token. The token is a hash over the token before and every head that the commit wrote, so equal
+positions mean equal heads, also where a backup was restored and went another way. The position is noted in the
+transaction that moves heads, by the only code that writes heads, whether lists are kept or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import chain
+
+from banyan_crdt.ids import Head, LogId
+
+from . import tables as t
+from .engine import Item, WriteTxn
+
+POSITION_KEY, SINCE_KEY, LIST = b"moves", b"moves since", b"moved"
+TOKEN = 16
+POSITION = 8 + TOKEN
+"""Bytes of a position."""
+_NAME = 68
+
+
+class Moves:
+    """The position of the pending transaction, and the lists. The store calls `take`, `flush` and `forget`."""
+
+    def __init__(self, write: WriteTxn) -> None:
+        self._write = write
+        self.forget()
+
+    def forget(self) -> None:
+        """What is pending is gone: stand where the store stands."""
+        self._at = self._write.get(t.META, POSITION_KEY) or bytes(POSITION)
+        self._since = self._write.get(t.META, SINCE_KEY)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+        self._hash = hashlib.blake2b(self._at, digest_size=TOKEN)
+
+    def take(self, rows: Sequence[Item]) -> None:
+        """These rows of the table of heads are written."""
+        self._rows.update(rows)
+        self._hash.update(b"".join(chain.from_iterable(rows)))
+
+    def flush(self) -> None:
+        """Before a commit."""
+        if not self._rows:
+            return
+        before, self._at = self._at, self.position
+        if self._since is not None:
+            rows = [name + bytes((len(value),)) + value for name, value in sorted(self._rows.items())]
+            self._write.put(t.META, LIST + self._at[:8], before[8:] + b"".join(rows))
+        self._write.put(t.META, POSITION_KEY, self._at)
+        self._begin()
+
+    @property
+    def position(self) -> bytes:
+        """Where the heads stand once what is pending is committed."""
+        return t.u64(t.number(self._at[:8]) + 1) + self._hash.digest() if self._rows else self._at
+
+    @property
+    def pending(self) -> bool:
+        """Whether heads moved that are not committed."""
+        return bool(self._rows)
+
+    # -- lists
+
+    @property
+    def kept(self) -> bool:
+        return self._since is not None
+
+    def keep(self) -> None:
+        """Keep lists from the pending transaction on."""
+        if self._since is None:
+            self._since = self._at[:8]
+            self._write.put(t.META, SINCE_KEY, self._since)
+
+    def stop(self) -> None:
+        """Keep none, and forget those there are."""
+        if self._since is not None:
+            self._since = None
+            self._write.delete(t.META, SINCE_KEY)
+            self._write.delete_range(t.META, LIST, LIST + b"\xff")
+
+    def trim(self, position: bytes) -> None:
+        """Nobody will ask what moved before this position."""
+        upto = position[:8]
+        if self._since is not None and self._since < upto:
+            self._since = upto
+            self._write.put(t.META, SINCE_KEY, upto)
+            self._write.delete_range(t.META, LIST, LIST + t.u64(t.number(upto) + 1))
+
+    def after(self, position: bytes) -> range | None:
+        """The commits after this position that moved heads. None: it is not known, so any may have moved."""
+        first, last = t.number(position[:8]) + 1, t.number(self._at[:8])
+        if position == self._at:
+            return range(first, first)
+        if first > last or self._since is None or t.number(self._since) >= first:
+            return None
+        before = (self._write.get(t.META, LIST + t.u64(first)) or b"")[:TOKEN]
+        return range(first, last + 1) if before == position[8:] else None
+
+    def heads(self, n: int) -> dict[LogId, Head] | None:
+        """Where commit n left the heads that it moved. None: there is no list of it."""
+        raw = self._write.get(t.META, LIST + t.u64(n))
+        if raw is None:
+            return None
+        out, at = dict[LogId, Head](), TOKEN
+        while at < len(raw):
+            end = at + _NAME + 1 + raw[at + _NAME]
+            out[t.log_of_name(raw[at : at + _NAME])] = t.head_of_value(raw[at + _NAME + 1 : end])[1]
+            at = end
+        return out
