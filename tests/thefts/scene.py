@@ -62,6 +62,7 @@ class Scene:
         notary: bool = False,
         until: int | None = None,
         recovered: bool = False,
+        posts: int = N,
         checkpoint: bool = False,
     ) -> None:
         if checkpoint:
@@ -83,7 +84,7 @@ class Scene:
             self.own(self.person.grant_op("notary", stratum=1), by=self.key(0))
         self.world.link(OWNERS, OTHER)
         for _ in range(4):
-            self.world.post(OWNERS, self.person, N // 4, push=True)
+            self.world.post(OWNERS, self.person, posts // 4, push=True)
         self.world.run(4)
         self.log: list[Entry] = self.store(OWNERS).held(self.person.log())[0]
         if pinned:
@@ -110,6 +111,12 @@ class Scene:
         return f"fresh{self._made}"
 
     # -- nodes
+
+    def posts_alone(self) -> None:
+        """The rest of the owner's posts, written where no other node hears of them; then her node is back."""
+        self.world.unlink(OWNERS, OTHER)
+        self.world.post(OWNERS, self.person, N - len(self.log))
+        self.log = self.store(OWNERS).held(self.person.log())[0]
 
     def replica(self, name: str) -> Replica:
         return self.world.replicas[name]

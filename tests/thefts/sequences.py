@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from banyan_crdt.entry import MAX_CONTROL, MORE_REVOKING, Entry
 from banyan_crdt.ops import Close, Drop, Op, Recover
 from banyan_node.counting import BESIDE_ENTRIES
+from banyan_node.serve import log_items
 from tests.crdt.make import START, add, follow
-from tests.node.helpers import START_S
-from tests.thefts.rows import Result, fork, speak, tomb_all
+from tests.node.helpers import START_S, data
+from tests.thefts.rows import HIGH, Result, fork, speak, tomb_all
 from tests.thefts.scene import AFTER, BETWEEN, OTHER, OWNERS, THIEF, Scene
 from tests.thefts.thieves import (
     CURRENT,
@@ -161,6 +162,22 @@ def _junk(s: Scene) -> Iterator[tuple[list[Entry], int, int]]:
         yield [one], 0, 1
 
 
+def archive_in_the_end() -> Result:
+    """Nothing is left anywhere; the owner's archive is read in after her answer, at one node."""
+    s = Scene()
+    archive = list(log_items(s.store(OWNERS), s.person.log(), 0))
+    fork(0)(s, DEVICE)
+    s.spread()
+    s.world.stop(OWNERS)
+    s.wait(31)
+    half = _halfway(s)
+    s.answer(*DEVICE.answer(s))
+    s.world.rogue("archive", OTHER)
+    s.world.say("archive", OTHER, data(*archive))
+    s.spread(20)
+    return _in_the_end(s, half)
+
+
 def tombs_then_freezes() -> Result:
     s = Scene()
     tomb_all(s, DEVICE)
@@ -188,6 +205,27 @@ def tombs_twice() -> Result:
     return _in_the_end(s, half)
 
 
+def vouched_by_a_daily_pin(home_gone: bool = False) -> Result:
+    """Her device writes on a journey. The thief is quicker, and the node that holds the root pins what it hears."""
+    s = Scene(posts=HIGH + 1)
+    s.posts_alone()
+    rival = s.rivals(HIGH, 1)[0]
+    s.send_log(rival, HIGH)
+    s.spread(2)
+    r = s.replica(OTHER)
+    pin = s.says(s.base, s.key(ROOT), s.person.pin(rival[-1]))
+    r.ingest.control(s.person.id, [pin], r.wall_ms(s.world.now))
+    r.publish_control(s.person.id, s.world.now)
+    s.world.drain(OTHER)
+    s.world.link(OWNERS, OTHER)
+    s.spread()
+    if home_gone:
+        s.world.stop(OWNERS)
+    half = _halfway(s)
+    s.answer(*CURRENT.answer(s), *cut_device(s, s.next_key(ROOT)))
+    return _in_the_end(s, half)
+
+
 SEQUENCES = [
     Sequence(
         "home folder", "close; after the answer: drop, at the inception too, fork at 0, tomb all", answers_the_answer
@@ -197,7 +235,18 @@ SEQUENCES = [
     Sequence("current root", "drop the log and grant it again", drops_and_grants_again),
     Sequence("current root and device", "fork at 0 and pin the fork in the control log", pins_a_fork_by_the_root),
     Sequence("device, its grant ended 100 days ago", "fork at 0, dated before the end", dates_back),
+    Sequence(
+        "device", "fork below posts that nobody has heard of; the daily pin vouches for it", vouched_by_a_daily_pin
+    ),
+    Sequence(
+        "device",
+        "the same, and the device is gone",
+        lambda: vouched_by_a_daily_pin(home_gone=True),
+        required=False,
+        why="the entries of a branch that never counted at a node are held there, but their content is not.",
+    ),
     Sequence("device", "fork at 0; fill a fresh node's room for branches first", floods_a_fresh_node),
+    Sequence("device", "fork at 0; answer after 31 days, home gone; then her archive is read in", archive_in_the_end),
     Sequence(
         "home folder made with --keep-recovery",
         "tomb all, then recover",
