@@ -59,6 +59,23 @@ def of_run(
     return Append(run.log, entries, bodies, parts, head)
 
 
+def loose_parts(
+    run: Run, fresh: int, parent: Entry | None, contents: Sequence[Content], granted: Granted
+) -> list[tuple[EntryId, int, bytes]]:
+    """(entry, op, bytes) of the content that came with the entries from `fresh` on, of those operations that would
+    count. `parent`: of the first of them."""
+    out: list[tuple[EntryId, int, bytes]] = []
+    total = parent.header.total if parent else 0
+    for e, body, content in zip(run.entries[fresh:], run.bodies[fresh:], contents[fresh:], strict=False):
+        now = e.header.total
+        counted = counted_body(body, granted, now - total - len(e.ops))
+        total = now
+        if content is not None and counted.ops:
+            pairs = [(0, content)] if isinstance(content, bytes) else content
+            out += [(e.id, at, raw) for at, raw in pairs if at < len(counted.ops)]
+    return out
+
+
 def _parts(body: Body, content: Content) -> list[bytes | None]:
     """The content of each operation that names some, None where it is not at hand."""
     at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())

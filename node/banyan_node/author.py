@@ -34,8 +34,8 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_node.counting import own_key
 from banyan_node.ingest import Ingest, PartItem, is_future
+from banyan_node.own import own_key, wrote_control
 from banyan_node.serve import content_of
 from banyan_node.wire import Content
 
@@ -172,6 +172,7 @@ class Author:
             entries.append(self._control_entry(account, entries, root, (grant,), 0, now_ms))
         self.ingest.control(account, entries, now_ms)
         self.ingest.parts([PartItem(first.id, 0, raw)])
+        wrote_control(self.store, control_log(account), entries[-1].id, None)
         return account, tuple(entries)
 
     def control(
@@ -188,7 +189,7 @@ class Author:
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
             raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")
-        self.store.put_note(own_key(control_log(account)), entry.id)
+        wrote_control(self.store, control_log(account), entry.id, entry.header.prev)
         return entry
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:

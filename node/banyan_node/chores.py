@@ -97,17 +97,20 @@ def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
     for op in ops:
         if isinstance(op, Tomb) or (isinstance(op, Put) and ctx.queries().is_dead(account, op.coll, op.key)):
             cell = account + op.coll + op.key
-            if ctx.store.due_at(Work.ERASE, cell) is None:
-                ctx.store.set_due(Work.ERASE, cell, _day_of(account, _met(ctx, cell, now_ms) + GRACE_MS))
+            at_ms = _day_of(account, _met(ctx, cell, now_ms, isinstance(op, Tomb)) + GRACE_MS)
+            # the grace begins anew with another tombstone: the first one may be a thief's that was taken back
+            if isinstance(op, Tomb) or ctx.store.due_at(Work.ERASE, cell) is None:
+                ctx.store.set_due(Work.ERASE, cell, max(at_ms, ctx.store.due_at(Work.ERASE, cell) or 0))
 
 
-def _met(ctx: Context, cell: bytes, now_ms: int) -> int:
+def _met(ctx: Context, cell: bytes, now_ms: int, tomb: bool) -> int:
     """When the tombstone was first met here: its own date is the word of its writer, perhaps a thief."""
     key = b"tomb:" + cell  # an older program noted it so
     note = ctx.store.note(key)
     if note is None:
         return now_ms
-    ctx.store.put_note(key, None)
+    if tomb:
+        ctx.store.put_note(key, None)
     return int.from_bytes(note, "big")
 
 

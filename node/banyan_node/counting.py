@@ -24,6 +24,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in
 from banyan_node.accounts import Accounts
+from banyan_node.own import own_tips
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
@@ -34,6 +35,8 @@ BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """What is taken of a log that never counted here: whoever has its key can write branches without end."""
 ROOMS = 1_000
 """Logs of which it is at hand how much of that is used."""
+LoosePart: TypeAlias = tuple[EntryId, int, bytes]
+"""Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Told of every head that moves: (log, where it stood, where it stands)."""
 
@@ -49,11 +52,11 @@ class Room:
     def over(self) -> bool:
         return self.entries > self._most[0] or self.size > self._most[1]
 
-    def takes(self, entries: Iterable[Entry]) -> bool:
-        """Whether there is room for all of these; then it is taken."""
-        sizes = [run_row_bytes(e.ops) for e in entries]
+    def takes(self, entries: Iterable[Entry], content: int = 0) -> bool:
+        """Whether there is room for all of these, with so many bytes of content; then it is taken."""
+        sizes = [content, *(run_row_bytes(e.ops) for e in entries)]
         before = self.entries, self.size
-        self.entries, self.size = self.entries + len(sizes), self.size + sum(sizes)
+        self.entries, self.size = self.entries + len(sizes) - 1, self.size + sum(sizes)
         if self.over:
             self.entries, self.size = before
         return not self.over and (self.entries, self.size) != before
@@ -136,6 +139,7 @@ class Counting:
                 todo |= self._named(account, [*gone, *came]) - {log}
         if rebuild:
             self._store.rebuild_views(account, self._all_counted(account, control))
+            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)  # what is deleted may be so only now
         return newly
 
     def _recount(
@@ -191,11 +195,15 @@ class Counting:
 
     # -- beside
 
-    def beside(self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int) -> None:
-        """Holds entries that change nothing now."""
+    def beside(
+        self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int, parts: Sequence[LoosePart] = ()
+    ) -> None:
+        """Holds entries that do not count, and content of theirs that came with them."""
         known = self._accounts.get(log.account)
         assert known is not None
         self._store.add_loose(log, entries, kind, now_s)
+        if parts:
+            self._store.put_loose_parts(parts)
         self.forget_later(log, now_s)
         known.mark(log, True)
 
@@ -217,14 +225,15 @@ class Counting:
 
     def _used(self, log: LogId, kind: int, most: tuple[int, int] | None = None) -> Room:
         ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == kind)
-        return Room(len(ns), sum(self._store.sizes(ns)), most)
+        content = sum(len(raw) for pairs in self._store.contents(ns).values() for _, raw in pairs)
+        return Room(len(ns), sum(self._store.sizes(ns)) + content, most)
 
     def control_beside(self, account: AccountId, held: Collection[EntryId], control: Control) -> list[Entry]:
         """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits."""
         log = control_log(account)
-        own, kinds = self._store.note(own_key(log)), self._store.loose_kinds(log)
+        kinds = self._store.loose_kinds(log)
         firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
-        firm |= _with_ancestors(control.beside, [EntryId(own)] if own else [])
+        firm |= _with_ancestors(control.beside, own_tips(self._store, log))
         before = self._accounts.control(account)
         firm |= {e.id for e in before.path} if before else set()
         room, out = Room(), dict[EntryId, Entry]()
@@ -256,8 +265,7 @@ class Counting:
     def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
         """Forgets of these what the state of the log does not rest on, nor what stays, and was not written here."""
         chain, loose = self._store.held(log)
-        own = self._store.note(own_key(log))
-        firm = [e.id for e in loose if e.id not in old] + ([EntryId(own)] if own else [])
+        firm = [e.id for e in loose if e.id not in old] + own_tips(self._store, log)
         control = self._accounts.control(log.account)
         if not log.log and control is not None:
             keep = _with_ancestors(loose, [*firm, *(e.id for e in control.keep)])
@@ -272,11 +280,6 @@ class Counting:
         self._rooms.pop(log, None)
         self._accounts.trimmed(log, len(loose) > len(gone))
         return len(gone)
-
-
-def own_key(log: LogId) -> bytes:
-    """Of the note that says which entry of a log this store itself wrote last."""
-    return b"own:" + log.account + log.writer + log.log.to_bytes(4, "big")
 
 
 def _with_ancestors(loose: Iterable[Entry], firm: Iterable[EntryId]) -> set[EntryId]:

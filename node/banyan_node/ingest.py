@@ -30,8 +30,8 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run
 from banyan_crdt.state import control_head
 from banyan_node.accounts import Accounts, Known
-from banyan_node.appending import of_account, of_plain, of_run
-from banyan_node.counting import Counting, Moved
+from banyan_node.appending import loose_parts, of_account, of_plain, of_run
+from banyan_node.counting import Counting, LoosePart, Moved
 from banyan_node.joints import check_joint, check_place, first_fresh, stands_above
 from banyan_node.wire import MAX_PINS, Content
 from banyan_storage.store import Store
@@ -332,11 +332,12 @@ class Ingest:
             return newly
         if counts and self.slow.pinned(run.log, pins, cut) <= place < head.length:
             self._may_work(run.log, len(entries), may)
-            self.slow.beside(run.log, entries, BRANCH, now_s)
+            self.slow.beside(run.log, entries, BRANCH, now_s, loose_parts(run, fresh, parent, contents, granted))
             self.slow.fork(run.log, Head(place, parent.id if parent else None, 1), now_s)
             return ()
         vouched = count == len(entries) and stands_above(self.realm, proof, named, entries[-1])
-        self._beside(run.log, entries, granted if vouched else None, now_s)
+        parts = loose_parts(run, fresh, parent, contents, granted)
+        self._beside(run.log, entries, parts, granted if vouched else None, now_s)
         return ()
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
@@ -376,24 +377,31 @@ class Ingest:
             self.slow.recount(run.log.account, named, now_s)
         return run.entries[fresh:stop]
 
-    def _beside(self, log: LogId, entries: Sequence[Entry], vouched: Granted | None, now_s: int) -> None:
+    def _beside(
+        self, log: LogId, entries: Sequence[Entry], parts: Sequence[LoosePart], vouched: Granted | None, now_s: int
+    ) -> None:
         """Holds entries that change nothing now, as many as there is room for. `vouched`: the grant, where a pin was
         shown to stand above them."""
-        if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries):
-            self.slow.beside(log, entries, VOUCHED, now_s)
-        elif self.slow.room(log).takes(entries):
-            self.slow.beside(log, entries, BRANCH, now_s)
+        content = sum(len(raw) for _, _, raw in parts)
+        if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries, content):
+            self.slow.beside(log, entries, VOUCHED, now_s, parts)
+        elif self.slow.room(log).takes(entries, content):
+            self.slow.beside(log, entries, BRANCH, now_s, parts)
         else:
             raise NotYet("branch", f"entry {entries[-1].header.seq} is on a branch that does not count, beside many")
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
-        """(seq, id) of pinned entries of a forked log that are not held, highest first: what a peer that serves the log
-        may show to stand above what it sends."""
+        """(seq, id) of pins of a forked log that are not held, those of the control log and the highest first: what a
+        peer that serves the log may show to stand above what it sends."""
         known = self._accounts.get(log.account)
         if known is None or log not in known.loose:
             return []
-        pins = sorted({(pin.seq, pin.id) for pin in self.slow.pins(log)}, reverse=True)[:PINS_LOOKED_AT]
-        return [(seq, i) for seq, i in pins if not self.store.has(i)][:MAX_PINS]
+        cut = known.grants.cut_of(log)[1]
+        spoken = [p for p in self.slow.pins(log) if cut is None or p.seq <= cut.seq]
+        control = self._accounts.control(log.account)
+        first = set(control.pins.get((log.writer, log.log), ())) if control else set()
+        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
+        return [(p.seq, p.id) for p in pins if not self.store.has(p.id)][:MAX_PINS]
 
     def _extend(
         self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted, stop: int | None = None

@@ -69,9 +69,9 @@ class Intake:
     def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
         try:
-            n = len(item.entries)
+            n = self._control_work(item)
             if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
-                raise NotYet("busy", f"a control log of {n} entries, and this peer had much judged just now")
+                raise NotYet("busy", f"it takes judging {n} control entries, and this peer had much judged just now")
             changed = self._ingest.control(item.account, item.entries, wall_ms, item.contents)
         except NotYet as why:
             self._not_yet(link, log, why, now)
@@ -79,6 +79,14 @@ class Intake:
         self.notes.pop((link.peer, log), None)
         self._asking.control_came(link, item.account)
         return Judged(tuple(e.id for e in item.entries), changed, log, ())
+
+    def _control_work(self, item: CheckedControl) -> int:
+        """How many control entries are looked at to judge these."""
+        log = control_log(item.account)
+        held = self._ingest.head(log).length
+        if not held or all(self._store.has(e.id) for e in item.entries):
+            return len(item.entries)
+        return len(item.entries) + held + len(self._store.loose_rows(log))
 
     def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
         self._ingest.flush()

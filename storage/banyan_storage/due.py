@@ -67,3 +67,11 @@ def drop_due(txn: WriteTxn, work: Work, key: bytes) -> None:
         kind = bytes((work,))
         txn.delete(t.DUE, kind + _BY_TIME + t.u64(at_ms) + key)
         txn.delete(t.DUE, kind + _BY_KEY + key)
+
+
+def postpone(txn: WriteTxn, work: Work, prefix: bytes, at_ms: int) -> None:
+    """Keys that begin so and are due are due then at the earliest."""
+    rows = list(txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix))
+    for key, value in rows:
+        if t.number(value) < at_ms:
+            set_due(txn, work, key[2:], at_ms)

@@ -395,6 +395,17 @@ class Store(PendingStore):
         self._views.parts_arrived(self._write, self, arrived)
         return len(rows)
 
+    def put_loose_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> None:
+        """Store parts, checked against their entries, of entries that do not count, to be at hand if they ever do."""
+        self.changes += 1
+        rows: dict[bytes, bytes] = {}
+        for entry, at, raw in items:
+            n = self.number_of(entry)
+            key = b"" if n is None else t.part_key(n, at)
+            if n is not None and self._write.get(t.WITHHELD, key) is None:
+                rows[key] = raw
+        self._write.put_many(t.PARTS, sorted(rows.items()))
+
     def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
         """The operations of an entry that is held: where content is to be put beside them."""
         n = self.number_of(entry)
@@ -448,6 +459,11 @@ class Store(PendingStore):
         """That is due then, and at no other time."""
         self.changes += 1
         d.set_due(self._write, work, key, at_ms)
+
+    def postpone(self, work: d.Work, prefix: bytes, at_ms: int) -> None:
+        """What begins so and is due sooner is due then."""
+        self.changes += 1
+        d.postpone(self._write, work, prefix, at_ms)
 
     def drop_due(self, work: d.Work, key: bytes) -> None:
         self.changes += 1

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from banyan_crdt.cells import fold
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import NotYet
-from banyan_crdt.ids import control_log
+from banyan_crdt.ids import AccountId, CellKey, Coll
 from banyan_crdt.ops import ControlOp, Op, Pin, Put, Recover, Tomb, decode_body
 from banyan_crdt.run import encode_control
 from banyan_crdt.state import counted_entries
@@ -45,6 +45,27 @@ class Seen(NamedTuple):
     @property
     def whole(self) -> bool:
         return (self.shown, self.entries, self.contents) == (N, N, N)
+
+
+class _Dead:
+    """What the daily work asks of the views, answered by the entries themselves: these stores keep no views."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+
+    def _tombs(self, account: AccountId) -> set[tuple[Coll, CellKey]]:
+        control, store = self.replica.ingest.control_of(account), self.replica.store
+        if control is None:
+            return set()
+        logs = [log for log in store.heads(account) if log.log]
+        counted = (body for log in logs for _, body in counted_entries(control, log, store.walk(log)))
+        return {(op.coll, op.key) for body in counted for op in body.ops if isinstance(op, Tomb)}
+
+    def has_tombs(self, account: AccountId) -> bool:
+        return bool(self._tombs(account))
+
+    def is_dead(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
+        return (coll, key) in self._tombs(account)
 
 
 class Scene:
@@ -169,12 +190,10 @@ class Scene:
 
     def daily(self, name: str) -> None:
         """Daily work: to forget what has not counted for 30 days, and the content of what is deleted for as long."""
-        r, p = self.replica(name), self.person
-        now_ms = r.wall_ms(self.world.now)
-        for log in (control_log(p.id), *(x for x in r.store.logs(p.id) if x.log)):
-            r.ingest.expire(log, now_ms)
-        ctx = cast(Any, SimpleNamespace(store=r.store, replica=r))
-        chores._sweep(ctx, p.id, now_ms)
+        r = self.replica(name)
+        ctx = cast(Any, SimpleNamespace(store=r.store, replica=r, queries=lambda: _Dead(r)))
+        while chores.forget_beside(ctx, self.world.now).more or chores.erase_deleted(ctx, self.world.now).more:
+            pass
         self.world.drain(name)
 
     # -- the thief

@@ -16,6 +16,7 @@ from banyan_node.backend.social import set_fields
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_node.own import own_tips
 from banyan_node.recovery import slot_of
 
 
@@ -190,8 +191,18 @@ def cut(ctx: Context, p: Params, now: float) -> Any:
 
 
 def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
-    heads = ctx.store.heads(account).items()
-    kept = (Kept(log.log, h.length - 1, h.id) for log, h in heads if log.writer == writer and log.log and h.id)
+    """Keeps what counts of the writer's logs, and of those written here all that was written here: a thief who forked
+    one of them may have taken it out of what counts."""
+    kept: list[Kept] = []
+    for log in ctx.store.logs(account):
+        if log.writer != writer or not log.log:
+            continue
+        head, own = ctx.store.head(log), own_tips(ctx.store, log)
+        place = ctx.store.place(own[-1]) if own else None
+        if place is not None and (head.flag or place[1] >= head.length):
+            kept.append(Kept(log.log, place[1], own[-1]))
+        elif head.id is not None:
+            kept.append(Kept(log.log, head.length - 1, head.id))
     return Cut(writer, tuple(kept))
 
 
