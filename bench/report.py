@@ -26,7 +26,7 @@ from bench.rig.plot import Line, Panel, picture
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
-BENCHES = ("ingest", "create", "catchup", "reconcile", "live", "query", "growth", "peers", "codec", "edge", "start")
+BENCHES = ("ingest", "create", "catchup", "reconcile", "live", "query", "growth", "peers", "codec", "edge", "upkeep", "start")
 """In the order in which they run: the short ones first, so that a fault shows early."""
 NOT_RUN = "not run"
 Result = Mapping[str, Any]
@@ -100,6 +100,10 @@ FIGURES = (
     Figure("anonymous memory, 1,000,000 entries held", "growth.anon_mb", 300, 200, " MB", True),
     Figure("disk for an entry of 300 B, views included", "catchup.bytes_per_entry", 1_000, 600, " B", True),
     Figure("start to ready with 1,000,000 entries", "growth.seconds_to_ready", 5, 2, " s", True),
+    Figure("one entry more on a forked account of 20,000", "upkeep.branch_ms", 5, 0.5, " ms", True),
+    Figure("one control entry more, of 1,000: on the wire", "upkeep.control_entry_bytes", 1_000, 300, " B", True),
+    Figure("20,000 accounts of interest, nothing new: a link, up", "upkeep.up_bytes_per_s", 100, 10, " B/s", True),
+    Figure("the same, down", "upkeep.down_bytes_per_s", 100, 10, " B/s", True),
     Figure("start to ready with 10,000,000 logs", "start.seconds_to_ready", 15, 3, " s", True),
     Figure("the same, until it can compare with peers", "start.seconds_to_compare", 15, 3, " s", True),
     Figure("the same, 50,000 heads moved", "start.cases.moved.seconds_to_compare", 15, 3, " s", True),
