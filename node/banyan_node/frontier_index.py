@@ -46,7 +46,9 @@ TOGETHER = 1_024
 JOURNAL = 65_536
 """Heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
-_NOTE, _NO_ID = b"frontier", bytes(32)
+FRONTIER_NOTE = b"frontier"
+"""The note of `count` and `root`. Whoever moves heads beside the index takes it away: then all heads are read."""
+_NO_ID = bytes(32)
 
 
 class FrontierSource(Protocol):
@@ -72,7 +74,7 @@ class FrontierIndex:
         self._moves: dict[LogId, Head] = {}
         """Heads whose rows and tables have not followed yet."""
         self._start()
-        noted = source.note(_NOTE) or b""
+        noted = source.note(FRONTIER_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:], "big") if len(noted) == 48 else -1
         """The last arrival that the note knows of."""
@@ -135,7 +137,9 @@ class FrontierIndex:
         arrival = self._source.last_arrival
         if self._since or arrival != self._noted:
             self._noted = arrival
-            self._source.put_note(_NOTE, self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big"))
+            self._source.put_note(
+                FRONTIER_NOTE, self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big")
+            )
 
     def durable(self) -> None:
         """What moved is committed."""
