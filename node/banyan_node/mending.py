@@ -27,6 +27,7 @@ from banyan_node.accounts import Accounts
 from banyan_node.counting import Counting
 from banyan_node.frontier_index import FRONTIER_NOTE
 from banyan_storage import tables
+from banyan_storage.errors import DiskFailed
 from banyan_storage.grant_rows import encode_grants
 from banyan_storage.soundness import Judged, Verify, judge, sound_chain
 from banyan_storage.store import Store
@@ -130,7 +131,11 @@ class _Mending:
 
     def _commit(self, note: bytes | None) -> None:
         if self._lines:
-            _append(self._report, self._lines)
+            try:
+                _append(self._report, self._lines)
+            except OSError as error:
+                self._store.rollback()
+                raise DiskFailed(f"{self._report} cannot be written ({error.strerror}); nothing was dropped") from error
             self._lines = []
         if self._heads_moved:
             self._store.put_note(FRONTIER_NOTE, None)

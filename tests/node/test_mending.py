@@ -321,3 +321,8 @@ def test_what_was_dropped_comes_back_from_an_honest_peer(tmp_path: Path) -> None
             assert world.head("old", log).length == length + 4
     assert world.rejections("peer") == world.rejections("old") == []
     assert world.digests("old") == world.digests("peer")
+    world.start("newcomer")
+    world.link("newcomer", "old")
+    world.run(30)
+    assert world.rejections("newcomer") == []
+    assert len(world.digests("newcomer old peer")) == 1
