@@ -22,6 +22,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.upgrade import upgrade
+from banyan_storage.viewhook import NoViews
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from tests.crdt.make import Person
 from tests.node.helpers import NOW_MS, World, control_item, data, run_item
@@ -326,3 +327,28 @@ def test_what_was_dropped_comes_back_from_an_honest_peer(tmp_path: Path) -> None
     world.run(30)
     assert world.rejections("newcomer") == []
     assert len(world.digests("newcomer old peer")) == 1
+
+
+def test_two_that_agreed_before_agree_again_after_one_of_them_dropped_what_it_could_not_read(tmp_path: Path) -> None:
+    world = World("a", "b")
+    people = [world.person("a", f"person {k}") for k in range(4)]
+    for person in people:
+        world.post("a", person, 6)
+    world.link("a", "b")
+    world.until(world.same, 60)
+    world.stop("b")
+    engine = world.engines["b"]
+    n = world.replicas["a"].store.chain(people[1].log())[2].id
+    store = Store(engine, TEST, new_store_id=bytes(16), views=NoViews())
+    at = store.number_of(n)
+    assert at is not None
+    engine.write().delete(t.ENTRIES, t.u48(at))
+    engine.commit()
+    store = Store(engine, TEST, new_store_id=bytes(16), views=NoViews())
+    assert mend(store, TEST, NOW_S, tmp_path / "report", silent).gone == 6
+    assert store.head(people[1].log()).length == 0
+    world.start("b")
+    world.link("a", "b")
+    world.until(world.same, 60)
+    assert world.head("b", people[1].log()).length == 6
+    assert world.rejections("a") == world.rejections("b") == []
