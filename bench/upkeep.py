@@ -1,5 +1,5 @@
-"""What does not get dearer as a network grows: an entry more on an account that is forked, a control entry or checkpoint
-more of an account with many, a link of a node that holds chosen accounts while nothing happens.
+"""What does not get dearer as a network grows: an entry more on an account that is forked, a control entry more of an
+account with many, a link of a node that holds chosen accounts while nothing happens.
 
 `forked`: an account of 20,000 entries in four logs, of which one is forked, on an LMDB store with views; what each of
 100 entries more costs the thread that judges, commit left out: on a branch that does not count, at the end of a log

@@ -99,7 +99,8 @@ class Session:
         deadline = time.monotonic() + STARTING_SECONDS
         while True:
             try:
-                local: Backend = self._open.enter_context(open_local(self.home, self.settings, passphrase))
+                opened = open_local(self.home, self.settings, passphrase, self.out.note)
+                local: Backend = self._open.enter_context(opened)
                 return local
             except StoreReadOnly as why:
                 reading: Backend = self._open.enter_context(open_reading(self.home, self.settings, why))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,7 @@ from banyan_node.gossip.settings import GossipSettings, Rng
 from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
 from banyan_node.links import WINDOW, Limits
+from banyan_node.mending import due, mend
 from banyan_node.replica import Identity, Replica
 from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
@@ -31,6 +34,7 @@ from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
 from banyan_storage.store import Store
+from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
@@ -82,12 +86,57 @@ class Context:
         return bool(self.replica.ingest.head(control_log(account)).length)
 
 
-def open_context(home: Home, settings: Settings, keys: Keys, peer: str, addrs: tuple[str, ...], rng: Rng) -> Context:
-    """Opens the store, the first time makes it. Raises StorageError: locked by another process, damaged, full, ..."""
-    realm = REALMS[settings.config.node.realm]
-    engine, verifier = LmdbEngine(home.store, TABLES), Verifier()
+def silent(sentence: str) -> None:
+    """Says nothing."""
+
+
+def never() -> bool:
+    return False
+
+
+def open_store(home: Home, realm: Realm, say: Say = silent) -> tuple[LmdbEngine, Store]:
+    """The store, the first time made; one of an earlier schema is brought to this one. It may have to be checked.
+
+    say: is told what is done. Raises StorageError: locked by another process, damaged, full, ...
+    """
+    engine = LmdbEngine(home.store, TABLES)
     try:
-        store = Store(engine, realm, new_store_id=secrets.token_bytes(16), views=SocialViews())
+        upgrade(engine, int(time.time()), say)
+        return engine, Store(engine, realm, new_store_id=secrets.token_bytes(16), views=SocialViews())
+    except BaseException:
+        engine.close()
+        raise
+
+
+def open_checked(
+    home: Home, realm: Realm, say: Say = silent, stopped: Callable[[], bool] = never
+) -> tuple[LmdbEngine, Store]:
+    """The same, and where a check is due, it is done first. Raises Stopped too."""
+    engine, store = open_store(home, realm, say)
+    try:
+        if due(store):
+            mend(store, realm, int(time.time()), home.mended, say, stopped)
+    except BaseException:
+        engine.close()
+        raise
+    return engine, store
+
+
+def open_context(
+    home: Home,
+    settings: Settings,
+    keys: Keys,
+    peer: str,
+    addrs: tuple[str, ...],
+    rng: Rng,
+    say: Say = silent,
+    stopped: Callable[[], bool] = never,
+) -> Context:
+    """As `open_checked`, and a replica on the store."""
+    realm = REALMS[settings.config.node.realm]
+    engine, store = open_checked(home, realm, say, stopped)
+    verifier = Verifier()
+    try:
         device = Signer(realm, keys.derive("device"))
         platform = settings.config.node.role == "platform"
         replica = Replica(

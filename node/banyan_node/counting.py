@@ -37,6 +37,8 @@ ROOMS = 1_000
 """Logs of which it is at hand how much of that is used."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
+Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
+"""(chain, loose) of a log."""
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Told of every head that moves: (log, where it stood, where it stands)."""
 
@@ -119,10 +121,12 @@ class Counting:
         now_s: int,
         added: Mapping[LogId, Sequence[Entry]] | None = None,
         rebuild: bool = False,
+        kept: Mapping[LogId, Held] | None = None,
     ) -> list[Entry]:
         """Counts these logs, whole, and those that their pins name; folds views again. Returns what counts newly.
 
         `added`: entries of theirs that are not held; they are from now on. `rebuild`: fold even if nothing changes.
+        `kept`: of logs of which not all that is held stays, what stays.
         """
         control = self._accounts.control(account)
         assert control is not None
@@ -131,7 +135,7 @@ class Counting:
         while todo:
             log = min(todo, key=lambda x: (control.order_of(x), x))
             todo.remove(log)
-            change = self._recount(control, log, now_s, (added or {}).get(log, ()))
+            change = self._recount(control, log, now_s, (added or {}).get(log, ()), (kept or {}).get(log))
             if change is not None:
                 gone, came = change
                 newly += came
@@ -143,20 +147,22 @@ class Counting:
         return newly
 
     def _recount(
-        self, control: Control, log: LogId, now_s: int, fresh: Sequence[Entry]
+        self, control: Control, log: LogId, now_s: int, fresh: Sequence[Entry], kept: Held | None
     ) -> tuple[list[Entry], list[Entry]] | None:
         """Counts one log. What counts no more and what counts now; None where nothing changed."""
         granted, (counts, cut) = control.grant_of(log.writer, log.log), control.cut_of(log)
-        old = self._store.head(log)
-        if granted is None or not counts:
+        old, may = self._store.head(log), granted is not None and counts
+        if not may and kept is None:
             if old == NOTHING:
                 return None
             gone = list(self._store.walk(log))
             self._stop(log, NOTHING, now_s)
             return gone, []
-        chain, loose = self._store.held(log)
-        counted = count_log(self._realm, granted, [*chain, *loose, *fresh], self.pins(log), cut)
-        if counted.head == old and not fresh:
+        chain, loose = kept or self._store.held(log)
+        counted = Counted((), False, 0)
+        if granted is not None and counts:
+            counted = count_log(self._realm, granted, [*chain, *loose, *fresh], self.pins(log), cut)
+        if counted.head == old and not fresh and kept is None:
             return None
         before, after = {e.id for e in chain}, {e.id for e in counted.chain}
         beside = [e for e in (*chain, *loose, *fresh) if e.id not in after]
@@ -228,14 +234,16 @@ class Counting:
         content = sum(len(raw) for pairs in self._store.contents(ns).values() for _, raw in pairs)
         return Room(len(ns), sum(self._store.sizes(ns)) + content, most)
 
-    def control_beside(self, account: AccountId, held: Collection[EntryId], control: Control) -> list[Entry]:
-        """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits."""
+    def control_beside(
+        self, account: AccountId, held: Collection[EntryId], control: Control, was: Control | None
+    ) -> list[Entry]:
+        """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits. `was`:
+        what counted until now."""
         log = control_log(account)
         kinds = self._store.loose_kinds(log)
         firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
         firm |= _with_ancestors(control.beside, own_tips(self._store, log))
-        before = self._accounts.control(account)
-        firm |= {e.id for e in before.path} if before else set()
+        firm |= {e.id for e in was.path} if was else set()
         room, out = Room(), dict[EntryId, Entry]()
         on_path = {e.id for e in control.path}
         for e in sorted(control.beside, key=lambda e: (e.header.seq, e.id not in held)):

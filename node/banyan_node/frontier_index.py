@@ -46,7 +46,8 @@ TOGETHER = 1_024
 JOURNAL = 65_536
 """Heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
-_NOTE, _PLAIN = b"frontier", 48
+FRONTIER_NOTE, _PLAIN = b"frontier", 48
+"""The note of `count` and `root`. Whoever moves heads beside the index takes it away: then all heads are read."""
 
 
 class FrontierSource(Protocol):
@@ -78,7 +79,7 @@ class FrontierIndex:
         """The position that what is kept is right for; None where nothing is kept that would be believed."""
         self._unkept = 0
         """Heads that moved after it."""
-        noted = source.note(_NOTE) or b""
+        noted = source.note(FRONTIER_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
         """The last arrival that the note knows of."""
@@ -161,7 +162,7 @@ class FrontierIndex:
         if self._since or arrival != self._noted or not self._proved:
             self._noted, self._proved = arrival, True
             note = self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big") + position
-            self._source.put_note(_NOTE, note)
+            self._source.put_note(FRONTIER_NOTE, note)
 
     def durable(self) -> None:
         """What moved is committed, and nothing is pending."""

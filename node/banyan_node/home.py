@@ -51,6 +51,11 @@ class Home(NamedTuple):
         return self.path / "store.rows"
 
     @property
+    def mended(self) -> Path:
+        """What was dropped from the store because it was wrong, for people (mending.py)."""
+        return self.path / "store.mended"
+
+    @property
     def token(self) -> Path:
         """The bearer token of the node that is running now."""
         return self.path / "control.token"

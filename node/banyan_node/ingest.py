@@ -158,7 +158,7 @@ class Ingest:
         control = resolve_control([*held.values(), *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
-        loose = self.slow.control_beside(account, held, control)
+        loose = self.slow.control_beside(account, held, control, was)
         if all(e.id in held for e in (*control.path, *loose)):
             self._why_no_control(account, held, control, entries, len(present) < len(entries))
             return False

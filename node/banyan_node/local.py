@@ -6,6 +6,7 @@ The store has one owner at a time. If a node has it open, opening it here fails 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -13,26 +14,32 @@ from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
 from banyan_crdt.realm import REALMS
+from banyan_crdt.signing import verify_all
 from banyan_node.backend import LocalBackend, ReadingBackend
-from banyan_node.context import TABLES, close_context, open_context
+from banyan_node.context import TABLES, close_context, open_context, open_store, silent
 from banyan_node.home import Home
 from banyan_node.keystore import Keys, Keystore
+from banyan_node.mending import Found, mend
 from banyan_node.settings import Settings
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.tables import META
+from banyan_storage.upgrade import Say, refuse_other, schema_of
 
 _ED25519 = b"\x08\x01\x12\x20"
 """libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
 
 
 @contextmanager
-def open_local(home: Home, settings: Settings, passphrase: str | None = None) -> Iterator[LocalBackend]:
-    """The methods of a node on the store of `home`, closed at the end.
+def open_local(
+    home: Home, settings: Settings, passphrase: str | None = None, say: Say = silent
+) -> Iterator[LocalBackend]:
+    """The methods of a node on the store of `home`, closed at the end. say: is told of an upgrade of the store.
 
     Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked where another process has the store, other StorageError.
     """
     keys = Keystore.open(home.keys).unlock(passphrase)
-    context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom())
+    context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
     try:
         yield LocalBackend(context)
     finally:
@@ -41,9 +48,22 @@ def open_local(home: Home, settings: Settings, passphrase: str | None = None) ->
 
 @contextmanager
 def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator[ReadingBackend]:
-    """What can be read of a store that `open_local` could not open for writing; everything else gets `why`."""
+    """What can be read of a store that `open_local` could not open for writing; everything else gets `why`.
+
+    Raises StoreVersion where another version of this program wrote it.
+    """
+    with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
+        refuse_other(schema_of(txn))
     with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine:
         yield ReadingBackend(engine, REALMS[settings.config.node.realm], why)
+
+
+def mend_local(home: Home, settings: Settings, say: Say) -> Found:
+    """Checks every log of the store of `home`, signatures too, and drops what is wrong. Raises StorageError."""
+    realm = REALMS[settings.config.node.realm]
+    engine, store = open_store(home, realm, say)
+    with closing(engine):
+        return mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
 
 
 def peer_id(keys: Keys) -> str:

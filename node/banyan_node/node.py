@@ -31,6 +31,7 @@ from banyan_node.home import Home, write_private
 from banyan_node.http_server import Bind, serve_control
 from banyan_node.keystore import Keys, Keystore, passphrase_from
 from banyan_node.linking import Links
+from banyan_node.mending import Stopped
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
 from banyan_node.running import new_token
@@ -87,12 +88,25 @@ class Node:
         )
         edge = Edge(edge_config)
         self.worker = Worker(
-            lambda: open_context(self.home, self.settings, self.keys, edge.peer_id, (), random.SystemRandom()),
+            lambda: open_context(
+                self.home,
+                self.settings,
+                self.keys,
+                edge.peer_id,
+                (),
+                random.SystemRandom(),
+                log.info,
+                self.shutdown.is_set,
+            ),
             lambda c: c.replica,
             close_context,
             self._deliver,
         )
-        await self.worker.start()
+        try:
+            await self.worker.start()
+        except Stopped as why:
+            log.info("stopping", reason=str(why))
+            return
         try:
             async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()

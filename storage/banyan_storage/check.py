@@ -17,7 +17,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import Op, Part, decode_body, part_of
 from banyan_crdt.parts import open_part
-from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, run_row_bytes
+from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
 
 from . import tables as t
@@ -27,6 +27,7 @@ from .grant_rows import encode_grants
 from .id_index import indexed
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
+from .soundness import row_bytes
 
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
@@ -191,13 +192,16 @@ class _Log:
     def _vouch(self, e: Entry, parent: Entry | None) -> None:
         """A signature vouches for the entries below it, in a log (not in a control log) and within one run."""
         self.unproved.pop(e.id, None)
-        size = run_row_bytes(e.ops)
+        size = row_bytes(e, parent)
         for _ in range(MAX_RUN_ENTRIES - 1 if self.log.log else 0):
-            size += 0 if parent is None else run_row_bytes(parent.ops)
-            if parent is None or parent.sig is not None or size > MAX_RUN_BYTES:
+            if parent is None or parent.sig is not None:
+                return
+            below = None if parent.header.prev is None else _held(self.reader, parent.header.prev)
+            size += row_bytes(parent, below)
+            if size > MAX_RUN_BYTES:
                 return
             self.unproved.pop(parent.id, None)
-            parent = None if parent.header.prev is None else _held(self.reader, parent.header.prev)
+            parent = below
 
 
 def _grants(reader: StoreReader, account: AccountId) -> Iterator[Problem]:

@@ -216,7 +216,10 @@ class LmdbEngine:
                 self.dbs[table] = env.open_db(table.name.encode(), dupsort=table.dupsort, create=self.writable)
         except lmdb.NotFoundError as error:
             env.close()
-            raise StoreVersion(f"{self.path} lacks a table ({error}); open it once with the node") from error
+            raise StoreVersion(
+                f"{self.path} lacks a table ({error}): an earlier version wrote it; run `banyan up` or any command "
+                "once where it can be written"
+            ) from error
         except lmdb.Error as error:
             env.close()
             raise explain(error, self.path) from error

@@ -16,10 +16,11 @@ from banyan_crdt.realm import Realm
 
 from . import tables as t
 from .engine import Engine
-from .errors import StorageError, StoreVersion
+from .errors import StorageError
 from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
+from .upgrade import refuse_other, schema_of
 from .viewhook import Views
 
 CACHED_LOGS = 100_000
@@ -65,14 +66,8 @@ class PendingStore(StoreReader):
         self._forget()
 
     def _check_kind(self) -> None:
-        schema, realm = t.number(self._write.get(t.META, t.SCHEMA_KEY) or b""), self._write.get(t.META, t.REALM_KEY)
-        if schema < t.SCHEMA:
-            raise StoreVersion(
-                f"the store has schema {schema}, this program knows {t.SCHEMA} only; export it with the program that "
-                "wrote it and import it into a new folder, or begin with an empty folder and sync from peers"
-            )
-        if schema > t.SCHEMA:
-            raise StoreVersion(f"the store has schema {schema}, this program knows {t.SCHEMA}; use the newer program")
+        refuse_other(schema_of(self._write))
+        realm = self._write.get(t.META, t.REALM_KEY)
         if realm != self.realm.id:
             raise StorageError(
                 f"the store is of realm {(realm or b'').hex()[:16]}, the node of realm {self.realm.id.hex()[:16]}"

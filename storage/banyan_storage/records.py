@@ -74,6 +74,11 @@ def record_name(raw: bytes) -> Name:
     return Name(lid, high << 32 | low, EntryId(entry))
 
 
+def is_record(raw: bytes | None) -> bool:
+    """Whether these bytes are long enough to name an entry."""
+    return raw is not None and len(raw) >= _START
+
+
 def record_time(raw: bytes) -> bytes:
     """8 bytes."""
     return raw[11:19]

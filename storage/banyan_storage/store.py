@@ -9,7 +9,7 @@ After a StorageError what was pending is gone: call `rollback` before going on. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.columns import Entries
@@ -31,6 +31,7 @@ from .records import (
     decode_record,
     encode_record,
     encode_records,
+    is_record,
     record_after,
     record_id,
     record_name,
@@ -127,7 +128,7 @@ class Store(PendingStore):
 
     def put_control(self, account: AccountId, control: Control, loose: Sequence[Entry], now_s: int) -> None:
         """Replace the control entries that are held, a path and what is `loose` beside it, and what they grant."""
-        self._write.put(t.ACCOUNTS, account, encode_grants(control))
+        self._write.put(t.ACCOUNTS, account, encode_grants(control) if control.path else b"")
         self._rewrite(control_log(account), control.path, loose, control_head(control), now_s)
 
     def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
@@ -266,6 +267,30 @@ class Store(PendingStore):
         self._any_loose = None
         self._unname_empty(log)
 
+    def forget_arrivals(self, log: LogId, ns: Collection[int]) -> None:
+        """Arrivals of a log that cannot be read go, with their content. `put_control` or `rewrite` has to follow, and
+        once all that is unreadable is gone, `mend_ids`."""
+        self.changes += 1
+        lid = self._log(log)[0]
+        for n in ns:
+            raw = self._write.get(t.ENTRIES, t.u48(n))
+            if raw is None or not is_record(raw):
+                self._write.delete(t.ENTRIES, t.u48(n))
+                self._delete_parts(n)
+            elif (name := record_name(raw)).lid == lid or self._chain_n(name.lid, name.seq) != n:
+                self._delete(n, name.id)  # else the index of this log is wrong, and the entry is of another
+
+    def mend_ids(self) -> None:
+        """Ids go out of their index that are not of the entry which is there: what became unreadable had another id."""
+        wrong = [key for key, _ in self._write.scan(t.IDS) if not self._is_of(key)]
+        for key in wrong:
+            self._write.delete(t.IDS, key)
+        self.changes += bool(wrong)
+
+    def _is_of(self, key: bytes) -> bool:
+        raw = self._write.get(t.ENTRIES, t.u48(t.n_of_id_key(key)))
+        return raw is not None and is_record(raw) and record_id(raw).startswith(key[:8])
+
     def _held(self, lid: int) -> dict[EntryId, _Held]:
         rows = self._write.prefix(t.CHAIN, t.u32(lid))
         stretches = [t.stretch_of(*row) for row in rows]
@@ -301,6 +326,9 @@ class Store(PendingStore):
         if erased:
             self._write.put_many(t.ERASED, [(t.erased_key(entry, t.part_place(k)[1]), reason) for k, reason in erased])
             self._any_erased = None
+        self._delete_parts(n)
+
+    def _delete_parts(self, n: int) -> None:
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
         self._unwant(n)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from banyan_cli import errors
 from tests.cli.shell import Ran, banyan, process
+from tests.storage.old.load import old_home
 
 
 def _ok(ran: Ran) -> Ran:
@@ -247,3 +248,15 @@ def test_two_processes_cannot_have_one_store(home: Path) -> None:
         ran = process("--home", home, "post", "hi", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (errors.STORAGE, "store_locked")
     assert str(os.getpid()) in ran.json["error"]["message"]
+
+
+def test_an_old_store_is_brought_up_by_any_command_which_says_so_beside_its_answer(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home").path
+    ran = _ok(banyan("--home", home, "store", "verify", "--json"))
+    assert ran.json["problems"] == []
+    assert "The store is of schema 4; bringing it to 5" in ran.err
+    assert "9 entries of 4 logs were wrong" in ran.err
+    assert "schema" not in _ok(banyan("--home", home, "digest", "--json")).err
+    ran = _ok(banyan("--home", home, "store", "mend", "--json"))
+    assert (ran.json["checked"], ran.json["dropped"]) == (59, 0)
+    assert "all are sound" in ran.err

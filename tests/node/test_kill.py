@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
 from tests.node.helpers import converged, draft, load_settings, make_home, make_node, running
+from tests.storage.old.load import old_home
 
 KILLS = 50
 LIVES_PER_HOME = 10
@@ -110,6 +112,21 @@ async def test_after_the_kills_a_node_starts_on_that_folder_and_writes(victim: V
         before = (await node.backend.call("digest", {}))["entries"]
         await node.backend.call("post", {"text": "alive"})
         assert (await node.backend.call("digest", {}))["entries"] == before + 1
+
+
+def test_after_a_kill_amid_an_upgrade_the_store_is_the_old_one_or_goes_on(victim: Victim, tmp_path: Path) -> None:
+    rng, killed = random.Random(3), 0
+    source = old_home(tmp_path / "old")
+    with open_local(Home(shutil.copytree(source.path, tmp_path / "whole")), load_settings(source)) as local:
+        whole = local.context.store.digest()
+    for life in range(KILLS // 5):
+        home, seconds = Home(shutil.copytree(source.path, tmp_path / f"home-{life}")), 0.02
+        while not victim.lives(f"mend {home.path}", rng.random() * seconds):
+            killed, seconds = killed + 1, seconds + 0.02
+        with open_local(home, load_settings(home), say=pytest.fail) as local:
+            assert local.context.store.digest() == whole
+            sound(local.context)
+    assert killed > KILLS // 5
 
 
 def fill(home: Home) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from banyan_node.context import TABLES
 from banyan_node.edge import Edge, EdgeConfig
 from banyan_node.home import Home
 from banyan_node.keystore import Cost, Keys, Keystore
-from banyan_node.local import open_local, open_reading, peer_id
+from banyan_node.local import mend_local, open_local, open_reading, peer_id
 from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, WrongPassphrase
 from banyan_node.settings import load
-from banyan_storage.errors import StoreLocked, StoreReadOnly
+from banyan_storage.engine import Table
+from banyan_storage.errors import StoreLocked, StoreReadOnly, StoreVersion
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.tables import ERASED
+from tests.storage.old.load import old_home
 
 CHEAP = Cost(ops=1, memory=8 << 10)
 
@@ -97,3 +103,37 @@ def test_a_store_that_cannot_be_written_still_answers_what_is_read(tmp_path: Pat
         assert reading.call("store.verify")["problems"] == []
         with pytest.raises(StoreReadOnly, match="make it writable"):
             reading.call("post", text="không")
+
+
+def test_an_old_store_says_what_is_done_with_it_once(tmp_path: Path) -> None:
+    home, said = old_home(tmp_path / "home"), list[str]()
+    with open_local(home, load(home, env={}), say=said.append) as node:
+        assert node.call("store.verify")["problems"] == []
+        node.call("account.create", name="an", hosted=False)
+    assert len(said) == 2
+    assert "The store is of schema 4; bringing it to 5: 68 entries" in said[0]
+    assert "were dropped" in said[1]
+    assert str(home.mended) in said[1]
+    assert home.mended.stat().st_mode & 0o777 == 0o600
+    with open_local(home, load(home, env={}), say=pytest.fail):
+        pass
+
+
+def test_a_check_by_hand_goes_over_everything_and_finds_nothing_after_an_upgrade(tmp_path: Path) -> None:
+    home, said = old_home(tmp_path / "home"), list[str]()
+    found = mend_local(home, load(home, env={}), said.append)
+    assert (found.gone, found.wrong_logs) == (9, 4)
+    assert len(said) == 2
+    assert mend_local(home, load(home, env={}), said.append).gone == 0
+    assert said[2:] == ["The store was checked: 16 logs, 59 entries; all are sound."]
+
+
+@pytest.mark.parametrize("tables", [TABLES, [table for table in TABLES if table != ERASED]])
+def test_who_may_only_read_an_old_store_is_told_to_open_it_for_writing(tables: Sequence[Table], tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
+    LmdbEngine(home.store, tables).close()
+    before = (home.store / "data.mdb").read_bytes()
+    reading = open_reading(home, load(home, env={}), StoreReadOnly("the store cannot be written"))
+    with pytest.raises(StoreVersion, match="has schema 4, this program reads 5; `banyan up`"), reading:
+        pass
+    assert (home.store / "data.mdb").read_bytes() == before

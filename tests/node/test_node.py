@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from banyan_crdt.ids import account_from_text, account_to_text
 from banyan_node.edge import EdgeError
@@ -19,6 +20,7 @@ from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPa
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
 from tests.node.helpers import converged, digest_of, load_settings, make_home, make_node, running
+from tests.storage.old.load import old_home
 
 
 async def account(node: Node, name: str) -> str:
@@ -312,3 +314,32 @@ async def test_an_address_where_nobody_answers_is_no_reason_to_stop(tmp_path: Pa
         with pytest.raises(EdgeError):
             await a.edge.dial(nobody)
         assert await digest_of(a)
+
+
+async def test_a_node_mends_an_old_store_before_it_serves_and_says_so_once(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
+    with capture_logs() as first:
+        async with running(make_node(home, node__realm="test")) as node:
+            assert (await node.backend.call("store.verify", {}))["problems"] == []
+    with capture_logs() as second:
+        async with running(make_node(home, node__realm="test")):
+            pass
+    said = [line["event"] for line in first]
+    assert said.index("ready") > 1
+    assert "bringing it to 5" in said[0]
+    assert "9 entries of 4 logs were wrong" in said[1]
+    assert not [line for line in second if "store" in line["event"]]
+
+
+async def test_a_node_that_is_stopped_while_it_checks_its_store_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    home = old_home(tmp_path / "home")
+    node = make_node(home, node__realm="test")
+    node.shutdown.set()
+    with capture_logs() as said:
+        await node.run()
+    assert said[-1]["event"] == "stopping"
+    assert "the next start goes on" in said[-1]["reason"]
+    with capture_logs() as said:
+        async with running(make_node(home, node__realm="test")) as node:
+            assert (await node.backend.call("store.verify", {}))["problems"] == []
+    assert "The store was checked: 17 logs" in said[0]["event"]

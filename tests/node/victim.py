@@ -2,6 +2,7 @@
 
     write HOME           a node without network writes batches of posts, as fast as it can
     sync HOME ADDRESS    a real node syncs from a peer
+    mend HOME            a store of an earlier schema is opened, and checked with a commit for each account
     serve HOME           a real node that gives each peer about 30 kB a second, its credit each second
 
 A life says `pid N`, then `ack ...` for whatever was acknowledged to it (one that serves, its address);
@@ -20,8 +21,10 @@ import structlog
 import trio
 
 from banyan_crdt.ids import LogId
-from banyan_node import context
+from banyan_crdt.realm import TEST
+from banyan_node import context, mending
 from banyan_node.backend.dispatch import _settle
+from banyan_node.context import open_checked
 from banyan_node.home import Home
 from banyan_node.links import Limits
 from banyan_node.local import open_local
@@ -56,6 +59,14 @@ def write(home: Home) -> None:
             k += 1
 
 
+def mend(home: Home) -> None:
+    mending.COMMIT_CHECKED = 0
+    say("ready")
+    _, store = open_checked(home, TEST)
+    say(f"ack {store.digest().hex()}")
+    store.close()
+
+
 async def sync(home: Home, address: str) -> None:
     node = make_node(home, [address])
     async with trio.open_nursery() as nursery:
@@ -84,8 +95,8 @@ def main() -> None:
             say(f"pid {os.getpid()}")
             home = Home(Path(args[0]))
             try:
-                if what == "write":
-                    write(home)
+                if what in ("write", "mend"):
+                    (write if what == "write" else mend)(home)
                 else:
                     trio.run(*(sync, home, args[1]) if what == "sync" else (serve, home))
             except BaseException as error:

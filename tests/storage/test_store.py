@@ -22,6 +22,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import NOTHING, StoreReader
 from banyan_storage.records import content_of
 from banyan_storage.store import Append, Store
+from banyan_storage.upgrade import STEPS, upgrade
 from banyan_storage.viewhook import ArrivedPart, Counted, NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
@@ -159,10 +160,15 @@ def test_a_store_of_another_realm_is_refused(engine: Engine) -> None:
 
 def test_a_store_of_an_older_schema_is_refused_with_what_to_do(engine: Engine) -> None:
     open_store(engine)
-    engine.write().put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA - 1))
+    engine.write().put(t.META, t.SCHEMA_KEY, t.u32(min(STEPS)))
+    with pytest.raises(StoreVersion, match="`banyan up`, or any command that may write to it, brings it there"):
+        open_store(engine)
+    engine.write().put(t.META, t.SCHEMA_KEY, t.u32(min(STEPS) - 1))
+    assert not upgrade(engine, NOW_S, pytest.fail)
     with pytest.raises(StoreVersion, match="export it with the program that wrote it"):
         open_store(engine)
     engine.write().put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA + 1))
+    assert not upgrade(engine, NOW_S, pytest.fail)
     with pytest.raises(StoreVersion, match="use the newer program"):
         open_store(engine)
 

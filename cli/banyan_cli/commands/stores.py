@@ -15,7 +15,7 @@ from banyan_cli.show.tables import facts
 if TYPE_CHECKING:
     from rich.console import Console
 
-_store = typer.Typer(help="The store: verify, compact, stats.", no_args_is_help=True)
+_store = typer.Typer(help="The store: verify, mend, compact, stats.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,9 +43,27 @@ def verify(ctx: typer.Context) -> None:
 def _show_verify(console: Console, value: dict[str, Any]) -> None:
     for problem in value["problems"]:
         console.print(f"{problem['where']}: {problem['sentence']}", markup=False, soft_wrap=True)
-    found = len(value["problems"])
-    said = "the store is sound" if not found else f"{found} problems; restore it from peers or an archive"
+    found, said = len(value["problems"]), "the store is sound"
+    if found:
+        said = (
+            f"{found} problems; `banyan store mend` drops the entries that are wrong, and peers are asked for them. If "
+            "problems are left then, restore the store from peers or an archive"
+        )
     console.print(f"{value['checked']:,} entries checked: {said}.")
+
+
+@_store.command("mend")
+def mend(ctx: typer.Context) -> None:
+    """Drop every entry that is wrong, with all that stands on it; the next `banyan up` asks peers for it again."""
+    from banyan_node.local import mend_local
+
+    s = session.of(ctx)
+    if s.node() is not None:
+        raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
+    found = mend_local(s.home, s.settings, s.out.note)
+    value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
+    value |= {"heads": found.moved}
+    s.out.answer(value, facts)
 
 
 @_store.command("withhold")

@@ -1,0 +1,261 @@
+"""Every log of a store is checked, and what is wrong is dropped with all that stands on it.
+
+It is due once after an upgrade: the version before took entries that this one refuses, and a peer that got them from us
+would penalise us. Heads, the state of accounts and views are then computed again by the rules of every other day
+(counting.py). What was dropped is a difference between frontiers again, so it is asked of peers.
+
+The invariant: a note says how far this has come, in the transaction that drops, so it goes on where it was stopped; and
+each line about what goes is in the report before the entries are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
+from banyan_crdt.realm import Realm
+from banyan_crdt.state import control_head
+from banyan_node.accounts import Accounts
+from banyan_node.counting import Counting
+from banyan_node.frontier_index import FRONTIER_NOTE
+from banyan_storage import tables
+from banyan_storage.errors import DiskFailed
+from banyan_storage.grant_rows import encode_grants
+from banyan_storage.soundness import Judged, Verify, judge, sound_chain
+from banyan_storage.store import Store
+from banyan_storage.upgrade import MEND, Say
+
+ACCOUNTS_READ = 256
+COMMIT_CHECKED, COMMIT_GONE = 50_000, 2_000
+"""Entries that are checked, or dropped, between two commits."""
+SAY_S = 10.0
+"""How often it is said how far a long check is."""
+NAMED = 3
+"""Logs that the sentence at the end names."""
+
+
+class Stopped(Exception):
+    """The node was told to stop while its store was checked; the next start goes on where it was."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found so far; all but `lines` is in the note."""
+
+    logs: int = 0
+    entries: int = 0
+    wrong_logs: int = 0
+    gone: int = 0
+    moved: int = 0
+    """Heads that say something else now."""
+    lines: list[str] = field(default_factory=list)
+    """The first of what is wrong."""
+
+
+def due(store: Store) -> bool:
+    """Whether the store is to be checked."""
+    return store.note(MEND) is not None
+
+
+def mend(
+    store: Store,
+    realm: Realm,
+    now_s: int,
+    report: Path,
+    say: Say,
+    stopped: Callable[[], bool] = lambda: False,
+    verify: Verify | None = None,
+) -> Found:
+    """Checks every log, from where an earlier call was stopped. `report`: a file that lines are added to.
+
+    verify: checks signatures too. Raises Stopped, StorageError.
+    """
+    return _Mending(store, realm, now_s, report, verify).run(say, stopped)
+
+
+class _Mending:
+    def __init__(self, store: Store, realm: Realm, now_s: int, report: Path, verify: Verify | None) -> None:
+        self._store, self._now_s, self._report, self._verify = store, now_s, report, verify
+        self._accounts = Accounts(store)
+        self._counting = Counting(store, realm, self._accounts, self._moved)
+        self._found = Found()
+        self._lines: list[str] = []
+        """About what is dropped in the pending transaction."""
+        self._heads_moved = False
+
+    def run(self, say: Say, stopped: Callable[[], bool]) -> Found:
+        at, found = self._begin(), self._found
+        total, after = self._store.counts().entries, time.monotonic() + SAY_S
+        committed = found.entries, found.gone
+        while block := list(islice(self._store.accounts(at), ACCOUNTS_READ)):
+            for account in block:
+                self._account(account)
+                at = AccountId(account + b"\0")
+                late = stopped()
+                if late or found.entries - committed[0] > COMMIT_CHECKED or found.gone - committed[1] > COMMIT_GONE:
+                    self._commit(_note(at, found))
+                    committed = found.entries, found.gone
+                if late:
+                    raise Stopped(
+                        f"{found.entries:,} of {total:,} entries of the store are checked; the next start goes on"
+                    )
+                if time.monotonic() > after:
+                    after = time.monotonic() + SAY_S
+                    say(f"{found.entries:,} of {total:,} entries of the store are checked, {found.gone:,} are wrong.")
+        self._store.mend_ids()
+        self._commit(None)
+        say(_summary(found, self._report))
+        return found
+
+    def _begin(self) -> AccountId:
+        """The account to go on with."""
+        note = self._store.note(MEND)
+        if note is None:  # asked for by hand: if it is stopped, the next start goes on with it
+            self._store.put_note(MEND, b"")
+            self._store.commit()
+            return AccountId(b"")
+        try:
+            at, *counts = decode(note) if note else [b""]
+            self._found = Found(*counts)
+        except (Malformed, TypeError, ValueError):  # it is begun again, which drops nothing twice
+            return AccountId(b"")
+        return AccountId(at)
+
+    def _commit(self, note: bytes | None) -> None:
+        if self._lines:
+            try:
+                _append(self._report, self._lines)
+            except OSError as error:
+                self._store.rollback()
+                raise DiskFailed(f"{self._report} cannot be written ({error.strerror}); nothing was dropped") from error
+            self._lines = []
+        if self._heads_moved:
+            self._store.put_note(FRONTIER_NOTE, None)
+            self._heads_moved = False
+        self._store.put_note(MEND, note)
+        self._store.commit()
+
+    def _moved(self, log: LogId, old: Head, new: Head) -> None:
+        self._heads_moved = True
+        self._found.moved += 1
+
+    # -- one account
+
+    def _account(self, account: AccountId) -> None:
+        judged = {log: judge(self._store, log, self._verify) for log in self._store.logs(account)}
+        for log, j in judged.items():
+            self._found.logs += 1
+            self._found.entries += j.checked
+            if j.gone:
+                self._say_wrong(log, j)
+            if j.unreadable:
+                self._store.forget_arrivals(log, j.unreadable)
+        root = control_log(account)
+        control, regranted = self._control(account, judged.get(root))
+        logs = {log for log, j in judged.items() if log.log and (regranted or j.loose or j.head.flag or not j.sound)}
+        kept = {
+            log: (sound_chain(self._store, judged[log]), judged[log].loose) for log in logs if not judged[log].sound
+        }
+        if control.path and (logs or regranted):
+            self._counting.recount(account, logs, self._now_s, rebuild=regranted or bool(kept), kept=kept)
+        elif not control.path:
+            self._empty(account, judged)
+
+    def _control(self, account: AccountId, j: Judged | None) -> tuple[Control, bool]:
+        """The control log out of what is sound of it; and whether it now grants something else than it did."""
+        chain = sound_chain(self._store, j) if j else []
+        loose = j.loose if j else []
+        control = resolve_control([*chain, *loose])
+        row = encode_grants(control) if control.path else b""
+        regranted = self._store.txn.get(tables.ACCOUNTS, account) != row
+        if j is None:
+            return control, regranted
+        held = {e.id for e in (*chain, *loose)}
+        beside = self._counting.control_beside(account, held, control, None)
+        same = control_head(control) == j.head and {e.id for e in beside} == {e.id for e in loose}
+        if not same or regranted or not j.sound:
+            if control.path:
+                self._accounts.put(account, control, beside, self._now_s)
+            else:
+                self._store.put_control(account, control, (), self._now_s)
+            self._moved_if(control_log(account), j.head, control_head(control))
+            over = len(held) - len(control.path) - len(beside)
+            if over:
+                self._found.gone += over
+                self._line(f"{_name(control_log(account))}: {over:,} entries that no key of the account authorises")
+        return control, regranted
+
+    def _empty(self, account: AccountId, judged: Mapping[LogId, Judged]) -> None:
+        """Nothing speaks for the account, so nothing of it can be judged: all of it is asked for again."""
+        for log, j in judged.items():
+            if not log.log or not (j.length or j.loose or j.gone or j.head.flag):
+                continue
+            over = j.length + len(j.loose)
+            if over:
+                self._found.gone += over
+                self._line(f"{_name(log)}: {over:,} entries of an account without a control log")
+            self._store.rewrite(log, (), (), Head(0, None, 0), self._now_s)
+            self._moved_if(log, j.head, Head(0, None, 0))
+        if any(j.checked for j in judged.values()):
+            self._store.rebuild_views(account, ())
+
+    def _moved_if(self, log: LogId, old: Head, new: Head) -> None:
+        if old != new:
+            self._moved(log, old, new)
+
+    # -- what is said
+
+    def _say_wrong(self, log: LogId, j: Judged) -> None:
+        self._found.gone += j.gone
+        self._found.wrong_logs += 1
+        first = j.wrong[0]
+        entry = "" if first.entry is None else f" ({first.entry.hex()[:16]})"
+        self._line(f"{_name(log)}: {j.gone:,} entries from entry {first.seq}{entry} on: {first.why}")
+        self._lines += [f"    entry {w.seq} ({w.entry.hex() if w.entry else 'unreadable'}): {w.why}" for w in j.wrong]
+
+    def _line(self, line: str) -> None:
+        self._lines.append(line)
+        if len(self._found.lines) < NAMED:
+            self._found.lines.append(line)
+
+
+def _note(at: AccountId, found: Found) -> bytes:
+    return encode([at, *astuple(found)[:-1]])
+
+
+def _name(log: LogId) -> str:
+    what = f"log {log.log} of writer {log.writer.hex()[:16]}" if log.log else "the control log"
+    return f"{what} of account {account_to_text(log.account)}"
+
+
+def _summary(found: Found, report: Path) -> str:
+    said = f"The store was checked: {found.logs:,} logs, {found.entries:,} entries"
+    if not found.gone and not found.moved:
+        return f"{said}; all are sound."
+    if not found.gone:
+        return f"{said}; the heads of {found.moved:,} logs were computed again."
+    named = "; ".join(found.lines)
+    more = f"; the first: {named}" if named else ""
+    return (
+        f"{said}; {found.gone:,} entries of {found.wrong_logs:,} logs were wrong, or stood on such, and were dropped; "
+        f"the heads of {found.moved:,} logs were computed again. Peers are asked for what is missing. "
+        f"{report} lists them all{more}."
+    )
+
+
+def _append(path: Path, lines: Sequence[str]) -> None:
+    """Durable: what the lines are about is gone afterwards."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        date = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        file.writelines(f"{line if line.startswith(' ') else f'{date} {line}'}\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,101 @@
+"""A store of an earlier schema is brought to this one, in place: one step for each schema, all in one transaction.
+
+A process that is killed on its way leaves the old store, whole. What the version before judged otherwise is not looked
+at here: the steps leave the note MEND, and whoever opens the store checks every log before it serves (banyan_node's
+mending.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from . import tables as t
+from .due import Work, set_due
+from .engine import Engine, Item, ReadTxn, WriteTxn
+from .errors import StoreVersion
+from .records import is_record, record_name
+
+Say: TypeAlias = Callable[[str], None]
+"""Told, in sentences, what is done."""
+Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
+"""Brings a store to the next schema. It is given the time in seconds since 1970, and commits nothing."""
+
+MEND = b"mend"
+"""The note of a store whose logs have to be checked: how far that has come, empty at its beginning."""
+BLOCK, SAY_ROWS = 10_000, 250_000
+"""Rows that are written at a time, and after how many it is said how far a step is."""
+
+
+def upgrade(engine: Engine, now_s: int, say: Say) -> bool:
+    """Brings the store to this program's schema. False where it is of it, or where no way leads to it."""
+    txn = engine.write()
+    found = schema_of(txn)
+    if found == t.SCHEMA or why_not(found) is not None:
+        return False
+    rows = txn.count(t.ENTRIES)
+    say(f"The store is of schema {found}; bringing it to {t.SCHEMA}: {rows:,} entries, once.")
+    for schema in range(found, t.SCHEMA):
+        STEPS[schema](txn, now_s, say)
+    txn.put_many(t.META, [(t.SCHEMA_KEY, t.u32(t.SCHEMA)), (t.NOTE + MEND, b"")])
+    engine.commit()
+    return True
+
+
+def schema_of(txn: ReadTxn) -> int:
+    """The schema of a store; that of this program where nothing was written yet."""
+    if txn.get(t.META, t.STORE_ID_KEY) is None:
+        return t.SCHEMA
+    return t.number(txn.get(t.META, t.SCHEMA_KEY) or b"")
+
+
+def why_not(found: int) -> str | None:
+    """Why a store of that schema cannot be brought to this one; None where it can be, or is of it."""
+    if found > t.SCHEMA:
+        return f"the store has schema {found}, this program knows {t.SCHEMA}; use the newer program"
+    if found < min(STEPS):
+        return (
+            f"the store has schema {found}, this program knows {min(STEPS)} to {t.SCHEMA} only; export it with the "
+            "program that wrote it and import it into a new folder, or begin with an empty folder and sync from peers"
+        )
+    return None
+
+
+def refuse_other(found: int) -> None:
+    """Raises StoreVersion unless the store is of this program's schema: a reader changes nothing."""
+    why = why_not(found)
+    if why is None and found < t.SCHEMA:
+        why = (
+            f"the store has schema {found}, this program reads {t.SCHEMA}; `banyan up`, or any command that may write "
+            "to it, brings it there"
+        )
+    if why is not None:
+        raise StoreVersion(why)
+
+
+def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
+    """4 to 5: loose entries are keyed by their place, and say of what kind they are and since when.
+
+    What was kept had been judged by other rules, so of each it is said that it never counted, as of now.
+    """
+    rows: list[Item] = []
+    total = txn.count(t.LOOSE)
+    for done, (key, value) in enumerate(txn.scan(t.LOOSE), 1):
+        raw = txn.get(t.ENTRIES, value)
+        if raw is not None and is_record(raw):  # else nobody knows its place, and nothing is lost with the row
+            seq = record_name(raw).seq
+            row = t.Loose(seq, t.number(value), t.BRANCH, now_s)
+            rows.append((t.chain_key(t.number(key[:4]), seq) + key[4:], t.loose_value(row)))
+        if not done % SAY_ROWS:
+            say(f"{done:,} of {total:,} entries that do not count have their new keys.")
+    for lid in {key[:4] for key, _ in rows}:  # looked at soon: then it is noted when the first of it may be forgotten
+        name = txn.get(t.LOGS, lid)
+        if name is not None:
+            set_due(txn, Work.FORGET, name, now_s * 1000)
+    txn.delete_range(t.LOOSE, b"", None)
+    rows.sort()
+    for at in range(0, len(rows), BLOCK):
+        txn.put_many(t.LOOSE, rows[at : at + BLOCK])
+
+
+STEPS: Mapping[int, Step] = {4: _loose_by_place}

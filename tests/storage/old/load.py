@@ -1,0 +1,37 @@
+"""The fixture, as rows of an engine and as the store of a home."""
+
+from __future__ import annotations
+
+import lzma
+from contextlib import closing
+from pathlib import Path
+
+from banyan_crdt.codec import decode
+from banyan_node.context import TABLES
+from banyan_node.home import Home
+from banyan_node.keystore import Cost, Keystore
+from banyan_node.settings import set_in_file
+from banyan_storage import tables as t
+from banyan_storage.engine import Engine
+from banyan_storage.lmdb_engine import LmdbEngine
+
+FIXTURE = Path(__file__).parent / "schema-4.cbor.xz"
+
+
+def load(engine: Engine) -> None:
+    """Makes these the rows of an empty engine, committed."""
+    tables = {table.name: table for table in engine.tables}
+    for name, rows in decode(lzma.decompress(FIXTURE.read_bytes())):
+        engine.write().put_many(tables[name.decode()], [(key, value) for key, value in rows])
+    engine.commit()
+
+
+def old_home(path: Path) -> Home:
+    """A home of the realm test whose store is of schema 4, without the tables that came later."""
+    home = Home(path)
+    home.prepare()
+    Keystore.create(home.keys, None, Cost(ops=1, memory=8 << 10))
+    set_in_file(home.config, "node.realm", "test")
+    with closing(LmdbEngine(home.store, [table for table in TABLES if table != t.ERASED], map_size=1 << 22)) as engine:
+        load(engine)
+    return home
