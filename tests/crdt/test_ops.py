@@ -111,6 +111,8 @@ def test_an_operation_outside_the_grant_voids_its_whole_entry() -> None:
         body = decode_body(encode_ops(ops))
         assert (counted_body(body, granted, 0) == body) == counts
         assert counted_body(body, GRANTED, 0) == body
+    nothing = Granted(scoped._replace(colls=()), START, 0)
+    assert counted_body(decode_body(encode_ops((add("x"),))), nothing, 0) == VOID
 
 
 def test_a_control_operation_in_a_granted_log_voids_its_entry() -> None:
@@ -122,6 +124,7 @@ def test_an_entry_that_names_more_content_than_it_declares_is_void() -> None:
     body = decode_body(encode_ops((add("a", Part(make_part("a")[0].hash, 30)), add("b", make_part("b")[0]))))
     assert body.part_bytes == 30 + make_part("b")[0].size
     assert counted_body(body, GRANTED, body.part_bytes) == body
+    assert counted_body(body, GRANTED, body.part_bytes + 1) == body
     assert counted_body(body, GRANTED, body.part_bytes - 1) == VOID
 
 
