@@ -162,6 +162,25 @@ def test_a_log_pins_only_logs_of_a_higher_stratum() -> None:
         assert ids(counted(an, a, b, note).chain) == ids(b if pins else log)
 
 
+def test_a_log_of_the_same_stratum_pins_nothing_though_it_is_counted_before() -> None:
+    an = Person(device=None)
+    an.grant("notary", stratum=8)
+    an.grant("phone", stratum=8)
+    log = an.write(2)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    note = [follow(an.full("notary"), an.log("notary"), [], an.pin(b[2]))]
+    assert ids(counted(an, a, b, note).chain) == ids(log)
+
+
+def test_a_cut_ends_a_log_at_its_place_though_what_it_keeps_is_not_held() -> None:
+    an = Person()
+    log = an.write(2)
+    mine, stolen = an.write(3, below=log, tag="mine"), an.write(5, below=log, tag="thief")
+    an.say(an.cut("phone", mine[4]))
+    assert ids(counted(an, stolen).chain) == ids(stolen[:5])
+    assert ids(counted(an, stolen, mine).chain) == ids(mine)
+
+
 def test_a_void_entry_pins_nothing_and_stays_in_its_log() -> None:
     an = Person()
     an.grant("notary", stratum=1)

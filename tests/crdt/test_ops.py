@@ -115,6 +115,14 @@ def test_an_operation_outside_the_grant_voids_its_whole_entry() -> None:
     assert counted_body(decode_body(encode_ops((add("x"),))), nothing, 0) == VOID
 
 
+def test_a_cut_names_a_log_once_and_a_grant_is_of_a_log_at_least() -> None:
+    cut, granting = AN.cut("phone", AN.control[0]), AN.grant_op("phone")
+    twice = cut._replace(kept=(cut.kept[0], cut.kept[0]._replace(seq=7)))
+    none, from_0 = granting._replace(logs=0), granting._replace(first=0)
+    for op, void in ((cut, False), (twice, True), (granting, False), (none, True), (from_0, True)):
+        assert decode_body(encode_ops((op,))).void == void
+
+
 def test_a_control_operation_in_a_granted_log_voids_its_entry() -> None:
     for op in (Close(), Grant(AN.key("x"), 1, 1, 0, None, None, None)):
         assert counted_body(decode_body(encode_ops((add("x"), op))), GRANTED, 0) == VOID

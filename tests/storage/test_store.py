@@ -282,6 +282,15 @@ def test_a_batch_continues_several_logs_and_one_log_twice_with_the_parts_at_hand
     check(store)
 
 
+def test_contents_are_those_of_the_arrivals_that_are_named(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 5)
+    n = store.number_of(items[0][0]) or 0
+    named = [n, n + 1, n + 4]
+    assert store.contents(named) == {k: [(0, items[k - n][2])] for k in named}
+
+
 def test_a_part_that_was_erased_is_not_taken_back_until_the_erasure_is_lifted(store: Store) -> None:
     account = Account("an")
     account.open(store)
