@@ -474,7 +474,8 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
     pin = an.pin(honest[50])
     an.say(pin)
     node, holder = known(an), known(an)
-    give(holder, honest)
+    for k in range(60):  # each under its own signature, so that pieces are small
+        give(holder, honest, k, k + 1)
     for log in forged:
         give(node, log)
     give(node, honest, 0, 1)
@@ -495,7 +496,8 @@ def test_what_a_pin_stands_above_is_held_without_room(monkeypatch: pytest.Monkey
     honest = an.write(20)
     an.say(an.pin(honest[12]))
     holder, node = known(an), known(an)
-    give(holder, honest)
+    for k in range(20):  # each under its own signature, so that pieces are small
+        give(holder, honest, k, k + 1)
     for tag in "xy":
         give(node, an.write(2, tag=tag))
     for item in log_items(holder.store, an.log(), 0, lambda: 100, pins=node.lacks(an.log())):
