@@ -291,6 +291,19 @@ def test_what_is_held_beside_a_control_log_takes_room_however_it_comes(monkeypat
     sound(node)
 
 
+def test_a_branch_of_a_control_log_that_had_no_room_is_not_taken_for_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    an, (one, two, _) = taken_over()
+    node = known(an)
+    assert node.control(an.id, [one[0], two[0], one[1], two[1]], NOW_MS)
+    assert held(node, control_log(an.id)) == (ids(an.control), {one[0].id, two[0].id})
+    for branch in (one, two):
+        with pytest.raises(NotYet) as why:
+            node.control(an.id, branch, NOW_MS)
+        assert why.value.reason == "branch"
+    sound(node)
+
+
 def test_nothing_is_held_beside_a_control_log_that_hangs_on_what_had_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     an, ((long, short), *_) = taken_over()
     monkeypatch.setattr(counting, "BESIDE_BYTES", run_row_bytes(short.ops))
