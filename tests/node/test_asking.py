@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import EntryId, Head, LogId
+from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_node.links import Limits, Standing
 from banyan_node.wire import (
     CANNOT,
@@ -275,6 +275,21 @@ def test_what_a_run_hangs_on_is_asked_for_and_the_reason_is_gone_when_it_came() 
     w.say("r", "a", data(run_item(log)))
     assert w.head("a", an.log()).length == 8
     assert not w.replicas["a"].intake.notes
+
+
+def test_heads_that_are_told_again_wait_once_for_their_control_log() -> None:
+    w = World("a")
+    an = Person()
+    log, other = an.write(2), an.write(3, number=2)
+    heads = [(x[0].log_id, Head(len(x), x[-1].id, 0)) for x in (log, other)]
+    w.rogue("r", "a")
+    link = w.replicas["a"].links["r"]
+    for _ in range(3):
+        w.say("r", "a", Heads(b"", 0, heads))
+        assert link.waiting_heads == sum(map(len, link.waiting.values())) == 2
+    w.say("r", "a", data(control_item(an)))
+    w.run(0.1)
+    assert (link.waiting_heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
 
 
 def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
