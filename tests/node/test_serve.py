@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import decode_header
 from banyan_crdt.ids import EntryId, Head
 from banyan_crdt.realm import TEST
-from banyan_crdt.run import Run, decode_control, decode_run, verify_run
+from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
 from banyan_node.joints import stands_above
 from banyan_node.serve import control_items, locator, log_items, start_of
 from banyan_node.wire import MAX_LOCATOR, RunItem, Want
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
 from tests.node.helpers import NOW_MS, give
-from tests.node.judging import ids, known, sound
+from tests.node.judging import held, ids, known, sound
 
 
 def runs(items: Iterable[RunItem]) -> list[Run]:
@@ -130,6 +132,20 @@ def test_what_lies_below_a_pin_comes_with_the_proof_from_the_highest_that_counts
             assert stands_above(TEST, headers, {log[50].id}, last)
             proved = last.header.seq
     assert proved == 49
+
+
+def test_where_what_counts_is_signed_too_far_above_a_branch_vouches_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    trunk = an.write(4)
+    near, chosen = an.write(1, below=trunk, tag="near"), an.write(6, below=trunk, tag="far")
+    an.say(an.pin(chosen[9]))
+    node = known(an)
+    for module in ("banyan_node.serve", "banyan_crdt.logs"):
+        monkeypatch.setattr(f"{module}.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in chosen[:6]))
+    give(node, near)
+    give(node, chosen, 4)
+    assert held(node, an.log()) == (ids(chosen), {near[4].id})
+    assert served(log_items(node.store, an.log(), 0)) == [ids(near), ids(chosen, 4)]
 
 
 def test_arrivals_of_a_branch_are_not_served_as_what_counts() -> None:
