@@ -328,7 +328,7 @@ class Ingest:
         if any(e.id in named for e in entries):
             self._may_work(run.log, len(entries), may)
             newly = self.slow.recount(run.log.account, {run.log}, now_s, {run.log: entries})
-            self._put_contents(entries, contents[fresh:])
+            self._put_contents(run.entries, contents)
             return newly
         if counts and self.slow.pinned(run.log, pins, cut) <= place < head.length:
             self._may_work(run.log, len(entries), may)

@@ -4,6 +4,8 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 
+import pytest
+
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, control_log
@@ -108,6 +110,58 @@ def test_two_branches_of_one_key_freeze_the_account_at_the_fork_and_both_are_kep
     assert {e.id for e in c.keep} == {e.id for e in (*an.control, a, b)}
     assert c.grant_of(an.key("phone"), 1)
     assert not c.grant_of(an.key("tablet"), 1)
+
+
+def test_of_a_tie_both_branches_are_kept_down_to_the_first_entry_that_shows_their_rank() -> None:
+    an = Person()
+    quick = [an.say(an.rotate(0, "x"), by="root1", below=an.control)]
+    slow = [an.say(an.grant_op("tablet"), below=an.control)]
+    slow.append(an.say(an.rotate(0, "y"), by="root1", below=[*an.control, *slow]))
+    beyond = [an.say(an.grant_op("more"), by="root1", below=[*an.control, *branch]) for branch in (quick, slow)]
+    c = resolved([*an.control, *quick, *slow, *beyond])
+    assert c.frozen
+    assert {e.id for e in c.keep} == {e.id for e in (*an.control, *quick, *slow)}
+    assert {e.id for e in c.beside} == {e.id for e in (*quick, *slow, *beyond)}
+
+
+@pytest.mark.parametrize("by", ["root0", "root1", "rec1"])
+def test_only_the_current_key_of_a_recovery_slot_recovers(by: str) -> None:
+    an = Person()
+    recover = Recover(an.digest("new0"), an.digest("new1"))
+    assert path([*an.control, an.say(recover, by=by, below=an.control)]) == an.control
+    an.say(recover, by="rec0")
+    an.say(Recover(an.digest("newer0"), an.digest("newer1")), by="rec0")  # the recovery keys are as they were
+    assert path(an.control) == an.control
+
+
+def test_the_last_places_of_a_control_log_are_for_what_revokes(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    an.grant("tablet")
+    monkeypatch.setattr("banyan_crdt.control.MAX_CONTROL", 3)
+    assert path([*an.control, an.say(an.grant_op("late"), below=an.control)]) == an.control
+    an.say(an.cut("tablet"))
+    an.say(an.rotate(0, "root2"), by="root1")
+    assert path([*an.control, an.say(an.pin(an.write(1)[0]), by="root1", below=an.control)]) == an.control
+    an.say(Drop(an.key("phone"), 1), by="root1")
+    assert path(an.control) == an.control
+
+
+def test_the_last_bytes_of_a_control_log_are_for_what_revokes(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    full = an.control[-1].header.total
+    monkeypatch.setattr("banyan_crdt.control.MAX_CONTROL_BYTES", full)
+    assert path([*an.control, an.say(an.grant_op("late"), below=an.control)]) == an.control
+    an.say(an.cut("phone"))
+    assert path(an.control) == an.control
+    monkeypatch.setattr("banyan_crdt.control.MORE_REVOKING_BYTES", an.control[-1].header.total - full)
+    assert path([*an.control, an.say(Close(), below=an.control)]) == an.control
+
+
+def test_a_grant_covers_as_many_logs_as_it_says() -> None:
+    an = Person(device=None)
+    an.grant("phone", first=5, logs=2)
+    c = resolved(an.control)
+    assert [n for n in range(10) if c.grant_of(an.key("phone"), n)] == [5, 6]
 
 
 def test_the_next_key_thaws_what_a_stolen_root_froze() -> None:

@@ -4,12 +4,15 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pytest
+
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head, LogId
-from banyan_crdt.logs import count_log, granted_valid, must_hold, within_limits
+from banyan_crdt.logs import Counted, by_parent, count_log, granted_valid, must_hold, to_signature, within_limits
 from banyan_crdt.ops import Drop
 from banyan_crdt.realm import DAY_MS, TEST, Realm
+from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import AccountState, account_state
 from tests.crdt.make import START, TICK, Person, add, follow, unsigned
 
@@ -122,6 +125,16 @@ def test_the_first_pin_wins_and_a_later_one_must_extend_it() -> None:
     assert (ids(c.chain), c.forked) == (ids(a[:4]), True)
 
 
+def test_a_later_pin_that_lies_lower_takes_nothing_of_what_is_pinned() -> None:
+    an = Person()
+    log = an.write(5)
+    other = an.write(1, below=log[:3], tag="x")
+    an.say(an.pin(log[3]))
+    an.say(an.pin(log[1]))
+    c = counted(an, log, other)
+    assert (ids(c.chain), c.forked) == (ids(log), False)
+
+
 def test_a_pin_whose_chain_is_not_held_waits() -> None:
     an = Person()
     log = an.write(2)
@@ -147,6 +160,25 @@ def test_a_log_pins_only_logs_of_a_higher_stratum() -> None:
         a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
         note = [follow(an.full("notary"), an.log("notary"), [], an.pin(b[2]))]
         assert ids(counted(an, a, b, note).chain) == ids(b if pins else log)
+
+
+def test_a_log_of_the_same_stratum_pins_nothing_though_it_is_counted_before() -> None:
+    an = Person(device=None)
+    an.grant("notary", stratum=8)
+    an.grant("phone", stratum=8)
+    log = an.write(2)
+    a, b = an.write(2, below=log, tag="a"), an.write(2, below=log, tag="b")
+    note = [follow(an.full("notary"), an.log("notary"), [], an.pin(b[2]))]
+    assert ids(counted(an, a, b, note).chain) == ids(log)
+
+
+def test_a_cut_ends_a_log_at_its_place_though_what_it_keeps_is_not_held() -> None:
+    an = Person()
+    log = an.write(2)
+    mine, stolen = an.write(3, below=log, tag="mine"), an.write(5, below=log, tag="thief")
+    an.say(an.cut("phone", mine[4]))
+    assert ids(counted(an, stolen).chain) == ids(stolen[:5])
+    assert ids(counted(an, stolen, mine).chain) == ids(mine)
 
 
 def test_a_void_entry_pins_nothing_and_stays_in_its_log() -> None:
@@ -311,3 +343,22 @@ def test_a_forked_chain_keeps_the_nearest_signature_also_beyond_two_smaller_bran
     assert c.forked
     assert near in c.loose
     assert near not in counted(an, [trunk[0], trunk[1], *far, near]).loose  # a signed end needs no other
+
+
+def test_a_signature_vouches_for_what_fits_a_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    log = [*map(unsigned, an.write(7)), an.write(8)[7]]
+    beside = an.write(1, below=log[:4], tag="x")[4]
+    g = resolve_control(an.control).grant_of(an.key("phone"), 1)
+    assert must_hold(TEST, g, Counted(tuple(log), False, 8), [beside]) == set()
+    monkeypatch.setattr("banyan_crdt.logs.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in log[:6]))
+    assert must_hold(TEST, g, Counted(tuple(log), False, 8), [beside]) == {beside.id}
+
+
+def test_the_way_to_a_signature_is_no_longer_than_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    log = [*map(unsigned, an.write(3)), an.write(4)[3]]
+    kids = by_parent(log)
+    monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 3)
+    assert ids(to_signature(kids, log[1])) == ids(log[1:])
+    assert ids(to_signature(kids, log[0])) == ids(log[:1])

@@ -111,6 +111,16 @@ def test_an_operation_outside_the_grant_voids_its_whole_entry() -> None:
         body = decode_body(encode_ops(ops))
         assert (counted_body(body, granted, 0) == body) == counts
         assert counted_body(body, GRANTED, 0) == body
+    nothing = Granted(scoped._replace(colls=()), START, 0)
+    assert counted_body(decode_body(encode_ops((add("x"),))), nothing, 0) == VOID
+
+
+def test_a_cut_names_a_log_once_and_a_grant_is_of_a_log_at_least() -> None:
+    cut, granting = AN.cut("phone", AN.control[0]), AN.grant_op("phone")
+    twice = cut._replace(kept=(cut.kept[0], cut.kept[0]._replace(seq=7)))
+    none, from_0 = granting._replace(logs=0), granting._replace(first=0)
+    for op, void in ((cut, False), (twice, True), (granting, False), (none, True), (from_0, True)):
+        assert decode_body(encode_ops((op,))).void == void
 
 
 def test_a_control_operation_in_a_granted_log_voids_its_entry() -> None:
@@ -122,6 +132,7 @@ def test_an_entry_that_names_more_content_than_it_declares_is_void() -> None:
     body = decode_body(encode_ops((add("a", Part(make_part("a")[0].hash, 30)), add("b", make_part("b")[0]))))
     assert body.part_bytes == 30 + make_part("b")[0].size
     assert counted_body(body, GRANTED, body.part_bytes) == body
+    assert counted_body(body, GRANTED, body.part_bytes + 1) == body
     assert counted_body(body, GRANTED, body.part_bytes - 1) == VOID
 
 

@@ -22,6 +22,7 @@ from banyan_crdt.run import (
     decode_run,
     encode_control,
     encode_run,
+    encode_steps,
     skips_below,
     verify_run,
 )
@@ -270,8 +271,18 @@ def test_a_run_of_1024_entries_passes() -> None:
 def test_time_must_rise_inside_a_run() -> None:
     phone, log = AN.full("phone"), AN.log()
     still = follow(phone, log, LOG[:10], add("x"), time=LOG[9].header.time)
-    with pytest.raises(Malformed):
-        decode_run(TEST, run_bytes([*LOG[:10], still], 8, 11))
+    for first in (8, 9):
+        with pytest.raises(Malformed, match="time must rise: entry 10 has that of entry 9"):
+            decode_run(TEST, run_bytes([*LOG[:10], still], first, 11))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_run_from_the_first_entry_on_has_nothing_before_it(n: int) -> None:
+    assert decode_run(TEST, encode_run(LOG[:n], 0, [])).base == 0
+    steps = [(e.header.time, 5 + e.header.total, e.ops) for e in LOG[:n]]
+    claims = encode_steps(AN.log(), 0, None, 5, [], steps, LOG[n - 1].sig or b"")
+    with pytest.raises(Malformed, match="5 bytes came before it"):
+        decode_run(TEST, claims)
 
 
 def test_only_a_run_whose_last_entry_is_signed_can_be_made() -> None:

@@ -16,7 +16,7 @@ from banyan_crdt.ops import Close, Drop
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import decode_control
 from banyan_crdt.state import AccountState, account_state
-from tests.crdt.make import Person, add, follow
+from tests.crdt.make import Person, add, follow, make_part
 
 
 def state(person: Person, control: Sequence[Entry], *logs: Sequence[Entry]) -> AccountState:
@@ -103,6 +103,15 @@ def test_void_entries_stay_in_the_log_and_count_as_no_operations() -> None:
     s = state(an, an.control, [*log, broken], an.write(1, number=2))
     assert s.heads[an.log()] == Head(3, broken.id, 0)
     assert [len(body.ops) for _, body in s.counted()] == [1, 1, 0, 1]
+
+
+def test_an_entry_names_no_content_that_was_declared_by_those_before_it() -> None:
+    an = Person()
+    part, _ = make_part("x")
+    first = follow(an.full("phone"), an.log(), [], add("a"), parts=part.size)
+    second = follow(an.full("phone"), an.log(), [first], add("b", part))
+    third = follow(an.full("phone"), an.log(), [first, second], add("c", part), parts=part.size)
+    assert [len(b.ops) for _, b in state(an, an.control, [first, second, third]).counted()] == [1, 0, 1]
 
 
 def test_the_digest_names_every_head_and_nothing_else() -> None:

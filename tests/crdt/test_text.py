@@ -55,6 +55,14 @@ def test_what_is_typed_reads_as_it_was_typed() -> None:
     assert b.read() == "Hheello world"
 
 
+def test_what_hangs_behind_the_last_character_of_an_insertion_stands_at_the_end() -> None:
+    b = Board()
+    word = b.type("abc", None, None)
+    b.type("z", word[2]._replace(offset=3), None)
+    b.type("d", word[2], None)
+    assert b.read() == "abcdz"
+
+
 @pytest.mark.parametrize("times", [(0, 1), (1, 0), (0, 0)])
 def test_two_insertions_at_one_place_do_not_interleave(times: tuple[int, int]) -> None:
     b = Board()

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import EntryId, Head, LogId
+from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_node.links import Limits, Standing
 from banyan_node.wire import (
     CANNOT,
@@ -195,6 +195,103 @@ def test_one_that_serves_what_it_claims_is_not_slighted_even_where_we_cannot_tak
     assert reason(w, "r") == ""
 
 
+def test_what_was_not_to_be_taken_yet_is_no_empty_claim_whatever_came_after_it() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    log = an.write(8)
+    w.rogue("r", "a")
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(8, log[7].id, 0))]))
+    w.say("r", "a", data(run_item(log, 5), run_item(log, 0, 3)), Answered(1), Root(0, bytes(32), 0))
+    assert w.head("a", an.log()).length == 3
+    assert w.points("a", "r") == 0
+
+
+def test_a_claim_that_is_served_clears_the_excuses_before_it() -> None:
+    w = World("a", limits=Limits(excused=2))
+    an = w.person("a", "an")
+    log = an.write(1)
+    w.rogue("r", "a")
+
+    def fails(n: int) -> None:
+        w.say("r", "a", claim(an.log(), 5 + n), Answered(n), Root(0, bytes(32), n))
+
+    fails(1)
+    fails(2)
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(1, log[0].id, 0))]), data(run_item(log)), Answered(3))
+    fails(4)
+    fails(5)
+    assert w.points("a", "r") == 0
+    fails(6)
+    assert w.points("a", "r") == 3
+
+
+def test_a_flagged_head_is_asked_for_though_its_entry_is_held() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    log = an.write(5)
+    w.rogue("r", "a")
+    w.say("r", "a", data(run_item(log)))
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(3, log[2].id, 0))]))
+    w.run(0.1)
+    assert wanted(w, "r") == []
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(3, log[2].id, 1))]))
+    w.run(0.1)
+    assert wanted(w, "r") == [an.log()]
+
+
+def test_a_question_says_what_is_held_and_which_pins_are_lacked() -> None:
+    w = World("a")
+    an = Person()
+    log, honest = an.write(5, tag="thief"), an.write(9)
+    an.say(an.pin(honest[8]))
+    w.rogue("r", "a")
+    w.say("r", "a", data(control_item(an)), data(run_item(log)), data(run_item(honest, 0, 3)))
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(9, honest[8].id, 0))]))
+    w.run(0.1)
+    (want,) = [want for m in said(w, "r", Wants) for want in m.wants if want.log == an.log()]
+    assert set(want.locator) == {(e.header.seq, e.id) for e in (*log, *honest[:3])}
+    assert want.pins == [(8, honest[8].id)]
+
+
+def test_two_branches_of_one_length_are_asked_for_of_whoever_claims_each() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    for name in ("r1", "r2"):
+        w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
+        w.say(name, "a", Heads(b"", 0, [(an.log(), Head(5, EntryId(b32(name)), 0))]))
+    w.run(0.1)
+    assert (wanted(w, "r1"), wanted(w, "r2")) == ([an.log()], [an.log()])
+
+
+def test_what_a_run_hangs_on_is_asked_for_and_the_reason_is_gone_when_it_came() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    log = an.write(8)
+    w.rogue("r", "a")
+    w.say("r", "a", data(run_item(log, 5)))
+    w.run(0.1)
+    assert wanted(w, "r") == [an.log()]
+    assert [note.reason for note in w.replicas["a"].intake.notes.values()] == ["gap"]
+    w.say("r", "a", data(run_item(log)))
+    assert w.head("a", an.log()).length == 8
+    assert not w.replicas["a"].intake.notes
+
+
+def test_heads_that_are_told_again_wait_once_for_their_control_log() -> None:
+    w = World("a")
+    an = Person()
+    log, other = an.write(2), an.write(3, number=2)
+    heads = [(x[0].log_id, Head(len(x), x[-1].id, 0)) for x in (log, other)]
+    w.rogue("r", "a")
+    link = w.replicas["a"].links["r"]
+    for _ in range(3):
+        w.say("r", "a", Heads(b"", 0, heads))
+        assert link.waiting_heads == sum(map(len, link.waiting.values())) == 2
+    w.say("r", "a", data(control_item(an)))
+    w.run(0.1)
+    assert (link.waiting_heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
+
+
 def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
     w = World("a")
     w.rogue("r", "a")
@@ -353,6 +450,22 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     assert link.may_send == had
     assert said(w, "r", Data) == []
     assert said(w, "r", Scanned)[-1].done in (1, CANNOT)
+
+
+def test_questions_that_a_failed_commit_cuts_short_are_answered_all_the_same() -> None:
+    w = World("a", limits=Limits(outbox=2_000, piece=500))
+    people = filled(w, 30)
+    w.rogue("r", "a")
+    a, an = w.replicas["a"], w.person("a", "an")
+    w.say("r", "a", Wants([Want(p.log(), []) for p in people]))
+    w.run(0.1)
+    assert 0 < said(w, "r", Answered)[-1].logs < 30
+    a.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
+    a.store.rollback()
+    a.commit_failed("the disk is full")
+    w.drain("a")
+    w.run(0.1)
+    assert said(w, "r", Answered)[-1] == Answered(30)
 
 
 def test_no_word_of_a_reading_or_an_answer_makes_more_than_a_charge() -> None:

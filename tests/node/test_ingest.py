@@ -10,12 +10,13 @@ from itertools import zip_longest
 import pytest
 
 from banyan_crdt.control import Control
-from banyan_crdt.entry import Entry, decode_header
+from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log
-from banyan_crdt.ops import Op, Put
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log, key_digest
+from banyan_crdt.ops import Grant, Init, Op, Pin, Put, Slot
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, decode_control, decode_run, encode_run, skips_below, verify_run
+from banyan_crdt.social import Post, encode_post
 from banyan_crdt.state import AccountState, account_state
 from banyan_node import counting
 from banyan_node.ingest import Ingest, PartItem
@@ -26,9 +27,9 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import VIEW_TABLES
+from banyan_storage.view_rows import TIMELINE, VIEW_TABLES
 from banyan_storage.views import SocialViews
-from tests.crdt.make import Person, add, follow, make_part, run_bytes
+from tests.crdt.make import NOBODY, Person, add, follow, make_part, run_bytes, signer
 from tests.model.concrete import REALM, concrete
 from tests.model.scenarios import scenario
 from tests.model.store_node import NOW_MS as MODEL_NOW_MS
@@ -313,6 +314,13 @@ def test_what_is_dated_ahead_waits_for_its_time() -> None:
     assert node.control(an.id, [later], NOW_MS + 2_000)
 
 
+def test_a_run_is_dated_by_its_last_entry() -> None:
+    an = Person()
+    node, log = known(an), an.write(1)
+    log.append(follow(an.full("phone"), an.log(), log, add("x"), time=NOW_MS + 301_000 << 16))
+    assert refused(node, log) == "future"
+
+
 def test_an_entry_after_the_end_of_its_grant_is_not_kept() -> None:
     an = Person(device=None)
     until = an.control[0].header.time + (3 << 16)
@@ -328,10 +336,6 @@ def test_an_entry_after_the_end_of_its_grant_is_not_kept() -> None:
 
 def test_past_its_limit_a_log_stands_still_and_goes_on_later() -> None:
     tight = Realm("tight", TEST.birth_ms, entry_burst=3, entries_per_day=1)
-    from banyan_crdt.ids import key_digest
-    from banyan_crdt.ops import Grant, Init, Slot
-    from tests.crdt.make import NOBODY, signer
-
     root = signer("r", tight)
     born = follow("r", control_log(NOBODY), [], Init((Slot(key_digest(root.key), bytes(32)),), None), realm=tight)
     account = AccountId(born.id)
@@ -354,6 +358,69 @@ def test_past_its_limit_a_log_stands_still_and_goes_on_later() -> None:
             NOW_MS,
         )
     assert why.value.reason in ("gap", "limit")
+
+
+class Tight:
+    """A realm where a log may hold three entries, and one more each day; an account with one writer."""
+
+    def __init__(self) -> None:
+        self.realm = Realm("tight", TEST.birth_ms, entry_burst=3, entries_per_day=1)
+        root = signer("r", self.realm)
+        self.control = [
+            follow("r", control_log(NOBODY), [], Init((Slot(key_digest(root.key), bytes(32)),), None), realm=self.realm)
+        ]
+        self.account = AccountId(self.control[0].id)
+        self.name = LogId(self.account, signer("w", self.realm).key, 1)
+        self.say(Grant(self.name.writer, 1, 1, 8, None, None, None))
+        self.node = Ingest(memory_store(self.realm), self.realm)
+
+    def say(self, op: Op) -> None:
+        self.control.append(follow("r", control_log(self.account), self.control, op, realm=self.realm))
+
+    def write(self, n: int, tag: str = "", below: Sequence[Entry] = (), time: int | None = None) -> list[Entry]:
+        log = list(below)
+        for k in range(n):
+            at = time if k == n - 1 else None
+            log.append(follow("w", self.name, log, add(f"{tag}{k}"), realm=self.realm, time=at))
+        return log
+
+    def give(self, log: Sequence[Entry], first: int = 0, proof: Sequence[Header] = ()) -> int:
+        self.node.control(self.account, self.control, NOW_MS)
+        run = decode_run(self.realm, run_bytes(log, first, len(log)))
+        return len(self.node.run(run, NOW_MS, proof=proof))
+
+
+def test_each_entry_of_a_run_is_held_to_the_limit_of_its_own_date() -> None:
+    tight = Tight()
+    log = tight.write(4)
+    log = tight.write(1, below=log, time=log[-1].header.time + (9 * DAY_MS << 16))
+    assert tight.give(log) == 3
+    assert tight.node.head(tight.name) == Head(3, log[2].id, 0)
+
+
+def test_what_lies_past_a_limit_is_held_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    tight = Tight()
+    log = tight.write(6)
+    with pytest.raises(NotYet) as why:
+        tight.give(log)
+    assert why.value.reason == "limit"
+    assert tight.node.head(tight.name) == Head(0, None, 0)
+    assert tight.give(log[:5]) == 3
+
+
+def test_past_a_limit_a_pin_that_stands_above_buys_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    tight = Tight()
+    honest = tight.write(9)
+    tight.say(Pin(tight.name.writer, 1, 8, honest[8].id))
+    tight.give(tight.write(1, "x"))
+    tight.give(tight.write(1, "y"))  # a fork: nothing counts
+    proof = [e.header for e in honest[8:4:-1]]
+    assert proof[0].skip is None
+    with pytest.raises(NotYet) as why:
+        tight.give(honest[:5], proof=proof)
+    assert why.value.reason == "branch"
 
 
 def test_after_a_cut_nothing_later_counts_and_nothing_later_is_kept() -> None:
@@ -407,7 +474,8 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
     pin = an.pin(honest[50])
     an.say(pin)
     node, holder = known(an), known(an)
-    give(holder, honest)
+    for k in range(60):  # each under its own signature, so that pieces are small
+        give(holder, honest, k, k + 1)
     for log in forged:
         give(node, log)
     give(node, honest, 0, 1)
@@ -420,6 +488,21 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
         node.run(run, NOW_MS, proof=proved)
     assert node.head(an.log()) == holder.head(an.log()) == Head(60, honest[59].id, 0)
     assert problems(node) == []
+
+
+def test_what_a_pin_stands_above_is_held_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    an = Person()
+    honest = an.write(20)
+    an.say(an.pin(honest[12]))
+    holder, node = known(an), known(an)
+    for k in range(20):  # each under its own signature, so that pieces are small
+        give(holder, honest, k, k + 1)
+    for tag in "xy":
+        give(node, an.write(2, tag=tag))
+    for item in log_items(holder.store, an.log(), 0, lambda: 100, pins=node.lacks(an.log())):
+        node.run(decode_run(TEST, item.run), NOW_MS, proof=[decode_header(h) for h in item.proof])
+    assert node.head(an.log()) == Head(20, honest[19].id, 0)
 
 
 def test_of_another_account_an_unknown_one_or_an_ungranted_writer() -> None:
@@ -487,6 +570,105 @@ def test_content_is_taken_once_for_what_names_it_and_a_lie_is_rejected() -> None
     assert len(node.parts([PartItem(log[0].id, 0, raw)])) == 1
     assert node.parts([PartItem(log[0].id, 0, raw)]) == []
     assert node.store.counts().lacking == 1
+
+
+def with_content(person: Person, n: int, device: str = "phone") -> tuple[list[Entry], list[bytes]]:
+    """Posts, and the content of each."""
+    log, contents = list[Entry](), list[bytes]()
+    for k in range(n):
+        part, raw = make_part(f"content {k}", encode_post(Post(f"post {k}")))
+        op = Put(coll("post"), CellKey(k.to_bytes(16, "big")), (), part)
+        log.append(follow(person.full(device), person.log(device), log, op, parts=part.size))
+        contents.append(raw)
+    return log, contents
+
+
+def test_content_that_comes_with_what_is_held_is_taken() -> None:
+    an = Person()
+    log, contents = with_content(an, 6)
+    node = known(an)
+    give(node, log, 0, 4)
+    assert node.store.counts().lacking == 4 + 1  # and the account's salt
+    node.run(decode_run(TEST, run_bytes(log, 1, 3)), NOW_MS, contents=contents[1:3])
+    assert [node.store.part(e.id, 0) for e in log] == [None, *contents[1:3], None, None, None]
+    node.run(decode_run(TEST, run_bytes(log, 0, 6)), NOW_MS, contents=contents)
+    assert [node.store.part(e.id, 0) for e in log] == contents
+    assert problems(node) == []
+
+
+def test_content_that_comes_with_what_a_pin_chooses_is_taken() -> None:
+    an = Person()
+    log, contents = with_content(an, 4)
+    an.say(an.pin(log[2]))
+    node = known(an)
+    give(node, an.write(2, tag="thief"))
+    give(node, log, 0, 1)
+    node.run(decode_run(TEST, run_bytes(log, 0, 4)), NOW_MS, contents=contents)
+    assert node.head(an.log()) == Head(4, log[3].id, 0)
+    assert [node.store.part(e.id, 0) for e in log] == contents
+    assert problems(node) == []
+
+
+def test_the_salt_of_an_account_is_taken_with_a_control_log_that_grew() -> None:
+    an = Person()
+    node = known(an)
+    an.grant("tablet")
+    assert node.control(an.id, an.control, NOW_MS, [an.salt])
+    assert node.store.part(an.control[0].id, 0) == an.salt
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_where_a_part_of_a_run_is_held_the_rest_gets_its_own_content(plain: bool) -> None:
+    an = Person()
+    log, contents = with_content(an, 5)
+    node, engine = known_and_viewed(an)
+    first, whole = (decode_run(TEST, run_bytes(log, 0, stop)) for stop in (2, 5))
+    for run in (first, whole):
+        node.run(run if plain else run._replace(puts=None), NOW_MS, contents=contents)
+    assert [node.store.part(e.id, 0) for e in log] == contents
+    assert engine.write().count(TIMELINE) == 5
+    assert problems(node) == []
+
+
+def test_an_entry_that_names_undeclared_content_is_void_also_where_a_part_of_its_run_is_held() -> None:
+    an = Person()
+    log, _ = with_content(an, 2)
+    part, _ = make_part("undeclared", b"x" * 60)
+    log.append(follow(an.full("phone"), an.log(), log, add("y", part), parts=part.size - 1))
+    node = known(an)
+    give(node, log, 0, 2)
+    give(node, log)
+    assert node.head(an.log()).length == 3
+    assert node.store.counts().lacking == 2 + 1
+    assert not node.store.lacks_part(log[2].id, 0)
+
+
+def test_content_of_a_void_entry_is_nobody_elses() -> None:
+    an = Person()
+    log, contents = with_content(an, 1)
+    part, raw = make_part("undeclared", b"x" * 60)
+    void = follow(an.full("phone"), an.log(), log, add("y", part), parts=part.size - 1)
+    other, more = make_part("other", b"z" * 60)
+    last = follow(an.full("phone"), an.log(), [*log, void], add("z", other), parts=other.size)
+    node = known(an)
+    node.run(decode_run(TEST, run_bytes([*log, void, last], 0, 3)), NOW_MS, contents=[*contents, raw, more])
+    assert [node.store.part(e.id, 0) for e in (*log, void, last)] == [*contents, None, more]
+    assert problems(node) == []
+
+
+def test_a_node_names_the_pins_that_it_lacks_highest_first_where_a_log_has_branches() -> None:
+    an = Person()
+    honest = an.write(30)
+    for seq in (0, 9, 19, 29):
+        an.say(an.pin(honest[seq]))
+    node = known(an)
+    assert node.lacks(an.log()) == []
+    give(node, an.write(2, tag="thief"))
+    assert node.lacks(an.log()) == []
+    node.run(decode_run(TEST, run_bytes(an.write(1, tag="other"), 0, 1)), NOW_MS)
+    assert node.lacks(an.log()) == [(seq, honest[seq].id) for seq in (29, 19, 9, 0)]
+    give(node, honest, 0, 5)
+    assert node.lacks(an.log()) == [(seq, honest[seq].id) for seq in (29, 19, 9)]
 
 
 def test_no_run_longer_than_a_run_may_be_is_ever_served() -> None:

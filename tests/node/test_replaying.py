@@ -1,7 +1,10 @@
 """Coming back after an absence: what came since is sent without being asked for by name, once, and never trusted."""
 
+import pytest
+
+from banyan_node import serving
 from banyan_node.links import Limits
-from banyan_node.serving import SMALL
+from banyan_node.serving import BLOCK, SMALL
 from banyan_node.wire import (
     Data,
     Hello,
@@ -56,7 +59,9 @@ def test_who_was_away_is_sent_what_came_and_asks_for_nothing_by_name() -> None:
     assert w.replicas["b"].store.counts().lacking == 0
 
 
-def test_a_log_that_was_touched_often_is_sent_once() -> None:
+@pytest.mark.parametrize("block", [BLOCK, 7])
+def test_a_log_that_was_touched_often_is_sent_once(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "BLOCK", block)
     w = World("a", "b")
     people = filled(w, "a", 3, 2)
     met(w, "a", "b")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from banyan_crdt.entry import Entry
+from banyan_crdt.entry import Entry, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import EntryId, Head
+from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.realm import TEST
+from banyan_crdt.run import run_row_bytes
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
@@ -114,6 +116,69 @@ def test_loose_branches_are_checked_up_to_where_they_meet_the_chain(engine: Engi
     wrong = branch[7]._replace(header=branch[7].header._replace(prev=EntryId(bytes(32))))
     replace_record(engine, branch[7], wrong)
     assert any("hangs on 0000000000000000, which is not held" in p for p in problems(engine))
+
+
+def test_a_branch_that_skips_to_another_entry_than_its_ancestor_is_found(engine: Engine) -> None:
+    store, account = filled(engine)
+    chain = [*account.chain[:3], sign(account.device, account.chain[3])]
+    branch, _ = account.run(4, below=chain, tag="fork")
+    assert skip_seq(7) == 3
+    lie = branch[3].header._replace(skip=account.chain[2].id)
+    last = sign(account.device, branch[3]._replace(id=entry_id(TEST, encode_header(lie)), header=lie))
+    branch = [*branch[:2], sign(account.device, branch[2]), last]
+    store.rewrite(account.log, chain, [*account.chain[4:], *branch], head_of(chain, flag=1), NOW_S)
+    store.commit()
+    (found,) = problems(engine)
+    assert "the skip link of entry 7 names another entry" in found
+
+
+def test_a_wrong_mark_of_a_signature_is_found(engine: Engine) -> None:
+    filled(engine)
+    key, value = engine.write().last(t.CHAIN) or (b"", b"")
+    stretch = t.stretch_of(key, value)
+    engine.write().put(t.CHAIN, key, t.chain_value(stretch.n, stretch.size, not stretch.signed))
+    (found,) = problems(engine)
+    assert "the index has a wrong mark for the signature of entry 9" in found
+
+
+def test_a_signature_vouches_for_no_more_than_a_run_holds(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, account = filled(engine)
+    monkeypatch.setattr("banyan_storage.check.MAX_RUN_BYTES", sum(run_row_bytes(e.ops) for e in account.chain[4:8]))
+    assert [p.split("for entry ")[1][0] for p in problems(engine)] == ["0", "1", "2", "3"]
+
+
+def test_each_control_entry_needs_a_signature_of_its_own(engine: Engine) -> None:
+    _, account = filled(engine)
+    replace_record(engine, account.control[0], account.control[0]._replace(sig=None))
+    assert any("no signature that is held vouches for entry 0" in p for p in problems(engine))
+
+
+def test_content_that_is_wanted_though_it_is_held_or_is_of_another_name_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    held, lacked = (n_of(engine, account.chain[k].id) + b"\0\0" for k in (2, 9))
+    wanted = engine.write().get(t.LACKING, lacked)
+    assert wanted is not None
+    engine.write().put(t.LACKING, lacked, bytes(32) + wanted[32:])
+    (op,) = decode_body(account.chain[2].ops).ops
+    part = part_of(op)
+    assert part is not None
+    engine.write().put(t.LACKING, held, t.wanted_value(part))
+    found = problems(engine)
+    assert len(found) == 2
+    assert "is wanted, but it is held" in found[0]
+    assert "its entry names another part or none" in found[1]
+
+
+def test_an_entry_that_has_no_place_is_found(engine: Engine) -> None:
+    store, account = filled(engine)
+    branch, _ = account.run(1, below=account.chain[:3], tag="fork")
+    store.add_loose(account.log, branch, t.BRANCH, NOW_S)
+    store.commit()
+    assert problems(engine) == []
+    key, _ = engine.write().last(t.LOOSE) or (b"", b"")
+    engine.write().delete(t.LOOSE, key)
+    (found,) = problems(engine)
+    assert "13 entries are held, of which 12 count and 0 are loose" in found
 
 
 def test_an_id_that_was_lost_or_is_of_nothing_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import make_part, open_part
 from banyan_crdt.realm import MAIN
+from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
@@ -219,6 +220,23 @@ def test_an_append_that_does_not_continue_the_log_is_refused(store: Store) -> No
         store.append([Append(account.log, entries[1:], bodies(entries[1:]), (), Head(6, entries[1].id, 0))])
 
 
+def test_an_append_that_hangs_on_another_entry_than_the_last_is_refused(store: Store) -> None:
+    account = started(store)
+    other, _ = account.run(2, below=account.chain[:4], tag="fork")
+    with pytest.raises(ValueError, match="does not continue a log of 5"):
+        store.append([Append(account.log, other[1:], bodies(other[1:]), (), Head(6, other[1].id, 0))])
+    assert store.head(account.log) == head_of(account.chain)
+    check(store)
+
+
+def test_a_run_that_does_not_come_right_after_its_parent_says_what_its_parent_is(store: Store) -> None:
+    an, binh = started(store, "an"), started(store, "binh")
+    for account in (an, binh, an, binh):
+        account.write(store, 3)
+        assert store.chain(account.log) == account.chain
+    check(store)
+
+
 def test_the_frontier_comes_in_the_order_of_logs_and_makes_the_digest(store: Store) -> None:
     accounts = sorted((started(store, name) for name in "abcdef"), key=lambda a: a.id)
     heads = list(store.all_heads())
@@ -270,6 +288,15 @@ def test_a_batch_continues_several_logs_and_one_log_twice_with_the_parts_at_hand
     check(store)
 
 
+def test_contents_are_those_of_the_arrivals_that_are_named(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 5)
+    n = store.number_of(items[0][0]) or 0
+    named = [n, n + 1, n + 4]
+    assert store.contents(named) == {k: [(0, items[k - n][2])] for k in named}
+
+
 def test_a_part_that_was_erased_is_not_taken_back_until_the_erasure_is_lifted(store: Store) -> None:
     account = Account("an")
     account.open(store)
@@ -304,6 +331,116 @@ def test_a_signature_that_came_later_lets_a_run_end_there(store: Store) -> None:
     store.set_signature(signed.id, bytes(64))
     assert store.entry(signed.id) == signed
     check(store)
+
+
+def test_a_later_signature_of_a_branch_is_not_marked_in_what_counts(store: Store) -> None:
+    account = started(store, n=6)
+    other, _ = account.run(3, below=account.chain[:2], tag="fork")
+    store.add_loose(account.log, other, t.BRANCH, NOW_S)
+    signed = sign(account.device, other[0])
+    assert signed.sig is not None
+    store.set_signature(signed.id, signed.sig)
+    assert store.loose(account.log)[0] == signed
+    assert store.next_signed(account.log, 0) == 5
+    check(store)
+
+
+def test_a_rewriting_keeps_signatures_and_adds_those_that_came(store: Store) -> None:
+    account = started(store, n=6)
+    unsigned = [e._replace(sig=None) for e in account.chain]
+    store.rewrite(account.log, unsigned, [], head_of(unsigned), NOW_S)
+    assert store.chain(account.log) == account.chain
+    assert store.next_signed(account.log, 0) == 5
+    check(store)
+    chain = [sign(account.device, e) if q == 2 else e for q, e in enumerate(unsigned)]
+    store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
+    assert [store.next_signed(account.log, q) for q in (0, 2, 3)] == [2, 2, 5]
+    assert store.entry(chain[2].id) == chain[2]
+    check(store)
+
+
+@pytest.mark.parametrize("keep", [0, 2, 5, 6])
+def test_what_is_shortened_is_held_beside_with_its_content_and_no_more_is_asked_for(store: Store, keep: int) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 3)
+    account.write(store, 3, parts=False)
+    assert not store.any_loose()
+    chain = account.chain
+    store.shorten(account.log, head_of(chain[:keep], flag=1), NOW_S)
+    assert store.held(account.log) == (chain[:keep], chain[keep:])
+    assert [store.part(i, op) for i, op, _ in items] == [raw for _, _, raw in items]
+    assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[:keep] if e.header.seq >= 3]
+    assert {row.kind for row in store.loose_rows(account.log)} <= {t.QUARANTINED}
+    assert [store.is_counted(e.id) for e in chain] == [e.header.seq < keep for e in chain]
+    check_but_for_signatures(store)
+    store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
+    assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[3:]]
+    check(store)
+
+
+def check_but_for_signatures(store: Store) -> None:
+    store.commit()
+    with store.snapshot() as reader:
+        assert [p for p in verify(reader, lambda account, n: None) if "vouches for" not in p.sentence] == []
+
+
+def test_what_came_with_a_gap_before_it_is_found_where_it_came(store: Store) -> None:
+    account = started(store, n=4)
+    other, _ = account.run(2, below=account.chain[:2], tag="fork")
+    store.add_loose(account.log, other, t.BRANCH, NOW_S)
+    chosen = [*account.chain[:2], *other]
+    store.rewrite(account.log, chosen, account.chain[2:], head_of(chosen), NOW_S)
+    assert store.held(account.log) == (chosen, account.chain[2:])
+    check(store)
+
+
+def test_what_counted_is_quarantined_and_what_never_did_is_a_branch_each_since_it_was_so(store: Store) -> None:
+    account = started(store, n=4)
+    other, _ = account.run(1, below=account.chain[:2], tag="fork")
+    chain = account.chain
+    store.add_loose(account.log, other, t.BRANCH, NOW_S)
+    store.rewrite(account.log, chain[:2], [*chain[2:], *other], head_of(chain[:2], flag=1), NOW_S + 5)
+    store.rewrite(account.log, chain[:3], [chain[3], *other], head_of(chain[:3]), NOW_S + 9)
+    rows = {row.n: (row.kind, row.since) for row in store.loose_rows(account.log)}
+    assert rows == {
+        store.number_of(chain[3].id): (t.QUARANTINED, NOW_S + 5),
+        store.number_of(other[0].id): (t.BRANCH, NOW_S),
+    }
+
+
+def test_only_what_does_not_count_is_dropped(store: Store) -> None:
+    account = started(store, n=4)
+    other, items = account.run(2, below=account.chain[:2], tag="fork")
+    assert not store.any_loose()
+    store.add_loose(account.log, other, t.BRANCH, NOW_S)
+    assert store.loose(account.log) == other
+    assert store.put_parts(items) == 0, "nothing that counts names it"
+    with pytest.raises(ValueError, match="counts, so it is not to be dropped"):
+        store.drop_loose(account.log, [account.chain[3].id])
+    store.drop_loose(account.log, [e.id for e in other])
+    assert store.held(account.log) == (account.chain, [])
+    assert not any(store.has(e.id) for e in other)
+    check(store)
+
+
+def test_only_children_of_the_entry_are_its_children(store: Store) -> None:
+    account = started(store, n=4)
+    branches = [account.run(3, below=account.chain[:1], tag=tag)[0] for tag in "abc"]
+    for branch in branches:
+        store.add_loose(account.log, branch, t.BRANCH, NOW_S)
+    assert store.children(account.log, branches[1][0].id, 2) == [branches[1][1]]
+    assert len(store.children(account.log, account.chain[0].id, 1)) == 3
+
+
+def test_of_what_is_held_beside_that_below_a_pin_is_named_before_what_is_higher(store: Store) -> None:
+    account = started(store, n=2)
+    high, _ = account.run(9, tag="high")
+    low, _ = account.run(2, below=account.chain[:1], tag="low")
+    store.add_loose(account.log, high, t.BRANCH, NOW_S)
+    store.add_loose(account.log, low, t.VOUCHED, NOW_S)
+    found = store.highest_loose(account.log, 3)
+    assert found == [(2, low[1].id), (1, low[0].id), (10, high[8].id)]
 
 
 def test_a_fork_moves_entries_aside_and_a_pin_moves_them_back_with_number_and_parts(store: Store) -> None:
@@ -341,6 +478,97 @@ def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
     assert [a.n for a in store.arrivals(last, 99)] == list(range(last + 1, last + 5))
     assert [(a.log, a.seq, a.id) for a in store.arrivals(last + 2, 1)] == [(account.log, 2, entries[2].id)]
     check(store)
+
+
+def test_what_was_lost_with_its_transaction_is_not_at_hand_after_it(engine: Engine) -> None:
+    store = open_store(engine, Seen())
+    an, binh = Account("an"), Account("binh")
+    an.open(store)
+    binh.open(store)
+    an.write(store, 2)
+    store.commit()
+    chain = list(an.chain)
+    other, _ = an.run(1, below=chain[:1], tag="fork")
+    store.add_loose(an.log, other, t.BRANCH, NOW_S)
+    store.commit()
+    an.write(store, 3, parts=False)
+    store.drop_loose(an.log, [other[0].id])
+    assert not store.any_loose()
+    store.rollback()
+    assert store.any_loose()
+    assert store.head(an.log) == head_of(chain)
+    assert store.lacking(b"", 9) == []
+    entries, items = binh.run(3)
+    store.append([Append(binh.log, entries, bodies(entries), [raw for _, _, raw in items], head_of(entries))])
+    assert store.last_arrival == store.number_of(entries[2].id) == 10
+    store.erase_part(entries[1].id, 0, None)
+    store.want_part(entries[1].id, 0)
+    assert store.put_parts(items) == 1  # the views are told of this entry, not of that of this number before
+    check(store)
+
+
+def test_what_is_lacking_is_durable_with_what_it_belongs_to(store: Store) -> None:
+    account = Account("an")
+    account.open(store)
+    account.write(store, 3, parts=False)
+    store.commit()
+    with store.snapshot() as reader:
+        assert [x.entry for x in reader.lacking(b"", 9)] == [e.id for e in account.chain]
+        assert reader.counts().lacking == 3
+
+
+def test_ids_of_what_went_or_was_lost_are_not_indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(id_index, "YOUNG_IDS", 4)
+    monkeypatch.setattr(id_index, "LEAST", 1)
+    an, binh = started(store, "an"), started(store, "binh")
+    for k in range(6):
+        an.write(store, 2)
+        kept = binh.chain
+        gone, _ = binh.run(2, tag=f"lost {k}")
+        store.append([Append(binh.log, gone, bodies(gone), (), head_of([*kept, *gone]))])
+        check(store)
+        store.rewrite(binh.log, kept, [], head_of(kept), NOW_S)
+        check(store)
+        binh.write(store, 1)
+        lost = binh.chain.pop()
+        store.rollback()
+        assert not store.has(lost.id)
+        assert not store.has(gone[0].id)
+    check(store)
+    assert store.txn.count(t.IDS)
+
+
+@pytest.mark.parametrize("how", ["append", "beside", "rewrite"])
+def test_what_was_erased_stays_erased_when_its_entry_goes_and_comes_again(store: Store, how: str) -> None:
+    account = Account("an")
+    account.open(store)
+    items = account.write(store, 3)
+    chain = account.chain
+    assert store.erase_part(chain[1].id, 0, b"order 17, signed")
+    assert store.erase_part(chain[2].id, 0, None)
+    store.rewrite(account.log, [], [], Head(0, None, 0), NOW_S)
+    assert store.withheld(chain[1].id, 0) is None
+    check(store)
+    if how == "append":
+        store.append([Append(account.log, chain, bodies(chain), (), head_of(chain))])
+    elif how == "rewrite":
+        store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
+    else:
+        store.add_loose(account.log, chain, t.BRANCH, NOW_S)
+        store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
+    assert store.put_parts(items) == 1
+    assert [store.withheld(e.id, 0) for e in chain] == [None, b"order 17, signed", b""]
+    assert [store.part(e.id, 0) is None for e in chain] == [False, True, True]
+    check(store)
+
+
+def test_lifting_an_erasure_asks_for_nothing_that_does_not_count(store: Store) -> None:
+    account = started(store, n=4)
+    chain = account.chain
+    store.erase_part(chain[3].id, 0, None)
+    store.shorten(account.log, head_of(chain[:2], flag=1), NOW_S)
+    assert store.want_part(chain[3].id, 0)
+    assert store.lacking(b"", 9) == []
 
 
 def test_a_log_of_which_nothing_counts_is_in_no_frontier(store: Store) -> None:

@@ -270,6 +270,20 @@ def test_an_edit_without_its_content_shows_nothing_rather_than_the_old_text() ->
     assert engine.write().count(TIMELINE) == 1
 
 
+def test_of_two_writes_at_once_the_last_shows_nothing_while_its_content_is_lacking() -> None:
+    an = Person("an")
+    target = an.post("one")
+    an.write([Draft(Put(POST, target.key, (), None), encode_post(Post("two")))])
+    store, engine = social_store()
+    chain = an.logs[an.log(1)]
+    store.append([Append(an.log(1), chain, bodies(chain), (), head_of(chain))])
+    one, two = Ref(chain[0].id, 0), Ref(chain[1].id, 0)
+    store.put_parts([(*one, an.parts[one])])
+    assert engine.write().count(TIMELINE) == 0
+    store.put_parts([(*two, an.parts[two])])
+    assert engine.write().count(TIMELINE) == 1
+
+
 def test_views_survive_on_disk_and_are_the_same_there(tmp_path: Path) -> None:
     people = random_people(random.Random(7))
     on_disk = LmdbEngine(tmp_path / "store", (*STORE_TABLES, *VIEW_TABLES), map_size=1 << 26)

@@ -1,0 +1,7 @@
+"""The whole list."""
+
+from tests.mutants.in_crdt import IN_CRDT
+from tests.mutants.in_node import IN_NODE
+from tests.mutants.in_storage import IN_STORAGE
+
+MUTANTS = (*IN_CRDT, *IN_NODE, *IN_STORAGE)

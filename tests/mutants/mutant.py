@@ -1,0 +1,36 @@
+"""What a planted mistake is: data, and how it is put into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`name`: what goes wrong, in plain words. `old`: text that stands exactly once in `file`, replaced by `new`.
+
+    `suites`: the test files that are to notice it, those that are quick or likely to first.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    suites: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """As it is imported: the rooms lie on the path."""
+        return ".".join(Path(self.file).with_suffix("").parts[1:])
+
+
+class DoesNotApply(Exception):
+    """The text to be replaced is not there exactly once: the list is older than the code."""
+
+
+def mutated(mutant: Mutant, source: str) -> str:
+    """The file with the mistake. Raises DoesNotApply."""
+    found = source.count(mutant.old)
+    if found != 1:
+        raise DoesNotApply(f"{mutant.file} has the text to be replaced {found} times, not once: {mutant.old!r}")
+    return source.replace(mutant.old, mutant.new)

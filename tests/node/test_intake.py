@@ -1,0 +1,51 @@
+"""What an item was: news to be passed on, or known already; and why something was not taken."""
+
+from __future__ import annotations
+
+from banyan_crdt.ids import Head
+from banyan_node.intake import SHORT_CONTROL, Judged
+from banyan_node.links import Limits
+from banyan_node.prepare import CheckedControl, CheckedRun
+from tests.crdt.make import Person
+from tests.node.helpers import NOW_MS, World, control_item, data, run_item
+from tests.node.judging import run_of
+
+
+def judge(w: World, item: CheckedRun | CheckedControl) -> Judged:
+    a = w.replicas["a"]
+    judged = a.intake.item(a.links["r"], item, w.now, NOW_MS)
+    a.store.commit()
+    return judged
+
+
+def test_a_branch_is_news_once_whether_it_moves_a_head_or_not() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    w.rogue("r", "a")
+    log = an.write(3)
+    branches = [an.write(1, below=log, tag=tag) for tag in "abc"]
+    first = judge(w, CheckedRun(run_of(log), ()))
+    assert (first.news, [e.id for e in first.added]) == (True, [e.id for e in log])
+    for branch in branches:
+        judged = judge(w, CheckedRun(run_of(branch, 3), ()))
+        assert judged.news
+        assert judged.entries == (branch[3].id,)
+        assert not judge(w, CheckedRun(run_of(branch, 3), ())).news
+    assert w.head("a", an.log()) == Head(3, log[2].id, 1)
+
+
+def test_the_reason_why_a_control_log_was_not_taken_is_gone_when_it_was() -> None:
+    w = World("a", limits=Limits(work_burst=1, work_per_s=1))
+    an = Person()
+    for k in range(SHORT_CONTROL):
+        an.grant(f"device {k}")
+    w.rogue("r", "a")
+    a = w.replicas["a"]
+    a.links["r"].work, a.links["r"].work_at = 10.0, w.now
+    w.say("r", "a", data(control_item(an)))
+    assert [note.reason for note in a.intake.notes.values()] == ["busy"]
+    w.run(60)
+    w.say("r", "a", data(control_item(an)))
+    assert not a.intake.notes
+    w.say("r", "a", data(run_item(an.write(2))))
+    assert w.head("a", an.log()).length == 2
