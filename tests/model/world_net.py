@@ -4,8 +4,8 @@ ways to give a node entries. Frames are lost only where the link then breaks, as
 from __future__ import annotations
 
 import heapq
+import math
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,12 +16,14 @@ from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import decode_body
-from banyan_crdt.run import decode_run, encode_control, encode_run, skips_below
+from banyan_crdt.run import decode_run, encode_control, encode_run, read_control, skips_below
 from banyan_node.gossip import frames as gossip
+from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
 from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
+from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
 from tests.node.helpers import World
 
@@ -30,43 +32,43 @@ NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 RELINK_S = 3.0
 
 
+TOGETHER_S = 0.05
+"""Timers that are due within so long go off together, a little late, as they would at a busy node."""
+DEPTH = 2
+"""Of the tables by which frontiers are compared: a store here has few logs, and a table of usual size takes longer to
+make than the rest of a replica."""
 decode_once = lru_cache(20_000)(decode_body)
+decode_run_once = lru_cache(20_000)(decode_run)
 
 
 class Tuning(NamedTuple):
-    """Sizes that make logs travel in pieces. `run`: entries in one run at most."""
+    """Sizes that make logs travel in pieces. `run`: entries in one run at most; `beside`: how many entries of a log are
+    held that never counted."""
 
     piece: int = 256 << 10
     small: int = 32 << 10
-    control: int = 1 << 20
     run: int = 1_024
+    beside: int = 4_096
 
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes, wherever a module has the constant; and bodies, values that never change, are
-    decoded once."""
-    wanted: dict[str, object] = {
-        "PIECE_BYTES": t.piece,
-        "SMALL": t.small,
-        "CONTROL_BYTES": t.control,
-        "MAX_RUN_ENTRIES": t.run,
-    }
-    wanted["decode_body"] = decode_once
-    found = [
-        (module, name, getattr(module, name))
-        for label, module in list(sys.modules.items())
-        if label.startswith("banyan_")
-        for name in wanted
-        if hasattr(module, name)
-    ]
-    for module, name, _ in found:
-        setattr(module, name, wanted[name])
-    try:
-        yield
-    finally:
-        for module, name, was in found:
-            setattr(module, name, was)
+    """The product with these sizes; and bodies and runs, values that never change, are decoded once."""
+    with patched(
+        PIECE_BYTES=t.piece,
+        SMALL=t.small,
+        MAX_RUN_ENTRIES=t.run,
+        BESIDE_ENTRIES=t.beside,
+        DEPTH=DEPTH,
+        RANGES=16**DEPTH,
+        _SHIFT=61 - 4 * DEPTH,
+        decode_body=decode_once,
+        decode_run=decode_run_once,
+    ):
+        try:
+            yield
+        finally:
+            decode_run_once.cache_clear()  # what a run may be is another matter with other sizes
 
 
 class Net(World):
@@ -74,6 +76,7 @@ class Net(World):
 
     def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
         self.timers: dict[str, float | None] = {}
+        self._digests: dict[str, tuple[Replica, int, bytes]] = {}
         super().__init__(seed=seed, limits=limits, realm=s.realm)
         self.s, self.now = s, NOW_S
         self.bulk = 0
@@ -99,13 +102,13 @@ class Net(World):
     def drain(self, name: str) -> None:
         super().drain(name)
         if name in self.replicas:
-            self.timers[name] = self.replicas[name].get_timer()
+            self.timers[name] = rounded(self.replicas[name].get_timer())
 
     def add(self, name: str, engine: MemoryEngine | None = None) -> Replica:
         if engine is not None:
             self.engines[name] = engine
         replica = self.start(name)
-        self.timers[name] = replica.get_timer()
+        self.timers[name] = rounded(replica.get_timer())
         return replica
 
     def run(self, seconds: float) -> None:
@@ -189,33 +192,50 @@ class Net(World):
             frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
             self.say(rogue, node, GossipFrame(gossip.encode_frame(frame)))
         else:
-            try:
-                if isinstance(item, ControlItem):
-                    entries = [self.s.real[i] for i in items]
-                    replica.ingest.control(item.account, entries, self.now_ms, item.contents)
-                else:
-                    replica.ingest.run(decode_run(self.s.realm, item.run), self.now_ms, contents=item.contents)
-            except NotYet:
-                pass
-            except Reject as why:
-                self.raised.append(f"{node} rejects what is authentic: {why}")
+            self.ingested(node, replica.ingest, item)
             self.drain(node)
+
+    def ingested(self, node: str, ingest: Ingest, item: ControlItem | RunItem) -> None:
+        try:
+            if isinstance(item, ControlItem):
+                entries = [read_control(self.s.realm, raw) for raw in item.entries]
+                ingest.control(item.account, entries, self.now_ms, item.contents)
+            else:
+                ingest.run(decode_run_once(self.s.realm, item.run), self.now_ms, contents=item.contents)
+        except NotYet:
+            pass
+        except Reject as why:
+            self.raised.append(f"{node} rejects what is authentic: {why}")
+
+    def digest(self, name: str) -> bytes:
+        """The digest of a replica's store, worked out again only where something was written."""
+        replica = self.replicas[name]
+        found = self._digests.get(name)
+        if found is None or found[:2] != (replica, replica.store.changes):
+            found = self._digests[name] = replica, replica.store.changes, replica.store.digest()
+        return found[2]
+
+
+def rounded(timer: float | None) -> float | None:
+    """The end of the slot of time in which a timer is due; what is due at once stays so."""
+    return timer if not timer else math.ceil(timer / TOGETHER_S) * TOGETHER_S
 
 
 def shared(s: WorldSet, rng: random.Random, share: float, cap: int) -> list[tuple[int, ...]]:
-    """A random part of the set, linked downwards, as items to give: control entries together or in pieces, runs that
-    end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
+    """A random part of the set, linked downwards, as items to give: control entries whole or from the end first, runs
+    that end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
     items: list[tuple[int, ...]] = []
     done: set[int] = set()
-    whole, keep_order = rng.random() < 0.9, rng.random() < 0.5
+    whole, keep_order = rng.random() < 0.6, rng.random() < 0.5
     for i in rng.sample(range(len(s.real)), len(s.real)):
         control = not s.real[i].header.log
         if rng.random() > (max(share, 0.6) if control else share):
             continue
         if control:
             path = s.path(i)
-            cut = 1 if rng.random() < 0.5 else len(path)
-            items += [path] if whole else [path[k : k + cut] for k in range(0, len(path), cut)]
+            if not whole:  # a part from its end on first: it is told what that hangs on later
+                items.append(path[-rng.choice([1, 1, 2, 3]) :])
+            items.append(path)
             continue
         path = s.path(s.bursts[i][-1])
         start = 0 if rng.random() < 0.2 else next((k for k, x in enumerate(path) if x not in done), len(path) - 1)

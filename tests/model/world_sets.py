@@ -42,7 +42,7 @@ THEMES: dict[str, dict[str, float]] = {
     "notary": {"notary": 6, "fork": 4, "pin": 1, "cut": 0.4},
     "cuts": {"cut": 3, "drop": 0.6, "close": 0.6, "recover": 1, "thief": 3, "answer": 2, "fork": 3},
     "pins": {"pin": 6, "fork": 5, "thief": 1},
-    "flood": {"fork": 1, "flood": 3, "pin": 0},
+    "flood": {"fork": 1, "flood": 3, "pin": 2, "thief": 0, "answer": 0, "notary": 0},
     PLAIN: {},
 }
 LIKELY = ("control", "control", "branches", "branches", "signs", "signs", "pins", "cuts", *THEMES)
@@ -69,6 +69,15 @@ class WorldSet:
         index = {e.id: i for i, e in enumerate(self.symbolic)}
         self.prev = [None if e.prev is None else index[e.prev] for e in self.symbolic]
         self.accounts = tuple(dict.fromkeys(e.account for e in self.symbolic))
+
+    def of_control(self) -> set[int]:
+        return {i for i, e in enumerate(self.symbolic) if not e.log}
+
+    def pinned(self) -> set[int]:
+        """What control entries pin, with all that is below it."""
+        index = {e.id: i for i, e in enumerate(self.symbolic)}
+        named = {op[4] for e in self.symbolic for op in e.ops if not e.log and op[0] == "pin"}
+        return {x for i in named if i in index for x in self.path(index[i])}
 
     def path(self, i: int) -> tuple[int, ...]:
         """From seq 0 to entry i."""
@@ -140,11 +149,14 @@ class Story(Author):
             self.heads[q.signer, q.log] = end
 
     def act_flood(self) -> None:
-        """So many branches that no node must keep all: in such a story nothing is pinned."""
+        """More branches than a node holds of what never counted, where few are held."""
         self.act_fork(self.rng.randrange(18, 26))
 
     def target(self) -> Entry | None:
         """An entry to pin: rather one beside a fork."""
+        if self.story == "flood":  # nobody pins what a flood may have kept out everywhere
+            honest = sorted({x.id: x for head in self.heads.values() for x in self.below(head)}.values(), key=by_seq)
+            return self.rng.choice(honest) if honest else None
         logs = self.logs()
         beside = [e for e in logs if any(x.prev == e.prev and x.id != e.id and x.name == e.name for x in logs)]
         if beside and self.rng.random() < 0.6:
@@ -155,8 +167,15 @@ class Story(Author):
         return self.rng.choice(logs) if logs else None
 
     def pin_op(self) -> tuple[object, ...] | None:
-        e = None if self.story == "flood" else self.target()
+        e = self.target()
         return ("pin", e.signer, e.log, e.seq, e.id) if e else None
+
+    def below(self, e: Entry) -> list[Entry]:
+        """`e` and what it stands on."""
+        by_id, out = {x.id: x for x in self.entries}, [e]
+        while out[-1].prev is not None:
+            out.append(by_id[out[-1].prev])
+        return out
 
     def kept_logs(self, writer: str) -> tuple[object, ...]:
         return () if self.story == "flood" else self.kept(writer)
@@ -248,6 +267,10 @@ class Story(Author):
         parent = self.rng.choice(forks) if forks else self.tip
         if self.states[parent.id] is not None:
             self.tip = self.stronger(parent, self.rng.choice([0, 0, 1]))
+
+
+def by_seq(e: Entry) -> tuple[str, int, int, Id]:
+    return e.signer, e.log, e.seq, e.id
 
 
 def story(rng: random.Random, ids: list[int], theme: str) -> Story:
