@@ -6,26 +6,31 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
 from banyan_crdt.codec import encode
-from banyan_crdt.entry import encode_header
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import decode_body
+from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_run, encode_control, encode_run, read_control, skips_below
+from banyan_crdt.signing import Signer
 from banyan_node.gossip import frames as gossip
+from banyan_node.gossip.settings import GossipSettings
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
-from banyan_node.replica import Replica
+from banyan_node.replica import Identity, Replica
 from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
-from tests.node.helpers import World
+from tests.node.helpers import World, memory_store
 
 NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 """Later than every entry."""
@@ -39,6 +44,34 @@ DEPTH = 2
 make than the rest of a replica."""
 decode_once = lru_cache(20_000)(decode_body)
 decode_run_once = lru_cache(20_000)(decode_run)
+GOSSIP = GossipSettings(shuffle_s=40.0)
+"""Small worlds need little news of who else there is."""
+_read: dict[tuple[object, ...], Entry] = {}
+_resolved: dict[tuple[EntryId, ...], Control] = {}
+
+
+def read_control_once(realm: Realm, value: object) -> Entry:
+    """`read_control`, a function of bytes, remembered for one set."""
+    key = (realm.id, *value) if isinstance(value, list) else ()
+    if key not in _read:
+        _read[key] = read_control(realm, value)
+    return _read[key]
+
+
+def resolve_once(entries: Iterable[Entry]) -> Control:
+    """`resolve_control`, remembered for one set by what it is given, in this order: its order must not matter."""
+    given = list(entries)
+    key = tuple(e.id for e in given)
+    if key not in _resolved:
+        _resolved[key] = resolve_control(given)
+    return _resolved[key]
+
+
+def forget_remembered() -> None:
+    """What a run may be is another matter with other sizes."""
+    decode_run_once.cache_clear()
+    _read.clear()
+    _resolved.clear()
 
 
 class Tuning(NamedTuple):
@@ -64,11 +97,11 @@ def tuned(t: Tuning) -> Iterator[None]:
         _SHIFT=61 - 4 * DEPTH,
         decode_body=decode_once,
         decode_run=decode_run_once,
+        read_control=read_control_once,
+        resolve_control=resolve_once,
     ):
-        try:
-            yield
-        finally:
-            decode_run_once.cache_clear()  # what a run may be is another matter with other sizes
+        forget_remembered()
+        yield
 
 
 class Net(World):
@@ -103,6 +136,14 @@ class Net(World):
         super().drain(name)
         if name in self.replicas:
             self.timers[name] = rounded(self.replicas[name].get_timer())
+
+    def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
+        engine = self.engines.setdefault(name, MemoryEngine(STORE_TABLES))
+        engine.rollback()
+        rng = random.Random(f"{name}/{self.seed}")
+        store, me = memory_store(self.realm, engine, name), Identity(name, (f"/{name}",))
+        made = self.replicas[name] = Replica(store, self.realm, me, rng, rng.randbytes, self.limits, GOSSIP)
+        return made
 
     def add(self, name: str, engine: MemoryEngine | None = None) -> Replica:
         if engine is not None:
@@ -182,23 +223,24 @@ class Net(World):
         entries = [*(e._replace(sig=None) for e in real[:-1]), real[-1]]
         return RunItem(encode_run(entries, base, skips), held)
 
-    def give(self, node: str, rogue: str, how: str, items: Sequence[int], with_content: bool) -> None:
-        """Through the ingest, or as what a rogue that is linked says, or as what it pushes."""
-        replica, item = self.replicas[node], self.item(items, with_content)
+    def give(self, node: str, rogue: str, how: str, given: Sequence[Sequence[int]], with_content: bool) -> None:
+        """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
+        items = [self.item(items, with_content) for items in given]
         if how == "data":
-            self.say(rogue, node, Data([item]))
+            self.say(rogue, node, Data(items))
         elif how == "gossip":
-            mid = self.s.real[items[-1]].id[:16]
-            frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(frame)))
+            mids = [self.s.real[items[-1]].id[:16] for items in given]
+            pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data(tuple(pushed)))))
         else:
-            self.ingested(node, replica.ingest, item)
+            for item in items:
+                self.ingested(node, self.replicas[node].ingest, item)
             self.drain(node)
 
     def ingested(self, node: str, ingest: Ingest, item: ControlItem | RunItem) -> None:
         try:
             if isinstance(item, ControlItem):
-                entries = [read_control(self.s.realm, raw) for raw in item.entries]
+                entries = [read_control_once(self.s.realm, raw) for raw in item.entries]
                 ingest.control(item.account, entries, self.now_ms, item.contents)
             else:
                 ingest.run(decode_run_once(self.s.realm, item.run), self.now_ms, contents=item.contents)
