@@ -22,6 +22,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +71,10 @@ class Heads:
     def head(self, log: LogId) -> Head:
         raise BenchError("nothing is rolled back here")
 
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]:
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
         first = int.from_bytes(start[:4], "big") * self.size >> 32 if start else 0
-        return (self.nth(n) for n in range(first, self.size))
+        heads = (self.nth(n) for n in range(first, self.size))
+        return heads if stop is None else takewhile(lambda row: row[0].account < stop, heads)
 
     def note(self, key: bytes) -> bytes | None:
         return None

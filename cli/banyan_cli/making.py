@@ -19,8 +19,13 @@ def refuse_a_second_node(home: Home) -> None:
         raise KeysExist(f"{home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
 
 
-def make_node(home: Home, settings: Mapping[str, Any], passphrase: str | None) -> dict[str, Any]:
-    """settings: name -> typed value, written into config.toml. Raises KeysExist, HomeError, KeystoreError."""
+def make_node(
+    home: Home, settings: Mapping[str, Any], passphrase: str | None, recovery: str | None = None
+) -> dict[str, Any]:
+    """settings: name -> typed value, written into config.toml. recovery: a commitment; without one the key is kept.
+
+    Raises KeysExist, HomeError, KeystoreError.
+    """
     from banyan_node.keystore import Keystore
     from banyan_node.local import open_local
     from banyan_node.settings import load, set_in_file
@@ -32,7 +37,7 @@ def make_node(home: Home, settings: Mapping[str, Any], passphrase: str | None) -
     loaded = load(home)
     Keystore.create(home.keys, passphrase)
     with open_local(home, loaded, passphrase) as store:
-        made = store.call("account.create", name=loaded.config.node.name, hosted=False)
+        made = store.call("account.create", name=loaded.config.node.name, hosted=False, recovery=recovery)
     return {
         "home": str(home.path),
         "account": made["account"],

@@ -42,6 +42,7 @@ class Session:
         self.out = out
         self._open = ExitStack()
         self._backend: Backend | None = None
+        self._passphrase: str | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -86,7 +87,9 @@ class Session:
 
         if not self.home.keys.exists() or not Keystore.open(self.home.keys).encrypted:
             return None
-        return passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
+        if self._passphrase is None:  # asked for once a command
+            self._passphrase = passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
+        return self._passphrase
 
     def _local(self) -> Backend:
         from banyan_node.local import open_local, open_reading

@@ -152,12 +152,20 @@ class Author:
         self._waits.clear()
 
     def open_account(
-        self, slots: Sequence[tuple[Signer, bytes]], salt: bytes, grants: Sequence[Grant], now_ms: int
+        self,
+        slots: Sequence[tuple[Signer, bytes]],
+        salt: bytes,
+        grants: Sequence[Grant],
+        now_ms: int,
+        recovery: Sequence[Slot] = (),
     ) -> tuple[AccountId, tuple[Entry, ...]]:
-        """An inception and its first grants, stored. `slots`: (signer, digest of the slot's next key), root first."""
+        """An inception and its first grants, stored. `slots`: (signer, digest of the slot's next key), root first.
+
+        `recovery`: stronger slots whose keys are elsewhere.
+        """
         part, raw = make_part(self.random(16), salt)
         root = slots[0][0]
-        init = Init(tuple(Slot(key_digest(s.key), following) for s, following in slots), part)
+        init = Init((*(Slot(key_digest(s.key), following) for s, following in slots), *recovery), part)
         first = self._control_entry(AccountId(b""), [], root, (init,), part.size, now_ms)
         account, entries = AccountId(first.id), [first]
         for grant in grants:
@@ -166,10 +174,17 @@ class Author:
         self.ingest.parts([PartItem(first.id, 0, raw)])
         return account, tuple(entries)
 
-    def control(self, account: AccountId, signer: Signer, op: ControlOp | Pin, now_ms: int) -> Entry:
-        """Appends one control entry at the end of the account's path and stores it."""
-        state = self._control_of(account)
-        entry = self._control_entry(account, state.path, signer, (op,), 0, now_ms)
+    def control(
+        self,
+        account: AccountId,
+        signer: Signer,
+        op: ControlOp | Pin,
+        now_ms: int,
+        path: Sequence[Entry] | None = None,
+    ) -> Entry:
+        """Appends one control entry at the end of the account's path, or of a shorter `path`, and stores it."""
+        path = self._control_of(account).path if path is None else path
+        entry = self._control_entry(account, path, signer, (op,), 0, now_ms)
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
             raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")

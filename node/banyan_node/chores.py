@@ -1,51 +1,165 @@
-"""Daily work of a node: pins for the accounts hosted here, and content of deleted posts erased after its grace.
+"""Daily work of a node: pins for the accounts hosted here, content of deleted posts erased after its grace, and entries
+that have not counted for 30 days forgotten (counting.py notes when).
 
 A pin vouches for a log as it stands, so that whoever steals the key that writes it can later harm only what came
 after. Deleted content is kept for 30 days, because a cut may undo a thief's deletion; then this store forgets it, and
 only it: heads and state are the same before and after.
+
+Both follow what changed. `follow` reads each arrival once, in order, and notes what it makes due and when (the store's
+table of due work); a chore then reads what is due and nothing else. How far the reading has come is noted with what it
+found, so a crash loses nothing, and a store of an older program is read from its beginning once. All of it is done a
+little at a time: `Done.more` says that more waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_CONTROL
+from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Op, Pin, Put, Tomb
+from banyan_crdt.ops import Op, Pin, Put, Tomb, decode_body, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.backend import hosted
 from banyan_node.context import Context
 from banyan_node.keystore import ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_storage.due import Work
+from banyan_storage.tables import log_of_name
 
 DAY_S = 86_400
-GRACE_MS = 30 * DAY_S * 1000
+DAY_MS = DAY_S * 1000
+GRACE_MS = 30 * DAY_MS
 """How long the content of a deleted post is kept."""
 PINS_LEAVE = MAX_CONTROL // 2
 """Control entries that daily pins never use up: rotations, cuts and recoveries need room."""
 AT_ONCE = 200
-"""Accounts looked at in one go, so that nobody waits for the daily work."""
+"""Accounts looked at for pins in one go, so that nobody waits for the daily work."""
+CELLS = 10_000
+"""Ended cells looked at in one go."""
+ENTRIES = 20_000
+"""No further account is walked in one go after so many entries."""
+ARRIVALS = 4_096
+"""Arrivals read in one go: some 20 ms."""
+_READ = b"chores"
+"""The note of how far arrivals were read."""
+_RECLAIMED, _ALL = b"names reclaimed", b"all"
+"""The note of how far the names of older programs were looked at."""
+_OLD_NOTES = (b"pinned:", b"swept:")
+"""Of the rounds over all accounts that older programs made."""
+_TOMB = b"\x83\x07\x48"
+"""How a tombstone begins in an entry; what has these bytes by chance is looked at in vain."""
 
 
-def pin_own_logs(ctx: Context, now: float) -> int:
-    """Pins each log of the accounts hosted here that grew since its last pin, once a day. Returns how many logs."""
-    done = 0
-    for account in _due(ctx, b"pinned:", [h.account for h in hosted.all_hosted(ctx)], now):
-        control = ctx.replica.ingest.control_of(account)
-        if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
-            continue
-        pins = _unpinned(ctx, account, control)
-        try:
-            root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-        except CallError:
-            continue  # the root key was moved elsewhere
-        for pin in pins:
-            ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
-        if pins:
-            ctx.replica.publish_control(account, now, entries=len(pins))
-        done += len(pins)
-    return done
+class Done(NamedTuple):
+    """How many logs were pinned, parts erased or entries forgotten, and whether more waits."""
+
+    number: int
+    more: bool
+
+
+def follow(ctx: Context, now: float) -> bool:
+    """Reads what arrived since the last time, ARRIVALS at most. Whether more waits."""
+    raw = ctx.store.note(_READ)
+    reached = int.from_bytes(raw or b"", "big")
+    if raw is not None and reached == ctx.store.last_arrival:
+        return False
+    rows = ctx.store.arrivals(reached, ARRIVALS)
+    now_ms, queries = ctx.replica.wall_ms(now), ctx.queries()
+    grown = {row.log.account for row in rows if row.log.log}
+    for account in grown:
+        if ctx.store.due_at(Work.PIN, account) is None and hosted.is_hosted(ctx.store, account):
+            ctx.store.set_due(Work.PIN, account, now_ms)
+    deleting = {account for account in grown if queries.has_tombs(account)}
+    for row in rows:
+        if row.log.log and (row.log.account in deleting or _TOMB in row.record):
+            _note_dead(ctx, row.log.account, row.n, now_ms)
+    more = len(rows) == ARRIVALS
+    reached = rows[-1].n if more else ctx.store.last_arrival
+    ctx.store.put_note(_READ, reached.to_bytes(8, "big"))
+    if raw is None:
+        for note in _OLD_NOTES:
+            ctx.store.put_note(note, None)
+    return more
+
+
+def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
+    """The entry that arrived as number n: cells that it ends, and what it puts into cells that are ended, are due."""
+    entry = ctx.store.at(n)
+    if entry is None:
+        return
+    try:
+        ops = decode_body(entry.ops).ops
+    except BanyanError:
+        return  # it counts as nothing
+    for op in ops:
+        if isinstance(op, Tomb) or (isinstance(op, Put) and ctx.queries().is_dead(account, op.coll, op.key)):
+            cell = account + op.coll + op.key
+            if ctx.store.due_at(Work.ERASE, cell) is None:
+                ctx.store.set_due(Work.ERASE, cell, _day_of(account, _met(ctx, cell, now_ms) + GRACE_MS))
+
+
+def _met(ctx: Context, cell: bytes, now_ms: int) -> int:
+    """When the tombstone was first met here: its own date is the word of its writer, perhaps a thief."""
+    key = b"tomb:" + cell  # an older program noted it so
+    note = ctx.store.note(key)
+    if note is None:
+        return now_ms
+    ctx.store.put_note(key, None)
+    return int.from_bytes(note, "big")
+
+
+def reclaim_names(ctx: Context, now: float) -> bool:
+    """Once over a store of an older program: the names of logs of which nothing is held go. Whether more waits."""
+    cursor = ctx.store.note(_RECLAIMED)
+    if cursor == _ALL:
+        return False
+    after = ctx.store.reclaim(cursor or b"", ARRIVALS)
+    ctx.store.put_note(_RECLAIMED, after or _ALL)
+    return after is not None
+
+
+def forget_beside(ctx: Context, now: float) -> Done:
+    """Forgets what has been held beside logs for 30 days without counting: nobody can bring it back any more."""
+    now_ms, forgotten = ctx.replica.wall_ms(now), 0
+    due = ctx.store.due(Work.FORGET, now_ms, AT_ONCE)
+    for _, key in due:
+        forgotten += ctx.replica.ingest.expire(log_of_name(key), now_ms)
+        if forgotten >= ENTRIES:
+            return Done(forgotten, True)
+    return Done(forgotten, len(due) == AT_ONCE)
+
+
+def pin_own_logs(ctx: Context, now: float) -> Done:
+    """Pins each log of the accounts hosted here that grew since its last pin, once a day."""
+    done, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
+    due = ctx.store.due(Work.PIN, now_ms, AT_ONCE)
+    for _, key in due:
+        pinned = _pin(ctx, AccountId(key), now)
+        done += pinned
+        if pinned:
+            ctx.store.set_due(Work.PIN, key, now_ms + DAY_MS)  # and nothing of it before
+        else:
+            ctx.store.drop_due(Work.PIN, key)
+    return Done(done, behind or len(due) == AT_ONCE)
+
+
+def _pin(ctx: Context, account: AccountId, now: float) -> int:
+    control = ctx.replica.ingest.control_of(account)
+    if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
+        return 0
+    pins = _unpinned(ctx, account, control)
+    try:
+        root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    except CallError:
+        return 0  # the root key was moved elsewhere
+    for pin in pins:
+        ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
+    if pins:
+        ctx.replica.publish_control(account, now, entries=len(pins))
+    return len(pins)
 
 
 def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
@@ -59,41 +173,50 @@ def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
     return out
 
 
-def erase_deleted(ctx: Context, now: float) -> int:
-    """Erases the content of what has been deleted for 30 days, account by account. Returns how many parts."""
-    erased = 0
-    for account in _due(ctx, b"swept:", list(ctx.store.accounts()), now):
-        if ctx.queries().has_tombs(account):
-            erased += _sweep(ctx, account, ctx.replica.wall_ms(now))
-    return erased
+def erase_deleted(ctx: Context, now: float) -> Done:
+    """Erases the content of what has been deleted for 30 days."""
+    erased = walked = 0
+    behind, now_ms = follow(ctx, now), ctx.replica.wall_ms(now)
+    due = ctx.store.due(Work.ERASE, now_ms, CELLS)
+    cells: dict[AccountId, set[tuple[Coll, CellKey]]] = {}
+    for _, key in due:
+        cells.setdefault(AccountId(key[:32]), set()).add((Coll(key[32:40]), CellKey(key[40:])))
+    for account, ended in cells.items():
+        if walked >= ENTRIES:
+            return Done(erased, True)
+        parts, entries = _erase(ctx, account, ended, now_ms)
+        erased, walked = erased + parts, walked + entries + 1
+    return Done(erased, behind or len(due) == CELLS)
 
 
-def _sweep(ctx: Context, account: AccountId, now_ms: int) -> int:
+def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], now_ms: int) -> tuple[int, int]:
+    """Erases what is put into these cells, where they are ended still, in one walk: (parts, entries looked at)."""
+    queries, erased, walked = ctx.queries(), 0, 0
+    dead = {(coll, key) for coll, key in ended if queries.is_dead(account, coll, key)}
     control = ctx.replica.ingest.control_of(account)
-    if control is None:
-        return 0
-    dead: set[tuple[Coll, CellKey]] = set()
-    logs = [log for log in ctx.store.heads(account) if log.log]
-    for _, ops in _counted(ctx, control, logs):
-        for op in ops:
-            if isinstance(op, Tomb) and _first_seen(ctx, account, op, now_ms) <= now_ms - GRACE_MS:
-                dead.add((op.coll, op.key))
-    erased = 0
-    for entry, ops in _counted(ctx, control, logs):
-        for at, op in enumerate(ops):
-            if isinstance(op, Put) and (op.coll, op.key) in dead and ctx.store.part(entry, at) is not None:
-                erased += ctx.store.erase_part(entry, at, None)
-    return erased
+    if control is not None and dead:
+        logs = [log for log in ctx.store.heads(account) if log.log]
+        for entry, ops in _counted(ctx, control, logs):
+            walked += 1
+            for at, op in enumerate(ops):
+                ended_here = isinstance(op, Put) and (op.coll, op.key) in dead and part_of(op) is not None
+                if ended_here and ctx.store.withheld(entry, at) is None:
+                    erased += ctx.store.erase_part(entry, at, None)  # also what has not come: it is not asked for again
+    branched = bool(ctx.store.loose_logs(account))
+    for coll, key in ended:
+        cell = account + coll + key
+        if branched and (coll, key) not in dead:  # the tombstone does not count; a pin may yet choose its branch
+            ctx.store.set_due(Work.ERASE, cell, _day_of(account, now_ms + GRACE_MS))
+        else:
+            ctx.store.drop_due(Work.ERASE, cell)
+    return erased, walked
 
 
-def _first_seen(ctx: Context, account: AccountId, tomb: Tomb, now_ms: int) -> int:
-    """When a sweep here first met the tomb, milliseconds: its own date is the word of its writer, perhaps a thief."""
-    key = b"tomb:" + account + tomb.coll + tomb.key
-    note = ctx.store.note(key)
-    if note is None:
-        ctx.store.put_note(key, now_ms.to_bytes(8, "big"))
-        return now_ms
-    return int.from_bytes(note, "big")
+def _day_of(account: AccountId, at_ms: int) -> int:
+    """The end of the account's day, less than a day later: an account is walked once for all that one day makes due,
+    and the days of accounts do not end together."""
+    phase = int.from_bytes(account[:8], "big") % DAY_MS
+    return at_ms + (phase - at_ms) % DAY_MS
 
 
 def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tuple[EntryId, tuple[Op, ...]]]:
@@ -101,17 +224,3 @@ def _counted(ctx: Context, control: Control, logs: list[LogId]) -> Iterator[tupl
     for log in logs:
         for entry, body in counted_entries(control, log, ctx.store.walk(log)):
             yield entry.id, body.ops
-
-
-def _due(ctx: Context, note: bytes, accounts: list[AccountId], now: float) -> list[AccountId]:
-    """The next accounts of today's round, AT_ONCE at most; the note says how far the round has come, and since when."""
-    raw = ctx.store.note(note) or bytes(8)
-    began, cursor = int.from_bytes(raw[:8], "big"), raw[8:]
-    if not cursor:
-        if now - began < DAY_S:
-            return []
-        began = int(now)
-    found = sorted(a for a in accounts if a > cursor)[:AT_ONCE]
-    last = found[-1] if len(found) == AT_ONCE else b""
-    ctx.store.put_note(note, began.to_bytes(8, "big") + last)
-    return found

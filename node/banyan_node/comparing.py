@@ -24,6 +24,7 @@ import numpy as np
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import Head, LogId
 from banyan_node.frontier_index import FrontierIndex
+from banyan_node.frontier_table import FrontierTable
 from banyan_node.gossip.settings import Rng
 from banyan_node.links import Link
 from banyan_node.probes import PROBE_BYTES, cells_for, estimate, probes
@@ -61,6 +62,7 @@ class Build:
     """A table under a salt: for which neighbour, what is asked or to be answered when it stands, and since when."""
 
     peer: str
+    tree: FrontierIndex
     salt: bytes
     since: float
     question: Sketch | None
@@ -74,12 +76,11 @@ class Comparing:
     def __init__(
         self,
         sync: Sync,
-        tree: FrontierIndex,
         links: dict[str, Link],
         rng: Rng,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._sync, self._tree, self._links = sync, tree, links
+        self._sync, self._links = sync, links
         self._rng, self._random_bytes = rng, random_bytes
         self._limits, self._out = sync.limits, sync.out
         self._exchanges: dict[tuple[str, bytes], Exchange] = {}
@@ -96,7 +97,7 @@ class Comparing:
 
     def ask(self, link: Link, now: float, salt: bytes = b"") -> None:
         """One question; the answer may lead to more."""
-        table = self._tree.table(salt)
+        table = self._sync.tree_of(link).table(salt)
         if table is None:
             return  # still reading the frontier: the next root asks again
         self._exchanges[link.peer, salt] = Exchange(salt, now)
@@ -125,7 +126,7 @@ class Comparing:
         came = _unpacked(m)
         if m.start + len(came) > at.until:
             raise Malformed(f"{at.until} cells were asked for, these end at {m.start + len(came)}")
-        table = self._tree.table(at.salt)
+        table = self._sync.tree_of(link).table(at.salt)
         goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
         if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
             return
@@ -144,7 +145,7 @@ class Comparing:
             self._failed(link, at.salt, found.left, now)
         elif at.salt:
             self._built(at.salt)
-        elif not found.items and m.stamp != self._stamp():
+        elif not found.items and m.stamp != self._stamp(link):
             self._due[link.peer] = now  # the frontiers differ, and under the public key nothing shows
 
     def _ask_more(self, link: Link, at: Exchange, mine: Numbers) -> None:
@@ -170,9 +171,9 @@ class Comparing:
         else:
             self._due[link.peer] = now
 
-    def _stamp(self) -> int:
+    def _stamp(self, link: Link) -> int:
         """32 bits of the root: of which moment cells are, and whether all is equal that seems so."""
-        return int.from_bytes(self._tree.root[:4], "big")
+        return int.from_bytes(self._sync.tree_of(link).root[:4], "big")
 
     # -- what the items say
 
@@ -181,7 +182,8 @@ class Comparing:
         if not items:
             return
         most = max(1_000, int(self._limits.work_burst - link.work))  # beyond, the peer names what it shows
-        named, looked = self._tree.named(salt, list(items), most)
+        tree = self._sync.tree_of(link)
+        named, looked = tree.named(salt, list(items), most)
         link.work += looked
         pull: dict[LogId, Head] = {}
         tell: list[tuple[LogId, Head]] = []
@@ -193,7 +195,7 @@ class Comparing:
                 ask.append(h)
                 continue
             log, mine = held[0]
-            t = (self._tree.weigh(salt, mine) - w) % P
+            t = (tree.weigh(salt, mine) - w) % P
             length = length_of(t)
             if length is not None:
                 self._sync.asking.differs(link, log, Head(length, None, 0))
@@ -201,7 +203,7 @@ class Comparing:
                 pull[log] = Head(length, None, 0)
                 continue
             tell.append((log, mine))
-            if t and (length is None or self._tree.weigh(salt, self._held(log, length)) != t):
+            if t and (length is None or tree.weigh(salt, self._held(log, length)) != t):
                 ask.append(h)  # not where we were once: a fork, or a head that we cannot read
         self._sync.asking.pull(link, pull)
         self._sync.tell(link, tell)
@@ -227,13 +229,14 @@ class Comparing:
             )
         if not m.salt:
             link.session_until = max(link.session_until, now + self._limits.session_s / 2)  # it will tell us, too
-        if self._sync.interest is not None or self._on_its_way(link, now) or not self._sync.may(link, 64, now):
+        tree = self._sync.tree_of(link)
+        if self._on_its_way(link, now) or not self._sync.may(link, 64, now):
             self._refuse(link, m)
-        elif self._tree.table(m.salt) is not None:
-            self._answer(link, m)
-        elif m.salt and self._tree.ready and self._may_build(link, now):
-            self._theirs = Build(link.peer, m.salt, now, m)
-            self._tree.begin(m.salt)
+        elif (table := tree.table(m.salt)) is not None:
+            self._answer(link, m, table)
+        elif m.salt and tree.ready and self._may_build(link, tree.rows, now):
+            self._theirs = Build(link.peer, tree, m.salt, now, m)
+            tree.begin(m.salt)
         else:
             self._refuse(link, m)
 
@@ -244,29 +247,27 @@ class Comparing:
     def names(self, link: Link, m: Names, now: float) -> None:
         """Heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
-        cost = len(asked) + (self._tree.rows >> 5 if m.salt else 0)
-        if self._sync.interest is not None or not self._sync.may(link, cost, now):
+        tree = self._sync.tree_of(link)
+        cost = len(asked) + (tree.rows >> 5 if m.salt else 0)
+        if not self._sync.may(link, cost, now):
             return
         most = self._limits.work_burst
-        named, looked = self._tree.named(m.salt, asked[:CELLS], most)
+        named, looked = tree.named(m.salt, asked[:CELLS], most)
         link.work += looked
         self._sync.tell(link, [row for rows in named.values() for row in rows])
         if looked >= most:
             self._sync.by_ranges(link, m.salt)
 
-    def _answer(self, link: Link, m: Sketch) -> None:
-        table = self._tree.table(m.salt)
-        assert table is not None
-        reply = answer(m, table.cells, self._stamp())
+    def _answer(self, link: Link, m: Sketch, table: FrontierTable) -> None:
+        reply = answer(m, table.cells, self._stamp(link))
         link.work += len(reply.cells) // CELL_BYTES
         self._out.append((link.peer, reply))
 
     def _refuse(self, link: Link, m: Sketch) -> None:
         self._out.append((link.peer, Cells(m.salt, 0, BUSY, 0, b"")))
 
-    def _may_build(self, link: Link, now: float) -> bool:
+    def _may_build(self, link: Link, rows: int, now: float) -> bool:
         """One table for others at a time, not too often, and at the expense of who asks."""
-        rows = self._tree.rows
         if self._theirs is not None or now < self._free_at[1] or not self._sync.may(link, rows >> 4, now):
             return False
         self._free_at[1] = now + rows * BUILD_S
@@ -275,15 +276,17 @@ class Comparing:
     # -- in the background
 
     def work(self, now: float) -> None:
-        """A slice of what is being read or built; what waited for it goes out."""
-        self._tree.work()
+        """Questions and answers go out that waited for a table."""
         for build in (self._ours, self._theirs):
             link = self._links.get(build.peer) if build is not None else None
-            if build is None or link is None or build.told or self._tree.table(build.salt) is None:
+            table = build.tree.table(build.salt) if build is not None else None
+            if build is None or link is None or build.told or table is None:
                 continue
             build.told, build.since = True, now
+            if self._sync.tree_of(link) is not build.tree:
+                continue  # what is compared with the peer is another set by now
             if build.question is not None:
-                self._answer(link, build.question)
+                self._answer(link, build.question, table)
             else:
                 self.ask(link, now, build.salt)
 
@@ -297,12 +300,12 @@ class Comparing:
                 self._end(build)
         if self._round_at is None or self._round_at <= now:
             self._draw(now)
-        if self._ours is None and now >= self._free_at[0] and self._sync.interest is None:
+        if self._ours is None and now >= self._free_at[0]:
             self._begin(now)
 
     def _draw(self, now: float) -> None:
         """The turn of a neighbour drawn at random, every few minutes."""
-        greeted = sorted(link.peer for link in self._links.values() if _comparable(link))
+        greeted = sorted(link.peer for link in self._links.values() if self._comparable(link))
         if self._round_at is not None and greeted:
             self._due.setdefault(greeted[self._rng.randrange(len(greeted))], now)
         self._round_at = now + self._limits.salted_s
@@ -310,15 +313,19 @@ class Comparing:
     def _begin(self, now: float) -> None:
         for peer, due in self._due.items():
             link = self._links.get(peer)
-            if due > now or link is None or not _comparable(link):
+            if due > now or link is None or not self._comparable(link):
                 continue
             if link.aloud is not None or link.retold is not None or self._on_its_way(link, now):
                 continue
             del self._due[peer]
-            self._free_at[0] = now + self._tree.rows * BUILD_S
-            self._ours = Build(peer, self._random_bytes(SALT_BYTES), now, None)
-            self._tree.begin(self._ours.salt)
+            tree = self._sync.tree_of(link)
+            self._free_at[0] = now + tree.rows * BUILD_S
+            self._ours = Build(peer, tree, self._random_bytes(SALT_BYTES), now, None)
+            tree.begin(self._ours.salt)
             return
+
+    def _comparable(self, link: Link) -> bool:
+        return link.hello is not None and not link.leaving and self._sync.tree_of(link).ready
 
     def _built(self, salt: bytes) -> None:
         """Our question under a salt is through, nothing needs the table any more."""
@@ -326,7 +333,7 @@ class Comparing:
             self._end(self._ours)
 
     def _end(self, build: Build) -> None:
-        self._tree.drop(build.salt)
+        build.tree.drop(build.salt)
         if build is self._ours:
             self._ours = None
         if build is self._theirs:
@@ -353,7 +360,3 @@ def _unpacked(m: Cells) -> Numbers:
     if not len(came):
         raise Malformed("an answer without cells")
     return came
-
-
-def _comparable(link: Link) -> bool:
-    return link.hello is not None and not link.hello.partial and not link.leaving

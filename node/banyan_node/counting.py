@@ -16,16 +16,17 @@ from typing import TypeAlias
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
-from banyan_crdt.grants import Grants
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_crdt.grants import Granted, Grants
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
 from banyan_crdt.ops import Body, Kept, Pin, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in
 from banyan_node.accounts import Accounts
+from banyan_storage.due import Work
 from banyan_storage.store import Store
-from banyan_storage.tables import BRANCH
+from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 
 KEEP_S = 30 * 86_400
 """How long what does not count is kept, seconds: so long a thief's word can be undone."""
@@ -38,19 +39,24 @@ Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 
 
 class Room:
-    """What more may be held of a log that never counted."""
+    """What more may be held of a log that never counted; `most`: entries and bytes."""
 
-    def __init__(self, entries: int = 0, size: int = 0) -> None:
+    def __init__(self, entries: int = 0, size: int = 0, most: tuple[int, int] | None = None) -> None:
         self.entries, self.size = entries, size
+        self._most = most or (BESIDE_ENTRIES, BESIDE_BYTES)
+
+    @property
+    def over(self) -> bool:
+        return self.entries > self._most[0] or self.size > self._most[1]
 
     def takes(self, entries: Iterable[Entry]) -> bool:
         """Whether there is room for all of these; then it is taken."""
         sizes = [run_row_bytes(e.ops) for e in entries]
-        if self.entries + len(sizes) > BESIDE_ENTRIES or self.size + sum(sizes) > BESIDE_BYTES:
-            return False
-        self.entries += len(sizes)
-        self.size += sum(sizes)
-        return True
+        before = self.entries, self.size
+        self.entries, self.size = self.entries + len(sizes), self.size + sum(sizes)
+        if self.over:
+            self.entries, self.size = before
+        return not self.over and (self.entries, self.size) != before
 
 
 class Counting:
@@ -85,8 +91,11 @@ class Counting:
 
     def pinned(self, log: LogId, pins: Sequence[Pin], cut: Kept | None) -> int:
         """How many entries of what counts are pinned."""
-        biting = (p for p in pins if cut is None or p.seq <= cut.seq)
-        return max([p.seq + 1 for p in biting if self._store.id_at(log, p.seq) == p.id], default=0)
+        biting = sorted({p.seq: p for p in pins if cut is None or p.seq <= cut.seq}, reverse=True)
+        by_seq: dict[int, set[EntryId]] = {}
+        for p in pins:
+            by_seq.setdefault(p.seq, set()).add(p.id)
+        return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
 
     # -- what changes
 
@@ -94,6 +103,9 @@ class Counting:
         """Two entries of the log have one parent: it stops counting there."""
         removed = list(self._store.walk(log, head.length))
         self._stop(log, head, now_s)
+        if self.room(log).over:  # evidence is always taken; what it makes needless goes
+            rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
+            self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
         self.recount(account, self._named(account, removed), now_s, rebuild=True)
 
@@ -145,19 +157,21 @@ class Counting:
         before, after = {e.id for e in chain}, {e.id for e in counted.chain}
         beside = [e for e in (*chain, *loose, *fresh) if e.id not in after]
         self._store.rewrite(log, counted.chain, beside, counted.head, now_s)
-        self._changed(log, old, counted.head, bool(beside))
+        self._changed(log, old, counted.head, bool(beside), now_s)
         return [e for e in chain if e.id not in after], [e for e in counted.chain if e.id not in before]
 
     def _stop(self, log: LogId, head: Head, now_s: int) -> None:
         """The log counts only so far."""
         old = self._store.head(log)
         self._store.shorten(log, head, now_s)
-        self._changed(log, old, head, True)
+        self._changed(log, old, head, True, now_s)
 
-    def _changed(self, log: LogId, old: Head, new: Head, beside: bool) -> None:
+    def _changed(self, log: LogId, old: Head, new: Head, beside: bool, now_s: int) -> None:
         known = self._accounts.get(log.account)
         assert known is not None
         known.mark(log, beside)
+        if beside:
+            self.forget_later(log, now_s)
         self._rooms.pop(log, None)
         if old != new:
             self._moved(log, old, new)
@@ -182,38 +196,65 @@ class Counting:
         known = self._accounts.get(log.account)
         assert known is not None
         self._store.add_loose(log, entries, kind, now_s)
+        self.forget_later(log, now_s)
         known.mark(log, True)
 
     def room(self, log: LogId) -> Room:
         """What more of the log may be held that never counted."""
         room = self._rooms.get(log)
         if room is None:
-            ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == BRANCH)
-            room = Room(len(ns), sum(self._store.sizes(ns)))
-            if len(self._rooms) >= ROOMS:
+            room = self._rooms[log] = self._used(log, BRANCH)
+            if len(self._rooms) > ROOMS:
                 self._rooms.popitem(last=False)
-            self._rooms[log] = room
         return room
 
-    def control_beside(self, held: Collection[EntryId], control: Control) -> list[Entry]:
-        """What to hold beside a control path: evidence of a tie, what is held, and of other branches what fits."""
-        keep, on_path = {e.id for e in control.keep}, {e.id for e in control.path}
-        room = Room()
-        room.takes([e for e in control.beside if e.id in held and e.id not in keep])
-        out: dict[EntryId, Entry] = {}
-        for e in sorted(control.beside, key=lambda e: e.header.seq):
+    def vouched_room(self, log: LogId, granted: Granted, last: Entry) -> Room:
+        """What more may be held because a pin stands above it: twice what the log may hold by then, since pins that
+        contradict one another are as free as branches to who has the root key."""
+        elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
+        most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        return self._used(log, VOUCHED, most)
+
+    def _used(self, log: LogId, kind: int, most: tuple[int, int] | None = None) -> Room:
+        ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == kind)
+        return Room(len(ns), sum(self._store.sizes(ns)), most)
+
+    def control_beside(self, account: AccountId, held: Collection[EntryId], control: Control) -> list[Entry]:
+        """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits."""
+        log = control_log(account)
+        own, kinds = self._store.note(own_key(log)), self._store.loose_kinds(log)
+        firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
+        firm |= _with_ancestors(control.beside, [EntryId(own)] if own else [])
+        before = self._accounts.control(account)
+        firm |= {e.id for e in before.path} if before else set()
+        room, out = Room(), dict[EntryId, Entry]()
+        on_path = {e.id for e in control.path}
+        for e in sorted(control.beside, key=lambda e: (e.header.seq, e.id not in held)):
             linked = e.header.prev in on_path or e.header.prev in out
-            if linked and (e.id in held or e.id in keep or room.takes([e])):
+            if linked and (e.id in firm or room.takes([e])):
                 out[e.id] = e
         return list(out.values())
+
+    def forget_later(self, log: LogId, now_s: int) -> None:
+        """What is held beside the log is looked at when the first of it may be forgotten."""
+        if self._store.due_at(Work.FORGET, log_name(log)) is None:
+            self._store.set_due(Work.FORGET, log_name(log), (now_s + KEEP_S) * 1000)
 
     def expire(self, log: LogId, now_s: int) -> int:
         """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
         Returns how many entries."""
-        due = {row.n for row in self._store.loose_rows(log) if row.since + KEEP_S <= now_s}
+        rows = self._store.loose_rows(log)
+        self._store.drop_due(Work.FORGET, log_name(log))
+        if rows:  # what is still needed then is looked at again after as long
+            first = min((row.since for row in rows if row.since + KEEP_S > now_s), default=now_s)
+            self.forget_later(log, first)
+        due = {row.n for row in rows if row.since + KEEP_S <= now_s}
         if not due:
             return 0
-        old = {e.id for n in due if (e := self._store.at(n)) is not None}
+        return self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None})
+
+    def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
+        """Forgets of these what the state of the log does not rest on, nor what stays, and was not written here."""
         chain, loose = self._store.held(log)
         own = self._store.note(own_key(log))
         firm = [e.id for e in loose if e.id not in old] + ([EntryId(own)] if own else [])
@@ -226,8 +267,10 @@ class Counting:
             keep = must_hold(self._realm, granted, counted, loose, firm)
         gone = [e.id for e in loose if e.id in old and e.id not in keep]
         self._store.drop_loose(log, gone)
+        if len(gone) == len(loose):
+            self._store.drop_due(Work.FORGET, log_name(log))
         self._rooms.pop(log, None)
-        self._accounts.trimmed(log, bool(len(loose) > len(gone)))
+        self._accounts.trimmed(log, len(loose) > len(gone))
         return len(gone)
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, H, Head, LogId
-from banyan_node.frontier_table import DEPTH, FrontierTable, Range, nibble
+from banyan_node.frontier_table import DEPTH, FrontierTable, Range
 from banyan_node.sketch import (
     FEW,
     LENGTH_BITS,
@@ -55,7 +55,7 @@ class FrontierSource(Protocol):
 
     def head(self, log: LogId) -> Head: ...
 
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]: ...
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]: ...
 
     def note(self, key: bytes) -> bytes | None: ...
 
@@ -209,10 +209,13 @@ class FrontierIndex:
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
         """The heads below a prefix of nibbles, in order."""
-        for log, head in self._source.all_heads(AccountId(_packed(prefix, 32))):
-            if any(nibble(log.account, i) != n for i, n in enumerate(prefix)):
-                return
-            yield log, head
+        start = int.from_bytes(_packed(prefix, 32), "big")
+        return self._between(start, start + (1 << 256 - 4 * len(prefix)))
+
+    def _between(self, start: int, stop: int) -> Iterator[tuple[LogId, Head]]:
+        """The heads of the accounts whose ids are in start .. stop-1, in order."""
+        last = None if stop >> 256 else stop.to_bytes(32, "big")
+        return self._source.all_heads(start.to_bytes(32, "big"), last)
 
     def named(self, salt: bytes, asked: Sequence[int], most: int) -> tuple[dict[int, list[tuple[LogId, Head]]], int]:
         """The logs at these places that have a head, and how many heads were looked at: `most` at most.
@@ -228,13 +231,13 @@ class FrontierIndex:
         looked = 0
         for start in sorted({int(self._x0[row]) for row in rows}):
             wanted = {int(self._x1[row]) for row in rows if int(self._x0[row]) == start}
-            for log, head in self._source.all_heads(AccountId((start << 3).to_bytes(8, "big").ljust(32, b"\0"))):
-                x0, x1 = name_words(log)
-                if x0 != start or looked >= most:
+            for log, head in self._between(start << 195, start + 1 << 195):
+                x1 = name_words(log)[1]
+                if looked >= most:
                     break
                 looked += 1
                 if x1 in wanted:
-                    out.setdefault(place(key, x0, x1), []).append((log, head))
+                    out.setdefault(place(key, start, x1), []).append((log, head))
         return out, looked
 
     def weigh(self, salt: bytes, head: Head) -> int:
@@ -371,7 +374,7 @@ class FrontierIndex:
         """The next heads of the store; at the end the rows stand, and what moved meanwhile is applied to them."""
         reached, count, total = read
         # a scan may begin in the midst of an account: one may have more logs than a slice
-        found = self._source.all_heads(AccountId(_name(reached)) if reached else None)
+        found = self._source.all_heads(_name(reached) if reached else None)
         heads = dict[LogId, Head]()
         for log, head in found:
             if reached is None or log > reached:

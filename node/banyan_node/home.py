@@ -31,6 +31,11 @@ class Home(NamedTuple):
         return self.path / "keys"
 
     @property
+    def old_keys(self) -> Path:
+        """The master secret that `banyan keys renew` replaced."""
+        return self.path / "keys.old"
+
+    @property
     def store(self) -> Path:
         """The LMDB folder. Copying it alone makes a new store with logs of its own."""
         return self.path / "store"

@@ -40,6 +40,8 @@ from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
+PINS_LOOKED_AT = 64
+"""Pins of a log, the highest, among which those that are lacked are looked for."""
 ENDS_CACHED = 20_000
 """Ends of logs of which time and total are kept at hand, for the run that comes next."""
 
@@ -115,12 +117,6 @@ class Ingest:
             return waiting[log][-1].head
         return self.store.head(log)
 
-    def holds(self, log: LogId, seq: int, entry: EntryId) -> bool:
-        """Whether that entry of that log is held, counted or not; also where it waits to be written."""
-        if self.id_at(log, seq) == entry:
-            return True
-        return self.store.any_loose() and self.store.has(entry)
-
     def usual(self, log: LogId) -> bool:
         """Whether a run at the end of the log is judged without a look at the account's other entries."""
         known = self._accounts.get(log.account)
@@ -162,7 +158,7 @@ class Ingest:
         control = resolve_control([*held.values(), *present])
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
-        loose = self.slow.control_beside(held, control)
+        loose = self.slow.control_beside(account, held, control)
         if all(e.id in held for e in (*control.path, *loose)):
             self._why_no_control(account, held, control, entries, len(present) < len(entries))
             return False
@@ -174,6 +170,8 @@ class Ingest:
         root = control_log(account)
         old = self.store.head(root)
         self._accounts.put(account, control, loose, now_ms // 1000)
+        if loose:
+            self.slow.forget_later(root, now_ms // 1000)
         self._moved(root, old, control_head(control))
         if was is not None:
             self.flush()
@@ -323,6 +321,8 @@ class Ingest:
         place = 0 if parent is None else parent.header.seq + 1
         if counts and place == head.length and not head.flag:
             return self._goes_on(known, run, head, fresh, count, contents, granted, cut, now_s)
+        if any(g.grant.stratum != granted.grant.stratum for gs in known.grants.grants.values() for g in gs):
+            self._may_work(run.log, len(entries), may)  # pins are looked for in all logs of lower strata
         pins = self.slow.pins(run.log)
         named = {pin.id for pin in pins}
         if any(e.id in named for e in entries):
@@ -335,7 +335,8 @@ class Ingest:
             self.slow.beside(run.log, entries, BRANCH, now_s)
             self.slow.fork(run.log, Head(place, parent.id if parent else None, 1), now_s)
             return ()
-        self._beside(run.log, entries, count, stands_above(self.realm, proof, named, entries[-1]), now_s)
+        vouched = count == len(entries) and stands_above(self.realm, proof, named, entries[-1])
+        self._beside(run.log, entries, granted if vouched else None, now_s)
         return ()
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
@@ -375,9 +376,10 @@ class Ingest:
             self.slow.recount(run.log.account, named, now_s)
         return run.entries[fresh:stop]
 
-    def _beside(self, log: LogId, entries: Sequence[Entry], count: int, vouched: bool, now_s: int) -> None:
-        """Holds entries that change nothing now: as many as there is room for, and all that a pin stands above."""
-        if vouched and count == len(entries):
+    def _beside(self, log: LogId, entries: Sequence[Entry], vouched: Granted | None, now_s: int) -> None:
+        """Holds entries that change nothing now, as many as there is room for. `vouched`: the grant, where a pin was
+        shown to stand above them."""
+        if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries):
             self.slow.beside(log, entries, VOUCHED, now_s)
         elif self.slow.room(log).takes(entries):
             self.slow.beside(log, entries, BRANCH, now_s)
@@ -390,7 +392,7 @@ class Ingest:
         known = self._accounts.get(log.account)
         if known is None or log not in known.loose:
             return []
-        pins = sorted({(pin.seq, pin.id) for pin in self.slow.pins(log)}, reverse=True)
+        pins = sorted({(pin.seq, pin.id) for pin in self.slow.pins(log)}, reverse=True)[:PINS_LOOKED_AT]
         return [(seq, i) for seq, i in pins if not self.store.has(i)][:MAX_PINS]
 
     def _extend(

@@ -28,7 +28,7 @@ SHORT_CONTROL = 64
 
 
 class Judged(NamedTuple):
-    """What an item was: its entries (of a run the last), and whether it brought anything."""
+    """What an item was: its entries (of a run the last), and whether it changed anything that others should hear of."""
 
     entries: tuple[EntryId, ...]
     news: bool
@@ -54,8 +54,7 @@ class Intake:
         if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
         run = item.run
-        last = run.entries[-1]
-        held = self._ingest.holds(run.log, last.header.seq, last.id)
+        last, head = run.entries[-1], self._ingest.head(run.log)
         try:
             added = self._ingest.run(
                 run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
@@ -65,7 +64,7 @@ class Intake:
             raise
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
-        return Judged((last.id,), not held, run.log, added)
+        return Judged((last.id,), bool(added) or self._ingest.head(run.log) != head, run.log, added)
 
     def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)

@@ -1,7 +1,8 @@
-"""The secrets of a node: one 32-byte master in one file, and every other key derived from it.
+"""The secrets of a node: one 32-byte master in one file, and the keys derived from it.
 
 Decided here: how the master is kept, and which key belongs to what. What is kept is never more than the master, so 24
-written words bring a whole node back. The invariants:
+written words bring a whole node back. A recovery key is not among them (recovery.py), unless somebody asked for that:
+else whoever copies the file has the account for good. The invariants:
 
 - The file is 0600 from its first byte, is replaced in one step, and is not read when others may read it.
 - With a passphrase the master is sealed by secretbox under an argon2id key; the costs are stored beside it.
@@ -12,7 +13,6 @@ written words bring a whole node back. The invariants:
 The words are BIP-39 (English, 24 words, 8 checksum bits) over the master itself; BIP-39's own stretching is not used.
 """
 
-import difflib
 import hashlib
 import hmac
 import os
@@ -98,7 +98,7 @@ class Keys:
         return self.derive("account salt", account_index.to_bytes(8, "big"))
 
     def words(self) -> str:
-        """The 24-word backup. Whoever reads it has every key."""
+        """The 24-word backup. Whoever reads it has every key of the node."""
         return _word_list().to_mnemonic(self._master)
 
     def _check(self) -> bytes:
@@ -197,6 +197,17 @@ class Keystore:
         if self.encrypted:
             self._keys = None
 
+    def renew(self, aside: Path, passphrase: str | None, cost: Cost = DEFAULT_COST) -> "Keystore":
+        """Another master in this one's place; the old file goes to `aside`. Raises KeysExist where that exists."""
+        try:
+            os.link(self.path, aside)
+        except FileExistsError as error:
+            raise KeysExist(f"{aside} exists; move it off this machine first, so that no keys are lost.") from error
+        keys = Keys(secrets.token_bytes(32))
+        file = _wrap(keys, passphrase, cost)
+        write_private(self.path, msgspec.json.encode(file) + b"\n")
+        return Keystore(self.path, file, keys)
+
     def change_passphrase(self, new: str | None, cost: Cost = DEFAULT_COST) -> None:
         """Seal under another passphrase, or none. The old file stays until the new one was read back and agreed."""
         keys = self.keys
@@ -233,18 +244,16 @@ def keys_from_words(words: str) -> Keys:
     """The keys that 24 words encode; upper case and any white space are forgiven. Raises BadBackup."""
     given = words.lower().split()
     if len(given) != 24:
-        raise BadBackup(f"A backup has 24 words and {len(given)} were given.")
+        raise BadBackup(f"24 words are needed and {len(given)} were given; give all of them, in order.")
     known = _word_list().wordlist
     for place, word in enumerate(given, 1):
-        if word not in known:
-            near = difflib.get_close_matches(word, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; check it against the paper."
-            raise BadBackup(f"Word {place} of the backup, {word!r}, is not on the list{hint}")
+        if word not in known:  # not shown: it is nearly a secret
+            raise BadBackup(f"Word {place} of the 24 is not on the list; check its spelling against the paper.")
     try:
         return Keys(bytes(_word_list().to_entropy(given)))
     except ValueError as error:
         raise BadBackup(
-            "Every word of the backup is on the list but their checksum disagrees; a word is wrong or two are swapped."
+            "Every word is on the list but their checksum disagrees; a word is wrong or two are swapped."
         ) from error
 
 

@@ -58,6 +58,10 @@ class Limits:
     """And per second from then on; what goes beyond is not answered, and asked again by an honest peer."""
     met: int = 1_024
     """Peers whose last arrival number is remembered on disk."""
+    interest: int = 65_536
+    """Accounts that a partial node names, and that a peer may: some 80 bytes each while it is linked."""
+    interest_logs: int = 1 << 20
+    """Logs of such accounts that a peer is compared over: 48 bytes each; of one that names more, none."""
     notes: int = 4_096
     """Remembered reasons of "not yet", for people who ask why; oldest go first."""
     differences: int = 4_096
@@ -200,8 +204,6 @@ class Link:
     """Whether the roots agreed when they were last compared."""
     arrival: int = 0
     """The peer's last arrival number, by its own word."""
-    named_at: float = 0.0
-    """When a partial node last named its accounts to it."""
     root_at: float = 0.0
     """When we last told it our root."""
 

@@ -43,6 +43,8 @@ LOOK_S = 5.0
 """How often it is looked up whom the accounts here follow, and how much is held."""
 CHORES_S = 60.0
 """How often it is looked whether daily work is due."""
+CHORES_BUSY_S = 0.5
+"""The same while more of it waits: some 16,000 arrivals a second are read, at a tenth of the replica's time."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
 
@@ -188,13 +190,21 @@ class Node:
             await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
 
     async def _chores(self) -> None:
-        """Daily work, a little at a time; what was done when is noted in the store, so a restart loses nothing."""
+        """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
+        more = False
         while True:
-            await trio.sleep(CHORES_S)
-            done = await self.worker.call(chores.pin_own_logs)
+            await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
+            pinned = await self.worker.call(chores.pin_own_logs)
             erased = await self.worker.call(chores.erase_deleted)
-            if done or erased:
-                log.info("daily work", pinned_logs=done, erased_parts=erased)
+            forgotten = await self.worker.call(chores.forget_beside)
+            more = await self.worker.call(chores.reclaim_names) or pinned.more or erased.more or forgotten.more
+            if pinned.number or erased.number or forgotten.number:
+                log.info(
+                    "daily work",
+                    pinned_logs=pinned.number,
+                    erased_parts=erased.number,
+                    forgotten_entries=forgotten.number,
+                )
 
     async def stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""

@@ -9,7 +9,8 @@ OperatorError
  │    ├── KeysUnreadable    the file is damaged, or of a newer format
  │    ├── KeysLocked        a passphrase is needed and was not given
  │    ├── WrongPassphrase   the one given does not open the file
- │    └── BadBackup         the words are not a backup of a master secret
+ │    ├── BadBackup         24 words that are incomplete or misspelt
+ │    └── WrongWords        24 sound words of another account
  ├── ConfigError    a setting is unknown or its value is not allowed
  └── ControlError
       ├── PortBusy          the control address is taken by another program
@@ -55,7 +56,11 @@ class WrongPassphrase(KeystoreError):
 
 
 class BadBackup(KeystoreError):
-    """The words do not encode a master secret."""
+    """The words do not encode a secret."""
+
+
+class WrongWords(KeystoreError):
+    """The words are sound, and not those of the recovery key that the account commits to."""
 
 
 class ConfigError(OperatorError):

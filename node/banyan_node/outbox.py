@@ -103,5 +103,5 @@ class Outbox:
 
 def _says_nothing_stored(effect: Effect) -> bool:
     """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, replay,
-    scan, scanned, bye, answered, replayed."""
-    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20)
+    scan, scanned, bye, answered, replayed, interest."""
+    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20, 21)

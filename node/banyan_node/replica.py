@@ -44,6 +44,7 @@ from banyan_node.wire import (
     GossipFrame,
     Heads,
     Hello,
+    Interest,
     Message,
     Names,
     Parts,
@@ -52,6 +53,7 @@ from banyan_node.wire import (
     Root,
     Scan,
     Scanned,
+    Shared,
     Sketch,
     Sums,
     WantParts,
@@ -92,7 +94,7 @@ class Replica:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
         self.tree = FrontierIndex(store, realm.id)
-        self.ingest = Ingest(store, realm, lambda log, old, new: self.tree.moved(log, old, new))
+        self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, partial(fetched, store), me.addrs, joined)
         self.links: dict[str, Link] = {}
@@ -148,9 +150,7 @@ class Replica:
     def peer_down(self, peer: str, now: float) -> None:
         self._clock(now)
         if (link := self.links.pop(peer, None)) is not None:
-            self.sync.asking.gone(link, now)
-            self.sync.comparing.gone(peer)
-            self.sync.serving.gone(peer)
+            self.sync.gone(link, now)
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
@@ -195,20 +195,20 @@ class Replica:
         if self._tell_at is not None and self._tell_at <= now:
             self._tell_at = None
             for link in self.links.values():
-                if link.hello is not None and not link.equal:
+                if link.hello is not None and self.sync.news(link):
                     self.sync.root(link, now)
         if self._tick_at is not None and self._tick_at <= now:
             self._tick_at = now + 1.0
             self._tick(now)
-        if self.tree.busy:
-            self.sync.comparing.work(now)
+        if self.sync.busy:
+            self.sync.work(now)
         self.sync.serving.work()
         self._out.collect()
         self.conduct.note_slights(now)
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
-        if self.tree.busy or self.sync.serving.busy:
+        if self.sync.busy or self.sync.serving.busy:
             return 0.0  # as soon as nothing else is to be done
         times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
         return min(times, default=None)
@@ -220,7 +220,7 @@ class Replica:
         if self.store.pending:
             self.tree.note()
             return Commit()
-        self.tree.durable()
+        self.sync.durable()
         self.gossip.durable()
         return self._out.next()
 
@@ -234,7 +234,7 @@ class Replica:
         self.ingest.forget()
         self.author.forget()
         self.spreading.forget()
-        self.tree.rolled_back()
+        self.sync.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
         self.sync.asking.restore()
@@ -337,6 +337,10 @@ class Replica:
                 self.sync.asking.told(link)
                 if link.equal:
                     self.sync.settled(link, now)
+            case Shared():
+                self.sync.shared(link, m, now)
+            case Interest():
+                self.sync.told(link, m, now)
             case Sums():
                 self.sync.sums(link, m, now)
             case Heads():
@@ -384,8 +388,7 @@ class Replica:
         else:
             link.hello = m
             self._out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            self.sync.compare(link, m.logs, m.root, m.arrival, now)
-            self.sync.comparing.met(link, now)
+            self.sync.met(link, now)
             latest = self.witnesses.latest()
             for w in latest[:16]:
                 self._out.send(link.peer, w)

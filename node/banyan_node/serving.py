@@ -167,6 +167,9 @@ class Serving:
             for log, some in came.items():
                 sent[log] = self._store.last_arrival
                 first = min([row.seq for row in some])
+                if self._store.loose_rows(log, limit=1):  # some of it may not count
+                    counted = [row.seq for row in some if self._store.id_at(log, row.seq) == row.id]
+                    first = min(counted, default=self._store.head(log).length)
                 if log.log:
                     yield from log_items(self._store, log, first, partial(_aim, link), some)
                 else:

@@ -5,7 +5,8 @@ it met before, in the order in which it came and without asking for anything by 
 holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise a sketch
 of the whole frontier tells what differs in one round trip (comparing.py), and where too much does for a sketch, sums
 are compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py) and hears what the other
-lacks, so one exchange informs both.
+lacks, so one exchange informs both. Where either side holds chosen accounts only, all this is done over the accounts
+that both hold (interest.py).
 """
 
 from __future__ import annotations
@@ -13,28 +14,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from banyan_crdt.ids import AccountId, Head, LogId, control_log
-from banyan_crdt.logs import NOTHING
+from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_node.asking import Asking
 from banyan_node.comparing import Comparing
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.frontier_table import DEPTH
 from banyan_node.gossip.settings import Rng
 from banyan_node.ingest import Ingest
+from banyan_node.interest import ALL, Interests
 from banyan_node.links import Limits, Link
 from banyan_node.replaying import Replaying
 from banyan_node.serving import Serving
 from banyan_node.wire import (
     FANOUT,
     MAX_RANGE,
+    NAME_BYTES,
     Answered,
     Heads,
+    Interest,
     Message,
     Replay,
     Replayed,
     Root,
     Scan,
     Scanned,
+    Shared,
     Sums,
     Wants,
 )
@@ -58,8 +62,9 @@ class Sync:
         """Frames to send: messages, or those that are encoded already."""
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
-        self.comparing = Comparing(self, tree, links, rng, random_bytes)
+        self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
+        self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
 
     @property
     def interest(self) -> frozenset[AccountId] | None:
@@ -78,17 +83,63 @@ class Sync:
 
     # -- starting
 
+    def tree_of(self, link: Link) -> FrontierIndex:
+        """What is compared with the peer: the whole frontier, or that of the accounts that both hold."""
+        pair = self.interests.pair(link.peer)
+        return self.tree if pair is None else pair.share.tree
+
+    def met(self, link: Link, now: float) -> None:
+        """The hellos are exchanged."""
+        self.interests.met(link, self.interest is not None, now)
+        if link.hello is not None and self.interests.pair(link.peer) is None:
+            self.compare(link, link.hello.logs, link.hello.root, link.hello.arrival, now)
+        else:
+            self.root(link, now)
+        self.comparing.met(link, now)
+
+    def gone(self, link: Link, now: float) -> None:
+        """The link is down."""
+        self.asking.gone(link, now)
+        self.comparing.gone(link.peer)
+        self.serving.gone(link.peer)
+        self.interests.gone(link.peer)
+
     def root(self, link: Link, now: float) -> None:
         link.root_at = now
-        self.out.append((link.peer, Root(self.tree.count, self.tree.root, self.store.last_arrival)))
+        pair = self.interests.pair(link.peer)
+        if pair is None:
+            self.out.append((link.peer, Root(self.tree.count, self.tree.root, self.store.last_arrival)))
+        elif pair.share.tree.ready:
+            pair.said = pair.share.tree.root
+            told = ALL if pair.theirs is None else pair.theirs.digest
+            self.out.append((link.peer, Shared(told, pair.said)))
+
+    def news(self, link: Link) -> bool:
+        """Whether there is something to tell the peer before its time: heads moved that it may not know."""
+        pair = self.interests.pair(link.peer)
+        return not link.equal and (pair is None or pair.said != pair.share.tree.root)
+
+    def shared(self, link: Link, m: Shared, now: float) -> None:
+        """The peer told where it stands in what we both hold."""
+        pair = self.interests.pair(link.peer)
+        if pair is None or not self.interests.known(link, pair, m.told, now) or not pair.share.tree.ready:
+            return
+        mine = pair.share.tree.root
+        link.equal = m.root == mine
+        if link.equal:
+            link.differences.clear()
+            link.session_until = 0.0
+        elif now >= link.session_until and pair.worth(mine, m.root, now, self.limits.session_s):
+            if now - link.root_at > 1.0:
+                self.root(link, now)
+            link.session_until = now + self.limits.session_s
+            self.comparing.ask(link, now)
 
     def compare(self, link: Link, count: int, root: bytes, arrival: int, now: float) -> None:
         """The peer told where it stands."""
-        moved, link.arrival = arrival != link.arrival, arrival
-        if self.interest is not None or (link.hello is not None and link.hello.partial):
-            if self.interest is not None and (moved or now - link.named_at > 3 * self.limits.root_s):
-                self.name_interest(link, now)
-            return
+        link.arrival = arrival
+        if self.interests.pair(link.peer) is not None:
+            return  # it crossed our word that we hold chosen accounts only
         link.equal = root == self.tree.root
         if link.equal:
             link.differences.clear()
@@ -114,32 +165,33 @@ class Sync:
 
     def by_ranges(self, link: Link, salt: bytes, prefix: bytes = b"") -> None:
         """What is not for a sketch, or did not come out of one."""
-        children = self.tree.children(salt, prefix)
+        tree = self.tree_of(link)
+        children = tree.children(salt, prefix)
         if children is not None:
-            link.work += self.tree.rows >> 9 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
+            link.work += tree.rows >> 9 if len(prefix) >= DEPTH else 0  # so deep, all rows are looked at
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Hold these accounts only; None: all. Peers are asked for what is new."""
-        more = accounts is not None and self.interest is not None and not accounts <= self.interest
+        """Hold these accounts only; None: all. Peers are told what is new, and what they hold of it comes."""
+        self.ingest.flush()
         self.asking.limit(accounts)
-        if more:
-            for link in self._links.values():
-                if link.hello is not None:
-                    self.name_interest(link, now)
+        self.interests.limit(accounts, now)
+        self._tell_pairs(now)
 
-    def name_interest(self, link: Link, now: float) -> None:
-        """Interests differ: plain heads of the accounts that this node holds or wants, whole accounts to a frame."""
-        link.named_at = now
-        rows: list[tuple[LogId, Head]] = []
-        for account in sorted(self.interest or ()):
-            held = list(self.store.heads(account).items())
-            rows.extend(held or [(control_log(account), NOTHING)])
-            while len(rows) >= self.limits.heads_rows:  # an account of very many logs is named in pieces
-                self.out.append((link.peer, Heads(b"", 2, rows[: 2 * self.limits.heads_rows])))
-                rows = rows[2 * self.limits.heads_rows :]
-        if rows:
-            self.out.append((link.peer, Heads(b"", 2, rows)))
+    def told(self, link: Link, m: Interest, now: float) -> None:
+        """The peer named accounts that it holds, or does not hold any more."""
+        if not self.may(link, 16 + len(m.names) // NAME_BYTES, now):
+            return  # the digest says so, and it names them again
+        self.ingest.flush()
+        self.interests.told(link, m, now)
+        link.equal = False
+
+    def _tell_pairs(self, now: float) -> None:
+        for link in self._links.values():
+            if link.hello is not None and self.interests.pair(link.peer) is not None:
+                link.equal = False
+                if self.news(link):
+                    self.root(link, now)
 
     def settled(self, link: Link, now: float) -> None:
         """Frontiers agree."""
@@ -150,14 +202,15 @@ class Sync:
     def sums(self, link: Link, m: Sums, now: float) -> None:
         if self.asking.catchup.keeps(link.peer, now) or not self.may(link, 2 * FANOUT, now):
             return
-        mine = self.tree.children(m.salt, m.prefix)
+        tree = self.tree_of(link)
+        mine = tree.children(m.salt, m.prefix)
         for n, (theirs, own) in enumerate(zip(m.children, mine or (), strict=mine is not None)):
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
-            link.work += min(own[0], self.limits.bucket)
+            link.work += min(own[0], self.limits.bucket) + self.interests.lacked(link.peer, below, own[0])
             if max(theirs[0], own[0]) <= self.limits.bucket or len(below) > MAX_RANGE:
-                self._send_heads(link, below, list(self.tree.heads(below)), 1)
+                self._send_heads(link, below, list(tree.heads(below)), 1)
             else:
                 self.by_ranges(link, m.salt, below)
 
@@ -165,20 +218,41 @@ class Sync:
         if not self.may(link, 1 + len(m.heads), now):
             return
         theirs = dict(m.heads)
-        if m.answer == 2:
-            accounts = sorted({log.account for log in theirs})[: self.limits.heads_rows]
-            mine = [(log, h) for account in accounts for log, h in self.store.heads(account).items()]
-            link.work += max(0, len(mine) - len(theirs))  # one head names an account, which may have very many
-            self.tell(link, [(log, h) for log, h in mine if theirs.get(log) != h])
-        elif m.answer:
+        if m.answer:
             most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
-            mine = list(islice(self.tree.heads(m.prefix), most))
-            link.work += len(mine)
+            mine = list(islice(self.tree_of(link).heads(m.prefix), most))
+            link.work += len(mine) + self.interests.lacked(link.peer, m.prefix, len(mine))
             if len(mine) == most:  # more than one list of heads is for: sums divide it
                 self.by_ranges(link, b"", m.prefix)
                 mine = []
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
         self.asking.pull(link, theirs)
+
+    # -- in the background
+
+    @property
+    def busy(self) -> bool:
+        return self.tree.busy or self.interests.busy
+
+    def work(self, now: float) -> None:
+        """A slice of what is being read or built; what waited for it goes out."""
+        if self.tree.busy:
+            self.tree.work()
+        for link in self.interests.work():
+            self.root(link, now)
+        self.comparing.work(now)
+
+    def moved(self, log: LogId, old: Head, new: Head) -> None:
+        self.tree.moved(log, old, new)
+        self.interests.moved(log, old, new)
+
+    def durable(self) -> None:
+        self.tree.durable()
+        self.interests.durable()
+
+    def rolled_back(self) -> None:
+        self.tree.rolled_back()
+        self.interests.rolled_back()
 
     # -- asked and answered
 

@@ -6,8 +6,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     2 gossip     [frame of banyan_node.gossip]
     3 root       [accounts held, frontier root, last arrival]
     4 sums       [salt, prefix, [[count, sum] x 16]]        sums of the heads below each next nibble of the account id
-    5 heads      [prefix, answer, [[account, writer, log, length, id|null, flag], ...]]
-                                       answer wanted: 0 none, 1 all below the prefix, 2 of the accounts named
+    5 heads      [prefix, 0|1 answer, [[account, writer, log, length, id|null, flag], ...]]
+                                       answer wanted: 0 none, 1 all below the prefix
     6 want       [[account, writer, log, [[seq, id], ...], [[seq, id], ...]], ...]     what is held; pins that are not
     7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents(, proof)], ...]
                                        contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
@@ -25,6 +25,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     18 cells     [salt, start, state, stamp, cells]         state: 0 here they are, 1 busy, 2 too many differences
     19 names     [salt, places]                             answered by heads of the logs at these places
     20 replayed  [arrival, 0|1 done]                        all that came up to there was sent
+    21 interest  [0|1 and|2 not, names]                     the accounts held; 0: none so far, instead of what was named
+    22 shared    [digest, root]                             of the names that you told me; of the accounts we both hold
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ MAX_PINS = 4
 """Pins that a question for a log names."""
 MAX_PROOF = 128
 """Headers of a proof: twice what leads through a log of 2^48 entries."""
+NAME_BYTES = 16
+"""An account of interest is named by so many bytes of its id: nobody makes two ids that begin alike."""
 MAX_REASON = 512
 """Bytes of a last word."""
 
@@ -64,7 +68,7 @@ class Hello(NamedTuple):
     arrival: int
     operator: bytes
     partial: int
-    """1: this node holds only the accounts that it is interested in, so its root equals nobody's."""
+    """1: this node holds only accounts that it names by `interest`, so its root equals nobody's."""
 
 
 class GossipFrame(NamedTuple):
@@ -209,14 +213,29 @@ class Names(NamedTuple):
     places: bytes
 
 
+class Interest(NamedTuple):
+    """`how`: 0 instead of all that was named, 1 these too, 2 no longer these. `names`: 16 bytes each."""
+
+    how: int
+    names: bytes
+
+
+class Shared(NamedTuple):
+    """Instead of `root` where either side is partial. `told`: 8 bytes, the digest of the names that the receiver told;
+    `root`: of the heads of the accounts that both hold."""
+
+    told: bytes
+    root: bytes
+
+
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
-    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names
+    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names | Interest | Shared
 )  # fmt: skip
 _CODES: dict[type[Any], int] = {
     Hello: 1, GossipFrame: 2, Root: 3, Sums: 4, Heads: 5, Wants: 6, Data: 7, Credit: 8, WantParts: 9, Parts: 10,
     Replay: 11, Replayed: 20, Scan: 12, Scanned: 13, Witness: 14, Bye: 15,
-    Answered: 16, Sketch: 17, Cells: 18, Names: 19,
+    Answered: 16, Sketch: 17, Cells: 18, Names: 19, Interest: 21, Shared: 22,
 }  # fmt: skip
 
 
@@ -346,7 +365,14 @@ def _log(r: list[Any]) -> LogId:
 
 def _hello(version: Any, realm: Any, store: Any, logs: Any, root: Any, arrival: Any, operator: Any, part: Any) -> Hello:
     return Hello(
-        _u(version), _b(realm, 32), _b(store, 16), _u(logs), _b(root, 32), _u(arrival), _short(operator, 64), _u(part)
+        _u(version),
+        _b(realm, 32),
+        _b(store, 16),
+        _u(logs),
+        _b(root, 32),
+        _u(arrival),
+        _short(operator, 64),
+        _u(part, 1),
     )
 
 
@@ -375,12 +401,20 @@ def _names(salt: Any, places: Any) -> Names:
     return Names(_salt(salt), places)
 
 
+def _interest(how: Any, names: Any) -> Interest:
+    if _u(how) > 2:
+        raise Malformed(f"names are told instead (0), too (1) or no longer (2), not {how}")
+    if len(_b(names)) % NAME_BYTES:
+        raise Malformed(f"names have {NAME_BYTES} bytes each, these {len(names)}")
+    return Interest(how, names)
+
+
 def _heads(prefix: Any, answer: Any, rows: Any) -> Heads:
     heads = [
         (_log(r), Head(_u(r[3], 48), None if r[4] is None else EntryId(_b(r[4], 32)), _u(r[5], 1)))
         for r in _rows(rows, 6)
     ]
-    return Heads(_prefix(prefix), _u(answer), heads)
+    return Heads(_prefix(prefix), _u(answer, 1), heads)
 
 
 def _wants(rows: Any) -> Wants:
@@ -428,4 +462,6 @@ _READERS: dict[int, tuple[str, int, Callable[..., Message]]] = {
     17: ("sketch", 5, lambda a, s, n, t, p: Sketch(_salt(a), _u(s, 16), _u(n, 16), _u(t, 32), _short(p, 1_024))),
     18: ("cells", 5, lambda a, s, n, t, c: Cells(_salt(a), _u(s, 16), _state(n), _u(t, 32), _b(c))),
     19: ("names", 2, _names),
+    21: ("interest", 2, _interest),
+    22: ("shared", 2, lambda d, r: Shared(_b(d, 8), _b(r, 32))),
 }

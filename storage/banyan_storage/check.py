@@ -283,9 +283,22 @@ def _wholes(reader: StoreReader) -> Iterator[Problem]:
         yield Problem("ids", f"an id is indexed of an arrival after {after} that is not held")
     if rows[t.LOGS] != rows[t.HEADS]:
         yield Problem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
+    yield from _due(reader)
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield Problem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")
+
+
+def _due(reader: StoreReader) -> Iterator[Problem]:
+    """Each key once by its time and once by its name."""
+    by_time, by_key = set[tuple[bytes, bytes]](), set[tuple[bytes, bytes]]()
+    for row, value in reader.txn.scan(t.DUE):
+        if row[1:2] == b"\0":
+            by_time.add((row[:1] + row[10:], row[2:10]))
+        else:
+            by_key.add((row[:1] + row[2:], value))
+    for row, _ in sorted(by_time ^ by_key):
+        yield Problem("due", f"work {row[0]} of {row[1:17].hex()} has different times in the two orders")
 
 
 def _places(stretch: t.Stretch) -> Iterator[tuple[int, int, bool]]:

@@ -120,7 +120,7 @@ class PendingStore(StoreReader):
         self._recent.clear()
         self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
         last = self._write.last(t.LOGS)
-        self._lids = t.number(last[0]) if last else 0
+        self._lids = max(t.number(last[0]) if last else 0, t.number(self._write.get(t.META, t.LIDS_KEY) or b""))
 
     def _flush(self) -> None:
         self._ids.flush()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 
-from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
@@ -275,6 +275,11 @@ class Queries:
         """Whether anything of the account was deleted for good."""
         number = self._number(account)
         return number is not None and self._txn.get(TOMBS, number) is not None
+
+    def is_dead(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
+        """Whether a tombstone that counts ended the cell."""
+        number, cell = self._number(account), coll + key
+        return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
     def edited(self, view: PostView) -> bool:
         """Whether what shows replaced an earlier write."""

@@ -17,6 +17,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Part
 from banyan_crdt.realm import Realm
 
+from . import due as d
 from . import id_index
 from . import tables as t
 from .engine import Item, ReadTxn
@@ -28,6 +29,8 @@ NOTHING = Head(0, None, 0)
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
 """How the name of a control log ends."""
+NAMES = 100_000
+"""Names of logs kept at hand."""
 STEP = 1_024
 """Entries read at a time where a whole log is walked."""
 LOOKED_AT = 1_024
@@ -101,12 +104,13 @@ class StoreReader:
         """The account's frontier, its control log first; logs of which nothing counts are left out."""
         return dict(self._heads(self._txn.prefix(t.HEADS, account)))
 
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]:
-        """The whole frontier from account `start` on, in the order of LogId."""
-        return self._heads(self._txn.scan(t.HEADS, start or b""))
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
+        """The whole frontier in the order of LogId, from the first account or log whose name is not below `start` up to
+        the last whose name is below `stop`. Both may be the beginnings of names."""
+        return self._heads(self._txn.scan(t.HEADS, start or b"", stop))
 
     def logs(self, account: AccountId) -> list[LogId]:
-        """Every log of the account that was ever held, also those of which nothing counts."""
+        """Every log of the account of which anything is held, also those of which nothing counts."""
         return [t.log_of_name(key) for key, _ in self._txn.prefix(t.HEADS, account)]
 
     def digest(self) -> bytes:
@@ -149,6 +153,8 @@ class StoreReader:
             raw = self._txn.get(t.LOGS, t.u32(lid))
             if raw is None:
                 raise CorruptStore(f"log number {lid} is used but has no name; run a check, then sync again from peers")
+            if len(self._names) >= NAMES:
+                self._names.clear()
             name = self._names[lid] = t.log_of_name(raw)
         return name
 
@@ -304,6 +310,13 @@ class StoreReader:
         """Bytes of the records of these arrival numbers."""
         return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
 
+    def loose_kinds(self, log: LogId) -> dict[bytes, int]:
+        """The kind of each loose entry of a log, by the first 16 bytes of its id."""
+        found = self._find(log)
+        if found is None or not self.any_loose():
+            return {}
+        return {key[10:]: t.loose_of(key, value).kind for key, value in self._txn.prefix(t.LOOSE, t.u32(found[0]))}
+
     def children(self, log: LogId, parent: EntryId | None, seq: int) -> list[Entry]:
         """The loose entries at place `seq` that hang on `parent`, in the order of their ids."""
         found = self._records(sorted(row.n for row in self.loose_rows(log, seq)), log)
@@ -397,6 +410,16 @@ class StoreReader:
             if name is not None:
                 out.append(Lack(key, name[0], op, t.wanted_part(value)))
         return out
+
+    # -- work of a later time
+
+    def due(self, work: d.Work, now_ms: int, limit: int) -> list[d.Due]:
+        """What of that work is due by now, the oldest first."""
+        return d.due(self._txn, work, now_ms, limit)
+
+    def due_at(self, work: d.Work, key: bytes) -> int | None:
+        """When that is due, milliseconds since 1970; None where it is not."""
+        return d.due_at(self._txn, work, key)
 
     # -- the store itself
 

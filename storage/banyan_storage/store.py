@@ -19,6 +19,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.state import control_head
 
+from . import due as d
 from . import tables as t
 from .engine import Item, Table
 from .errors import CorruptStore
@@ -132,6 +133,32 @@ class Store(PendingStore):
         if not log.log:
             raise ValueError(f"the control log of {log.account.hex()[:16]} is replaced by put_control")
         self._rewrite(log, chain, loose, head, now_s)
+        self._unname_empty(log)
+
+    def _unname_empty(self, log: LogId) -> None:
+        """Of a log of which nothing is left (its writer was cut, its account closed) the name goes, too."""
+        lid, head = self._log(log)
+        if log.log and head == NOTHING and not any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
+            self._unname(log, lid)
+
+    def _unname(self, log: LogId, lid: int) -> None:
+        self._write.delete(t.LOGS, t.u32(lid))
+        self._write.delete(t.HEADS, t.log_name(log))
+        self._write.put(t.META, t.LIDS_KEY, t.u32(self._lids))
+        self._names.pop(lid, None)
+        self._cache(log, None)
+
+    def reclaim(self, start: bytes, limit: int) -> bytes | None:
+        """Take away the names of logs of which nothing is held: older programs kept them. From the log named `start`
+        on, `limit` logs at most; where to go on, or None at the end."""
+        rows = list(self._write.scan(t.HEADS, start, limit=limit))
+        for key, value in rows:
+            lid, head = t.head_of_value(value)
+            log = t.log_of_name(key)
+            if log.log and head == NOTHING and not any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
+                self.changes += 1
+                self._unname(log, lid)
+        return rows[-1][0] + b"\0" if len(rows) == limit else None
 
     def _rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
         self.changes += 1
@@ -232,6 +259,7 @@ class Store(PendingStore):
                 raise ValueError(f"entry {entry.hex()[:16]} counts, so it is not to be dropped")
             self._delete(n, entry)
         self._any_loose = None
+        self._unname_empty(log)
 
     def _held(self, lid: int) -> dict[EntryId, _Held]:
         rows = self._write.prefix(t.CHAIN, t.u32(lid))
@@ -410,6 +438,15 @@ class Store(PendingStore):
         if part is not None and self.is_counted(entry):
             self._wanted[t.part_key(n, op)] = t.wanted_value(part)
         return True
+
+    def set_due(self, work: d.Work, key: bytes, at_ms: int) -> None:
+        """That is due then, and at no other time."""
+        self.changes += 1
+        d.set_due(self._write, work, key, at_ms)
+
+    def drop_due(self, work: d.Work, key: bytes) -> None:
+        self.changes += 1
+        d.drop_due(self._write, work, key)
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Remember something local; None forgets it. Keys have at most 500 bytes."""

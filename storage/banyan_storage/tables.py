@@ -1,6 +1,6 @@
 """Every table that the store keeps, and how its keys and values are spelled, in this one place.
 
-    logs       lid u32                    -> account 32 | writer 32 | log u32         the short number of a log
+    logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
     accounts   account                    -> grants (grant_rows.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
@@ -11,6 +11,8 @@
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
     erased     id 32 | op u16             -> signed reason, or empty                   the same, of entries not held now
+    due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
+               kind u8 | 1 | key    -> time u64
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
@@ -42,12 +44,13 @@ PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
 ERASED = Table("erased")
+DUE = Table("due")
 META = Table("meta")
-STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, ERASED, META)
+STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, ERASED, DUE, META)
 
 SCHEMA = 5
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
-LAST_KEY, IDS_KEY = b"last arrival", b"ids up to arrival"
+LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1

@@ -398,7 +398,10 @@ async def test_after_three_frames_of_garbage_a_peer_is_told_why_and_banned(tmp_p
 
 @pytest.mark.parametrize(
     ("changed", "sentence"),
-    [({"realm": MAIN.id}, "realm [0-9a-f]{16} meets realm"), ({"version": 7}, "protocol version 7 meets 2: update")],
+    [
+        ({"realm": MAIN.id}, "realm [0-9a-f]{16} meets realm"),
+        ({"version": 7}, f"protocol version 7 meets {VERSION}: update"),
+    ],
 )
 async def test_another_realm_and_another_version_get_one_sentence(
     tmp_path: Path, changed: dict[str, Any], sentence: str

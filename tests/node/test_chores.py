@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from banyan_crdt.control import Control
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import account_from_text, control_log
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
+from banyan_crdt.ops import Close, Put
+from banyan_crdt.social import POST
 from banyan_node import chores, settings
+from banyan_node.author import Draft
+from banyan_node.backend import LocalBackend, hosted
+from banyan_node.counting import own_key
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
+from banyan_storage.due import Work
 
 DAY = chores.DAY_S
 
@@ -30,12 +37,12 @@ def test_a_log_that_grew_is_pinned_once_a_day_and_one_that_did_not_is_left(tmp_p
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         now = time.time()
-        assert chores.pin_own_logs(node.context, now) == 1
-        assert chores.pin_own_logs(node.context, now + 60) == 0
-        assert chores.pin_own_logs(node.context, now + DAY + 1) == 0
+        assert chores.pin_own_logs(node.context, now).number == 1
+        assert chores.pin_own_logs(node.context, now + 60).number == 0
+        assert chores.pin_own_logs(node.context, now + DAY + 1).number == 0
         length = node.context.replica.ingest.head(control_log(account)).length
         node.call("post", text="hai")
-        assert chores.pin_own_logs(node.context, now + 2 * DAY + 2) == 1
+        assert chores.pin_own_logs(node.context, now + 2 * DAY + 2).number == 1
         assert node.context.replica.ingest.head(control_log(account)).length == length + 1
         assert len(node.call("feed", limit=9)["posts"]) == 2
 
@@ -50,9 +57,9 @@ def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving
         node.call("delete", uri=gone)
         before = node.call("digest")
         now = time.time()
-        assert chores.erase_deleted(node.context, now) == 0
-        assert chores.erase_deleted(node.context, now + 29 * DAY) == 0
-        assert chores.erase_deleted(node.context, now + 31 * DAY) == 2
+        assert chores.erase_deleted(node.context, now).number == 0
+        assert chores.erase_deleted(node.context, now + 29 * DAY).number == 0
+        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 2
         assert node.call("digest") == before
         assert node.call("store.verify")["problems"] == []
         assert [p["uri"] for p in node.call("feed", limit=9)["posts"]] == [kept]
@@ -76,6 +83,138 @@ def test_the_grace_begins_when_the_deletion_is_met_and_not_when_it_says_it_was_m
         node.call("account.create", name="an", hosted=False)
         node.call("delete", uri=node.call("post", text="một tin")["uri"])
         later = time.time() + 40 * DAY  # by its own date the deletion is 40 days old when this store first looks
-        assert chores.erase_deleted(node.context, later) == 0
-        assert chores.erase_deleted(node.context, later + 29 * DAY) == 0
-        assert chores.erase_deleted(node.context, later + 31 * DAY) == 1
+        assert chores.erase_deleted(node.context, later).number == 0
+        assert chores.erase_deleted(node.context, later + 29 * DAY).number == 0
+        assert chores.erase_deleted(node.context, later + 31 * DAY).number == 1
+
+
+def _days(node: LocalBackend, first: int, last: int) -> int:
+    """Erases once a day; how many parts."""
+    return sum(chores.erase_deleted(node.context, time.time() + day * DAY).number for day in range(first, last + 1))
+
+
+def test_a_write_that_comes_to_a_deleted_post_later_is_erased_too(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        uri = node.call("post", text="một tin")["uri"]
+        node.call("delete", uri=uri)
+        assert _days(node, 0, 31) == 1
+        key, parts = CellKey(bytes.fromhex(uri.split("/")[1])), node.context.store.counts().parts
+        log = node.context.own_log(account)
+        put = Draft((Put(POST, key, (), None),), (b"again",))
+        node.context.replica.publish(log, node.context.device, [put], time.time())
+        assert node.context.store.counts().parts == parts + 1
+        assert _days(node, 32, 70) == 1
+        assert node.call("store.verify")["problems"] == []
+
+
+def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        people = [node.call("account.create", name=f"person {k}", hosted=True)["account"] for k in range(9)]
+        for who in people:
+            node.call("delete", by=who, uri=node.call("post", by=who, text="một")["uri"])
+        now = time.time()
+        assert chores.pin_own_logs(node.context, now).number == 9
+        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 9
+        chores.pin_own_logs(node.context, now + 32 * DAY)
+        node.call("post", by=people[4], text="hai")
+        looked = list[AccountId]()
+        known = node.context.replica.ingest.control_of
+
+        def seen(account: AccountId) -> Control | None:
+            looked.append(account)
+            return known(account)
+
+        monkeypatch.setattr(node.context.replica.ingest, "control_of", seen)
+        for day in range(33, 80):
+            chores.pin_own_logs(node.context, now + day * DAY)
+            chores.erase_deleted(node.context, now + day * DAY)
+        assert set(looked) == {account_from_text(people[4])}
+
+
+def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chores, "ARRIVALS", 3)
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        uri = node.call("post", text="một")["uri"]
+        node.call("delete", uri=uri)
+        for k in range(9):
+            node.call("post", text=f"tin {k}")
+        store, now = node.context.store, time.time()
+        cell = account + POST + bytes.fromhex(uri.split("/")[1])
+        store.drop_due(Work.PIN, account)
+        store.put_note(b"pinned:", bytes(40))
+        store.put_note(b"tomb:" + cell, int((now - 29 * DAY) * 1000).to_bytes(8, "big"))
+        goes = 1
+        while chores.follow(node.context, now):
+            goes += 1
+        assert goes > 3
+        assert not chores.follow(node.context, now)
+        assert store.note(b"pinned:") is None
+        assert store.note(b"tomb:" + cell) is None
+        assert chores.pin_own_logs(node.context, now).number == 1
+        assert chores.erase_deleted(node.context, now).number == 0
+        assert chores.erase_deleted(node.context, now + 2 * DAY).number == 1
+
+
+def test_what_is_due_survives_a_crash_exactly_as_far_as_what_made_it_due(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="an", hosted=False)
+        node.call("delete", uri=node.call("post", text="một")["uri"])
+        store, now = node.context.store, time.time()
+        for _ in range(2):
+            chores.follow(node.context, now)
+            assert len(store.due(Work.ERASE, int((now + 31 * DAY) * 1000), 9)) == 1
+            store.rollback()
+            node.context.replica.commit_failed(None)
+            assert store.due(Work.ERASE, int((now + 31 * DAY) * 1000), 9) == []
+        chores.follow(node.context, now)
+        store.commit()
+    with open_local(home, settings.load(home, env={})) as node:
+        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 1
+
+
+def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_ours(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="một")
+        store, now = node.context.store, time.time()
+        store.put_note(b"hosted:" + account, None)
+        store.put_note(b"next account", None)
+        store.drop_due(Work.PIN, account)
+        assert chores.pin_own_logs(node.context, now).number == 0
+        assert [h.account for h in hosted.claim(node.context)] == [account]
+        assert chores.pin_own_logs(node.context, now).number == 1
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_logs_of_a_closed_account_are_held_for_30_days_then_only_where_they_were_written(
+    tmp_path: Path, own: bool
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account, now = account_from_text(node.call("account.create", name="an", hosted=False)["account"]), time.time()
+        node.call("post", text="một")
+        (log,) = (log for log in node.context.store.logs(account) if log.log)
+        if not own:
+            node.context.store.put_note(own_key(log), None)
+        root, _ = hosted.slot_signer(node.context, account, 0)
+        node.context.replica.author.control(account, root, Close(), int(now * 1000))
+        assert node.context.store.head(log).length == 0
+        for days, forgotten in ((29, 0), (31, 0 if own else 2), (62, 0)):
+            assert chores.forget_beside(node.context, now + days * DAY) == (forgotten, False)
+            assert len(node.context.store.loose(log)) == (2 if own or days < 30 else 0)
+        assert (log in node.context.store.logs(account)) == own
+        while chores.reclaim_names(node.context, time.time()):
+            pass
+        assert not chores.reclaim_names(node.context, time.time())
+        assert node.call("store.verify")["problems"] == []

@@ -26,10 +26,11 @@ class Heads:
         self.notes: dict[bytes, bytes] = {}
         self.last_arrival = 0
 
-    def all_heads(self, start: AccountId | None = None) -> Iterator[tuple[LogId, Head]]:
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
         begin = bytes(start or b"")
         for log in sorted(self.heads):
-            if log.account + log.writer + log.log.to_bytes(4, "big") >= begin:
+            name = log.account + log.writer + log.log.to_bytes(4, "big")
+            if name >= begin and (stop is None or name < stop):
                 yield log, self.heads[log]
 
     def head(self, log: LogId) -> Head:

@@ -131,10 +131,11 @@ def test_words_and_master_are_one_to_one(master: bytes) -> None:
 def test_a_wrong_backup_says_which_word_is_wrong() -> None:
     words = ZERO.words().split()
     assert words[0] == "abandon"
-    with pytest.raises(BadBackup, match="24 words and 23"):
+    with pytest.raises(BadBackup, match="24 words are needed and 23"):
         keys_from_words(" ".join(words[1:]))
-    with pytest.raises(BadBackup, match=r"Word 7 .*'abandn'.*'abandon'"):
+    with pytest.raises(BadBackup, match="Word 7 ") as refused:
         keys_from_words(" ".join([*words[:6], "abandn", *words[7:]]))
+    assert "abandn" not in str(refused.value)  # nearly a secret, and errors go into logs
     with pytest.raises(BadBackup, match="checksum"):
         keys_from_words(" ".join([*words[:6], "zoo", *words[7:]]))
 

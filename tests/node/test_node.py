@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from banyan_crdt.ids import account_from_text
+from banyan_crdt.ids import account_from_text, account_to_text
 from banyan_node.edge import EdgeError
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
@@ -71,6 +71,34 @@ async def test_three_nodes_end_with_one_graph_and_one_view_of_it(tmp_path: Path)
             digests = [await n.backend.call("digest", {}) for n in (a, b, c)]
             assert {d["lacking_parts"] for d in digests} == {0}
     assert len({no_problems(h) for h in homes}) == 1
+
+
+async def test_a_node_that_holds_whom_its_people_follow_gets_them_and_nobody_else(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "abc"]
+    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+        followed, stranger = await account(a, "An"), await account(b, "Bình")
+        await post(a, "một")
+        await post(b, "lạ")
+        await converged([a, b])
+        chosen = {"interest__mode": "follows", "interest__hops": "1", "node__role": "hobbyist"}
+        async with running(make_node(homes[2], [a.edge.addresses[0]], **chosen)) as c:
+            await account(c, "Chi")
+            await settled(c, 1)
+            await c.backend.call("follow", {"account": followed})
+            with trio.fail_after(30):  # whom people follow is looked up every 5 s
+                while await texts(c) != {"một"}:
+                    await trio.sleep(0.1)
+            await post(a, "hai")
+            await post(c, "ba")
+            with trio.fail_after(10):
+                while await texts(c) != {"một", "hai", "ba"} or "ba" not in await texts(b):
+                    await trio.sleep(0.1)
+            assert stranger not in await _held(c)
+    assert no_problems(homes[2])
+
+
+async def _held(node: Node) -> set[str]:
+    return set(await node.worker.call(lambda ctx, now: [account_to_text(a) for a in ctx.store.accounts()]))
 
 
 async def test_a_node_that_was_away_comes_back_and_has_everything(tmp_path: Path) -> None:

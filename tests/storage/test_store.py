@@ -19,7 +19,7 @@ from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.reader import StoreReader
+from banyan_storage.reader import NOTHING, StoreReader
 from banyan_storage.records import content_of
 from banyan_storage.store import Append, Store
 from banyan_storage.viewhook import ArrivedPart, Counted, NoViews
@@ -343,9 +343,50 @@ def test_a_log_of_which_nothing_counts_is_in_no_frontier(store: Store) -> None:
     digest_with = store.digest()
     store.rewrite(empty.log, [], [], Head(0, None, 0), NOW_S)
     assert empty.log not in store.heads(empty.id)
-    assert empty.log in store.logs(empty.id)
+    assert empty.log not in store.logs(empty.id)
     assert store.digest() != digest_with
     assert account.log in store.heads(account.id)
+
+
+def test_the_name_of_a_log_of_which_nothing_is_left_goes_and_its_number_is_not_given_again(tmp_path: Path) -> None:
+    store = open_store(open_engine("lmdb", tmp_path / "store"))
+    kept, gone = started(store, "kept"), started(store, "gone")
+    numbers = {t.number(key) for key, _ in store.txn.scan(t.LOGS)}
+    store.rewrite(gone.log, [], [], NOTHING, NOW_S)
+    check(store)
+    assert store.txn.get(t.HEADS, t.log_name(gone.log)) is None
+    assert store.counts().logs == 3
+    store.close()
+    store = open_store(open_engine("lmdb", tmp_path / "store"))
+    later = started(store, "later")
+    assert later.chain == store.chain(later.log)
+    assert store.txn.get(t.LOGS, t.u32(max(numbers))) is None
+    assert len({t.number(key) for key, _ in store.txn.scan(t.LOGS)} - numbers) == 2
+    gone.chain.clear()
+    gone.write(store, 3)
+    check(store)
+    assert store.chain(gone.log) == gone.chain
+    assert store.chain(kept.log) == kept.chain
+    store.close()
+
+
+def test_names_that_older_programs_kept_are_taken_away_and_those_in_use_are_not(store: Store) -> None:
+    accounts = [started(store, f"account {k}") for k in range(6)]
+    for account in accounts[:3]:
+        lid = store._log(account.log)[0]
+        store._rewrite(account.log, [], [], NOTHING, NOW_S)  # as `rewrite` once did
+        assert store.txn.get(t.LOGS, t.u32(lid)) is not None
+    suspended = accounts[3]
+    store.rewrite(suspended.log, [], suspended.chain, NOTHING, NOW_S)
+    store.commit()
+    cursor, goes = b"", 0
+    while (after := store.reclaim(cursor, 4)) is not None:
+        cursor, goes = after, goes + 1
+    assert goes == 3
+    check(store)
+    assert store.counts().logs == 9
+    assert store.loose(suspended.log) == suspended.chain
+    assert [store.chain(a.log) for a in accounts[4:]] == [a.chain for a in accounts[4:]]
 
 
 def test_parts_of_entries_that_stopped_counting_are_not_asked_for(store: Store) -> None:

@@ -38,6 +38,7 @@ from banyan_node.wire import (
     GossipFrame,
     Heads,
     Hello,
+    Interest,
     Message,
     Names,
     Parts,
@@ -47,6 +48,7 @@ from banyan_node.wire import (
     RunItem,
     Scan,
     Scanned,
+    Shared,
     Sketch,
     Sums,
     Want,
@@ -438,6 +440,8 @@ def messages() -> list[dict[str, Any]]:
         Sketch(b"", 0, 0, 0, bytes(range(PROBE_BYTES))),
         Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(23))),
         Names(b"", bytes(range(8))),
+        Interest(1, AN.id[:16]),
+        Shared(AN.id[:8], root),
     ]
     assert part.size == len(raw)
     return [{"name": type(m).__name__, "frame": encode_message(m).hex()} for m in found]

@@ -7,14 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
+from banyan_cli import paper, refs, session
 from banyan_cli.errors import BadInput
 
-_account = typer.Typer(help="Accounts and their keys: grant, pin, cut, rotate, recover, close.", no_args_is_help=True)
+_account = typer.Typer(help="Accounts: grant, pin, cut, drop, rotate, recover, close.", no_args_is_help=True)
 
 Account = Annotated[str | None, typer.Option("--account", help="An account hosted here; yours when left out.")]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
+Granted = Annotated[str, typer.Argument(metavar="WRITER", help="A writer's key, or its digits in `account show`.")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+RECOVERY = 1
+"""The slot of the recovery key."""
+SHORT_WRITER = 16
+"""Digits of a writer's key that `account show` prints."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,10 +30,14 @@ def add_to(app: typer.Typer) -> None:
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What the account is called.")],
+    recovery: Annotated[
+        str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
+    ] = None,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
     s = session.of(ctx)
-    answer = s.call("account.create", name=name, hosted=True)
+    recovery = None if recovery is None else paper.checked_commitment(recovery)
+    answer = s.call("account.create", name=name, hosted=True, recovery=recovery)
     refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
@@ -95,14 +104,32 @@ def pin(
 
 
 @_account.command("cut")
-def cut(ctx: typer.Context, writer: Writer, account: Account = None, yes: Sure = False) -> None:
+def cut(ctx: typer.Context, writer: Granted, account: Account = None, yes: Sure = False) -> None:
     """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost device."""
     s = session.of(ctx)
-    key = _writer(writer)
+    who = _which(s, account)
+    key = _granted(s.call("account.show", account=who), writer)
     _confirm(s, f"Cut writer {key[:16]} for good?", yes)
-    answer = s.call("account.cut", account=_which(s, account), writer=key)
+    answer = s.call("account.cut", account=who, writer=key)
     kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
     s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
+
+
+@_account.command("drop")
+def drop(
+    ctx: typer.Context,
+    writer: Granted,
+    log: Annotated[int, typer.Argument(min=1, help="A log of that writer, as `account show` numbers them.")],
+    account: Account = None,
+    yes: Sure = False,
+) -> None:
+    """Take one log away with all that it says, deletions too: a copied home writes in a log of its own."""
+    s = session.of(ctx)
+    who = _which(s, account)
+    key = _granted(s.call("account.show", account=who), writer)
+    _confirm(s, f"Drop log {log} of writer {key[:16]} for good, with what it wrote and deleted?", yes)
+    answer = s.call("account.drop", account=who, writer=key, log=log)
+    s.out.done(answer, f"Log {log} of writer {key[:16]} counts no longer.")
 
 
 @_account.command("rotate")
@@ -110,19 +137,84 @@ def rotate(
     ctx: typer.Context,
     slot: Annotated[int | None, typer.Option(min=0, help="0 root, 1 recovery.")] = None,
     account: Account = None,
+    words_file: paper.WordsFile = None,
 ) -> None:
-    """Replace a key by the next one that it committed to."""
+    """Replace a key by the next one that it committed to.
+
+    With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
+    """
     s = session.of(ctx)
-    answer = s.call("account.rotate", account=_which(s, account), slot=slot)
+    who = _which(s, account)
+    key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
+    if words_file is not None and slot != RECOVERY:
+        raise BadInput("Only a recovery key is made from words; say --slot 1 with --words-file.")
+    if words_file is None and key["held"]:
+        answer = s.call("account.rotate", account=who, slot=slot)
+    else:
+        answer = _rotate_by_words(s, who, key, paper.words_from(words_file, "The 24 recovery words of this account"))
     s.out.done(answer, f"Slot {answer['slot']} is at generation {answer['generation']} now.")
 
 
+def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: str) -> Any:
+    from banyan_node.operator_errors import WrongWords
+    from banyan_node.recovery import commitment, rotation
+
+    following, first = key["next"], commitment(words)[:64]
+    try:
+        rotation(words, bytes.fromhex(following))
+    except WrongWords:
+        if not key["held"]:
+            raise
+        s.call("account.rotate", account=who, slot=RECOVERY, following=first)
+        following = first
+    seed, after = rotation(words, bytes.fromhex(following))
+    return s.call("account.rotate", account=who, slot=RECOVERY, seed=seed.hex(), following=after.hex())
+
+
 @_account.command("recover")
-def recover(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
-    """Take the root key back with the recovery key, when somebody else has the root."""
+def recover(
+    ctx: typer.Context,
+    account: Account = None,
+    words_file: paper.WordsFile = None,
+    undo: Annotated[
+        int | None, typer.Option(min=2, help="Undo this entry and later ones; numbers as in `account show`.")
+    ] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A writer that is not to be cut; may be repeated.")] = None,
+    own: Annotated[bool, typer.Option("--own", help="Write as this account from now on.")] = False,
+    yes: Sure = False,
+) -> None:
+    """Take an account back with its 24 recovery words: a new root key, made here, and every other writer cut.
+
+    The words are not those of `banyan keys backup`. In the home that was copied, `banyan keys renew` comes first; in
+    another home, let the account come from peers or from an archive first. A recovery key that is kept here needs no
+    words.
+    """
+    from banyan_cli.show.words import count
+    from banyan_node.recovery import seed_for
+
     s = session.of(ctx)
-    _confirm(s, "Replace the root key by the recovery key's word?", yes)
-    s.out.done(s.call("account.recover", account=_which(s, account)), "The root key is yours again.")
+    shown = s.call("account.show", account=_which(s, account))
+    kept = [_granted(shown, writer) for writer in keep or []]
+    key, seed = shown["keys"][RECOVERY], None
+    if not key["held"]:
+        words = paper.words_from(words_file, "The 24 recovery words of this account")
+        seed = seed_for(words, bytes.fromhex(key["current"])).hex()
+    elif words_file is not None:
+        raise BadInput("The recovery key of this account is kept on this node; leave --words-file away.")
+    _confirm(s, _recovery_question(shown, kept), yes)
+    params = {"undo": undo, "keep": kept or None, "own": own or None}
+    answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
+    s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
+    for writer in answer["uncut"]:
+        s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
+    s.out.note("What they wrote until now stays; `banyan account drop` takes away a log that a thief wrote.")
+
+
+def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:
+    gone = {cut["writer"] for cut in shown["cuts"]}
+    writers = {grant["writer"] for grant in shown["grants"]} - gone - set(kept)
+    listed = ", ".join(sorted(writer[:16] for writer in writers)) or "none"
+    return f"Install a new root key, and cut every writer but this node's and those kept (now: {listed})?"
 
 
 @_account.command("close")
@@ -141,6 +233,12 @@ def _which(s: session.Session, account: str | None) -> str:
     if own is None:
         raise BadInput("This node has no account yet; make one with `banyan init`, or name one.")
     return str(own)
+
+
+def _granted(shown: dict[str, Any], text: str) -> str:
+    """A writer of the account, by its key or by the digits of it that `account show` prints."""
+    found = {g["writer"] for g in shown["grants"] if g["writer"].startswith(text.lower())}
+    return found.pop() if len(text) >= SHORT_WRITER and len(found) == 1 else _writer(text)
 
 
 def _writer(text: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import session
+from banyan_cli import paper, session
 from banyan_cli.errors import BadInput
 from banyan_cli.out import plain
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from banyan_node.settings import Row
 
-_keys = typer.Typer(help="The master secret that every key of this node comes from.", no_args_is_help=True)
 _config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
 
 
@@ -27,7 +24,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(down)
     app.command("id")(identity)
     app.add_typer(_config, name="config")
-    app.add_typer(_keys, name="keys")
 
 
 def init(
@@ -38,20 +34,42 @@ def init(
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
     ] = False,
+    recovery: Annotated[
+        str | None, typer.Option(help="A commitment of `banyan keys words`; no words are made here then.")
+    ] = None,
+    keep_recovery: Annotated[
+        bool, typer.Option("--keep-recovery", help="No recovery words: who copies this home has the account for good.")
+    ] = False,
 ) -> None:
-    """Make a node: its folder, its keys and its account."""
+    """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
     from banyan_cli.making import make_node, refuse_a_second_node
     from banyan_node.keystore import passphrase_from
+    from banyan_node.recovery import commitment, new_words
     from banyan_node.settings import parse
 
     s = session.of(ctx)
     given = {"node.name": name or None, "node.role": role, "node.realm": realm}
     chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
+    if recovery is not None and keep_recovery:
+        raise BadInput("--recovery and --keep-recovery contradict each other; give one of them.")
     refuse_a_second_node(s.home)
-    value = make_node(s.home, chosen, passphrase_from(prompt=_new_passphrase if passphrase else None))
-    s.out.done(value, f"A node was made in {s.home.path}. Its account is {value['account']}.")
-    s.out.note("Its 24 backup words bring every key back: `banyan keys backup` shows them once you have paper at hand.")
+    words = None if recovery is not None or keep_recovery else new_words()
+    committed = commitment(words) if words else None if recovery is None else paper.checked_commitment(recovery)
+    value = make_node(s.home, chosen, passphrase_from(prompt=paper.new_passphrase if passphrase else None), committed)
+    if words:
+        value["recovery_words"] = words.split()
+    s.out.answer(value, _show_made)
+    if words:
+        s.out.note("Write the 24 recovery words down in order, and keep them off this machine: this is the only time.")
+        s.out.note("They take the account back from whoever copies this home: `banyan account recover`.")
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
+
+
+def _show_made(console: Console, value: dict[str, Any]) -> None:
+    sentence = f"A node was made in {value['home']}. Its account is {value['account']}."
+    console.print(sentence, markup=False, soft_wrap=True)
+    if "recovery_words" in value:
+        paper.show_words(console, value["recovery_words"])
 
 
 def up(
@@ -189,96 +207,3 @@ def config_set(
     )
     if s.home.running.exists():
         s.out.note("The node that is running takes it at its next start.")
-
-
-# --- keys ------------------------------------------------------------------------------------------------------------
-
-
-@_keys.command("backup")
-def keys_backup(
-    ctx: typer.Context,
-    to: Annotated[Path | None, typer.Option(help="A file to write instead of the screen; it must not exist.")] = None,
-) -> None:
-    """The 24 words that bring every key back. Whoever reads them is you."""
-    s = session.of(ctx)
-    words = _open_keys(s).keys.words()
-    if to is not None:
-        from banyan_node.home import write_private
-
-        try:
-            write_private(to, words.encode() + b"\n", replace=False)
-        except FileExistsError as error:
-            raise BadInput(f"{to} exists; name a file that does not, so that no other backup is lost.") from error
-        s.out.done({"file": str(to)}, f"The 24 words are in {to}, readable by you alone.")
-        return
-    s.out.answer({"words": words.split()}, _show_words)
-    s.out.note("Write them down in order and keep them off this machine. Whoever has them has every key.")
-
-
-def _show_words(console: Console, value: dict[str, list[str]]) -> None:
-    words = value["words"]
-    for row in range(6):
-        console.print("  ".join(f"{n + 1:>2} {words[n]:<10}" for n in range(row, 24, 6)).rstrip())
-
-
-@_keys.command("restore")
-def keys_restore(
-    ctx: typer.Context,
-    words: Annotated[
-        list[str] | None, typer.Argument(help="The 24 words; left out, they are read from standard input.")
-    ] = None,
-    passphrase: Annotated[
-        bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
-    ] = False,
-) -> None:
-    """Bring the keys back from the 24 words, into a home that has none."""
-    from banyan_node.keystore import Keystore, passphrase_from
-
-    s = session.of(ctx)
-    if not words and sys.stdin.isatty():
-        s.out.note("The 24 words, in order, then Enter:")
-    text = " ".join(words) if words else sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
-    sealed = passphrase_from(prompt=_new_passphrase if passphrase else None)
-    s.home.prepare()
-    Keystore.restore(s.home.keys, text, sealed)
-    s.out.done({"home": str(s.home.path), "sealed": sealed is not None}, f"The keys are back in {s.home.keys}.")
-
-
-@_keys.command("passphrase")
-def keys_passphrase(
-    ctx: typer.Context,
-    remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a seal.")] = False,
-    new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
-) -> None:
-    """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
-    from banyan_node.keystore import passphrase_from
-
-    s = session.of(ctx)
-    keystore = _open_keys(s)
-    if remove:
-        new = None
-    elif new_file is not None:
-        new = passphrase_from(new_file, env={})
-    elif sys.stdin.isatty():
-        new = _new_passphrase()
-    else:
-        raise BadInput("The new passphrase was not given; name a file with --new-file, or say --remove.")
-    if new is None and not remove:
-        raise BadInput("The new passphrase is empty; give one, or say --remove.")
-    keystore.change_passphrase(new)
-    s.out.done({"sealed": new is not None}, "The keys are sealed." if new else "The keys have no seal now.")
-
-
-def _open_keys(s: session.Session) -> Any:
-    from banyan_node.keystore import Keystore
-
-    keystore = Keystore.open(s.home.keys)
-    if keystore.locked:
-        keystore.unlock(s.passphrase())
-    return keystore
-
-
-def _new_passphrase() -> str:
-    if not sys.stdin.isatty():
-        raise BadInput("A passphrase was asked for and there is no terminal; set BANYAN_PASSPHRASE.")
-    return str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))

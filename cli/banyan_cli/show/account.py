@@ -29,9 +29,9 @@ def account(console: Console, value: Row) -> None:
     console.print(keys)
     _writers(console, value)
     _logs(console, value)
-    history = table("when", "op", "what")
+    history = table("entry#", "when", "op", "what")
     for step in value["path"]:
-        history.add_row(_when(step["time_ms"]), step["op"], Text(plain(step["sentence"])))
+        history.add_row(str(step["seq"]), _when(step["time_ms"]), step["op"], Text(plain(step["sentence"])))
     console.print(history)
 
 

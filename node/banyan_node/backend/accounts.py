@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_crdt.control import Control, control_op
+from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, WriterKey, account_to_text, coll, key_digest
-from banyan_crdt.ops import Close, ControlOp, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
+from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
-from banyan_node.author import OWN_LOGS
+from banyan_node.author import OWN_LOGS, grant_to
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import set_fields
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_node.recovery import slot_of
 
 
 def create(ctx: Context, p: Params, now: float) -> Any:
     name, is_hosted = p.text("name", ""), p.flag("hosted")
     if is_hosted and not name.strip():
         raise CallError("bad_request", "The name is empty; say what the account is called.")
+    given = p.optional("recovery")
+    recovery = None if given is None else slot_of(given)
     existing = hosted.named(ctx, name) if is_hosted else hosted.me(ctx)
     if existing is not None:
         found = hosted.hosted(ctx, existing)
+        if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
+            raise CallError("refused", f"'{name}' exists with another recovery key; nothing was changed.", 409)
         return {"account": account_to_text(existing), "name": found.name if found else name, "created": False}
-    made = hosted.create(ctx, name, ctx.replica.wall_ms(now), not is_hosted)
+    made = hosted.create(ctx, name, ctx.replica.wall_ms(now), not is_hosted, recovery)
     ctx.replica.publish_control(made.account, now)
     if name:
         set_fields(ctx, made.account, {"name": name}, now)
@@ -119,9 +124,13 @@ def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> dict[str, A
         _, generation = hosted.slot_signer(ctx, account, slot)
         held = True
     except CallError:
-        generation, held = sum(isinstance(o, Rotate) and o.slot == slot for o in _ops(c)), False
+        generation, held = _rotations(c, slot), False
     s = c.keys[slot]
     return {"slot": slot, "generation": generation, "current": s.current.hex(), "next": s.next.hex(), "held": held}
+
+
+def _rotations(c: Control, slot: int) -> int:
+    return sum(isinstance(o, Rotate) and o.slot == slot for o in _ops(c))
 
 
 def _ops(c: Control) -> list[Op]:
@@ -174,35 +183,116 @@ def cut(ctx: Context, p: Params, now: float) -> Any:
         raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
     if writer in c.cuts:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
-    heads = ctx.store.heads(account).items()
-    kept = tuple(Kept(log.log, h.length - 1, h.id) for log, h in heads if log.writer == writer and log.log and h.id)
+    op = _cut(ctx, account, writer)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    done = _change(ctx, account, root, Cut(writer, kept), now)
-    return {**done, "keeps": [{"log": k.log, "length": k.seq + 1} for k in kept]}
+    done = _change(ctx, account, root, op, now)
+    return {**done, "keeps": [{"log": k.log, "length": k.seq + 1} for k in op.kept]}
+
+
+def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
+    heads = ctx.store.heads(account).items()
+    kept = (Kept(log.log, h.length - 1, h.id) for log, h in heads if log.writer == writer and log.log and h.id)
+    return Cut(writer, tuple(kept))
+
+
+def drop(ctx: Context, p: Params, now: float) -> Any:
+    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own."""
+    account, writer, log = hosted.account_of(ctx, p), WriterKey(p.key()), p.number("log", most=OWN_LOGS)
+    if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
+        raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return _change(ctx, account, root, Drop(writer, log), now)
 
 
 def rotate(ctx: Context, p: Params, now: float) -> Any:
-    account, slot = hosted.account_of(ctx, p), p.number("slot", ROOT_SLOT, 7)
-    signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
-    following = key_digest(ctx.slot(_index(ctx, account), slot, generation + 1).key)
+    """seed: of the next key, where that is not kept here. following: what to commit to, if that is no key of this node.
+
+    With both, and with `following` alone once before, a recovery key that was kept here moves to words.
+    """
+    account, slot, seed = hosted.account_of(ctx, p), p.number("slot", ROOT_SLOT, 7), p.secret("seed")
+    if seed is None:
+        signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
+    else:
+        control = hosted.control_of(ctx, account)
+        signer, generation = Signer(ctx.realm, seed), 1 + _rotations(control, slot)
+        if key_digest(signer.key) not in [s.next for s in control.keys[slot : slot + 1]]:
+            raise CallError("refused", "The account does not commit to this next key; nothing was changed.", 409)
+    if seed is not None or p.optional("following") is not None:
+        following = p.key("following")
+    else:
+        following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
     return {**_change(ctx, account, signer, Rotate(slot, following), now), "slot": slot, "generation": generation}
 
 
 def recover(ctx: Context, p: Params, now: float) -> Any:
-    """The recovery key installs a new root out of this node's own secret, past every generation used so far."""
-    account = hosted.account_of(ctx, p)
-    signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
-    spent = sum(isinstance(o, Rotate | Recover) for o in _ops(hosted.control_of(ctx, account)))
-    index = _index(ctx, account)
-    root, following = (key_digest(ctx.slot(index, ROOT_SLOT, 2 * spent + k).key) for k in (2, 3))
-    return _change(ctx, account, signer, Recover(root, following), now)
+    """The recovery key installs a new root out of this node's own secret; only this device and `keep` write on.
+
+    seed: of the recovery key, where it is not kept here. undo: the first entry of the path that is to count no longer.
+    Everything is checked before the first entry is signed.
+    """
+    account, seed = hosted.account_of(ctx, p), p.secret("seed")
+    control = hosted.control_of(ctx, account)
+    if (undo := p.number("undo", 0)) >= len(control.path):
+        raise CallError("bad_request", f"'undo' is {undo} and the path ends with entry {len(control.path) - 1}.")
+    if undo:
+        control = resolve_control(control.path[:undo])
+    if seed is None:
+        signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
+    else:
+        signer = Signer(ctx.realm, seed)
+    if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
+        raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+    home, number, first = _next_root(ctx, account, control, kept=seed is None)
+    if control.closed:
+        raise CallError("refused", "The account is closed; undo the entry that closed it, and those after it.", 409)
+    if ctx.device.key in control.cuts:
+        raise CallError("refused", f"The writer of this node was cut off for good; {_RENEW}", 409)
+    keep = {ctx.device.key, *(bytes.fromhex(str(w)) for w in p.optional_rows("keep") or [])}
+    at = ctx.replica.wall_ms(now)
+    write = ctx.replica.author.control
+    root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
+    entry = write(account, signer, Recover(root, following), at, control.path)
+    hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), p.flag("own"))
+    others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
+    held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
+    cut = [writer for writer in others if writer in held or not undo]
+    rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
+    if ctx.device.key not in control.grants:
+        rights.append(grant_to(ctx.device.key))
+    for op in rights:
+        write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
+    ctx.replica.publish_control(account, now, entries=1 + len(rights))
+    return {
+        "entry": entry.id.hex(),
+        "account": account_to_text(account),
+        "cut": [writer.hex() for writer in cut],
+        "uncut": [writer.hex() for writer in others if writer not in cut],
+    }
 
 
-def _index(ctx: Context, account: AccountId) -> int:
+_RENEW = "stop the node, give it another master with `banyan keys renew`, and recover again."
+
+
+def _next_root(ctx: Context, account: AccountId, control: Control, kept: bool) -> tuple[hosted.Hosted | None, int, int]:
+    """(hosted, number, generation) of a root key that nobody has: no copy of the master that made an earlier one."""
+    home = hosted.hosted(ctx, account)
+    if home is None:
+        return None, hosted.next_index(ctx), 0
+    if kept:
+        return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in _ops(control)) + 2
+    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    if hosted.digest(ctx, home.number, ROOT_SLOT, 0) in made:
+        raise CallError(
+            "refused", f"Whoever copied this home can make its next root key too, so nothing was changed; {_RENEW}", 409
+        )
+    return home, hosted.next_index(ctx), 0
+
+
+def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
     found = hosted.hosted(ctx, account)
     if found is None:
         raise CallError("refused", f"{account_to_text(account)} is not hosted on this node.", 409)
-    return found.number
+    return found
 
 
 def close(ctx: Context, p: Params, now: float) -> Any:
@@ -218,6 +308,7 @@ METHODS = {
     "account.grant": grant,
     "account.pin": pin,
     "account.cut": cut,
+    "account.drop": drop,
     "account.rotate": rotate,
     "account.recover": recover,
     "account.close": close,

@@ -187,7 +187,7 @@ def commit(ctx: Context) -> None:
     except StorageError:
         ctx.replica.commit_failed(None)
         raise
-    ctx.replica.tree.durable()
+    ctx.replica.sync.durable()
 
 
 def _path(p: Params) -> Path:

@@ -7,12 +7,14 @@ accounts again as soon as their control logs have come back from others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
+from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
-from banyan_crdt.ops import Init, decode_body
+from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.author import grant_to
@@ -20,6 +22,7 @@ from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_storage.due import Work
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
@@ -49,32 +52,63 @@ class Hosted(NamedTuple):
     name: str
 
 
-def create(ctx: Context, name: str, now_ms: int, mine: bool = False) -> Hosted:
-    """Opens an account with a fresh index and grants this node's device. The caller announces it."""
-    index = _next_index(ctx)
-    slots = [(ctx.slot(index, s, 0), key_digest(ctx.slot(index, s, 1).key)) for s in (ROOT_SLOT, RECOVERY_SLOT)]
+def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: Slot | None = None) -> Hosted:
+    """Opens an account with a fresh index and grants this node's device. The caller announces it.
+
+    recovery: what its recovery slot commits to; left out, what this node's own account commits to, see `_recovery`.
+    """
+    index = next_index(ctx)
+    root, following = (ctx.slot(index, ROOT_SLOT, generation) for generation in (0, 1))
     account, _ = ctx.replica.author.open_account(
-        slots, ctx.keys.account_salt(index), [grant_to(ctx.device.key)], now_ms
+        [(root, key_digest(following.key))],
+        ctx.keys.account_salt(index),
+        [grant_to(ctx.device.key)],
+        now_ms,
+        [recovery or _recovery(ctx, index)],
     )
-    return _note(ctx, Hosted(account, index, name), mine)
+    return note(ctx, Hosted(account, index, name), mine)
 
 
-def _note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
+def _recovery(ctx: Context, index: int) -> Slot:
+    """The words of this node's own account serve all that are made here; a node without words keeps each one's key."""
+    mine = me(ctx)
+    home = None if mine is None else hosted(ctx, mine)
+    if home is not None:
+        control = control_of(ctx, home.account)
+        first, now = (slots[RECOVERY_SLOT:] for slots in (init_of(control.path[0]).slots, control.keys))
+        if first and (first[0].current != digest(ctx, home.number, RECOVERY_SLOT, 0) or _moved(ctx, home, now[0])):
+            return now[0]
+    return Slot(digest(ctx, index, RECOVERY_SLOT, 0), digest(ctx, index, RECOVERY_SLOT, 1))
+
+
+def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    store.set_due(Work.PIN, hosted.account, 0)  # a restored account may have grown before it was known to be ours
     if hosted.name:
         store.put_note(_name_key(hosted.name), hosted.account)
     if mine:
         store.put_note(_SELF, hosted.account)
-    store.put_note(_NEXT, max(_next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
+    store.put_note(_NEXT, max(next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
     return hosted
+
+
+def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
+    """Whether the recovery key was kept here once and has gone to words."""
+    return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))
+
+
+def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
+    """What a slot commits to where the key is one of this master."""
+    return key_digest(ctx.slot(number, slot, generation).key)
 
 
 def _name_key(name: str) -> bytes:
     return _NAME + name.encode()[:400]
 
 
-def _next_index(ctx: Context) -> int:
+def next_index(ctx: Context) -> int:
+    """The first index that no account here has."""
     return int.from_bytes(ctx.store.note(_NEXT) or b"", "big")
 
 
@@ -90,6 +124,10 @@ def hosted(ctx: Context, account: AccountId) -> Hosted | None:
         return None
     index, name = decode(raw)
     return Hosted(account, index, name.decode())
+
+
+def is_hosted(store: StoreReader, account: AccountId) -> bool:
+    return store.note(_HOSTED + account) is not None
 
 
 def all_hosted(ctx: Context) -> list[Hosted]:
@@ -123,22 +161,39 @@ def my_account(ctx: Reads) -> AccountId:
 def claim(ctx: Context) -> list[Hosted]:
     """Finds accounts that this master secret opened and that are held but not noted: those of restored keys."""
     known = {h.number for h in all_hosted(ctx)}
-    first = _next_index(ctx)
-    digests = {key_digest(ctx.slot(i, ROOT_SLOT, 0).key): i for i in range(first + CLAIM_AHEAD) if i not in known}
+    first = next_index(ctx)
+    digests = {digest(ctx, i, ROOT_SLOT, 0): i for i in range(first + CLAIM_AHEAD) if i not in known}
     found = []
     for account in list(ctx.store.accounts()):
-        inception = ctx.store.entry(_inception(account))
-        if inception is None or ctx.store.note(_HOSTED + account) is not None:
+        if ctx.store.note(_HOSTED + account) is not None:
             continue
-        ops = decode_body(inception.ops).ops
-        index = digests.get(ops[0].slots[0].current) if ops and isinstance(ops[0], Init) else None
+        index = next((digests[root] for root in _first_roots(ctx, account) if root in digests), None)
         if index is not None:
-            found.append(_note(ctx, Hosted(account, index, f"account-{index}"), me(ctx) is None))
+            found.append(note(ctx, Hosted(account, index, f"account-{index}"), me(ctx) is None))
     return found
 
 
-def _inception(account: AccountId) -> EntryId:
-    return EntryId(account)
+def _first_roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
+    """Digests of the root that opened the account, and of those that recoveries installed where we may write."""
+    inception = ctx.store.entry(EntryId(account))
+    if inception is not None:
+        yield init_of(inception).slots[ROOT_SLOT].current
+    grants = ctx.store.grants(account)
+    if grants is not None and ctx.device.key in grants.grants:  # one look-up: few accounts let this device write
+        yield from recovered_roots(control_of(ctx, account))
+
+
+def init_of(inception: Entry) -> Init:
+    """The operation that opened an account whose control log was judged."""
+    op = decode_body(inception.ops).ops[0]
+    assert isinstance(op, Init)
+    return op
+
+
+def recovered_roots(control: Control) -> list[bytes]:
+    """Digests of the root keys that recoveries installed, the last one first."""
+    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
+    return [o.root for o in ops if isinstance(o, Recover)]
 
 
 def account_of(ctx: Reads, p: Params, name: str = "account") -> AccountId:

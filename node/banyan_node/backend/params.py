@@ -75,6 +75,16 @@ class Params:
             )
         return raw
 
+    def secret(self, name: str) -> bytes | None:
+        """32 bytes in hexadecimal, or None without the parameter. What was given is in no error."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        digits = value.lower() if isinstance(value, str) else ""
+        if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
+            raise CallError("bad_request", f"{self.method} takes '{name}' as 64 hexadecimal digits; it got others.")
+        return bytes.fromhex(digits)
+
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else repr(value)[:60]

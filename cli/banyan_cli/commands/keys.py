@@ -1,0 +1,148 @@
+"""The two papers: backup words, which are this node's master, and recovery words, which no node holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import paper, session
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_keys = typer.Typer(
+    help="The master secret of this node and its 24 backup words; the 24 recovery words, which no node holds.",
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_keys, name="keys")
+
+
+@_keys.command("words")
+def words(
+    ctx: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Ask for words that exist; say what they commit to.")] = False,
+    words_file: paper.WordsFile = None,
+) -> None:
+    """Make 24 recovery words and the commitment that an account is made with. Needs no node and no home."""
+    from banyan_node.recovery import commitment, new_words
+
+    s = session.of(ctx)
+    if check:
+        committed = commitment(paper.words_from(words_file, "The 24 recovery words"))
+        s.out.done({"commitment": committed}, committed)
+        return
+    if words_file is not None:
+        raise BadInput("--words-file names words that exist; say --check with it.")
+    made = new_words()
+    s.out.answer({"words": made.split(), "commitment": commitment(made)}, _show_made)
+    s.out.note("Write the 24 words down in order, and keep them off this machine: this is the only time.")
+    s.out.note("The last line is public: `banyan account create NAME --recovery ...` takes it, on any node.")
+
+
+def _show_made(console: Console, value: dict[str, Any]) -> None:
+    paper.show_words(console, value["words"])
+    console.print(value["commitment"], soft_wrap=True)
+
+
+@_keys.command("backup")
+def backup(
+    ctx: typer.Context,
+    to: Annotated[Path | None, typer.Option(help="A file to write instead of the screen; it must not exist.")] = None,
+) -> None:
+    """The 24 backup words: this node, its device and the root keys of its accounts. Not the recovery words."""
+    s = session.of(ctx)
+    words = _open(s).keys.words()
+    if to is not None:
+        from banyan_node.home import write_private
+
+        try:
+            write_private(to, words.encode() + b"\n", replace=False)
+        except FileExistsError as error:
+            raise BadInput(f"{to} exists; name a file that does not, so that no other backup is lost.") from error
+        s.out.done({"file": str(to)}, f"The 24 backup words are in {to}, readable by you alone.")
+        return
+    s.out.answer({"words": words.split()}, _show_backup)
+    s.out.note("Write them down in order and keep them off this machine. Whoever has them is this node.")
+
+
+def _show_backup(console: Console, value: dict[str, list[str]]) -> None:
+    paper.show_words(console, value["words"])
+
+
+@_keys.command("restore")
+def restore(
+    ctx: typer.Context,
+    words_file: paper.WordsFile = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
+    ] = False,
+) -> None:
+    """Bring this node's keys back from its 24 backup words, into a home that has none. Not from recovery words."""
+    from banyan_node.keystore import Keystore, passphrase_from
+
+    s = session.of(ctx)
+    text = paper.words_from(words_file, "The 24 backup words")
+    sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
+    s.home.prepare()
+    Keystore.restore(s.home.keys, text, sealed)
+    s.out.done({"home": str(s.home.path), "sealed": sealed is not None}, f"The keys are back in {s.home.keys}.")
+
+
+@_keys.command("renew")
+def renew(ctx: typer.Context) -> None:
+    """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
+    s = session.of(ctx)
+    if s.node() is not None:
+        raise BadInput("The node is running; stop it with `banyan down` first.")
+    keystore = _open(s)
+    own = s.call("id")["account"]
+    if own is not None and any(key["held"] for key in s.call("account.show", account=own)["keys"][1:]):
+        raise BadInput("These keys hold the recovery key of your account, and another master would lose it.")
+    s.close()
+    keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
+    s.out.done(
+        {"home": str(s.home.path), "old": str(s.home.old_keys)},
+        f"The node has another master; the old one is in {s.home.old_keys}.",
+    )
+    s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
+
+
+@_keys.command("passphrase")
+def passphrase(
+    ctx: typer.Context,
+    remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a seal.")] = False,
+    new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
+) -> None:
+    """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
+    from banyan_node.keystore import passphrase_from
+
+    s = session.of(ctx)
+    keystore = _open(s)
+    if remove:
+        new = None
+    elif new_file is not None:
+        new = passphrase_from(new_file, env={})
+    elif sys.stdin.isatty():
+        new = paper.new_passphrase()
+    else:
+        raise BadInput("The new passphrase was not given; name a file with --new-file, or say --remove.")
+    if new is None and not remove:
+        raise BadInput("The new passphrase is empty; give one, or say --remove.")
+    keystore.change_passphrase(new)
+    s.out.done({"sealed": new is not None}, "The keys are sealed." if new else "The keys have no seal now.")
+
+
+def _open(s: session.Session) -> Any:
+    from banyan_node.keystore import Keystore
+
+    keystore = Keystore.open(s.home.keys)
+    if keystore.locked:
+        keystore.unlock(s.passphrase())
+    return keystore

@@ -1,0 +1,69 @@
+"""What is due when: work that this store must do at a later time, in the order of that time.
+
+One table for every kind of work. A key of a kind is due at one time; to set it again moves it. A row is written in the
+transaction of what makes it due, so neither exists without the other. Whoever does the work reads only what is due,
+and drops the row or sets it anew in the transaction of the work. Rows say what is to be looked at, and nothing of what
+is found there: a row that came too early, or twice, does no harm.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from . import tables as t
+from .engine import ReadTxn, WriteTxn
+
+MAX_KEY = 400
+"""Bytes of a key at most."""
+_BY_TIME, _BY_KEY = b"\0", b"\1"
+
+
+class Work(IntEnum):
+    """The kinds; the numbers are on disk."""
+
+    PIN = 1
+    """account 32: its logs may have grown since their last pin."""
+    ERASE = 2
+    """account 32 | coll 8 | key 16: content of a cell that a tombstone ended."""
+    FORGET = 3
+    """account 32 | writer 32 | log 4: what is held of the log and does not count."""
+
+
+class Due(NamedTuple):
+    """Milliseconds since 1970, and what is due then."""
+
+    at_ms: int
+    key: bytes
+
+
+def due(txn: ReadTxn, work: Work, now_ms: int, limit: int) -> list[Due]:
+    """What is due by now, the oldest first."""
+    start = bytes((work,)) + _BY_TIME
+    rows = txn.scan(t.DUE, start, start + t.u64(now_ms + 1), limit=limit)
+    return [Due(t.number(key[2:10]), key[10:]) for key, _ in rows]
+
+
+def due_at(txn: ReadTxn, work: Work, key: bytes) -> int | None:
+    """When the key is due; None where it is not."""
+    raw = txn.get(t.DUE, bytes((work,)) + _BY_KEY + key)
+    return None if raw is None else t.number(raw)
+
+
+def set_due(txn: WriteTxn, work: Work, key: bytes, at_ms: int) -> None:
+    """The key is due then, and at no other time."""
+    if len(key) > MAX_KEY:
+        raise ValueError(f"a key of {len(key)} bytes; {MAX_KEY} are the most")
+    drop_due(txn, work, key)
+    kind = bytes((work,))
+    txn.put(t.DUE, kind + _BY_TIME + t.u64(at_ms) + key, b"")
+    txn.put(t.DUE, kind + _BY_KEY + key, t.u64(at_ms))
+
+
+def drop_due(txn: WriteTxn, work: Work, key: bytes) -> None:
+    """The key is not due any more."""
+    at_ms = due_at(txn, work, key)
+    if at_ms is not None:
+        kind = bytes((work,))
+        txn.delete(t.DUE, kind + _BY_TIME + t.u64(at_ms) + key)
+        txn.delete(t.DUE, kind + _BY_KEY + key)

@@ -1,0 +1,385 @@
+"""One theft is not final: what the recovery words promise to whoever lost a home, and what a home does not hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pty
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_cli import errors
+from banyan_node.keystore import keys_from_words
+from banyan_node.recovery import commitment
+from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up, process
+
+BAD_WORD = "liquide"
+
+
+def _ok(ran: Ran) -> Any:
+    assert ran.code == 0, ran.err + ran.out
+    return ran.json
+
+
+def _run(home: Path, *words: object) -> Any:
+    return _ok(banyan("--home", home, *words, "--json"))
+
+
+def _made(home: Path, name: str, *options: str) -> dict[str, Any]:
+    made = _run(home, "init", "--name", name, "--realm", "test", *options)
+    assert isinstance(made, dict)
+    return made
+
+
+def _carry(origin: Path, target: Path) -> None:
+    """All that one node holds, to another."""
+    archive = origin.parent / f"{os.urandom(4).hex()}.banyan"
+    _run(origin, "export", archive)
+    _run(target, "import", "archive", archive)
+
+
+def _paper(tmp_path: Path, words: list[str]) -> Path:
+    path = tmp_path / f"paper-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:8]}"
+    path.write_text("\n".join(words), "utf-8")
+    return path
+
+
+def _refused(ran: Ran, code: int, *said: str) -> None:
+    assert ran.code == code, ran.out + ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert "Traceback" not in ran.err
+    for text in said:
+        assert text in ran.err
+
+
+def _words_of(home: Path) -> list[str]:
+    found = _run(home, "keys", "backup")["words"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_who_copies_a_home_and_rotates_its_root_loses_the_account_to_the_owners_words(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    made = _made(home, "Minh")
+    paper = _paper(tmp_path, made["recovery_words"])
+    _run(home, "post", "của tôi")
+    shutil.copytree(home, thief)
+    for _ in range(2):
+        _run(thief, "account", "rotate")
+    _run(thief, "account", "grant", "ab" * 32)
+    _run(thief, "post", "buy my coin")
+    _carry(thief, home)
+    before = _run(home, "digest")
+
+    recover = ("account", "recover", "--yes", "--words-file", paper)
+    _refused(banyan("--home", home, *recover), errors.FAILED, "keys renew")
+    assert _run(home, "digest") == before
+    _run(home, "keys", "renew")
+    mine = _run(home, "id")["writer"]
+    stolen = _run(thief, "id")["writer"]
+    assert set(_run(home, *recover)["cut"]) == {stolen, "ab" * 32}
+    _run(home, "post", "lại của tôi")
+
+    _run(thief, "post", "one more")  # before the thief hears of it
+    _run(thief, "account", "rotate")
+    _carry(thief, home)
+    _carry(home, thief)
+    for path in (home, thief):
+        shown = _run(path, "account", "show", made["account"])
+        assert not shown["frozen"]
+        assert [step["op"] for step in shown["path"]][-4:] == ["recover", "cut", "cut", "grant"]
+        texts = {post["text"] for post in banyan("--home", path, "feed", "--all", "--json").lines}
+        assert texts == {"của tôi", "buy my coin", "lại của tôi"}
+    for words in (
+        ("post", "again"),
+        ("account", "rotate"),
+        ("account", "grant", "cd" * 32),
+        ("account", "cut", mine, "--yes"),
+        ("account", "close", "--yes"),
+    ):
+        _refused(banyan("--home", thief, *words), errors.FAILED)
+    stolen_words = _paper(tmp_path, _words_of(thief))
+    for words in (("account", "rotate", "--slot", "1"), ("account", "recover", "--yes")):
+        _refused(banyan("--home", thief, *words, "--words-file", stolen_words), errors.KEYS)
+    _run(home, "account", "rotate")
+    _run(home, "post", "còn đây")
+
+
+def test_no_file_of_a_home_holds_the_words_or_a_key_of_them(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    words = " ".join(_made(home, "Minh")["recovery_words"])
+    _run(home, "post", "xin chào")
+    _run(home, "keys", "renew")
+    with node_up(home):
+        _run(home, "account", "create", "Lan")
+        paper = _paper(tmp_path, words.split())
+        _run(home, "account", "recover", "--yes", "--words-file", paper)
+    keys = keys_from_words(words)
+    secrets = [keys._master, *(keys.derive("recovery", n.to_bytes(8, "big")) for n in range(4))]
+    written = [p for p in (*home.rglob("*"), home.with_suffix(".log")) if p.is_file()]
+    assert len(written) > 4
+    assert all(p.stat().st_mode & 0o077 == 0 for p in home.rglob("*") if p.is_file())
+    for path in written:
+        raw = path.read_bytes()
+        assert words.encode() not in raw
+        for secret in secrets:
+            for form in (secret, secret.hex().encode(), secret.hex().upper().encode(), _base64(secret)):
+                assert form not in raw, path
+        assert keys_from_words(" ".join(_words_of(home)))._master != keys._master
+
+
+def _base64(secret: bytes) -> bytes:
+    import base64
+
+    return base64.b64encode(secret)[:42]  # the last two characters depend on what follows
+
+
+def test_what_a_thief_did_to_an_account_can_be_undone_from_its_first_entry_on(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    made = _made(home, "Minh")
+    paper = _paper(tmp_path, made["recovery_words"])
+    _run(home, "post", "còn")
+    shutil.copytree(home, thief)
+    _run(thief, "account", "rotate")
+    _run(thief, "account", "cut", _run(home, "id")["writer"], "--yes")
+    _run(thief, "account", "close", "--yes")
+    _carry(thief, home)
+    assert _run(home, "account", "show")["closed"]
+    _run(home, "keys", "renew")
+    recover = ("account", "recover", "--yes", "--words-file", paper)
+    _refused(banyan("--home", home, *recover), errors.FAILED, "closed")
+    _refused(banyan("--home", home, *recover, "--undo", "9"), errors.USAGE, "ends with entry 4")
+    stolen = _run(thief, "id")["writer"]
+    assert _run(home, *recover, "--undo", "2")["cut"] == [stolen]
+    shown = _run(home, "account", "show")
+    assert [step["op"] for step in shown["path"]] == ["init", "grant", "recover", "cut", "grant"]
+    _run(home, "post", "và viết tiếp")
+    assert {p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines} == {"còn", "và viết tiếp"}
+
+
+def test_what_a_thief_wrote_and_deleted_goes_with_the_log_that_the_copy_wrote(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    made = _made(home, "Minh")
+    mine = _run(home, "post", "của tôi")["uri"]
+    shutil.copytree(home, thief)
+    _run(thief, "post", "buy my coin")
+    _run(thief, "delete", mine)
+    _carry(thief, home)
+    _run(home, "keys", "renew")
+    (stolen,) = _run(home, "account", "recover", "--yes", "--words-file", _paper(tmp_path, made["recovery_words"]))[
+        "cut"
+    ]
+    theirs = [log["log"] for log in _run(thief, "account", "show")["logs"] if log["own"]]
+    assert [p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines] == ["buy my coin"]
+    _refused(banyan("--home", home, "account", "drop", stolen, "65535", "--yes"), errors.FAILED, "has no log")
+    _run(home, "account", "drop", stolen[:16], *theirs, "--yes")
+    assert [p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines] == ["của tôi"]
+
+
+def test_whose_machine_is_gone_takes_the_account_back_on_another_one(tmp_path: Path) -> None:
+    gone, fresh, again = (tmp_path / name for name in ("gone", "fresh", "again"))
+    made = _made(gone, "Minh")
+    paper = _paper(tmp_path, made["recovery_words"])
+    _run(gone, "post", "ở nhà cũ")
+    _made(fresh, "mới")
+    recover = ("account", "recover", "--account", made["account"], "--own", "--yes", "--words-file", paper)
+    _refused(banyan("--home", fresh, *recover), errors.FAILED, "not held here")
+    _carry(gone, fresh)
+    _run(fresh, *recover)
+    assert _run(fresh, "id")["account"] == made["account"]
+    _run(fresh, "post", "ở nhà mới")
+    _carry(fresh, gone)
+    _refused(banyan("--home", gone, "post", "còn đây"), errors.FAILED)
+    backup = " ".join(_words_of(fresh))
+    _ok(process("--home", again, "keys", "restore", "--json", stdin=backup))
+    (again / "config.toml").write_text('[node]\nrealm = "test"\n')
+    _carry(fresh, again)
+    assert {a["account"] for a in banyan("--home", again, "account", "list", "--json").lines} == {
+        made["account"],
+        *(a["account"] for a in banyan("--home", fresh, "account", "list", "--json").lines),
+    }
+    _run(again, "account", "rotate", "--account", made["account"])
+
+
+def test_wrong_words_are_one_sentence_that_shows_none_of_them_and_change_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    words = _made(home, "Minh")["recovery_words"]
+    other = banyan("keys", "words", "--json").json["words"]
+    before = _run(home, "digest")
+    swapped = [words[1], words[0], *words[2:]]
+    unsound = swapped if words[0] != words[1] else [words[2], *words[1:]]
+    for given, said in (
+        (words[:-1], "23 were given"),
+        ([*words[:4], BAD_WORD, *words[5:]], "Word 5"),
+        (unsound, "checksum"),
+        (other, "not the recovery words of this account"),
+        (_words_of(home), "keys backup"),
+        ([], "0 were given"),
+    ):
+        ran = process("--home", home, "account", "recover", "--yes", stdin=" ".join(given))
+        if given is unsound and ran.code == errors.KEYS and "checksum" not in ran.err:
+            said = "not the recovery words"  # one swap in 256 keeps the checksum
+        _refused(ran, errors.KEYS, said)
+        assert BAD_WORD not in ran.err
+        assert _run(home, "digest") == before
+    missing = banyan("--home", home, "account", "recover", "--yes", "--words-file", tmp_path / "none")
+    _refused(missing, errors.USAGE, "none")
+
+
+def test_words_that_are_typed_are_not_echoed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    words = _made(home, "Minh")["recovery_words"]
+    mine, screen = pty.openpty()
+    run = subprocess.Popen(
+        [*COMMAND, "keys", "words", "--check"],
+        stdin=screen,
+        stdout=subprocess.PIPE,
+        stderr=screen,
+        env=clean_environment(),
+        start_new_session=True,
+    )
+    os.close(screen)
+    seen = b""
+    while b": " not in seen:  # the echo is off then
+        seen += os.read(mine, 1000)
+    os.write(mine, " ".join(words).encode() + b"\n")
+    out, _ = run.communicate(timeout=30)
+    try:
+        seen += os.read(mine, 1000)
+    except OSError:  # the terminal closed with nothing more on it
+        pass
+    os.close(mine)
+    assert out.decode().strip() == commitment(" ".join(words))
+    assert words[0].encode() not in seen
+
+
+def test_words_and_their_commitment_are_made_without_any_home(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    made = _run(nowhere, "keys", "words")
+    assert len(made["words"]) == 24
+    checked = process("--home", nowhere, "keys", "words", "--check", "--json", stdin=" ".join(made["words"]))
+    assert checked.json == {"commitment": made["commitment"]}
+    shown = banyan("--home", nowhere, "keys", "words")
+    *pairs, committed = shown.out.split()
+    numbered = dict(zip(map(int, pairs[::2]), pairs[1::2], strict=True))
+    assert commitment(" ".join(numbered[n] for n in range(1, 25))) == committed
+    assert not nowhere.exists()
+    assert _run(nowhere, "keys", "words")["words"] != made["words"]
+
+
+def test_a_hosted_user_who_made_the_words_takes_the_account_from_the_platform(tmp_path: Path) -> None:
+    platform, own = tmp_path / "platform", tmp_path / "own"
+    theirs = _made(platform, "Lotus", "--role", "platform")["recovery_words"]
+    made = _run(tmp_path, "keys", "words")
+    lan = _run(platform, "account", "create", "Lan", "--recovery", made["commitment"])["account"]
+    slot = _run(platform, "account", "show", "Lan")["keys"][1]
+    assert slot["current"] + slot["next"] == made["commitment"]
+    assert not slot["held"]
+    assert not _run(platform, "account", "create", "Lan", "--recovery", made["commitment"])["created"]
+    another = _run(tmp_path, "keys", "words")["commitment"]
+    _refused(banyan("--home", platform, "account", "create", "Lan", "--recovery", another), errors.FAILED, "another")
+    _run(platform, "post", "trên sàn", "--as", "Lan")
+    with_its_words = ("account", "recover", "--account", "Lan", "--yes", "--words-file", _paper(tmp_path, theirs))
+    _refused(banyan("--home", platform, *with_its_words), errors.KEYS, "not the recovery words")
+
+    _made(own, "Lan ở nhà")
+    _carry(platform, own)
+    words = _paper(tmp_path, made["words"])
+    with node_up(own):  # over the control API, as a person does
+        _run(own, "account", "recover", "--account", lan, "--own", "--yes", "--words-file", words)
+        _run(own, "post", "ở nhà")
+    log = own.with_suffix(".log").read_text("utf-8")
+    assert not any(f" {word} " in log for word in made["words"] if len(word) > 6)
+    _carry(own, platform)
+    _refused(banyan("--home", platform, "post", "không được", "--as", "Lan"), errors.FAILED)
+    _refused(banyan("--home", platform, "account", "rotate", "--account", lan), errors.FAILED)
+
+
+def test_all_that_a_node_hosts_commits_to_its_own_words_unless_told_otherwise(tmp_path: Path) -> None:
+    home, kept = tmp_path / "home", tmp_path / "kept"
+    words = " ".join(_made(home, "Lotus")["recovery_words"])
+    _run(home, "account", "create", "An")
+    edges = tmp_path / "edges.txt"
+    edges.write_text("0 1\n")
+    _run(home, "import", "graph", edges, "--undirected")
+    for row in banyan("--home", home, "account", "list", "--json").lines:
+        slot = _run(home, "account", "show", row["account"])["keys"][1]
+        assert slot["current"] + slot["next"] == commitment(words)
+    assert "recovery_words" not in _made(kept, "Sen", "--keep-recovery")
+    _run(kept, "account", "create", "An")
+    slots = [_run(kept, "account", "show", *who)["keys"][1] for who in ((), ("An",))]
+    assert [slot["held"] for slot in slots] == [True, True]
+    assert slots[0]["current"] != slots[1]["current"]
+
+
+def test_a_home_can_be_made_with_words_that_were_made_elsewhere(tmp_path: Path) -> None:
+    made = _run(tmp_path, "keys", "words")
+    home = tmp_path / "home"
+    assert "recovery_words" not in _made(home, "Minh", "--recovery", made["commitment"])
+    slot = _run(home, "account", "show")["keys"][1]
+    assert slot["current"] + slot["next"] == made["commitment"]
+
+
+@pytest.mark.parametrize("text", ["", "12", "ab" * 64, "g" * 128, "0" * 127, "commit"])
+def test_a_commitment_that_is_none_is_one_sentence_and_makes_nothing(tmp_path: Path, home: Path, text: str) -> None:
+    _refused(banyan("--home", home, "account", "create", "Lan", "--recovery", text), errors.USAGE, "128")
+    assert len(banyan("--home", home, "account", "list", "--json").lines) == 1
+    _refused(banyan("--home", tmp_path / "new", "init", "--recovery", text), errors.USAGE, "128")
+    assert not (tmp_path / "new").exists()
+    with node_up(home) as client, pytest.raises(Exception, match="128"):
+        client.call("account.create", name="Lan", hosted=True, recovery=text)
+
+
+def test_an_account_whose_recovery_key_is_kept_needs_no_words_and_its_keys_are_not_renewed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    _made(home, "Minh", "--keep-recovery")
+    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key")
+    assert not (home / "keys.old").exists()
+    for _ in range(2):
+        _run(home, "account", "recover", "--yes")
+        _run(home, "account", "rotate")
+    _run(home, "post", "vẫn viết")
+
+
+def test_a_recovery_key_that_was_kept_can_move_to_words(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    _made(home, "Minh", "--keep-recovery")
+    _run(home, "account", "rotate", "--slot", "1")
+    words = _run(tmp_path, "keys", "words")["words"]
+    paper = _paper(tmp_path, words)
+    rotate = ("account", "rotate", "--slot", "1")
+    assert _run(home, *rotate, "--words-file", paper)["generation"] == 3
+    slot = _run(home, "account", "show")["keys"][1]
+    assert slot["current"] + slot["next"] == commitment(" ".join(words))
+    assert not slot["held"]
+    lan = _run(home, "account", "create", "Lan")["account"]
+    assert _run(home, "account", "show", lan)["keys"][1]["current"] == slot["current"]
+    before = _run(home, "digest")
+    _refused(process("--home", home, *rotate, stdin=" ".join(_words_of(home))), errors.KEYS, "not the recovery words")
+    _refused(banyan("--home", home, "account", "rotate", "--words-file", paper), errors.USAGE, "--slot 1")
+    assert _run(home, "digest") == before
+    assert _ok(process("--home", home, *rotate, "--json", stdin=" ".join(words)))["generation"] == 4
+    shutil.copytree(home, thief)
+    _run(thief, "account", "rotate")
+    _run(home, "keys", "renew")
+    _run(home, "account", "recover", "--yes", "--words-file", paper)
+    _carry(thief, home)
+    _run(home, "post", "vẫn của tôi")
+
+
+def test_sealed_keys_stay_sealed_when_they_are_renewed(tmp_path: Path) -> None:
+    home, env = tmp_path / "home", {"BANYAN_PASSPHRASE": "đúng rồi"}
+    assert process("--home", home, "init", "--realm", "test", **env).code == 0
+    before = process("--home", home, "id", "--json", **env).json
+    assert process("--home", home, "keys", "renew").code == errors.KEYS
+    assert process("--home", home, "keys", "renew", **env).code == 0
+    after = process("--home", home, "id", "--json", **env).json
+    assert after["account"] == before["account"]
+    assert after["writer"] != before["writer"]
+    assert b"sealed" in (home / "keys").read_bytes()
+    assert (home / "keys.old").stat().st_mode & 0o777 == 0o600
+    assert process("--home", home, "keys", "renew", **env).code == errors.KEYS  # the first ones would be lost

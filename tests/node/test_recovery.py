@@ -1,0 +1,96 @@
+"""24 words off the node, and what a node is given of them: a commitment, and for a recovery one key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from banyan_crdt.ids import account_from_text, key_digest
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_node import recovery
+from banyan_node.backend import hosted
+from banyan_node.context import Context
+from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
+from banyan_node.local import open_local
+from banyan_node.operator_errors import BadBackup, CallError, WrongWords
+from tests.node.helpers import load_settings, make_home
+
+ZERO = Keys(bytes(32)).words()
+COMMITMENT_OF_ZERO = (
+    "da8cebbe3a5d704d3ecf3b6940d47d4171393b9df0c5cf914531fe28869a782d"
+    "18b968c29e86cd56a876902dc3d8e716c95c7ae948a757618b93ff83e36c37af"
+)
+
+
+def _digest(seed: bytes) -> bytes:
+    return key_digest(Signer(TEST, seed).key)
+
+
+def test_the_commitment_of_known_words_never_changes() -> None:
+    assert recovery.commitment(ZERO) == recovery.commitment("  " + ZERO.upper().replace(" ", "\n"))
+    assert recovery.commitment(ZERO) == COMMITMENT_OF_ZERO
+
+
+def test_every_generation_of_the_words_is_found_by_its_digest() -> None:
+    slot = recovery.slot_of(recovery.commitment(ZERO))
+    first = recovery.seed_for(ZERO, slot.current)
+    second, third = recovery.rotation(ZERO, slot.next)
+    assert (_digest(first), _digest(second)) == (slot.current, slot.next)
+    assert _digest(recovery.rotation(ZERO, third)[0]) == third
+    assert len({first, second, recovery.rotation(ZERO, third)[0]}) == 3
+
+
+def test_the_same_words_as_a_master_give_no_key_that_they_give_as_a_recovery() -> None:
+    keys = Keys(bytes(32))
+    seeds = {keys.slot_seed(i, slot, g) for i in range(3) for slot in (ROOT_SLOT, RECOVERY_SLOT) for g in range(3)}
+    assert recovery.seed_for(ZERO, recovery.slot_of(COMMITMENT_OF_ZERO).current) not in seeds | {bytes(32)}
+
+
+def test_words_are_fresh_and_wrong_ones_are_told_from_misspelt_ones() -> None:
+    one, other = recovery.new_words(), recovery.new_words()
+    assert one != other
+    with pytest.raises(WrongWords, match="not the recovery words of this account"):
+        recovery.seed_for(other, recovery.slot_of(recovery.commitment(one)).current)
+    with pytest.raises(BadBackup, match="Word 3 "):
+        recovery.commitment(" ".join([*one.split()[:2], "xx", *one.split()[3:]]))
+
+
+@pytest.mark.parametrize("text", ["", "00" * 64, "zz" * 64, COMMITMENT_OF_ZERO[:-2], COMMITMENT_OF_ZERO + "00"])
+def test_what_is_no_commitment_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="128 hexadecimal digits"):
+        recovery.slot_of(text)
+
+
+def _context(backend: object) -> Context:
+    context = getattr(backend, "context", None)
+    assert isinstance(context, Context)
+    return context
+
+
+def test_an_account_of_an_older_home_is_recovered_by_the_key_that_its_master_holds(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    keys = Keystore.open(home.keys).keys
+    with open_local(home, load_settings(home)) as node:
+        account = node.call("account.create", name="an", hosted=False)["account"]
+        shown = node.call("account.show")["keys"]
+        assert shown[1]["current"] == _digest(keys.slot_seed(0, RECOVERY_SLOT, 0)).hex()
+        assert shown[1]["next"] == _digest(keys.slot_seed(0, RECOVERY_SLOT, 1)).hex()
+        node.call("account.recover")
+        after = node.call("account.show")
+        assert (after["keys"][0]["held"], after["keys"][0]["current"]) != (True, shown[0]["current"])
+        assert hosted.slot_signer(_context(node), account_from_text(account), RECOVERY_SLOT)
+
+
+def test_a_seed_that_the_account_does_not_commit_to_signs_nothing_and_is_in_no_error(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an", hosted=False, recovery=recovery.commitment(ZERO))
+        before = node.call("account.show")
+        wrong, text = "5e" * 32, "5ecret"
+        for method, seed in (("recover", wrong), ("recover", text), ("rotate", wrong), ("rotate", text)):
+            with pytest.raises(CallError) as refused:
+                node.call(f"account.{method}", slot=1, seed=seed, following="ab" * 32)
+            assert seed not in str(refused.value)
+            assert node.call("account.show") == before

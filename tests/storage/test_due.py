@@ -1,0 +1,62 @@
+"""Work of a later time: in order of time, one time a key, and kinds do not see one another."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from banyan_crdt.realm import TEST
+from banyan_storage import tables as t
+from banyan_storage.check import verify
+from banyan_storage.due import MAX_KEY, Due, Work
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.store import Store
+from banyan_storage.viewhook import NoViews
+
+
+def store_on(engine: MemoryEngine) -> Store:
+    return Store(engine, TEST, new_store_id=bytes(16), views=NoViews())
+
+
+def test_due_work_agrees_with_a_dictionary_whatever_is_set_dropped_and_rolled_back() -> None:
+    rng = random.Random(3)
+    store = store_on(MemoryEngine(t.STORE_TABLES))
+    durable = dict[tuple[Work, bytes], int]()
+    model = dict(durable)
+    for _ in range(3_000):
+        work, key = rng.choice(list(Work)), rng.randbytes(rng.randrange(2))
+        match rng.randrange(12):
+            case 0:
+                store.commit()
+                durable = dict(model)
+            case 1:
+                store.rollback()
+                model = dict(durable)
+            case 2 | 3 | 4:
+                store.drop_due(work, key)
+                model.pop((work, key), None)
+            case _:
+                at = rng.randrange(1 << 60) >> rng.randrange(60)
+                store.set_due(work, key, at)
+                model[work, key] = at
+        assert store.due_at(work, key) == model.get((work, key))
+        now = rng.randrange(1 << 60) >> rng.randrange(60)
+        expected = sorted(Due(at, k) for (w, k), at in model.items() if w == work and at <= now)
+        assert store.due(work, now, 7) == expected[:7]
+    assert verify(store, lambda account, n: None) == []
+
+
+def test_a_key_that_is_too_long_for_an_index_is_refused() -> None:
+    store = store_on(MemoryEngine(t.STORE_TABLES))
+    store.set_due(Work.PIN, bytes(MAX_KEY), 1)
+    with pytest.raises(ValueError, match="a key of 401 bytes"):
+        store.set_due(Work.PIN, bytes(MAX_KEY + 1), 1)
+
+
+def test_verify_names_a_key_that_is_due_at_two_times() -> None:
+    engine = MemoryEngine(t.STORE_TABLES)
+    store = store_on(engine)
+    store.set_due(Work.PIN, b"k", 1)
+    engine.write().put(t.DUE, bytes((Work.PIN, 1)) + b"k", t.u64(2))
+    assert [p.where for p in verify(store, lambda account, n: None)] == ["due", "due"]
