@@ -13,12 +13,17 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_node.chores import forget_beside
+from banyan_node.context import Context
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
+from banyan_node.replica import Replica
 from banyan_node.serve import control_items, log_items
 from banyan_sim.memo import remembered_signatures
 from banyan_storage.check import verify
@@ -98,6 +103,19 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
         if collecting:
             gc.enable()
     return out
+
+
+def forget(replica: Replica, now: float) -> int:
+    """The product's daily work of forgetting; how many entries went. Raises where it missed something."""
+    chore, gone, more = cast(Context, SimpleNamespace(replica=replica, store=replica.store)), 0, True
+    while more:
+        number, more = forget_beside(chore, now)
+        gone += number
+    for account in list(replica.store.accounts()):
+        for log in replica.store.logs(account):
+            if missed := replica.ingest.expire(log, replica.wall_ms(now)):
+                raise AssertionError(f"the daily work missed {missed} entries of log {log.log}")
+    return gone
 
 
 def short(head: Head | None) -> str:
@@ -365,9 +383,7 @@ class _Run:
         trims = rng.sample(self.names, rng.randrange(1, len(self.names) + 1))
         for name in trims:
             replica = net.replicas[name]
-            for account in list(replica.store.accounts()):
-                for log in replica.store.logs(account):
-                    forgot += replica.ingest.expire(log, net.now_ms)
+            forgot += forget(replica, net.now)
             net.drain(name)
             if net.digest(name) != want:
                 out.note("10 month", f"{name} moved when it forgot")

@@ -42,7 +42,7 @@ THEMES: dict[str, dict[str, float]] = {
     "notary": {"notary": 6, "fork": 4, "pin": 1, "cut": 0.4},
     "cuts": {"cut": 3, "drop": 0.6, "close": 0.6, "recover": 1, "thief": 3, "answer": 2, "fork": 3},
     "pins": {"pin": 6, "fork": 5, "thief": 1},
-    "flood": {"fork": 1, "flood": 3, "pin": 2, "thief": 0, "answer": 0, "notary": 0},
+    "flood": {"fork": 0.3, "flood": 3, "pin": 1, "thief": 0, "answer": 0, "notary": 0, "close": 0, "cut": 0},
     PLAIN: {},
 }
 LIKELY = ("control", "control", "branches", "branches", "signs", "signs", "pins", "cuts", *THEMES)
@@ -149,13 +149,31 @@ class Story(Author):
             self.heads[q.signer, q.log] = end
 
     def act_flood(self) -> None:
-        """More branches than a node holds of what never counted, where few are held."""
-        self.act_fork(self.rng.randrange(18, 26))
+        """More branches beside an honest entry than a node holds of what never counted, where few are held."""
+        honest = self.honest()
+        if not honest:
+            return
+        e = self.rng.choice(honest)
+        parent = next((x for x in honest if x.id == e.prev), None)
+        for _ in range(self.rng.randrange(18, 26)):
+            end = self.burst(e.signer, e.log, parent, 1)
+            if self.rng.random() < 0.1:
+                parent = end
+
+    def act_pin_head(self) -> None:
+        """Pins where an honest log ends now."""
+        ends = sorted((e for name, e in self.heads.items() if name[0] in "wv"), key=by_seq)
+        if ends:
+            e = self.rng.choice(ends)
+            self.on_tip("pin", e.signer, e.log, e.seq, e.id)
+
+    def honest(self) -> list[Entry]:
+        return sorted({x.id: x for head in self.heads.values() for x in self.below(head)}.values(), key=by_seq)
 
     def target(self) -> Entry | None:
         """An entry to pin: rather one beside a fork."""
         if self.story == "flood":  # nobody pins what a flood may have kept out everywhere
-            honest = sorted({x.id: x for head in self.heads.values() for x in self.below(head)}.values(), key=by_seq)
+            honest = self.honest()
             return self.rng.choice(honest) if honest else None
         logs = self.logs()
         beside = [e for e in logs if any(x.prev == e.prev and x.id != e.id and x.name == e.name for x in logs)]
@@ -280,6 +298,8 @@ def story(rng: random.Random, ids: list[int], theme: str) -> Story:
     most = least + rng.randrange(1, 30 if theme == "long" else 16)
     while len(a.entries) < most:
         getattr(a, "act_" + rng.choices(names, [weights[n] for n in names])[0])()
+    if theme == "flood" and rng.random() < 0.8:
+        a.act_pin_head()
     return a
 
 

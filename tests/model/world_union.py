@@ -160,6 +160,7 @@ class Union:
             lost = [e for i in mine if (e := self.s.symbolic[i]).log and e.id not in chain]
             out["does not count"] += bool(lost)
         out["late"] += bool(self.given - self.taken)
+        out["refused for want of room"] += bool(self.refused - self.taken)
         return Counter({k: int(v > 0) for k, v in out.items() if k != "logs"})
 
     def _authorised(self, m: State, below: Sequence[int]) -> int:
