@@ -82,7 +82,7 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
     out = Outcome(seed, s.theme)
     rng = random.Random(f"{seed}/run")
     short = rng.random() < 0.3 and s.theme in ("branches", "pins", "control", "notary", "cuts", "flood")
-    piece = rng.choice([300, 1_000, 256 << 10])
+    piece = rng.choice([300, 1_000, 256 << 10] if s.theme != "flood" else [300, 300, 1_000])
     few = s.theme == "flood" and rng.random() < 0.7
     beside = rng.randrange(6, 21) if few else 4_096
     tuning = Tuning(piece, rng.choice([100, 32 << 10]), 8 if short else 1_024, beside)

@@ -153,7 +153,7 @@ class Story(Author):
         honest = self.honest()
         if not honest:
             return
-        e = self.rng.choice(honest)
+        e = self.rng.choice(honest[: len(honest) // 2 + 1])
         parent = next((x for x in honest if x.id == e.prev), None)
         for _ in range(self.rng.randrange(18, 26)):
             end = self.burst(e.signer, e.log, parent, 1)
@@ -293,8 +293,11 @@ def by_seq(e: Entry) -> tuple[str, int, int, Id]:
 
 def story(rng: random.Random, ids: list[int], theme: str) -> Story:
     a = Story(rng, ids, theme)
+    if theme == "flood":  # what is pinned in the end comes in several pieces
+        for _ in range(rng.randrange(2, 7)):
+            a.heads["w", 1] = a.burst("w", 1, a.heads.get(("w", 1)), a.size())
     weights = USUAL | THEMES[theme]
-    names, least = list(weights), {"long": 30, "quota": 8, "flood": 8}.get(theme, 12)
+    names, least = list(weights), {"long": 30, "quota": 8, "flood": len(a.entries) + 5}.get(theme, 12)
     most = least + rng.randrange(1, 30 if theme == "long" else 16)
     while len(a.entries) < most:
         getattr(a, "act_" + rng.choices(names, [weights[n] for n in names])[0])()
