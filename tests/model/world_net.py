@@ -37,8 +37,9 @@ NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 RELINK_S = 3.0
 
 
-TOGETHER_S = 0.05
-"""Timers that are due within so long go off together, a little late, as they would at a busy node."""
+TOGETHER_S, SLOW_S = 0.05, 0.5
+"""Timers that are due within so long go off together, a little late, as they would at a busy node; SLOW_S for those
+that are not due for longer than that, which are mostly the ticks of a second."""
 DEPTH = 2
 """Of the tables by which frontiers are compared: a store here has few logs, and a table of usual size takes longer to
 make than the rest of a replica."""
@@ -109,6 +110,7 @@ class Net(World):
 
     def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
         self.timers: dict[str, float | None] = {}
+        self._items: dict[tuple[tuple[int, ...], bool], ControlItem | RunItem] = {}
         self._digests: dict[str, tuple[Replica, int, bytes]] = {}
         super().__init__(seed=seed, limits=limits, realm=s.realm)
         self.s, self.now = s, NOW_S
@@ -135,7 +137,7 @@ class Net(World):
     def drain(self, name: str) -> None:
         super().drain(name)
         if name in self.replicas:
-            self.timers[name] = rounded(self.replicas[name].get_timer())
+            self.timers[name] = rounded(self.replicas[name].get_timer(), self.now)
 
     def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
         engine = self.engines.setdefault(name, MemoryEngine(STORE_TABLES))
@@ -149,7 +151,7 @@ class Net(World):
         if engine is not None:
             self.engines[name] = engine
         replica = self.start(name)
-        self.timers[name] = rounded(replica.get_timer())
+        self.timers[name] = rounded(replica.get_timer(), self.now)
         return replica
 
     def run(self, seconds: float) -> None:
@@ -210,6 +212,12 @@ class Net(World):
         return [p[0][1] if p and len(p) == 1 and p[0][0] == 0 else p for p in found]
 
     def item(self, items: Sequence[int], with_content: bool) -> ControlItem | RunItem:
+        key = (tuple(items), with_content)
+        if key not in self._items:
+            self._items[key] = self._item(items, with_content)
+        return self._items[key]
+
+    def _item(self, items: Sequence[int], with_content: bool) -> ControlItem | RunItem:
         real = [self.s.real[i] for i in items]
         held = self.contents(items, with_content)
         if not real[0].header.log:
@@ -258,9 +266,10 @@ class Net(World):
         return found[2]
 
 
-def rounded(timer: float | None) -> float | None:
+def rounded(timer: float | None, now: float) -> float | None:
     """The end of the slot of time in which a timer is due; what is due at once stays so."""
-    return timer if not timer else math.ceil(timer / TOGETHER_S) * TOGETHER_S
+    slot = TOGETHER_S if timer and timer - now < SLOW_S else SLOW_S
+    return timer if not timer else math.ceil(timer / slot) * slot
 
 
 def shared(s: WorldSet, rng: random.Random, share: float, cap: int) -> list[tuple[int, ...]]:
