@@ -50,8 +50,8 @@ CHECKS = {
 }
 KNOWN = frozenset({"slight"})
 """Checks that the product is known to fail now and then; CI lets them pass, `nightly --world` does not. A peer that was
-compared with by sketch names a head by its length alone. Where its branch does not count here (it lies above a cut, or a
-stronger key speaks against it), what it serves is held and makes no log longer, so it is told that it serves nothing."""
+compared with by sketch names a head by its length alone. Where its branch does not count here (it lies above a cut, or
+a stronger key speaks against it), what it serves is held and makes no log longer: so it is said to serve nothing."""
 STUCK_S = 120.0
 """Virtual time without any change after which nodes that disagree are given up."""
 QUIET_S = 6.0
