@@ -49,9 +49,10 @@ CHECKS = {
     "crash": "nothing raises",
 }
 KNOWN = frozenset({"slight"})
-"""Checks that the product is known to fail now and then; CI lets them pass, `nightly --world` does not. A peer that was
-compared with by sketch names a head by its length alone. Where its branch does not count here (it lies above a cut, or
-a stronger key speaks against it), what it serves is held and makes no log longer: so it is said to serve nothing."""
+"""Checks that the product is known to fail now and then; CI lets them pass, `nightly --world` does not. Two causes were
+found. A peer that was compared with by sketch names a head by its length alone: where that branch does not count here,
+what the peer serves makes no log longer, so it is said to serve nothing. And a head that was remembered until a control
+log came is asked for as if the peer had claimed it just now, although it has said since that its store went on."""
 STUCK_S = 120.0
 """Virtual time without any change after which nodes that disagree are given up."""
 QUIET_S = 6.0
