@@ -9,6 +9,9 @@ of the model and those of the realm are the same limits.
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,13 +22,16 @@ from banyan_crdt.cells import fold as real_fold
 from banyan_crdt.entry import Entry as RealEntry
 from banyan_crdt.entry import Header, encode_header, entry_id, make_entry, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, PartHash, Ref, WriterKey, coll, key_digest
+from banyan_crdt.logs import Counted, granted_valid, must_hold
 from banyan_crdt.realm import DAY_MS, Realm
+from banyan_crdt.run import run_row_bytes
 from banyan_crdt.signing import Signer, verify
 from banyan_crdt.state import AccountState, account_state
 from tests.model.cells import Cells
 from tests.model.nodes import Verdict
+from tests.model.patched import patched
 from tests.model.scenarios import Scenario
-from tests.model.spec import LIMITS, Entry, Id, LogName, Op
+from tests.model.spec import LIMITS, Entry, Id, Limits, LogName, Op
 
 UNIT = 20_000
 SLACK = 19_000
@@ -156,8 +162,8 @@ class Concrete:
     real: list[RealEntry]
 
 
-def concrete(s: Scenario) -> Concrete:
-    """Writes, signs and verifies every entry."""
+def concrete(s: Scenario, rng: random.Random | None = None) -> Concrete:
+    """Writes, signs and verifies every entry. `rng`: chooses anew which signatures travel, now that sizes are known."""
     ids: dict[Id, EntryId] = {}
     real: dict[Id, RealEntry] = {}
     symbolic: list[Entry] = []
@@ -191,7 +197,15 @@ def concrete(s: Scenario) -> Concrete:
         symbolic.append(
             e._replace(id=made.id, account=ids[e.account], prev=None if e.prev is None else ids[e.prev], ops=ops)
         )
-    return Concrete(Scenario(symbolic, s.limits), list(real.values()))
+    entries = list(real.values())
+    sizes = [run_row_bytes(e.ops) for e in entries]
+    limits = s.limits
+    if rng is not None and rng.random() < 0.3:
+        limits = limits._replace(run_bytes=max(sizes) * rng.choice([1, 2, 3]))
+    made_of = Scenario(symbolic, limits, s.signed, sizes)
+    if rng is not None:
+        made_of.sign(rng)
+    return Concrete(made_of, entries)
 
 
 class RealJudge:
@@ -201,35 +215,96 @@ class RealJudge:
         self.c = c
         self.memo: dict[tuple[Id, int], Verdict] = {}
         self.index = {e.id: i for i, e in enumerate(c.real)}
+        self.unsigned = [e._replace(sig=None) if e.header.log else e for e in c.real]
 
-    def state(self, account: Id, mask: int) -> AccountState:
+    def state(self, account: Id, mask: int, signed: int = -1) -> AccountState:
         control: list[RealEntry] = []
         logs: dict[LogId, list[RealEntry]] = {}
         for i, e in enumerate(self.c.real):
             if mask >> i & 1 and e.account == account:
                 if e.header.log:
-                    logs.setdefault(e.log_id, []).append(e)
+                    logs.setdefault(e.log_id, []).append(e if signed >> i & 1 else self.unsigned[i])
                 else:
                     control.append(e)
         return account_state(REALM, account, control, logs)
 
+    def mask(self, entries: Iterable[RealEntry]) -> int:
+        return sum(1 << self.index[e.id] for e in entries)
+
+    def places(self, entries: Iterable[RealEntry]) -> tuple[int, ...]:
+        return tuple(self.index[e.id] for e in entries)
+
     def judge(self, account: Id, mask: int) -> Verdict:
         got = self.memo.get((account, mask))
         if got is None:
-            s = self.state(account, mask)
-            keep = {e.id for e in s.control.keep}
-            for log in s.logs.values():
-                keep.update(e.id for e in log.chain)
-                keep.update(e.id for e in log.loose)
-
-            def granted(name: LogName) -> bool:
-                log = LogId(account, signer(name[0]).key, name[1])
-                return s.control.grant_of(log.writer, log.log) is not None and s.control.cut_of(log)[0]
-
-            heads = {log_name(log): head for log, head in s.heads.items()}
-            got = Verdict(dict(heads), sum(1 << self.index[i] for i in keep), granted, tuple(sorted(heads.items())))
-            self.memo[account, mask] = got
+            got = self.memo[account, mask] = self._judge(account, mask)
         return got
+
+    def _judge(self, account: Id, mask: int) -> Verdict:
+        s = self.state(account, mask)
+        c, own = s.control, [i for i, e in enumerate(self.c.real) if mask >> i & 1 and e.account == account]
+        on_path = len(c.path)
+        chains = {("", 0): self.places(c.path)}
+        evidence = {("", 0): self.places(c.keep[on_path:])}
+        for log, counted in s.logs.items():
+            chains[log_name(log)] = self.places(counted.chain)
+            if counted.forked:
+                evidence[log_name(log)] = self._children(s, log, counted, own)[:2]
+        heads = {log_name(log): head for log, head in s.heads.items()}
+
+        def granted_log(name: LogName) -> bool:
+            log = LogId(AccountId(account), signer(name[0]).key, name[1])
+            return c.grant_of(log.writer, log.log) is not None and c.cut_of(log)[0]
+
+        def may_count(i: int) -> bool:
+            e = self.c.real[i]
+            granted, (counts, cut) = c.grant_of(e.header.writer, e.header.log), c.cut_of(e.log_id)
+            below = counts and (cut is None or e.header.seq <= cut.seq)
+            return granted is not None and below and granted_valid(REALM, granted, e)
+
+        control = self.mask((*c.path, *c.beside))
+        return Verdict(dict(heads), chains, evidence, control, granted_log, may_count, tuple(sorted(heads.items())))
+
+    def _children(self, s: AccountState, log: LogId, counted: Counted, own: Iterable[int]) -> tuple[int, ...]:
+        granted, end = s.control.grant_of(log.writer, log.log), counted.head.id
+        assert granted is not None
+        mine = [e for i in own if (e := self.c.real[i]).log_id == log and e.header.prev == end]
+        return self.places(sorted((e for e in mine if granted_valid(REALM, granted, e)), key=lambda e: e.id))
+
+    def stays(self, account: Id, mask: int, signed: int, firm: int) -> int:
+        """What the implementation does not forget when the 30 days of all but `firm` are over."""
+        s = self.state(account, mask, signed)
+        own = [e for i, e in enumerate(self.c.real) if mask >> i & 1 and e.account == account]
+        stays = {e.id for e in s.control.keep} | {e.id for c in s.logs.values() for e in c.chain}
+        for log in {e.log_id for e in own if e.header.log}:
+            counted = s.logs.get(log, Counted((), False, 0))
+            on_chain = {e.id for e in counted.chain}
+            mine = [(i, e) for i, e in enumerate(self.c.real) if mask >> i & 1 and e.log_id == log]
+            loose = [e if signed >> i & 1 else self.unsigned[i] for i, e in mine if e.id not in on_chain]
+            held_on = [e.id for i, e in mine if firm >> i & 1 and e.id not in on_chain]
+            granted = s.control.grant_of(log.writer, log.log)
+            stays |= must_hold(REALM, granted, counted, loose, held_on)
+        at: int | None
+        for k in (i for i, e in enumerate(self.c.real) if firm >> i & 1 and e.account == account and not e.header.log):
+            at = k
+            while at is not None:
+                stays.add(self.c.real[at].id)
+                at = self.c.symbolic.prev[at]
+        return sum(1 << self.index[i] for i in stays)
+
+
+@contextmanager
+def in_force(limits: Limits) -> Iterator[None]:
+    """The implementation with the limits of a set, wherever a module has them."""
+    most = limits.control_units * UNIT + SLACK
+    with patched(
+        MAX_CONTROL=limits.control,
+        MAX_CONTROL_BYTES=most,
+        MORE_REVOKING_BYTES=(limits.revoking_units - limits.control_units) * UNIT,
+        MAX_RUN_ENTRIES=limits.run,
+        RUN_ROWS_BYTES=limits.run_bytes,
+    ):
+        yield
 
 
 _NAMES: dict[bytes, str] = {bytes(32): ""}

@@ -6,7 +6,7 @@ A run is one delivery of one random adversarial set to three nodes (see agreemen
 result to stdout. The exit status is 1 if any run was unconverged, differed or broke off, or if model and implementation
 disagreed about any set; `--only SEED` examines one of the reported seeds again.
 
-    python -m tests.model.nightly --world --runs 20000 --seed S --jobs 2 --json
+    python -m tests.model.nightly --world --runs 1000000 --seed S --jobs 2 --json
 
 A run is then one set on real replicas that are linked in virtual time (see world.py); `--only SEED` shrinks it.
 """

@@ -8,30 +8,49 @@ them, forks, cuts, pins, drops, closes, recovers and writes garbage; and the hon
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.spec import LIMITS, Entry, Id, Limits, Op
 
+Message = tuple[int, ...]
+"""What travels: consecutive entries of a log of which the last is signed, or entries of a control log."""
+
 
 @dataclass
 class Scenario:
-    """A set of entries in the order in which they were written (a parent before its children)."""
+    """A set of entries in the order in which they were written (a parent before its children). `signed`: which of them
+    ever travel under their own signature (a mask); `sizes`: bytes of each in a run."""
 
     entries: list[Entry]
     limits: Limits = LIMITS
+    signed: int = 0
+    sizes: list[int] = field(default_factory=list)
     accounts: tuple[Id, ...] = ()
     prev: list[int | None] = field(default_factory=list)
+    children: list[list[int]] = field(default_factory=list)
     _index: dict[Id, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._index = {e.id: i for i, e in enumerate(self.entries)}
         self.accounts = tuple(dict.fromkeys(e.account for e in self.entries))
         self.prev = [None if e.prev is None else self._index[e.prev] for e in self.entries]
+        self.children = [[] for _ in self.entries]
+        for i, before in enumerate(self.prev):
+            if before is not None:
+                self.children[before].append(i)
+        self.sizes = self.sizes or [1] * len(self.entries)
+        self.signed = self.signed or self.everything
+
+    def index(self, e: Entry) -> int:
+        return self._index[e.id]
 
     def members(self, mask: int) -> list[Entry]:
         return [e for i, e in enumerate(self.entries) if mask >> i & 1]
+
+    def of_control(self, mask: int) -> list[int]:
+        return [i for i, e in enumerate(self.entries) if mask >> i & 1 and not e.log]
 
     def mask(self, entries: Iterable[Entry]) -> int:
         return sum(1 << self._index[e.id] for e in entries)
@@ -40,12 +59,75 @@ class Scenario:
     def everything(self) -> int:
         return (1 << len(self.entries)) - 1
 
-    def closed(self, mask: int) -> int:
-        """The largest subset of `mask` that holds the parent of each of its members."""
-        for i, before in enumerate(self.prev):
-            if before is not None and mask >> i & 1 and not mask >> before & 1:
-                mask &= ~(1 << i)
-        return mask
+    def path(self, i: int) -> list[int]:
+        """From seq 0 to entry i."""
+        out: list[int] = []
+        at: int | None = i
+        while at is not None:
+            out.append(at)
+            at = self.prev[at]
+        return out[::-1]
+
+    def fits(self, way: Sequence[int]) -> bool:
+        return len(way) <= self.limits.run and sum(self.sizes[i] for i in way) <= self.limits.run_bytes
+
+    def way(self, i: int, mask: int, signed: int) -> list[int] | None:
+        """The way of the fewest bytes from an entry up to a signature, in one run, among what is held."""
+        ways, best, least = [[i]], None, 0
+        while ways:
+            way = ways.pop()
+            size = sum(self.sizes[k] for k in way)
+            if not self.fits(way) or (best and size >= least):
+                continue
+            if signed >> way[-1] & 1:
+                best, least = way, size
+            else:
+                ways += [[*way, c] for c in self.children[way[-1]] if mask >> c & 1]
+        return best
+
+    def messages(self, rng: random.Random) -> list[Message]:
+        """Every entry at least once: control logs as paths or in parts, logs as runs that are cut anywhere."""
+        out: list[Message] = []
+        whole = rng.random() < 0.5
+        for i, e in enumerate(self.entries):
+            if e.log:
+                up = [i]
+                while not self.signed >> up[-1] & 1:
+                    up.append(rng.choice(self.children[up[-1]]))
+                if not self.fits(up):
+                    up = self.way(i, self.everything, self.signed) or []
+                while (before := self.prev[up[0]]) is not None and rng.random() < 0.5 and self.fits([before, *up]):
+                    up.insert(0, before)
+                out.append(tuple(up))
+            else:
+                path = self.path(i)
+                out.append(tuple(path if whole else path[-rng.choice([1, 1, 2, 3]) :]))
+        return list(dict.fromkeys(out))
+
+    def sign(self, rng: random.Random) -> None:
+        """Signs a random subset: every control entry, and so many others that each has a way to a signature."""
+        self.signed = self.mask(e for e in self.entries if not e.log)
+        for i in reversed(range(len(self.entries))):
+            if rng.random() < 0.35 or self.way(i, self.everything, self.signed) is None:
+                self.signed |= 1 << i
+
+    def gathered(self, messages: Iterable[Message]) -> tuple[int, int]:
+        """What a node holds that was brought these, whoever signed them: the entries, and the signatures."""
+        mask = signed = 0
+        left = list(messages)
+        while left:
+            late: list[Message] = []
+            for m in left:
+                before = self.prev[m[0]]
+                if before is not None and not mask >> before & 1:
+                    late.append(m)
+                    continue
+                mask |= sum(1 << i for i in m)
+                signed |= sum(1 << i for i in m) if not self.entries[m[0]].log else 1 << m[-1]
+            if len(late) == len(left):
+                break
+            left = late
+        return mask, signed
 
 
 COLLS = ("p", "q")
@@ -66,11 +148,15 @@ class Author:
         self.theme = rng.choice(THEMES)
         self.entries: list[Entry] = []
         self.account: Id = None
+        self.weighs = False
+        """Whether some control entries declare units, so that the control log gets full."""
 
     def write(self, signer: str, log: int, parent: Entry | None, ops: tuple[Op, ...], declared: int = 0) -> Entry:
         rng = self.rng
         steps = [1, 1, 1, 2] if self.theme == "limits" else [1, 1, 1, 2, 16, 33]
         step = rng.choice(steps) if parent else rng.randrange(40, 75)
+        if self.weighs and not log and parent:
+            declared = rng.choice([0, 0, 1, 2])
         i = self.ids.pop()
         e = Entry(
             i,
@@ -261,8 +347,18 @@ def answer(a: Author, tip: Entry) -> None:
             tip = a.control(rng.choice(["K0", "K1"]), tip, "drop", "w", rng.choice([1, 2]))
 
 
+def tight_limits(rng: random.Random) -> Limits:
+    """In some sets control logs have few places, and runs hold few entries."""
+    limits = LIMITS
+    if rng.random() < 0.25:
+        few = rng.randrange(1, 5)
+        limits = limits._replace(control=rng.choice([3, 5, 7, 2_048]), control_units=few, revoking_units=few + 2)
+    return limits._replace(run=rng.choice([2, 3, 5])) if rng.random() < 0.4 else limits
+
+
 def scenario(rng: random.Random, most: int = 14) -> Scenario:
     """A random adversarial set of at most `most` entries, of one account or two (the same keys on both)."""
+    limits = tight_limits(rng)
     while True:
         ids = list(range(1, 500))
         if rng.random() < 0.5:
@@ -270,9 +366,12 @@ def scenario(rng: random.Random, most: int = 14) -> Scenario:
         entries: list[Entry] = []
         for _ in range(2 if rng.random() < 0.1 else 1):
             a = Author(rng, ids)
+            a.weighs = limits.control_units < NEVER
             tip = honest(a, rng.randrange(2, 7))
             thief(a, tip, rng.randrange(5))
             answer(a, tip)
             entries += a.entries
         if len(entries) <= most:
-            return Scenario(entries)
+            made = Scenario(entries, limits)
+            made.sign(rng)
+            return made

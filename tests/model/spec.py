@@ -4,10 +4,11 @@ An entry is symbolic: its signer is the name of a key, its id anything that can 
 real entries are judged). Every answer is a pure function of a SET of entries; nothing looks at a clock, at an order of
 arrival or at who asks. Nothing here imports the implementation.
 
-    control(E)  -> which control entries count (the path), whether the account is frozen, what must be kept to know it
-    state(E)    -> for every granted log the chain that counts, the head of each, and everything that must be kept
+    control(E)  -> which control entries count (the path), whether the account is frozen, the evidence of a tie
+    state(E)    -> for every granted log the chain that counts, the head of each, the evidence of a fork
 
 Entries in a set are structurally sound (hash, link, signature); what is judged here is authority, forks and limits.
+What does not count is kept for 30 days. What a node may forget then is said in keeping.py.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ drop writer log | close | host platform | future ... (a code of tomorrow) | brok
 """
 CELL = frozenset({"put", "add", "del", "count", "text", "textdel", "tomb"})
 CONTROL = frozenset({"init", "grant", "cut", "rotate", "recover", "drop", "close", "host"})
+REVOKING = frozenset({"cut", "rotate", "recover", "drop", "close"})
 
 
 class Entry(NamedTuple):
@@ -54,7 +56,10 @@ class Entry(NamedTuple):
 
 class Limits(NamedTuple):
     """A log may hold `burst + rate * days` entries and `units + unit_rate * days` units of parts, `days` after its
-    grant or the realm's birth, whichever is later. `day` is how many ticks a day has."""
+    grant or the realm's birth, whichever is later. `day` is how many ticks a day has.
+
+    A control log takes any operation up to `control` entries and `control_units` units, and what revokes up to
+    `revoking_units` units. A run holds at most `run` entries, whose rows take at most `run_bytes` bytes."""
 
     birth: int
     day: int
@@ -62,10 +67,14 @@ class Limits(NamedTuple):
     rate: int
     units: int
     unit_rate: int
+    control: int = 2_048
+    control_units: int = 10**9
+    revoking_units: int = 10**9
+    run: int = 1_024
+    run_bytes: int = (1 << 20) - 1_024
 
 
 LIMITS = Limits(birth=48, day=16, burst=3, rate=1, units=3, unit_rate=1)
-MAX_CONTROL = 2_048
 
 
 class Rules(NamedTuple):
@@ -75,8 +84,8 @@ class Rules(NamedTuple):
     """False: strength is (slot, generation) of the signer, counted along its own branch."""
     inert_above_cut: bool = True
     """False: a pin above a cut extends the chain."""
-    suspended: int = 2
-    """How many branches of a fork are kept, each followed to one leaf; 99: everything of a granted log."""
+    evidence: int = 2
+    """How many children of a fork are evidence of it: shown to others, and kept."""
 
 
 RULES = Rules()
@@ -114,17 +123,26 @@ class Slot(NamedTuple):
 Keys = tuple[Slot, ...]
 
 
-def keys_after(keys: Keys | None, e: Entry) -> Keys | None:
+def has_room(op: Op, e: Entry, limits: Limits) -> bool:
+    """The last places of a control log are for what revokes."""
+    if e.seq < limits.control and e.total <= limits.control_units:
+        return True
+    return op[0] in REVOKING and e.total <= limits.revoking_units
+
+
+def keys_after(keys: Keys | None, e: Entry, limits: Limits = LIMITS) -> Keys | None:
     """The key state after a control entry on top of `keys`; None where it is not authorised there."""
     ops = effective(e)
     pins_only = bool(ops) and all(op[0] == "pin" for op in ops)
     if not pins_only and not (len(ops) == 1 and ops[0][0] in CONTROL):
         return None
     op = ops[0]
+    if not has_room(op, e, limits):
+        return None
     if op[0] == "init":
         slots = tuple(Slot(current, following) for current, following in op[1])
         return slots if keys is None and e.seq == 0 and slots[0].current == e.signer else None
-    if keys is None or e.seq >= MAX_CONTROL:
+    if keys is None:
         return None
     if op[0] == "rotate":
         if op[1] >= len(keys) or keys[op[1]].next != e.signer:
@@ -155,16 +173,19 @@ class Control(NamedTuple):
     keys: tuple[Keys, ...]
     """The key state after each entry of the path."""
     frozen: bool
-    keep: frozenset[Entry]
+    evidence: tuple[Entry, ...]
+    """Where it is frozen: of two children of the same strength the shortest way to an entry that shows it."""
+    authorised: frozenset[Entry]
+    """All that some key on their own branch authorised: what a node holds of a control log."""
 
 
-def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES) -> Control:
+def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES, limits: Limits = LIMITS) -> Control:
     tree = [e for e in entries if e.account == account and e.log == 0]
 
     def children(e: Entry | None, keys: Keys | None) -> list[tuple[Entry, Keys]]:
         out = []
         for c in sorted((c for c in tree if c.prev == (e.id if e else None)), key=lambda c: c.id):
-            after = keys_after(keys, c) if c.seq == (e.seq + 1 if e else 0) else None
+            after = keys_after(keys, c, limits) if c.seq == (e.seq + 1 if e else 0) else None
             if after is not None and (e is not None or c.id == account):
                 out.append((c, after))
         return out
@@ -187,9 +208,12 @@ def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES) -> Cont
         top = max(r for r, _ in ways)
         return top, min((way for r, way in ways if r == top), key=lambda way: (len(way), [x.id for x in way]))
 
+    authorised: set[Entry] = set()
+    for root, keys_there in children(None, None):
+        authorised |= {x for _, way in branch(root, None, keys_there) for x in way}
     path: list[Entry] = []
     states: list[Keys] = []
-    keep: set[Entry] = set()
+    evidence: dict[Entry, None] = {}
     keys: Keys | None = None
     frozen = False
     while found := children(path[-1] if path else None, keys):
@@ -199,12 +223,12 @@ def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES) -> Cont
         if len(tied) > 1:
             frozen = True
             for _, way, _, _ in tied[:2]:
-                keep |= set(way)
+                evidence |= dict.fromkeys(way)
             break
         _, _, child, keys = tied[0]
         path.append(child)
         states.append(keys)
-    return Control(tuple(path), tuple(states), frozen, frozenset(keep | set(path)))
+    return Control(tuple(path), tuple(states), frozen, tuple(evidence), frozenset(authorised))
 
 
 # ------------------------------------------------------------------------------------------------- grants
@@ -235,6 +259,14 @@ class Rights(NamedTuple):
         if name in self.dropped or (writer in self.cuts and log not in self.cuts[writer]):
             return None
         return next((g for g in self.grants if covers(g, name)), None)
+
+    def cut_of(self, name: LogName) -> tuple[int, Id] | None:
+        return self.cuts.get(name[0], {}).get(name[1])
+
+    def may_count(self, e: Entry, limits: Limits = LIMITS) -> bool:
+        """Whether an entry of a log is within its grant and not above a cut: if not, it is not taken."""
+        g, cut = self.of(e.name), self.cut_of(e.name)
+        return g is not None and (cut is None or e.seq <= cut[0]) and within(e, g, limits)
 
 
 def covers(g: Grant, name: LogName) -> bool:
@@ -278,7 +310,8 @@ def within(e: Entry, g: Grant, limits: Limits = LIMITS) -> bool:
 class Chain(NamedTuple):
     entries: tuple[Entry, ...]
     forked: bool
-    keep: frozenset[Entry]
+    children: tuple[Entry, ...]
+    """Where it is forked: the valid entries that hang on the last one that counts, in the order of their ids."""
 
 
 def chain(
@@ -308,23 +341,12 @@ def chain(
         way = down_to_zero(i)
         if way is not None and len(way) == seq + 1 and way[: len(counted)] == counted:
             counted = way
-    forked = False
-    keep: set[Entry] = set()
     while cut is None or len(counted) <= cut[0]:
         ch = children(counted[-1] if counted else None)
-        if len(ch) == 1:
-            counted.append(ch[0])
-            continue
-        forked = len(ch) > 1
-        for e in ch[: rules.suspended]:
-            keep.add(e)
-            while below := children(e):
-                e = below[0]
-                keep.add(e)
-        break
-    if rules.suspended > 2:
-        keep |= set(ents.values())
-    return Chain(tuple(counted), forked, frozenset(keep | set(counted)))
+        if len(ch) != 1:
+            return Chain(tuple(counted), len(ch) > 1, tuple(ch) if len(ch) > 1 else ())
+        counted.append(ch[0])
+    return Chain(tuple(counted), False, ())
 
 
 # ------------------------------------------------------------------------------------------------- state
@@ -337,14 +359,22 @@ class Head(NamedTuple):
 
 
 class State(NamedTuple):
-    path: tuple[Entry, ...]
-    frozen: bool
+    control: Control
     rights: Rights
     heads: dict[LogName, Head]
     """("", 0) is the control log. A log of which nothing is known has no head."""
+    chains: dict[LogName, Chain]
+    """Of every granted log."""
     counted: tuple[tuple[Entry, tuple[Op, ...]], ...]
     """Every entry that counts, with its operations: none where one was void or out of its grant's scope."""
-    keep: frozenset[Entry]
+
+    @property
+    def path(self) -> tuple[Entry, ...]:
+        return self.control.path
+
+    @property
+    def frozen(self) -> bool:
+        return self.control.frozen
 
     def digest(self) -> tuple[tuple[LogName, Head], ...]:
         return tuple(sorted(self.heads.items(), key=lambda item: item[0]))
@@ -356,19 +386,18 @@ def in_scope(ops: tuple[Op, ...], g: Grant) -> bool:
 
 def state(entries: Iterable[Entry], account: Id, limits: Limits = LIMITS, rules: Rules = RULES) -> State:
     own = [e for e in entries if e.account == account]
-    c = control(own, account, rules)
+    c = control(own, account, rules, limits)
     r = rights(c.path)
     heads = {("", 0): Head(len(c.path), c.path[-1].id, int(c.frozen))} if c.path else {}
-    keep = set(c.keep)
+    chains: dict[LogName, Chain] = {}
     counted: list[tuple[Entry, tuple[Op, ...]]] = []
     pins = {name: list(p) for name, p in r.pins.items()}
     granted = [(g, name) for name in {e.name for e in own if e.log} if (g := r.of(name)) is not None]
     for g, name in sorted(granted, key=lambda x: (x[0].stratum, x[0].order, x[1][1])):
         held = [e for e in own if e.name == name and within(e, g, limits)]
-        got = chain(held, pins.get(name, []), r.cuts.get(name[0], {}).get(name[1]), rules)
+        got = chains[name] = chain(held, pins.get(name, []), r.cut_of(name), rules)
         if got.entries or got.forked:
             heads[name] = Head(len(got.entries), got.entries[-1].id if got.entries else None, int(got.forked))
-        keep |= got.keep
         for e in got.entries:
             ops = effective(e)
             ops = ops if in_scope(ops, g) else ()
@@ -377,4 +406,4 @@ def state(entries: Iterable[Entry], account: Id, limits: Limits = LIMITS, rules:
                 other = r.of((op[1], op[2])) if op[0] == "pin" else None
                 if other is not None and other.stratum > g.stratum:
                     pins.setdefault((op[1], op[2]), []).append((op[3], op[4]))
-    return State(c.path, c.frozen, r, heads, tuple(counted), frozenset(keep))
+    return State(c, r, heads, chains, tuple(counted))

@@ -1,67 +1,65 @@
 """A node of the model's runs that is the real thing below the wire: `Ingest` over a store in memory.
 
-Entries reach it as runs, encoded and strictly decoded, with the one signature of the last. Signatures were verified
-when the scenario was made and are not checked again at every hop; everything else is what a node does.
+Entries reach it as runs, encoded and strictly decoded, with the one signature of the last, and what it offers is what
+`serve` makes of its store. Signatures were verified when the scenario was made and are not checked again at every hop;
+everything else is what a node does. Its clock is its own: `forget` sets it forward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+import random
+from collections.abc import Hashable, Iterable
 
 from banyan_crdt.errors import NotYet
-from banyan_crdt.ids import AccountId
-from banyan_crdt.run import Run, decode_run, encode_run, skips_below
+from banyan_crdt.ids import AccountId, LogId, WriterKey
+from banyan_crdt.run import Run, decode_run, encode_run, read_control, skips_below
 from banyan_node.ingest import Ingest
+from banyan_node.serve import control_items, log_items
+from banyan_storage.check import verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.viewhook import NoViews
-from tests.model.concrete import BIRTH_MS, REALM, Concrete, log_name
-from tests.model.nodes import Key, Unservable
+from tests.model.concrete import BIRTH_MS, REALM, Concrete, log_name, signer
+from tests.model.nodes import ROOT, Key, Unservable
+from tests.model.scenarios import Message
 
-NOW_MS = BIRTH_MS + 10_000 * 86_400_000
+DAY_MS = 86_400_000
+NOW_MS = BIRTH_MS + 10_000 * DAY_MS
 """Later than every entry: the gate against dates in the future is no part of state."""
 
 
 class StoreNode:
-    """Holds what `Ingest` let in. The entries it offers are checked to be servable. `runs`: decoded runs, to share."""
+    """Holds what `Ingest` let in. `runs`: decoded runs, to share."""
 
-    def __init__(self, c: Concrete, runs: dict[tuple[int, ...], Run]) -> None:
-        self.c, self.runs = c, runs
+    def __init__(self, c: Concrete, runs: dict[Message, Run]) -> None:
+        self.c, self.runs, self.now_ms = c, runs, NOW_MS
         self.ingest = Ingest(Store(MemoryEngine(STORE_TABLES), REALM, new_store_id=bytes(16), views=NoViews()), REALM)
         self.index = {e.id: i for i, e in enumerate(c.real)}
 
-    def put(self, i: int) -> None:
-        self.put_bundle([i])
+    @classmethod
+    def archive(cls, c: Concrete, runs: dict[Message, Run]) -> StoreNode:
+        """One that was given the whole set, again and again until it takes no more."""
+        node, rng, before = cls(c, runs), random.Random(0), -1
+        while (held := node.held()) != before:
+            before = held
+            node.put_bundle(c.symbolic.messages(rng))
+        return node
 
-    def put_bundle(self, items: Iterable[int]) -> None:
-        bundle = sorted(set(items))
-        for account in self.c.symbolic.accounts:
-            mine = [i for i in bundle if self.c.real[i].account == account]
-            control = [self.c.real[i] for i in mine if not self.c.real[i].header.log]
-            if control:
-                try:
-                    self.ingest.control(AccountId(account), control, NOW_MS)
-                except NotYet:
-                    pass
-            for path in self._paths([i for i in mine if self.c.real[i].header.log]):
-                try:
-                    self.ingest.run(self._run(path), NOW_MS)
-                except NotYet:
-                    pass
+    def put(self, message: Message) -> None:
+        try:
+            if self.c.real[message[0]].header.log:
+                self.ingest.run(self._run(message), self.now_ms)
+            else:
+                entries = [self.c.real[i] for i in message]
+                self.ingest.control(AccountId(entries[0].account), entries, self.now_ms)
+        except NotYet:
+            pass
 
-    def _paths(self, items: list[int]) -> Iterator[tuple[int, ...]]:
-        """`items` as runs: from each entry without a child among them down to what was sent before."""
-        prev, sent = self.c.symbolic.prev, set[int]()
-        parents = {prev[i] for i in items}
-        for leaf in (i for i in items if i not in parents):
-            path: list[int] = []
-            at: int | None = leaf
-            while at is not None and at in items and at not in sent:
-                path.append(at)
-                at = prev[at]
-            sent.update(path)
-            yield tuple(reversed(path))
+    def put_bundle(self, messages: Iterable[Message]) -> None:
+        real = self.c.real
+        for m in sorted(messages, key=lambda m: (real[m[0]].header.log > 0, real[m[0]].header.seq)):
+            self.put(m)
 
     def _run(self, path: tuple[int, ...]) -> Run:
         if path not in self.runs:
@@ -84,18 +82,39 @@ class StoreNode:
             for log, head in store.heads(AccountId(account)).items()
         }
 
-    def offer(self, keys: Iterable[Key]) -> list[int]:
-        wanted, store, out = set(keys), self.ingest.store, []
-        for account in {a for a, _ in wanted}:
-            if (account, ("", 0)) in wanted:
-                out += [self.index[e.id] for e in store.control(AccountId(account))]
-            for log in store.logs(AccountId(account)):
-                if log.log and (account, log_name(log)) in wanted:
-                    chain, loose = store.held(log)
-                    held = [*chain, *loose]
-                    parents = {e.header.prev for e in held}
-                    for e in held:
-                        if e.id not in parents and e.sig is None:
-                            raise Unservable(f"entry {e.header.seq} of {log_name(log)} is held under no signature")
-                    out += [self.index[e.id] for e in held]
+    def held(self) -> int:
+        store = self.ingest.store
+        return sum(1 << i for i, e in enumerate(self.c.real) if store.has(e.id))
+
+    def offer(self, keys: Iterable[Key]) -> list[Message]:
+        """What the node serves of some logs, as it would send it."""
+        store, out = self.ingest.store, list[Message]()
+        for account, name in keys:
+            if name == ROOT:
+                for item in control_items(store, AccountId(account)):
+                    out.append(tuple(self.index[read_control(REALM, raw).id] for raw in item.entries))
+                continue
+            log = LogId(AccountId(account), WriterKey(signer(name[0]).key), name[1])
+            length = 0
+            for piece in log_items(store, log, 0):
+                run = decode_run(REALM, piece.run)
+                message = tuple(self.index[e.id] for e in run.entries)
+                self.runs.setdefault(message, run)
+                out.append(message)
+                length = max(length, run.first + len(message))
+            if length < store.head(log).length:
+                raise Unservable(f"{store.head(log).length} entries of {name} count, {length} are served")
         return out
+
+    def forget(self, rng: random.Random) -> None:
+        """So many days pass, and what has not counted for 30 of them goes."""
+        self.now_ms += rng.choice([5, 16, 31]) * DAY_MS
+        store = self.ingest.store
+        before = self.heads()
+        for account in self.c.symbolic.accounts:
+            for log in store.logs(AccountId(account)):
+                self.ingest.expire(log, self.now_ms)
+        for problem in verify(store, lambda account, n: None):
+            raise Unservable(f"{problem.where}: {problem.sentence}")
+        if self.heads() != before:
+            raise Unservable("heads moved when old entries went")

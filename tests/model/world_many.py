@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import sys
 import time
@@ -11,12 +12,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.model.spec import Op
-from tests.model.world import CHECKS, Outcome, examine
+from tests.model.world import CHECKS, KNOWN, Outcome, examine
 from tests.model.world_sets import WorldSet, world_set
 
 CHUNK = 10
 FIRST = 40
 """Failing sets that are named of each check."""
+CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "10000"))
+CI_CHUNKS = 40
 Job = tuple[str, int, int, str]
 
 
@@ -92,6 +95,12 @@ def main(seed: str, sets: int, jobs: int, theme: str, as_json: bool) -> int:
         for check, which, its_theme, seen in sorted(report.examples):
             print(f"    {check}  {which}  {its_theme}: {seen}")
     return 1 if report.failed else 0
+
+
+def ci_chunk(chunk: int) -> list[str]:
+    """One of CI_CHUNKS parts of the sets that the test suite examines: a sentence for each that failed."""
+    found = (examine(f"ci/{n}") for n in range(chunk, CI_SETS, CI_CHUNKS))
+    return [f"nightly --world --only {o.seed}: {o.failed}" for o in found if o.failed.keys() - KNOWN]
 
 
 def shrink(seed: str, theme: str = "", check: str = "") -> tuple[list[int], Outcome]:

@@ -4,69 +4,105 @@ ways to give a node entries. Frames are lost only where the link then breaks, as
 from __future__ import annotations
 
 import heapq
+import math
 import random
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
 from banyan_crdt.codec import encode
-from banyan_crdt.entry import encode_header
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import decode_body
-from banyan_crdt.run import decode_run, encode_control, encode_run, skips_below
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import decode_run, encode_control, encode_run, read_control, skips_below
+from banyan_crdt.signing import Signer
 from banyan_node.gossip import frames as gossip
+from banyan_node.gossip.settings import GossipSettings
+from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
-from banyan_node.replica import Replica
+from banyan_node.replica import Identity, Replica
 from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.tables import STORE_TABLES
+from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
-from tests.node.helpers import World
+from tests.node.helpers import World, memory_store
 
 NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 """Later than every entry."""
 RELINK_S = 3.0
 
 
+TOGETHER_S, SLOW_S = 0.05, 0.5
+"""Timers that are due within so long go off together, a little late, as they would at a busy node; SLOW_S for those
+that are not due for longer than that, which are mostly the ticks of a second."""
+DEPTH = 2
+"""Of the tables by which frontiers are compared: a store here has few logs, and a table of usual size takes longer to
+make than the rest of a replica."""
 decode_once = lru_cache(20_000)(decode_body)
+decode_run_once = lru_cache(20_000)(decode_run)
+GOSSIP = GossipSettings(shuffle_s=40.0)
+"""Small worlds need little news of who else there is."""
+_read: dict[tuple[object, ...], Entry] = {}
+_resolved: dict[tuple[EntryId, ...], Control] = {}
+
+
+def read_control_once(realm: Realm, value: object) -> Entry:
+    """`read_control`, a function of bytes, remembered for one set."""
+    key = (realm.id, *value) if isinstance(value, list) else ()
+    if key not in _read:
+        _read[key] = read_control(realm, value)
+    return _read[key]
+
+
+def resolve_once(entries: Iterable[Entry]) -> Control:
+    """`resolve_control`, remembered for one set by what it is given, in this order: its order must not matter."""
+    given = list(entries)
+    key = tuple(e.id for e in given)
+    if key not in _resolved:
+        _resolved[key] = resolve_control(given)
+    return _resolved[key]
+
+
+def forget_remembered() -> None:
+    """What a run may be is another matter with other sizes."""
+    decode_run_once.cache_clear()
+    _read.clear()
+    _resolved.clear()
 
 
 class Tuning(NamedTuple):
-    """Sizes that make logs travel in pieces. `run`: entries in one run at most."""
+    """Sizes that make logs travel in pieces. `run`: entries in one run at most; `beside`: how many entries of a log are
+    held that never counted."""
 
     piece: int = 256 << 10
     small: int = 32 << 10
-    control: int = 1 << 20
     run: int = 1_024
+    beside: int = 4_096
 
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes, wherever a module has the constant; and bodies, values that never change, are
-    decoded once."""
-    wanted: dict[str, object] = {
-        "PIECE_BYTES": t.piece,
-        "SMALL": t.small,
-        "CONTROL_BYTES": t.control,
-        "MAX_RUN_ENTRIES": t.run,
-    }
-    wanted["decode_body"] = decode_once
-    found = [
-        (module, name, getattr(module, name))
-        for label, module in list(sys.modules.items())
-        if label.startswith("banyan_")
-        for name in wanted
-        if hasattr(module, name)
-    ]
-    for module, name, _ in found:
-        setattr(module, name, wanted[name])
-    try:
+    """The product with these sizes; and bodies and runs, values that never change, are decoded once."""
+    with patched(
+        PIECE_BYTES=t.piece,
+        SMALL=t.small,
+        MAX_RUN_ENTRIES=t.run,
+        BESIDE_ENTRIES=t.beside,
+        DEPTH=DEPTH,
+        RANGES=16**DEPTH,
+        _SHIFT=61 - 4 * DEPTH,
+        decode_body=decode_once,
+        decode_run=decode_run_once,
+        read_control=read_control_once,
+        resolve_control=resolve_once,
+    ):
+        forget_remembered()
         yield
-    finally:
-        for module, name, was in found:
-            setattr(module, name, was)
 
 
 class Net(World):
@@ -74,6 +110,8 @@ class Net(World):
 
     def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
         self.timers: dict[str, float | None] = {}
+        self._items: dict[tuple[tuple[int, ...], bool], ControlItem | RunItem] = {}
+        self._digests: dict[str, tuple[Replica, int, bytes]] = {}
         super().__init__(seed=seed, limits=limits, realm=s.realm)
         self.s, self.now = s, NOW_S
         self.bulk = 0
@@ -99,13 +137,21 @@ class Net(World):
     def drain(self, name: str) -> None:
         super().drain(name)
         if name in self.replicas:
-            self.timers[name] = self.replicas[name].get_timer()
+            self.timers[name] = rounded(self.replicas[name].get_timer(), self.now)
+
+    def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
+        engine = self.engines.setdefault(name, MemoryEngine(STORE_TABLES))
+        engine.rollback()
+        rng = random.Random(f"{name}/{self.seed}")
+        store, me = memory_store(self.realm, engine, name), Identity(name, (f"/{name}",))
+        made = self.replicas[name] = Replica(store, self.realm, me, rng, rng.randbytes, self.limits, GOSSIP)
+        return made
 
     def add(self, name: str, engine: MemoryEngine | None = None) -> Replica:
         if engine is not None:
             self.engines[name] = engine
         replica = self.start(name)
-        self.timers[name] = replica.get_timer()
+        self.timers[name] = rounded(replica.get_timer(), self.now)
         return replica
 
     def run(self, seconds: float) -> None:
@@ -166,6 +212,12 @@ class Net(World):
         return [p[0][1] if p and len(p) == 1 and p[0][0] == 0 else p for p in found]
 
     def item(self, items: Sequence[int], with_content: bool) -> ControlItem | RunItem:
+        key = (tuple(items), with_content)
+        if key not in self._items:
+            self._items[key] = self._item(items, with_content)
+        return self._items[key]
+
+    def _item(self, items: Sequence[int], with_content: bool) -> ControlItem | RunItem:
         real = [self.s.real[i] for i in items]
         held = self.contents(items, with_content)
         if not real[0].header.log:
@@ -179,43 +231,62 @@ class Net(World):
         entries = [*(e._replace(sig=None) for e in real[:-1]), real[-1]]
         return RunItem(encode_run(entries, base, skips), held)
 
-    def give(self, node: str, rogue: str, how: str, items: Sequence[int], with_content: bool) -> None:
-        """Through the ingest, or as what a rogue that is linked says, or as what it pushes."""
-        replica, item = self.replicas[node], self.item(items, with_content)
+    def give(self, node: str, rogue: str, how: str, given: Sequence[Sequence[int]], with_content: bool) -> None:
+        """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
+        items = [self.item(items, with_content) for items in given]
         if how == "data":
-            self.say(rogue, node, Data([item]))
+            self.say(rogue, node, Data(items))
         elif how == "gossip":
-            mid = self.s.real[items[-1]].id[:16]
-            frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(frame)))
+            mids = [self.s.real[items[-1]].id[:16] for items in given]
+            pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data(tuple(pushed)))))
         else:
-            try:
-                if isinstance(item, ControlItem):
-                    entries = [self.s.real[i] for i in items]
-                    replica.ingest.control(item.account, entries, self.now_ms, item.contents)
-                else:
-                    replica.ingest.run(decode_run(self.s.realm, item.run), self.now_ms, contents=item.contents)
-            except NotYet:
-                pass
-            except Reject as why:
-                self.raised.append(f"{node} rejects what is authentic: {why}")
+            for item in items:
+                self.ingested(node, self.replicas[node].ingest, item)
             self.drain(node)
+
+    def ingested(self, node: str, ingest: Ingest, item: ControlItem | RunItem) -> None:
+        try:
+            if isinstance(item, ControlItem):
+                entries = [read_control_once(self.s.realm, raw) for raw in item.entries]
+                ingest.control(item.account, entries, self.now_ms, item.contents)
+            else:
+                ingest.run(decode_run_once(self.s.realm, item.run), self.now_ms, contents=item.contents)
+        except NotYet:
+            pass
+        except Reject as why:
+            self.raised.append(f"{node} rejects what is authentic: {why}")
+
+    def digest(self, name: str) -> bytes:
+        """The digest of a replica's store, worked out again only where something was written."""
+        replica = self.replicas[name]
+        found = self._digests.get(name)
+        if found is None or found[:2] != (replica, replica.store.changes):
+            found = self._digests[name] = replica, replica.store.changes, replica.store.digest()
+        return found[2]
+
+
+def rounded(timer: float | None, now: float) -> float | None:
+    """The end of the slot of time in which a timer is due; what is due at once stays so."""
+    slot = TOGETHER_S if timer and timer - now < SLOW_S else SLOW_S
+    return timer if not timer else math.ceil(timer / slot) * slot
 
 
 def shared(s: WorldSet, rng: random.Random, share: float, cap: int) -> list[tuple[int, ...]]:
-    """A random part of the set, linked downwards, as items to give: control entries together or in pieces, runs that
-    end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
+    """A random part of the set, linked downwards, as items to give: control entries whole or from the end first, runs
+    that end where there is a signature and begin anywhere. `cap`: entries in one run at most."""
     items: list[tuple[int, ...]] = []
     done: set[int] = set()
-    whole, keep_order = rng.random() < 0.9, rng.random() < 0.5
+    whole, keep_order = rng.random() < 0.6, rng.random() < 0.5
     for i in rng.sample(range(len(s.real)), len(s.real)):
         control = not s.real[i].header.log
         if rng.random() > (max(share, 0.6) if control else share):
             continue
         if control:
             path = s.path(i)
-            cut = 1 if rng.random() < 0.5 else len(path)
-            items += [path] if whole else [path[k : k + cut] for k in range(0, len(path), cut)]
+            if not whole:  # a part from its end on first: it is told what that hangs on later
+                items.append(path[-rng.choice([1, 1, 2, 3]) :])
+            items.append(path)
             continue
         path = s.path(s.bursts[i][-1])
         start = 0 if rng.random() < 0.2 else next((k for k, x in enumerate(path) if x not in done), len(path) - 1)

@@ -42,7 +42,7 @@ THEMES: dict[str, dict[str, float]] = {
     "notary": {"notary": 6, "fork": 4, "pin": 1, "cut": 0.4},
     "cuts": {"cut": 3, "drop": 0.6, "close": 0.6, "recover": 1, "thief": 3, "answer": 2, "fork": 3},
     "pins": {"pin": 6, "fork": 5, "thief": 1},
-    "flood": {"fork": 1, "flood": 3, "pin": 0},
+    "flood": {"fork": 0.3, "flood": 3, "pin": 1, "thief": 0, "answer": 0, "notary": 0, "close": 0, "cut": 0},
     PLAIN: {},
 }
 LIKELY = ("control", "control", "branches", "branches", "signs", "signs", "pins", "cuts", *THEMES)
@@ -69,6 +69,15 @@ class WorldSet:
         index = {e.id: i for i, e in enumerate(self.symbolic)}
         self.prev = [None if e.prev is None else index[e.prev] for e in self.symbolic]
         self.accounts = tuple(dict.fromkeys(e.account for e in self.symbolic))
+
+    def of_control(self) -> set[int]:
+        return {i for i, e in enumerate(self.symbolic) if not e.log}
+
+    def pinned(self) -> set[int]:
+        """What control entries pin, with all that is below it."""
+        index = {e.id: i for i, e in enumerate(self.symbolic)}
+        named = {op[4] for e in self.symbolic for op in e.ops if not e.log and op[0] == "pin"}
+        return {x for i in named if i in index for x in self.path(index[i])}
 
     def path(self, i: int) -> tuple[int, ...]:
         """From seq 0 to entry i."""
@@ -140,11 +149,32 @@ class Story(Author):
             self.heads[q.signer, q.log] = end
 
     def act_flood(self) -> None:
-        """So many branches that no node must keep all: in such a story nothing is pinned."""
-        self.act_fork(self.rng.randrange(18, 26))
+        """More branches beside an honest entry than a node holds of what never counted, where few are held."""
+        honest = self.honest()
+        if not honest:
+            return
+        e = self.rng.choice(honest[: len(honest) // 2 + 1])
+        parent = next((x for x in honest if x.id == e.prev), None)
+        for _ in range(self.rng.randrange(18, 26)):
+            end = self.burst(e.signer, e.log, parent, 1)
+            if self.rng.random() < 0.1:
+                parent = end
+
+    def act_pin_head(self) -> None:
+        """Pins where an honest log ends now."""
+        ends = sorted((e for name, e in self.heads.items() if name[0] in "wv"), key=by_seq)
+        if ends:
+            e = self.rng.choice(ends)
+            self.on_tip("pin", e.signer, e.log, e.seq, e.id)
+
+    def honest(self) -> list[Entry]:
+        return sorted({x.id: x for head in self.heads.values() for x in self.below(head)}.values(), key=by_seq)
 
     def target(self) -> Entry | None:
         """An entry to pin: rather one beside a fork."""
+        if self.story == "flood":  # nobody pins what a flood may have kept out everywhere
+            honest = self.honest()
+            return self.rng.choice(honest) if honest else None
         logs = self.logs()
         beside = [e for e in logs if any(x.prev == e.prev and x.id != e.id and x.name == e.name for x in logs)]
         if beside and self.rng.random() < 0.6:
@@ -155,8 +185,15 @@ class Story(Author):
         return self.rng.choice(logs) if logs else None
 
     def pin_op(self) -> tuple[object, ...] | None:
-        e = None if self.story == "flood" else self.target()
+        e = self.target()
         return ("pin", e.signer, e.log, e.seq, e.id) if e else None
+
+    def below(self, e: Entry) -> list[Entry]:
+        """`e` and what it stands on."""
+        by_id, out = {x.id: x for x in self.entries}, [e]
+        while out[-1].prev is not None:
+            out.append(by_id[out[-1].prev])
+        return out
 
     def kept_logs(self, writer: str) -> tuple[object, ...]:
         return () if self.story == "flood" else self.kept(writer)
@@ -250,13 +287,22 @@ class Story(Author):
             self.tip = self.stronger(parent, self.rng.choice([0, 0, 1]))
 
 
+def by_seq(e: Entry) -> tuple[str, int, int, Id]:
+    return e.signer, e.log, e.seq, e.id
+
+
 def story(rng: random.Random, ids: list[int], theme: str) -> Story:
     a = Story(rng, ids, theme)
+    if theme == "flood":  # what is pinned in the end comes in several pieces
+        for _ in range(rng.randrange(2, 7)):
+            a.heads["w", 1] = a.burst("w", 1, a.heads.get(("w", 1)), a.size())
     weights = USUAL | THEMES[theme]
-    names, least = list(weights), {"long": 30, "quota": 8, "flood": 8}.get(theme, 12)
+    names, least = list(weights), {"long": 30, "quota": 8, "flood": len(a.entries) + 5}.get(theme, 12)
     most = least + rng.randrange(1, 30 if theme == "long" else 16)
     while len(a.entries) < most:
         getattr(a, "act_" + rng.choices(names, [weights[n] for n in names])[0])()
+    if theme == "flood" and rng.random() < 0.8:
+        a.act_pin_head()
     return a
 
 

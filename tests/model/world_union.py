@@ -1,8 +1,8 @@
 """What must count in the end: the union of all that honest nodes were given and could have taken when it was given.
 
 An entry is taken at a node when its parent was taken there (or is held), and, in a granted log, when the control log
-known there grants it, its limits and its date allow it, and no cut excludes it. Nothing is ever taken back: a later cut
-or a close may be undone, and then the entries count again. How many branches a node keeps is not asked here.
+known there grants it, its limits and its date allow it, and no cut excludes it. Nothing is taken back: a later cut or a
+close may be undone, and then the entries count again. What a node had no room for (`refused`) was never held by it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Union:
         self.given: set[int] = set()
         self.taken: set[int] = set()
         self.at: dict[str, set[int]] = {}
+        self.refused: set[int] = set()
+        """Branches that some node did not take because it held many; unless another took them, they do not count."""
         self._controls: dict[frozenset[int], Control] = {}
         self.index = {e.id: i for i, e in enumerate(s.real)}
         self._of = {a: frozenset(i for i, e in enumerate(s.real) if e.account == a) for a in s.accounts}
@@ -53,9 +55,11 @@ class Union:
         items: Sequence[int],
         holds: Callable[[EntryId], bool] | None = None,
         known: Control | None = None,
+        room: Callable[[EntryId], bool] = lambda entry: True,
     ) -> None:
         """A node is given entries of one log, in order. While it has heard nothing of other nodes, its control log is
-        what it took; later `known` is its own, and `holds` says what it has from others."""
+        what it took; later `known` is its own, and `holds` says what it has from others. `room`: whether there was room
+        for an entry."""
         mine = self.at.setdefault(node, set())
         self.given |= set(items)
         for i in items:
@@ -66,6 +70,9 @@ class Union:
                 control = known if holds else self.control(e.account, mine)
                 if control is None or not control.path or not self.may_count(control, e):
                     continue
+            if not room(e.id):
+                self.refused.add(i)
+                continue
             mine.add(i)
             self.taken.add(i)
 
@@ -74,7 +81,7 @@ class Union:
         of others only when there is no such."""
         found = set[int]()
         for logs in (False, True):
-            for i in sorted(self.given - self.taken):  # a parent stands before its children
+            for i in sorted(self.given - self.taken - self.refused):  # a parent stands before its children
                 e, prev = self.s.real[i], self.s.prev[i]
                 if (prev is None or prev in self.taken or prev in found) and bool(e.header.log) == logs:
                     control = self.control(e.account, self.taken)
@@ -153,6 +160,7 @@ class Union:
             lost = [e for i in mine if (e := self.s.symbolic[i]).log and e.id not in chain]
             out["does not count"] += bool(lost)
         out["late"] += bool(self.given - self.taken)
+        out["refused for want of room"] += bool(self.refused - self.taken)
         return Counter({k: int(v > 0) for k, v in out.items() if k != "logs"})
 
     def _authorised(self, m: State, below: Sequence[int]) -> int:

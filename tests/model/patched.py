@@ -1,0 +1,28 @@
+"""The product with other constants, wherever a module has them, and put back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+
+
+@cache
+def places(name: str, modules: int) -> tuple[ModuleType, ...]:
+    """The modules of the product that have the name. `modules`: how many are loaded, for it may be more next time."""
+    return tuple(m for label, m in list(sys.modules.items()) if label.startswith("banyan_") and hasattr(m, name))
+
+
+@contextmanager
+def patched(**wanted: object) -> Iterator[None]:
+    """Not for two threads at once."""
+    found = [(m, name, getattr(m, name)) for name in wanted for m in places(name, len(sys.modules))]
+    for module, name, _ in found:
+        setattr(module, name, wanted[name])
+    try:
+        yield
+    finally:
+        for module, name, was in found:
+            setattr(module, name, was)
