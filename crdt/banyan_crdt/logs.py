@@ -122,7 +122,7 @@ def must_hold(
     """
     entries = {e.id: e for e in (*counted.chain, *loose)}
     kids = by_parent(entries.values())
-    keep: set[EntryId] = set()
+    chain, keep = {e.id for e in counted.chain}, set[EntryId]()
     end = counted.chain[-1].id if counted.chain else None
     if counted.forked and granted is not None:
         valid = [c for c in kids.get(end, []) if granted_valid(realm, granted, c)]
@@ -130,17 +130,16 @@ def must_hold(
             keep.update(e.id for e in to_signature(kids, child))
     for entry in firm:
         at = entries.get(entry)
-        if at is not None:
-            keep.update(e.id for e in to_signature(kids, at))
-        while at is not None:
+        while at is not None and at.id not in chain:
             keep.add(at.id)
             at = None if at.header.prev is None else entries.get(at.header.prev)
+    lonely = [*_unvouched(counted.chain), *(entries[i] for i in keep)]
     vouched: set[EntryId] = set()
-    for e in _unvouched(counted.chain):
+    for e in sorted(lonely, key=lambda e: e.header.seq):
         if e.id not in vouched:
             vouched.update(x.id for x in to_signature(kids, e))
     keep |= vouched
-    return keep - {e.id for e in counted.chain}
+    return keep - chain
 
 
 def _unvouched(chain: Sequence[Entry]) -> list[Entry]:

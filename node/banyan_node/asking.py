@@ -19,7 +19,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_node.catchup import Ask, Catchup, Span, covers
 from banyan_node.frontier_index import by_account
 from banyan_node.ingest import Ingest
-from banyan_node.links import Asked, Limits, Link
+from banyan_node.links import Asked, Limits, Link, Waiting
 from banyan_node.serve import locator
 from banyan_node.wire import Answered, Message, Scanned, Want, Wants
 
@@ -77,29 +77,30 @@ class Asking:
             else:
                 self.pull_logs(link, theirs)
 
-    def pull_logs(self, link: Link, heads: dict[LogId, Head]) -> None:
+    def pull_logs(self, link: Link, heads: dict[LogId, Head], arrival: int | None = None) -> None:
+        """`arrival`: the peer's last arrival number when it claimed these; None: as it is now."""
         for log, theirs in heads.items():
             mine = self._ingest.head(log)
             if theirs == mine:
                 continue
             self.differs(link, log, theirs)
             if not self._holds(theirs):
-                self._ask(link, self._want(log), theirs)
+                self._ask(link, self._want(log), theirs, arrival)
 
     def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
-        waiting = link.waiting.setdefault(account, {})
-        link.waiting_heads -= len(waiting)
-        waiting.update(heads)
-        link.waiting_heads += len(waiting)
+        waiting = link.waiting.setdefault(account, Waiting({}, link.arrival))
+        link.waiting_heads -= len(waiting.heads)
+        waiting.heads.update(heads)
+        link.waiting_heads += len(waiting.heads)
         while len(link.waiting) + link.waiting_heads > self._limits.asked:
-            link.waiting_heads -= len(link.waiting.popitem(last=False)[1])
+            link.waiting_heads -= len(link.waiting.popitem(last=False)[1].heads)
 
     def control_came(self, link: Link, account: AccountId) -> None:
         waiting = link.waiting.pop(account, None)
-        if waiting:
-            link.waiting_heads -= len(waiting)
-            self.pull_logs(link, waiting)
+        if waiting is not None and waiting.heads:
+            link.waiting_heads -= len(waiting.heads)
+            self.pull_logs(link, waiting.heads, waiting.arrival)
 
     def ask_for(self, link: Link, log: LogId) -> None:
         """Something hangs in the air: get what it hangs on from whoever sent it."""
@@ -116,7 +117,7 @@ class Asking:
             log, asked = link.asked.popitem(last=False)
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
-            if asked.head is None or asked.unready or self._reached(log, asked.head):
+            if asked.head is None or asked.unready or self._reached(log, asked):
                 link.excused = 0
                 continue
             link.unserved.append((log, asked.arrival))
@@ -143,7 +144,7 @@ class Asking:
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
 
-    def _ask(self, link: Link, want: Want, head: Head | None) -> bool:
+    def _ask(self, link: Link, want: Want, head: Head | None, arrival: int | None = None) -> bool:
         """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
         log = want.log
         if log in link.asked or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
@@ -152,7 +153,7 @@ class Asking:
             link.unasked = True
             return False
         link.asked_n += 1
-        link.asked[log] = Asked(link.asked_n, head, link.arrival, False)
+        link.asked[log] = Asked(link.asked_n, head, link.arrival if arrival is None else arrival, False, False)
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
         if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
@@ -161,10 +162,12 @@ class Asking:
             self._out.append((link.peer, Wants([want])))
         return True
 
-    def _reached(self, log: LogId, head: Head) -> bool:
-        """Whether what was claimed came. A claim without an id is of a length alone."""
-        if head.id is None:
-            return self._ingest.head(log).length >= head.length
+    def _reached(self, log: LogId, asked: Asked) -> bool:
+        """Whether what was claimed came. A claim without an id is of a length alone: what the peer counts of its log
+        may be cut off or forked here, so whatever came for it will do."""
+        head = asked.head
+        if head is None or head.id is None:
+            return asked.came or (head is not None and self._ingest.head(log).length >= head.length)
         return self._store.has(head.id)
 
     def _holds(self, theirs: Head) -> bool:
@@ -238,7 +241,7 @@ class Asking:
         """An item of a log came. Raises Malformed once too much came that nobody asked for."""
         asked = link.asked.get(log)
         if asked is not None:
-            link.asked[log] = asked._replace(unready=asked.unready or not ready)
+            link.asked[log] = asked._replace(came=True, unready=asked.unready or not ready)
             return
         if link.ranges and any(covers(span, log.account) for span in link.ranges.values()):
             self.catchup.came(link.peer, log)

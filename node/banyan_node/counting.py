@@ -246,7 +246,7 @@ class Counting:
         firm |= {e.id for e in was.path} if was else set()
         room, out = Room(), dict[EntryId, Entry]()
         on_path = {e.id for e in control.path}
-        for e in sorted(control.beside, key=lambda e: (e.header.seq, e.id not in held)):
+        for e in sorted(control.beside, key=lambda e: (e.id not in held, e.header.seq)):
             linked = e.header.prev in on_path or e.header.prev in out
             if linked and (e.id in firm or room.takes([e])):
                 out[e.id] = e

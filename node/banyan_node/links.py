@@ -106,9 +106,18 @@ class Asked(NamedTuple):
     n: int
     head: Head | None
     arrival: int
-    """The peer's last arrival number when it was asked."""
+    """The peer's last arrival number when it claimed that."""
+    came: bool
+    """Something of it came."""
     unready: bool
     """It came, and was not to be taken yet."""
+
+
+class Waiting(NamedTuple):
+    """Heads that a peer claimed when its last arrival number was `arrival`."""
+
+    heads: dict[LogId, Head]
+    arrival: int
 
 
 @dataclass(slots=True)
@@ -190,7 +199,7 @@ class Link:
     strays: float = 0.0
     """Entries that came unasked, as of `strays_at`; sinks with time."""
     strays_at: float = 0.0
-    waiting: OrderedDict[AccountId, dict[LogId, Head]] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[AccountId, Waiting] = field(default_factory=OrderedDict)
     """Heads to be looked at once the account's control log has come."""
     waiting_heads: int = 0
     """How many heads are in `waiting`."""

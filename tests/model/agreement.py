@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from banyan_crdt.run import Run
 from tests.model.cells import fold
 from tests.model.concrete import Concrete, RealJudge, concrete, in_force, named_cells, real_cells
-from tests.model.keeping import MUTE_BELOW, Held, broken, counting
+from tests.model.keeping import Held, broken, counting
 from tests.model.nodes import Key, Node, Peer, Unservable, plan, run
 from tests.model.scenarios import Message, scenario
 from tests.model.spec import state
@@ -25,9 +25,6 @@ from tests.model.store_node import StoreNode
 
 NodeKind = Literal["judge", "store"]
 """Nodes that hold a set and ask the implementation what it means, or real ones with a store in memory (slower)."""
-
-KNOWN = {MUTE_BELOW}
-"""What the implementation is known to do wrong (test_agreement.py has the example): not counted as a disagreement."""
 
 
 class Tally(NamedTuple):
@@ -71,7 +68,7 @@ def compare(c: Concrete, judge: RealJudge, mask: int, signed: int, rng: random.R
         beside = sorted(own - counting(model), key=lambda e: e.id)
         firm = [e for e in beside if rng.random() < 0.3] if rng.random() < 0.5 else []
         kept = judge.stays(account, s.mask(own), signed, s.mask(firm))
-        wrong += [w for w in broken(held, frozenset(s.members(kept)), account, firm) if w not in KNOWN]
+        wrong += broken(held, frozenset(s.members(kept)), account, firm)
     return wrong
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 
-import pytest
-
 from tests.model.agreement import Tally, compare, examine
 from tests.model.concrete import RealJudge, concrete, in_force
 from tests.model.scenarios import Scenario, scenario
@@ -51,7 +49,6 @@ def test_a_scenario_has_the_same_bytes_every_time() -> None:
     assert one.real == two.real
 
 
-@pytest.mark.xfail(strict=True, reason="must_hold keeps what is below a firm entry, but not a way to its signature")
 def test_what_is_below_an_entry_whose_30_days_are_not_over_can_be_served() -> None:
     pen = Pen()
     tip = pen("K0", pen("K0", None, INIT), granted("w"))

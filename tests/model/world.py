@@ -48,11 +48,6 @@ CHECKS = {
     "slight": "no honest node is slighted by another (a few points that never ban)",
     "crash": "nothing raises",
 }
-KNOWN = frozenset({"slight"})
-"""Checks that the product is known to fail now and then; CI lets them pass, `nightly --world` does not. Two causes were
-found. A peer that was compared with by sketch names a head by its length alone: where that branch does not count here,
-what the peer serves makes no log longer, so it is said to serve nothing. And a head that was remembered until a control
-log came is asked for as if the peer had claimed it just now, although it has said since that its store went on."""
 STUCK_S = 120.0
 """Virtual time without any change after which nodes that disagree are given up."""
 QUIET_S = 6.0

@@ -12,8 +12,9 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.social import POST, Post, encode_post
 from banyan_node import counting
-from banyan_node.counting import KEEP_S, own_key
+from banyan_node.counting import KEEP_S
 from banyan_node.ingest import Ingest
+from banyan_node.own import own_key
 from banyan_storage import tables as t
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store

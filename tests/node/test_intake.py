@@ -18,7 +18,7 @@ def judge(w: World, item: CheckedRun | CheckedControl) -> Judged:
     return judged
 
 
-def test_a_branch_is_news_once_whether_it_moves_a_head_or_not() -> None:
+def test_a_branch_is_news_once_and_only_where_it_moves_a_head() -> None:
     w = World("a")
     an = w.person("a", "an")
     w.rogue("r", "a")
@@ -26,9 +26,9 @@ def test_a_branch_is_news_once_whether_it_moves_a_head_or_not() -> None:
     branches = [an.write(1, below=log, tag=tag) for tag in "abc"]
     first = judge(w, CheckedRun(run_of(log), ()))
     assert (first.news, [e.id for e in first.added]) == (True, [e.id for e in log])
-    for branch in branches:
+    for branch, news in zip(branches, (True, True, False), strict=True):  # goes on, forks, is one more
         judged = judge(w, CheckedRun(run_of(branch, 3), ()))
-        assert judged.news
+        assert judged.news == news
         assert judged.entries == (branch[3].id,)
         assert not judge(w, CheckedRun(run_of(branch, 3), ())).news
     assert w.head("a", an.log()) == Head(3, log[2].id, 1)

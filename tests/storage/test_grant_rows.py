@@ -67,7 +67,7 @@ def engine() -> MemoryEngine:
 
 def test_what_is_read_back_answers_as_the_whole_control_log() -> None:
     kinds = set()
-    for account, entries in control_logs("rows", 150):
+    for account, entries in control_logs("rows", 400):
         control = resolve_control(entries)
         raw = encode_grants(control)
         grants = decode_grants(raw)
