@@ -4,9 +4,9 @@ Every key slot commits to the digest of its next key; `rotate` is signed by that
 child whose subtree was signed by the strongest key, and strength is judged AT THE FORK: a signer has rank (slot, 1) if
 it is the next key that the fork's parent committed to, (slot, 0) if it is the current one, and none at all otherwise.
 Counting generations along the branch instead would let whoever holds one rotated-out key climb with keys of their own
-and rewrite the account. A tie freezes the account at the parent until a stronger key speaks, unless checkpoints break it: writers that the path
-grants down to that parent, and has not cut off there, are its witnesses. Where at least one of them names an entry at
-or below a tied child, and all that do name the same child, the path follows that child.
+and rewrite the account. A tie freezes the account at the parent until a stronger key speaks, unless checkpoints break
+it: writers that the path grants down to that parent, and has not cut off there, are its witnesses. Where at least one
+of them names an entry at or below a tied child, and all that do name the same child, the path follows that child.
 
 Nothing here looks at a clock, an order of arrival or a receiver.
 """

@@ -1,7 +1,7 @@
 """The state of one account: a pure function of the set of its authentic entries.
 
-Control log first, with what checkpoints decide in it, then the logs that it grants, lowest stratum first, because a log may pin only logs of a higher
-stratum than its own: the definition is never circular.
+Control log first, with what checkpoints decide in it, then the logs that it grants, lowest stratum first, because a log
+or a checkpoint may pin only logs of a higher stratum than its own: the definition is never circular.
 """
 
 from __future__ import annotations
