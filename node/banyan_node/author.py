@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from banyan_crdt.checkpoint import MAX_N, MAX_PINS, Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
@@ -154,17 +155,16 @@ class Author:
     def open_account(
         self, slots: Sequence[tuple[Signer, bytes]], salt: bytes, grants: Sequence[Grant], now_ms: int
     ) -> tuple[AccountId, tuple[Entry, ...]]:
-        """An inception and its first grants, stored. `slots`: (signer, digest of the slot's next key), root first."""
+        """An inception with its first grants, one entry, stored. `slots`: (signer, digest of the slot's next key), root
+        first."""
         part, raw = make_part(self.random(16), salt)
         root = slots[0][0]
         init = Init(tuple(Slot(key_digest(s.key), following) for s, following in slots), part)
-        first = self._control_entry(AccountId(b""), [], root, (init,), part.size, now_ms)
-        account, entries = AccountId(first.id), [first]
-        for grant in grants:
-            entries.append(self._control_entry(account, entries, root, (grant,), 0, now_ms))
-        self.ingest.control(account, entries, now_ms)
+        first = self._control_entry(AccountId(b""), [], root, (init, *grants), part.size, now_ms)
+        account = AccountId(first.id)
+        self.ingest.control(account, [first], now_ms)
         self.ingest.parts([PartItem(first.id, 0, raw)])
-        return account, tuple(entries)
+        return account, (first,)
 
     def control(self, account: AccountId, signer: Signer, op: ControlOp | Pin, now_ms: int) -> Entry:
         """Appends one control entry at the end of the account's path and stores it."""
@@ -175,6 +175,44 @@ class Author:
             raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")
         self.store.put_note(own_key(control_log(account)), entry.id)
         return entry
+
+    def checkpoint(self, account: AccountId, signer: Signer, now_ms: int) -> Checkpoint:
+        """Signs where the account stands here and stores it: its control path and, as far as the key may pin them,
+        logs. Raises Refused where the account would not take it."""
+        state = self._control_of(account)
+        if not state.entitles(signer.key):
+            raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
+        self.ingest.flush()
+        old = self.store.checkpoint(account, signer.key)
+        if old is not None and old.n >= MAX_N:
+            raise Refused("this key's checkpoints are numbered up to the last: it was stolen; cut it off or rotate it")
+        end = state.path[-1]
+        place = Place(end.header.seq, end.id)
+        if state.frozen and old is not None:
+            place = old.control  # below the tie it may be the word that breaks it: it must not be taken back
+        pins = self._checkpoint_pins(account, state, signer.key, old)
+        made = make_checkpoint(self.realm, account, signer, old.n + 1 if old else 1, place, pins)
+        self.ingest.checkpoint(made, now_ms)
+        return made
+
+    def _checkpoint_pins(
+        self, account: AccountId, control: Control, writer: WriterKey, old: Checkpoint | None
+    ) -> list[Pin]:
+        """Of the logs that the key may pin those that grew most since its last checkpoint, each as far as it counts. A
+        forked one keeps the pin that it had: without it, it would fall to a fork below."""
+        before = {(pin.writer, pin.log): pin for pin in old.pins} if old else {}
+        root, own = control.is_root(writer), control.voice_of(writer)
+        found: list[tuple[int, Pin]] = []
+        for log, head in self.store.heads(account).items():
+            granted = control.grant_of(log.writer, log.log)
+            if granted is None or not (root or (own is not None and granted.grant.stratum > own.grant.stratum)):
+                continue
+            had = before.get((log.writer, log.log))
+            pin = had if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
+            if pin is not None:
+                found.append((pin.seq - (had.seq if had else -1), pin))
+        most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
+        return sorted(pin for _, pin in most)
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint, newer
 from banyan_crdt.control import Control, concerned, resolve_control
 from banyan_crdt.entry import Entry, Header
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.grants import Granted
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING, granted_valid, within_limits
 from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
@@ -159,7 +160,7 @@ class Ingest:
         if held and all(e.id in held for e in entries):
             return False
         present = [e for e in entries if not is_future(e.header.time, now_ms)]
-        control = resolve_control([*held.values(), *present])
+        control = resolve_control([*held.values(), *present], self.store.checkpoints(account))
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
         loose = self.slow.control_beside(held, control)
@@ -171,14 +172,57 @@ class Ingest:
             return True
         if was is None:
             self.flush()
+        self._settle(account, was, control, loose, now_ms // 1000)
+        return True
+
+    def _settle(
+        self, account: AccountId, was: Control | None, control: Control, loose: Sequence[Entry], now_s: int
+    ) -> None:
+        """The control log says something else now: what it entitles stays, and what it concerns is counted again."""
         root = control_log(account)
         old = self.store.head(root)
-        self._accounts.put(account, control, loose, now_ms // 1000)
+        self._accounts.put(account, control, loose, now_s)
         self._moved(root, old, control_head(control))
         if was is not None:
             self.flush()
             logs = concerned(was, control, [log for log in self.store.logs(account) if log.log])
-            self.slow.recount(account, self._to_count(account, was, control, logs), now_ms // 1000)
+            held = list(self.store.checkpoints(account))
+            for c in held:
+                if not control.entitles(c.writer):
+                    self.store.drop_checkpoint(c.log_id)
+                    self._moved(c.log_id, c.head, NOTHING)
+            logs |= self.slow.named_by(account, held)  # who speaks, and in which order, may be another now
+            self.slow.recount(account, self._to_count(account, was, control, logs), now_s)
+
+    def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool] = _always) -> bool:
+        """Judges a checkpoint whose signature was verified. True if it stands now and did not before.
+
+        Raises NotYet where its writer may not make one as far as the control log is held here; nothing of it is kept.
+        """
+        self.flush()
+        account, now_s = made.account, now_ms // 1000
+        known = self._accounts.get(account)
+        if known is None:
+            raise NotYet("account", f"nothing is known of account {account.hex()[:16]}: ask for its control log")
+        old = self.store.checkpoint(account, made.writer)
+        if not newer(old, made):
+            return False
+        root = control_log(account)
+        forked = bool(self.store.loose_rows(root, limit=1))
+        was: Control | None = None
+        if forked or made.writer not in known.grants.grants:
+            if not may(self.store.head(root).length):
+                raise NotYet("busy", "a checkpoint has the control log read, and this peer had much judged just now")
+            was = self._accounts.control(account)
+            if was is None or not was.entitles(made.writer):
+                raise NotYet("grant", f"writer {made.writer.hex()[:16]} is neither granted nor the root: no checkpoint")
+        self.store.put_checkpoint(made)
+        self._moved(made.log_id, old.head if old else NOTHING, made.head)
+        if was is not None and forked:
+            control = resolve_control([*was.path, *was.beside], self.store.checkpoints(account))
+            self._settle(account, was, control, control.beside, now_s)
+        named = self.slow.named_by(account, [made] if old is None else [old, made])
+        self.slow.recount(account, named, now_s)
         return True
 
     def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
@@ -340,8 +384,8 @@ class Ingest:
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
         """Raises NotYet where counting the account again is too much now."""
-        held = self.store.heads(log.account).values()
-        if not may(entries + sum(head.length for head in held)):
+        held = self.store.heads(log.account).items()
+        if not may(entries + sum(head.length for other, head in held if not is_checkpoint(other))):
             raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
 
     def _goes_on(

@@ -20,7 +20,8 @@ from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_node.gossip.frames import Delivery, Item
 from banyan_node.gossip.settings import MAX_PAYLOAD
 from banyan_node.serve import control_item, run_item
-from banyan_node.wire import ControlItem, RunItem, decode_item, encode_item
+from banyan_node.wire import ControlItem, decode_item, encode_item
+from banyan_node.wire import Item as WireItem
 from banyan_storage.reader import StoreReader
 
 SHORT_CONTROL = 8
@@ -29,7 +30,7 @@ JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
 
 
-def opened(delivery: Delivery) -> ControlItem | RunItem | Reject:
+def opened(delivery: Delivery) -> WireItem | Reject:
     """The item of a pushed message, or why it is none."""
     try:
         return decode_item(decode(delivery.payload, 8))

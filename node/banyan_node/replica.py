@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.ids import AccountId, LogId, control_log, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_node.author import Author, Draft, Sign, Written
@@ -39,6 +40,7 @@ from banyan_node.wire import (
     Answered,
     Bye,
     Cells,
+    CheckpointItem,
     Credit,
     Data,
     GossipFrame,
@@ -310,6 +312,14 @@ class Replica:
         else:
             self._tell_soon(now)
 
+    def publish_checkpoint(self, account: AccountId, signer: Signer, now: float) -> Checkpoint:
+        """Signs where the account stands here, and lets others know."""
+        self._clock(now)
+        made = self.author.checkpoint(account, signer, self.wall_ms(now))
+        self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
+        self._differ()
+        return made
+
     # -- inside
 
     def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
@@ -409,7 +419,7 @@ class Replica:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             self._told(judged.log, judged.added)
-        elif judged.news and not judged.log.log:
+        elif judged.news and is_control(judged.log):
             self._out.tell("control", account=judged.log.account)
         return judged
 
