@@ -176,43 +176,54 @@ class Author:
         self.store.put_note(own_key(control_log(account)), entry.id)
         return entry
 
-    def checkpoint(self, account: AccountId, signer: Signer, now_ms: int) -> Checkpoint:
+    def checkpoint(
+        self, account: AccountId, signer: Signer, now_ms: int, before: Checkpoint | None = None
+    ) -> Checkpoint:
         """Signs where the account stands here and stores it: its control path and, as far as the key may pin them,
-        logs. Raises Refused where the account would not take it."""
-        state = self._control_of(account)
-        if not state.entitles(signer.key):
-            raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
-        self.ingest.flush()
+        logs. `before`: of the root that was, where this key takes its place.
+
+        Raises Refused where the account would not take it.
+        """
         old = self.store.checkpoint(account, signer.key)
         if old is not None and old.n >= MAX_N:
             raise Refused("this key's checkpoints are numbered up to the last: it was stolen; cut it off or rotate it")
-        end = state.path[-1]
-        place = Place(end.header.seq, end.id)
-        if state.frozen and old is not None:
-            place = old.control  # below the tie it may be the word that breaks it: it must not be taken back
-        pins = self._checkpoint_pins(account, state, signer.key, old)
+        place, pins = self._standing(account, signer.key, before)
         made = make_checkpoint(self.realm, account, signer, old.n + 1 if old else 1, place, pins)
         self.ingest.checkpoint(made, now_ms)
         return made
 
-    def _checkpoint_pins(
-        self, account: AccountId, control: Control, writer: WriterKey, old: Checkpoint | None
-    ) -> list[Pin]:
-        """Of the logs that the key may pin those that grew most since its last checkpoint, each as far as it counts. A
-        forked one keeps the pin that it had: without it, it would fall to a fork below."""
-        before = {(pin.writer, pin.log): pin for pin in old.pins} if old else {}
+    def outdated(self, account: AccountId, writer: WriterKey, before: Checkpoint | None = None) -> bool:
+        """Whether a checkpoint of that key would say something else than the one that is held."""
+        old = self.store.checkpoint(account, writer)
+        place, pins = self._standing(account, writer, before)
+        return old is None or (old.control, sorted(old.pins)) != (place, pins)
+
+    def _standing(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
+        """The end of the control path, and of the logs that the key may pin those that grew most since its last
+        checkpoint, each as far as it counts. A forked log keeps the pin that it had: without it, it would fall to a
+        fork further down."""
+        control = self._control_of(account)
+        if not control.entitles(writer):
+            raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
+        self.ingest.flush()
+        old = self.store.checkpoint(account, writer)
+        end = control.path[-1]
+        place = Place(end.header.seq, end.id)
+        if old is not None and (control.frozen or not self.store.has(old.control.id)):
+            place = old.control  # it may be the word that breaks a tie, here or where its entry is held
+        had = {(pin.writer, pin.log): pin for said in (before, old) if said is not None for pin in said.pins}
         root, own = control.is_root(writer), control.voice_of(writer)
         found: list[tuple[int, Pin]] = []
         for log, head in self.store.heads(account).items():
             granted = control.grant_of(log.writer, log.log)
             if granted is None or not (root or (own is not None and granted.grant.stratum > own.grant.stratum)):
                 continue
-            had = before.get((log.writer, log.log))
-            pin = had if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
+            last = had.get((log.writer, log.log))
+            pin = last if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
             if pin is not None:
-                found.append((pin.seq - (had.seq if had else -1), pin))
+                found.append((pin.seq - (last.seq if last else -1), pin))
         most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
-        return sorted(pin for _, pin in most)
+        return place, sorted(pin for _, pin in most)
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.

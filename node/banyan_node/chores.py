@@ -1,8 +1,9 @@
-"""Daily work of a node: pins for the accounts hosted here, and content of deleted posts erased after its grace.
+"""Daily work of a node: checkpoints of the accounts hosted here, and content of deleted posts erased after its grace.
 
-A pin vouches for a log as it stands, so that whoever steals the key that writes it can later harm only what came
-after. Deleted content is kept for 30 days, because a cut may undo a thief's deletion; then this store forgets it, and
-only it: heads and state are the same before and after.
+A checkpoint of the root pins logs as they stand, so that whoever steals the key that writes one can later harm only
+what came after; one of this node's own writer says where the control log stood, so that a root key that was rotated
+out cannot freeze the account from below. Deleted content is kept for 30 days, because a cut may undo a thief's
+deletion; then this store forgets it, and only it: heads and state are the same before and after.
 """
 
 from __future__ import annotations
@@ -10,53 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from banyan_crdt.control import Control
-from banyan_crdt.entry import MAX_CONTROL
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Op, Pin, Put, Tomb
+from banyan_crdt.ops import Op, Put, Tomb
 from banyan_crdt.state import counted_entries
 from banyan_node.backend import hosted
 from banyan_node.context import Context
-from banyan_node.keystore import ROOT_SLOT
-from banyan_node.operator_errors import CallError
 
 DAY_S = 86_400
 GRACE_MS = 30 * DAY_S * 1000
 """How long the content of a deleted post is kept."""
-PINS_LEAVE = MAX_CONTROL // 2
-"""Control entries that daily pins never use up: rotations, cuts and recoveries need room."""
 AT_ONCE = 200
 """Accounts looked at in one go, so that nobody waits for the daily work."""
 
 
-def pin_own_logs(ctx: Context, now: float) -> int:
-    """Pins each log of the accounts hosted here that grew since its last pin, once a day. Returns how many logs."""
-    done = 0
-    for account in _due(ctx, b"pinned:", [h.account for h in hosted.all_hosted(ctx)], now):
-        control = ctx.replica.ingest.control_of(account)
-        if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
-            continue
-        pins = _unpinned(ctx, account, control)
-        try:
-            root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-        except CallError:
-            continue  # the root key was moved elsewhere
-        for pin in pins:
-            ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
-        if pins:
-            ctx.replica.publish_control(account, now, entries=len(pins))
-        done += len(pins)
-    return done
-
-
-def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
-    out = []
-    for log, head in ctx.store.heads(account).items():
-        if not log.log or head.id is None or head.flag or log.writer in control.cuts:
-            continue
-        pins = control.pins.get((log.writer, log.log), [])
-        if not pins or pins[-1].seq < head.length - 1:
-            out.append(Pin(log.writer, log.log, head.length - 1, head.id))
-    return out
+def checkpoint_own_accounts(ctx: Context, now: float) -> int:
+    """A checkpoint of each account hosted here of which the control log or a log moved since the last, once a day: by
+    its root, if that is at hand, and by this node's own writer. Returns how many were signed."""
+    accounts = _due(ctx, b"checkpoint:", [h.account for h in hosted.all_hosted(ctx)], now)
+    return sum(hosted.checkpoint(ctx, account, now) for account in accounts if ctx.holds(account))
 
 
 def erase_deleted(ctx: Context, now: float) -> int:

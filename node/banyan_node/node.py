@@ -191,10 +191,10 @@ class Node:
         """Daily work, a little at a time; what was done when is noted in the store, so a restart loses nothing."""
         while True:
             await trio.sleep(CHORES_S)
-            done = await self.worker.call(chores.pin_own_logs)
+            done = await self.worker.call(chores.checkpoint_own_accounts)
             erased = await self.worker.call(chores.erase_deleted)
             if done or erased:
-                log.info("daily work", pinned_logs=done, erased_parts=erased)
+                log.info("daily work", checkpoints=done, erased_parts=erased)
 
     async def stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""

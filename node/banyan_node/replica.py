@@ -312,10 +312,12 @@ class Replica:
         else:
             self._tell_soon(now)
 
-    def publish_checkpoint(self, account: AccountId, signer: Signer, now: float) -> Checkpoint:
-        """Signs where the account stands here, and lets others know."""
+    def publish_checkpoint(
+        self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None
+    ) -> Checkpoint:
+        """Signs where the account stands here, and lets others know. `before`: as of `Author.checkpoint`."""
         self._clock(now)
-        made = self.author.checkpoint(account, signer, self.wall_ms(now))
+        made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
         self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
         self._differ()
         return made

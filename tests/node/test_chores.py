@@ -24,20 +24,46 @@ def _home(tmp_path: Path) -> Home:
     return home
 
 
-def test_a_log_that_grew_is_pinned_once_a_day_and_one_that_did_not_is_left(tmp_path: Path) -> None:
+def test_an_account_that_moved_gets_its_checkpoints_once_a_day_and_its_control_log_does_not_grow(
+    tmp_path: Path,
+) -> None:
     home = _home(tmp_path)
     with open_local(home, settings.load(home, env={})) as node:
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         now = time.time()
-        assert chores.pin_own_logs(node.context, now) == 1
-        assert chores.pin_own_logs(node.context, now + 60) == 0
-        assert chores.pin_own_logs(node.context, now + DAY + 1) == 0
-        length = node.context.replica.ingest.head(control_log(account)).length
+        assert chores.checkpoint_own_accounts(node.context, now) == 2, "the root's and the device's"
+        assert chores.checkpoint_own_accounts(node.context, now + 60) == 0
+        assert chores.checkpoint_own_accounts(node.context, now + DAY + 1) == 0
         node.call("post", text="hai")
-        assert chores.pin_own_logs(node.context, now + 2 * DAY + 2) == 1
-        assert node.context.replica.ingest.head(control_log(account)).length == length + 1
+        assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2) == 1, "a device says nothing of logs"
+        assert node.context.replica.ingest.head(control_log(account)).length == 1
+        shown = node.call("account.show")
+        assert [(pin["seq"], pin["writer"]) for pin in shown["pins"]] == [
+            (log["length"] - 1, log["writer"]) for log in shown["logs"] if log["log"]
+        ]
+        assert sorted((c["n"], c["root"]) for c in shown["checkpoints"]) == [(1, False), (2, True)]
         assert len(node.call("feed", limit=9)["posts"]) == 2
+        assert node.call("store.verify")["problems"] == []
+
+
+def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_the_pins_of_the_other(
+    tmp_path: Path,
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="một")
+        chores.checkpoint_own_accounts(node.context, time.time())
+        before = node.call("account.show")
+        for change, length in (("account.rotate", 2), ("account.recover", 3)):
+            node.call(change)
+            shown = node.call("account.show")
+            assert shown["pins"] == before["pins"]
+            assert [c["seq"] for c in shown["checkpoints"]] == [length - 1] * 2
+            assert sum(c["root"] for c in shown["checkpoints"]) == 1, "the old root's is gone"
+            assert node.context.replica.ingest.head(control_log(account)).length == length
+        assert node.call("store.verify")["problems"] == []
 
 
 def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving_a_head(tmp_path: Path) -> None:

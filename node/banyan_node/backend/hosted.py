@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
 from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
@@ -174,6 +175,35 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
                 return signer, generation
     name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
     raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+
+
+def root_checkpoint(ctx: Context, account: AccountId) -> Checkpoint | None:
+    """The checkpoint of the root key that speaks now."""
+    control = control_of(ctx, account)
+    return next((c for c in ctx.store.checkpoints(account) if control.is_root(c.writer)), None)
+
+
+def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint | None = None) -> int:
+    """Signs where the account stands, by its root if that is at hand and by this node's own writer. Returns how many
+    of them had something new to say. `before`: the checkpoint of the root that was, whose pins the next one takes over.
+    """
+    control = control_of(ctx, account)
+    if control.closed or control.frozen:
+        return 0
+    signers = []
+    try:
+        signers.append(slot_signer(ctx, account, ROOT_SLOT)[0])
+    except CallError:
+        pass  # the root key was moved elsewhere
+    if ctx.device.key in control.grants and ctx.device.key not in control.cuts:
+        signers.append(ctx.device)
+    done = 0
+    for signer in signers:
+        old = before if control.is_root(signer.key) else None
+        if ctx.replica.author.outdated(account, signer.key, old):
+            ctx.replica.publish_checkpoint(account, signer, now, old)
+            done += 1
+    return done
 
 
 def salt_of(ctx: Context, account: AccountId) -> bytes:
