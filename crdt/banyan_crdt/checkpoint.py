@@ -19,7 +19,6 @@ from banyan_crdt.signing import Signed, Signer
 
 MAX_CHECKPOINT = 32 << 10
 MAX_PINS = 256
-MAX_N = (1 << 48) - 1
 
 
 class Place(NamedTuple):

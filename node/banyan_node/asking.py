@@ -75,6 +75,8 @@ class Asking:
                 if self._ask(link, self._want(root), claimed) or root in link.asked:
                     self.wait_for(link, account, theirs)
             else:
+                if mine.flag and claimed is not None and claimed != mine:
+                    self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
                 self.pull_logs(link, theirs)
 
     def pull_logs(self, link: Link, heads: dict[LogId, Head]) -> None:

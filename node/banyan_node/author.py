@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.checkpoint import MAX_N, MAX_PINS, Checkpoint, Place, make_checkpoint
+from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
@@ -36,7 +36,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
 from banyan_node.counting import own_key
-from banyan_node.ingest import Ingest, PartItem, is_future
+from banyan_node.ingest import Ingest, PartItem, checkpoints_allowed, is_future
 from banyan_node.serve import content_of
 from banyan_node.wire import Content
 
@@ -185,8 +185,8 @@ class Author:
         Raises Refused where the account would not take it.
         """
         old = self.store.checkpoint(account, signer.key)
-        if old is not None and old.n >= MAX_N:
-            raise Refused("this key's checkpoints are numbered up to the last: it was stolen; cut it off or rotate it")
+        if old is not None and old.n >= checkpoints_allowed(self.realm, now_ms):
+            raise Refused(f"this key has made checkpoint {old.n}, as many as it may by today: it may have been stolen")
         place, pins = self._standing(account, signer.key, before)
         made = make_checkpoint(self.realm, account, signer, old.n + 1 if old else 1, place, pins)
         self.ingest.checkpoint(made, now_ms)

@@ -197,7 +197,8 @@ class Ingest:
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool] = _always) -> bool:
         """Judges a checkpoint whose signature was verified. True if it stands now and did not before.
 
-        Raises NotYet where its writer may not make one as far as the control log is held here; nothing of it is kept.
+        Raises NotYet where its writer may not make one as far as the control log is held here, or not so many by now;
+        nothing of it is kept.
         """
         self.flush()
         account, now_s = made.account, now_ms // 1000
@@ -207,6 +208,8 @@ class Ingest:
         old = self.store.checkpoint(account, made.writer)
         if not newer(old, made):
             return False
+        if made.n > checkpoints_allowed(self.realm, now_ms):
+            raise NotYet("limit", f"checkpoint {made.n} of one writer is more than it may have made by now")
         root = control_log(account)
         forked = bool(self.store.loose_rows(root, limit=1))
         was: Control | None = None
@@ -511,6 +514,12 @@ class Ingest:
         """Forgets what has not counted for 30 days (counting.py); returns how many entries."""
         self.flush()
         return self.slow.expire(log, now_ms // 1000)
+
+
+def checkpoints_allowed(realm: Realm, now_ms: int) -> int:
+    """How far a writer's checkpoints may be numbered by now. So a stolen key neither floods others with them nor uses
+    up the numbers: the next day its owner has new ones. Like the future, it is outside state."""
+    return realm.entries_allowed(max(0, now_ms + FUTURE_MS - realm.birth_ms))
 
 
 def is_future(time: Time, now_ms: int) -> bool:
