@@ -96,6 +96,20 @@ def test_a_checkpoint_reaches_a_linked_node_at_once_and_one_that_comes_later_by_
     assert {w.head(x, log) for x in "abc"} == {second.head}
 
 
+def test_a_checkpoint_is_found_by_its_name_as_long_as_it_stands() -> None:
+    w = World("a", "b")
+    an = w.person("a", "an")
+    w.link("a", "b")
+    settled(w)
+    first = checkpoint(w, "a", an, "phone")
+    w.run(1.0)
+    for name in "ab":
+        found = w.replicas[name]._fetch(first.id[:16])
+        assert found == encode([2, encode_checkpoint(first)])
+    checkpoint(w, "a", an, "phone")
+    assert w.replicas["a"]._fetch(first.id[:16]) is None
+
+
 def test_who_compares_gets_a_newer_checkpoint_whichever_side_has_it() -> None:
     for newer in ("a", "b"):
         w = World("a", "b")
