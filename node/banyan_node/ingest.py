@@ -212,20 +212,21 @@ class Ingest:
             raise NotYet("limit", f"checkpoint {made.n} of one writer is more than it may have made by now")
         root = control_log(account)
         forked = bool(self.store.loose_rows(root, limit=1))
-        was: Control | None = None
-        if forked or made.writer not in known.grants.grants:
-            if not may(self.store.head(root).length):
-                raise NotYet("busy", "a checkpoint has the control log read, and this peer had much judged just now")
-            was = self._accounts.control(account)
-            if was is None or not was.entitles(made.writer):
-                raise NotYet("grant", f"writer {made.writer.hex()[:16]} is neither granted nor the root: no checkpoint")
+        judges = forked or made.writer not in known.grants.grants
+        named = self.slow.named_by(account, [made] if old is None else [old, made])
+        rows = sum(self.store.head(log).length for log in [root] * judges + sorted(named))
+        if rows and not may(rows):
+            raise NotYet("busy", f"a checkpoint has {rows} entries read, and this peer had much judged just now")
+        was = self._accounts.control(account) if judges else None
+        if judges and (was is None or not was.entitles(made.writer)):
+            raise NotYet("grant", f"writer {made.writer.hex()[:16]} is neither granted nor the root: no checkpoint")
         self.store.put_checkpoint(made)
         self._moved(made.log_id, old.head if old else NOTHING, made.head)
         if was is not None and forked:
             control = resolve_control([*was.path, *was.beside], self.store.checkpoints(account))
             self._settle(account, was, control, control.beside, now_s)
-        named = self.slow.named_by(account, [made] if old is None else [old, made])
-        self.slow.recount(account, named, now_s)
+        if named:
+            self.slow.recount(account, named, now_s)
         return True
 
     def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
