@@ -66,6 +66,23 @@ def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_t
         assert node.call("store.verify")["problems"] == []
 
 
+def test_an_archive_carries_checkpoints_to_another_node(tmp_path: Path) -> None:
+    home, there = _home(tmp_path), Home(tmp_path / "there")
+    there.prepare()
+    Keystore.create(there.keys)
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="an", hosted=False)
+        node.call("post", text="một")
+        chores.checkpoint_own_accounts(node.context, time.time())
+        node.context.store.commit()
+        node.call("archive.export", path=str(tmp_path / "all.banyan"))
+    with open_local(there, settings.load(there, env={})) as node:
+        taken = node.call("archive.import", path=str(tmp_path / "all.banyan"))
+        assert taken["same"]
+        assert (taken["rejected"], taken["not_yet"]) == (0, 0)
+        assert node.call("store.verify")["problems"] == []
+
+
 def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving_a_head(tmp_path: Path) -> None:
     home = _home(tmp_path)
     with open_local(home, settings.load(home, env={})) as node:
