@@ -35,7 +35,7 @@ from banyan_node.home import Home
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.replica import Identity, Replica
 from banyan_node.serve import log_items
-from banyan_node.wire import ControlItem, Data, RunItem, encode_message, size_of
+from banyan_node.wire import Data, Item, RunItem, encode_message, size_of
 from banyan_node.worker import spare_garbage_collection
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -106,7 +106,7 @@ def news(home: Path, writers: Sequence[Account], others: Sequence[Account], run:
 
 
 def _frames(items: Sequence[RunItem]) -> list[bytes]:
-    frames, waiting, size = [], list[ControlItem | RunItem](), 0
+    frames, waiting, size = [], list[Item](), 0
     for item in items:
         waiting.append(item)
         size += size_of(item)

@@ -4,7 +4,9 @@ Every key slot commits to the digest of its next key; `rotate` is signed by that
 child whose subtree was signed by the strongest key, and strength is judged AT THE FORK: a signer has rank (slot, 1) if
 it is the next key that the fork's parent committed to, (slot, 0) if it is the current one, and none at all otherwise.
 Counting generations along the branch instead would let whoever holds one rotated-out key climb with keys of their own
-and rewrite the account. A tie freezes the account at the parent until a stronger key speaks.
+and rewrite the account. A tie freezes the account at the parent until a stronger key speaks, unless checkpoints break
+it: writers that the path grants down to that parent, and has not cut off there, are its witnesses. Where at least one
+of them names an entry at or below a tied child, and all that do name the same child, the path follows that child.
 
 Nothing here looks at a clock, an order of arrival or a receiver.
 """
@@ -15,6 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.entry import MAX_CONTROL, MAX_CONTROL_BYTES, MORE_REVOKING_BYTES, Entry, check_link, skip_seq
 from banyan_crdt.errors import Reject
 from banyan_crdt.grants import Granted, Grants, LogName
@@ -57,15 +60,26 @@ class Control(Grants):
     pins: dict[LogName, list[Pin]]
     host: WriterKey | None
 
+    def is_root(self, writer: WriterKey) -> bool:
+        """Whether that is the root key at the end of the path."""
+        return bool(self.keys) and key_digest(writer) == self.keys[0].current
+
+    def entitles(self, writer: WriterKey) -> bool:
+        """Whether a node holds that writer's checkpoint: some grant of the path names it, or it is the root."""
+        return writer in self.grants or self.is_root(writer)
+
     def alone(self) -> Grants:
         """Only what entries are judged by, without the control log."""
         return Grants(self.grants, self.cuts, self.dropped, self.closed)
 
 
 def control_op(body: Body) -> tuple[Op, ...]:
-    """The ops of a control entry, or () where they are not exactly one control op or one or more pins."""
+    """The ops of a control entry, or () where they are neither exactly one control op, nor one or more pins, nor the
+    inception's `init` with grants behind it."""
     ops = body.ops
     if len(ops) == 1 and isinstance(ops[0], CONTROL_OPS):
+        return ops
+    if ops and isinstance(ops[0], Init) and all(isinstance(o, Grant) for o in ops[1:]):
         return ops
     return ops if ops and all(isinstance(o, Pin) for o in ops) else ()
 
@@ -171,6 +185,25 @@ class _Tree:
             todo.extend(self.kids.get(e.id, ()))
         return witness
 
+    def below(self, child: Entry, entry: Entry) -> bool:
+        """Whether `entry` is `child` or hangs below it."""
+        first = self.place[child.id]
+        return first <= self.place[entry.id] < first + self.size[child.id]
+
+    def vouched(self, tied: Sequence[Entry], checkpoints: Iterable[Checkpoint]) -> dict[EntryId, Entry]:
+        """Of the tied children those that checkpoints vouch for, each with the first entry that one of them names."""
+        named = (self.held.get(c.control.id) for c in checkpoints if self._is_there(c))
+        out: dict[EntryId, Entry] = {}
+        for e in sorted((e for e in named if e is not None), key=lambda e: (e.header.seq, e.id)):
+            for child in tied:
+                if self.below(child, e):
+                    out.setdefault(child.id, e)
+        return out
+
+    def _is_there(self, c: Checkpoint) -> bool:
+        held = self.held.get(c.control.id)
+        return held is not None and held.header.seq == c.control.seq
+
     def between(self, top: Entry, bottom: Entry) -> list[Entry]:
         """The path from `top` down to `bottom`, both in it."""
         out = [bottom]
@@ -195,8 +228,12 @@ def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> b
     return True
 
 
-def resolve_control(entries: Iterable[Entry]) -> Control:
-    """The path that counts, out of authentic control entries of one account in any order."""
+def resolve_control(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = ()) -> Control:
+    """The path that counts, out of authentic control entries of one account in any order, and its checkpoints.
+
+    Checkpoints are read only at a tie. Those of writers that the path does not grant change nothing: witnesses at a
+    vertex are granted above it. So it does not matter whether a node has dropped them.
+    """
     distinct = sorted({e.id: e for e in entries}.values(), key=lambda e: e.header.seq)
     if all(e.header.seq == n for n, e in enumerate(distinct)):
         return _resolve_line(distinct)
@@ -204,6 +241,7 @@ def resolve_control(entries: Iterable[Entry]) -> Control:
     path: list[Entry] = []
     keep: list[Entry] = []
     frozen = False
+    said: dict[WriterKey, Checkpoint] | None = None
     while True:
         at = path[-1].id if path else None
         kids = tree.kids.get(at, [])
@@ -217,14 +255,27 @@ def resolve_control(entries: Iterable[Entry]) -> Control:
         top = max(rank for rank, _ in ranked)
         tied = [c for rank, c in ranked if rank == top]
         if len(tied) > 1:
-            frozen = True
-            keep = [e for c in tied[:2] for e in tree.between(c, tree.witness(c, keys))]
-            break
+            said = standing(checkpoints) if said is None else said
+            here = _read([tree.ops[e.id] for e in path], keys, tuple(path), (), (), False)
+            vouched = tree.vouched(tied, [c for w, c in said.items() if w in here.grants and w not in here.cuts])
+            # Evidence of what is decided here: whoever holds other branches must see the same ranks, and the same
+            # witnesses for and against.
+            shown = [c for c in tied if c.id in vouched][:2] or tied[:2]
+            for c in shown:
+                keep += tree.between(c, tree.witness(c, keys))
+                if c.id in vouched:
+                    keep += tree.between(c, vouched[c.id])
+            if len(vouched) != 1:
+                frozen = True
+                break
+            tied = shown
         path.append(tied[0])
     keys = tree.keys[path[-1].id] if path else ()
     on_path = {e.id for e in path}
     beside = tuple(e for e in tree.order if e.id not in on_path)
-    return _read([tree.ops[e.id] for e in path], keys, tuple(path), tuple(path) + tuple(keep), beside, frozen)
+    evidence = {e.id: e for e in keep if e.id not in on_path}
+    kept = tuple(path) + tuple(evidence.values())
+    return _read([tree.ops[e.id] for e in path], keys, tuple(path), kept, beside, frozen)
 
 
 def _resolve_line(entries: Sequence[Entry]) -> Control:

@@ -47,6 +47,13 @@ class Grants:
                 return granted
         return None
 
+    def voice_of(self, writer: WriterKey) -> Granted | None:
+        """The grant by which the writer's checkpoint speaks, the lowest of its own by (stratum, order); None where it
+        has none, was cut off, or the account is closed."""
+        if self.closed or writer in self.cuts:
+            return None
+        return min(self.grants.get(writer, ()), key=lambda g: (g.grant.stratum, g.order), default=None)
+
     def order_of(self, log: LogId) -> tuple[int, int, int]:
         """The order in which logs are counted, so that pins of a lower stratum are known before they are needed."""
         g = self.grant_of(log.writer, log.log)

@@ -33,7 +33,8 @@ ZERO_WRITER = WriterKey(bytes(32))
 
 
 class LogId(NamedTuple):
-    """One writer's numbered log in one account. The control log is `LogId(account, ZERO_WRITER, 0)`."""
+    """One writer's numbered log in one account. The control log is `LogId(account, ZERO_WRITER, 0)`, and log 0 of
+    any other writer is that writer's checkpoint (checkpoint.py): ask `is_control` and `is_checkpoint`."""
 
     account: AccountId
     writer: WriterKey
@@ -48,7 +49,8 @@ class Ref(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Where a log stands: how many entries count, the id of the last of them, and flag 1 if it is forked or frozen."""
+    """Where a log stands: how many entries count, the id of the last of them, and flag 1 if it is forked or frozen.
+    Of a checkpoint: its n, its id, and 0."""
 
     length: int
     id: EntryId | None
@@ -57,6 +59,19 @@ class Head(NamedTuple):
 
 def control_log(account: AccountId) -> LogId:
     return LogId(account, ZERO_WRITER, 0)
+
+
+def checkpoint_log(account: AccountId, writer: WriterKey) -> LogId:
+    """The name under which a writer's checkpoint stands in the frontier."""
+    return LogId(account, writer, 0)
+
+
+def is_control(log: LogId) -> bool:
+    return not log.log and log.writer == ZERO_WRITER
+
+
+def is_checkpoint(log: LogId) -> bool:
+    return not log.log and log.writer != ZERO_WRITER
 
 
 def H(tag: str, *parts: bytes) -> bytes:

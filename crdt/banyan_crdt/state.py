@@ -1,14 +1,15 @@
 """The state of one account: a pure function of the set of its authentic entries.
 
-Control log first, then the logs that it grants, lowest stratum first, because a log may pin only logs of a higher
-stratum than its own: the definition is never circular.
+Control log first, with what checkpoints decide in it, then the logs that it grants, lowest stratum first, because a log
+or a checkpoint may pin only logs of a higher stratum than its own: the definition is never circular.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from banyan_crdt.checkpoint import Checkpoint, standing
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, part_bytes
 from banyan_crdt.grants import Grants, LogName
@@ -25,10 +26,13 @@ class AccountState:
     account: AccountId
     control: Control
     logs: dict[LogId, Counted]
+    checkpoints: dict[WriterKey, Checkpoint] = field(default_factory=dict)
+    """Those that stand, of writers that may make one."""
 
     @property
     def heads(self) -> dict[LogId, Head]:
         out = {control_log(self.account): control_head(self.control)}
+        out.update({c.log_id: c.head for c in self.checkpoints.values()})
         out.update({log: c.head for log, c in self.logs.items()})
         return {log: head for log, head in out.items() if head.length or head.flag}
 
@@ -64,14 +68,46 @@ def pins_in(grants: Grants, log: LogId, counted: Iterable[tuple[Entry, Body]]) -
                     yield (op.writer, op.log), op
 
 
+def turn_of(control: Control, checkpoint: Checkpoint) -> tuple[int, int, int] | None:
+    """When a checkpoint's pins speak, among logs in `order_of`: the root's before all others, a writer's before its own
+    logs. None where they say nothing."""
+    if control.is_root(checkpoint.writer):
+        return (-1, 0, 0)
+    own = control.voice_of(checkpoint.writer)
+    return (own.grant.stratum, own.order, 0) if own is not None else None
+
+
+def pins_of(control: Control, checkpoint: Checkpoint) -> Iterator[tuple[LogName, Pin]]:
+    """The pins of a checkpoint that speak: of the root to every granted log, of a writer to those of a higher stratum.
+    Where its `control` entry stands does not matter: only ties look at it."""
+    turn = turn_of(control, checkpoint)
+    for pin in checkpoint.pins if turn is not None else ():
+        target = control.grant_of(pin.writer, pin.log)
+        if turn is not None and target is not None and target.grant.stratum > turn[0]:
+            yield (pin.writer, pin.log), pin
+
+
 def account_state(
-    realm: Realm, account: AccountId, control: Iterable[Entry], logs: Mapping[LogId, Iterable[Entry]]
+    realm: Realm,
+    account: AccountId,
+    control: Iterable[Entry],
+    logs: Mapping[LogId, Iterable[Entry]],
+    checkpoints: Iterable[Checkpoint] = (),
 ) -> AccountState:
-    """`control` and `logs`: authentic, linked entries in any order. What is not granted is left out."""
-    c = resolve_control(control)
+    """`control` and `logs`: authentic, linked entries in any order. What is not granted is left out.
+
+    `checkpoints`: authentic ones of the account in any order, older ones too.
+    """
+    said = standing(checkpoints)
+    c = resolve_control(control, said.values())
+    said = {writer: s for writer, s in said.items() if c.entitles(writer)}
     pins = {name: list(p) for name, p in c.pins.items()}
     out: dict[LogId, Counted] = {}
+    turns = sorted([(turn, s.writer) for s in said.values() if (turn := turn_of(c, s)) is not None], reverse=True)
     for log in sorted(logs, key=lambda log: (c.order_of(log), log)):
+        while turns and turns[-1][0] < c.order_of(log):
+            for target, pin in pins_of(c, said[turns.pop()[1]]):
+                pins.setdefault(target, []).append(pin)
         granted = c.grant_of(log.writer, log.log)
         counts, cut = c.cut_of(log)
         if granted is None or not counts:
@@ -80,4 +116,4 @@ def account_state(
         out[log] = count_log(realm, granted, list(logs[log]), pins.get(name, ()), cut)
         for target, pin in pins_in(c, log, counted_entries(c, log, out[log].chain)):
             pins.setdefault(target, []).append(pin)
-    return AccountState(account, c, out)
+    return AccountState(account, c, out, said)

@@ -66,7 +66,7 @@ class Accounts:
             self._controls.move_to_end(account)
             return control
         entries = self._store.control(account)
-        return self._keep(account, resolve_control(entries)) if entries else None
+        return self._keep(account, resolve_control(entries, self._store.checkpoints(account))) if entries else None
 
     def open(self, account: AccountId, control: Control) -> None:
         """An account of which nothing was held; its control log is about to be in the store."""

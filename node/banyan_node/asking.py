@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_node.catchup import Ask, Catchup, Span, covers
 from banyan_node.frontier_index import by_account
 from banyan_node.ingest import Ingest
@@ -70,11 +70,13 @@ class Asking:
             claimed = theirs.pop(root, None)
             if claimed is not None and claimed != mine:
                 self.differs(link, root, claimed)
-            behind = claimed is not None and claimed != mine and not self._holds(claimed)
+            behind = claimed is not None and claimed != mine and not self._holds(root, claimed)
             if behind or (not mine.length and claimed is None):
                 if self._ask(link, self._want(root), claimed) or root in link.asked:
                     self.wait_for(link, account, theirs)
             else:
+                if mine.flag and claimed is not None and claimed != mine:
+                    self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
                 self.pull_logs(link, theirs)
 
     def pull_logs(self, link: Link, heads: dict[LogId, Head], arrival: int | None = None) -> None:
@@ -84,7 +86,7 @@ class Asking:
             if theirs == mine:
                 continue
             self.differs(link, log, theirs)
-            if not self._holds(theirs):
+            if not self._holds(log, theirs):
                 self._ask(link, self._want(log), theirs, arrival)
 
     def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
@@ -168,11 +170,18 @@ class Asking:
         head = asked.head
         if head is None or head.id is None:
             return asked.came or (head is not None and self._ingest.head(log).length >= head.length)
-        return self._store.has(head.id)
+        return self._supersedes(log, head) if is_checkpoint(log) else self._store.has(head.id)
 
-    def _holds(self, theirs: Head) -> bool:
+    def _supersedes(self, log: LogId, theirs: Head) -> bool:
+        """Whether the checkpoint that is held is theirs or takes the place of it."""
+        mine = self._ingest.head(log)
+        return (mine.length, mine.id or b"") >= (theirs.length, theirs.id or b"")
+
+    def _holds(self, log: LogId, theirs: Head) -> bool:
         """Whether the peer has nothing that matters here: its log is a part of ours, and it knows of no fork. Where it
         is forked it may know of one below ours; and what is held beside it may be what decides."""
+        if is_checkpoint(log):
+            return self._supersedes(log, theirs)
         return theirs.id is not None and not theirs.flag and self._store.has(theirs.id)
 
     def differs(self, link: Link, log: LogId, theirs: Head) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
@@ -34,7 +35,7 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_node.ingest import Ingest, PartItem, is_future
+from banyan_node.ingest import Ingest, PartItem, checkpoints_allowed, is_future
 from banyan_node.own import own_key, wrote_control
 from banyan_node.serve import content_of
 from banyan_node.wire import Content
@@ -159,21 +160,18 @@ class Author:
         now_ms: int,
         recovery: Sequence[Slot] = (),
     ) -> tuple[AccountId, tuple[Entry, ...]]:
-        """An inception and its first grants, stored. `slots`: (signer, digest of the slot's next key), root first.
-
-        `recovery`: stronger slots whose keys are elsewhere.
+        """An inception with its first grants, one entry, stored. `slots`: (signer, digest of the slot's next key), root
+        first. `recovery`: stronger slots whose keys are elsewhere.
         """
         part, raw = make_part(self.random(16), salt)
         root = slots[0][0]
         init = Init((*(Slot(key_digest(s.key), following) for s, following in slots), *recovery), part)
-        first = self._control_entry(AccountId(b""), [], root, (init,), part.size, now_ms)
-        account, entries = AccountId(first.id), [first]
-        for grant in grants:
-            entries.append(self._control_entry(account, entries, root, (grant,), 0, now_ms))
-        self.ingest.control(account, entries, now_ms)
+        first = self._control_entry(AccountId(b""), [], root, (init, *grants), part.size, now_ms)
+        account = AccountId(first.id)
+        self.ingest.control(account, [first], now_ms)
         self.ingest.parts([PartItem(first.id, 0, raw)])
-        wrote_control(self.store, control_log(account), entries[-1].id, None)
-        return account, tuple(entries)
+        wrote_control(self.store, control_log(account), first.id, None)
+        return account, (first,)
 
     def control(
         self,
@@ -191,6 +189,55 @@ class Author:
             raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")
         wrote_control(self.store, control_log(account), entry.id, entry.header.prev)
         return entry
+
+    def checkpoint(
+        self, account: AccountId, signer: Signer, now_ms: int, before: Checkpoint | None = None
+    ) -> Checkpoint:
+        """Signs where the account stands here and stores it: its control path and, as far as the key may pin them,
+        logs. `before`: of the root that was, where this key takes its place.
+
+        Raises Refused where the account would not take it.
+        """
+        old = self.store.checkpoint(account, signer.key)
+        if old is not None and old.n >= checkpoints_allowed(self.realm, now_ms):
+            raise Refused(f"this key has made checkpoint {old.n}, as many as it may by today: it may have been stolen")
+        place, pins = self._standing(account, signer.key, before)
+        made = make_checkpoint(self.realm, account, signer, old.n + 1 if old else 1, place, pins)
+        self.ingest.checkpoint(made, now_ms)
+        return made
+
+    def outdated(self, account: AccountId, writer: WriterKey, before: Checkpoint | None = None) -> bool:
+        """Whether a checkpoint of that key would say something else than the one that is held."""
+        old = self.store.checkpoint(account, writer)
+        place, pins = self._standing(account, writer, before)
+        return old is None or (old.control, sorted(old.pins)) != (place, pins)
+
+    def _standing(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
+        """The end of the control path, and of the logs that the key may pin those that grew most since its last
+        checkpoint, each as far as it counts. A forked log keeps the pin that it had: without it, it would fall to a
+        fork further down."""
+        control = self._control_of(account)
+        if not control.entitles(writer):
+            raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
+        self.ingest.flush()
+        old = self.store.checkpoint(account, writer)
+        end = control.path[-1]
+        place = Place(end.header.seq, end.id)
+        if old is not None and (control.frozen or not self.store.has(old.control.id)):
+            place = old.control  # it may be the word that breaks a tie, here or where its entry is held
+        had = {(pin.writer, pin.log): pin for said in (before, old) if said is not None for pin in said.pins}
+        root, own = control.is_root(writer), control.voice_of(writer)
+        found: list[tuple[int, Pin]] = []
+        for log, head in self.store.heads(account).items():
+            granted = control.grant_of(log.writer, log.log)
+            if granted is None or not (root or (own is not None and granted.grant.stratum > own.grant.stratum)):
+                continue
+            last = had.get((log.writer, log.log))
+            pin = last if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
+            if pin is not None:
+                found.append((pin.seq - (last.seq if last else -1), pin))
+        most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
+        return place, sorted(pin for _, pin in most)
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.

@@ -1,11 +1,12 @@
-"""Daily work of a node: pins for the accounts hosted here, content of deleted posts erased after its grace, and entries
-that have not counted for 30 days forgotten (counting.py notes when).
+"""Daily work of a node: checkpoints of the accounts hosted here, content of deleted posts erased after its grace, and
+entries that have not counted for 30 days forgotten (counting.py notes when).
 
-A pin vouches for a log as it stands, so that whoever steals the key that writes it can later harm only what came
-after. Deleted content is kept for 30 days, because a cut may undo a thief's deletion; then this store forgets it, and
-only it: heads and state are the same before and after.
+A checkpoint of the root pins logs as they stand, so that whoever steals the key that writes one can later harm only
+what came after; one of this node's own writer says where the control log stood, so that a root key that was rotated
+out cannot freeze the account from below. Deleted content is kept for 30 days, because a cut may undo a thief's
+deletion; then this store forgets it, and only it: heads and state are the same before and after.
 
-Both follow what changed. `follow` reads each arrival once, in order, and notes what it makes due and when (the store's
+All follow what changed. `follow` reads each arrival once, in order, and notes what it makes due and when (the store's
 table of due work); a chore then reads what is due and nothing else. How far the reading has come is noted with what it
 found, so a crash loses nothing, and a store of an older program is read from its beginning once. All of it is done a
 little at a time: `Done.more` says that more waits.
@@ -17,15 +18,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_crdt.control import Control
-from banyan_crdt.entry import MAX_CONTROL
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Op, Pin, Put, Tomb, decode_body, part_of
+from banyan_crdt.ops import Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.backend import hosted
 from banyan_node.context import Context
-from banyan_node.keystore import ROOT_SLOT
-from banyan_node.operator_errors import CallError
 from banyan_storage.due import Work
 from banyan_storage.tables import log_of_name
 
@@ -33,8 +31,6 @@ DAY_S = 86_400
 DAY_MS = DAY_S * 1000
 GRACE_MS = 30 * DAY_MS
 """How long the content of a deleted post is kept."""
-PINS_LEAVE = MAX_CONTROL // 2
-"""Control entries that daily pins never use up: rotations, cuts and recoveries need room."""
 AT_ONCE = 200
 """Accounts looked at for pins in one go, so that nobody waits for the daily work."""
 CELLS = 10_000
@@ -69,9 +65,9 @@ def follow(ctx: Context, now: float) -> bool:
     rows = ctx.store.arrivals(reached, ARRIVALS)
     now_ms, queries = ctx.replica.wall_ms(now), ctx.queries()
     grown = {row.log.account for row in rows if row.log.log}
-    for account in grown:
-        if ctx.store.due_at(Work.PIN, account) is None and hosted.is_hosted(ctx.store, account):
-            ctx.store.set_due(Work.PIN, account, now_ms)
+    for account in {row.log.account for row in rows}:
+        if ctx.store.due_at(Work.CHECKPOINT, account) is None and hosted.is_hosted(ctx.store, account):
+            ctx.store.set_due(Work.CHECKPOINT, account, now_ms)
     deleting = {account for account in grown if queries.has_tombs(account)}
     for row in rows:
         if row.log.log and (row.log.account in deleting or _TOMB in row.record):
@@ -135,45 +131,19 @@ def forget_beside(ctx: Context, now: float) -> Done:
     return Done(forgotten, len(due) == AT_ONCE)
 
 
-def pin_own_logs(ctx: Context, now: float) -> Done:
-    """Pins each log of the accounts hosted here that grew since its last pin, once a day."""
+def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
+    """A checkpoint of each account hosted here of which the control log or a log moved since the last, once a day: by
+    its root, if that is at hand, and by this node's own writer."""
     done, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
-    due = ctx.store.due(Work.PIN, now_ms, AT_ONCE)
+    due = ctx.store.due(Work.CHECKPOINT, now_ms, AT_ONCE)
     for _, key in due:
-        pinned = _pin(ctx, AccountId(key), now)
-        done += pinned
-        if pinned:
-            ctx.store.set_due(Work.PIN, key, now_ms + DAY_MS)  # and nothing of it before
+        made = hosted.checkpoint(ctx, AccountId(key), now) if ctx.holds(AccountId(key)) else 0
+        done += made
+        if made:
+            ctx.store.set_due(Work.CHECKPOINT, key, now_ms + DAY_MS)  # and nothing of it before
         else:
-            ctx.store.drop_due(Work.PIN, key)
+            ctx.store.drop_due(Work.CHECKPOINT, key)
     return Done(done, behind or len(due) == AT_ONCE)
-
-
-def _pin(ctx: Context, account: AccountId, now: float) -> int:
-    control = ctx.replica.ingest.control_of(account)
-    if control is None or control.closed or control.frozen or len(control.path) >= PINS_LEAVE:
-        return 0
-    pins = _unpinned(ctx, account, control)
-    try:
-        root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    except CallError:
-        return 0  # the root key was moved elsewhere
-    for pin in pins:
-        ctx.replica.author.control(account, root, pin, ctx.replica.wall_ms(now))
-    if pins:
-        ctx.replica.publish_control(account, now, entries=len(pins))
-    return len(pins)
-
-
-def _unpinned(ctx: Context, account: AccountId, control: Control) -> list[Pin]:
-    out = []
-    for log, head in ctx.store.heads(account).items():
-        if not log.log or head.id is None or head.flag or log.writer in control.cuts:
-            continue
-        pins = control.pins.get((log.writer, log.log), [])
-        if not pins or pins[-1].seq < head.length - 1:
-            out.append(Pin(log.writer, log.log, head.length - 1, head.id))
-    return out
 
 
 def erase_deleted(ctx: Context, now: float) -> Done:

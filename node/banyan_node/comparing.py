@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from banyan_crdt.errors import Malformed
-from banyan_crdt.ids import Head, LogId
+from banyan_crdt.ids import Head, LogId, is_checkpoint
 from banyan_node.frontier_index import FrontierIndex
 from banyan_node.frontier_table import FrontierTable
 from banyan_node.gossip.settings import Rng
@@ -211,7 +211,10 @@ class Comparing:
             self._out.append((link.peer, Names(salt, np.array(ask, ">u8").tobytes())))
 
     def _held(self, log: LogId, length: int) -> Head:
-        """Our head when the log had that length."""
+        """Our head when the log had that length; of a checkpoint only the last is known."""
+        if is_checkpoint(log):
+            mine = self._sync.ingest.head(log)
+            return mine if mine.length == length else Head(length, None, 0)
         if log.log:
             return Head(length, self._sync.store.id_at(log, length - 1) if length else None, 0)
         control = self._sync.ingest.control_of(log.account)

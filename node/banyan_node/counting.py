@@ -14,15 +14,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.grants import Granted, Grants
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
 from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
 from banyan_crdt.ops import Body, Kept, Pin, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import run_row_bytes
-from banyan_crdt.state import counted_entries, pins_in
+from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_node.accounts import Accounts
 from banyan_node.own import own_tips
 from banyan_storage.due import Work
@@ -78,20 +79,29 @@ class Counting:
     # -- pins
 
     def pins(self, log: LogId) -> list[Pin]:
-        """What pins the log, in the order in which it speaks: the control log, then counted logs of lower strata."""
+        """What pins the log, in the order in which it speaks: the control log, the root's checkpoint, then of each
+        writer of a lower stratum its checkpoint and its counted logs."""
         control = self._accounts.control(log.account)
         granted = control.grant_of(log.writer, log.log) if control else None
         if control is None or granted is None:
             return []
         name, stratum = (log.writer, log.log), granted.grant.stratum
         pins = list(control.pins.get(name, ()))
-        if not any(g.grant.stratum < stratum for granted in control.grants.values() for g in granted):
-            return pins
-        for other in sorted(self._store.heads(log.account), key=lambda x: (control.order_of(x), x)):
-            own = control.grant_of(other.writer, other.log) if other.log else None
-            if own is not None and own.grant.stratum < stratum:
-                counted = counted_entries(control, other, self._store.walk(other))
-                pins += [pin for target, pin in pins_in(control, other, counted) if target == name]
+        checkpoints = self._store.checkpoints(log.account)
+        turns: list[tuple[tuple[int, int, int], bytes, Checkpoint | LogId]] = [
+            (turn, c.writer, c) for c in checkpoints if (turn := turn_of(control, c)) is not None and turn[0] < stratum
+        ]
+        if any(g.grant.stratum < stratum for granted in control.grants.values() for g in granted):
+            for other in self._store.heads(log.account):
+                own = control.grant_of(other.writer, other.log) if other.log else None
+                if own is not None and own.grant.stratum < stratum:
+                    turns.append((control.order_of(other), other.writer, other))
+        for _, _, said in sorted(turns, key=lambda turn: turn[:2]):
+            if isinstance(said, LogId):
+                found = pins_in(control, said, counted_entries(control, said, self._store.walk(said)))
+            else:
+                found = pins_of(control, said)
+            pins += [pin for target, pin in found if target == name]
         return pins
 
     def pinned(self, log: LogId, pins: Sequence[Pin], cut: Kept | None) -> int:
@@ -194,6 +204,13 @@ class Counting:
         pins = (o for e in entries for o in decode_body(e.ops).ops if isinstance(o, Pin))
         return {LogId(account, pin.writer, pin.log) for pin in pins} & set(known.loose)
 
+    def named_by(self, account: AccountId, checkpoints: Iterable[Checkpoint]) -> set[LogId]:
+        """The same of checkpoints."""
+        known = self._accounts.get(account)
+        if known is None or not known.loose:
+            return set()
+        return {LogId(account, pin.writer, pin.log) for c in checkpoints for pin in c.pins} & set(known.loose)
+
     def _all_counted(self, account: AccountId, grants: Grants) -> Iterator[tuple[Entry, Body]]:
         for log in self._store.heads(account):
             if log.log:
@@ -275,7 +292,7 @@ class Counting:
         chain, loose = self._store.held(log)
         firm = [e.id for e in loose if e.id not in old] + own_tips(self._store, log)
         control = self._accounts.control(log.account)
-        if not log.log and control is not None:
+        if is_control(log) and control is not None:
             keep = _with_ancestors(loose, [*firm, *(e.id for e in control.keep)])
         else:
             granted = control.grant_of(log.writer, log.log) if control else None

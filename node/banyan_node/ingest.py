@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint, newer
 from banyan_crdt.control import Control, concerned, resolve_control
 from banyan_crdt.entry import Entry, Header
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.grants import Granted
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING, granted_valid, within_limits
 from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
@@ -155,7 +156,7 @@ class Ingest:
         if held and all(e.id in held for e in entries):
             return False
         present = [e for e in entries if not is_future(e.header.time, now_ms)]
-        control = resolve_control([*held.values(), *present])
+        control = resolve_control([*held.values(), *present], self.store.checkpoints(account))
         if not control.path:
             raise NotYet("control", f"the control log of {account.hex()[:16]} does not reach down to its inception")
         loose = self.slow.control_beside(account, held, control, was)
@@ -167,16 +168,63 @@ class Ingest:
             return True
         if was is None:
             self.flush()
+        self._settle(account, was, control, loose, now_ms // 1000)
+        return True
+
+    def _settle(
+        self, account: AccountId, was: Control | None, control: Control, loose: Sequence[Entry], now_s: int
+    ) -> None:
+        """The control log says something else now: what it entitles stays, and what it concerns is counted again."""
         root = control_log(account)
         old = self.store.head(root)
-        self._accounts.put(account, control, loose, now_ms // 1000)
+        self._accounts.put(account, control, loose, now_s)
         if loose:
-            self.slow.forget_later(root, now_ms // 1000)
+            self.slow.forget_later(root, now_s)
         self._moved(root, old, control_head(control))
         if was is not None:
             self.flush()
             logs = concerned(was, control, [log for log in self.store.logs(account) if log.log])
-            self.slow.recount(account, self._to_count(account, was, control, logs), now_ms // 1000)
+            held = list(self.store.checkpoints(account))
+            for c in held:
+                if not control.entitles(c.writer):
+                    self.store.drop_checkpoint(c.log_id)
+                    self._moved(c.log_id, c.head, NOTHING)
+            logs |= self.slow.named_by(account, held)  # who speaks, and in which order, may be another now
+            self.slow.recount(account, self._to_count(account, was, control, logs), now_s)
+
+    def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool] = _always) -> bool:
+        """Judges a checkpoint whose signature was verified. True if it stands now and did not before.
+
+        Raises NotYet where its writer may not make one as far as the control log is held here, or not so many by now;
+        nothing of it is kept.
+        """
+        self.flush()
+        account, now_s = made.account, now_ms // 1000
+        known = self._accounts.get(account)
+        if known is None:
+            raise NotYet("account", f"nothing is known of account {account.hex()[:16]}: ask for its control log")
+        old = self.store.checkpoint(account, made.writer)
+        if not newer(old, made):
+            return False
+        if made.n > checkpoints_allowed(self.realm, now_ms):
+            raise NotYet("limit", f"checkpoint {made.n} of one writer is more than it may have made by now")
+        root = control_log(account)
+        forked = bool(self.store.loose_rows(root, limit=1))
+        judges = forked or made.writer not in known.grants.grants
+        named = self.slow.named_by(account, [made] if old is None else [old, made])
+        rows = sum(self.store.head(log).length for log in [root] * judges + sorted(named))
+        if rows and not may(rows):
+            raise NotYet("busy", f"a checkpoint has {rows} entries read, and this peer had much judged just now")
+        was = self._accounts.control(account) if judges else None
+        if judges and (was is None or not was.entitles(made.writer)):
+            raise NotYet("grant", f"writer {made.writer.hex()[:16]} is neither granted nor the root: no checkpoint")
+        self.store.put_checkpoint(made)
+        self._moved(made.log_id, old.head if old else NOTHING, made.head)
+        if was is not None and forked:
+            control = resolve_control([*was.path, *was.beside], self.store.checkpoints(account))
+            self._settle(account, was, control, control.beside, now_s)
+        if named:
+            self.slow.recount(account, named, now_s)
         return True
 
     def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
@@ -342,8 +390,8 @@ class Ingest:
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
         """Raises NotYet where counting the account again is too much now."""
-        held = self.store.heads(log.account).values()
-        if not may(entries + sum(head.length for head in held)):
+        held = self.store.heads(log.account).items()
+        if not may(entries + sum(head.length for other, head in held if not is_checkpoint(other))):
             raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
 
     def _goes_on(
@@ -477,6 +525,12 @@ class Ingest:
         """Forgets what has not counted for 30 days (counting.py); returns how many entries."""
         self.flush()
         return self.slow.expire(log, now_ms // 1000)
+
+
+def checkpoints_allowed(realm: Realm, now_ms: int) -> int:
+    """How far a writer's checkpoints may be numbered by now. So a stolen key neither floods others with them nor uses
+    up the numbers: the next day its owner has new ones. Like the future, it is outside state."""
+    return realm.entries_allowed(max(0, now_ms + FUTURE_MS - realm.birth_ms))
 
 
 def is_future(time: Time, now_ms: int) -> bool:

@@ -1,4 +1,4 @@
-"""Judging what peers send: one item, a run or a control log, in; entries that are stored, or a verdict, out.
+"""Judging what peers send: an item (a run, a control log, a checkpoint) in; what is stored of it, or a verdict, out.
 
 The same path for gossip and for reconciliation. What is not yet to be judged is asked for, from whoever sent what hangs
 on it, and noted for people who ask why; nothing else of it is kept.
@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
@@ -19,7 +20,7 @@ from banyan_node.ingest import Ingest
 from banyan_node.links import Limits, Link, Note
 from banyan_node.prepare import Checked, CheckedControl, Later
 from banyan_node.sync import Sync
-from banyan_node.wire import ControlItem, RunItem
+from banyan_node.wire import CheckpointItem, ControlItem, Item
 
 JUDGED_ROWS = 4
 """An entry judged again costs about what so many rows read do."""
@@ -53,6 +54,8 @@ class Intake:
             raise item.why
         if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
+        if isinstance(item, Checkpoint):
+            return self._checkpoint(link, item, now, wall_ms)
         run = item.run
         last, head = run.entries[-1], self._ingest.head(run.log)
         try:
@@ -88,6 +91,15 @@ class Intake:
             return len(item.entries)
         return len(item.entries) + held + len(self._store.loose_rows(log))
 
+    def _checkpoint(self, link: Link, item: Checkpoint, now: float, wall_ms: int) -> Judged:
+        try:
+            news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may(link, n, now))
+        except NotYet as why:
+            self._not_yet(link, item.log_id, why, now)
+            raise
+        self.notes.pop((link.peer, item.log_id), None)
+        return Judged((item.id,), news, item.log_id, ())
+
     def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
         self._ingest.flush()
         self.notes[link.peer, log] = Note(why.reason, str(why), now)
@@ -101,10 +113,10 @@ class Intake:
             self._asking.ask_for(link, log)
 
 
-def account_of(item: ControlItem | RunItem) -> AccountId:
+def account_of(item: Item) -> AccountId:
     if isinstance(item, ControlItem):
         return item.account
-    head = decode(item.run, 3)
+    head = decode(item.checkpoint if isinstance(item, CheckpointItem) else item.run, 3)
     if type(head) is not list or not head or type(head[0]) is not bytes:
-        raise Malformed("a run opens with its account")
+        raise Malformed("a run or a checkpoint opens with its account")
     return AccountId(head[0])

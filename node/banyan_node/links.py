@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_node.catchup import Span
-from banyan_node.wire import ControlItem, Hello, RunItem
+from banyan_node.wire import Hello, Item
 
 WINDOW = 4 << 20
 """Bulk bytes that either side may send before the first credit, and the most that it may have outstanding."""
 OVERSHOOT = 4 << 20
 """What the last frame of a window may exceed it by."""
-Served = ControlItem | RunItem
+Served = Item
 """What is given to those who ask."""
 
 

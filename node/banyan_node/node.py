@@ -208,14 +208,14 @@ class Node:
         more = False
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
-            pinned = await self.worker.call(chores.pin_own_logs)
+            done = await self.worker.call(chores.checkpoint_own_accounts)
             erased = await self.worker.call(chores.erase_deleted)
             forgotten = await self.worker.call(chores.forget_beside)
-            more = await self.worker.call(chores.reclaim_names) or pinned.more or erased.more or forgotten.more
-            if pinned.number or erased.number or forgotten.number:
+            more = await self.worker.call(chores.reclaim_names) or done.more or erased.more or forgotten.more
+            if done.number or erased.number or forgotten.number:
                 log.info(
                     "daily work",
-                    pinned_logs=pinned.number,
+                    checkpoints=done.number,
                     erased_parts=erased.number,
                     forgotten_entries=forgotten.number,
                 )

@@ -7,9 +7,10 @@ charge in its turn: what came before it in the frame is taken all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, LogId, control_log
@@ -18,7 +19,7 @@ from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
-from banyan_node.wire import Content, ControlItem, Data, Message, RunItem, decode_message
+from banyan_node.wire import CheckpointItem, Content, ControlItem, Data, Item, Message, RunItem, decode_message
 
 
 class CheckedControl(NamedTuple):
@@ -40,7 +41,7 @@ class Later(NamedTuple):
     why: NotYet
 
 
-Checked: TypeAlias = CheckedControl | CheckedRun | Later
+Checked: TypeAlias = CheckedControl | CheckedRun | Checkpoint | Later
 Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], list[BadSignature | None]]
 
 
@@ -63,27 +64,47 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
     return Prepared(len(frame), message, check_items(realm, message.items, verify))
 
 
-def check_items(
-    realm: Realm, items: Sequence[ControlItem | RunItem], verify: Verify = verify_all
-) -> list[Checked | Reject]:
+def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all) -> list[Checked | Reject]:
     """Each item checked, or why it is wrong whoever looks at it."""
     checked: list[Checked | Reject] = []
     of: list[int] = []
     signatures: list[Signed] = []
     for k, item in enumerate(items):
         try:
-            found = _check_run(realm, item) if isinstance(item, RunItem) else _check_control(realm, item)
+            found = _check_item(realm, item)
             checked.append(found)
         except Reject as why:
             checked.append(why)
             continue
-        if not isinstance(found, Later):
-            signatures.extend(map(signed, found.run.entries[-1:] if isinstance(found, CheckedRun) else found.entries))
-            of.extend([k] * (len(signatures) - len(of)))
+        signatures.extend(_signatures(found))
+        of.extend([k] * (len(signatures) - len(of)))
     for k, verdict in zip(of, verify(realm, signatures), strict=True):
         if verdict is not None:
             checked[k] = verdict
     return checked
+
+
+def _check_item(realm: Realm, item: Item) -> Checked:
+    match item:
+        case RunItem():
+            return _check_run(realm, item)
+        case ControlItem():
+            return _check_control(realm, item)
+        case CheckpointItem(raw):
+            return decode_checkpoint(realm, raw)
+
+
+def _signatures(item: Checked) -> Iterable[Signed]:
+    """Those of a run, the last entry's; of a control log, each."""
+    match item:
+        case CheckedRun(run):
+            return map(signed, run.entries[-1:])
+        case CheckedControl(_, entries):
+            return map(signed, entries)
+        case Checkpoint():
+            return (item.signed,)
+        case Later():
+            return ()
 
 
 def _check_run(realm: Realm, item: RunItem) -> Checked:
@@ -120,4 +141,6 @@ def named(item: Checked) -> tuple[LogId, int]:
     """The log that an item is of, and how many entries of it."""
     if isinstance(item, CheckedRun):
         return item.run.log, len(item.run.entries)
-    return (control_log(item.account), len(item.entries)) if isinstance(item, CheckedControl) else (item.log, 1)
+    if isinstance(item, CheckedControl):
+        return control_log(item.account), len(item.entries)
+    return (item.log_id if isinstance(item, Checkpoint) else item.log), 1

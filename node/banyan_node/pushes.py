@@ -9,27 +9,31 @@ The invariant: a joined run holds exactly the entries of its pieces, and its nam
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
 from banyan_node.gossip.frames import Delivery, Item
 from banyan_node.gossip.settings import MAX_PAYLOAD
 from banyan_node.serve import control_item, run_item
-from banyan_node.wire import ControlItem, RunItem, decode_item, encode_item
+from banyan_node.wire import CheckpointItem, ControlItem, decode_item, encode_item
+from banyan_node.wire import Item as WireItem
 from banyan_storage.reader import StoreReader
 
+CHECKPOINTS = 4_096
+"""Checkpoints whose names are remembered."""
 SHORT_CONTROL = 8
 """Entries of a control log that are pushed with those below them."""
 JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
 
 
-def opened(delivery: Delivery) -> ControlItem | RunItem | Reject:
+def opened(delivery: Delivery) -> WireItem | Reject:
     """The item of a pushed message, or why it is none."""
     try:
         return decode_item(decode(delivery.payload, 8))
@@ -98,6 +102,28 @@ def joined(items: Sequence[Item]) -> list[Item]:
             last[log] = _Joined([item], head, skips, rows, sig, contents, sum(row[0] for row in rows))
             out.append(last[log])
     return [o.item() if isinstance(o, _Joined) else o for o in out]
+
+
+class Fetch:
+    """Finds durable messages for grafts that come late. No index leads from ids to checkpoints, and there are few: the
+    last CHECKPOINTS that came or were made here are remembered, until a restart."""
+
+    def __init__(self, store: StoreReader) -> None:
+        self._store = store
+        self._checkpoints: OrderedDict[bytes, LogId] = OrderedDict()
+
+    def remember(self, checkpoint: EntryId, log: LogId) -> None:
+        self._checkpoints[checkpoint[:16]] = log
+        if len(self._checkpoints) > CHECKPOINTS:
+            self._checkpoints.popitem(last=False)
+
+    def __call__(self, mid: bytes) -> bytes | None:
+        log = self._checkpoints.get(mid)
+        if log is None:
+            return fetched(self._store, mid)
+        raw = self._store.checkpoint_bytes(log.account, log.writer)
+        stands = (self._store.head(log).id or b"")[:16] == mid
+        return encode(encode_item(CheckpointItem(raw))) if raw is not None and stands else None
 
 
 def fetched(store: StoreReader, mid: bytes) -> bytes | None:

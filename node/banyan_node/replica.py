@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_node.author import Author, Draft, Sign, Written
@@ -33,7 +33,7 @@ from banyan_node.links import OVERSHOOT, WINDOW, Limits, Link, Standing
 from banyan_node.outbox import Outbox
 from banyan_node.parts import MissingParts
 from banyan_node.prepare import Checked, Prepared, Verify, named, prepare
-from banyan_node.pushes import control_push, fetched, joined
+from banyan_node.pushes import Fetch, control_push, joined
 from banyan_node.spreading import Spreading
 from banyan_node.sync import Sync
 from banyan_node.wire import (
@@ -41,6 +41,7 @@ from banyan_node.wire import (
     Answered,
     Bye,
     Cells,
+    CheckpointItem,
     Credit,
     Data,
     GossipFrame,
@@ -100,7 +101,8 @@ class Replica:
         self.tree = FrontierIndex(store, realm.id, keeping)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
-        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, partial(fetched, store), me.addrs, joined)
+        self._fetch = Fetch(store)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
         self.links: dict[str, Link] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
@@ -314,6 +316,17 @@ class Replica:
         else:
             self._tell_soon(now)
 
+    def publish_checkpoint(
+        self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None
+    ) -> Checkpoint:
+        """Signs where the account stands here, and lets others know. `before`: as of `Author.checkpoint`."""
+        self._clock(now)
+        made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
+        self._fetch.remember(made.id, made.log_id)
+        self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
+        self._differ()
+        return made
+
     # -- inside
 
     def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
@@ -416,7 +429,9 @@ class Replica:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             self._told(judged.log, judged.added)
-        elif judged.news and not judged.log.log:
+        elif judged.news and is_checkpoint(judged.log):
+            self._fetch.remember(judged.entries[0], judged.log)
+        elif judged.news and is_control(judged.log):
             self._out.tell("control", account=judged.log.account)
         return judged
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from banyan_crdt.codec import decode
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, encode_header, part_bytes
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint
 from banyan_crdt.logs import by_parent, granted_valid, to_signature
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.run import (
@@ -25,7 +25,7 @@ from banyan_crdt.run import (
     skips_below,
 )
 from banyan_node.joints import proof
-from banyan_node.wire import MAX_LOCATOR, Content, ControlItem, RunItem, Want
+from banyan_node.wire import MAX_LOCATOR, CheckpointItem, Content, ControlItem, RunItem, Want
 from banyan_storage.reader import Arrival
 from banyan_storage.reader import StoreReader as Reader
 from banyan_storage.records import Line, decode_line, record_after
@@ -43,13 +43,29 @@ def control_item(reader: Reader, account: AccountId, first: int = 0, stop: int |
 
 
 def control_items(reader: Reader, account: AccountId, first: int = 0) -> Iterator[ControlItem]:
-    """The same, and if the account is frozen the branches that show it: each is bounded, so it fits a frame whole."""
+    """The same, and where there was a tie the branches that show it, or by which witnesses it was broken: each is
+    bounded, so it fits a frame whole."""
     item = control_item(reader, account, first)
     if item is not None:
         yield item
-    if reader.head(control_log(account)).flag:
-        control = resolve_control(reader.control(account))
-        yield _control(reader, account, control.keep[len(control.path) :])
+    if reader.loose_rows(control_log(account), limit=1):
+        control = resolve_control(reader.control(account), reader.checkpoints(account))
+        if shown := control.keep[len(control.path) :]:
+            yield _control(reader, account, shown)
+
+
+def checkpoint_item(reader: Reader, log: LogId) -> Iterator[CheckpointItem]:
+    """The one that stands under this name, if any does."""
+    raw = reader.checkpoint_bytes(log.account, log.writer)
+    if raw is not None:
+        yield CheckpointItem(raw)
+
+
+def checkpoint_items(reader: Reader, account: AccountId) -> Iterator[CheckpointItem]:
+    """All that stand in an account."""
+    for log in reader.heads(account):
+        if is_checkpoint(log):
+            yield from checkpoint_item(reader, log)
 
 
 def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
@@ -241,7 +257,9 @@ def start_of(reader: Reader, want: Want) -> int:
 
 def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
     """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those
-    that do not count the highest are among them: the peer may count them."""
+    that do not count the highest are among them: the peer may count them. A checkpoint has none."""
+    if is_checkpoint(log):
+        return []
     seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()
     while seq >= 0:
         found = reader.id_at(log, seq)

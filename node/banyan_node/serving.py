@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_node.links import Aloud, Limits, Link, Retold, Served
-from banyan_node.serve import PIECE_BYTES, control_items, log_items, start_of
+from banyan_node.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
 from banyan_node.wire import (
     CANNOT,
     Answered,
@@ -149,7 +149,9 @@ class Serving:
         return None
 
     def _named(self, want: Want) -> Iterator[Served]:
-        if want.log.log == 0:
+        if is_checkpoint(want.log):
+            yield from checkpoint_item(self._store, want.log)
+        elif is_control(want.log):
             yield from control_items(self._store, want.log.account, start_of(self._store, want))
         else:
             yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
@@ -174,6 +176,7 @@ class Serving:
                     yield from log_items(self._store, log, first, partial(_aim, link), some)
                 else:
                     yield from control_items(self._store, log.account, first)
+                    yield from checkpoint_items(self._store, log.account)
             retold.at = rows[-1].n
             yield None
 
@@ -186,6 +189,7 @@ class Serving:
                 return
             if self._store.head(control_log(account)).length:
                 yield from control_items(self._store, account)
+                yield from checkpoint_items(self._store, account)
                 for log in list(self._store.heads(account)):
                     if log.log:
                         yield from log_items(self._store, log, 0, partial(_aim, link))

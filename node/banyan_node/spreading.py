@@ -22,7 +22,7 @@ from banyan_node.intake import Judged, account_of
 from banyan_node.links import Link
 from banyan_node.prepare import Checked, CheckedRun, Verify, check_items
 from banyan_node.pushes import opened
-from banyan_node.wire import ControlItem, RunItem, encode_item
+from banyan_node.wire import Item, RunItem, encode_item
 
 Take: TypeAlias = Callable[[Link, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
@@ -121,7 +121,7 @@ class Spreading:
                 pushed = True
         return pushed
 
-    def push(self, entry: EntryId, item: ControlItem | RunItem, now: float) -> None:
+    def push(self, entry: EntryId, item: Item, now: float) -> None:
         self._gossip.publish(entry[:16], encode(encode_item(item)), now)
 
     def forget(self) -> None:

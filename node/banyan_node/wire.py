@@ -9,7 +9,8 @@ A frame is [code, field, ...]. This table is the whole vocabulary; `decode_messa
     5 heads      [prefix, 0|1 answer, [[account, writer, log, length, id|null, flag], ...]]
                                        answer wanted: 0 none, 1 all below the prefix
     6 want       [[account, writer, log, [[seq, id], ...], [[seq, id], ...]], ...]     what is held; pins that are not
-    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents(, proof)], ...]
+    7 data       [[0, account, [[header, sig, ops], ...], contents] | [1, run, contents(, proof)]
+                  | [2, checkpoint], ...]
                                        contents, an element an entry: null | bytes of operation 0 | [[op, bytes], ...]
                                        proof: headers from one of those pins down to the run's last entry
     8 credit     [bytes]                                    the receiver has digested so much of what was bulk
@@ -127,8 +128,15 @@ class RunItem(NamedTuple):
     """Headers, from a pinned entry that was asked for down to the one that links to the run's last entry."""
 
 
+class CheckpointItem(NamedTuple):
+    checkpoint: bytes
+
+
+Item: TypeAlias = ControlItem | RunItem | CheckpointItem
+
+
 class Data(NamedTuple):
-    items: list[ControlItem | RunItem]
+    items: list[Item]
 
 
 class Credit(NamedTuple):
@@ -258,7 +266,9 @@ def _nest(v: Any) -> Any:
     return [_nest(x) for x in v] if isinstance(v, list | tuple) else v
 
 
-def encode_item(item: ControlItem | RunItem) -> list[Any]:
+def encode_item(item: Item) -> list[Any]:
+    if isinstance(item, CheckpointItem):
+        return [2, item.checkpoint]
     if isinstance(item, ControlItem):
         return [0, item.account, [list(e) for e in item.entries], _plain(item.contents)]
     return [1, item.run, _plain(item.contents), *([list(item.proof)] if item.proof else [])]
@@ -268,8 +278,10 @@ def _plain(contents: list[Content]) -> list[Any]:
     return [[list(pair) for pair in c] if type(c) is list else c for c in contents]
 
 
-def size_of(item: ControlItem | RunItem) -> int:
+def size_of(item: Item) -> int:
     """About how many bytes the item takes in a frame; for packing, not for accounting."""
+    if isinstance(item, CheckpointItem):
+        return len(item.checkpoint) + 8
     whole = (len(x) + 3 for e in item.entries for x in e) if isinstance(item, ControlItem) else (len(item.run),)
     size = 40 + sum(whole)
     return size + sum(content_size(c) for c in item.contents)
@@ -281,7 +293,7 @@ def content_size(content: Content) -> int:
     return len(content) + 3 if isinstance(content, bytes) else sum(len(raw) + 8 for _, raw in content)
 
 
-def decode_item(v: Any) -> ControlItem | RunItem:
+def decode_item(v: Any) -> Item:
     """Raises Malformed."""
     if type(v) is list and len(v) == 4 and v[0] == 0:
         return ControlItem(AccountId(_b(v[1], 32)), _l(v[2]), _contents(v[3]))
@@ -291,7 +303,9 @@ def decode_item(v: Any) -> ControlItem | RunItem:
         if not 0 < len(_l(v[3])) <= MAX_PROOF:
             raise Malformed(f"a proof has 1 to {MAX_PROOF} headers, this one {len(v[3])}")
         return RunItem(_b(v[1]), _contents(v[2]), [_b(h) for h in v[3]])
-    raise Malformed("a data item is [0, account, entries, contents], [1, run, contents] or [1, run, contents, proof]")
+    if type(v) is list and len(v) == 2 and v[0] == 2:
+        return CheckpointItem(_b(v[1]))
+    raise Malformed("a data item is [0, account, entries, contents], [1, run, contents(, proof)] or [2, checkpoint]")
 
 
 def _contents(v: Any) -> list[Content]:

@@ -31,6 +31,7 @@ from banyan_node.wire import (
     GossipFrame,
     Heads,
     Hello,
+    Item,
     Message,
     Parts,
     Root,
@@ -307,5 +308,5 @@ class Impostor(Liar):
 Kind: TypeAlias = Callable[[Node, random.Random], Liar]
 
 
-def _bare(item: ControlItem | RunItem) -> ControlItem | RunItem:
+def _bare(item: Item) -> Item:
     return item._replace(contents=[]) if isinstance(item, RunItem) else item

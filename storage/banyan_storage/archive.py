@@ -4,6 +4,7 @@
     frame    = length u32 | SHA-256(body) | body  big-endian; body = CBOR [kind, account, ...], at most 4 MiB
     start    = [0, empty, magic, realm id]
     control  = [1, account, [[header, sig, ops], ...]]       every control entry that is kept
+    checkpoint = [6, account, bytes]                         those of the account, after its control entries
     run      = [2, account, run]                             as runs travel; of a log of the account, in order
     parts    = [3, account, [[entry id, op, bytes], ...]]    parts of entries in the frames of the account before
     done     = [4, account]                                  the account is whole; where an export may be resumed
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
+from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import Malformed
@@ -60,6 +62,12 @@ class ControlFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointFrame:
+    account: AccountId
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RunFrame:
     account: AccountId
     run: bytes
@@ -87,7 +95,7 @@ class EndFrame:
     digest: bytes
 
 
-Frame: TypeAlias = StartFrame | ControlFrame | RunFrame | PartsFrame | DoneFrame | EndFrame
+Frame: TypeAlias = StartFrame | ControlFrame | CheckpointFrame | RunFrame | PartsFrame | DoneFrame | EndFrame
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called after each account with the number of bytes written so far."""
 
@@ -133,6 +141,8 @@ def _export_account(reader: StoreReader, account: AccountId, out: _Writer) -> No
             block, size = [], 0
     if block:
         out.frame([1, account, block])
+    for checkpoint in reader.checkpoints(account):
+        out.frame([6, account, encode_checkpoint(checkpoint)])
     _export_parts(reader, account, list(control), out)
     for log in reader.logs(account):
         if log.log:
@@ -275,6 +285,8 @@ def _parse(body: bytes, at: int) -> Frame:
             return DoneFrame(account)
         if kind == 5:
             return EndFrame(bytes(rest[0]))
+        if kind == 6:
+            return CheckpointFrame(account, bytes(rest[0]))
     except (Malformed, ValueError, TypeError, IndexError) as error:
         raise ArchiveDamaged(at, f"a frame cannot be understood ({error})") from error
     raise ArchiveDamaged(at, f"a frame of kind {kind!r} is not known; it may be from a newer program")

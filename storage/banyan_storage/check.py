@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.control import resolve_control
+from banyan_crdt.checkpoint import decode_checkpoint
+from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.ids import AccountId, EntryId, LogId
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, is_checkpoint
 from banyan_crdt.ops import Op, Part, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
@@ -59,9 +60,9 @@ class Compacted(NamedTuple):
 def stats(reader: StoreReader) -> Stats:
     """Totals at once, the rest in one walk over the heads."""
     forked = longest = 0
-    for _, head in reader.all_heads():
+    for log, head in reader.all_heads():
         forked += head.flag
-        longest = max(longest, head.length)
+        longest = max(longest, 0 if is_checkpoint(log) else head.length)
     return Stats(reader.counts(), forked, reader.last_arrival, longest)
 
 
@@ -79,9 +80,10 @@ def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
     for account in reader.accounts():
         progress(account, checked)
         for log in reader.logs(account):
-            checks = _Log(reader, log)
-            found += checks.problems()
-            checked += checks.checked
+            if not is_checkpoint(log):
+                checks = _Log(reader, log)
+                found += checks.problems()
+                checked += checks.checked
         found += _grants(reader, account)
     return [*found, *_parts(reader), *_wholes(reader)]
 
@@ -209,12 +211,36 @@ def _grants(reader: StoreReader, account: AccountId) -> Iterator[Problem]:
     where = f"account {account.hex()[:16]}"
     row = reader.txn.get(t.ACCOUNTS, account)
     try:
-        control = resolve_control(reader.control(account))
+        control = resolve_control(reader.control(account), reader.checkpoints(account))
     except (BanyanError, CorruptStore) as error:
         yield Problem(where, f"its control log cannot be read: {error}")
         return
     if row != (encode_grants(control) if control.path else b""):
         yield Problem(where, "the grants kept beside its control log are not what the log says")
+    yield from _checkpoints(reader, account, control)
+
+
+def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> Iterator[Problem]:
+    """Each checkpoint by itself, under its head, and whether its writer may make one."""
+    heads = {log.writer: head for log, head in reader.heads(account).items() if is_checkpoint(log)}
+    for key, raw in reader.txn.prefix(t.CHECKPOINTS, account):
+        where = f"checkpoint of writer {key[32:].hex()[:16]} in account {account.hex()[:16]}"
+        try:
+            held = decode_checkpoint(reader.realm, raw)
+            verify_signature(reader.realm, held.writer, held.id, held.sig)
+        except BanyanError as error:
+            heads.pop(WriterKey(key[32:]), None)
+            yield Problem(where, str(error))
+            continue
+        if held.account + held.writer != key:
+            yield Problem(where, f"another one is stored there, of writer {held.writer.hex()[:16]}")
+        if heads.pop(WriterKey(key[32:]), None) != held.head:
+            yield Problem(where, f"its head is not number {held.n}, {_short(held.id)}")
+        if not control.entitles(held.writer):
+            yield Problem(where, "the control log names no such writer")
+    for writer in heads:
+        where = f"checkpoint of writer {writer.hex()[:16]} in account {account.hex()[:16]}"
+        yield Problem(where, "only its head is there")
 
 
 def _parts(reader: StoreReader) -> Iterator[Problem]:

@@ -22,8 +22,8 @@ _BY_TIME, _BY_KEY = b"\0", b"\1"
 class Work(IntEnum):
     """The kinds; the numbers are on disk."""
 
-    PIN = 1
-    """account 32: its logs may have grown since their last pin."""
+    CHECKPOINT = 1
+    """account 32: it may have moved since its last checkpoint."""
     ERASE = 2
     """account 32 | coll 8 | key 16: content of a cell that a tombstone ended."""
     FORGET = 3

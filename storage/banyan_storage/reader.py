@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.grants import Grants
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, control_log
 from banyan_crdt.ops import Part
 from banyan_crdt.realm import Realm
 
@@ -28,7 +29,7 @@ from .records import Line, decode_line, decode_record, record_after, record_id, 
 NOTHING = Head(0, None, 0)
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
-"""How the name of a control log ends."""
+"""How the names of control logs and of checkpoints end."""
 NAMES = 100_000
 """Names of logs kept at hand."""
 STEP = 1_024
@@ -330,6 +331,21 @@ class StoreReader:
         """The control entries that are kept: the path, then its branches."""
         chain, loose = self.held(control_log(account))
         return (*chain, *loose)
+
+    # -- checkpoints
+
+    def checkpoint(self, account: AccountId, writer: WriterKey) -> Checkpoint | None:
+        """The one that stands of that writer."""
+        raw = self.checkpoint_bytes(account, writer)
+        return None if raw is None else decode_checkpoint(self.realm, raw)
+
+    def checkpoint_bytes(self, account: AccountId, writer: WriterKey) -> bytes | None:
+        """The same, as it travels."""
+        return self._txn.get(t.CHECKPOINTS, account + writer)
+
+    def checkpoints(self, account: AccountId) -> Iterator[Checkpoint]:
+        """Those that stand, in the order of their writers; read as they are asked for."""
+        return (decode_checkpoint(self.realm, raw) for _, raw in self._txn.prefix(t.CHECKPOINTS, account))
 
     def grants(self, account: AccountId) -> Grants | None:
         """What the control log says of other logs, without reading it; None where none is held."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.columns import Entries
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
@@ -130,6 +131,19 @@ class Store(PendingStore):
         """Replace the control entries that are held, a path and what is `loose` beside it, and what they grant."""
         self._write.put(t.ACCOUNTS, account, encode_grants(control) if control.path else b"")
         self._rewrite(control_log(account), control.path, loose, control_head(control), now_s)
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """The one of its writer that stands from now on."""
+        self.changes += 1
+        log = checkpoint.log_id
+        self._write.put(t.CHECKPOINTS, log.account + log.writer, encode_checkpoint(checkpoint))
+        self._set_head(log, self._log(log)[0], checkpoint.head)
+
+    def drop_checkpoint(self, log: LogId) -> None:
+        """Its writer may not make one of the account any more."""
+        self.changes += 1
+        self._write.delete(t.CHECKPOINTS, log.account + log.writer)
+        self._set_head(log, self._log(log)[0], NOTHING)
 
     def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
         """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.

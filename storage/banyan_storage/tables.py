@@ -2,6 +2,7 @@
 
     logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
+    checkpoints  account 32 | writer 32   -> the checkpoint's bytes                     its head is of log 0
     accounts   account                    -> grants (grant_rows.py), or empty          those with any log
     entries    n u48                      -> record (records.py)                       n: arrival number, never reused
     chain      lid u32 | seq u48          -> n u48 | size << 1 | signed, u16           what counts, as stretches
@@ -35,6 +36,7 @@ from .engine import Table
 
 LOGS = Table("logs")
 HEADS = Table("heads")
+CHECKPOINTS = Table("checkpoints")
 ACCOUNTS = Table("accounts")
 ENTRIES = Table("entries")
 CHAIN = Table("chain")
@@ -46,7 +48,22 @@ WITHHELD = Table("withheld")
 ERASED = Table("erased")
 DUE = Table("due")
 META = Table("meta")
-STORE_TABLES = (LOGS, HEADS, ACCOUNTS, ENTRIES, CHAIN, LOOSE, IDS, PARTS, LACKING, WITHHELD, ERASED, DUE, META)
+STORE_TABLES = (
+    LOGS,
+    HEADS,
+    CHECKPOINTS,
+    ACCOUNTS,
+    ENTRIES,
+    CHAIN,
+    LOOSE,
+    IDS,
+    PARTS,
+    LACKING,
+    WITHHELD,
+    ERASED,
+    DUE,
+    META,
+)
 
 SCHEMA = 5
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"

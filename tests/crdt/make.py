@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, Ref, WriterKey, coll, control_log, key_digest
 from banyan_crdt.ops import Add, Body, Cut, Grant, Init, Kept, Op, Part, Pin, Rotate, Slot, decode_body, encode_ops
@@ -90,21 +91,25 @@ def bodies(entries: Iterable[Entry]) -> list[tuple[Entry, Body]]:
 
 
 class Person:
-    """An account: root keys root0, root1, ...; recovery keys rec0, rec1, ...; and a device that has a grant.
+    """An account: root keys root0, root1, ...; recovery keys rec0, rec1, ...; and a device that has a grant, or
+    devices that the inception grants (`within`).
 
     `control` is the honest path. Names of keys are local: ("an", "root0") is the key "an root0".
     """
 
-    def __init__(self, name: str = "an", recovery: bool = True, device: str | None = "phone") -> None:
+    def __init__(
+        self, name: str = "an", recovery: bool = True, device: str | None = "phone", within: Sequence[str] = ()
+    ) -> None:
         self.name = name
         part, self.salt = make_part(name + " account", b32("account salt " + name)[:16])
         slots = [Slot(self.digest("root0"), self.digest("root1"))]
         if recovery:
             slots.append(Slot(self.digest("rec0"), self.digest("rec1")))
-        first = follow(self.full("root0"), control_log(NOBODY), [], Init(tuple(slots), part), parts=part.size)
+        ops: tuple[Op, ...] = (Init(tuple(slots), part), *(self.grant_op(d) for d in within))
+        first = follow(self.full("root0"), control_log(NOBODY), [], *ops, parts=part.size)
         self.control: list[Entry] = [first]
         self.id = AccountId(first.id)
-        if device is not None:
+        if device is not None and not within:
             self.grant(device)
 
     def full(self, short: str) -> str:
@@ -150,6 +155,11 @@ class Person:
             op = add(f"{device}{number}{tag}{len(log)}")
             log.append(follow(self.full(device), self.log(device, number), log, op, signed=signed))
         return log
+
+    def checkpoint(self, by: str, names: Entry | None = None, n: int = 1, pins: Sequence[Pin] = ()) -> Checkpoint:
+        """Of the end of the honest path, or of the entry `names`."""
+        end = names or self.control[-1]
+        return make_checkpoint(TEST, self.id, signer(self.full(by)), n, Place(end.header.seq, end.id), pins)
 
     def pin(self, entry: Entry) -> Pin:
         return Pin(entry.header.writer, entry.header.log, entry.header.seq, entry.id)

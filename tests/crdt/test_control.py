@@ -1,11 +1,13 @@
 """Who may speak for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
 
+import itertools
 import random
 import time
 from collections.abc import Iterable, Sequence
 
 import pytest
 
+from banyan_crdt.checkpoint import Place
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, control_log
@@ -353,3 +355,123 @@ def test_a_path_of_two_thousand_forks_is_read_in_a_moment() -> None:
     c = resolve_control([*beside, *an.control])
     assert time.perf_counter() - began < 3.0
     assert list(c.path) == an.control
+
+
+# -- the inception's grants, and witnesses
+
+
+def test_the_inception_may_grant_and_grants_elsewhere_stand_alone() -> None:
+    an = Person(within=("phone", "tablet"))
+    c = resolved(an.control)
+    assert len(c.path) == 1
+    assert [c.grants[an.key(d)][0].order for d in ("phone", "tablet")] == [0, 1]
+    two = an.say(an.grant_op("watch"), an.grant_op("car"), below=an.control)
+    assert len(path([*an.control, two])) == 1
+    init = decode_body(an.control[0].ops).ops[0]
+    for ops in ((init, an.rotate(0, "x")), (init, init), (an.grant_op("phone"), init), (init, an.pin(two))):
+        odd = follow("an root0", control_log(NOBODY), [], *ops)
+        assert not path([odd])
+
+
+def tie() -> tuple[Person, Entry]:
+    """The root was rotated twice. A thief has root1, which the inception had committed to."""
+    an = Person(within=("phone", "tablet"))
+    an.say(an.rotate(0, "root2"), by="root1")
+    an.say(an.rotate(0, "root3"), by="root2")
+    return an, an.say(Rotate(0, digest("evil")), by="root1", below=an.control[:1])
+
+
+def test_a_rotated_out_next_root_freezes_without_a_witness_and_neither_freezes_nor_rewrites_with_one() -> None:
+    an, evil = tie()
+    assert resolved([*an.control, evil]).frozen
+    for names in an.control[1:]:
+        c = resolve_control([*an.control, evil], [an.checkpoint("phone", names)])
+        assert list(c.path) == an.control
+        assert not c.frozen
+        assert [e.id for e in c.beside] == [evil.id]
+
+
+def test_a_checkpoint_of_the_vertex_itself_or_of_an_entry_that_is_not_held_vouches_for_nobody() -> None:
+    an, evil = tie()
+    unheld = an.grant("watch", by="root2")
+    wrong = an.checkpoint("phone", an.control[1])._replace(control=Place(2, an.control[1].id))
+    for said in (an.checkpoint("phone", an.control[0]), an.checkpoint("phone", unheld), wrong):
+        assert resolve_control([*an.control[:-1], evil], [said]).frozen
+
+
+def test_two_witnesses_that_disagree_freeze_and_the_evidence_shows_both() -> None:
+    an, evil = tie()
+    said = [an.checkpoint("phone"), an.checkpoint("tablet", evil)]
+    c = resolve_control([*an.control, evil], said)
+    assert c.frozen
+    assert list(c.path) == an.control[:1]
+    assert resolve_control(c.keep, said).frozen
+    assert {e.id for e in c.keep} == {e.id for e in (*an.control, evil)}
+
+
+def test_of_three_branches_the_evidence_is_of_those_that_witnesses_name() -> None:
+    an, _ = tie()
+    branches = [an.say(Rotate(0, digest(f"evil{k}")), by="root1", below=an.control[:1]) for k in range(4)]
+    for one, two in itertools.permutations(branches, 2):
+        said = [an.checkpoint("phone", one), an.checkpoint("tablet", two)]
+        c = resolve_control([*an.control, *branches], said)
+        assert c.frozen
+        assert resolve_control(c.keep, said).frozen, "else whoever has only the evidence would follow one of them"
+
+
+def test_what_a_witness_names_beside_the_path_is_kept_as_evidence() -> None:
+    an, evil = tie()
+    stale = an.say(an.grant_op("watch"), by="root2", below=an.control)
+    named = an.say(an.grant_op("car"), by="root2", below=[*an.control, stale])
+    an.say(an.rotate(0, "root4"), by="root3")  # a stronger key took the place of both
+    said = [an.checkpoint("phone", named)]
+    c = resolve_control([*an.control, evil, stale, named], said)
+    assert list(c.path) == an.control
+    again = resolve_control([*c.keep, evil], said)
+    assert (again.frozen, [e.id for e in again.path]) == (False, [e.id for e in an.control])
+    assert resolve_control([*an.control, evil], said).frozen, "without it nobody vouches"
+
+
+def test_no_witness_overrides_a_stronger_key() -> None:
+    an, evil = tie()
+    recover = an.say(Recover(an.digest("root9"), an.digest("root10")), by="rec0", below=an.control[:1])
+    c = resolve_control([*an.control, evil, recover], [an.checkpoint("phone"), an.checkpoint("tablet")])
+    assert [e.id for e in c.path] == [an.id, recover.id]
+
+
+def test_writers_granted_below_the_vertex_or_cut_off_above_it_are_no_witnesses() -> None:
+    an = Person(within=("phone",))
+    an.say(an.cut("phone"))
+    below = list(an.control)
+    an.say(an.rotate(0, "root2"), by="root1")
+    an.grant("watch", by="root1")
+    evil = an.say(Rotate(0, digest("evil")), by="root1", below=below)
+    for by in ("phone", "watch", "root1"):
+        assert resolve_control([*an.control, evil], [an.checkpoint(by)]).frozen
+
+
+def test_a_thief_with_a_device_and_a_rotated_out_root_rewrites_where_no_other_device_speaks() -> None:
+    """The root and its only witness were stolen. A second witness would freeze it, a recovery key undoes it."""
+    an, evil = tie()
+    stolen = an.checkpoint("phone", evil, n=1 << 40)
+    c = resolve_control([*an.control, evil], [an.checkpoint("phone"), stolen])
+    assert [e.id for e in c.path] == [an.id, evil.id]
+    assert resolve_control([*an.control, evil], [stolen, an.checkpoint("tablet")]).frozen
+    recover = an.say(Recover(an.digest("root9"), an.digest("root10")), by="rec0")
+    assert list(resolve_control([*an.control, evil], [stolen]).path) == an.control
+    assert an.control[-1] == recover
+
+
+def test_a_device_that_was_cut_off_later_is_a_witness_of_what_came_before() -> None:
+    an, evil = tie()
+    an.say(an.cut("phone"), by="root2")
+    assert list(resolve_control([*an.control, evil], [an.checkpoint("phone", an.control[2])]).path) == an.control
+
+
+def test_dropping_checkpoints_of_writers_that_the_path_does_not_grant_changes_nothing() -> None:
+    an, evil = tie()
+    below = an.say(an.grant_op("car"), by="evil", below=[an.control[0], evil])
+    said = [an.checkpoint("phone"), an.checkpoint("car", below), an.checkpoint("root0", evil)]
+    c = resolve_control([*an.control, evil, below], said)
+    again = resolve_control([*an.control, evil, below], [s for s in said if c.entitles(s.writer)])
+    assert (again.path, again.frozen, again.keep) == (c.path, c.frozen, c.keep)

@@ -235,7 +235,7 @@ class Net(World):
         """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
         items = [self.item(items, with_content) for items in given]
         if how == "data":
-            self.say(rogue, node, Data(items))
+            self.say(rogue, node, Data([*items]))
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
             pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]

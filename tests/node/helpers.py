@@ -33,6 +33,7 @@ from banyan_node.wire import (
     ControlItem,
     Data,
     Hello,
+    Item,
     Message,
     RunItem,
     decode_message,
@@ -243,7 +244,7 @@ def phone_of(person: Person) -> Signer:
     return signer(person.full("phone"))
 
 
-def data(*items: ControlItem | RunItem) -> Data:
+def data(*items: Item) -> Data:
     return Data(list(items))
 
 

@@ -98,7 +98,7 @@ async def test_a_fresh_node_has_everything_though_one_of_three_that_read_to_it_i
     fill(homes[0])
     for home in homes[1:]:
         shutil.copytree(homes[0].store, home.store)
-    total = ACCOUNTS * (2 + POSTS)
+    total = ACCOUNTS * (1 + POSTS)
     with serving(homes[0]) as one, serving(homes[1]) as two, serving(homes[2]) as three:
         servers = [one, two, three]
         fresh = make_node(make_home(tmp_path / "fresh"), [s.address for s in servers])

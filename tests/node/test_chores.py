@@ -31,20 +31,65 @@ def _home(tmp_path: Path) -> Home:
     return home
 
 
-def test_a_log_that_grew_is_pinned_once_a_day_and_one_that_did_not_is_left(tmp_path: Path) -> None:
+def test_an_account_that_moved_gets_its_checkpoints_once_a_day_and_its_control_log_does_not_grow(
+    tmp_path: Path,
+) -> None:
     home = _home(tmp_path)
     with open_local(home, settings.load(home, env={})) as node:
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         now = time.time()
-        assert chores.pin_own_logs(node.context, now).number == 1
-        assert chores.pin_own_logs(node.context, now + 60).number == 0
-        assert chores.pin_own_logs(node.context, now + DAY + 1).number == 0
-        length = node.context.replica.ingest.head(control_log(account)).length
+        assert chores.checkpoint_own_accounts(node.context, now).number == 2, "the root's and the device's"
+        assert chores.checkpoint_own_accounts(node.context, now + 60).number == 0
+        assert chores.checkpoint_own_accounts(node.context, now + DAY + 1).number == 0
         node.call("post", text="hai")
-        assert chores.pin_own_logs(node.context, now + 2 * DAY + 2).number == 1
-        assert node.context.replica.ingest.head(control_log(account)).length == length + 1
+        assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 1, (
+            "a device says nothing of logs"
+        )
+        assert node.context.replica.ingest.head(control_log(account)).length == 1
+        shown = node.call("account.show")
+        assert [(pin["seq"], pin["writer"]) for pin in shown["pins"]] == [
+            (log["length"] - 1, log["writer"]) for log in shown["logs"] if log["log"]
+        ]
+        assert sorted((c["n"], c["root"]) for c in shown["checkpoints"]) == [(1, False), (2, True)]
         assert len(node.call("feed", limit=9)["posts"]) == 2
+        assert node.call("store.verify")["problems"] == []
+
+
+def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_the_pins_of_the_other(
+    tmp_path: Path,
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="một")
+        chores.checkpoint_own_accounts(node.context, time.time())
+        before = node.call("account.show")
+        for change, length in (("account.rotate", 2), ("account.recover", 3)):
+            node.call(change)
+            shown = node.call("account.show")
+            assert shown["pins"] == before["pins"]
+            assert [c["seq"] for c in shown["checkpoints"]] == [length - 1] * 2
+            assert sum(c["root"] for c in shown["checkpoints"]) == 1, "the old root's is gone"
+            assert node.context.replica.ingest.head(control_log(account)).length == length
+        assert node.call("store.verify")["problems"] == []
+
+
+def test_an_archive_carries_checkpoints_to_another_node(tmp_path: Path) -> None:
+    home, there = _home(tmp_path), Home(tmp_path / "there")
+    there.prepare()
+    Keystore.create(there.keys)
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="an", hosted=False)
+        node.call("post", text="một")
+        chores.checkpoint_own_accounts(node.context, time.time())
+        node.context.store.commit()
+        node.call("archive.export", path=str(tmp_path / "all.banyan"))
+    with open_local(there, settings.load(there, env={})) as node:
+        taken = node.call("archive.import", path=str(tmp_path / "all.banyan"))
+        assert taken["same"]
+        assert (taken["rejected"], taken["not_yet"]) == (0, 0)
+        assert node.call("store.verify")["problems"] == []
 
 
 def test_deleted_content_is_kept_for_its_grace_and_then_forgotten_without_moving_a_head(tmp_path: Path) -> None:
@@ -118,9 +163,9 @@ def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
         for who in people:
             node.call("delete", by=who, uri=node.call("post", by=who, text="một")["uri"])
         now = time.time()
-        assert chores.pin_own_logs(node.context, now).number == 9
+        assert chores.checkpoint_own_accounts(node.context, now).number == 2 * 9
         assert chores.erase_deleted(node.context, now + 31 * DAY).number == 9
-        chores.pin_own_logs(node.context, now + 32 * DAY)
+        chores.checkpoint_own_accounts(node.context, now + 32 * DAY)
         node.call("post", by=people[4], text="hai")
         looked = list[AccountId]()
         known = node.context.replica.ingest.control_of
@@ -131,7 +176,7 @@ def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
 
         monkeypatch.setattr(node.context.replica.ingest, "control_of", seen)
         for day in range(33, 80):
-            chores.pin_own_logs(node.context, now + day * DAY)
+            chores.checkpoint_own_accounts(node.context, now + day * DAY)
             chores.erase_deleted(node.context, now + day * DAY)
         assert set(looked) == {account_from_text(people[4])}
 
@@ -149,7 +194,7 @@ def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
             node.call("post", text=f"tin {k}")
         store, now = node.context.store, time.time()
         cell = account + POST + bytes.fromhex(uri.split("/")[1])
-        store.drop_due(Work.PIN, account)
+        store.drop_due(Work.CHECKPOINT, account)
         store.put_note(b"pinned:", bytes(40))
         store.put_note(b"tomb:" + cell, int((now - 29 * DAY) * 1000).to_bytes(8, "big"))
         goes = 1
@@ -159,7 +204,7 @@ def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
         assert not chores.follow(node.context, now)
         assert store.note(b"pinned:") is None
         assert store.note(b"tomb:" + cell) is None
-        assert chores.pin_own_logs(node.context, now).number == 1
+        assert chores.checkpoint_own_accounts(node.context, now).number == 2
         assert chores.erase_deleted(node.context, now).number == 0
         assert chores.erase_deleted(node.context, now + 2 * DAY).number == 1
 
@@ -190,10 +235,10 @@ def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_o
         store, now = node.context.store, time.time()
         store.put_note(b"hosted:" + account, None)
         store.put_note(b"next account", None)
-        store.drop_due(Work.PIN, account)
-        assert chores.pin_own_logs(node.context, now).number == 0
+        store.drop_due(Work.CHECKPOINT, account)
+        assert chores.checkpoint_own_accounts(node.context, now).number == 0
         assert [h.account for h in hosted.claim(node.context)] == [account]
-        assert chores.pin_own_logs(node.context, now).number == 1
+        assert chores.checkpoint_own_accounts(node.context, now).number == 2
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -179,7 +179,7 @@ async def test_a_second_node_on_one_store_is_refused_and_the_first_goes_on(tmp_p
             with pytest.raises(StoreLocked), open_local(home, load_settings(home)):
                 pass
         await post(a, "still here")
-    assert no_problems(home) == 4
+    assert no_problems(home) == 3
 
 
 def test_the_wrong_passphrase_opens_nothing_and_says_so(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_a_peer_of_another_realm_is_let_go_and_nothing_crosses(tmp_path: P
             await post(b, "of the test realm")
             await trio.sleep(1.5)
             assert await peers_of(a) == await peers_of(b) == 0
-            assert (await a.backend.call("digest", {}))["entries"] == 3
+            assert (await a.backend.call("digest", {}))["entries"] == 2
             assert [p["ban"] for p in await a.backend.call("peers", {})] in ([], [None])
             await post(a, "goes on")
 

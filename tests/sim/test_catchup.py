@@ -16,7 +16,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.author import Draft, grant_to
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
-from banyan_node.wire import Data, RunItem, Scan, decode_message
+from banyan_node.wire import ControlItem, Data, RunItem, Scan, decode_message
 from banyan_sim.byzantine import Liar
 from banyan_sim.kinds import LIARS
 from banyan_sim.memo import remembered_signatures
@@ -41,10 +41,11 @@ class Ears(Liar):
     def heard(self, peer: str, data: bytes) -> bool:
         message = decode_message(data)
         if isinstance(message, Data):
-            self.entries[peer] += sum(
-                len(decode_run(TEST, i.run).entries) if isinstance(i, RunItem) else len(i.entries)
-                for i in message.items
-            )
+            for i in message.items:
+                if isinstance(i, RunItem):
+                    self.entries[peer] += len(decode_run(TEST, i.run).entries)
+                elif isinstance(i, ControlItem):
+                    self.entries[peer] += len(i.entries)
         return True
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:

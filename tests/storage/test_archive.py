@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_storage.archive import (
     ArchiveDamaged,
+    CheckpointFrame,
     ControlFrame,
     DoneFrame,
     EndFrame,
@@ -108,6 +110,19 @@ def test_an_archive_holds_every_entry_and_every_part_and_each_is_proved(engine: 
     assert {i: e._replace(sig=None) for i, e in entries.items()} == {e.id: e._replace(sig=None) for e in held}
     assert len(parts) == store.counts().parts
     assert all(store.part(entry, op) == raw for (entry, op), raw in parts.items())
+
+
+def test_checkpoints_stand_behind_the_control_entries_of_their_account(engine: Engine) -> None:
+    store, accounts = filled(engine)
+    last = accounts[-1]
+    made = make_checkpoint(TEST, last.id, last.device, 3, Place(1, last.control[1].id), [])
+    store.put_checkpoint(made)
+    store.commit()
+    frames = list(read_archive(io.BytesIO(export(store))))
+    at = frames.index(CheckpointFrame(last.id, encode_checkpoint(made)))
+    assert isinstance(frames[at - 1], ControlFrame)
+    assert sum(isinstance(f, CheckpointFrame) for f in frames) == 1
+    assert frames[-1] == EndFrame(store.digest())
 
 
 def test_an_export_that_broke_off_is_resumed_after_the_last_whole_account(engine: Engine) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from banyan_crdt.checkpoint import Checkpoint, Place, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry, encode_header, entry_id, skip_seq
 from banyan_crdt.ids import EntryId, Head
-from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.ops import Pin, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
+from banyan_crdt.signing import Signer
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
@@ -221,6 +223,51 @@ def test_grants_that_the_control_log_does_not_give_are_found(engine: Engine, row
     _, account = filled(engine)
     engine.write().put(t.ACCOUNTS, account.id, row)
     assert any("the grants kept beside its control log are not what the log says" in p for p in problems(engine))
+
+
+def with_checkpoints(engine: Engine) -> tuple[Checkpoint, Checkpoint]:
+    """Of the device and of the root."""
+    store, account = filled(engine)
+    place = Place(1, account.control[1].id)
+    pins = [Pin(account.log.writer, account.log.log, 9, account.chain[9].id)]
+    device = make_checkpoint(TEST, account.id, account.device, 1 << 40, place, [])
+    root = make_checkpoint(TEST, account.id, account.root, 1, place, pins)
+    for made in (device, root):
+        store.put_checkpoint(made)
+    store.commit()
+    return device, root
+
+
+def test_checkpoints_are_sound_and_are_no_long_logs(engine: Engine) -> None:
+    with_checkpoints(engine)
+    assert problems(engine) == []
+    assert stats(StoreReader(engine.write(), TEST)).longest == 10
+
+
+def test_a_checkpoint_that_was_changed_lost_or_is_not_its_writers_to_make_is_found(engine: Engine) -> None:
+    device, root = with_checkpoints(engine)
+    write, key = engine.write(), root.account + root.writer
+    raw = write.get(t.CHECKPOINTS, key) or b""
+    for wrong, says in (
+        (raw[:-1] + bytes((raw[-1] ^ 1,)), "does not verify"),
+        (raw[:-1], "not CBOR"),
+        (encode_checkpoint(device), "another one is stored there"),
+    ):
+        write.put(t.CHECKPOINTS, key, wrong)
+        assert any(says in p for p in problems(engine)), says
+    write.delete(t.CHECKPOINTS, key)
+    assert any("only its head is there" in p for p in problems(engine))
+    write.put(t.CHECKPOINTS, key, raw)
+    name = t.log_name(root.log_id)
+    lid, head = t.head_of_value(write.get(t.HEADS, name) or b"")
+    write.put(t.HEADS, name, t.head_value(lid, head._replace(length=2)))
+    assert any("its head is not number 1" in p for p in problems(engine))
+    write.put(t.HEADS, name, t.head_value(lid, head))
+    assert problems(engine) == []
+    stranger = make_checkpoint(TEST, root.account, Signer(TEST, bytes(32)), 1, root.control, [])
+    store = open_store(engine)
+    store.put_checkpoint(stranger)
+    assert any("the control log names no such writer" in p for p in problems(engine))
 
 
 def test_a_head_that_runs_ahead_of_its_chain_is_found(engine: Engine) -> None:

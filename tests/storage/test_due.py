@@ -49,14 +49,14 @@ def test_due_work_agrees_with_a_dictionary_whatever_is_set_dropped_and_rolled_ba
 
 def test_a_key_that_is_too_long_for_an_index_is_refused() -> None:
     store = store_on(MemoryEngine(t.STORE_TABLES))
-    store.set_due(Work.PIN, bytes(MAX_KEY), 1)
+    store.set_due(Work.CHECKPOINT, bytes(MAX_KEY), 1)
     with pytest.raises(ValueError, match="a key of 401 bytes"):
-        store.set_due(Work.PIN, bytes(MAX_KEY + 1), 1)
+        store.set_due(Work.CHECKPOINT, bytes(MAX_KEY + 1), 1)
 
 
 def test_verify_names_a_key_that_is_due_at_two_times() -> None:
     engine = MemoryEngine(t.STORE_TABLES)
     store = store_on(engine)
-    store.set_due(Work.PIN, b"k", 1)
-    engine.write().put(t.DUE, bytes((Work.PIN, 1)) + b"k", t.u64(2))
+    store.set_due(Work.CHECKPOINT, b"k", 1)
+    engine.write().put(t.DUE, bytes((Work.CHECKPOINT, 1)) + b"k", t.u64(2))
     assert [p.where for p in verify(store, lambda account, n: None)] == ["due", "due"]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from banyan_crdt.checkpoint import Place, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import make_part, open_part
-from banyan_crdt.realm import MAIN
+from banyan_crdt.realm import MAIN, TEST
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
@@ -247,6 +248,29 @@ def test_the_frontier_comes_in_the_order_of_logs_and_makes_the_digest(store: Sto
     assert store.digest() == frontier_digest(heads)
     counts = store.counts()
     assert (counts.accounts, counts.logs, counts.entries, counts.counted, counts.parts) == (6, 12, 42, 42, 36)
+
+
+def test_a_checkpoint_takes_the_place_of_the_one_before_and_is_gone_when_dropped(store: Store) -> None:
+    account = started(store)
+    place = Place(1, account.control[1].id)
+    first, second = (make_checkpoint(TEST, account.id, account.device, n, place, []) for n in (1, 2))
+    before = store.heads(account.id)
+    arrival = store.last_arrival
+    store.put_checkpoint(first)
+    check(store)
+    store.put_checkpoint(second)
+    assert list(store.checkpoints(account.id)) == [second]
+    store.rollback()
+    assert store.checkpoint(account.id, account.device.key) == first
+    store.put_checkpoint(second)
+    assert store.heads(account.id) == before | {second.log_id: second.head}
+    assert list(store.heads(account.id))[1:] == [second.log_id, account.log], "before the logs of its writer"
+    check(store)
+    store.drop_checkpoint(second.log_id)
+    assert store.heads(account.id) == before
+    assert store.checkpoint(account.id, account.device.key) is None
+    assert store.last_arrival == arrival, "it is no arrival"
+    check(store)
 
 
 def test_a_part_is_lacking_until_it_arrives(store: Store) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from banyan_crdt import ops as o
 from banyan_crdt.cells import fold
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry, encode_header, skip_seq
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
@@ -32,6 +33,7 @@ from banyan_node.wire import (
     Answered,
     Bye,
     Cells,
+    CheckpointItem,
     ControlItem,
     Credit,
     Data,
@@ -109,7 +111,9 @@ def ids() -> dict[str, Any]:
             for r in REALMS.values()
         ],
         "hashes": [
-            {"tag": t, "input": x.hex(), "output": H(t, x).hex()} for t in ("entry", "ops") for x in (b"", b"x")
+            {"tag": t, "input": x.hex(), "output": H(t, x).hex()}
+            for t in ("entry", "ops", "checkpoint")
+            for x in (b"", b"x")
         ],
         "collections": {n: coll(n).hex() for n in ("profile", "post", "reaction", "repost", "follow", "block", "mute")},
         "key_digest": {"key": signer("a").key.hex(), "digest": key_digest(signer("a").key).hex()},
@@ -208,18 +212,43 @@ def runs() -> dict[str, Any]:
     return {"runs": rows, "rejected": [{"name": n, "run": raw.hex()} for n, raw in bad.items()]}
 
 
-def state(name: str, person: Person, control: Sequence[Entry], *logs: Sequence[Entry]) -> dict[str, Any]:
+def checkpoints() -> list[dict[str, Any]]:
+    plain = AN.checkpoint("phone", n=1)
+    pinning = AN.checkpoint("root0", n=7, pins=[AN.pin(SIX[5])])
+    return [
+        {
+            "checkpoint": encode_checkpoint(c).hex(),
+            "id": c.id.hex(),
+            "account": c.account.hex(),
+            "writer": c.writer.hex(),
+            "n": c.n,
+            "control": [c.control.seq, c.control.id.hex()],
+            "pins": [[p.writer.hex(), p.log, p.seq, p.id.hex()] for p in c.pins],
+            "head_bytes": head_bytes(c.log_id, c.head).hex(),
+        }
+        for c in (plain, pinning)
+    ]
+
+
+def state(
+    name: str,
+    person: Person,
+    control: Sequence[Entry],
+    *logs: Sequence[Entry],
+    checkpoints: Sequence[Checkpoint] = (),
+) -> dict[str, Any]:
     """An account: everything that is held, and what it must come to."""
     by_log: dict[LogId, list[Entry]] = {}
     for e in {e.id: e for log in logs for e in log}.values():
         by_log.setdefault(e.log_id, []).append(e)
-    s = account_state(TEST, person.id, control, by_log)
+    s = account_state(TEST, person.id, control, by_log, checkpoints)
     heads = s.heads
     return {
         "name": name,
         "account": person.id.hex(),
         "control": [entry(e) for e in control],
         "logs": [{"log": log_name(log), "entries": [entry(e) for e in held]} for log, held in by_log.items()],
+        "checkpoints": [encode_checkpoint(c).hex() for c in checkpoints],
         "frozen": s.control.frozen,
         "path": [e.id.hex() for e in s.control.path],
         "heads": [[*log_name(log), h.length, h.id.hex() if h.id else None, h.flag] for log, h in sorted(heads.items())],
@@ -255,6 +284,14 @@ def forks() -> list[dict[str, Any]]:
     a, b = high.write(2, below=log, tag="a"), high.write(2, below=log, tag="b")
     note = [follow(high.full("other"), high.log("other"), [], high.pin(b[2]))]
     out.append(state("a log of the same stratum pins nothing", high, high.control, a, b, note))
+    said = Person("said")
+    said.grant("notary", stratum=1)
+    log = said.write(2)
+    a, b = said.write(2, below=log, tag="a"), said.write(2, below=log, tag="b")
+    notary, old = said.checkpoint("notary", pins=[said.pin(b[3])]), said.checkpoint("root0", pins=[said.pin(b[2])])
+    root, junk = said.checkpoint("root0", n=2, pins=[said.pin(a[2])]), said.checkpoint("nobody")
+    name = "the newest checkpoint of the root pins before one of a notary; one of a stranger is not held"
+    out.append(state(name, said, said.control, a, b, checkpoints=[notary, old, root, junk]))
     return out
 
 
@@ -282,6 +319,10 @@ def revocations() -> list[dict[str, Any]]:
         op = o.Rotate(0, key_digest(signer(f"x{k + 1}").key))
         theirs.append(follow(f"x{k}", control_log(climb.id), [*fork, *theirs], op))
     out.append(state("a thief with a rotated-out key climbs nowhere", climb, [*climb.control, *theirs]))
+    out.append(witnessed("one witness: its branch is followed", {"phone": "ours"}))
+    out.append(witnessed("two witnesses that agree: their branch is followed", {"phone": "ours", "tablet": "ours"}))
+    out.append(witnessed("two witnesses that disagree: frozen", {"phone": "ours", "tablet": "theirs"}))
+    out.append(witnessed("a witness that is granted below the vertex is none", {"watch": "ours"}))
     above = climb.say(climb.grant_op("laptop"), by="root2", below=climb.control)
     out.append(state("a rotated-out key above its vertex is nothing", climb, [*climb.control, above]))
     closed = Person("closed")
@@ -296,6 +337,18 @@ def revocations() -> list[dict[str, Any]]:
     until.say(until.grant_op("phone", until=log[1].header.time))
     out.append(state("a log counts up to `until`", until, until.control, log))
     return out
+
+
+def witnessed(name: str, says: dict[str, str]) -> dict[str, Any]:
+    """A rotated-out root that the inception had committed to, against checkpoints."""
+    a = Person(name, within=("phone", "tablet"))
+    a.say(a.rotate(0, "root2"), by="root1")
+    a.grant("watch", by="root1")
+    theirs = a.say(a.rotate(0, "evil"), by="root1", below=a.control[:1])
+    named = {"ours": a.control[-1], "theirs": theirs}
+    return state(
+        name, a, [*a.control, theirs], checkpoints=[a.checkpoint(by, named[whose]) for by, whose in says.items()]
+    )
 
 
 def cells_of(name: str, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -414,6 +467,7 @@ def sketch() -> dict[str, Any]:
 def messages() -> list[dict[str, Any]]:
     log, head = AN.log(), account_state(TEST, AN.id, AN.control, {AN.log(): SIX}).heads[AN.log()]
     part, raw = make_part("part", b"xin ch\xc3\xa0o")
+    said = AN.checkpoint("phone", n=1)
     item = ControlItem(AN.id, [[encode_header(e.header), e.sig, e.ops] for e in AN.control], [])
     run = RunItem(run_bytes(SIX, 0, 6), [raw, None, [(1, raw)]])
     root = b32("root")
@@ -427,6 +481,7 @@ def messages() -> list[dict[str, Any]]:
         Wants([Want(control_log(AN.id), [], []), Want(log, [(1, SIX[1].id), (0, SIX[0].id)], [(5, SIX[5].id)])]),
         Data([item, run]),
         Data([run._replace(proof=[encode_header(SIX[5].header)])]),
+        Data([CheckpointItem(encode_checkpoint(said))]),
         Credit(1 << 20),
         WantParts([(SIX[0].id, 0)]),
         Parts([(SIX[0].id, 0, raw, b""), (SIX[1].id, 0, None, b"erased")]),
@@ -454,6 +509,7 @@ def vectors() -> dict[str, Any]:
         "entries": [entry(e) for e in (*AN.control, *SIX, *others)],
         "ops": ops(),
         "runs": runs(),
+        "checkpoints": checkpoints(),
         "forks": forks(),
         "revocations": revocations(),
         "merges": merges(),
@@ -489,6 +545,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "grant": f"header\n{block(grant['header'])}\nops\n{block(grant['ops'])}\nid\n{grant['id']}",
         "entry": f"header\n{block(plain['header'])}\nops\n{block(plain['ops'])}\nid\n{plain['id']}",
         "run": block(made["runs"]["runs"][1]["run"]),
+        "checkpoint": f"{block(made['checkpoints'][1]['checkpoint'])}\nid\n{made['checkpoints'][1]['id']}",
         "part": block(made["ids"]["part"]["raw"]) + "\nhash\n" + made["ids"]["part"]["hash"],
         "ops": "\n".join(ops),
         "skips": " ".join("-" if s is None else str(s) for s in made["ids"]["skips"][:40]),

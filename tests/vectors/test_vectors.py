@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from banyan_crdt.cells import fold
+from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
 from banyan_crdt.errors import BanyanError, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
@@ -139,6 +140,17 @@ def test_runs() -> None:
             verify_run(TEST, decode_run(TEST, x(v["run"])))
 
 
+@cases("checkpoints")
+def test_a_checkpoint(v: Any) -> None:
+    c = decode_checkpoint(TEST, x(v["checkpoint"]))
+    verify(TEST, *c.signed)
+    assert encode_checkpoint(c).hex() == v["checkpoint"]
+    assert (c.id.hex(), c.account.hex(), c.writer.hex(), c.n) == (v["id"], v["account"], v["writer"], v["n"])
+    assert [c.control.seq, c.control.id.hex()] == v["control"]
+    assert [[p.writer.hex(), p.log, p.seq, p.id.hex()] for p in c.pins] == v["pins"]
+    assert head_bytes(c.log_id, c.head).hex() == v["head_bytes"]
+
+
 def log_id(v: Any) -> LogId:
     return LogId(AccountId(x(v[0])), WriterKey(x(v[1])), v[2])
 
@@ -151,9 +163,11 @@ def heads_of(v: Any) -> list[tuple[LogId, Head]]:
 def test_an_account_comes_to_one_state(v: Any) -> None:
     control = [made(e) for e in v["control"]]
     logs = {log_id(held["log"]): [made(e) for e in held["entries"]] for held in v["logs"]}
+    said = [decode_checkpoint(TEST, x(c)) for c in v["checkpoints"]]
     for turned in (False, True):
         step = -1 if turned else 1
-        s = account_state(TEST, AccountId(x(v["account"])), control[::step], {k: e[::step] for k, e in logs.items()})
+        given = {k: e[::step] for k, e in logs.items()}
+        s = account_state(TEST, AccountId(x(v["account"])), control[::step], given, said[::step])
         assert s.control.frozen == v["frozen"]
         assert [e.id.hex() for e in s.control.path] == v["path"]
         assert sorted(s.heads.items()) == heads_of(v["heads"])

@@ -6,9 +6,10 @@ from typing import Any
 
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, is_checkpoint, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
+from banyan_crdt.state import pins_of
 from banyan_node.author import OWN_LOGS, grant_to
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
@@ -58,6 +59,7 @@ def show(ctx: Context, p: Params, now: float) -> Any:
     c = hosted.control_of(ctx, account)
     home = hosted.hosted(ctx, account)
     own = ctx.own_log(account)
+    checkpoints = list(ctx.store.checkpoints(account))
     return {
         "account": account_to_text(account),
         "name": home.name if home else "",
@@ -83,11 +85,17 @@ def show(ctx: Context, p: Params, now: float) -> Any:
             {"writer": w.hex(), "keeps": [{"log": k.log, "length": k.seq + 1} for k in kept.values()]}
             for w, kept in c.cuts.items()
         ],
-        "pins": [_pin(o) for pins in c.pins.values() for o in pins],
+        "pins": [_pin(o) for pins in c.pins.values() for o in pins]
+        + [_pin(o) for said in checkpoints for _, o in pins_of(c, said)],
+        "checkpoints": [
+            {"writer": said.writer.hex(), "n": said.n, "seq": said.control.seq, "root": c.is_root(said.writer)}
+            for said in checkpoints
+        ],
         "host": c.host.hex() if c.host else None,
         "logs": [
             {"writer": log.writer.hex(), "log": log.log, "length": h.length, "flag": h.flag, "own": log == own}
             for log, h in ctx.store.heads(account).items()
+            if not is_checkpoint(log)
         ],
     }
 
@@ -143,8 +151,11 @@ def _pin(pin: Pin) -> dict[str, Any]:
 
 
 def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> dict[str, Any]:
+    before = hosted.root_checkpoint(ctx, account)
     entry = ctx.replica.author.control(account, signer, op, ctx.replica.wall_ms(now))
     ctx.replica.publish_control(account, now)
+    if isinstance(op, Grant | Cut | Rotate | Recover):
+        hosted.checkpoint(ctx, account, now, before)
     return {"entry": entry.id.hex()}
 
 
@@ -273,6 +284,7 @@ def recover(ctx: Context, p: Params, now: float) -> Any:
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
     ctx.replica.publish_control(account, now, entries=1 + len(rights))
+    hosted.checkpoint(ctx, account, now)  # it takes over no pins: the root that was may have been a thief's
     return {
         "entry": entry.id.hex(),
         "account": account_to_text(account),

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from banyan_crdt import signing
+from banyan_crdt.checkpoint import decode_checkpoint
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.run import decode_control, decode_run, verify_run
@@ -21,6 +23,7 @@ from banyan_node.operator_errors import CallError
 from banyan_storage import check, tables
 from banyan_storage.archive import (
     ArchiveDamaged,
+    CheckpointFrame,
     ControlFrame,
     DoneFrame,
     EndFrame,
@@ -133,6 +136,11 @@ class _Taking:
             case ControlFrame(account, entries):
                 self._pending += sum(len(x) for e in entries for x in e)
                 ingest.control(account, [decode_control(realm, e) for e in entries], self.now_ms)
+            case CheckpointFrame(_, raw):
+                self._pending += len(raw)
+                checkpoint = decode_checkpoint(realm, raw)
+                signing.verify(realm, *checkpoint.signed)
+                ingest.checkpoint(checkpoint, self.now_ms)
             case RunFrame(_, raw):
                 self._pending += len(raw)
                 run = decode_run(realm, raw)

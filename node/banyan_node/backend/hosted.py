@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
 from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
@@ -84,7 +86,9 @@ def _recovery(ctx: Context, index: int) -> Slot:
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
-    store.set_due(Work.PIN, hosted.account, 0)  # a restored account may have grown before it was known to be ours
+    store.set_due(
+        Work.CHECKPOINT, hosted.account, 0
+    )  # a restored account may have grown before it was known to be ours
     if hosted.name:
         store.put_note(_name_key(hosted.name), hosted.account)
     if mine:
@@ -229,6 +233,38 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
                 return signer, generation
     name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
     raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+
+
+def root_checkpoint(ctx: Context, account: AccountId) -> Checkpoint | None:
+    """The checkpoint of the root key that speaks now."""
+    control = control_of(ctx, account)
+    return next((c for c in ctx.store.checkpoints(account) if control.is_root(c.writer)), None)
+
+
+def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint | None = None) -> int:
+    """Signs where the account stands, by its root if that is at hand and by this node's own writer. Returns how many
+    of them had something new to say. `before`: the checkpoint of the root that was, whose pins the next one takes over.
+    """
+    control = control_of(ctx, account)
+    if control.closed or control.frozen:
+        return 0
+    signers = []
+    try:
+        signers.append(slot_signer(ctx, account, ROOT_SLOT)[0])
+    except CallError:
+        pass  # the root key was moved elsewhere
+    if ctx.device.key in control.grants and ctx.device.key not in control.cuts:
+        signers.append(ctx.device)
+    done = 0
+    for signer in signers:
+        old = before if control.is_root(signer.key) else None
+        if ctx.replica.author.outdated(account, signer.key, old):
+            try:
+                ctx.replica.publish_checkpoint(account, signer, now, old)
+            except Refused:
+                continue  # whoever stole the key has used up its numbers for today
+            done += 1
+    return done
 
 
 def salt_of(ctx: Context, account: AccountId) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_crdt.ids import AccountId, Head, LogId, account_to_text
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, is_checkpoint, is_control
+from banyan_crdt.logs import NOTHING
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
@@ -37,7 +38,7 @@ def identity(ctx: Context, p: Params, now: float) -> Any:
 def status(ctx: Context, p: Params, now: float) -> Any:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
     claims = _claims(ctx)
-    behind = sum(max(0, known - ctx.replica.ingest.head(log).length) for log, known in claims.items())
+    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
     following = _following(ctx, claims)
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
@@ -72,6 +73,12 @@ def _claims(ctx: Context) -> dict[LogId, int]:
     return claims
 
 
+def _lag(log: LogId, mine: Head, claimed: int) -> int:
+    """Entries by which we are behind a claim; a newer checkpoint counts as one."""
+    lag = max(0, claimed - mine.length)
+    return min(lag, 1) if is_checkpoint(log) else lag
+
+
 def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
     me = hosted.me(ctx)
     if me is None:
@@ -83,9 +90,9 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
     rows = []
     for account in q.follows(me)[:500]:
         heads = ctx.store.heads(account)
-        held = sum(h.length for h in heads.values())
+        held = sum(h.length for log, h in heads.items() if not is_checkpoint(log))
         ahead = by_account.get(account, {})
-        behind = sum(max(0, known - heads.get(log, Head(0, None, 0)).length) for log, known in ahead.items())
+        behind = sum(_lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
         asking = sum(any(log.account == account for log in link.asked) for link in ctx.replica.links.values())
         rows.append(
             {
@@ -155,7 +162,7 @@ def _behind(ctx: Context, link: Link) -> int | None:
     if link.equal:
         return 0
     head = ctx.replica.ingest.head
-    return sum(max(0, theirs.length - head(log).length) for log, theirs in link.differences.items())
+    return sum(_lag(log, head(log), theirs.length) for log, theirs in link.differences.items())
 
 
 def link_of(ctx: Context, peer: str) -> Link:
@@ -236,7 +243,7 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
     control = ctx.replica.ingest.control_of(log.account)
     note = ctx.replica.intake.notes.get((link.peer, log))
     if mine.flag or theirs.flag:
-        word = "frozen" if log.log == 0 else "forked"
+        word = "frozen" if is_control(log) else "forked"
         who = "here" if mine.flag else "at the peer"
         return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
     if log.log and control is not None and log.writer in control.cuts:
@@ -245,6 +252,9 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
         return _NOTED[note.reason], note.sentence
     if log.log and control is not None and control.grant_of(log.writer, log.log) is None:
         return "not yet granted", "the account's control log that is held here grants no such log"
+    if is_checkpoint(log):
+        newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
+        return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
     if theirs.length > mine.length:
         return "behind", f"the peer has {theirs.length - mine.length} entries more"
     if theirs.length < mine.length:
