@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, encode_header
@@ -48,7 +49,7 @@ decode_run_once = lru_cache(20_000)(decode_run)
 GOSSIP = GossipSettings(shuffle_s=40.0)
 """Small worlds need little news of who else there is."""
 _read: dict[tuple[object, ...], Entry] = {}
-_resolved: dict[tuple[EntryId, ...], Control] = {}
+_resolved: dict[tuple[tuple[EntryId, ...], tuple[EntryId, ...]], Control] = {}
 
 
 def read_control_once(realm: Realm, value: object) -> Entry:
@@ -59,12 +60,12 @@ def read_control_once(realm: Realm, value: object) -> Entry:
     return _read[key]
 
 
-def resolve_once(entries: Iterable[Entry]) -> Control:
+def resolve_once(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = ()) -> Control:
     """`resolve_control`, remembered for one set by what it is given, in this order: its order must not matter."""
-    given = list(entries)
-    key = tuple(e.id for e in given)
+    given, said = list(entries), list(checkpoints)
+    key = tuple(e.id for e in given), tuple(c.id for c in said)
     if key not in _resolved:
-        _resolved[key] = resolve_control(given)
+        _resolved[key] = resolve_control(given, said)
     return _resolved[key]
 
 
