@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
-from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, encode_header
@@ -26,7 +26,7 @@ from banyan_node.gossip.settings import GossipSettings
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
 from banyan_node.replica import Identity, Replica
-from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
+from banyan_node.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
@@ -257,6 +257,26 @@ class Net(World):
             pass
         except Reject as why:
             self.raised.append(f"{node} rejects what is authentic: {why}")
+
+    def tell(self, node: str, rogue: str, how: str, said: Checkpoint) -> None:
+        """A checkpoint, in one of the ways of `give`."""
+        item = CheckpointItem(encode_checkpoint(said))
+        if how == "data":
+            self.say(rogue, node, Data([item]))
+        elif how == "gossip":
+            pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))
+        else:
+            self.told(node, self.replicas[node].ingest, said)
+            self.drain(node)
+
+    def told(self, node: str, ingest: Ingest, said: Checkpoint) -> None:
+        try:
+            ingest.checkpoint(said, self.now_ms)
+        except NotYet:
+            pass
+        except Reject as why:
+            self.raised.append(f"{node} rejects a checkpoint that is authentic: {why}")
 
     def digest(self, name: str) -> bytes:
         """The digest of a replica's store, worked out again only where something was written."""
