@@ -16,11 +16,22 @@ from typing import Literal, NamedTuple
 
 from banyan_crdt.run import Run
 from tests.model.cells import fold
-from tests.model.concrete import Concrete, RealJudge, concrete, in_force, named_cells, real_cells
+from tests.model.concrete import (
+    REALM,
+    Concrete,
+    RealJudge,
+    concrete,
+    in_force,
+    log_name,
+    named_cells,
+    real_cells,
+    signer,
+)
 from tests.model.keeping import Held, broken, counting
 from tests.model.nodes import Key, Node, Peer, Unservable, plan, run
 from tests.model.scenarios import Message, scenario
-from tests.model.spec import state
+from tests.model.signed import Said, draw
+from tests.model.spec import RULES, LogName, state
 from tests.model.store_node import StoreNode
 
 NodeKind = Literal["judge", "store"]
@@ -50,26 +61,38 @@ class Tally(NamedTuple):
         return not (self.unconverged or self.differing or self.unservable or self.disagreeing)
 
 
-def compare(c: Concrete, judge: RealJudge, mask: int, signed: int, rng: random.Random) -> list[str]:
+def compare(
+    c: Concrete, judge: RealJudge, mask: int, signed: int, rng: random.Random, said: Sequence[Said] = ()
+) -> list[str]:
     """What model and implementation say differently about what a node holds: names of what differs. `rng`: of what the
-    30 days are over."""
+    30 days are over. `said`: checkpoints that it holds, older ones too."""
     wrong: list[str] = []
     s = c.symbolic
     for account in s.accounts:
-        model = state(s.members(mask), account, s.limits)
-        if dict(judge.judge(account, mask).heads) != dict(model.heads):
+        words = tuple(w.symbolic for w in said)
+        model = state(s.members(mask), account, s.limits, RULES, words)
+        real = judge.state(account, mask, -1, said)
+        heads: dict[LogName, Hashable] = {log_name(log): head for log, head in real.heads.items()}
+        if heads != dict(model.heads):
             wrong.append("heads")
             continue
-        mine, theirs = named_cells(fold(model.counted)), real_cells(judge.state(account, mask))
+        mine, theirs = named_cells(fold(model.counted)), real_cells(real)
         wrong += [name for name, a, b in zip(mine._fields, mine, theirs, strict=True) if a != b]
         own = frozenset(e for e in s.members(mask & ~sum(1 << i for i in s.of_control(mask))) if e.account == account)
         own |= model.control.authorised
-        held = Held(own, own & {*s.members(signed)}, lambda e: s.sizes[s.index(e)], s.limits)
+        held = Held(own, own & {*s.members(signed)}, lambda e: s.sizes[s.index(e)], s.limits, words)
         beside = sorted(own - counting(model), key=lambda e: e.id)
         firm = [e for e in beside if rng.random() < 0.3] if rng.random() < 0.5 else []
-        kept = judge.stays(account, s.mask(own), signed, s.mask(firm))
+        kept = judge.stays(account, s.mask(own), signed, s.mask(firm), said)
         wrong += broken(held, frozenset(s.members(kept)), account, firm)
     return wrong
+
+
+def checkpoints_of(rng: random.Random, c: Concrete) -> list[Said]:
+    """Random ones, that name rather what counts without them."""
+    s = c.symbolic
+    path = {e.id for a in s.accounts for e in state(s.entries, a, s.limits).path}
+    return draw(rng, s.entries, path, REALM, signer)
 
 
 def examine(seed: str, runs: int = 40, subsets: int = 2, kind: NodeKind = "judge") -> Tally:
@@ -83,10 +106,11 @@ def examine(seed: str, runs: int = 40, subsets: int = 2, kind: NodeKind = "judge
 
 def _examine(seed: str, rng: random.Random, c: Concrete, runs: int, subsets: int, kind: NodeKind) -> Tally:
     s, judge = c.symbolic, RealJudge(c)
-    wrong = [compare(c, judge, s.everything, s.signed, rng)]
+    wrong = [compare(c, judge, s.everything, s.signed, rng, given) for given in ((), checkpoints_of(rng, c))]
     for _ in range(subsets):
         messages = s.messages(rng)
-        wrong.append(compare(c, judge, *s.gathered(rng.sample(messages, rng.randrange(1, len(messages) + 1))), rng))
+        held = s.gathered(rng.sample(messages, rng.randrange(1, len(messages) + 1)))
+        wrong.append(compare(c, judge, *held, rng, checkpoints_of(rng, c) if rng.random() < 0.5 else ()))
     decoded: dict[Message, Run] = {}
     full = StoreNode.archive(c, decoded) if kind == "store" else Node.archive(s, judge)
     states: dict[int, dict[Key, Hashable]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +31,7 @@ from tests.model.cells import Cells
 from tests.model.nodes import Verdict
 from tests.model.patched import patched
 from tests.model.scenarios import Scenario
+from tests.model.signed import Said
 from tests.model.spec import LIMITS, Entry, Id, Limits, LogName, Op
 
 UNIT = 20_000
@@ -217,7 +218,7 @@ class RealJudge:
         self.index = {e.id: i for i, e in enumerate(c.real)}
         self.unsigned = [e._replace(sig=None) if e.header.log else e for e in c.real]
 
-    def state(self, account: Id, mask: int, signed: int = -1) -> AccountState:
+    def state(self, account: Id, mask: int, signed: int = -1, said: Sequence[Said] = ()) -> AccountState:
         control: list[RealEntry] = []
         logs: dict[LogId, list[RealEntry]] = {}
         for i, e in enumerate(self.c.real):
@@ -226,7 +227,7 @@ class RealJudge:
                     logs.setdefault(e.log_id, []).append(e if signed >> i & 1 else self.unsigned[i])
                 else:
                     control.append(e)
-        return account_state(REALM, account, control, logs)
+        return account_state(REALM, account, control, logs, [c.real for c in said if c.real.account == account])
 
     def mask(self, entries: Iterable[RealEntry]) -> int:
         return sum(1 << self.index[e.id] for e in entries)
@@ -271,9 +272,9 @@ class RealJudge:
         mine = [e for i in own if (e := self.c.real[i]).log_id == log and e.header.prev == end]
         return self.places(sorted((e for e in mine if granted_valid(REALM, granted, e)), key=lambda e: e.id))
 
-    def stays(self, account: Id, mask: int, signed: int, firm: int) -> int:
+    def stays(self, account: Id, mask: int, signed: int, firm: int, said: Sequence[Said] = ()) -> int:
         """What the implementation does not forget when the 30 days of all but `firm` are over."""
-        s = self.state(account, mask, signed)
+        s = self.state(account, mask, signed, said)
         own = [e for i, e in enumerate(self.c.real) if mask >> i & 1 and e.account == account]
         stays = {e.id for e in s.control.keep} | {e.id for c in s.logs.values() for e in c.chain}
         for log in {e.log_id for e in own if e.header.log}:
@@ -312,7 +313,8 @@ _NAMES: dict[bytes, str] = {bytes(32): ""}
 
 def log_name(log: LogId) -> LogName:
     if log.writer not in _NAMES:
-        _NAMES.update({signer(n).key: n for n in ("w", "v", "n", "z")})
+        names = ["w", "v", "n", "z", "nobody", *(f"{k}{turn}" for k in "KRXY" for turn in range(10))]
+        _NAMES.update({signer(n).key: n for n in names})
     return (_NAMES[log.writer], log.log)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from tests.model.spec import LIMITS, RULES, Chain, Entry, Id, Limits, Rules, State, state
+from tests.model.spec import LIMITS, RULES, Chain, Checkpoint, Entry, Id, Limits, Rules, State, state
 
 MUTE_BELOW = "below an entry whose 30 days are not over one stays that cannot be served in one run"
 Size = Callable[[Entry], int]
@@ -29,6 +29,7 @@ class Held:
     signed: frozenset[Entry]
     size: Size = lambda e: 1
     limits: Limits = LIMITS
+    said: tuple[Checkpoint, ...] = ()
 
     def children(self, of: Id, name: tuple[str, int], among: AbstractSet[Entry] | None = None) -> list[Entry]:
         found = (e for e in (self.entries if among is None else among) if e.prev == of and e.name == name)
@@ -72,7 +73,7 @@ def without_signature(held: Held, chain: Chain) -> list[Entry]:
 
 def least(held: Held, account: Id, firm: Collection[Entry] = (), rules: Rules = RULES) -> frozenset[Entry]:
     """What stays when the 30 days of all but `firm` are over: one choice that is enough."""
-    s = state(held.entries, account, held.limits, rules)
+    s = state(held.entries, account, held.limits, rules, held.said)
     stays = {*s.path, *s.control.evidence}
     for chain in s.chains.values():
         stays |= set(chain.entries)
@@ -87,8 +88,8 @@ def least(held: Held, account: Id, firm: Collection[Entry] = (), rules: Rules = 
 def broken(before: Held, after: AbstractSet[Entry], account: Id, firm: Collection[Entry] = ()) -> list[str]:
     """The conditions that `after` fails as what is left of `before`, when the 30 days of all but `firm` are over."""
     wrong: list[str] = []
-    left = Held(frozenset(after), before.signed & after, before.size, before.limits)
-    was, now = (state(h.entries, account, before.limits) for h in (before, left))
+    left = Held(frozenset(after), before.signed & after, before.size, before.limits, before.said)
+    was, now = (state(h.entries, account, h.limits, RULES, h.said) for h in (before, left))
     if not after <= before.entries:
         wrong.append("something is held that was not held before")
     if not set(firm) <= after:
@@ -127,8 +128,8 @@ def tops(entries: AbstractSet[Entry], s: State) -> list[Entry]:
 
 
 def most_tops(held: Held, s: State, firm: Collection[Entry]) -> int:
-    """Each way that has to stay ends once: of two children of each fork or tie, of entries of a chain, of what is firm
-    and of what is below that."""
-    forks = sum(2 * chain.forked for chain in s.chains.values()) + 2 * s.frozen
+    """Each way that has to stay ends once: of two children of each fork, of what shows each tie, of entries of a chain,
+    of what is firm and of what is below that."""
+    forks = sum(2 * chain.forked for chain in s.chains.values()) + s.control.shown
     ways = sum(len(without_signature(held, chain)) for chain in s.chains.values())
     return forks + ways + len(firm) + len(linked_down(held.entries, firm) - counting(s))

@@ -137,15 +137,15 @@ NEVER = 10**6
 """An id of nothing."""
 
 
-THEMES = ("any", "text", "fork", "climb", "notary", "recovery", "limits")
+THEMES = ("any", "text", "fork", "climb", "notary", "recovery", "limits", "ties")
 
 
 class Author:
     """Writes one scenario. Its theme makes one kind of trouble likely, since rare things seldom meet by chance."""
 
-    def __init__(self, rng: random.Random, ids: list[int]) -> None:
+    def __init__(self, rng: random.Random, ids: list[int], theme: str = "") -> None:
         self.rng, self.ids = rng, ids
-        self.theme = rng.choice(THEMES)
+        self.theme = theme or rng.choice(THEMES)
         self.entries: list[Entry] = []
         self.account: Id = None
         self.weighs = False
@@ -249,13 +249,19 @@ class Author:
 def honest(a: Author, size: int) -> Entry:
     """The account's own doing; the tip of its control log."""
     rng = a.rng
-    tip = a.control("K0", None, "init", (("K0", "K1"), ("R0", "R1")))
-    tip = a.write("K0", 0, tip, (a.grant("w", 2, rng.choice([1, 1, 2])),))
-    notary = a.theme == "notary" or rng.random() < 0.4
-    if notary:
-        tip = a.write("K0", 0, tip, (a.grant("n", 1),))
+    init: Op = ("init", (("K0", "K1"), ("R0", "R1")))
+    notary = a.theme in ("notary", "ties") or rng.random() < 0.4
+    grants = [a.grant("w", 2, rng.choice([1, 1, 2])), *([a.grant("n", 1)] if notary else [])]
+    within = rng.choice([0, 0, 1, 2])  # accounts of today grant in the inception
+    within = 2 if a.theme == "ties" else within
+    tip = a.write("K0", 0, None, (init, *grants[:within]))
+    for grant in grants[within:]:
+        tip = a.write("K0", 0, tip, (grant,))
     heads: dict[tuple[str, int], Entry | None] = {}
     root, turned = "K0", 0
+    if a.theme == "ties":
+        root, turned = "K1", 1
+        tip = a.control("K1", tip, "rotate", 0, "K2")
     writes = {"text": 0.7, "limits": 0.8, "climb": 0.25, "notary": 0.4}.get(a.theme, 0.5)
     for _ in range(size):
         r = rng.random()
@@ -294,10 +300,14 @@ def thief(a: Author, tip: Entry, size: int) -> None:
         devices = ["w", "n"] if a.theme == "notary" else ["w"]
     if a.theme == "climb":
         roots, devices = rng.choice([["K1"], ["K0", "K1"], ["K2"]]), []
+    if a.theme == "ties":
+        roots = rng.choice([["K1"], ["K1", "K2"]])
     if a.theme == "recovery":
         recovery, roots = rng.choice([["R0"], ["R1"], ["R0", "R1"]]), []
     own = ["X0", "X1", "X2"]
     at: Entry | None = None
+    if a.theme == "ties":  # the key was the next one at the inception, and the honest branch has it too
+        at = a.control("K1", next(e for e in a.entries if e.id == a.account), "rotate", 0, own[0])
     for _ in range(size):
         controls = [e for e in a.entries if not e.log]
         if at is None or at.log or rng.random() < 0.4:
@@ -356,7 +366,7 @@ def tight_limits(rng: random.Random) -> Limits:
     return limits._replace(run=rng.choice([2, 3, 5])) if rng.random() < 0.4 else limits
 
 
-def scenario(rng: random.Random, most: int = 14) -> Scenario:
+def scenario(rng: random.Random, most: int = 14, theme: str = "") -> Scenario:
     """A random adversarial set of at most `most` entries, of one account or two (the same keys on both)."""
     limits = tight_limits(rng)
     while True:
@@ -365,7 +375,7 @@ def scenario(rng: random.Random, most: int = 14) -> Scenario:
             rng.shuffle(ids)
         entries: list[Entry] = []
         for _ in range(2 if rng.random() < 0.1 else 1):
-            a = Author(rng, ids)
+            a = Author(rng, ids, theme)
             a.weighs = limits.control_units < NEVER
             tip = honest(a, rng.randrange(2, 7))
             thief(a, tip, rng.randrange(5))

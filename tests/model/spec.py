@@ -4,8 +4,10 @@ An entry is symbolic: its signer is the name of a key, its id anything that can 
 real entries are judged). Every answer is a pure function of a SET of entries; nothing looks at a clock, at an order of
 arrival or at who asks. Nothing here imports the implementation.
 
-    control(E)  -> which control entries count (the path), whether the account is frozen, the evidence of a tie
-    state(E)    -> for every granted log the chain that counts, the head of each, the evidence of a fork
+    control(E, C) -> which control entries count (the path), whether the account is frozen, the evidence of ties
+    state(E, C)   -> for every granted log the chain that counts, the head of each, the evidence of a fork
+
+C are checkpoints: what keys have signed about the account beside its logs.
 
 Entries in a set are structurally sound (hash, link, signature); what is judged here is authority, forks and limits.
 What does not count is kept for 30 days. What a node may forget then is said in keeping.py.
@@ -52,6 +54,19 @@ class Entry(NamedTuple):
     @property
     def name(self) -> LogName:
         return (self.signer, self.log) if self.log else ("", 0)
+
+
+class Checkpoint(NamedTuple):
+    """`signer` says that the control log stood at the entry `names`, which is number `seq`. `pins`: (writer, log, seq,
+    id)."""
+
+    id: Id
+    account: Id
+    signer: str
+    n: int
+    seq: int
+    names: Id
+    pins: tuple[tuple[str, int, int, Id], ...] = ()
 
 
 class Limits(NamedTuple):
@@ -134,7 +149,8 @@ def keys_after(keys: Keys | None, e: Entry, limits: Limits = LIMITS) -> Keys | N
     """The key state after a control entry on top of `keys`; None where it is not authorised there."""
     ops = effective(e)
     pins_only = bool(ops) and all(op[0] == "pin" for op in ops)
-    if not pins_only and not (len(ops) == 1 and ops[0][0] in CONTROL):
+    opening = bool(ops) and ops[0][0] == "init" and all(op[0] == "grant" for op in ops[1:])
+    if not pins_only and not opening and not (len(ops) == 1 and ops[0][0] in CONTROL):
         return None
     op = ops[0]
     if not has_room(op, e, limits):
@@ -174,12 +190,46 @@ class Control(NamedTuple):
     """The key state after each entry of the path."""
     frozen: bool
     evidence: tuple[Entry, ...]
-    """Where it is frozen: of two children of the same strength the shortest way to an entry that shows it."""
+    """Of each tie: of two children the shortest way to an entry that shows the strength, and to one that a witness
+    names. Of children that witnesses name these two, or the one that is followed."""
+    shown: int
+    """How many ways that is."""
     authorised: frozenset[Entry]
     """All that some key on their own branch authorised: what a node holds of a control log."""
 
 
-def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES, limits: Limits = LIMITS) -> Control:
+def standing(checkpoints: Iterable[Checkpoint], account: Id) -> dict[str, Checkpoint]:
+    """Of each key the checkpoint with the greatest (n, id); all others are as if they had not been."""
+    own = sorted((c for c in checkpoints if c.account == account), key=lambda c: (c.n, c.id))
+    return {c.signer: c for c in own}
+
+
+def granted_by(path: Iterable[Entry]) -> set[str]:
+    """Whoever some grant of the path names: cut off since or not, closed or not."""
+    return {op[1] for e in path for op in effective(e) if op[0] == "grant"}
+
+
+def witnesses(path: Iterable[Entry]) -> set[str]:
+    """Who breaks a tie below the end of this path: those granted on it and not cut off on it. A grant after the cut
+    changes nothing, nor does a cut before the grant."""
+    granted, gone = set[str](), set[str]()
+    for e in path:
+        for op in effective(e):
+            if op[0] == "grant":
+                granted.add(op[1])
+            elif op[0] == "cut" and op[1] in granted:
+                gone.add(op[1])
+    return granted - gone
+
+
+def control(
+    entries: Iterable[Entry],
+    account: Id,
+    rules: Rules = RULES,
+    limits: Limits = LIMITS,
+    checkpoints: Iterable[Checkpoint] = (),
+) -> Control:
+    said = standing(checkpoints, account)
     tree = [e for e in entries if e.account == account and e.log == 0]
 
     def children(e: Entry | None, keys: Keys | None) -> list[tuple[Entry, Keys]]:
@@ -208,6 +258,9 @@ def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES, limits:
         top = max(r for r, _ in ways)
         return top, min((way for r, way in ways if r == top), key=lambda way: (len(way), [x.id for x in way]))
 
+    def first(way: tuple[Entry, ...]) -> tuple[int, Id]:
+        return len(way), way[-1].id
+
     authorised: set[Entry] = set()
     for root, keys_there in children(None, None):
         authorised |= {x for _, way in branch(root, None, keys_there) for x in way}
@@ -215,20 +268,34 @@ def control(entries: Iterable[Entry], account: Id, rules: Rules = RULES, limits:
     states: list[Keys] = []
     evidence: dict[Entry, None] = {}
     keys: Keys | None = None
-    frozen = False
+    frozen, ways_shown = False, 0
     while found := children(path[-1] if path else None, keys):
         weighed = [(*weight(c, keys, after), c, after) for c, after in found]
         top = max(w[0] for w in weighed)
         tied = [w for w in weighed if w[0] == top]
         if len(tied) > 1:
-            frozen = True
-            for _, way, _, _ in tied[:2]:
+            words = [said[name] for name in witnesses(path) if name in said]
+            named: dict[Id, list[tuple[Entry, ...]]] = {}
+            for _, _, child, after in tied:
+                for _, way in branch(child, keys, after):
+                    if any((c.names, c.seq) == (way[-1].id, way[-1].seq) for c in words):
+                        named.setdefault(child.id, []).append(way)
+            vouched = [w for w in tied if w[2].id in named]
+            for _, way, child, _ in (vouched or tied)[:2]:
                 evidence |= dict.fromkeys(way)
-            break
+                ways_shown += 1
+                if child.id in named:
+                    shortest = min(named[child.id], key=first)
+                    evidence |= dict.fromkeys(shortest)
+                    ways_shown += 1
+            if len(vouched) != 1:
+                frozen = True
+                break
+            tied = vouched
         _, _, child, keys = tied[0]
         path.append(child)
         states.append(keys)
-    return Control(tuple(path), tuple(states), frozen, tuple(evidence), frozenset(authorised))
+    return Control(tuple(path), tuple(states), frozen, tuple(evidence), ways_shown, frozenset(authorised))
 
 
 # ------------------------------------------------------------------------------------------------- grants
@@ -384,16 +451,49 @@ def in_scope(ops: tuple[Op, ...], g: Grant) -> bool:
     return g.colls is None or all(op[1] in g.colls for op in ops if op[0] in CELL)
 
 
-def state(entries: Iterable[Entry], account: Id, limits: Limits = LIMITS, rules: Rules = RULES) -> State:
+def voices(c: Control, r: Rights, checkpoints: Iterable[Checkpoint]) -> list[tuple[tuple[int, int], Checkpoint]]:
+    """Whose pins speak, each before the logs of that (stratum, order): the root before all, a writer at its lowest
+    grant, unless it was cut off or the account is closed."""
+    root = c.keys[-1][0].current if c.keys else None
+    out: list[tuple[tuple[int, int], Checkpoint]] = []
+    for said in checkpoints:
+        own = [(g.stratum, g.order) for g in r.grants if g.writer == said.signer]
+        if said.signer == root:
+            out.append(((-1, 0), said))
+        elif own and said.signer not in r.cuts:
+            out.append((min(own), said))
+    return out
+
+
+def state(
+    entries: Iterable[Entry],
+    account: Id,
+    limits: Limits = LIMITS,
+    rules: Rules = RULES,
+    checkpoints: Iterable[Checkpoint] = (),
+) -> State:
     own = [e for e in entries if e.account == account]
-    c = control(own, account, rules, limits)
+    said = standing(checkpoints, account)
+    c = control(own, account, rules, limits, said.values())
     r = rights(c.path)
     heads = {("", 0): Head(len(c.path), c.path[-1].id, int(c.frozen))} if c.path else {}
+    may = granted_by(c.path) | ({c.keys[-1][0].current} if c.keys else set())
+    heads |= {(name, 0): Head(s.n, s.id, 0) for name, s in said.items() if name in may}
     chains: dict[LogName, Chain] = {}
     counted: list[tuple[Entry, tuple[Op, ...]]] = []
     pins = {name: list(p) for name, p in r.pins.items()}
     granted = [(g, name) for name in {e.name for e in own if e.log} if (g := r.of(name)) is not None]
-    for g, name in sorted(granted, key=lambda x: (x[0].stratum, x[0].order, x[1][1])):
+    speak = voices(c, r, [s for name, s in said.items() if name in may])
+    turns: list[tuple[tuple[int, int, int], Checkpoint | tuple[Grant, LogName]]] = [((*at, 0), s) for at, s in speak]
+    turns += [((g.stratum, g.order, name[1]), (g, name)) for g, name in granted]
+    for (stratum, _, _), turn in sorted(turns, key=lambda x: x[0]):
+        if isinstance(turn, Checkpoint):
+            for writer, log, seq, i in turn.pins:
+                other = r.of((writer, log))
+                if other is not None and other.stratum > stratum:
+                    pins.setdefault((writer, log), []).append((seq, i))
+            continue
+        g, name = turn
         held = [e for e in own if e.name == name and within(e, g, limits)]
         got = chains[name] = chain(held, pins.get(name, []), r.cut_of(name), rules)
         if got.entries or got.forked:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 
-from tests.model.agreement import Tally, compare, examine
+from tests.model.agreement import Tally, checkpoints_of, compare, examine
 from tests.model.concrete import RealJudge, concrete, in_force
 from tests.model.scenarios import Scenario, scenario
-from tests.model.spec import LIMITS
+from tests.model.spec import LIMITS, RULES, state
 from tests.model.test_spec import INIT, Pen, granted, posts
 
 RUNS = int(os.environ.get("BANYAN_MODEL_RUNS", "100000"))
@@ -27,6 +27,28 @@ def test_heads_cells_and_what_stays_after_30_days_are_as_the_model_says() -> Non
             for mask, signed in held:
                 found = compare(c, judge, mask, signed, rng)
                 assert found == [], f"scenario subsets/{n}, entries {mask:b}, signatures {signed:b}"
+
+
+def test_with_checkpoints_heads_cells_and_what_stays_after_30_days_are_as_the_model_says() -> None:
+    ties = decided = 0
+    for n in range(600):
+        rng = random.Random(f"checkpoints/{n}")
+        c = concrete(scenario(rng, 18, "ties" if n % 2 else ""), rng)
+        s, judge = c.symbolic, RealJudge(c)
+        with in_force(s.limits):
+            for mask, signed in (
+                (s.everything, s.signed),
+                s.gathered(rng.sample(found := s.messages(rng), len(found) // 2 + 1)),
+            ):
+                said = checkpoints_of(rng, c)
+                wrong = compare(c, judge, mask, signed, rng, said)
+                assert wrong == [], f"scenario checkpoints/{n}, entries {mask:b}, signatures {signed:b}"
+                for account in s.accounts:
+                    ties += state(s.members(mask), account, s.limits).frozen
+                    words = [w.symbolic for w in said]
+                    found_control = state(s.members(mask), account, s.limits, RULES, words).control
+                    decided += bool(found_control.shown) and not found_control.frozen
+    assert decided > 50, f"of {ties} ties witnesses decided {decided}"
 
 
 def test_every_delivery_ends_in_the_state_that_the_model_gives_the_whole_set() -> None:

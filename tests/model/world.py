@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
@@ -24,7 +25,7 @@ from banyan_node.context import Context
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
-from banyan_node.serve import control_items, log_items
+from banyan_node.serve import checkpoint_items, control_items, log_items
 from banyan_sim.memo import remembered_signatures
 from banyan_storage.check import verify
 from banyan_storage.tables import BRANCH
@@ -130,6 +131,10 @@ class _Run:
         self.slights: list[str] = []
         shares = [rng.choice([0.15, 0.3, 0.5, 0.8]) for _ in self.names]
         self.parts = {n: shared(s, rng, p, tuning.run) for n, p in zip(self.names, shares, strict=True)}
+        self.words = {
+            n: [k for k in range(len(s.said)) if rng.random() < p] for n, p in zip(self.names, shares, strict=True)
+        }
+        """The checkpoints that each node is given."""
         self.cap = tuning.run
         self.longest = max(len(s.path(i)) for i in range(len(s.real)))
         self.withhold = {n: rng.random() < (0.5 if s.theme == "content" else 0.15) for n in self.names}
@@ -154,8 +159,16 @@ class _Run:
                 at = rng.randrange(len(first) // 2, len(first))
                 first, rest = first[:at], first[at:]
                 second += [(name, item) for item in rest]
-            self.first(name, first)
+            if self.s.said:
+                self.first_with_checkpoints(name, first)
+            else:
+                self.first(name, first)
         self.connect()
+        for name in names:
+            for k in self.words[name]:
+                if rng.random() < 0.3:
+                    self.tell(name, k, rng.choice(["data", "gossip", "ingest"]))
+                    self.net.pass_time(rng.choice([0.0, 0.0, 0.1, 1.0]))
         self.trouble()
         if not self.settle("first"):
             return
@@ -207,6 +220,43 @@ class _Run:
         if how != "ingest":
             self.net.unlink(rogue, name)
 
+    def first_with_checkpoints(self, name: str, items: Sequence[tuple[int, ...]]) -> None:
+        """Before the node is linked, one at a time: who may write is what the node's own control log says then."""
+        how = self.rng.choice(["ingest", "ingest", "data", "gossip"])
+        given: list[tuple[int, ...] | int] = [*items, *(k for k in self.words[name] if self.rng.random() < 0.7)]
+        before: object = None
+        for _ in range(8):
+            if self.rng.random() < 0.7:
+                self.rng.shuffle(given)
+            for one in given:
+                if isinstance(one, int):
+                    self.tell(name, one, how)
+                else:
+                    self.linked(name, [one], how)
+            after = self.net.digest(name), len(self.union.at.get(name, ()))
+            if after == before:
+                break
+            before = after
+
+    def tell(self, name: str, k: int, how: str) -> None:
+        """A node is given a checkpoint."""
+        rogue = f"rogue {name}"
+        if how != "ingest":
+            self.net.rogue(rogue, name, realm=self.s.realm.id)
+        self.net.tell(name, rogue, how, self.s.said[k].real)
+        self.union.words.add(k)
+        if how == "gossip":
+            self.net.run(0.01)
+        if how != "ingest":
+            self.net.unlink(rogue, name)
+
+    def unheard(self) -> list[int]:
+        """Checkpoints that stand in the union and that no node holds: each was dropped where the path did not entitle
+        its writer, and its writer's own node would sign again."""
+        held = {c.id for n in self.names for a in self.s.accounts for c in self.net.replicas[n].store.checkpoints(a)}
+        want = {c.id for found in self.union.states() for c in found.checkpoints.values()}
+        return [k for k in sorted(self.union.words) if self.s.said[k].real.id in want - held]
+
     def together(self, items: Sequence[tuple[int, ...]]) -> Iterator[Sequence[tuple[int, ...]]]:
         """Some at a time, one where the store is asked about each."""
         at = 0
@@ -241,7 +291,10 @@ class _Run:
 
     def again(self) -> bool:
         """Who gave what was not to be taken then, and is now, gives it again. Whether there was any."""
-        late = self.union.late()
+        late, unheard = self.union.late(), self.unheard()
+        for k in unheard:
+            self.tell(self.rng.choice(self.names), k, self.rng.choice(["data", "ingest"]))
+        self.out.seen["checkpoint given again"] += bool(unheard)
         for name in self.names:
             mine = {i for item in self.parts[name] for i in item} & late
             if mine:
@@ -249,7 +302,7 @@ class _Run:
                 self.union.at[name] |= mine & self.union.given
                 self.union.taken |= mine
         self.out.seen["given again"] += bool(late)
-        return bool(late)
+        return bool(late or unheard)
 
     def items(self, entries: Iterable[int]) -> list[tuple[int, ...]]:
         """These entries with all below them, as items to give: control logs whole."""
@@ -450,11 +503,14 @@ class _Run:
         same are asked once."""
         distinct = {self.served(name): name for name in self.names}
         self.out.seen["nodes serve different things"] += len(distinct) > 1
-        for (controls, runs), name in distinct.items():
+        for (controls, words, runs), name in distinct.items():
             fresh = Ingest(memory_store(self.s.realm), self.s.realm)
             try:
                 for entries in controls:
                     fresh.control(entries[0].account, entries, self.net.now_ms)
+                for _ in words:  # one may let the path say that another stands
+                    for said in words:
+                        self.net.told("fresh", fresh, said)
                 for raw in runs:
                     fresh.run(decode_run_once(self.s.realm, raw), self.net.now_ms)
             except NotYet as why:
@@ -462,17 +518,18 @@ class _Run:
             if fresh.store.digest() != want:
                 self.out.note("4 fresh", f"what {name} serves of all its logs makes another state")
 
-    def served(self, name: str) -> tuple[tuple[tuple[Entry, ...], ...], tuple[bytes, ...]]:
+    def served(self, name: str) -> tuple[tuple[tuple[Entry, ...], ...], tuple[Checkpoint, ...], tuple[bytes, ...]]:
         reader = self.net.replicas[name].store
-        controls, runs = list[tuple[Entry, ...]](), list[bytes]()
+        controls, words, runs = list[tuple[Entry, ...]](), list[Checkpoint](), list[bytes]()
         for account in reader.accounts():
             for item in control_items(reader, account):
                 controls.append(tuple(read_control_once(self.s.realm, raw) for raw in item.entries))
+            words += [decode_checkpoint(self.s.realm, i.checkpoint) for i in checkpoint_items(reader, account)]
             grants = reader.grants(account)
             assert grants is not None
             for log in sorted(reader.logs(account), key=lambda log: (grants.order_of(log), log)):
                 runs += [piece.run for piece in (log_items(reader, log, 0) if log.log else ())]
-        return tuple(controls), tuple(runs)
+        return tuple(controls), tuple(words), tuple(runs)
 
     def check_fresh(self, want: bytes) -> None:
         """Out of what each node serves; and in half of the sets a real one that is linked to one of them alone."""
@@ -514,6 +571,8 @@ class _Run:
             for _ in range(2):
                 for item in given:
                     self.net.ingested(name, ingest, item)
+                for k in sorted(self.union.words):
+                    self.net.told(name, ingest, self.s.said[k].real)
                 ingest.store.commit()
                 counts.append(ingest.store.counts())
                 if ingest.store.digest() != want:

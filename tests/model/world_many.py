@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.model.spec import Op
+from tests.model.spec import Checkpoint, Op
 from tests.model.world import CHECKS, Outcome, examine
 from tests.model.world_sets import WorldSet, world_set
 
@@ -127,7 +127,7 @@ def explain(seed: str, theme: str, as_json: bool) -> int:
         return 0
     alive, least = shrink(seed, theme)
     s = world_set(random.Random(f"{seed}/set"), theme)
-    lines = [line_of(s, i) for i in alive]
+    lines = [line_of(s, i) for i in alive] + [checkpoint_line(s, said.symbolic) for said in s.said]
     if as_json:
         print(
             json.dumps(
@@ -139,6 +139,12 @@ def explain(seed: str, theme: str, as_json: bool) -> int:
         print(f"with {len(alive)} entries: {least.failed}")
         print("\n".join(lines))
     return 1
+
+
+def checkpoint_line(s: WorldSet, c: Checkpoint) -> str:
+    index = {x.id: n for n, x in enumerate(s.symbolic)}
+    pins = " ".join(f"pins {writer}/{log} #{index.get(i, '-')}" for writer, log, _, i in c.pins)
+    return f"  checkpoint {c.n} of {c.signer}: seq {c.seq} #{index.get(c.names, '-')} {pins}"
 
 
 def line_of(s: WorldSet, i: int) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, encode_header
@@ -25,7 +26,7 @@ from banyan_node.gossip.settings import GossipSettings
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
 from banyan_node.replica import Identity, Replica
-from banyan_node.wire import Content, ControlItem, Data, GossipFrame, RunItem, encode_item
+from banyan_node.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
@@ -48,7 +49,7 @@ decode_run_once = lru_cache(20_000)(decode_run)
 GOSSIP = GossipSettings(shuffle_s=40.0)
 """Small worlds need little news of who else there is."""
 _read: dict[tuple[object, ...], Entry] = {}
-_resolved: dict[tuple[EntryId, ...], Control] = {}
+_resolved: dict[tuple[tuple[EntryId, ...], tuple[EntryId, ...]], Control] = {}
 
 
 def read_control_once(realm: Realm, value: object) -> Entry:
@@ -59,12 +60,12 @@ def read_control_once(realm: Realm, value: object) -> Entry:
     return _read[key]
 
 
-def resolve_once(entries: Iterable[Entry]) -> Control:
+def resolve_once(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = ()) -> Control:
     """`resolve_control`, remembered for one set by what it is given, in this order: its order must not matter."""
-    given = list(entries)
-    key = tuple(e.id for e in given)
+    given, said = list(entries), list(checkpoints)
+    key = tuple(e.id for e in given), tuple(c.id for c in said)
     if key not in _resolved:
-        _resolved[key] = resolve_control(given)
+        _resolved[key] = resolve_control(given, said)
     return _resolved[key]
 
 
@@ -256,6 +257,26 @@ class Net(World):
             pass
         except Reject as why:
             self.raised.append(f"{node} rejects what is authentic: {why}")
+
+    def tell(self, node: str, rogue: str, how: str, said: Checkpoint) -> None:
+        """A checkpoint, in one of the ways of `give`."""
+        item = CheckpointItem(encode_checkpoint(said))
+        if how == "data":
+            self.say(rogue, node, Data([item]))
+        elif how == "gossip":
+            pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))
+        else:
+            self.told(node, self.replicas[node].ingest, said)
+            self.drain(node)
+
+    def told(self, node: str, ingest: Ingest, said: Checkpoint) -> None:
+        try:
+            ingest.checkpoint(said, self.now_ms)
+        except NotYet:
+            pass
+        except Reject as why:
+            self.raised.append(f"{node} rejects a checkpoint that is authentic: {why}")
 
     def digest(self, name: str) -> bytes:
         """The digest of a replica's store, worked out again only where something was written."""

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.logs import granted_valid
 from banyan_crdt.state import AccountState, account_state
-from tests.model.spec import State, effective, keys_after, state
+from tests.model.spec import RULES, State, effective, keys_after, state
 from tests.model.world_sets import WorldSet
 
 
@@ -31,17 +32,23 @@ class Union:
         self.at: dict[str, set[int]] = {}
         self.refused: set[int] = set()
         """Branches that some node did not take because it held many; unless another took them, they do not count."""
-        self._controls: dict[frozenset[int], Control] = {}
+        self.words: set[int] = set()
+        """The checkpoints that were given."""
+        self._controls: dict[tuple[frozenset[int], frozenset[int]], Control] = {}
         self.index = {e.id: i for i, e in enumerate(s.real)}
         self._of = {a: frozenset(i for i, e in enumerate(s.real) if e.account == a) for a in s.accounts}
         self._control_log = frozenset(i for i, e in enumerate(s.real) if not e.header.log)
 
     def control(self, account: bytes, entries: Iterable[int]) -> Control:
-        """The control log of an account as these entries tell it."""
-        key = self._of[account] & self._control_log & frozenset(entries)
+        """The control log of an account as these entries tell it, with all checkpoints that were given."""
+        key = self._of[account] & self._control_log & frozenset(entries), frozenset(self.words)
         if key not in self._controls:
-            self._controls[key] = resolve_control([self.s.real[i] for i in key])
+            self._controls[key] = resolve_control([self.s.real[i] for i in key[0]], self.checkpoints(account))
         return self._controls[key]
+
+    def checkpoints(self, account: bytes) -> list[Checkpoint]:
+        found = (self.s.said[k].real for k in sorted(self.words))
+        return [c for c in found if c.account == account]
 
     def may_count(self, control: Control, e: Entry) -> bool:
         granted = control.grant_of(e.header.writer, e.header.log)
@@ -101,7 +108,7 @@ class Union:
                 e = self.s.real[i]
                 (logs.setdefault(e.log_id, []) if e.header.log else control).append(e)
             if control:
-                out.append(account_state(self.s.realm, AccountId(account), control, logs))
+                out.append(account_state(self.s.realm, AccountId(account), control, logs, self.checkpoints(account)))
         return out
 
     def heads(self) -> dict[LogId, Head]:
@@ -112,16 +119,18 @@ class Union:
 
     @cached_property
     def _keys(self) -> dict[str, bytes]:
-        return {e.signer: r.header.writer for e, r in zip(self.s.symbolic, self.s.real, strict=True)}
+        wrote: dict[str, bytes] = {e.signer: r.header.writer for e, r in zip(self.s.symbolic, self.s.real, strict=True)}
+        return wrote | {w.symbolic.signer: w.real.writer for w in self.s.said}
 
     def model(self) -> list[State]:
         members = [self.s.symbolic[i] for i in sorted(self.taken)]
-        return [state(members, a, self.s.limits) for a in sorted(self.s.accounts)]
+        words = [self.s.said[k].symbolic for k in sorted(self.words)]
+        return [state(members, a, self.s.limits, RULES, words) for a in sorted(self.s.accounts)]
 
     def model_agrees(self, models: Sequence[State]) -> bool:
         """Whether the model says the same of the union as the implementation."""
         said = {
-            (m.path[0].account, self._keys[name[0]] if name[1] else bytes(32), name[1]): tuple(head)
+            (m.path[0].account, self._keys[name[0]] if name[0] else bytes(32), name[1]): tuple(head)
             for m in models
             for name, head in m.heads.items()
         }
@@ -139,6 +148,9 @@ class Union:
             chain = {e.id for e, _ in m.counted}
             path = {e.id for e in m.path}
             out["frozen"] += m.frozen
+            out["a witness decides a tie"] += m.control.shown > 2 * m.frozen and not m.frozen
+            out["witnesses disagree"] += m.frozen and m.control.shown > 2
+            out["checkpoint stands"] += any(name[0] and not name[1] for name in m.heads)
             out["closed"] += any(op[0] == "close" for e in m.path for op in effective(e))
             out["cut"] += any(name[0] in m.rights.cuts and h.length > 0 for name, h in m.heads.items())
             out["dropped"] += bool(m.rights.dropped)

@@ -541,3 +541,22 @@ def test_three_nodes_converge_whatever_each_of_them_met_first(seed: int) -> None
     for name, r in w.replicas.items():
         sound(r.store)
         assert not w.rejections(name)
+
+
+@pytest.mark.xfail(strict=True, reason="what a witness names beside the path is forgotten while no tie needs it")
+def test_what_a_witness_names_beside_the_path_is_kept_for_a_tie_that_comes_later() -> None:
+    """The device signed below an entry that the next root overruled, and is gone. 31 days later a rotated-out root
+    speaks: every node has forgotten what the witness named, and the account is frozen."""
+    an = Person(within=("phone",))
+    an.say(an.rotate(0, "root2"), by="root1")
+    overruled = an.say(an.grant_op("watch"), by="root1", below=an.control)
+    evil = an.say(Rotate(0, digest("evil")), by="root1", below=an.control[:1])
+    a = new_ingest()
+    a.control(an.id, [*an.control, overruled], NOW_MS)
+    a.checkpoint(an.checkpoint("phone", overruled), NOW_MS)
+    an.say(an.rotate(0, "root3"), by="root2")
+    a.control(an.id, an.control, NOW_MS)
+    later = NOW_MS + 31 * 86_400_000
+    a.expire(control_log(an.id), later)
+    a.control(an.id, [evil], later)
+    assert stands(a, an)

@@ -74,7 +74,7 @@ def _whys(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def tables(at_once: Done, late: Done, seqs: Sequences) -> dict[str, str]:
-    whys = ((row.key, row.thief.why) for row, _ in at_once)
+    whys = ((row.key, row.thief.why) for row, _ in at_once if not row.required)
     return {
         "thefts": _table(_sorted(at_once)) + _whys(whys),
         "days": _late(late),
@@ -109,7 +109,9 @@ def filled(page: str, made: dict[str, str]) -> str:
 
 
 def failed(at_once: Done, late: Done, seqs: Sequences) -> list[str]:
-    """The rows of which all must come back, and did not; sentences."""
-    rows = [(_named(row), row.required, r) for row, r in (*at_once, *late)]
-    rows += [(f"{s.key}: {s.does}", s.required, r) for s, r in seqs]
-    return [f"{name}: {_after(r)} of {N}" for name, required, r in rows if required and not r.back]
+    """The rows of which all must come back, or nothing may have gone, and that was not so; sentences."""
+    rows = [(_named(row), row.required, row.unharmed, r) for row, r in (*at_once, *late)]
+    rows += [(f"{s.key}: {s.does}", s.required, s.unharmed, r) for s, r in seqs]
+    out = [f"{name}: {_after(r)} of {N}" for name, required, _, r in rows if required and not r.back]
+    hurt = [(name, r) for name, _, unharmed, r in rows if unharmed and not r.unharmed]
+    return out + [f"{name}: harmed, {'; '.join(_before(r))} of {N}" for name, r in hurt]

@@ -11,8 +11,8 @@ from tests.crdt.make import follow
 from tests.thefts.scene import AFTER, BETWEEN, OTHER, OWNERS, Scene, Seen
 from tests.thefts.thieves import DEVICE, HOME, NEXT, OLD_NEXT, PLATFORM, ROOT, THIEVES, Said, Thief
 
-CHECKPOINTS = False
-"""Whether the rows of old keys are acted with a checkpoint too: when the product has them."""
+CHECKPOINTS = True
+"""Whether the rows of old keys are acted with a checkpoint too."""
 HIGH = 15
 """Where a high fork parts from the owner's log."""
 DAYS = (29, 31)
@@ -29,6 +29,9 @@ def speak(s: Scene, t: Thief, *ops: Op) -> None:
     for who, op in (*t.opening(s), *((by, op) for op in ops)):
         path = [*path, s.says(path, who, op)]
     s.send_control(*path[first:])
+    if t.witness:
+        s.spread(1)
+        s.send_checkpoint(t.witness, path[first])
 
 
 def tomb_all(s: Scene, t: Thief) -> None:
@@ -135,8 +138,13 @@ class Row:
         return f"{self.thief.name} ({'with a' if self.checkpoint else 'no'} checkpoint)"
 
     @property
+    def unharmed(self) -> bool:
+        """Whether nothing may happen at any node, and there is nothing to answer."""
+        return self.checkpoint and self.thief.checkpoint
+
+    @property
     def required(self) -> bool:
-        return self.thief.stronger and self.days <= 30
+        return self.unharmed or (self.thief.stronger and self.days <= 30)
 
 
 class Result(NamedTuple):
@@ -159,12 +167,16 @@ class Result(NamedTuple):
     @property
     def back(self) -> bool:
         """Whether all that the owner wrote is everywhere, and her word is the account's last."""
-        return all(x.whole and x.hers and not x.flag for x in self.in_the_end)
+        return all(x.well for x in self.in_the_end)
+
+    @property
+    def unharmed(self) -> bool:
+        return self.back and all(x.well for x in self.before)
 
 
 def run(row: Row) -> Result:
     t = row.thief
-    s = Scene(**t.setup, checkpoint=row.checkpoint)
+    s = Scene(**{"checkpoint": row.checkpoint, **t.setup})
     row.action.act(s, t)
     s.spread()
     if row.home_gone or t.home_gone:
@@ -173,7 +185,7 @@ def run(row: Row) -> Result:
     at_once, between = (s.look(OWNERS), s.look(OTHER)), s.look(BETWEEN)
     if row.days:
         s.wait(row.days)
-    said: Said = t.answer(s)
+    said: Said = [] if row.unharmed else t.answer(s)
     if said:
         s.answer(*said)
     s.join(AFTER)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 from banyan_crdt.cells import fold
+from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, CellKey, Coll
@@ -20,7 +21,7 @@ from banyan_crdt.state import counted_entries
 from banyan_node import chores
 from banyan_node.ingest import PartItem
 from banyan_node.replica import Replica
-from banyan_node.wire import ControlItem
+from banyan_node.wire import CheckpointItem, ControlItem
 from banyan_storage.store import Store
 from tests.crdt.make import START, Person, add, follow, signer
 from tests.node.helpers import NOW_MS, POSTS, World, data, run_item
@@ -29,6 +30,8 @@ N = 20
 """Posts of the owner, each with content."""
 PINNED = 10
 """Posts that a pin stands above, where the account has one."""
+NEWER = 5
+"""The number of a thief's checkpoint: above that of the owner's."""
 DAY_S = 86_400
 OWNERS, OTHER, BETWEEN, AFTER, THIEF = "a", "b", "between", "after", "t"
 
@@ -45,6 +48,10 @@ class Seen(NamedTuple):
     @property
     def whole(self) -> bool:
         return (self.shown, self.entries, self.contents) == (N, N, N)
+
+    @property
+    def well(self) -> bool:
+        return self.whole and self.hers and not self.flag
 
 
 class _Dead:
@@ -71,8 +78,9 @@ class _Dead:
 class Scene:
     """`rotations`: of slots, before the theft, oldest first. `pinned`: whether entry 9 is pinned in the control log.
 
-    `checkpoint`: whether devices and notaries have signed where the control log stands (not in the product yet: the
-    rows with it are turned on by `rows.CHECKPOINTS`).
+    `checkpoint`: the account is one of today's, whose inception grants the `witnesses`. They, the notary and the root
+    have signed checkpoints after the rotations and the posts. `retired`: the witness has signed and been cut off since;
+    the owner writes with a later device.
     """
 
     def __init__(
@@ -85,10 +93,11 @@ class Scene:
         recovered: bool = False,
         posts: int = N,
         checkpoint: bool = False,
+        witnesses: Sequence[str] = ("phone",),
+        retired: bool = False,
     ) -> None:
-        if checkpoint:
-            raise NotImplementedError("checkpoints of control heads are not in the product yet: sign them here")
-        self.world, self.person = World(OWNERS, OTHER), Person("an", device=None)
+        within = witnesses if checkpoint else ()
+        self.world, self.person = World(OWNERS, OTHER), Person("an", device=None, within=within)
         self.turns = [0, 0]
         """How often each slot was rotated."""
         self.names = ["root", "rec"]
@@ -100,7 +109,8 @@ class Scene:
         if recovered:
             self.own(Recover(self.person.digest("anew0"), self.person.digest("anew1")), by=self.key(1))
             self.names[0], self.turns[0] = "anew", 0
-        self.own(self.person.grant_op("phone", until=until), by=self.key(0))
+        if "phone" not in within:
+            self.own(self.person.grant_op("phone", until=until), by=self.key(0))
         if notary:
             self.own(self.person.grant_op("notary", stratum=1), by=self.key(0))
         self.world.link(OWNERS, OTHER)
@@ -108,6 +118,15 @@ class Scene:
             self.world.post(OWNERS, self.person, posts // 4, push=True)
         self.world.run(4)
         self.log: list[Entry] = self.store(OWNERS).held(self.person.log())[0]
+        if checkpoint:
+            notaries = ("notary",) if notary else ()
+            for by in (*witnesses, *notaries, self.key(0)):
+                self.sign_checkpoint(by)
+            if retired:
+                for by in witnesses:
+                    self.own(self.person.cut(by), by=self.key(0))
+                self.replica(OWNERS).publish_control(self.person.id, self.world.now)
+                self.world.drain(OWNERS)
         if pinned:
             self.own(self.person.pin(self.log[PINNED - 1]), by=self.key(0))
             self.replica(OWNERS).publish_control(self.person.id, self.world.now)
@@ -163,6 +182,11 @@ class Scene:
         p.control.append(entry)
         return entry
 
+    def sign_checkpoint(self, by: str) -> None:
+        """At the owner's node, by the product's author."""
+        self.replica(OWNERS).publish_checkpoint(self.person.id, signer(self.person.full(by)), self.world.now)
+        self.world.drain(OWNERS)
+
     def join(self, name: str) -> None:
         """A node that has nothing yet meets one that was always there."""
         self.world.start(name)
@@ -209,6 +233,11 @@ class Scene:
 
     def send_log(self, log: Sequence[Entry], first: int, to: str = OTHER, by: str = THIEF) -> None:
         self.world.say(by, to, data(run_item(log, first)))
+
+    def send_checkpoint(self, by: str, names: Entry, *pins: Pin, n: int = NEWER) -> None:
+        """One of the thief's, which takes the place of what that key has signed."""
+        made = self.person.checkpoint(by, names, n, pins)
+        self.world.say(THIEF, OTHER, data(CheckpointItem(encode_checkpoint(made))))
 
     def tombs(self) -> list[Tomb]:
         puts = [op for e in self.log for op in decode_body(e.ops).ops if isinstance(op, Put)]

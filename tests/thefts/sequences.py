@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from banyan_crdt.entry import MAX_CONTROL, MORE_REVOKING, Entry
 from banyan_crdt.ops import Close, Drop, Op, Recover
+from banyan_crdt.realm import TEST
 from banyan_node.counting import BESIDE_ENTRIES
+from banyan_node.ingest import checkpoints_allowed
 from banyan_node.serve import log_items
 from tests.crdt.make import START, add, follow
 from tests.node.helpers import START_S, data
@@ -18,6 +20,7 @@ from tests.thefts.thieves import (
     DEVICE,
     HOME,
     HOME_ALL,
+    OLD_NEXT,
     ROOT,
     Said,
     cut_device,
@@ -35,6 +38,8 @@ class Sequence:
     does: str
     act: Callable[[], Result]
     required: bool = True
+    unharmed: bool = False
+    """Whether nothing may go at any node."""
     why: str = ""
 
 
@@ -226,6 +231,47 @@ def vouched_by_a_daily_pin(home_gone: bool = False) -> Result:
     return _in_the_end(s, half)
 
 
+def pins_in_a_checkpoint(by: str | None) -> Result:
+    """He forks at 0 and signs a newer checkpoint that pins his branch; `by` None: with the current root's key."""
+    s = Scene(notary=True, checkpoint=True)
+    rival = s.rivals(0, 1)[0]
+    s.send_log(rival, 0)
+    s.spread(2)
+    s.send_checkpoint(by or s.key(ROOT), s.last, s.person.pin(rival[0]))
+    half = _halfway(s)
+    if by is None:
+        s.answer(*CURRENT.answer(s), *cut_device(s, s.next_key(ROOT)))
+    return _in_the_end(s, half)
+
+
+def forks_by_the_device_alone() -> Result:
+    """The root has pinned the log as it stood."""
+    s = Scene(checkpoint=True)
+    fork(0)(s, DEVICE)
+    return _in_the_end(s, _halfway(s))
+
+
+def unpins_and_forks() -> Result:
+    """A newer checkpoint of the root without pins takes hers away; its number is the last that the day allows."""
+    s = Scene(checkpoint=True)
+    s.send_checkpoint(s.key(ROOT), s.last, n=checkpoints_allowed(TEST, int(s.world.now * 1000)))
+    s.spread(2)
+    fork(0)(s, DEVICE)
+    half = _halfway(s)
+    s.answer(*CURRENT.answer(s), *cut_device(s, s.next_key(ROOT)))
+    return _in_the_end(s, half)
+
+
+def uses_up_the_numbers(*witnesses: str) -> Result:
+    """The device's checkpoints of today are used up, for an entry that does not exist; then an old root ties."""
+    s = Scene((ROOT, ROOT), checkpoint=True, witnesses=witnesses)
+    nothing = s.last._replace(id=s.log[0].id)
+    s.send_checkpoint("phone", nothing, n=checkpoints_allowed(TEST, int(s.world.now * 1000)))
+    s.spread(2)
+    speak(s, OLD_NEXT, Close())
+    return _answered(s, HOME.answer(s)) if len(witnesses) == 1 else _in_the_end(s, _halfway(s))
+
+
 SEQUENCES = [
     Sequence(
         "home folder", "close; after the answer: drop, at the inception too, fork at 0, tomb all", answers_the_answer
@@ -234,6 +280,40 @@ SEQUENCES = [
     Sequence("current root", "fill the control log and the places for what revokes", fills_the_control_log),
     Sequence("current root", "drop the log and grant it again", drops_and_grants_again),
     Sequence("current root and device", "fork at 0 and pin the fork in the control log", pins_a_fork_by_the_root),
+    Sequence(
+        "current root and device, with checkpoints",
+        "fork at 0 and pin the fork in a newer checkpoint of the root",
+        lambda: pins_in_a_checkpoint(None),
+    ),
+    Sequence(
+        "current root and device, with checkpoints",
+        "a newer checkpoint of the root without pins, the last number of the day; fork at 0",
+        unpins_and_forks,
+    ),
+    Sequence("device, with checkpoints", "fork at 0", forks_by_the_device_alone, unharmed=True),
+    Sequence(
+        "device, with checkpoints",
+        "fork at 0 and pin the fork in a newer checkpoint of the device",
+        lambda: pins_in_a_checkpoint("phone"),
+        unharmed=True,
+    ),
+    Sequence(
+        "notary and device, with checkpoints",
+        "fork at 0 and pin the fork in a newer checkpoint of the notary",
+        lambda: pins_in_a_checkpoint("notary"),
+        unharmed=True,
+    ),
+    Sequence(
+        "old root, once the next key, and one device of two witnesses",
+        "use up the device's checkpoints of the day for an entry that does not exist; close",
+        lambda: uses_up_the_numbers("phone", "tablet"),
+        unharmed=True,
+    ),
+    Sequence(
+        "old root, once the next key, and the device that is the one witness",
+        "the same",
+        lambda: uses_up_the_numbers("phone"),
+    ),
     Sequence("device, its grant ended 100 days ago", "fork at 0, dated before the end", dates_back),
     Sequence(
         "device", "fork below posts that nobody has heard of; the daily pin vouches for it", vouched_by_a_daily_pin
@@ -242,8 +322,6 @@ SEQUENCES = [
         "device",
         "the same, and the device is gone",
         lambda: vouched_by_a_daily_pin(home_gone=True),
-        required=False,
-        why="the entries of a branch that never counted at a node are held there, but their content is not.",
     ),
     Sequence("device", "fork at 0; fill a fresh node's room for branches first", floods_a_fresh_node),
     Sequence("device", "fork at 0; answer after 31 days, home gone; then her archive is read in", archive_in_the_end),
@@ -258,9 +336,5 @@ SEQUENCES = [
         "device",
         f"tomb all, take it back, tomb all again {LATER} days later; cut the next day",
         tombs_twice,
-        required=False,
-        why="a node counts the 30 days from the first time that it met the deletion of a post, also if that was undone "
-        "meanwhile. A key that deleted once and was left in place can delete again without a grace. Cut a device whose "
-        "log is forked at once.",
     ),
 ]

@@ -7,7 +7,7 @@ them he speaks for the branch with the key `speaks`. The owner's `answer` stands
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from banyan_crdt.entry import Entry
@@ -26,6 +26,8 @@ class Thief:
     setup: dict[str, Any] = field(default_factory=dict)
     device: bool = False
     notary: bool = False
+    witness: str = ""
+    """The device whose key signs a newer checkpoint for what he says."""
     at: int | None = None
     opening: Callable[[Scene], Said] = lambda s: []
     speaks: Callable[[Scene], str] | None = None
@@ -146,6 +148,35 @@ OLD_NEXT = Thief(
     speaks=lambda s: "root1",
     answer=_by_recovery,
 )
+_WITNESS: dict[str, Any] = {**_TWICE, "checkpoint": True}
+OLD_NEXT_RETIRED = Thief(
+    "old root, once the next key; the one witness was cut off since",
+    setup={**_WITNESS, "witnesses": ("tablet",), "retired": True},
+    at=1,
+    opening=lambda s: [_rotate(s, ROOT, "root1")],
+    speaks=lambda s: "root1",
+)
+OLD_NEXT_AND_DEVICE = Thief(
+    "old root, once the next key, and the device that is the one witness",
+    setup=_WITNESS,
+    witness="phone",
+    at=1,
+    opening=lambda s: [_rotate(s, ROOT, "root1")],
+    speaks=lambda s: "root1",
+    answer=_by_recovery_then_cut,
+)
+OLD_NEXT_AND_ONE_OF_TWO = replace(
+    OLD_NEXT_AND_DEVICE,
+    name="old root, once the next key, and one device of two witnesses",
+    setup={**_WITNESS, "witnesses": ("phone", "tablet")},
+)
+OLD_NEXT_AND_RETIRED = replace(
+    OLD_NEXT_AND_DEVICE,
+    name="old root, once the next key, and a device that is the one witness and was cut off since",
+    setup={**_WITNESS, "witnesses": ("tablet",), "retired": True},
+    witness="tablet",
+    answer=_by_recovery,
+)
 OLD_NEXT_SEALED = Thief(
     "old root, once the next key; the owner has recovered since",
     setup={**_TWICE, "recovered": True},
@@ -223,6 +254,10 @@ THIEVES = [
     NEXT,
     OLD_CURRENT,
     OLD_NEXT,
+    OLD_NEXT_RETIRED,
+    OLD_NEXT_AND_DEVICE,
+    OLD_NEXT_AND_ONE_OF_TWO,
+    OLD_NEXT_AND_RETIRED,
     OLD_NEXT_SEALED,
     OLD_NEXT_ALONE,
     RECOVERY_KEY,
