@@ -383,7 +383,8 @@ IN_NODE = (
     Mutant(
         "the room of a log is never used up",
         _COUNTING,
-        "        if self.over:\n            self.entries, self.size = before\n        return not self.over and (self.entries, self.size) != before",
+        "        if self.over:\n            self.entries, self.size = before\n"
+        "        return not self.over and (self.entries, self.size) != before",
         "        over, (self.entries, self.size) = self.over, before\n        return not over",
         _COUNTED,
     ),

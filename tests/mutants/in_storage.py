@@ -289,7 +289,8 @@ IN_STORAGE = (
         "grants beside a control log are those of before it changed",
         _STORE,
         '        self._write.put(t.ACCOUNTS, account, encode_grants(control) if control.path else b"")\n',
-        "        if not self._write.get(t.ACCOUNTS, account):\n            self._write.put(t.ACCOUNTS, account, encode_grants(control))\n",
+        "        if not self._write.get(t.ACCOUNTS, account):\n"
+        "            self._write.put(t.ACCOUNTS, account, encode_grants(control))\n",
         ("tests/storage/test_grant_rows.py", "tests/node/test_ingest.py"),
     ),
     # -- the pending transaction
