@@ -15,9 +15,9 @@ _WITNESSED = ("tests/crdt/test_control.py", "tests/node/test_checkpoints.py")
 _PINNED = ("tests/crdt/test_checkpoint.py", "tests/node/test_checkpoints.py")
 _TAKEN = ("tests/node/test_checkpoints.py",)
 _HELD = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
-_KEPT = ("tests/node/test_counting.py", "tests/node/test_recovery.py", "tests/node/test_chores.py")
+_KEPT = ("tests/node/test_counting.py",)
 _ASKED = ("tests/node/test_asking.py", "tests/node/test_checkpoints.py")
-_JUDGED = ("tests/node/test_intake.py", "tests/node/test_bad_input.py", "tests/node/test_replica.py")
+_JUDGED = ("tests/node/test_intake.py",)
 
 IN_CHECKPOINTS = (
     # -- what a checkpoint is
@@ -213,7 +213,7 @@ IN_CHECKPOINTS = (
         _INGEST,
         "sum(head.length for other, head in held if not is_checkpoint(other))",
         "sum(head.length for other, head in held)",
-        (*_TAKEN, "tests/node/test_ingest.py"),
+        _TAKEN,
     ),
     # -- how they come to others
     Mutant(
@@ -221,14 +221,14 @@ IN_CHECKPOINTS = (
         _SERVING,
         "                yield from checkpoint_items(self._store, account)\n                for log in",
         "                for log in",
-        ("tests/node/test_catchup.py", *_TAKEN),
+        _TAKEN,
     ),
     Mutant(
         "what came since leaves out checkpoints",
         _SERVING,
         "                    yield from checkpoint_items(self._store, log.account)\n",
         "",
-        ("tests/node/test_replaying.py", *_TAKEN),
+        _TAKEN,
     ),
     Mutant(
         "a tie that witnesses broke is served without the evidence",
@@ -337,35 +337,35 @@ IN_CHECKPOINTS = (
         _COUNTING,
         "key=lambda e: (e.id not in held, e.header.seq)",
         "key=lambda e: e.header.seq",
-        ("tests/node/test_control.py", *_HELD),
+        _HELD,
     ),
     Mutant(
         "control entries that were written here need room",
         _COUNTING,
         "        firm |= _with_ancestors(control.beside, own_tips(self._store, log))\n",
         "",
-        ("tests/node/test_recovery.py", "tests/node/test_control.py", *_HELD),
+        _HELD,
     ),
     Mutant(
         "the control path that counted until now needs room",
         _COUNTING,
         "        firm |= {e.id for e in was.path} if was else set()\n",
         "",
-        ("tests/node/test_recovery.py", "tests/node/test_control.py", *_HELD),
+        _HELD,
     ),
     Mutant(
         "of what was written in a control log only the latest entry is remembered",
         _OWN,
         "tips = [tip for tip in own_tips(store, log) if tip != below]",
         "tips = list[EntryId]()",
-        ("tests/node/test_recovery.py", "tests/node/test_control.py", *_HELD),
+        _HELD,
     ),
     Mutant(
         "every entry that was written in a control log takes a place among those remembered",
         _OWN,
         "if tip != below]",
         "if below or tip]",
-        ("tests/node/test_recovery.py", *_HELD),
+        _HELD,
     ),
     # -- how long
     Mutant(
@@ -394,14 +394,14 @@ IN_CHECKPOINTS = (
         _COUNTING,
         "            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)",
         "            pass",
-        ("tests/node/test_chores.py", *_HELD),
+        _HELD,
     ),
     Mutant(
         "what is postponed may be due sooner than before",
         _DUE,
         "        if t.number(value) < at_ms:\n",
         "        if at_ms:\n",
-        ("tests/storage/test_due.py", "tests/node/test_chores.py"),
+        ("tests/storage/test_due.py",),
     ),
     # -- what is claimed
     Mutant(

@@ -431,6 +431,16 @@ def test_after_a_restart_witnesses_are_heard_as_before() -> None:
     assert (list(control.path), control.frozen) == (an.control, False)
 
 
+def test_a_witness_keeps_its_word_while_the_account_is_frozen_at_this_node() -> None:
+    an, evil = stolen_root()
+    w = World("a")
+    knows(w, "a", an, *an.control, evil)
+    says(w, "a", an.checkpoint("phone"), an.checkpoint("tablet", evil))
+    assert w.head("a", control_log(an.id)).flag == 1
+    again = checkpoint(w, "a", an, "phone")
+    assert (again.n, again.control.id) == (2, an.control[-1].id)
+
+
 # -- pins
 
 
