@@ -146,14 +146,14 @@ IN_NODE = (
         _INGEST,
         "self.slow.pinned(run.log, pins, cut) <= place < head.length:",
         "self.slow.pinned(run.log, pins, cut) < place < head.length:",
-        _TAKEN,
+        _COUNTED,
     ),
     Mutant(
         "a fork below the last pin stops the log",
         _INGEST,
         "if counts and self.slow.pinned(run.log, pins, cut) <= place < head.length:",
         "if counts and place < head.length:",
-        _TAKEN,
+        _COUNTED,
     ),
     Mutant(
         "a fork is judged however often a peer had an account judged anew",

@@ -357,6 +357,18 @@ def test_a_signature_that_came_later_lets_a_run_end_there(store: Store) -> None:
     check(store)
 
 
+def test_a_later_signature_is_marked_where_what_counts_ends_without_one(store: Store) -> None:
+    account = started(store, n=6)
+    chain = account.chain
+    store.rewrite(account.log, chain[:4], chain[4:], head_of(chain[:4]), NOW_S)
+    assert store.next_signed(account.log, 0) is None
+    signed = sign(account.device, chain[1])
+    assert signed.sig is not None
+    store.set_signature(signed.id, signed.sig)
+    assert [store.next_signed(account.log, q) for q in (0, 1, 2)] == [1, 1, None]
+    check(store)
+
+
 def test_a_later_signature_of_a_branch_is_not_marked_in_what_counts(store: Store) -> None:
     account = started(store, n=6)
     other, _ = account.run(3, below=account.chain[:2], tag="fork")
@@ -604,6 +616,10 @@ def test_a_log_of_which_nothing_counts_is_in_no_frontier(store: Store) -> None:
     assert empty.log not in store.logs(empty.id)
     assert store.digest() != digest_with
     assert account.log in store.heads(account.id)
+    without = store.digest()
+    store.rewrite(empty.log, [], [], Head(0, None, 1), NOW_S)
+    assert store.heads(empty.id)[empty.log] == Head(0, None, 1), "a fork at its first entry"
+    assert store.digest() != without
 
 
 def test_the_name_of_a_log_of_which_nothing_is_left_goes_and_its_number_is_not_given_again(tmp_path: Path) -> None:

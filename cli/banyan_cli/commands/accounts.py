@@ -177,7 +177,7 @@ def recover(
     account: Account = None,
     words_file: paper.WordsFile = None,
     undo: Annotated[
-        int | None, typer.Option(min=2, help="Undo this entry and later ones; numbers as in `account show`.")
+        int | None, typer.Option(min=1, help="Undo this entry and later ones; numbers as in `account show`.")
     ] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A writer that is not to be cut; may be repeated.")] = None,
     own: Annotated[bool, typer.Option("--own", help="Write as this account from now on.")] = False,
