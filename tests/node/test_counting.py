@@ -91,6 +91,19 @@ def test_strata_decide_and_not_the_names_of_writers(lower_is_first: bool) -> Non
     sound(node)
 
 
+@pytest.mark.parametrize("lower_is_first", [True, False])
+def test_of_one_stratum_the_log_that_was_granted_first_speaks_first(lower_is_first: bool) -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = (an.write(1, below=log, tag=tag) for tag in "ab")
+    first, second = sorted(("n1", "n2"), key=an.key, reverse=not lower_is_first)
+    an.grant(first, stratum=1)
+    an.grant(second, stratum=1)
+    node = of(an, notes(an, second, a[2]), notes(an, first, b[2]), a, b)
+    assert node.head(an.log()) == Head(3, b[2].id, 0)
+    sound(node)
+
+
 def test_a_void_entry_of_a_notary_chooses_nothing() -> None:
     an, (a, b) = forked("a", "b")
     node = of(an, a, b)
