@@ -3,17 +3,19 @@
 from tests.mutants.mutant import Mutant
 
 _CHECKPOINT, _CONTROL, _STATE = (f"crdt/banyan_crdt/{m}.py" for m in ("checkpoint", "control", "state"))
-_LOGS = "crdt/banyan_crdt/logs.py"
+_LOGS, _GRANTS = (f"crdt/banyan_crdt/{m}.py" for m in ("logs", "grants"))
 _INGEST, _COUNTING, _OWN = (f"node/banyan_node/{m}.py" for m in ("ingest", "counting", "own"))
 _ACCOUNTS, _AUTHOR, _INTAKE = (f"node/banyan_node/{m}.py" for m in ("accounts", "author", "intake"))
 _ASKING, _SERVE, _SERVING = (f"node/banyan_node/{m}.py" for m in ("asking", "serve", "serving"))
-_PUSHES = "node/banyan_node/pushes.py"
-_DUE, _CHECK = (f"storage/banyan_storage/{m}.py" for m in ("due", "check"))
+_PUSHES, _PREPARE, _CHORES = (f"node/banyan_node/{m}.py" for m in ("pushes", "prepare", "chores"))
+_HOSTED = "node/banyan_node/backend/hosted.py"
+_DUE, _CHECK, _STORE = (f"storage/banyan_storage/{m}.py" for m in ("due", "check", "store"))
 
 _SAID = ("tests/crdt/test_checkpoint.py",)
 _WITNESSED = ("tests/crdt/test_control.py", "tests/node/test_checkpoints.py")
 _PINNED = ("tests/crdt/test_checkpoint.py", "tests/node/test_checkpoints.py")
 _TAKEN = ("tests/node/test_checkpoints.py",)
+_DAILY = ("tests/node/test_chores.py",)
 _HELD = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
 _KEPT = ("tests/node/test_counting.py",)
 _ASKED = ("tests/node/test_asking.py", "tests/node/test_checkpoints.py")
@@ -151,7 +153,63 @@ IN_CHECKPOINTS = (
         "turns",
         _TAKEN,
     ),
+    Mutant(
+        "a checkpoint speaks by the highest of the grants of its writer",
+        _GRANTS,
+        "return min(self.grants.get(writer, ())",
+        "return max(self.grants.get(writer, ())",
+        _PINNED,
+    ),
+    Mutant(
+        "who was cut off still pins by a checkpoint",
+        _GRANTS,
+        "if self.closed or writer in self.cuts:",
+        "if self.closed:",
+        _PINNED,
+    ),
+    Mutant(
+        "checkpoints speak in an account that was closed",
+        _GRANTS,
+        "if self.closed or writer in self.cuts:",
+        "if writer in self.cuts:",
+        _PINNED,
+    ),
     # -- who takes them
+    Mutant(
+        "an older checkpoint takes the place of a newer one",
+        _INGEST,
+        "        if not newer(old, made):\n            return False\n",
+        "",
+        _TAKEN,
+    ),
+    Mutant(
+        "a checkpoint is taken without a look at its signature",
+        _PREPARE,
+        "            return (item.signed,)\n",
+        "            return ()\n",
+        _TAKEN,
+    ),
+    Mutant(
+        "control entries that come are judged without witnesses",
+        _INGEST,
+        "resolve_control([*held.values(), *present], self.store.checkpoints(account))",
+        "resolve_control([*held.values(), *present])",
+        _TAKEN,
+    ),
+    Mutant(
+        "a log without branches is not counted again where it is cut or taken away",
+        _INGEST,
+        "if log in known.loose or (self.store.head(log).length and granted(was, log) != granted(control, log))",
+        "if log in known.loose",
+        _HELD,
+    ),
+    Mutant(
+        "a checkpoint that goes leaves its bytes behind",
+        _STORE,
+        "        self._write.delete(t.CHECKPOINTS, log.account + log.writer)\n",
+        "",
+        _TAKEN,
+    ),
     Mutant(
         "a checkpoint of a stranger is held",
         _INGEST,
@@ -286,6 +344,27 @@ IN_CHECKPOINTS = (
         "(control.frozen or not self.store.has(old.control.id))",
         "control.frozen",
         _TAKEN,
+    ),
+    Mutant(
+        "of more logs than fit those that grew least are pinned",
+        _AUTHOR,
+        "key=lambda row: (-row[0], row[1]))[:MAX_PINS]",
+        "key=lambda row: row)[:MAX_PINS]",
+        _TAKEN,
+    ),
+    Mutant(
+        "a node makes checkpoints of an account that is frozen",
+        _HOSTED,
+        "if control.closed or control.frozen:",
+        "if control.closed:",
+        _DAILY,
+    ),
+    Mutant(
+        "a node makes a checkpoint whenever something moved",
+        _CHORES,
+        "ctx.store.set_due(Work.CHECKPOINT, key, now_ms + DAY_MS)",
+        "ctx.store.set_due(Work.CHECKPOINT, key, now_ms)",
+        _DAILY,
     ),
     # -- what must stay
     Mutant(
