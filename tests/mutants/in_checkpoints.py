@@ -8,7 +8,7 @@ _INGEST, _COUNTING, _OWN = (f"node/banyan_node/{m}.py" for m in ("ingest", "coun
 _ACCOUNTS, _AUTHOR, _INTAKE = (f"node/banyan_node/{m}.py" for m in ("accounts", "author", "intake"))
 _ASKING, _SERVE, _SERVING = (f"node/banyan_node/{m}.py" for m in ("asking", "serve", "serving"))
 _PUSHES, _PREPARE, _CHORES = (f"node/banyan_node/{m}.py" for m in ("pushes", "prepare", "chores"))
-_HOSTED = "node/banyan_node/backend/hosted.py"
+_HOSTED, _REPLICA = "node/banyan_node/backend/hosted.py", "node/banyan_node/replica.py"
 _DUE, _CHECK, _STORE = (f"storage/banyan_storage/{m}.py" for m in ("due", "check", "store"))
 
 _SAID = ("tests/crdt/test_checkpoint.py",)
@@ -167,13 +167,6 @@ IN_CHECKPOINTS = (
         "if self.closed:",
         _PINNED,
     ),
-    Mutant(
-        "checkpoints speak in an account that was closed",
-        _GRANTS,
-        "if self.closed or writer in self.cuts:",
-        "if writer in self.cuts:",
-        _PINNED,
-    ),
     # -- who takes them
     Mutant(
         "an older checkpoint takes the place of a newer one",
@@ -293,6 +286,13 @@ IN_CHECKPOINTS = (
         _SERVE,
         "resolve_control(reader.control(account), reader.checkpoints(account))",
         "resolve_control(reader.control(account))",
+        _TAKEN,
+    ),
+    Mutant(
+        "a checkpoint that came from a peer is not found by its name",
+        _REPLICA,
+        "            self._fetch.remember(judged.entries[0], judged.log)\n",
+        "            pass\n",
         _TAKEN,
     ),
     Mutant(

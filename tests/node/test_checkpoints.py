@@ -501,6 +501,24 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
     )
 
 
+def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_node.author.MAX_PINS", 2)
+    an = Person(within=("phone",))
+    w = World("a")
+    knows(w, "a", an)
+    r, root = w.replicas["a"], signer(an.full("root0"))
+    logs = [an.write(9, number=k) for k in (1, 2, 3)]
+
+    def pinned() -> list[tuple[int, int]]:
+        return [(pin.log, pin.seq) for pin in r.author.checkpoint(an.id, root, NOW_MS).pins]
+
+    for log, n in zip(logs, (2, 5, 4), strict=True):
+        give(r.ingest, log, 0, n)
+    assert pinned() == [(2, 4), (3, 3)]
+    give(r.ingest, logs[1], 5, 7)
+    assert pinned() == [(1, 1), (2, 6)]
+
+
 def test_a_notary_signs_for_logs_of_higher_strata_a_device_for_none_and_a_stranger_is_refused() -> None:
     an = Person(within=("phone",))
     an.grant("notary", stratum=1)
