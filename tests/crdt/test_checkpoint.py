@@ -179,6 +179,16 @@ def test_a_checkpoint_pins_only_logs_of_a_higher_stratum_than_its_writers() -> N
     assert state_of(an, said, ours, theirs).logs[an.log()].head.length == 2
 
 
+def test_a_writer_of_several_grants_pins_by_the_lowest_of_them() -> None:
+    for strata in ((1, 9), (9, 1)):
+        an = Person()
+        for k, stratum in enumerate(strata):
+            an.grant("notary", first=1 + 8 * k, stratum=stratum)
+        ours, theirs = forked(an)
+        said = an.checkpoint("notary", pins=[an.pin(ours[3])])
+        assert state_of(an, [said], ours, theirs).logs[an.log()].head.id == ours[-1].id
+
+
 def test_a_writer_that_was_cut_off_pins_no_more_but_its_checkpoint_is_held() -> None:
     an = Person()
     an.grant("notary", stratum=1)

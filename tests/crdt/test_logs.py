@@ -355,6 +355,18 @@ def test_a_signature_vouches_for_what_fits_a_run_with_it(monkeypatch: pytest.Mon
     assert must_hold(TEST, g, Counted(tuple(log), False, 8), [beside]) == {beside.id}
 
 
+def test_what_a_firm_entry_hangs_on_stays_each_with_a_signature_within_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    log = an.write(1)
+    firm = an.write(5, below=log, tag="firm")
+    low, high = an.write(1, below=firm[:2], tag="low")[2], an.write(1, below=firm[:3], tag="high")[3]
+    loose = [*map(unsigned, firm[1:5]), firm[5], low, high]
+    g = resolve_control(an.control).grant_of(an.key("phone"), 1)
+    c = Counted(tuple(log), False, 1)
+    monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 3)
+    assert must_hold(TEST, g, c, loose, [firm[5].id]) == {e.id for e in loose}
+
+
 def test_the_way_to_a_signature_is_no_longer_than_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     an = Person()
     log = [*map(unsigned, an.write(3)), an.write(4)[3]]

@@ -92,18 +92,12 @@ IN_CRDT = (
         "if len(tied) > 2:",
         _OF_CONTROL,
     ),
-    Mutant(
-        "of a tie one branch is kept",
-        _CONTROL,
-        "for c in tied[:2] for e in",
-        "for c in tied[:1] for e in",
-        _OF_CONTROL,
-    ),
+    Mutant("of a tie one branch is kept", _CONTROL, "[:2] or tied[:2]", "[:2] or tied[:1]", _OF_CONTROL),
     Mutant(
         "of a tied branch only its first entry is kept, though a later one shows its rank",
         _CONTROL,
-        "for e in tree.between(c, tree.witness(c, keys))]",
-        "for e in [c]]",
+        "keep += tree.between(c, tree.witness(c, keys))",
+        "keep.append(c)",
         _OF_CONTROL,
     ),
     Mutant(
@@ -320,8 +314,8 @@ IN_CRDT = (
     Mutant(
         "what is firm needs no signature",
         _LOGS,
-        "            keep.update(e.id for e in to_signature(kids, at))\n        while",
-        "            keep.add(at.id)\n        while",
+        "lonely = [*_unvouched(counted.chain), *(entries[i] for i in keep)]",
+        "lonely = _unvouched(counted.chain)",
         _OF_KEPT,
     ),
     Mutant(

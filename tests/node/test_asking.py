@@ -28,7 +28,7 @@ from banyan_node.wire import (
     encode_message,
 )
 from tests.crdt.make import Person, b32
-from tests.node.helpers import World, control_item, data, draft, phone_of, run_item
+from tests.node.helpers import World, control_item, data, draft, give, phone_of, run_item
 
 T = TypeVar("T")
 
@@ -290,6 +290,35 @@ def test_heads_that_are_told_again_wait_once_for_their_control_log() -> None:
     w.say("r", "a", data(control_item(an)))
     w.run(0.1)
     assert (link.waiting_heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
+
+
+def test_a_claim_that_waited_for_a_control_log_is_as_old_as_it_is() -> None:
+    w = World("a")
+    an = Person()
+    w.rogue("r", "a")
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(5, EntryId(b32("made up")), 0))]))
+    w.say("r", "a", Root(0, bytes(32), 1), data(control_item(an)))
+    w.run(0.1)
+    assert wanted(w, "r")[-1] == an.log()
+    w.say("r", "a", Answered(2), Root(0, bytes(32), 1))
+    assert w.points("a", "r") == 0, "something came to the peer since it claimed the head"
+
+
+def test_of_a_claim_of_a_length_alone_whatever_came_is_enough_and_nothing_is_not() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    log = an.write(5)
+    claimed = Heads(b"", 0, [(an.log(), Head(5, None, 0))])
+    w.rogue("r", "a")
+    w.say("r", "a", claimed, data(run_item(log, 0, 2)), Answered(1), Root(0, bytes(32), 0))
+    assert w.points("a", "r") == 0, "what it counts may be forked or cut off here"
+    w.say("r", "a", claimed, Answered(2), Root(0, bytes(32), 0))
+    assert w.points("a", "r") == 3
+    w.say("r", "a", claimed)
+    give(w.replicas["a"].ingest, log, 2)
+    w.drain("a")
+    w.say("r", "a", Answered(3), Root(0, bytes(32), 0))
+    assert w.points("a", "r") == 3, "it came by another way"
 
 
 def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:

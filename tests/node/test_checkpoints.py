@@ -20,11 +20,12 @@ from banyan_node.author import grant_to
 from banyan_node.gossip import frames
 from banyan_node.ingest import Ingest, PartItem, checkpoints_allowed
 from banyan_node.replica import Replica
-from banyan_node.wire import CheckpointItem, GossipFrame
+from banyan_node.wire import Answered, CheckpointItem, ControlItem, Data, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
 from banyan_storage.store import Store
 from tests.crdt.make import Person, digest, signer
 from tests.node.helpers import NOW_MS, World, control_item, data, give, new_ingest
+from tests.node.judging import notes, run_of
 
 
 def sound(store: Store) -> None:
@@ -126,6 +127,30 @@ def test_who_compares_gets_a_newer_checkpoint_whichever_side_has_it() -> None:
         assert w.head("a", last[-1].log_id) == last[-1].head
 
 
+def test_who_is_read_to_or_sent_what_came_hears_the_checkpoints_of_an_account_behind_its_control_log() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    said = CheckpointItem(encode_checkpoint(checkpoint(w, "a", an, "phone")))
+    for name, asks in (("r1", Scan(1, b"", an.id)), ("r2", Replay(0))):
+        w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
+        w.say(name, "a", asks)
+        w.run(0.1)
+        items = [item for m in w.heard[name] if isinstance(m, Data) for item in m.items]
+        assert [type(item) for item in items] == [ControlItem, CheckpointItem]
+        assert items[1] == said
+
+
+def test_who_serves_a_newer_checkpoint_than_it_claimed_is_not_slighted() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    old, new = an.checkpoint("phone"), an.checkpoint("phone", n=2)
+    w.rogue("r", "a")
+    w.say("r", "a", Heads(b"", 0, [(old.log_id, old.head)]), data(CheckpointItem(encode_checkpoint(new))))
+    w.say("r", "a", Answered(1), Root(0, bytes(32), 0))
+    assert w.head("a", new.log_id) == new.head
+    assert w.points("a", "r") == 0
+
+
 def test_one_more_checkpoint_of_an_account_of_a_thousand_control_entries_costs_little(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -209,6 +234,8 @@ def test_no_more_checkpoints_of_one_writer_are_taken_than_it_may_have_made_by_no
     most = checkpoints_allowed(TEST, NOW_MS)
     with pytest.raises(NotYet, match="more than it may"):
         a.checkpoint(an.checkpoint("phone", n=(1 << 48) - 1), NOW_MS)
+    with pytest.raises(NotYet, match="more than it may"):
+        a.checkpoint(an.checkpoint("phone", n=most + 1), NOW_MS)
     assert a.checkpoint(an.checkpoint("phone", n=most), NOW_MS)
     w = World("a")
     knows(w, "a", an)
@@ -217,6 +244,40 @@ def test_no_more_checkpoints_of_one_writer_are_taken_than_it_may_have_made_by_no
     with pytest.raises(Refused, match="stolen"):
         author.checkpoint(an.id, signer(an.full("phone")), NOW_MS)
     assert author.checkpoint(an.id, signer(an.full("phone")), NOW_MS + 86_400_000).n == most + 1
+
+
+def test_a_checkpoint_is_charged_for_what_it_has_read_and_not_taken_from_who_may_have_no_more_judged() -> None:
+    an, evil = stolen_root()
+    a, asked = new_ingest(), list[int]()
+    ours = an.write(8)
+    a.control(an.id, [*an.control, evil], NOW_MS)
+    give(a, ours)
+    give(a, an.write(3, below=ours[:6], tag="thief"), 6)
+
+    def may(rows: int) -> bool:
+        asked.append(rows)
+        return False
+
+    for pins in ([], [an.pin(ours[7])]):
+        with pytest.raises(NotYet, match="entries read"):
+            a.checkpoint(an.checkpoint("phone", pins=pins), NOW_MS, may)
+    assert asked == [1, 1 + 6], "the control path that is frozen, and the log up to its fork"
+    assert not list(a.store.checkpoints(an.id))
+
+
+def test_judging_an_account_anew_costs_its_entries_and_not_the_numbers_of_its_checkpoints() -> None:
+    an, ours, theirs = forked_person()
+    a, asked = new_ingest(), list[int]()
+    a.control(an.id, an.control, NOW_MS)
+    a.checkpoint(an.checkpoint("phone", n=100), NOW_MS)
+    give(a, ours)
+
+    def may(rows: int) -> bool:
+        asked.append(rows)
+        return True
+
+    a.run(run_of(theirs, 2), NOW_MS, may)
+    assert asked == [len(theirs[2:]) + len(ours) + len(an.control)]
 
 
 # -- a root key that was rotated out
@@ -358,6 +419,28 @@ def test_a_node_does_not_take_back_its_own_word_while_it_does_not_hold_what_it_n
     assert stands(w.replicas["a"], an)
 
 
+def test_after_a_restart_witnesses_are_heard_as_before() -> None:
+    an, evil = stolen_root()
+    a = new_ingest()
+    a.control(an.id, [*an.control, evil], NOW_MS)
+    a.checkpoint(an.checkpoint("phone"), NOW_MS)
+    a.store.commit()
+    a.forget()
+    control = a.control_of(an.id)
+    assert control is not None
+    assert (list(control.path), control.frozen) == (an.control, False)
+
+
+def test_a_witness_keeps_its_word_while_the_account_is_frozen_at_this_node() -> None:
+    an, evil = stolen_root()
+    w = World("a")
+    knows(w, "a", an, *an.control, evil)
+    says(w, "a", an.checkpoint("phone"), an.checkpoint("tablet", evil))
+    assert w.head("a", control_log(an.id)).flag == 1
+    again = checkpoint(w, "a", an, "phone")
+    assert (again.n, again.control.id) == (2, an.control[-1].id)
+
+
 # -- pins
 
 
@@ -386,6 +469,21 @@ def test_a_checkpoint_undoes_a_fork_and_one_that_no_longer_names_the_log_brings_
     sound(a.store)
 
 
+def test_in_the_store_a_checkpoint_speaks_after_the_logs_of_lower_strata() -> None:
+    an, ours, theirs = forked_person()
+    an.grant("first", stratum=1)
+    an.grant("second", stratum=2)
+    a = new_ingest()
+    a.control(an.id, an.control, NOW_MS)
+    give(a, ours)
+    give(a, theirs, 2)
+    a.checkpoint(an.checkpoint("second", pins=[an.pin(ours[4])]), NOW_MS)
+    assert a.head(an.log()).id == ours[-1].id
+    give(a, notes(an, "first", theirs[-1]))
+    assert a.head(an.log()).id == theirs[-1].id
+    sound(a.store)
+
+
 def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
     an, ours, _ = forked_person()
     w = World("a")
@@ -401,6 +499,24 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
     assert [p.seq for p in r.author.checkpoint(an.id, root, NOW_MS).pins] == [4], (
         "else a fork below would bring it down"
     )
+
+
+def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_node.author.MAX_PINS", 2)
+    an = Person(within=("phone",))
+    w = World("a")
+    knows(w, "a", an)
+    r, root = w.replicas["a"], signer(an.full("root0"))
+    logs = [an.write(9, number=k) for k in (1, 2, 3)]
+
+    def pinned() -> list[tuple[int, int]]:
+        return [(pin.log, pin.seq) for pin in r.author.checkpoint(an.id, root, NOW_MS).pins]
+
+    for log, n in zip(logs, (2, 5, 4), strict=True):
+        give(r.ingest, log, 0, n)
+    assert pinned() == [(2, 4), (3, 3)]
+    give(r.ingest, logs[1], 5, 7)
+    assert pinned() == [(1, 1), (2, 6)]
 
 
 def test_a_notary_signs_for_logs_of_higher_strata_a_device_for_none_and_a_stranger_is_refused() -> None:

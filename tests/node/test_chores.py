@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,10 @@ def test_an_account_that_moved_gets_its_checkpoints_once_a_day_and_its_control_l
         node.call("post", text="một")
         now = time.time()
         assert chores.checkpoint_own_accounts(node.context, now).number == 2, "the root's and the device's"
-        assert chores.checkpoint_own_accounts(node.context, now + 60).number == 0
-        assert chores.checkpoint_own_accounts(node.context, now + DAY + 1).number == 0
         node.call("post", text="hai")
-        assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 1, (
-            "a device says nothing of logs"
-        )
+        assert chores.checkpoint_own_accounts(node.context, now + 60).number == 0
+        assert chores.checkpoint_own_accounts(node.context, now + DAY + 1).number == 1, "a device says nothing of logs"
+        assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 0
         assert node.context.replica.ingest.head(control_log(account)).length == 1
         shown = node.call("account.show")
         assert [(pin["seq"], pin["writer"]) for pin in shown["pins"]] == [
@@ -73,6 +72,20 @@ def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_t
             assert sum(c["root"] for c in shown["checkpoints"]) == 1, "the old root's is gone"
             assert node.context.replica.ingest.head(control_log(account)).length == length
         assert node.call("store.verify")["problems"] == []
+
+
+def test_nothing_is_signed_of_an_account_that_is_frozen_or_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _home(tmp_path)
+    with open_local(home, settings.load(home, env={})) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        control = hosted.control_of(node.context, account)
+        for state in (replace(control, frozen=True), replace(control, closed=True)):
+            monkeypatch.setattr(hosted, "control_of", lambda *_, state=state: state)
+            assert hosted.checkpoint(node.context, account, time.time()) == 0
+        monkeypatch.undo()
+        assert hosted.checkpoint(node.context, account, time.time()) == 2
 
 
 def test_an_archive_carries_checkpoints_to_another_node(tmp_path: Path) -> None:

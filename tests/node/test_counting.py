@@ -6,7 +6,7 @@ import pytest
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
-from banyan_crdt.ids import CellKey, Head, control_log
+from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Drop, Host, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
@@ -14,8 +14,9 @@ from banyan_crdt.social import POST, Post, encode_post
 from banyan_node import counting
 from banyan_node.counting import KEEP_S
 from banyan_node.ingest import Ingest
-from banyan_node.own import own_key
+from banyan_node.own import TIPS, own_key, own_tips, wrote_control
 from banyan_storage import tables as t
+from banyan_storage.due import Work
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.view_rows import TIMELINE, VIEW_TABLES
@@ -86,6 +87,19 @@ def test_strata_decide_and_not_the_names_of_writers(lower_is_first: bool) -> Non
     an.grant(high, stratum=2)
     an.grant(low, stratum=1)
     node = of(an, notes(an, high, a[2]), notes(an, low, b[2]), a, b)
+    assert node.head(an.log()) == Head(3, b[2].id, 0)
+    sound(node)
+
+
+@pytest.mark.parametrize("lower_is_first", [True, False])
+def test_of_one_stratum_the_log_that_was_granted_first_speaks_first(lower_is_first: bool) -> None:
+    an = Person()
+    log = an.write(2)
+    a, b = (an.write(1, below=log, tag=tag) for tag in "ab")
+    first, second = sorted(("n1", "n2"), key=an.key, reverse=not lower_is_first)
+    an.grant(first, stratum=1)
+    an.grant(second, stratum=1)
+    node = of(an, notes(an, second, a[2]), notes(an, first, b[2]), a, b)
     assert node.head(an.log()) == Head(3, b[2].id, 0)
     sound(node)
 
@@ -229,6 +243,30 @@ def test_room_is_counted_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     give(node, branches[2])
 
 
+def test_content_takes_room_too_also_what_is_held_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    chosen = an.write(1)
+    an.say(an.pin(chosen[0]))
+    branches, contents = list[list[Entry]](), list[bytes]()
+    for k in range(3):
+        part, raw = make_part(f"content {k}", bytes(1_000))
+        contents.append(raw)
+        branches.append(
+            [follow(an.full("phone"), an.log(), [], Put(POST, CellKey(bytes(16)), (), part), parts=part.size)]
+        )
+    one = run_row_bytes(branches[0][0].ops) + len(contents[0])
+    monkeypatch.setattr(counting, "BESIDE_BYTES", 2 * one)
+    node = of(an, chosen)
+    for branch, content in zip(branches[:2], contents, strict=False):
+        node.run(run_of(branch), NOW_MS, contents=[content])
+    for _ in range(2):
+        with pytest.raises(NotYet, match="beside many"):
+            node.run(run_of(branches[2]), NOW_MS, contents=[contents[2]])
+        node.forget()
+    assert held(node, an.log()) == (ids(chosen), {b[0].id for b in branches[:2]})
+    sound(node)
+
+
 def test_a_pin_gives_back_the_room_of_the_branch_that_it_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
     an = Person()
@@ -326,6 +364,41 @@ def test_the_evidence_of_a_tie_needs_no_room(monkeypatch: pytest.MonkeyPatch) ->
     sound(node)
 
 
+def test_a_control_path_that_counted_needs_no_room_beside_the_stronger_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    an = Person()
+    trunk = list(an.control)
+    until_now = [an.say(an.grant_op(device)) for device in ("laptop", "tablet")]
+    node = known(an)
+    stronger = an.say(an.rotate(0, "root2"), by="root1", below=trunk)
+    assert node.control(an.id, [stronger], NOW_MS)
+    assert held(node, control_log(an.id)) == (ids([*trunk, stronger]), set(ids(until_now)))
+    sound(node)
+
+
+def test_control_entries_that_were_written_here_come_back_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 0)
+    an, ((long, short), other, third) = taken_over()
+    node = known(an)
+    for tip in (short, third[1]):
+        wrote_control(node.store, control_log(an.id), tip.id, tip.header.prev)
+    assert node.control(an.id, [long, short, *other, *third], NOW_MS)
+    assert held(node, control_log(an.id)) == (ids(an.control), {long.id, short.id, *ids(third)})
+    sound(node)
+
+
+def test_of_entries_that_were_written_here_the_highest_of_each_branch_is_remembered() -> None:
+    an, branches = taken_over()
+    node, log = known(an), control_log(an.id)
+    for long, short in branches:
+        for entry in (long, short):
+            wrote_control(node.store, log, entry.id, entry.header.prev)
+    assert own_tips(node.store, log) == [short.id for _, short in branches]
+    for k in range(TIPS):
+        wrote_control(node.store, log, EntryId(bytes([k]) * 32), None)
+    assert own_tips(node.store, log) == [bytes([k]) * 32 for k in range(TIPS)]
+
+
 def test_control_entries_that_hang_on_nothing_held_are_not_yet() -> None:
     an = Person()
     node = known(an)
@@ -359,6 +432,47 @@ def test_a_log_of_which_all_branches_were_forgotten_is_a_usual_one_again() -> No
     assert node.usual(an.log())
     assert held(node, an.log()) == (ids(a), set())
     sound(node)
+
+
+def due(node: Ingest, log: LogId) -> int | None:
+    """When what is beside the log is looked at."""
+    return node.store.due_at(Work.FORGET, t.log_name(log))
+
+
+def test_what_is_beside_a_log_is_looked_at_when_the_first_of_it_may_go_and_again_for_the_next() -> None:
+    an, (a, b, c) = forked("a", "b", "c")
+    an.say(an.pin(a[2]))
+    node = of(an, a, b)
+    node.run(run_of(c, 2), NOW_MS + 1_000_000)
+    assert due(node, an.log()) == LATER_MS
+    assert node.expire(an.log(), LATER_MS) == 1
+    assert due(node, an.log()) == LATER_MS + 1_000_000
+    assert node.expire(an.log(), LATER_MS + 1_000_000) == 1
+    assert due(node, an.log()) is None
+
+
+def test_what_is_still_needed_then_is_looked_at_again_after_as_long() -> None:
+    an, (a, b) = forked("a", "b")
+    node = of(an, a, b)
+    assert node.expire(an.log(), LATER_MS) == 0
+    assert due(node, an.log()) == LATER_MS + KEEP_S * 1000
+
+
+def test_where_an_account_is_counted_anew_what_is_deleted_has_its_grace_from_then_on() -> None:
+    an, (a, b) = forked("a", "b")
+    node = of(an, a, b)
+    key = an.id + b"a part of it"
+    node.store.set_due(Work.ERASE, key, LATER_MS)
+    node.control(an.id, [an.say(an.pin(a[2]))], NOW_MS + 86_400_000)
+    assert node.store.due_at(Work.ERASE, key) == LATER_MS + 86_400_000
+
+
+def test_what_is_beside_a_control_log_is_looked_at_in_its_time() -> None:
+    an, (branch, *_) = taken_over()
+    node = known(an)
+    assert due(node, control_log(an.id)) is None
+    node.control(an.id, branch, NOW_MS)
+    assert due(node, control_log(an.id)) == LATER_MS
 
 
 def test_what_a_younger_entry_hangs_on_stays_with_it() -> None:

@@ -15,7 +15,15 @@ from banyan_crdt.errors import Malformed, NotYet, WrongLink
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log, key_digest
 from banyan_crdt.ops import Grant, Init, Op, Pin, Put, Slot
 from banyan_crdt.realm import TEST, Realm
-from banyan_crdt.run import MAX_RUN_ENTRIES, Run, decode_control, decode_run, encode_run, skips_below, verify_run
+from banyan_crdt.run import (
+    MAX_RUN_ENTRIES,
+    Run,
+    decode_control,
+    decode_run,
+    encode_run,
+    skips_below,
+    verify_run,
+)
 from banyan_crdt.social import Post, encode_post
 from banyan_crdt.state import AccountState, account_state
 from banyan_node import counting
@@ -363,8 +371,8 @@ def test_past_its_limit_a_log_stands_still_and_goes_on_later() -> None:
 class Tight:
     """A realm where a log may hold three entries, and one more each day; an account with one writer."""
 
-    def __init__(self) -> None:
-        self.realm = Realm("tight", TEST.birth_ms, entry_burst=3, entries_per_day=1)
+    def __init__(self, entries: int = 3, size: int = 64 << 20) -> None:
+        self.realm = Realm("tight", TEST.birth_ms, entries, 1, size, 1)
         root = signer("r", self.realm)
         self.control = [
             follow("r", control_log(NOBODY), [], Init((Slot(key_digest(root.key), bytes(32)),), None), realm=self.realm)
@@ -407,6 +415,23 @@ def test_what_lies_past_a_limit_is_held_while_there_is_room(monkeypatch: pytest.
     assert why.value.reason == "limit"
     assert tight.node.head(tight.name) == Head(0, None, 0)
     assert tight.give(log[:5]) == 3
+
+
+@pytest.mark.parametrize(("entries", "size", "fit"), [(3, 64 << 20, {3}), (100, 400, {1, 2, 3})])
+def test_pins_that_contradict_one_another_buy_room_twice_what_the_log_may_hold(
+    entries: int, size: int, fit: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 1)
+    tight = Tight(entries, size)
+    branches = [tight.write(3, tag) for tag in "abcdefghij"]
+    for branch in branches:
+        tight.say(Pin(tight.name.writer, 1, 2, branch[2].id))
+    tight.give(tight.write(1, "x"))
+    tight.give(tight.write(1, "y"))
+    for branch in branches:
+        with suppress(NotYet):
+            tight.give(branch[:2], proof=[branch[2].header])
+    assert sum(tight.node.store.has(branch[1].id) for branch in branches) in fit
 
 
 def test_past_a_limit_a_pin_that_stands_above_buys_no_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head
-from banyan_node.intake import SHORT_CONTROL, Judged
+from banyan_node.intake import JUDGED_ROWS, SHORT_CONTROL, Judged
 from banyan_node.links import Limits
 from banyan_node.prepare import CheckedControl, CheckedRun
 from tests.crdt.make import Person
@@ -32,6 +33,30 @@ def test_a_branch_is_news_once_and_only_where_it_moves_a_head() -> None:
         assert judged.entries == (branch[3].id,)
         assert not judge(w, CheckedRun(run_of(branch, 3), ())).news
     assert w.head("a", an.log()) == Head(3, log[2].id, 1)
+
+
+def test_control_entries_are_charged_for_what_is_judged_anew_and_what_is_held_costs_itself() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    for k in range(SHORT_CONTROL):
+        an.grant(f"device {k}")
+    long = list(an.control)
+    last = an.grant("late")
+    branch = an.say(an.grant_op("tablet"), below=long[:1])
+    w.rogue("r", "a")
+    link = w.replicas["a"].links["r"]
+
+    def cost(*entries: Entry) -> float:
+        before = link.work
+        judge(w, CheckedControl(an.id, entries, ()))
+        return (link.work - before) / JUDGED_ROWS
+
+    assert cost(*long) == len(long) + 2, "those that are offered, and two that were held"
+    assert cost(*long[:3]) == 0, "nothing is judged anew"
+    assert cost(last) == 1 + len(long)
+    assert cost(branch) == 1 + len(long) + 1
+    watch = an.say(an.grant_op("watch"), below=[*long, last])
+    assert cost(watch) == 1 + len(long) + 2, "all but one of them are beside the path now"
 
 
 def test_the_reason_why_a_control_log_was_not_taken_is_gone_when_it_was() -> None:

@@ -47,6 +47,17 @@ def test_due_work_agrees_with_a_dictionary_whatever_is_set_dropped_and_rolled_ba
     assert verify(store, lambda account, n: None) == []
 
 
+def test_what_is_postponed_is_due_no_sooner_and_nothing_else_moves() -> None:
+    store = store_on(MemoryEngine(t.STORE_TABLES))
+    for key, at in ((b"a1", 5), (b"a2", 20), (b"b1", 5)):
+        store.set_due(Work.ERASE, key, at)
+    store.set_due(Work.FORGET, b"a1", 5)
+    store.postpone(Work.ERASE, b"a", 10)
+    assert store.due(Work.ERASE, 30, 9) == [Due(5, b"b1"), Due(10, b"a1"), Due(20, b"a2")]
+    assert store.due_at(Work.FORGET, b"a1") == 5
+    assert verify(store, lambda account, n: None) == []
+
+
 def test_a_key_that_is_too_long_for_an_index_is_refused() -> None:
     store = store_on(MemoryEngine(t.STORE_TABLES))
     store.set_due(Work.CHECKPOINT, bytes(MAX_KEY), 1)
