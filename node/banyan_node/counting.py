@@ -259,7 +259,7 @@ class Counting:
         log = control_log(account)
         kinds = self._store.loose_kinds(log)
         firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
-        firm |= _with_ancestors(control.beside, own_tips(self._store, log))
+        firm |= _with_ancestors(control.beside, own_tips(self._store, log) + self._named_by_witnesses(account))
         firm |= {e.id for e in was.path} if was else set()
         room, out = Room(), dict[EntryId, Entry]()
         on_path = {e.id for e in control.path}
@@ -273,6 +273,10 @@ class Counting:
         """What is held beside the log is looked at when the first of it may be forgotten."""
         if self._store.due_at(Work.FORGET, log_name(log)) is None:
             self._store.set_due(Work.FORGET, log_name(log), (now_s + KEEP_S) * 1000)
+
+    def _named_by_witnesses(self, account: AccountId) -> list[EntryId]:
+        """The control entries that checkpoints name: they may break a tie that has not come yet."""
+        return [c.control.id for c in self._store.checkpoints(account)]
 
     def expire(self, log: LogId, now_s: int) -> int:
         """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
@@ -293,6 +297,7 @@ class Counting:
         firm = [e.id for e in loose if e.id not in old] + own_tips(self._store, log)
         control = self._accounts.control(log.account)
         if is_control(log) and control is not None:
+            firm += self._named_by_witnesses(log.account)
             keep = _with_ancestors(loose, [*firm, *(e.id for e in control.keep)])
         else:
             granted = control.grant_of(log.writer, log.log) if control else None

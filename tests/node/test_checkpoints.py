@@ -659,7 +659,6 @@ def test_three_nodes_converge_whatever_each_of_them_met_first(seed: int) -> None
         assert not w.rejections(name)
 
 
-@pytest.mark.xfail(strict=True, reason="what a witness names beside the path is forgotten while no tie needs it")
 def test_what_a_witness_names_beside_the_path_is_kept_for_a_tie_that_comes_later() -> None:
     """The device signed below an entry that the next root overruled, and is gone. 31 days later a rotated-out root
     speaks: every node has forgotten what the witness named, and the account is frozen."""
