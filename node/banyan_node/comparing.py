@@ -54,6 +54,8 @@ class Exchange:
     asked: int = 1
     stamp: int = 0
     mine: Numbers | None = None
+    root: bytes = b""
+    """Ours when `mine` was taken: heads that moved since weigh otherwise."""
     theirs: Numbers = field(default_factory=lambda: np.zeros((0, 3), np.uint64))
 
 
@@ -140,7 +142,8 @@ class Comparing:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
-        self._act(link, at.salt, found.items)
+        moved = at.mine is not None and at.root != self._sync.tree_of(link).root
+        self._act(link, at.salt, found.items, moved)
         if found.left:
             self._failed(link, at.salt, found.left, now)
         elif at.salt:
@@ -150,7 +153,7 @@ class Comparing:
 
     def _ask_more(self, link: Link, at: Exchange, mine: Numbers) -> None:
         if at.mine is None:
-            at.mine = mine.copy()
+            at.mine, at.root = mine.copy(), self._sync.tree_of(link).root
         have = len(at.theirs)
         more = min(max(8, have // 4), CELLS - have)
         at.until, at.asked = have + more, at.asked + 1
@@ -177,8 +180,9 @@ class Comparing:
 
     # -- what the items say
 
-    def _act(self, link: Link, salt: bytes, items: dict[int, int]) -> None:
-        """Ask for what the peer has more of, tell it what it lacks, and have it name the rest."""
+    def _act(self, link: Link, salt: bytes, items: dict[int, int], moved: bool) -> None:
+        """Ask for what the peer has more of, tell it what it lacks, and have it name the rest. `moved`: heads of ours
+        did since the cells were taken that the items came out of, so no length is read out of them."""
         if not items:
             return
         most = max(1_000, int(self._limits.work_burst - link.work))  # beyond, the peer names what it shows
@@ -196,7 +200,7 @@ class Comparing:
                 continue
             log, mine = held[0]
             t = (tree.weigh(salt, mine) - w) % P
-            length = length_of(t)
+            length = None if moved else length_of(t)
             if length is not None:
                 self._sync.asking.differs(link, log, Head(length, None, 0))
             if length is not None and length > mine.length and not mine.flag:

@@ -289,7 +289,10 @@ class Counting:
         due = {row.n for row in rows if row.since + KEEP_S <= now_s}
         if not due:
             return 0
-        return self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None})
+        forgotten = 0
+        while gone := self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None}):
+            forgotten += gone  # what goes may have been all that something else was needed for
+        return forgotten
 
     def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
         """Forgets of these what the state of the log does not rest on, nor what stays, and was not written here."""

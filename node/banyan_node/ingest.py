@@ -28,7 +28,7 @@ from banyan_crdt.logs import NOTHING, granted_valid, within_limits
 from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run
+from banyan_crdt.run import Run, run_row_bytes
 from banyan_crdt.state import control_head
 from banyan_node.accounts import Accounts, Known
 from banyan_node.appending import loose_parts, of_account, of_plain, of_run
@@ -41,6 +41,8 @@ from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
 """How far ahead of our clock an entry may be dated; beyond it is not yet, outside validity and state."""
+TAIL_BYTES = 16 << 10
+"""What may always follow, in a run, the last entry that counts: a log grows by so many such tails as by entries."""
 PINS_LOOKED_AT = 64
 """Pins of a log, the highest, among which those that are lacked are looked for."""
 ENDS_CACHED = 20_000
@@ -407,14 +409,14 @@ class Ingest:
         now_s: int,
     ) -> Sequence[Entry]:
         """The log goes on by `count` of the run's entries from `fresh` on. What follows them in the run does not count,
-        and is held beside for the signature of its last entry; beyond a cut that happens once, else room is needed."""
+        and is held beside for the signature of its last entry. Beyond a cut that happens once. Beyond a limit it may
+        take TAIL_BYTES, so that room does not decide what counts where a writer signs near; more needs room."""
         stop = fresh + count
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
-        if rest and not ends_it and not self.slow.room(run.log).takes(rest):
-            raise NotYet(
-                "limit", f"the run goes on past the limit of its log, and much is held of such: sign at {stop}"
-            )
+        short = sum(run_row_bytes(e.ops) for e in rest) <= TAIL_BYTES
+        if rest and not ends_it and not short and not self.slow.room(run.log).takes(rest):
+            raise NotYet("limit", f"the run goes on past the limit of its log: sign after {stop} of its entries")
         self._extend(run, head, fresh, contents, granted, stop)
         self.flush()
         if rest:

@@ -421,8 +421,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "control entries that were written here need room",
         _COUNTING,
-        "        firm |= _with_ancestors(control.beside, own_tips(self._store, log))\n",
-        "",
+        "own_tips(self._store, log) + self._named_by_witnesses(account)",
+        "self._named_by_witnesses(account)",
         _HELD,
     ),
     Mutant(
