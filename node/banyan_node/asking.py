@@ -79,19 +79,19 @@ class Asking:
                     self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
                 self.pull_logs(link, theirs)
 
-    def pull_logs(self, link: Link, heads: dict[LogId, Head], arrival: int | None = None) -> None:
-        """`arrival`: the peer's last arrival number when it claimed these; None: as it is now."""
+    def pull_logs(self, link: Link, heads: dict[LogId, Head], root: bytes | None = None) -> None:
+        """`root`: the one that the peer had told last when it claimed these; None: the one it told last."""
         for log, theirs in heads.items():
             mine = self._ingest.head(log)
             if theirs == mine:
                 continue
             self.differs(link, log, theirs)
             if not self._holds(log, theirs):
-                self._ask(link, self._want(log), theirs, arrival)
+                self._ask(link, self._want(log), theirs, root)
 
     def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
-        waiting = link.waiting.setdefault(account, Waiting({}, link.arrival))
+        waiting = link.waiting.setdefault(account, Waiting({}, link.root))
         link.waiting_heads -= len(waiting.heads)
         waiting.heads.update(heads)
         link.waiting_heads += len(waiting.heads)
@@ -102,7 +102,7 @@ class Asking:
         waiting = link.waiting.pop(account, None)
         if waiting is not None and waiting.heads:
             link.waiting_heads -= len(waiting.heads)
-            self.pull_logs(link, waiting.heads, waiting.arrival)
+            self.pull_logs(link, waiting.heads, waiting.root)
 
     def ask_for(self, link: Link, log: LogId) -> None:
         """Something hangs in the air: get what it hangs on from whoever sent it."""
@@ -122,18 +122,18 @@ class Asking:
             if asked.head is None or asked.unready or self._reached(log, asked):
                 link.excused = 0
                 continue
-            link.unserved.append((log, asked.arrival))
+            link.unserved.append((log, asked.root))
         again = link.unasked and not link.asked
         link.unasked = link.unasked and not again
         return again
 
     def told(self, link: Link) -> None:
-        """The peer said how far its store is. If something came to it since it claimed a head that it did not serve,
-        the head may have moved, and it is excused, a few times in a row."""
+        """The peer told its root. If it is another one than when it claimed a head that it did not serve, the head may
+        have moved, and it is excused, a few times in a row."""
         unserved, link.unserved = link.unserved, []
         false = []
-        for log, arrival in unserved:
-            if arrival == link.arrival or link.excused >= self._limits.excused:
+        for log, root in unserved:
+            if root == link.root or link.excused >= self._limits.excused:
                 false.append(log)
             else:
                 link.excused += 1
@@ -146,7 +146,7 @@ class Asking:
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
 
-    def _ask(self, link: Link, want: Want, head: Head | None, arrival: int | None = None) -> bool:
+    def _ask(self, link: Link, want: Want, head: Head | None, root: bytes | None = None) -> bool:
         """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
         log = want.log
         if log in link.asked or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
@@ -155,7 +155,7 @@ class Asking:
             link.unasked = True
             return False
         link.asked_n += 1
-        link.asked[log] = Asked(link.asked_n, head, link.arrival if arrival is None else arrival, False, False)
+        link.asked[log] = Asked(link.asked_n, head, link.root if root is None else root, False, False)
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
         if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:

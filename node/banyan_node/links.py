@@ -105,8 +105,8 @@ class Asked(NamedTuple):
 
     n: int
     head: Head | None
-    arrival: int
-    """The peer's last arrival number when it claimed that."""
+    root: bytes
+    """The root that the peer had told last when it claimed that."""
     came: bool
     """Something of it came."""
     unready: bool
@@ -114,10 +114,10 @@ class Asked(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Heads that a peer claimed when its last arrival number was `arrival`."""
+    """Heads that a peer claimed, and the root that it had told last."""
 
     heads: dict[LogId, Head]
-    arrival: int
+    root: bytes
 
 
 @dataclass(slots=True)
@@ -178,10 +178,10 @@ class Link:
     """How many of its questions for logs were answered."""
     asked: OrderedDict[LogId, Asked] = field(default_factory=OrderedDict)
     """What it owes us, in the order in which it was asked for."""
-    unserved: list[tuple[LogId, int]] = field(default_factory=list)
-    """Claims that it did not serve, each with its last arrival then: judged when it says what that is now."""
+    unserved: list[tuple[LogId, bytes]] = field(default_factory=list)
+    """Claims that it did not serve, each with the root that it had told last: judged when it tells its root again."""
     excused: int = 0
-    """How many it did not serve in a row because something had come to it meanwhile."""
+    """How many it did not serve in a row because its root had moved meanwhile."""
     asked_n: int = 0
     """How many logs it was ever asked for."""
     unasked: bool = False
@@ -213,6 +213,8 @@ class Link:
     """Whether the roots agreed when they were last compared."""
     arrival: int = 0
     """The peer's last arrival number, by its own word."""
+    root: bytes = b""
+    """Its root, or that of what both hold, by its own word."""
     root_at: float = 0.0
     """When we last told it our root."""
 

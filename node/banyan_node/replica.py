@@ -356,6 +356,7 @@ class Replica:
                     self.sync.settled(link, now)
             case Shared():
                 self.sync.shared(link, m, now)
+                self.sync.asking.told(link)
             case Interest():
                 self.sync.told(link, m, now)
             case Sums():

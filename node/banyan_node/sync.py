@@ -124,7 +124,7 @@ class Sync:
         pair = self.interests.pair(link.peer)
         if pair is None or not self.interests.known(link, pair, m.told, now) or not pair.share.tree.ready:
             return
-        mine = pair.share.tree.root
+        mine, link.root = pair.share.tree.root, m.root
         link.equal = m.root == mine
         if link.equal:
             link.differences.clear()
@@ -137,7 +137,7 @@ class Sync:
 
     def compare(self, link: Link, count: int, root: bytes, arrival: int, now: float) -> None:
         """The peer told where it stands."""
-        link.arrival = arrival
+        link.arrival, link.root = arrival, root
         if self.interests.pair(link.peer) is not None:
             return  # it crossed our word that we hold chosen accounts only
         link.equal = root == self.tree.root

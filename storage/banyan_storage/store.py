@@ -136,14 +136,12 @@ class Store(PendingStore):
         """The one of its writer that stands from now on."""
         self.changes += 1
         log = checkpoint.log_id
-        self._last += 1  # nothing has this number; but peers are told by it that heads may have moved
         self._write.put(t.CHECKPOINTS, log.account + log.writer, encode_checkpoint(checkpoint))
         self._set_head(log, self._log(log)[0], checkpoint.head)
 
     def drop_checkpoint(self, log: LogId) -> None:
         """Its writer may not make one of the account any more."""
         self.changes += 1
-        self._last += 1
         self._write.delete(t.CHECKPOINTS, log.account + log.writer)
         self._set_head(log, self._log(log)[0], NOTHING)
 

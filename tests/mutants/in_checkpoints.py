@@ -507,8 +507,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "a claim that waited for a control log is taken for one of now",
         _ASKING,
-        "link.arrival if arrival is None else arrival",
-        "link.arrival",
+        "link.root if root is None else root",
+        "link.root",
         _ASKED,
     ),
     # -- what control entries cost

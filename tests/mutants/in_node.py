@@ -172,7 +172,7 @@ IN_NODE = (
     Mutant(
         "what lies past a limit is held without end",
         _INGEST,
-        "if rest and not ends_it and not self.slow.room(run.log).takes(rest):",
+        "if rest and not ends_it and not short and not self.slow.room(run.log).takes(rest):",
         "if rest and cut is None and False:",
         _TAKEN,
     ),
@@ -186,8 +186,8 @@ IN_NODE = (
     Mutant(
         "the rest of the run that ends at a cut is charged to the room of the log",
         _INGEST,
-        "if rest and not ends_it and not self.slow",
-        "if rest and not self.slow",
+        "if rest and not ends_it and not short",
+        "if rest and not short",
         _TAKEN,
     ),
     Mutant(
@@ -692,15 +692,15 @@ IN_NODE = (
     Mutant(
         "a peer is charged for a head that it did not serve though the head moved",
         _ASKING,
-        "if arrival == link.arrival or link.excused >= self._limits.excused:",
+        "if root == link.root or link.excused >= self._limits.excused:",
         "if link.excused >= 0:",
         _ASKED,
     ),
     Mutant(
         "a peer is excused for ever as long as its heads move",
         _ASKING,
-        "if arrival == link.arrival or link.excused >= self._limits.excused:",
-        "if arrival == link.arrival:",
+        "if root == link.root or link.excused >= self._limits.excused:",
+        "if root == link.root:",
         _ASKED,
     ),
     Mutant(

@@ -166,7 +166,7 @@ def test_a_claim_is_excused_where_something_came_to_the_peer_meanwhile_but_not_f
     an = w.person("a", "an")
     w.rogue("r", "a")
     for k in range(4):
-        w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes(32), k + 1))
+        w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes([k + 1]) * 32, k + 1))
         assert w.points("a", "r") == (0 if k < 3 else 3)
 
 
@@ -213,7 +213,7 @@ def test_a_claim_that_is_served_clears_the_excuses_before_it() -> None:
     w.rogue("r", "a")
 
     def fails(n: int) -> None:
-        w.say("r", "a", claim(an.log(), 5 + n), Answered(n), Root(0, bytes(32), n))
+        w.say("r", "a", claim(an.log(), 5 + n), Answered(n), Root(0, bytes([n]) * 32, n))
 
     fails(1)
     fails(2)
@@ -297,10 +297,10 @@ def test_a_claim_that_waited_for_a_control_log_is_as_old_as_it_is() -> None:
     an = Person()
     w.rogue("r", "a")
     w.say("r", "a", Heads(b"", 0, [(an.log(), Head(5, EntryId(b32("made up")), 0))]))
-    w.say("r", "a", Root(0, bytes(32), 1), data(control_item(an)))
+    w.say("r", "a", Root(0, b"1" * 32, 1), data(control_item(an)))
     w.run(0.1)
     assert wanted(w, "r")[-1] == an.log()
-    w.say("r", "a", Answered(2), Root(0, bytes(32), 1))
+    w.say("r", "a", Answered(2), Root(0, b"1" * 32, 1))
     assert w.points("a", "r") == 0, "something came to the peer since it claimed the head"
 
 

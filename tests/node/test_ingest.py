@@ -27,6 +27,7 @@ from banyan_crdt.run import (
 from banyan_crdt.social import Post, encode_post
 from banyan_crdt.state import AccountState, account_state
 from banyan_node import counting
+from banyan_node import ingest as ingesting
 from banyan_node.ingest import Ingest, PartItem
 from banyan_node.serve import control_items, log_items
 from banyan_node.wire import MAX_FRAME, Data, RunItem, encode_message
@@ -410,6 +411,9 @@ def test_what_lies_past_a_limit_is_held_while_there_is_room(monkeypatch: pytest.
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     tight = Tight()
     log = tight.write(6)
+    assert tight.give(log) == 3, "what takes few bytes needs no room"
+    tight = Tight()
+    monkeypatch.setattr(ingesting, "TAIL_BYTES", 100)
     with pytest.raises(NotYet) as why:
         tight.give(log)
     assert why.value.reason == "limit"
