@@ -169,7 +169,9 @@ class Asking:
         may be cut off or forked here, so whatever came for it will do."""
         head = asked.head
         if head is None or head.id is None:
-            return asked.came or (head is not None and self._ingest.head(log).length >= head.length)
+            mine = self._ingest.head(log)
+            here = head is not None and mine.length >= head.length
+            return asked.came or here or bool(mine.flag or self._store.loose_rows(log, limit=1))
         return self._supersedes(log, head) if is_checkpoint(log) else self._store.has(head.id)
 
     def _supersedes(self, log: LogId, theirs: Head) -> bool:
