@@ -206,6 +206,8 @@ class _Run:
         before: object = None
         for _ in range(8):
             for some in self.together(left):
+                if how == "gossip":  # a name that comes twice in a frame is looked at once
+                    some = list({item[-1]: item for item in reversed(some)}.values())[::-1]
                 self.net.give(name, rogue, how, some, not self.withhold[name])
                 for item in some:
                     self.union.give(name, item, room=self.room(name, item))
