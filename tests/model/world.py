@@ -205,9 +205,7 @@ class _Run:
         store, left = self.net.replicas[name].store, cropped
         before: object = None
         for _ in range(8):
-            for some in self.together(left):
-                if how == "gossip":  # a name that comes twice in a frame is looked at once
-                    some = list({item[-1]: item for item in reversed(some)}.values())[::-1]
+            for some in self.together(left, how == "gossip"):
                 self.net.give(name, rogue, how, some, not self.withhold[name])
                 for item in some:
                     self.union.give(name, item, room=self.room(name, item))
@@ -259,11 +257,15 @@ class _Run:
         want = {c.id for found in self.union.states() for c in found.checkpoints.values()}
         return [k for k in sorted(self.union.words) if self.s.said[k].real.id in want - held]
 
-    def together(self, items: Sequence[tuple[int, ...]]) -> Iterator[Sequence[tuple[int, ...]]]:
-        """Some at a time, one where the store is asked about each."""
+    def together(self, items: Sequence[tuple[int, ...]], apart: bool) -> Iterator[Sequence[tuple[int, ...]]]:
+        """Some at a time, one where the store is asked about each. `apart`: no two that gossip names alike: of these
+        a node looks at one."""
         at = 0
         while at < len(items):
             some = items[at : at + (self.rng.choice([1, 2, 4, 8]) if self.beside == 4_096 else 1)]
+            ends = [item[-1] for item in some]
+            twice = next((k for k, end in enumerate(ends) if end in ends[:k]), len(some))
+            some = some[:twice] if apart else some
             yield some
             at += len(some)
 
