@@ -130,7 +130,7 @@ def real_op(op: Op) -> o.Op:
         case ("pin", writer, log, seq, i):
             return o.Pin(key(writer), log, seq, i)
         case ("init", slots):
-            keys = tuple(o.Slot(digest(now), digest(following)) for now, following in slots)
+            keys = tuple(o.Slot(digest(current), digest(following)) for current, following in slots)
             return o.Init(keys, salt=None)  # the model knows no content, and an inception may name none
         case ("grant", writer, first, logs, stratum, colls, until):
             named = None if colls is None else tuple(coll(c) for c in colls)
