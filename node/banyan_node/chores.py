@@ -25,7 +25,6 @@ from banyan_crdt.state import counted_entries
 from banyan_node.backend import hosted
 from banyan_node.context import Context
 from banyan_storage.due import Work
-from banyan_storage.tables import log_of_name
 
 DAY_S = 86_400
 DAY_MS = DAY_S * 1000
@@ -122,13 +121,7 @@ def reclaim_names(ctx: Context, now: float) -> bool:
 
 def forget_beside(ctx: Context, now: float) -> Done:
     """Forgets what has been held beside logs for 30 days without counting: nobody can bring it back any more."""
-    now_ms, forgotten = ctx.replica.wall_ms(now), 0
-    due = ctx.store.due(Work.FORGET, now_ms, AT_ONCE)
-    for _, key in due:
-        forgotten += ctx.replica.ingest.expire(log_of_name(key), now_ms)
-        if forgotten >= ENTRIES:
-            return Done(forgotten, True)
-    return Done(forgotten, len(due) == AT_ONCE)
+    return Done(*ctx.replica.ingest.expire_due(ctx.replica.wall_ms(now)))
 
 
 def checkpoint_own_accounts(ctx: Context, now: float) -> Done:

@@ -35,8 +35,9 @@ from banyan_node.appending import loose_parts, of_account, of_plain, of_run
 from banyan_node.counting import Counting, LoosePart, Moved
 from banyan_node.joints import check_joint, check_place, first_fresh, stands_above
 from banyan_node.wire import MAX_PINS, Content
+from banyan_storage.due import Work
 from banyan_storage.store import Store
-from banyan_storage.tables import BRANCH, VOUCHED
+from banyan_storage.tables import BRANCH, VOUCHED, log_of_name
 from banyan_storage.viewhook import Append
 
 FUTURE_MS = 5 * 60_000
@@ -45,6 +46,8 @@ TAIL_BYTES = 16 << 10
 """What may always follow, in a run, the last entry that counts: a log grows by so many such tails as by entries."""
 PINS_LOOKED_AT = 64
 """Pins of a log, the highest, among which those that are lacked are looked for."""
+DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
+"""Logs, and entries of them, that are looked at in one go for what can be forgotten."""
 ENDS_CACHED = 20_000
 """Ends of logs of which time and total are kept at hand, for the run that comes next."""
 
@@ -527,6 +530,15 @@ class Ingest:
         """Forgets what has not counted for 30 days (counting.py); returns how many entries."""
         self.flush()
         return self.slow.expire(log, now_ms // 1000)
+
+    def expire_due(self, now_ms: int) -> tuple[int, bool]:
+        """The same of the logs of which it is due, not of all in one go: how many entries, and whether more wait."""
+        forgotten, due = 0, self.store.due(Work.FORGET, now_ms, DUE_AT_ONCE)
+        for _, key in due:
+            forgotten += self.expire(log_of_name(key), now_ms)
+            if forgotten >= FORGET_AT_ONCE:
+                return forgotten, True
+        return forgotten, len(due) == DUE_AT_ONCE
 
 
 def checkpoints_allowed(realm: Realm, now_ms: int) -> int:

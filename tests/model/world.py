@@ -13,15 +13,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import cast
 
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
-from banyan_node.chores import forget_beside
-from banyan_node.context import Context
 from banyan_node.ingest import Ingest
 from banyan_node.links import Limits
 from banyan_node.replica import Replica
@@ -106,9 +102,9 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
 
 def forget(replica: Replica, now: float) -> int:
     """The product's daily work of forgetting; how many entries went. Raises where it missed something."""
-    chore, gone, more = cast(Context, SimpleNamespace(replica=replica, store=replica.store)), 0, True
+    gone, more = 0, True
     while more:
-        number, more = forget_beside(chore, now)
+        number, more = replica.ingest.expire_due(replica.wall_ms(now))
         gone += number
     for account in list(replica.store.accounts()):
         for log in replica.store.logs(account):

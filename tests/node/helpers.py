@@ -1,16 +1,12 @@
-"""Replicas in virtual time on stores in memory, rogues that say what they like, real nodes in folders of their own."""
+"""Replicas in virtual time on stores in memory, and rogues that say what they like."""
 
 from __future__ import annotations
 
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import trio
 
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.ids import CellKey, Head, LogId, coll
@@ -18,14 +14,10 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
-from banyan_node import settings
 from banyan_node.author import Draft
 from banyan_node.effects import Commit, Disconnect, Event, Send
-from banyan_node.home import Home
 from banyan_node.ingest import Ingest, PartItem
-from banyan_node.keystore import Keystore
 from banyan_node.links import Limits
-from banyan_node.node import Node
 from banyan_node.replica import Identity, Replica
 from banyan_node.wire import (
     VERSION,
@@ -249,43 +241,3 @@ def data(*items: Item) -> Data:
 
 
 # -- real nodes
-
-
-def make_home(path: Path, passphrase: str | None = None) -> Home:
-    home = Home(path)
-    home.prepare()
-    Keystore.create(home.keys, passphrase)
-    return home
-
-
-def load_settings(home: Home, **flags: str) -> settings.Settings:
-    """`node__role="platform"` stands for the flag node.role."""
-    return settings.load(home, {k.replace("__", "."): v for k, v in flags.items()}, env={})
-
-
-def make_node(home: Home, bootstrap: Iterable[str] = (), **flags: str) -> Node:
-    quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
-    loaded = load_settings(home, **{**quick, "node__bootstrap": ",".join(bootstrap), **flags})
-    return Node(home, loaded, Keystore.open(home.keys).keys)
-
-
-@asynccontextmanager
-async def running(node: Node, within: float = 60.0) -> AsyncIterator[Node]:
-    """The node from the moment it is ready until it has stopped cleanly."""
-    with trio.fail_after(within):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(node.run)
-            yield node
-            node.shutdown.set()
-
-
-async def digest_of(node: Node) -> tuple[str, str]:
-    found = await node.backend.call("digest", {})
-    return found["digest"], found["views"]
-
-
-async def converged(nodes: Sequence[Node], within: float = 10.0) -> None:
-    """Returns once all nodes say the same of heads and of views."""
-    with trio.fail_after(within):
-        while len({await digest_of(n) for n in nodes}) != 1:
-            await trio.sleep(0.05)

@@ -40,7 +40,8 @@ from banyan_node.wire import (
 )
 from banyan_storage.check import verify
 from tests.crdt.make import START, Person, add, b32, follow, key, run_bytes
-from tests.node.helpers import control_item, make_home, make_node, run_item, running
+from tests.node.helpers import control_item, run_item
+from tests.node.real import make_home, make_node, running
 
 
 class Held(NamedTuple):

@@ -24,7 +24,7 @@ from banyan_node.context import Context
 from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
-from tests.node.helpers import digest_of, load_settings, make_home, make_node, running
+from tests.node.real import digest_of, load_settings, make_home, make_node, running
 
 ACCOUNTS, POSTS = 700, 3
 

@@ -22,7 +22,8 @@ from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
-from tests.node.helpers import converged, draft, load_settings, make_home, make_node, running
+from tests.node.helpers import draft
+from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.storage.old.load import old_home
 
 KILLS = 50

@@ -19,7 +19,7 @@ from banyan_node.node import Node, main
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
-from tests.node.helpers import converged, digest_of, load_settings, make_home, make_node, running
+from tests.node.real import converged, digest_of, load_settings, make_home, make_node, running
 from tests.storage.old.load import old_home
 
 

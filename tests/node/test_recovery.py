@@ -15,7 +15,7 @@ from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
-from tests.node.helpers import load_settings, make_home
+from tests.node.real import load_settings, make_home
 
 ZERO = Keys(bytes(32)).words()
 COMMITMENT_OF_ZERO = (

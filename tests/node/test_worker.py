@@ -14,7 +14,7 @@ import trio
 from banyan_crdt.errors import Refused
 from banyan_node import worker
 from banyan_storage.errors import DiskFull
-from tests.node.helpers import make_home, make_node, running
+from tests.node.real import make_home, make_node, running
 
 
 async def test_a_frame_that_fails_takes_back_no_call_that_was_answered(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from banyan_node.home import Home
 from banyan_node.links import Limits
 from banyan_node.local import open_local
 from banyan_storage import id_index
-from tests.node.helpers import draft, load_settings, make_node
+from tests.node.helpers import draft
+from tests.node.real import load_settings, make_node
 
 BATCH = 20
 
