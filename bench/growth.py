@@ -30,13 +30,13 @@ from banyan_crdt.ids import account_to_text
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.control_client import ControlClient
-from banyan_node.effects import Commit, Send
 from banyan_node.home import Home
 from banyan_node.operator_errors import CallError, NoNode
-from banyan_node.replica import Identity, Replica
-from banyan_node.serve import log_items
-from banyan_node.wire import Data, Item, RunItem, encode_message, size_of
 from banyan_node.worker import spare_garbage_collection
+from banyan_replica.effects import Commit, Send
+from banyan_replica.replica import Identity, Replica
+from banyan_replica.sync.serve import log_items
+from banyan_replica.wire import Data, Item, RunItem, encode_message, size_of
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine

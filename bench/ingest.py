@@ -23,10 +23,10 @@ from typing import Any
 
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.effects import Commit, Disconnect, Send
 from banyan_node.home import Home
-from banyan_node.links import Limits
-from banyan_node.replica import Identity, Replica
+from banyan_replica.effects import Commit, Disconnect, Send
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Identity, Replica
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say, workplace

@@ -29,11 +29,9 @@ import numpy as np
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.realm import MAIN
-from banyan_node.comparing import answer
-from banyan_node.frontier_index import FrontierIndex, name_words
-from banyan_node.frontier_table import DEPTH
-from banyan_node.probes import probes
-from banyan_node.sketch import (
+from banyan_replica.frontier.index import FrontierIndex, name_words
+from banyan_replica.frontier.probes import probes
+from banyan_replica.frontier.sketch import (
     CELLS,
     Numbers,
     P,
@@ -48,7 +46,9 @@ from banyan_node.sketch import (
     unpack,
     walk,
 )
-from banyan_node.wire import Sketch, Sums, encode_message
+from banyan_replica.frontier.table import DEPTH
+from banyan_replica.sync.comparing import answer
+from banyan_replica.wire import Sketch, Sums, encode_message
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say
 
 BUCKET = 64

@@ -20,7 +20,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_node.context import TABLES
-from banyan_node.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_storage.lmdb_engine import LmdbEngine
 from bench.harness import arguments, finish, median, say, workplace
 from bench.rig.people import opened

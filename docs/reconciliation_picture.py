@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from banyan_node.sketch import P, add_one, decode, empty, key_of, place, pure, submod, walk, weight
+from banyan_replica.frontier.sketch import P, add_one, decode, empty, key_of, place, pure, submod, walk, weight
 
 PICTURE = Path(__file__).with_name("reconciliation.svg")
 CELLS, LEFT, STEP, BOX = 8, 250, 52, 40

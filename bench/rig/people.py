@@ -19,11 +19,11 @@ from banyan_crdt.ids import AccountId, LogId, WriterKey, key_digest
 from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
-from banyan_node.author import Author, Draft, grant_to
 from banyan_node.context import TABLES
 from banyan_node.home import Home
-from banyan_node.ingest import Ingest, PartItem
-from banyan_node.replaying import MET, note_agreement
+from banyan_replica.intake.author import Author, Draft, grant_to
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.sync.replaying import MET, note_agreement
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store

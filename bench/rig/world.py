@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.social import ReplyTo, Target
-from banyan_node.author import Author, Draft
+from banyan_replica.intake.author import Author, Draft
 from bench.harness import say
 from bench.rig.people import (
     Account,

@@ -1,1 +1,1 @@
-"""A node: what others say goes in, what is true is stored, what they lack goes out. Start reading at replica.py."""
+"""A node: trio, libp2p, keys and an API around a replica. Start reading at node.py."""

@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from banyan_crdt.realm import Realm
 from banyan_node.checking import Checking
-from banyan_node.prepare import Prepared, prepare
-from banyan_node.wire import is_bulk
+from banyan_replica.intake.prepare import Prepared, prepare
+from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10
 """Bytes of a frame from which on a hop to another thread pays."""

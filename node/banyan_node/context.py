@@ -19,16 +19,16 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer
-from banyan_node.author import OWN_LOGS
-from banyan_node.gossip.settings import GossipSettings, Rng
 from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keys
-from banyan_node.links import WINDOW, Limits
 from banyan_node.mending import due, mend
-from banyan_node.replica import Identity, Replica
 from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
+from banyan_replica.gossip.settings import GossipSettings, Rng
+from banyan_replica.intake.author import OWN_LOGS
+from banyan_replica.peers.links import WINDOW, Limits
+from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine

@@ -16,14 +16,14 @@ import trio
 
 from banyan_crdt.realm import REALMS
 from banyan_node.ahead import Ahead, taken
-from banyan_node.backlog import Backlog
 from banyan_node.config import Config
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link
-from banyan_node.gossip.groups import group_of
 from banyan_node.metrics import Metrics
-from banyan_node.prepare import Prepared
 from banyan_node.worker import Worker
+from banyan_replica.gossip.groups import group_of
+from banyan_replica.intake.prepare import Prepared
+from banyan_replica.peers.backlog import Backlog
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256

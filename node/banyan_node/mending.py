@@ -23,9 +23,9 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import control_head
-from banyan_node.accounts import Accounts
-from banyan_node.counting import Counting
-from banyan_node.frontier_index import FRONTIER_NOTE
+from banyan_replica.frontier.index import FRONTIER_NOTE
+from banyan_replica.intake.accounts import Accounts
+from banyan_replica.intake.counting import Counting
 from banyan_storage import tables
 from banyan_storage.errors import DiskFailed
 from banyan_storage.grant_rows import encode_grants

@@ -25,8 +25,6 @@ from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
-from banyan_node.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_node.gossip.frames import PeerInfo
 from banyan_node.home import Home, write_private
 from banyan_node.http_server import Bind, serve_control
 from banyan_node.keystore import Keys, Keystore, passphrase_from
@@ -37,6 +35,8 @@ from banyan_node.operator_errors import OperatorError
 from banyan_node.running import new_token
 from banyan_node.settings import Settings
 from banyan_node.worker import Worker
+from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
+from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")

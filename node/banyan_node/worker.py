@@ -18,9 +18,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 import trio
 
-from banyan_node.effects import Commit, Effect
-from banyan_node.links import WINDOW
-from banyan_node.replica import Replica
+from banyan_replica.effects import Commit, Effect
+from banyan_replica.peers.links import WINDOW
+from banyan_replica.replica import Replica
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")

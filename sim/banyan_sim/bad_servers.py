@@ -14,11 +14,11 @@ from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Post, post_key, write_post
-from banyan_node.author import Author, Draft, grant_to
-from banyan_node.ingest import Ingest
-from banyan_node.links import OVERSHOOT, WINDOW
-from banyan_node.serve import run_item
-from banyan_node.wire import (
+from banyan_replica.intake.author import Author, Draft, grant_to
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.links import OVERSHOOT, WINDOW
+from banyan_replica.sync.serve import run_item
+from banyan_replica.wire import (
     LAST,
     Answered,
     Data,

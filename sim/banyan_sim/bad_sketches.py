@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from banyan_node.probes import PROBE_BYTES
-from banyan_node.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
-from banyan_node.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message
+from banyan_replica.frontier.probes import PROBE_BYTES
+from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
+from banyan_replica.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message
 
 from .byzantine import Liar
 

@@ -17,13 +17,13 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Post, post_key, write_post
-from banyan_node.author import Author, Draft, Written, grant_to
-from banyan_node.gossip import frames as gossip
-from banyan_node.ingest import Ingest
-from banyan_node.probes import PROBE_BYTES
-from banyan_node.replica import Replica
-from banyan_node.serve import control_item, run_item
-from banyan_node.wire import (
+from banyan_replica.frontier.probes import PROBE_BYTES
+from banyan_replica.gossip import frames as gossip
+from banyan_replica.intake.author import Author, Draft, Written, grant_to
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.replica import Replica
+from banyan_replica.sync.serve import control_item, run_item
+from banyan_replica.wire import (
     LAST,
     ControlItem,
     Credit,

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from banyan_crdt.realm import TEST
-from banyan_node.backlog import Backlog
-from banyan_node.effects import Commit, Connect, Disconnect, Event, Send
-from banyan_node.links import Limits
-from banyan_node.replica import Identity, Replica
+from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
+from banyan_replica.peers.backlog import Backlog
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store

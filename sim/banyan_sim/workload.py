@@ -19,8 +19,8 @@ from banyan_crdt.ops import Add, ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_crdt.social import Target
-from banyan_node.author import Draft, grant_to
-from banyan_node.replica import Replica
+from banyan_replica.intake.author import Draft, grant_to
+from banyan_replica.replica import Replica
 
 from .node import Node
 

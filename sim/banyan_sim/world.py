@@ -10,8 +10,8 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 
-from banyan_node.backlog import Backlog
-from banyan_node.links import Limits
+from banyan_replica.peers.backlog import Backlog
+from banyan_replica.peers.links import Limits
 
 from .byzantine import Liar
 from .faults import Fault

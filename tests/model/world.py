@@ -18,10 +18,10 @@ from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
-from banyan_node.ingest import Ingest
-from banyan_node.links import Limits
-from banyan_node.replica import Replica
-from banyan_node.serve import checkpoint_items, control_items, log_items
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Replica
+from banyan_replica.sync.serve import checkpoint_items, control_items, log_items
 from banyan_sim.memo import remembered_signatures
 from banyan_storage.check import verify
 from banyan_storage.tables import BRANCH

@@ -21,12 +21,12 @@ from banyan_crdt.ops import decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_run, encode_control, encode_run, read_control, skips_below
 from banyan_crdt.signing import Signer
-from banyan_node.gossip import frames as gossip
-from banyan_node.gossip.settings import GossipSettings
-from banyan_node.ingest import Ingest
-from banyan_node.links import Limits
-from banyan_node.replica import Identity, Replica
-from banyan_node.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item
+from banyan_replica.gossip import frames as gossip
+from banyan_replica.gossip.settings import GossipSettings
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Identity, Replica
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched

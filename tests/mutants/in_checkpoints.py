@@ -4,11 +4,12 @@ from tests.mutants.mutant import Mutant
 
 _CHECKPOINT, _CONTROL, _STATE = (f"crdt/banyan_crdt/{m}.py" for m in ("checkpoint", "control", "state"))
 _LOGS, _GRANTS = (f"crdt/banyan_crdt/{m}.py" for m in ("logs", "grants"))
-_INGEST, _COUNTING, _OWN = (f"node/banyan_node/{m}.py" for m in ("ingest", "counting", "own"))
-_ACCOUNTS, _AUTHOR, _INTAKE = (f"node/banyan_node/{m}.py" for m in ("accounts", "author", "intake"))
-_ASKING, _SERVE, _SERVING = (f"node/banyan_node/{m}.py" for m in ("asking", "serve", "serving"))
-_PUSHES, _PREPARE, _CHORES = (f"node/banyan_node/{m}.py" for m in ("pushes", "prepare", "chores"))
-_HOSTED, _REPLICA = "node/banyan_node/backend/hosted.py", "node/banyan_node/replica.py"
+_INGEST, _COUNTING, _OWN = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "own"))
+_ACCOUNTS, _AUTHOR, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "author", "intake"))
+_ASKING, _SERVE, _SERVING = (f"replica/banyan_replica/sync/{m}.py" for m in ("asking", "serve", "serving"))
+_PUSHES, _PREPARE = "replica/banyan_replica/gossip/pushes.py", "replica/banyan_replica/intake/prepare.py"
+_CHORES = "node/banyan_node/chores.py"
+_HOSTED, _REPLICA = "node/banyan_node/backend/hosted.py", "replica/banyan_replica/replica.py"
 _DUE, _CHECK, _STORE = (f"storage/banyan_storage/{m}.py" for m in ("due", "check", "store"))
 
 _SAID = ("tests/crdt/test_checkpoint.py",)

@@ -2,9 +2,9 @@
 
 from tests.mutants.mutant import Mutant
 
-_INGEST, _COUNTING, _JOINTS = (f"node/banyan_node/{m}.py" for m in ("ingest", "counting", "joints"))
-_INTAKE, _ASKING, _ACCOUNTS = (f"node/banyan_node/{m}.py" for m in ("intake", "asking", "accounts"))
-_SERVE, _SERVING, _APPENDING = (f"node/banyan_node/{m}.py" for m in ("serve", "serving", "appending"))
+_INGEST, _COUNTING, _JOINTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "joints"))
+_INTAKE, _APPENDING, _ACCOUNTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("intake", "appending", "accounts"))
+_SERVE, _SERVING, _ASKING = (f"replica/banyan_replica/sync/{m}.py" for m in ("serve", "serving", "asking"))
 
 _TAKEN = ("tests/node/test_ingest.py", "tests/node/test_counting.py")
 _COUNTED = ("tests/node/test_counting.py", "tests/node/test_ingest.py")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from banyan_node.gossip.frames import (
+from banyan_replica.gossip.frames import (
     Answer,
     Connect,
     Data,
@@ -27,8 +27,8 @@ from banyan_node.gossip.frames import (
     Shuffle,
     Shuffled,
 )
-from banyan_node.gossip.gossip import Gossip
-from banyan_node.gossip.settings import GossipSettings
+from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.settings import GossipSettings
 
 Event = tuple[float, int, Callable[[], None]]
 

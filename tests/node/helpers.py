@@ -14,12 +14,12 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
-from banyan_node.author import Draft
-from banyan_node.effects import Commit, Disconnect, Event, Send
-from banyan_node.ingest import Ingest, PartItem
-from banyan_node.links import Limits
-from banyan_node.replica import Identity, Replica
-from banyan_node.wire import (
+from banyan_replica.effects import Commit, Disconnect, Event, Send
+from banyan_replica.intake.author import Draft
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Identity, Replica
+from banyan_replica.wire import (
     VERSION,
     Content,
     ControlItem,

@@ -10,7 +10,7 @@ from banyan_crdt.ids import EntryId, LogId
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_run
 from banyan_crdt.state import account_state
-from banyan_node.ingest import Ingest
+from banyan_replica.intake.ingest import Ingest
 from banyan_storage.check import verify
 from tests.crdt.make import Person, follow, run_bytes
 from tests.node.helpers import NOW_MS, new_ingest

@@ -13,11 +13,11 @@ from pathlib import Path
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
-from banyan_node import frontier_saving
 from banyan_node.context import TABLES
-from banyan_node.frontier_index import FrontierIndex
-from banyan_node.frontier_saving import Keeping
 from banyan_node.rows_file import FileKeeper
+from banyan_replica.frontier import saving as frontier_saving
+from banyan_replica.frontier.index import FrontierIndex
+from banyan_replica.frontier.saving import Keeping
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews

@@ -5,8 +5,8 @@ import threading
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
 from banyan_node.ahead import THREADS, WORTH, Ahead, taken
-from banyan_node.prepare import CheckedRun, prepare
-from banyan_node.wire import Credit, Data, RunItem, encode_message
+from banyan_replica.intake.prepare import CheckedRun, prepare
+from banyan_replica.wire import Credit, Data, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.node.helpers import run_item
 

@@ -8,8 +8,8 @@ import pytest
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
-from banyan_node.links import Limits, Standing
-from banyan_node.wire import (
+from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.wire import (
     CANNOT,
     LAST,
     Answered,

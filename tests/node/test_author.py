@@ -9,7 +9,7 @@ from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
-from banyan_node.author import Draft
+from banyan_replica.intake.author import Draft
 from tests.node.helpers import POSTS, World, draft, phone_of
 
 

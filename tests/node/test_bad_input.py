@@ -24,7 +24,7 @@ from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import MAX_RUN_BYTES, encode_control
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
 from banyan_node.node import Node
-from banyan_node.wire import (
+from banyan_replica.wire import (
     MAX_RANGE,
     VERSION,
     Bye,

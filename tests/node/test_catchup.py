@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey
-from banyan_node.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
-from banyan_node.wire import CANNOT, LAST, Scan, Scanned
+from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
+from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 
 MIDDLE = b"\x7f" + b"\xff" * 31
 

@@ -14,12 +14,12 @@ from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
 from banyan_crdt.ops import Close, Put
 from banyan_crdt.social import POST
 from banyan_node import chores, settings
-from banyan_node.author import Draft
 from banyan_node.backend import LocalBackend, hosted
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
-from banyan_node.own import own_key
+from banyan_replica.intake.author import Draft
+from banyan_replica.intake.own import own_key
 from banyan_storage.due import Work
 
 DAY = chores.DAY_S

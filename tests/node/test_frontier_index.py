@@ -10,9 +10,9 @@ import pytest
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
-from banyan_node import frontier_index
-from banyan_node.frontier_index import FrontierIndex, name_words
-from banyan_node.sketch import Numbers, add_one, decode, empty, key_of, place, submod
+from banyan_replica.frontier import index as frontier_index
+from banyan_replica.frontier.index import FrontierIndex, name_words
+from banyan_replica.frontier.sketch import Numbers, add_one, decode, empty, key_of, place, submod
 
 PUBLIC = b"a realm's id"
 SALT = b"sixteen of salt."

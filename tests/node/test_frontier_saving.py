@@ -15,13 +15,16 @@ import pytest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
-from banyan_node import frontier_index, frontier_rows, frontier_saving, rows_file
+from banyan_node import rows_file
 from banyan_node.context import TABLES
-from banyan_node.frontier_index import FrontierIndex, name_words
-from banyan_node.frontier_saving import Keeping
-from banyan_node.kept import Keeper, MemoryDraft, MemoryKeeper, MemoryKept, Size
 from banyan_node.rows_file import FileKeeper
-from banyan_node.sketch import key_of, place
+from banyan_replica.frontier import index as frontier_index
+from banyan_replica.frontier import rows as frontier_rows
+from banyan_replica.frontier import saving as frontier_saving
+from banyan_replica.frontier.index import FrontierIndex, name_words
+from banyan_replica.frontier.kept import Keeper, MemoryDraft, MemoryKeeper, MemoryKept, Size
+from banyan_replica.frontier.saving import Keeping
+from banyan_replica.frontier.sketch import key_of, place
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.moves import LIST
 from banyan_storage.store import Store

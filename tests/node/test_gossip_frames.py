@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_node.gossip.frames import (
+from banyan_replica.gossip.frames import (
     Answer,
     Data,
     Disconnect,
@@ -22,8 +22,8 @@ from banyan_node.gossip.frames import (
     decode_frame,
     encode_frame,
 )
-from banyan_node.gossip.groups import group_of, group_of_any
-from banyan_node.gossip.settings import MAX_GRAFTS, GossipSettings
+from banyan_replica.gossip.groups import group_of, group_of_any
+from banyan_replica.gossip.settings import MAX_GRAFTS, GossipSettings
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 infos = st.builds(PeerInfo, text, st.lists(text, max_size=4).map(tuple))

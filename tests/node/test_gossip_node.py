@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from banyan_node.gossip.frames import (
+from banyan_replica.gossip.frames import (
     Answer,
     Connect,
     Data,
@@ -21,8 +21,8 @@ from banyan_node.gossip.frames import (
     SendFrame,
     Shuffled,
 )
-from banyan_node.gossip.gossip import Gossip
-from banyan_node.gossip.settings import GossipSettings
+from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.settings import GossipSettings
 
 A, B = b"a" * 16, b"b" * 16
 

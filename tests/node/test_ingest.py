@@ -26,11 +26,11 @@ from banyan_crdt.run import (
 )
 from banyan_crdt.social import Post, encode_post
 from banyan_crdt.state import AccountState, account_state
-from banyan_node import counting
-from banyan_node import ingest as ingesting
-from banyan_node.ingest import Ingest, PartItem
-from banyan_node.serve import control_items, log_items
-from banyan_node.wire import MAX_FRAME, Data, RunItem, encode_message
+from banyan_replica.intake import counting
+from banyan_replica.intake import ingest as ingesting
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.sync.serve import control_items, log_items
+from banyan_replica.wire import MAX_FRAME, Data, RunItem, encode_message
 from banyan_storage.check import Problem, verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival

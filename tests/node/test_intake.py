@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head
-from banyan_node.intake import JUDGED_ROWS, SHORT_CONTROL, Judged
-from banyan_node.links import Limits
-from banyan_node.prepare import CheckedControl, CheckedRun
+from banyan_replica.intake.intake import JUDGED_ROWS, SHORT_CONTROL, Judged
+from banyan_replica.intake.prepare import CheckedControl, CheckedRun
+from banyan_replica.peers.links import Limits
 from tests.crdt.make import Person
 from tests.node.helpers import NOW_MS, World, control_item, data, run_item
 from tests.node.judging import run_of

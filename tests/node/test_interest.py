@@ -11,10 +11,10 @@ import pytest
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
-from banyan_node.interest import AGAIN_S, Names, Share
-from banyan_node.links import Limits
-from banyan_node.replica import Replica
-from banyan_node.wire import Interest, Shared, Sketch, Sums, encode_message
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Replica
+from banyan_replica.sync.interest import AGAIN_S, Names, Share
+from banyan_replica.wire import Interest, Shared, Sketch, Sums, encode_message
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
 from tests.node.helpers import NOW_MS, World, data, draft, give, phone_of, run_item

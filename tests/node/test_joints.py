@@ -9,7 +9,7 @@ from banyan_crdt.errors import WrongLink
 from banyan_crdt.ids import Head
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, encode_run, skips_below
-from banyan_node.joints import proof, stands_above
+from banyan_replica.intake.joints import proof, stands_above
 from tests.crdt.make import Person, add, follow
 from tests.node.helpers import NOW_MS, give
 from tests.node.judging import held, ids, known, sound

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from banyan_node import rows_file
-from banyan_node.kept import Keeper, MemoryKeeper, Size
 from banyan_node.rows_file import FileKeeper
+from banyan_replica.frontier.kept import Keeper, MemoryKeeper, Size
 
 Make = Callable[[], Keeper]
 COLUMNS = [b"some bytes" * 1_000, b"", b"x" * 4_096]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from banyan_crdt.codec import encode
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
-from banyan_node.gossip.frames import Delivery, Item
-from banyan_node.prepare import CheckedRun, check_items
-from banyan_node.pushes import joined, opened
-from banyan_node.replica import Replica
-from banyan_node.wire import GossipFrame, RunItem, encode_item, encode_message
+from banyan_replica.gossip.frames import Delivery, Item
+from banyan_replica.gossip.pushes import joined, opened
+from banyan_replica.intake.prepare import CheckedRun, check_items
+from banyan_replica.replica import Replica
+from banyan_replica.wire import GossipFrame, RunItem, encode_item, encode_message
 from tests.node.helpers import World, draft, phone_of
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from banyan_node import serving
-from banyan_node.links import Limits
-from banyan_node.serving import BLOCK, SMALL
-from banyan_node.wire import (
+from banyan_replica.peers.links import Limits
+from banyan_replica.sync import serving
+from banyan_replica.sync.serving import BLOCK, SMALL
+from banyan_replica.wire import (
     Data,
     Hello,
     Message,

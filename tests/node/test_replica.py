@@ -16,11 +16,13 @@ from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
-from banyan_node.gossip.frames import Data as GossipData
-from banyan_node.gossip.frames import Item, encode_frame
-from banyan_node.links import OVERSHOOT, WINDOW, Limits, Standing
-from banyan_node.replica import Replica
-from banyan_node.wire import (
+from banyan_replica.gossip.frames import Data as GossipData
+from banyan_replica.gossip.frames import Item, encode_frame
+from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Standing
+from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.peers.witness import STALE_MS, _named
+from banyan_replica.replica import Replica
+from banyan_replica.wire import (
     LAST,
     MAX_FRAME,
     VERSION,
@@ -49,8 +51,6 @@ from banyan_node.wire import (
     encode_item,
     encode_message,
 )
-from banyan_node.withholding import Withheld, sign_withheld
-from banyan_node.witness import STALE_MS, _named
 from tests.crdt.make import Person, b32, run_bytes
 from tests.node.helpers import NOW_MS, START_S, World, control_item, data, draft, phone_of, plain_hello, run_item
 

@@ -11,9 +11,9 @@ from banyan_crdt.entry import decode_header
 from banyan_crdt.ids import EntryId, Head
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
-from banyan_node.joints import stands_above
-from banyan_node.serve import control_items, locator, log_items, start_of
-from banyan_node.wire import MAX_LOCATOR, RunItem, Want
+from banyan_replica.intake.joints import stands_above
+from banyan_replica.sync.serve import control_items, locator, log_items, start_of
+from banyan_replica.wire import MAX_LOCATOR, RunItem, Want
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
 from tests.node.helpers import NOW_MS, give
@@ -140,7 +140,7 @@ def test_where_what_counts_is_signed_too_far_above_a_branch_vouches_for_it(monke
     near, chosen = an.write(1, below=trunk, tag="near"), an.write(6, below=trunk, tag="far")
     an.say(an.pin(chosen[9]))
     node = known(an)
-    for module in ("banyan_node.serve", "banyan_crdt.logs"):
+    for module in ("banyan_replica.sync.serve", "banyan_crdt.logs"):
         monkeypatch.setattr(f"{module}.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in chosen[:6]))
     give(node, near)
     give(node, chosen, 4)

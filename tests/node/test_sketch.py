@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from banyan_node import probes
-from banyan_node.sketch import (
+from banyan_replica.frontier import probes
+from banyan_replica.frontier.sketch import (
     CELLS,
     Numbers,
     P,

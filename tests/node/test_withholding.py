@@ -17,7 +17,7 @@ from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.withholding import Withheld, read_withheld, sign_withheld
+from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
 
 ENTRY = EntryId(b"e" * 32)
 

@@ -26,8 +26,8 @@ from banyan_node import context, mending
 from banyan_node.backend.dispatch import _settle
 from banyan_node.context import open_checked
 from banyan_node.home import Home
-from banyan_node.links import Limits
 from banyan_node.local import open_local
+from banyan_replica.peers.links import Limits
 from banyan_storage import id_index
 from tests.node.helpers import draft
 from tests.node.real import load_settings, make_node

@@ -13,10 +13,10 @@ from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
-from banyan_node.author import Draft, grant_to
-from banyan_node.links import Limits
-from banyan_node.replica import Replica
-from banyan_node.wire import ControlItem, Data, RunItem, Scan, decode_message
+from banyan_replica.intake.author import Draft, grant_to
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Replica
+from banyan_replica.wire import ControlItem, Data, RunItem, Scan, decode_message
 from banyan_sim.byzantine import Liar
 from banyan_sim.kinds import LIARS
 from banyan_sim.memo import remembered_signatures

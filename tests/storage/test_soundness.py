@@ -9,7 +9,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head, LogId
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import MAX_RUN_BYTES, decode_run
-from banyan_node.ingest import Ingest
+from banyan_replica.intake.ingest import Ingest
 from banyan_storage.check import verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.soundness import Judged, judge

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from banyan_crdt.entry import MAX_CONTROL, MORE_REVOKING, Entry
 from banyan_crdt.ops import Close, Drop, Op, Recover
 from banyan_crdt.realm import TEST
-from banyan_node.counting import BESIDE_ENTRIES
-from banyan_node.ingest import checkpoints_allowed
-from banyan_node.serve import log_items
+from banyan_replica.intake.counting import BESIDE_ENTRIES
+from banyan_replica.intake.ingest import checkpoints_allowed
+from banyan_replica.sync.serve import log_items
 from tests.crdt.make import START, add, follow
 from tests.node.helpers import START_S, data
 from tests.thefts.rows import HIGH, Result, fork, speak, tomb_all

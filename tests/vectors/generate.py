@@ -23,11 +23,11 @@ from banyan_crdt.ids import EntryId, H, LogId, PartHash, Ref, account_to_text, c
 from banyan_crdt.logs import must_hold
 from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.state import AccountState, account_state
-from banyan_node import sketch as sk
-from banyan_node.frontier_index import id_words, name_words
-from banyan_node.gossip import frames as g
-from banyan_node.probes import PLACES, PROBE_BYTES, cells_for, probes
-from banyan_node.wire import (
+from banyan_replica.frontier import sketch as sk
+from banyan_replica.frontier.index import id_words, name_words
+from banyan_replica.frontier.probes import PLACES, PROBE_BYTES, cells_for, probes
+from banyan_replica.gossip import frames as g
+from banyan_replica.wire import (
     LAST,
     VERSION,
     Answered,

@@ -19,10 +19,10 @@ from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
 from banyan_crdt.signing import Signer, verify
 from banyan_crdt.state import account_state
-from banyan_node import sketch as sk
-from banyan_node.frontier_index import id_words, name_words
-from banyan_node.probes import PLACES, cells_for, estimate
-from banyan_node.wire import decode_message, encode_message
+from banyan_replica.frontier import sketch as sk
+from banyan_replica.frontier.index import id_words, name_words
+from banyan_replica.frontier.probes import PLACES, cells_for, estimate
+from banyan_replica.wire import decode_message, encode_message
 from tests.vectors.generate import besides, files
 
 HERE = Path(__file__).parent

@@ -10,15 +10,15 @@ from banyan_crdt.ids import AccountId, LogId, WriterKey, account_to_text, coll, 
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_crdt.state import pins_of
-from banyan_node.author import OWN_LOGS, grant_to
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import set_fields
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
-from banyan_node.own import own_tips
 from banyan_node.recovery import slot_of
+from banyan_replica.intake.author import OWN_LOGS, grant_to
+from banyan_replica.intake.own import own_tips
 
 
 def create(ctx: Context, p: Params, now: float) -> Any:

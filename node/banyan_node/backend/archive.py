@@ -18,8 +18,8 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
-from banyan_node.ingest import PartItem
 from banyan_node.operator_errors import CallError
+from banyan_replica.intake.ingest import PartItem
 from banyan_storage import check, tables
 from banyan_storage.archive import (
     ArchiveDamaged,

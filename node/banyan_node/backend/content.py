@@ -15,7 +15,7 @@ from banyan_crdt.state import counted_entries
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
-from banyan_node.withholding import Withheld, sign_withheld
+from banyan_replica.peers.withholding import Withheld, sign_withheld
 
 DAY_MS = 86_400_000
 

@@ -20,8 +20,8 @@ from banyan_crdt.realm import Realm
 from banyan_node.backend import accounts, archive, content, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
-from banyan_node.effects import Commit
 from banyan_node.operator_errors import CallError, NoNode
+from banyan_replica.effects import Commit
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries, queries

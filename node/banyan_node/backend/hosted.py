@@ -19,11 +19,11 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, accoun
 from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.author import grant_to
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
+from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader

@@ -28,11 +28,11 @@ from banyan_crdt.social import (
     set_profile,
     write_post,
 )
-from banyan_node import author
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
 
 KINDS = ("graph", "posts")
 FOLLOWS_PER_ENTRY = 180

@@ -27,11 +27,11 @@ from banyan_crdt.social import (
     undo,
     write_post,
 )
-from banyan_node import author
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
 from banyan_storage.queries import PostView, Queries
 
 COLLS = {"follow": FOLLOW, "block": BLOCK, "mute": MUTE}

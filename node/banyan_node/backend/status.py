@@ -9,11 +9,11 @@ from banyan_crdt.logs import NOTHING
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
-from banyan_node.catchup import WHOLE, Catchup
 from banyan_node.context import Context
-from banyan_node.links import Link
 from banyan_node.operator_errors import CallError
-from banyan_node.withholding import read_withheld
+from banyan_replica.peers.links import Link
+from banyan_replica.peers.withholding import read_withheld
+from banyan_replica.sync.catchup import WHOLE, Catchup
 from banyan_storage.queries import Queries
 
 

@@ -1,0 +1,181 @@
+"""A frontier's rows kept beside the store: written while heads move, and read at the next start.
+
+Written are columns, slice by slice while heads move, so they are of many moments; then, at one moment when nothing is
+pending, the rows that moved meanwhile and the public table. With these laid over the columns all of it is right for one
+position of the store (banyan_storage/moves.py), and the heads that moved after it are followed.
+
+The invariant: what is kept is believed only with a whole checksum, for the store and the key it names, at a position
+from which the store can tell what moved. Anything else is nothing, and the store is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from banyan_replica.frontier.kept import Draft, Keeper, Kept, Size
+from banyan_replica.frontier.rows import KINDS, Columns, Rows, Run
+from banyan_replica.frontier.sketch import CELLS, Indexes, Key
+from banyan_replica.frontier.table import RANGES, FrontierTable
+from banyan_storage.moves import POSITION, Moves
+
+PIECE = 1 << 20
+"""Bytes that one step writes: about 1 ms."""
+LAY = 16_384
+"""Rows that one step lays over the columns."""
+VERSION = 1
+LEAST = 16_384
+"""Rows that are worth keeping: fewer are read in no time."""
+EVERY = 65_536
+"""Heads that move between two drafts, or a 32nd of the rows where that is more: so many has a start to follow."""
+AT_END = 16_384
+"""Heads that moved for which a stop keeps rows, or a 256th of them: about what is followed in 0.2 s."""
+_ABOUT = struct.Struct(f"<I4s16s16s{POSITION}sQ32sQQQQ")
+_ITEM = [np.dtype(kind).itemsize for kind in KINDS]
+_CELLS, _SUMS = CELLS * 24, RANGES * 24
+
+
+class Keeping(NamedTuple):
+    """Where rows are kept, and what the store tells of moves."""
+
+    keeper: Keeper
+    moves: Moves
+    store_id: bytes
+
+
+class About(NamedTuple):
+    """`columns`: rows in the columns; `base`: rows that are sorted; `laid`: rows that are to be laid over them;
+    `rows`: all."""
+
+    position: bytes
+    heads: int
+    root: bytes
+    columns: int
+    base: int
+    laid: int
+    rows: int
+
+
+def due(rows: int, moved: int) -> bool:
+    """Whether rows are to be kept again after so many moves."""
+    return rows >= LEAST and moved >= max(EVERY, rows >> 5)
+
+
+def due_at_end(rows: int, moved: int) -> bool:
+    """The same at a stop."""
+    return rows >= LEAST and moved >= max(AT_END, rows >> 8)
+
+
+def _tag(public: Key) -> bytes:
+    return hashlib.sha256(repr(tuple(public)).encode()).digest()[:16]
+
+
+def _order() -> bytes:
+    return (1).to_bytes(4, sys.byteorder)
+
+
+class Saving:
+    """One draft under way. `columns` are those of the moment when it began, which may be replaced while it lasts."""
+
+    def __init__(self, keeping: Keeping, rows: Rows) -> None:
+        self.keeping, self._columns = keeping, (*rows.columns, *rows.base)
+        self._counts = [rows.n] * 5 + [len(rows.base.places)] * 2
+        room = [rows.n + (rows.n >> 3) + LEAST] * 5 + self._counts[5:]
+        self.draft: Draft = keeping.keeper.draft(
+            [Size(n * item, most * item) for n, most, item in zip(self._counts, room, _ITEM, strict=True)]
+        )
+        self._column = self._row = 0
+        self.moved: list[Indexes] = []
+        """Rows that moved since it was begun."""
+        self.position: bytes | None = None
+        """What it is right for, once it is finished."""
+
+    @property
+    def written(self) -> bool:
+        """Whether only `finish` is missing."""
+        return self._column == len(self._columns)
+
+    @property
+    def wants(self) -> bool:
+        return not self.written and self.draft.free
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be added."""
+        return self.position is not None
+
+    def step(self) -> None:
+        """Hand over the next piece."""
+        column, n = self._columns[self._column], self._counts[self._column]
+        stop = min(self._row + PIECE // _ITEM[self._column], n)
+        self.draft.put(self._column, column[self._row : stop].tobytes())
+        self._row = stop
+        if stop == n:
+            self._column, self._row = self._column + 1, 0
+
+    def finish(self, public: Key, rows: Rows, table: FrontierTable, count: int, root: bytes) -> None:
+        """All heads that moved were followed, and nothing is pending."""
+        n = self._counts[0]
+        moved = np.concatenate([*self.moved, np.arange(n, rows.n)])
+        laid = np.unique(moved, return_inverse=True)[0].astype(np.uint32)  # without it numpy.ma is imported: 80 ms
+        parts = [table.cells, table.sums, laid, *(column[laid] for column in rows.columns)]
+        self.position = self.keeping.moves.position
+        about = _ABOUT.pack(
+            VERSION,
+            _order(),
+            self.keeping.store_id,
+            _tag(public),
+            self.position,
+            count,
+            root,
+            n,
+            self._counts[5],
+            len(laid),
+            rows.n,
+        )
+        self.draft.finish(about, b"".join([part.tobytes() for part in parts]))
+
+
+def about_of(kept: Kept, store_id: bytes, public: Key) -> About | None:
+    """None where it is of another store, realm, machine or version."""
+    if len(kept.about) != _ABOUT.size:
+        return None
+    version, order, store, tag, *rest = _ABOUT.unpack(kept.about)
+    if (version, order, store, tag) != (VERSION, _order(), store_id, _tag(public)):
+        return None
+    about = About(*rest)
+    n, base = about.columns, about.base
+    sizes = [n * item for item in _ITEM[:5]] + [base * item for item in _ITEM[5:]]
+    whole = len(kept.columns) == len(sizes) and all(len(c) >= s for c, s in zip(kept.columns, sizes, strict=True))
+    tail = _CELLS + _SUMS + about.laid * (4 + sum(_ITEM[:5]))
+    return about if whole and base <= n <= about.rows and len(kept.tail) == tail else None
+
+
+def open_rows(kept: Kept, about: About, public: Key, out: list[tuple[Rows, FrontierTable]]) -> Iterator[bool]:
+    """Checks it all and puts the rows and their table into `out`, in steps; False where it is damaged."""
+    yield from kept.check()
+    columns = Columns(*(raw.view(kind) for raw, kind in zip(kept.columns[:5], KINDS[:5], strict=True)))
+    places, order = (raw.view(kind) for raw, kind in zip(kept.columns[5:], KINDS[5:], strict=True))
+    tail, at = kept.tail, _CELLS + _SUMS
+    cells = np.frombuffer(tail, np.uint64, CELLS * 3).reshape(-1, 3).copy()
+    sums = np.frombuffer(tail, np.uint64, RANGES * 3, _CELLS).reshape(-1, 3).copy()
+    laid = np.frombuffer(tail, np.uint32, about.laid, at)
+    at += laid.nbytes
+    if len(laid) and int(laid[-1]) >= about.rows:
+        yield False
+    rows = Rows(public)
+    rows.columns, rows.n = columns, about.columns
+    rows.reserve(about.rows)
+    for column in rows.columns:
+        values = np.frombuffer(tail, column.dtype, about.laid, at)
+        at += values.nbytes
+        for start in range(0, about.laid, LAY):
+            column[laid[start : start + LAY]] = values[start : start + LAY]
+            yield True
+    base = Run(places[: about.base], order[: about.base])
+    out.append((Rows.of(public, rows.columns, about.rows, base), FrontierTable(public, None, cells, sums)))

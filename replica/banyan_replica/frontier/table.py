@@ -1,0 +1,94 @@
+"""The sums under one key: the cells of a sketch, and counts and sums of heads by prefix of the account id.
+
+Cells find few differences among very many heads; where there are too many for a table, ranges are compared and divided
+(the fingerprints of negentropy, in the same field). Both are sums, so a head that moves is a difference added to both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from banyan_replica.frontier.sketch import Key, Numbers, P, add, add_one, empty, halves, mulmod, submod, summed
+
+DEPTH = 4
+"""Ranges are kept down to 65,536 of them: about 15 accounts each at a million."""
+DEEPEST = 15
+"""Nibbles of an account id that a row knows; below, heads are named."""
+RANGES = 16**DEPTH
+Range: TypeAlias = tuple[int, bytes]
+"""How many heads, and 16 bytes of their sums."""
+_SHIFT = 61 - 4 * DEPTH
+
+
+@dataclass(slots=True)
+class FrontierTable:
+    """`built`: rows that are in it while it is being built, then None. `sums`: count, sum of t and of t h by range."""
+
+    key: Key
+    built: int | None = None
+    cells: Numbers = field(default_factory=empty)
+    sums: Numbers = field(default_factory=lambda: np.zeros((RANGES, 3), np.uint64))
+
+    def take(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
+        """Put rows in; `heads`: 1 where there is a head."""
+        add(self.cells, h, t)
+        self._ranges(x0, h, t, heads)
+
+    def move(self, x0: Numbers, h: Numbers, old: Numbers, new: Numbers, more: npt.NDArray[np.int64]) -> None:
+        """Weights changed; `more`: +1 where a head came, -1 where it went."""
+        self.take(x0, h, submod(new, old), more)
+
+    def move_one(self, x0: int, h: int, t: int, more: int) -> None:
+        """The same of one log, whose weight grew by `t` modulo p."""
+        add_one(self.cells, h, t)
+        at = x0 >> _SHIFT
+        count, s0, s1 = self.sums[at].tolist()
+        self.sums[at] = count + more, (s0 + t) % P, (s1 + t * h) % P
+
+    def children(self, prefix: bytes) -> list[Range]:
+        """Below each next nibble of a prefix shorter than DEPTH."""
+        at = 0
+        for n in prefix:
+            at = at << 4 | n
+        width = 16 ** (DEPTH - len(prefix))
+        inside = self.sums[at * width : (at + 1) * width].reshape(16, -1, 3)
+        sums = [_total(inside[:, :, k]) for k in (1, 2)]
+        return [_range(*row) for row in zip(inside[:, :, 0].sum(axis=1).tolist(), *sums, strict=True)]
+
+    def ranges(self, below: npt.NDArray[np.intp], h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> list[Range]:
+        """The same of any rows: `below` is the next nibble of each."""
+        counts = np.bincount(below, heads, 16).astype(np.int64)
+        sums = [_binned(below, lane, np.zeros(16, np.uint64)).tolist() for lane in (t, mulmod(t, h))]
+        return [_range(*row) for row in zip(counts.tolist(), *sums, strict=True)]
+
+    def _ranges(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
+        at, nth = np.unique((x0 >> np.uint64(_SHIFT)).astype(np.intp), return_inverse=True)
+        self.sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # it may fall: it wraps
+        for k, lane in ((1, t), (2, mulmod(t, h))):
+            self.sums[at, k] = _binned(nth, lane, self.sums[at, k])
+
+
+def _binned(at: npt.NDArray[np.intp], values: Numbers, onto: Numbers) -> Numbers:
+    sums = np.zeros((2, len(onto)))
+    for half, total in zip(halves(values), sums, strict=True):
+        total += np.bincount(at, half, len(onto))
+    return summed(sums[0], sums[1], onto)
+
+
+def _total(rows: Numbers) -> list[int]:
+    low = (rows & np.uint64(0xFFFFFFFF)).sum(axis=1).tolist()
+    high = (rows >> np.uint64(32)).sum(axis=1).tolist()
+    return [(a + (b << 32)) % P for a, b in zip(low, high, strict=True)]
+
+
+def _range(count: int, s0: int, s1: int) -> Range:
+    return count, s0.to_bytes(8, "big") + s1.to_bytes(8, "big")
+
+
+def nibble(account: bytes, i: int) -> int:
+    byte = account[i >> 1]
+    return byte & 15 if i & 1 else byte >> 4

@@ -1,0 +1,90 @@
+"""What the gossip keeps of each neighbour, of each peer that it might have, and of each message under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from banyan_replica.gossip.frames import Item, MemberFrame, PeerId, PeerInfo
+
+
+@dataclass(slots=True)
+class Link:
+    """One neighbour, as the tree sees it."""
+
+    peer: PeerId
+    eager: bool = True
+    score: int = 0
+    items: list[Item] = field(default_factory=list)
+    item_bytes: int = 0
+    ihaves: list[bytes] = field(default_factory=list)
+    grafts: list[bytes] = field(default_factory=list)
+    prune: bool = False
+    held: bool = False  # its stream is full
+    debts: dict[bytes, float] = field(default_factory=dict)  # asked of it, to be honoured until
+    notes: int = 0
+    allowance: float = 0.0  # grafts it may still ask
+    allowed_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Note:
+    """A message that was announced and is not here."""
+
+    by: PeerId
+    at: float  # when to ask; later while a copy waits for its verdict
+    sources: list[PeerId]
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Pending:
+    """Copies handed out for judgement, and who else is known to have the message."""
+
+    payloads: list[bytes]
+    holders: set[PeerId]
+    until: float  # a verdict later than this is not waited for
+
+
+@dataclass(slots=True)
+class Counters:
+    published: int = 0
+    accepted: int = 0
+    learned: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    pushed: int = 0
+    announced: int = 0
+    prunes: int = 0
+    grafts: int = 0
+    grafts_answered: int = 0
+    grafts_refused: int = 0
+    grafts_given_up: int = 0
+    unhonoured: int = 0
+    overflowed: int = 0
+    frames: int = 0
+
+
+@dataclass(slots=True)
+class Conn:
+    group: str
+    operator: str | None
+    addrs: tuple[str, ...]
+    dialled: bool  # the gossip asked for this connection
+    chosen: bool  # and picked the peer itself
+    since: float
+    spare_at: float
+
+
+class Spare(NamedTuple):
+    info: PeerInfo
+    group: str
+
+
+@dataclass(slots=True)
+class Dial:
+    addrs: tuple[str, ...]
+    chosen: bool
+    until: float
+    frames: list[MemberFrame] = field(default_factory=list)

@@ -1,0 +1,428 @@
+"""HyParView: a small active view of neighbours that push to each other, a larger passive view to repair it from.
+
+After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
+  - one neighbour per operator and one per address group in the active view, two per group in the passive view;
+  - `chosen` links this node picked itself are never evicted by a request from outside, and the view always works
+    towards having them; nor are the `elders`, the oldest of those others picked, since a link has two ends;
+  - a walk's answer is taken only from the neighbour the walk was sent to, and comes back the way it went.
+Invariant: active is a subset of the connected peers, within its bound, and no two of it share a group or an operator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol, TypeVar
+
+from banyan_replica.gossip.frames import (
+    Answer,
+    Connect,
+    Disconnect,
+    Drop,
+    Effect,
+    ForwardJoin,
+    Join,
+    MemberFrame,
+    Neighbour,
+    PeerId,
+    PeerInfo,
+    SendFrame,
+    Shuffle,
+    Shuffled,
+)
+from banyan_replica.gossip.groups import LOCAL, group_of_any
+from banyan_replica.gossip.kept import Conn, Dial, Spare
+from banyan_replica.gossip.memory import Standings
+from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
+
+NEVER = float("inf")
+T = TypeVar("T")
+
+
+class Neighbours(Protocol):
+    """Who wants to know the active view: the tree."""
+
+    def neighbour_up(self, peer: PeerId, now: float) -> None: ...
+
+    def neighbour_down(self, peer: PeerId) -> None: ...
+
+
+class Membership:
+    def __init__(
+        self,
+        me: PeerId,
+        settings: GossipSettings,
+        rng: Rng,
+        out: deque[Effect],
+        standings: Standings,
+        tree: Neighbours,
+    ) -> None:
+        self.me = me
+        self.addrs: tuple[str, ...] = ()
+        self.s = settings
+        self.rng = rng
+        self.out = out
+        self.standings = standings
+        self.tree = tree
+        self.up: dict[PeerId, Conn] = {}
+        self.active: dict[PeerId, float] = {}  # neighbour since
+        self.passive: dict[PeerId, Spare] = {}
+        self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator, or remembered from before
+        self.anchored: dict[PeerId, PeerInfo] = {}
+        self.dials: dict[PeerId, Dial] = {}
+        self.asked: tuple[PeerId, float] | None = None  # one request to be neighbours at a time
+        self.expecting: dict[PeerId, float] = {}  # an answer to join or neighbour, until
+        self.routes: dict[PeerId, PeerId] = {}  # shuffle of origin -> who passed it to us
+        self.shuffled_to: PeerId | None = None
+        self.tick_at = NEVER
+        self.shuffle_at = NEVER
+        self.audit_at = NEVER
+        self.retry_at = 0.0
+        self.retry_s = settings.retry_s
+
+    # -- what the replica reports
+
+    def start(self, now: float) -> None:
+        """The first call of any kind starts the clock of the walks, at a random phase."""
+        self.tick_at = now + self.s.tick_s * self.rng.random()
+        self.shuffle_at = now + 1.0 + self.s.shuffle_s * self.rng.random()
+        self.audit_at = now + self.s.audit_s * (0.5 + self.rng.random())
+
+    def join(self, contact: PeerInfo, now: float) -> None:
+        if contact.peer == self.me:
+            return
+        self._remember(self.contacts, contact)
+        self._ask_to_join(contact, now)
+
+    def remember(self, anchors: tuple[PeerInfo, ...], now: float) -> None:
+        """Anchors of the last run: they are dialled first, `chosen` of them at once."""
+        for anchor in anchors[: self.s.anchors]:
+            if anchor.peer != self.me:
+                self._remember(self.anchored, anchor)
+        for anchor in list(self.anchored.values())[: self.s.chosen]:
+            self._ask_to_join(anchor, now)
+
+    def anchors(self) -> tuple[PeerInfo, ...]:
+        """The peers to write to disk: chosen neighbours first, then the ones that served before."""
+        first = [PeerInfo(p, self.up[p].addrs) for p in self.active if self.up[p].chosen and self.up[p].addrs]
+        rest = [a for a in self.anchored.values() if a.peer not in {p.peer for p in first}]
+        return tuple((first + rest)[: self.s.anchors])
+
+    def peer_up(
+        self, peer: PeerId, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
+    ) -> None:
+        dial = self.dials.pop(peer, None)
+        if peer == self.me or (peer not in self.up and len(self.up) >= self.s.links):
+            self.out.append(
+                Drop(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
+            )
+            return
+        if self.standings.of(peer) <= self.s.drop_at:
+            self.out.append(Drop(peer, f"its standing is {self.standings.of(peer)}", True))
+            return
+        mine = dial is not None
+        known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
+        self.up[peer] = Conn(group, operator, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
+        if dial is not None:
+            for frame in dial.frames:
+                self.out.append(SendFrame(peer, frame))
+        elif outbound:  # the operator had it dialled: that is a choice
+            self._remember(self.contacts, PeerInfo(peer, known))
+            self.up[peer].chosen = True
+            self.expecting[peer] = now + self.s.ask_s
+            self.out.append(SendFrame(peer, Join(self.addrs)))
+
+    def peer_down(self, peer: PeerId, now: float) -> None:
+        self._forget_asked(peer)
+        if peer in self.active:
+            self._leave(peer, now)
+            self._note_passive(PeerInfo(peer, self.up[peer].addrs))
+        if self.up.pop(peer, None) is not None:
+            self._refill(now)
+
+    def expel(self, peer: PeerId, standing: int, now: float) -> None:
+        """Its standing fell too low: it is no neighbour and no candidate, and its connection ends."""
+        self.passive.pop(peer, None)
+        self.anchored.pop(peer, None)
+        if peer in self.active:
+            self._leave(peer, now)
+            self.anchored.pop(peer, None)
+        if peer in self.up:
+            self.out.append(Drop(peer, f"its standing is {standing}, at {self.s.drop_at} a peer is dropped", True))
+            self._refill(now)
+
+    def dial_failed(self, peer: PeerId, now: float) -> None:
+        self.dials.pop(peer, None)
+        self.passive.pop(peer, None)
+        self._forget_asked(peer)
+        self._refill(now)
+
+    # -- what neighbours say
+
+    def receive(self, src: PeerId, frame: MemberFrame, now: float) -> None:
+        match frame:
+            case Join(addrs):
+                self._may_dial(src, addrs)
+                self._on_join(src, now)
+            case ForwardJoin(joiner, ttl):
+                if src in self.active:
+                    self._on_forward(src, joiner, ttl, now)
+            case Neighbour(urgent, addrs):
+                self._may_dial(src, addrs)
+                free = len(self.active) < self.s.active or src in self.active
+                self._answer(src, (urgent or free) and self._admit(src, now))
+            case Answer(yes):
+                self._on_answer(src, yes, now)
+            case Disconnect():
+                if src in self.active:
+                    self._leave(src, now)
+                    self._note_passive(PeerInfo(src, self.up[src].addrs))
+                    self._refill(now)
+            case Shuffle(origin, ttl, peers):
+                if src in self.active:
+                    self._on_shuffle(src, origin, ttl, peers)
+            case Shuffled(origin, peers):
+                self._on_shuffled(src, origin, peers)
+
+    def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
+        """Where a peer that dialled us may be dialled is what it says; what we dialled ourselves we know."""
+        conn = self.up[src]
+        conn.addrs = conn.addrs or addrs
+
+    def _on_join(self, src: PeerId, now: float) -> None:
+        conn = self.up[src]
+        self._answer(src, self._admit(src, now))
+        for peer in self.active:
+            if peer != src:
+                self.out.append(SendFrame(peer, ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)))
+
+    def _on_forward(self, src: PeerId, joiner: PeerInfo, ttl: int, now: float) -> None:
+        if joiner.peer == self.me:
+            return
+        if ttl == self.s.join_spare_ttl:
+            self._note_passive(joiner)
+        onward = [p for p in self.active if p not in (src, joiner.peer)]
+        if ttl > 0 and len(self.active) > 1 and onward:
+            self.out.append(SendFrame(self._pick(onward), ForwardJoin(joiner, min(ttl, self.s.join_ttl) - 1)))
+        elif joiner.peer not in self.active:
+            self._reach(joiner, Neighbour(len(self.active) <= 1, self.addrs), now, chosen=False)
+
+    def _on_answer(self, src: PeerId, yes: bool, now: float) -> None:
+        expected = src in self.expecting
+        self._forget_asked(src)
+        if yes and src not in self.active and not (expected and self._admit(src, now)):
+            self.out.append(SendFrame(src, Disconnect()))
+        if yes or len(self.active) <= self.s.active // 2:
+            self._refill(now)
+
+    def _on_shuffle(self, src: PeerId, origin: PeerInfo, ttl: int, peers: tuple[PeerInfo, ...]) -> None:
+        if origin.peer == self.me:
+            return
+        self.routes.pop(origin.peer, None)
+        if len(self.routes) >= self.s.routes:
+            del self.routes[next(iter(self.routes))]
+        onward = [p for p in self.active if p not in (src, origin.peer)]
+        if ttl > 0 and onward:
+            self.routes[origin.peer] = src
+            self.out.append(SendFrame(self._pick(onward), Shuffle(origin, min(ttl, self.s.shuffle_ttl) - 1, peers)))
+            return
+        back = tuple(self._sample([spare.info for spare in self.passive.values()], self.s.shuffle_back))
+        self.out.append(SendFrame(src, Shuffled(origin.peer, back)))
+        self._note_all((origin, *peers))
+
+    def _on_shuffled(self, src: PeerId, origin: PeerId, peers: tuple[PeerInfo, ...]) -> None:
+        if origin == self.me:
+            if src == self.shuffled_to:
+                self.shuffled_to = None
+                self._note_all(peers[: self.s.shuffle_back])
+            return
+        back = self.routes.pop(origin, None)
+        if back is not None and back in self.up:
+            self.out.append(SendFrame(back, Shuffled(origin, peers)))
+
+    # -- the active view
+
+    def _admit(self, peer: PeerId, now: float) -> bool:
+        """Takes the peer into the active view if the rules allow it, perhaps in place of an unprotected neighbour."""
+        if peer in self.active:
+            return True
+        conn = self.up[peer]
+        if self.standings.of(peer) <= self.s.drop_at or self._clashes(conn.group, conn.operator):
+            return False
+        if len(self.active) >= self.s.active:
+            protected = self._protected(now)
+            victim = self._pick([p for p in self.active if p not in protected])
+            self._leave(victim, now)
+            self.out.append(SendFrame(victim, Disconnect()))
+            self._note_passive(PeerInfo(victim, self.up[victim].addrs))
+        self.active[peer] = now
+        self.passive.pop(peer, None)
+        self.tree.neighbour_up(peer, now)
+        return True
+
+    def _leave(self, peer: PeerId, now: float) -> None:
+        kept = peer in self._protected(now)
+        since = self.active.pop(peer)
+        self.tree.neighbour_down(peer)
+        conn = self.up[peer]
+        conn.spare_at = now + self.s.spare_s
+        if kept and conn.addrs and now - since >= self.s.anchor_s:
+            self._remember(self.anchored, PeerInfo(peer, conn.addrs))
+
+    def _protected(self, now: float) -> set[PeerId]:
+        """Links of our own choice, and the oldest ones others chose: theirs must survive at our end too."""
+        chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]
+        old = [p for p, since in self.active.items() if p not in chosen and now - since >= self.s.elder_s]
+        return {*chosen, *old[: self.s.elders]}
+
+    def _clashes(self, group: str, operator: str | None) -> bool:
+        by_group = bool(group) and not (self.s.local_exempt and group.startswith(LOCAL))
+        for peer in self.active:
+            other = self.up[peer]
+            if (by_group and other.group == group) or (operator is not None and other.operator == operator):
+                return True
+        return False
+
+    def _refill(self, now: float) -> None:
+        """Asks one peer to be a neighbour while the view is short, or short of links of our own choice."""
+        short = len(self.active) < self.s.active
+        own = sum(self.up[p].chosen for p in self.active) < self.s.chosen
+        if self.asked is not None or not (short or (own and self.passive)):
+            return
+        fit = [
+            info
+            for info, group in self.passive.values()
+            if info.peer not in self.dials and not self._clashes(group, None)
+        ]
+        trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
+        if own and trusted and now >= self.retry_at:  # a friend of old before a stranger
+            self.retry_at = now + self.retry_s
+            fit = trusted
+        if fit:
+            self.asked = (info := self._pick(fit)).peer, now + self.s.dial_s + self.s.ask_s
+            self._reach(info, Neighbour(len(self.active) <= 1 or own, self.addrs), now, chosen=True)
+        elif not self.active and now >= self.retry_at:
+            known = [c for c in {**self.contacts, **self.anchored}.values() if c.peer not in self.dials]
+            self.retry_at = now + self.retry_s
+            self.retry_s = min(2 * self.retry_s, self.s.retry_max_s)
+            if known:
+                self._ask_to_join(self._pick(known), now)
+
+    # -- the passive view
+
+    def _note_passive(self, info: PeerInfo) -> None:
+        peer, addrs = info
+        if peer == self.me or peer in self.active or peer in self.passive or not addrs:
+            return
+        if self.standings.of(peer) <= self.s.drop_at:
+            return
+        group = group_of_any(addrs)
+        if group and not (self.s.local_exempt and group.startswith(LOCAL)):
+            same = sum(spare.group == group for spare in self.passive.values())
+            if same >= self.s.passive_per_group:
+                return
+        if len(self.passive) >= self.s.passive:
+            del self.passive[self._pick(list(self.passive))]
+        self.passive[peer] = Spare(info, group)
+
+    def _note_all(self, peers: tuple[PeerInfo, ...]) -> None:
+        for info in peers:
+            self._note_passive(info)
+
+    def _shuffle(self, now: float) -> None:
+        self.shuffle_at = now + self.s.shuffle_s
+        if not self.active:
+            return
+        target = self._pick(list(self.active))
+        mine = [PeerInfo(p, self.up[p].addrs) for p in self.active if p != target]
+        shown = self._sample(mine, self.s.shuffle_active)
+        shown += self._sample([spare.info for spare in self.passive.values()], self.s.shuffle_passive)
+        self.shuffled_to = target
+        self.out.append(SendFrame(target, Shuffle(PeerInfo(self.me, self.addrs), self.s.shuffle_ttl, tuple(shown))))
+
+    # -- dialling
+
+    def _ask_to_join(self, contact: PeerInfo, now: float) -> None:
+        if contact.peer not in self.active:
+            self._reach(contact, Join(self.addrs), now, chosen=True)
+
+    def _reach(self, info: PeerInfo, frame: MemberFrame, now: float, *, chosen: bool) -> None:
+        """Sends a request to a connected peer; else dials it first and keeps the frame until it is up."""
+        self.expecting[info.peer] = now + self.s.dial_s + self.s.ask_s
+        conn = self.up.get(info.peer)
+        if conn is not None:
+            conn.chosen = conn.chosen or chosen
+            conn.spare_at = now + self.s.spare_s
+            self.out.append(SendFrame(info.peer, frame))
+            return
+        dial = self.dials.get(info.peer)
+        if dial is None:
+            if len(self.dials) >= self.s.dials or not info.addrs:
+                self._forget_asked(info.peer)
+                return
+            dial = self.dials[info.peer] = Dial(info.addrs, chosen, now + self.s.dial_s)
+            self.out.append(Connect(info.peer, info.addrs))
+        if len(dial.frames) < self.s.held_frames:
+            dial.frames.append(frame)
+
+    def _answer(self, peer: PeerId, yes: bool) -> None:
+        self.out.append(SendFrame(peer, Answer(yes)))
+
+    def _forget_asked(self, peer: PeerId) -> None:
+        self.expecting.pop(peer, None)
+        if self.asked is not None and self.asked[0] == peer:
+            self.asked = None
+
+    # -- time
+
+    def handle_timer(self, now: float) -> None:
+        if self.tick_at <= now:
+            self.tick_at = now + self.s.tick_s
+            self._tick(now)
+        if self.shuffle_at <= now:
+            self._shuffle(now)
+
+    def _tick(self, now: float) -> None:
+        for peer in [p for p, d in self.dials.items() if d.until <= now]:
+            self.dial_failed(peer, now)
+        if self.asked is not None and self.asked[1] <= now:
+            self.passive.pop(self.asked[0], None)
+            self._forget_asked(self.asked[0])
+        for peer in [p for p, until in self.expecting.items() if until <= now]:
+            del self.expecting[peer]
+        for peer, conn in self.up.items():
+            if conn.dialled and conn.spare_at <= now and peer not in self.active:
+                conn.spare_at = NEVER
+                self.out.append(Drop(peer, "it is not a neighbour", False))
+        if self.active:
+            self.retry_s = self.s.retry_s
+        if self.audit_at <= now:
+            self._audit(now)
+        self._refill(now)
+
+    def _audit(self, now: float) -> None:
+        """Dials somebody known and not a neighbour. Two halves of a network that was parted have full views and would
+        never dial each other again; by this they meet, and what is compared then crosses. Now and then a neighbour is
+        traded for it, which grows the halves together; always would be so much movement that the tree never settles."""
+        self.audit_at = now + self.s.audit_s
+        known = {**{p: spare.info for p, spare in self.passive.items()}, **self.contacts, **self.anchored}
+        beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]
+        if self.active and beyond:
+            urgent = self.rng.random() < self.s.audit_trade
+            self._reach(self._pick(beyond), Neighbour(urgent, self.addrs), now, chosen=False)
+
+    # -- small things
+
+    def _remember(self, where: dict[PeerId, PeerInfo], info: PeerInfo) -> None:
+        where.pop(info.peer, None)
+        where[info.peer] = info
+        while len(where) > 2 * self.s.anchors:
+            del where[next(iter(where))]
+
+    def _pick(self, of: list[T]) -> T:
+        return of[self.rng.randrange(len(of))]
+
+    def _sample(self, of: list[T], most: int) -> list[T]:
+        for i in range(min(most, len(of))):
+            j = i + self.rng.randrange(len(of) - i)
+            of[i], of[j] = of[j], of[i]
+        return of[:most]

@@ -1,0 +1,109 @@
+"""Three bounded memories: what was seen, which payloads are at hand, and how each peer stands.
+
+Invariant: only what was accepted, published or learned is ever marked seen; what depends on context leaves no trace.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan_replica.gossip.frames import PeerId
+
+
+class Seen:
+    """Ids in two generations: a full young one becomes the old one; `size` to 2 * `size` ids are known."""
+
+    __slots__ = ("old", "size", "young")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.young: set[bytes] = set()
+        self.old: set[bytes] = set()
+
+    def __contains__(self, mid: bytes) -> bool:
+        return mid in self.young or mid in self.old
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old)
+
+    def add(self, mid: bytes) -> None:
+        if len(self.young) >= self.size:
+            self.old, self.young = self.young, set()
+        self.young.add(mid)
+
+    def discard(self, mid: bytes) -> None:
+        self.young.discard(mid)
+        self.old.discard(mid)
+
+
+class Kept(NamedTuple):
+    payload: bytes
+    hop: int
+    at: float
+
+
+class Recent:
+    """The payloads that came last, to answer grafts: at most `count` of at most `size` bytes, oldest out first."""
+
+    __slots__ = ("count", "held", "items", "size")
+
+    def __init__(self, count: int, size: int) -> None:
+        self.count = count
+        self.size = size
+        self.held = 0
+        self.items: dict[bytes, Kept] = {}
+
+    def put(self, mid: bytes, payload: bytes, hop: int, now: float) -> None:
+        if mid in self.items or len(payload) > self.size:
+            return
+        self.items[mid] = Kept(payload, hop, now)
+        self.held += len(payload)
+        while len(self.items) > self.count or self.held > self.size:
+            self.held -= len(self.items.pop(next(iter(self.items))).payload)
+
+    def drop(self, mid: bytes) -> None:
+        kept = self.items.pop(mid, None)
+        if kept is not None:
+            self.held -= len(kept.payload)
+
+    def get(self, mid: bytes) -> Kept | None:
+        return self.items.get(mid)
+
+    def newest(self, most: int, since: float) -> list[bytes]:
+        """At most `most` ids put since then, the oldest of them first."""
+        out: list[bytes] = []
+        for mid in reversed(self.items):
+            if len(out) >= most or self.items[mid].at < since:
+                break
+            out.append(mid)
+        out.reverse()
+        return out
+
+
+class Standings:
+    """How each peer behaved, across reconnections. The best are forgotten first: leaving cleans no record."""
+
+    __slots__ = ("most", "points")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.points: dict[PeerId, int] = {}
+
+    def of(self, peer: PeerId) -> int:
+        return self.points.get(peer, 0)
+
+    def change(self, peer: PeerId, by: int, top: int) -> int:
+        value = min(top, self.points.get(peer, 0) + by)
+        if value:
+            if peer not in self.points and len(self.points) >= self.most:
+                del self.points[max(self.points, key=self.points.__getitem__)]
+            self.points[peer] = value
+        else:
+            self.points.pop(peer, None)
+        return value
+
+    def heal(self) -> None:
+        """One point back towards 0 for every peer below it."""
+        for peer, value in list(self.points.items()):
+            if value < 0:
+                self.change(peer, 1, 0)

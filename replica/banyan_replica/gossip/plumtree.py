@@ -1,0 +1,402 @@
+"""Plumtree, damped: push along a tree, announce along the rest, ask for what was announced and did not come.
+
+After Leitão, Pereira, Rodrigues 2007. Textbook pruning oscillates when several nodes publish at once: a cycle is cut
+at several points and grafts restore it. So a link is pruned on a running score, not on one duplicate (`fresh`,
+`prune_at`), one prune per node in `prune_gap_s`, none by a node with `eager_min` eager links, and a graft forgives.
+Invariants: a message is handed out for judgement, and only accepted, published or learned ones are marked seen; a
+poisoned payload cannot hide an honest one of the same id; what overflows is announced instead of pushed, and what
+overflows even there is left to reconciliation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from banyan_replica.gossip.frames import Data, Delivery, Effect, Item, PeerId, SendFrame
+from banyan_replica.gossip.kept import Counters, Link, Note, Pending
+from banyan_replica.gossip.memory import Recent, Seen
+from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_HOP, MAX_IHAVES, MAX_ITEMS, GossipSettings
+
+NEVER = float("inf")
+MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
+
+
+class Plumtree:
+    def __init__(
+        self,
+        settings: GossipSettings,
+        out: deque[Effect],
+        fetch: Callable[[bytes], bytes | None],
+        charge: Callable[[PeerId, int], None],
+        join: Callable[[Sequence[Item]], list[Item]],
+    ) -> None:
+        self.s = settings
+        self.out = out
+        self.fetch = fetch
+        self.join = join
+        self.charge = charge
+        self.seen = Seen(settings.seen)
+        self.fresh: set[bytes] = set()
+        """Marked seen and perhaps not durable yet."""
+        self.recent = Recent(settings.recent, settings.recent_bytes)
+        self.links: dict[PeerId, Link] = {}
+        self.pending: dict[bytes, Pending] = {}
+        self.notes: dict[bytes, Note] = {}
+        self.dirty: dict[PeerId, Link] = {}  # something to send in the next frame
+        self.lazy: dict[PeerId, Link] = {}  # only announcements, which may wait
+        self.flush_at = NEVER
+        self.lazy_at = NEVER
+        self.repair_at = NEVER
+        self.debt_at = NEVER
+        self.flushed = NEVER
+        self.prune_ok = -NEVER
+        self.counters = Counters()
+
+    # -- neighbours
+
+    def neighbour_up(self, peer: PeerId, now: float) -> None:
+        link = self.links[peer] = Link(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
+        for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
+            self._announce(link, mid, now)
+
+    def neighbour_down(self, peer: PeerId) -> None:
+        self.links.pop(peer, None)
+        self.dirty.pop(peer, None)
+        self.lazy.pop(peer, None)
+
+    def hold(self, peer: PeerId, held: bool, now: float) -> None:
+        link = self.links.get(peer)
+        if link is not None:
+            link.held = held
+            if not held:
+                self._mark(link, now)
+
+    def _mark_seen(self, mid: bytes) -> None:
+        self.seen.add(mid)
+        self.fresh.add(mid)
+
+    def forget_fresh(self) -> None:
+        for mid in self.fresh:
+            self.seen.discard(mid)
+            self.recent.drop(mid)
+        for link in self.links.values():
+            link.items = [item for item in link.items if item.mid not in self.fresh]
+            link.item_bytes = sum(len(item.payload) for item in link.items)
+            link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
+        self.fresh.clear()
+
+    # -- local messages and verdicts
+
+    def publish(self, mid: bytes, payload: bytes, now: float) -> None:
+        if mid in self.seen:
+            return
+        self.counters.published += 1
+        self._settle(mid)
+        self._mark_seen(mid)
+        self.recent.put(mid, payload, 0, now)
+        self._spread(Item(mid, 0, payload), (), now)
+
+    def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
+        """True if the message is new; then it goes on to the neighbours not known to have it.
+
+        `also`: messages that came in it and were new too; `stale`: how many came in it and were not.
+        """
+        mid, payload, hop, peer = delivery
+        holders = self._settle(mid)
+        for other in also:
+            self._settle(other)
+            self._mark_seen(other)
+        if mid in self.seen:
+            return False
+        self.counters.accepted += 1
+        self._mark_seen(mid)
+        self.recent.put(mid, payload, hop, now)
+        link = self.links.get(peer)
+        if link is not None:
+            top = 2 * self.s.prune_at
+            link.score = min(top, link.score + self.s.fresh - 1)
+            if not link.prune:
+                link.eager = True
+            if stale:
+                self._tire(link, stale, now)
+        holders.add(peer)
+        self._spread(Item(mid, hop, payload), holders, now)
+        return True
+
+    def ignored(self, mid: bytes) -> None:
+        self.counters.ignored += 1
+        self._settle(mid)
+
+    def rejected(self, mid: bytes, peer: PeerId, now: float) -> None:
+        self.counters.rejected += 1
+        self.pending.pop(mid, None)
+        note = self.notes.get(mid)
+        if note is not None:  # the announcers may hold an honest message of this id: ask them now
+            note.sources = [p for p in note.sources if p != peer]
+            note.at = now
+            self.repair_at = min(self.repair_at, now)
+
+    def learned(self, mid: bytes, now: float) -> None:
+        if mid in self.seen:
+            return
+        self.counters.learned += 1
+        awaited = mid in self.notes
+        holders = self._settle(mid) if awaited or mid in self.pending else set()
+        self._mark_seen(mid)
+        if awaited:  # still on its way through the network: let it go on, lazily
+            for link in self.links.values():
+                if link.peer not in holders:
+                    self._announce(link, mid, now)
+
+    def _settle(self, mid: bytes) -> set[PeerId]:
+        """Forgets what waits for this message; returns who is known to have it."""
+        pending = self.pending.pop(mid, None)
+        holders = pending.holders if pending is not None else set()
+        note = self._drop_note(mid)
+        if note is not None:
+            holders.update(note.sources)
+        return holders
+
+    # -- frames in
+
+    def receive(self, peer: PeerId, frame: Data, now: float) -> list[Delivery]:
+        link = self.links.get(peer)
+        out: list[Delivery] = []
+        duplicates = 0
+        for mid, hop, payload in frame.items:
+            if link is not None and link.debts:
+                link.debts.pop(mid, None)
+            if mid in self.seen:
+                duplicates += 1
+                continue
+            pending = self.pending.get(mid)
+            if pending is None or pending.until <= now:
+                if pending is None and len(self.pending) >= self.s.pending:
+                    self.counters.overflowed += 1
+                    if link is not None:
+                        self._note(mid, link, now)
+                    continue
+                self.pending[mid] = Pending([payload], {peer}, now + self.s.pending_s)
+                note = self.notes.get(mid)
+                if note is not None:
+                    note.at = now + self.s.pending_s
+            else:
+                pending.holders.add(peer)
+                if payload in pending.payloads:
+                    duplicates += 1
+                    continue
+                if len(pending.payloads) >= MAX_VERSIONS:
+                    self.counters.overflowed += 1
+                    continue
+                pending.payloads.append(payload)
+            out.append(Delivery(mid, payload, min(hop + 1, MAX_HOP), peer))
+        self.counters.duplicates += duplicates
+        if link is None:
+            return out
+        if duplicates:
+            self._tire(link, duplicates, now)
+        for mid in frame.ihaves:
+            if mid not in self.seen:
+                self._note(mid, link, now)
+        if frame.grafts:
+            self._graft(link, frame.grafts, now)
+        if frame.prune and self._eager_links() > 1:  # the last one stays, or a publisher would wait for grafts
+            link.eager = False
+        return out
+
+    def _tire(self, link: Link, duplicates: int, now: float) -> None:
+        link.score -= duplicates
+        if link.score > -self.s.prune_at:
+            return
+        link.score = 0
+        if len(self.links) <= self.s.flat or now < self.prune_ok:
+            return
+        if link.eager and self._eager_links() > self.s.eager_min:
+            self.prune_ok = now + self.s.prune_gap_s
+            link.eager = False
+            link.prune = True
+            self.counters.prunes += 1
+            self._mark(link, now)
+
+    def _note(self, mid: bytes, link: Link, now: float) -> None:
+        pending = self.pending.get(mid)
+        if pending is not None:
+            pending.holders.add(link.peer)
+        note = self.notes.get(mid)
+        if note is not None:
+            if link.peer not in note.sources and len(note.sources) < self.s.active:
+                note.sources.append(link.peer)
+        elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
+            at = pending.until if pending is not None else now + self.s.graft_s
+            self.notes[mid] = Note(link.peer, at, [link.peer])
+            link.notes += 1
+            self.repair_at = min(self.repair_at, at)
+        else:
+            self.counters.overflowed += 1
+
+    def _drop_note(self, mid: bytes) -> Note | None:
+        note = self.notes.pop(mid, None)
+        if note is not None:
+            link = self.links.get(note.by)
+            if link is not None and link.notes:
+                link.notes -= 1
+        return note
+
+    def _graft(self, link: Link, mids: tuple[bytes, ...], now: float) -> None:
+        rate = float(self.s.grafts_per_s)
+        link.allowance = min(rate, link.allowance + rate * (now - link.allowed_at))
+        link.allowed_at = now
+        link.eager = True
+        link.score = 0
+        link.prune = False
+        for mid in mids:
+            if link.allowance < 1.0:
+                self.counters.grafts_refused += 1
+                continue
+            link.allowance -= 1.0
+            kept = self.recent.get(mid)
+            payload = kept.payload if kept is not None else self.fetch(mid)
+            if payload is None:
+                self.counters.grafts_refused += 1
+                continue
+            self.counters.grafts_answered += 1
+            self._push(link, Item(mid, kept.hop if kept is not None else 0, payload), now)
+
+    # -- frames out
+
+    def _spread(self, item: Item, holders: set[PeerId] | tuple[()], now: float) -> None:
+        for link in self.links.values():
+            if link.peer in holders:
+                continue
+            if link.eager:
+                self._push(link, item, now)
+            else:
+                self._announce(link, item.mid, now)
+
+    def _push(self, link: Link, item: Item, now: float) -> None:
+        if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
+            self.counters.overflowed += 1
+            self._announce(link, item.mid, now)
+            return
+        link.items.append(item)
+        link.item_bytes += len(item.payload)
+        if link.peer not in self.dirty:
+            self._mark(link, now)
+
+    def _announce(self, link: Link, mid: bytes, now: float) -> None:
+        link.ihaves.append(mid)
+        if len(link.ihaves) > self.s.ihave_queue:
+            del link.ihaves[: len(link.ihaves) // 2]
+            self.counters.overflowed += 1
+        self.lazy[link.peer] = link
+        if self.lazy_at == NEVER:
+            self.lazy_at = now + self.s.lazy_s
+
+    def _mark(self, link: Link, now: float) -> None:
+        self.dirty[link.peer] = link
+        if self.flush_at == NEVER:  # the first one leaves at once
+            self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
+
+    def flush(self, now: float) -> None:
+        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
+        if self.flush_at > now:
+            return
+        self.flush_at = NEVER
+        self.flushed = now
+        dirty, self.dirty = self.dirty, {}
+        joined: dict[tuple[bytes, ...], tuple[Item, ...]] = {}
+        for link in dirty.values():
+            if link.held:
+                continue
+            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
+            mids = tuple([item.mid for item in taken])
+            items = joined.get(mids)
+            if items is None:
+                items = joined[mids] = tuple(self.join(taken))
+            if not (items or ihaves or grafts or link.prune):
+                continue
+            if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
+                link.ihaves, ihaves = ihaves[MAX_IHAVES:], ihaves[:MAX_IHAVES]
+                link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
+            else:
+                link.ihaves, link.grafts = [], []
+            self.out.append(SendFrame(link.peer, Data(items, tuple(ihaves), tuple(grafts), link.prune)))
+            link.prune = False
+            self.counters.frames += 1
+            self.counters.pushed += len(taken)
+            self.counters.announced += len(ihaves)
+            if link.items or link.ihaves or link.grafts:
+                self._mark(link, now)
+
+    def _take_items(self, link: Link) -> list[Item]:
+        if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
+            items, link.items, link.item_bytes = link.items, [], 0
+            return items
+        n = size = 0
+        for item in link.items[:MAX_ITEMS]:
+            size += len(item.payload)
+            if n and size > self.s.frame_bytes:
+                break
+            n += 1
+        items, link.items = link.items[:n], link.items[n:]
+        link.item_bytes = sum(len(item.payload) for item in link.items)
+        return items
+
+    # -- time
+
+    def get_timer(self) -> float:
+        return min(self.flush_at, self.lazy_at, self.repair_at, self.debt_at)
+
+    def handle_timer(self, now: float) -> None:
+        if self.repair_at <= now:
+            self._repair(now)
+        if self.debt_at <= now:
+            self._collect(now)
+        if self.lazy_at <= now:
+            self.lazy_at = NEVER
+            self.dirty.update(self.lazy)
+            self.lazy = {}
+            self.flush_at = now
+
+    def _repair(self, now: float) -> None:
+        """Asks for what was announced and did not come: one source first, then two others at once."""
+        self.repair_at = NEVER
+        for mid, note in list(self.notes.items()):
+            if note.at <= now:
+                note.sources = [p for p in note.sources if p in self.links]
+                if not note.sources or note.tries >= self.s.graft_tries:
+                    self._drop_note(mid)
+                    self.counters.grafts_given_up += 1
+                    continue
+                for peer in note.sources[: 1 if note.tries == 0 else 2]:
+                    link = self.links[peer]
+                    link.eager = True
+                    link.score = 0
+                    link.prune = False
+                    link.grafts.append(mid)
+                    link.debts.setdefault(mid, now + self.s.honour_s)
+                    self.debt_at = min(self.debt_at, now + self.s.honour_s)
+                    self.counters.grafts += 1
+                    note.sources.remove(peer)
+                    note.sources.append(peer)
+                    self._mark(link, now)
+                note.tries += 1
+                note.at = now + self.s.retry_graft_s
+                self.flush_at = now
+            self.repair_at = min(self.repair_at, note.at)
+
+    def _collect(self, now: float) -> None:
+        """An announcement that was not honoured costs the announcer, whoever brought the message in the end."""
+        self.debt_at = NEVER
+        for link in list(self.links.values()):
+            for mid, until in list(link.debts.items()):
+                if until <= now:
+                    del link.debts[mid]
+                    self.counters.unhonoured += 1
+                    self.charge(link.peer, self.s.unhonoured)
+                else:
+                    self.debt_at = min(self.debt_at, until)
+
+    def _eager_links(self) -> int:
+        return sum(link.eager for link in self.links.values())

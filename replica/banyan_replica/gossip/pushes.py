@@ -1,0 +1,143 @@
+"""What gossip carries, opened, joined, and found again.
+
+Runs of one log that leave for a neighbour in one frame leave as one run, under the signature of its last entry: the
+neighbour, and everybody behind it, checks one signature and writes once where there were several. No byte of what is
+hashed changes, so whoever receives the joined run computes the same ids.
+
+The invariant: a joined run holds exactly the entries of its pieces, and its name is that of the last one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Reject
+from banyan_crdt.ids import AccountId, EntryId, LogId
+from banyan_crdt.run import MAX_RUN_ENTRIES
+from banyan_replica.gossip.frames import Delivery, Item
+from banyan_replica.gossip.settings import MAX_PAYLOAD
+from banyan_replica.sync.serve import control_item, run_item
+from banyan_replica.wire import CheckpointItem, ControlItem, decode_item, encode_item
+from banyan_replica.wire import Item as WireItem
+from banyan_storage.reader import StoreReader
+
+CHECKPOINTS = 4_096
+"""Checkpoints whose names are remembered."""
+SHORT_CONTROL = 8
+"""Entries of a control log that are pushed with those below them."""
+JOINED_BYTES = 512 << 10
+"""A joined run and its content are no larger than what an author writes at once."""
+
+
+def opened(delivery: Delivery) -> WireItem | Reject:
+    """The item of a pushed message, or why it is none."""
+    try:
+        return decode_item(decode(delivery.payload, 8))
+    except Reject as why:
+        return why
+
+
+@dataclass(slots=True)
+class _Joined:
+    """Consecutive runs of one log, by the fields of the first on the wire; `ends` is the time of the last entry."""
+
+    pieces: list[Item]
+    head: list[Any]
+    skips: list[Any]
+    rows: list[Any]
+    sig: bytes
+    contents: list[Any]
+    ends: int
+
+    def follows(self, item: Item, head: list[Any], rows: list[Any]) -> bool:
+        """Whether the run goes on where this one ends: it names the last piece's last entry as its parent."""
+        size = sum(len(p.payload) for p in self.pieces) + len(item.payload)
+        prev = head[4]
+        return (
+            type(prev) is bytes
+            and prev[:16] == self.pieces[-1].mid
+            and head[3] == self.head[3] + len(self.rows)
+            and len(self.rows) + len(rows) <= MAX_RUN_ENTRIES
+            and size <= JOINED_BYTES
+        )
+
+    def add(self, item: Item, skips: list[Any], rows: list[Any], sig: bytes, contents: list[Any]) -> None:
+        self.contents += [None] * (len(self.rows) - len(self.contents)) + contents
+        first, ends = rows[0], sum(row[0] for row in rows)
+        self.rows += [[first[0] - self.ends, *first[1:]], *rows[1:]]
+        self.skips += [s for s in skips if s[0] < self.head[3] and s not in self.skips]
+        self.sig, self.ends = sig, ends
+        self.pieces.append(item)
+
+    def item(self) -> Item:
+        last = self.pieces[-1]
+        if len(self.pieces) == 1:
+            return last
+        run = encode([*self.head, sorted(self.skips), self.rows, self.sig])
+        return Item(last.mid, max(p.hop for p in self.pieces), encode([1, run, self.contents]))
+
+
+def joined(items: Sequence[Item]) -> list[Item]:
+    """The same entries in fewer runs. Items that were accepted here: their bytes are known to be in form."""
+    if len(items) < 2:
+        return list(items)
+    out: list[Item | _Joined] = []
+    last: dict[tuple[bytes, bytes, int], _Joined] = {}
+    for item in items:
+        kind, *fields = decode(item.payload, 8)
+        if kind != 1:
+            out.append(item)
+            continue
+        raw, contents = fields
+        *head, skips, rows, sig = decode(raw, 3)
+        log = (head[0], head[1], head[2])
+        before = last.get(log)
+        if before is not None and before.follows(item, head, rows):
+            before.add(item, skips, rows, sig, contents)
+        else:
+            last[log] = _Joined([item], head, skips, rows, sig, contents, sum(row[0] for row in rows))
+            out.append(last[log])
+    return [o.item() if isinstance(o, _Joined) else o for o in out]
+
+
+class Fetch:
+    """Finds durable messages for grafts that come late. No index leads from ids to checkpoints, and there are few: the
+    last CHECKPOINTS that came or were made here are remembered, until a restart."""
+
+    def __init__(self, store: StoreReader) -> None:
+        self._store = store
+        self._checkpoints: OrderedDict[bytes, LogId] = OrderedDict()
+
+    def remember(self, checkpoint: EntryId, log: LogId) -> None:
+        self._checkpoints[checkpoint[:16]] = log
+        if len(self._checkpoints) > CHECKPOINTS:
+            self._checkpoints.popitem(last=False)
+
+    def __call__(self, mid: bytes) -> bytes | None:
+        log = self._checkpoints.get(mid)
+        if log is None:
+            return fetched(self._store, mid)
+        raw = self._store.checkpoint_bytes(log.account, log.writer)
+        stands = (self._store.head(log).id or b"")[:16] == mid
+        return encode(encode_item(CheckpointItem(raw))) if raw is not None and stands else None
+
+
+def fetched(store: StoreReader, mid: bytes) -> bytes | None:
+    """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
+    entry = store.by_half(mid)
+    if entry is None or entry.sig is None or not store.is_counted(entry.id):
+        return None
+    if entry.header.log:
+        return encode(encode_item(run_item(store, entry.log_id, [entry], {})))
+    item = control_push(store, entry.account, entry.header.seq)
+    payload = b"" if item is None else encode(encode_item(item))
+    return payload if 0 < len(payload) <= MAX_PAYLOAD else None
+
+
+def control_push(store: StoreReader, account: AccountId, seq: int, entries: int = 1) -> ControlItem | None:
+    """So many entries of a control path up to place `seq`, near its beginning all: who lacks what is below asks."""
+    return control_item(store, account, 0 if seq < SHORT_CONTROL else max(0, seq + 1 - entries), seq + 1)

@@ -1,0 +1,1 @@
+"""What comes in is judged, and only what is true is stored. Start reading at ingest.py."""

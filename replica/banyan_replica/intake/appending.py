@@ -1,0 +1,82 @@
+"""What there is to write: a run or a new account as the store takes it, with the operations that count and the content
+at hand. Judging is done elsewhere (ingest.py); nothing here looks at the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+from banyan_crdt.control import Control
+from banyan_crdt.entry import Entry
+from banyan_crdt.grants import Granted
+from banyan_crdt.ids import AccountId, EntryId, Head, control_log
+from banyan_crdt.logs import counted_body
+from banyan_crdt.ops import Body, decode_body, part_of
+from banyan_crdt.run import Run
+from banyan_crdt.state import control_head
+from banyan_replica.wire import Content
+from banyan_storage.viewhook import Append
+
+
+def of_account(account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> Append:
+    """A control log whole, of which nothing was held."""
+    bodies = [decode_body(e.ops) for e in control.path]
+    parts = [_parts(body, contents.get(e.id)) for e, body in zip(control.path, bodies, strict=True)]
+    at_hand = [raw for some in parts for raw in some]
+    return Append(control_log(account), control.path, bodies, at_hand, control_head(control))
+
+
+def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
+    """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
+    puts = run.puts
+    if puts is None:
+        return None
+    at_hand = [content for content in contents if type(content) is bytes]
+    if len(at_hand) < len(entries):
+        return None
+    if (fresh := len(run.entries) - len(entries)) == 0:
+        return Append(run.log, entries, run.bodies, at_hand, head, puts)
+    return Append(run.log, entries, run.bodies[fresh:], at_hand, head, puts.since(fresh))
+
+
+def of_run(
+    run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: Granted, head: Head
+) -> Append:
+    """What counts of the entries from `fresh` on, with what content is at hand."""
+    total = run.entries[fresh - 1].header.total if fresh else run.base
+    bodies: list[Body] = []
+    parts: list[bytes | None] = []
+    content: Content
+    for e, body, content in zip_longest(entries, run.bodies[fresh : fresh + len(entries)], contents):
+        now = e.header.total
+        counted = counted_body(body, granted, now - total - len(e.ops))
+        total = now
+        bodies.append(counted)
+        if isinstance(content, bytes) and len(counted.ops) == 1:
+            parts.append(content)
+        elif counted.ops:
+            parts.extend(_parts(counted, content))
+    return Append(run.log, entries, bodies, parts, head)
+
+
+def loose_parts(
+    run: Run, fresh: int, parent: Entry | None, contents: Sequence[Content], granted: Granted
+) -> list[tuple[EntryId, int, bytes]]:
+    """(entry, op, bytes) of the content that came with the entries from `fresh` on, of those operations that would
+    count. `parent`: of the first of them."""
+    out: list[tuple[EntryId, int, bytes]] = []
+    total = parent.header.total if parent else 0
+    for e, body, content in zip(run.entries[fresh:], run.bodies[fresh:], contents[fresh:], strict=False):
+        now = e.header.total
+        counted = counted_body(body, granted, now - total - len(e.ops))
+        total = now
+        if content is not None and counted.ops:
+            pairs = [(0, content)] if isinstance(content, bytes) else content
+            out += [(e.id, at, raw) for at, raw in pairs if at < len(counted.ops)]
+    return out
+
+
+def _parts(body: Body, content: Content) -> list[bytes | None]:
+    """The content of each operation that names some, None where it is not at hand."""
+    at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
+    return [at_hand.get(i) for i, op in enumerate(body.ops) if part_of(op) is not None]

@@ -1,0 +1,325 @@
+"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside.
+
+What does not count is kept beside the log for KEEP_S, out of the frontier: a pin or a stronger key may make it count
+again, here and, from here, everywhere. Only the logs that something names are counted again.
+
+The invariant: the store says of each log what `account_state` says of all that is held of it, and every entry that is
+held has a signature within one run.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeAlias
+
+from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.control import Control
+from banyan_crdt.entry import Entry
+from banyan_crdt.grants import Granted, Grants
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_control
+from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
+from banyan_crdt.ops import Body, Kept, Pin, decode_body
+from banyan_crdt.realm import Realm
+from banyan_crdt.run import run_row_bytes
+from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
+from banyan_replica.intake.accounts import Accounts
+from banyan_replica.intake.own import own_tips
+from banyan_storage.due import Work
+from banyan_storage.store import Store
+from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
+
+KEEP_S = 30 * 86_400
+"""How long what does not count is kept, seconds: so long a thief's word can be undone."""
+BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
+"""What is taken of a log that never counted here: whoever has its key can write branches without end."""
+ROOMS = 1_000
+"""Logs of which it is at hand how much of that is used."""
+LoosePart: TypeAlias = tuple[EntryId, int, bytes]
+"""Content of an operation: (entry, op index, bytes), checked against what the operation names."""
+Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
+"""(chain, loose) of a log."""
+Moved: TypeAlias = Callable[[LogId, Head, Head], None]
+"""Told of every head that moves: (log, where it stood, where it stands)."""
+
+
+class Room:
+    """What more may be held of a log that never counted; `most`: entries and bytes."""
+
+    def __init__(self, entries: int = 0, size: int = 0, most: tuple[int, int] | None = None) -> None:
+        self.entries, self.size = entries, size
+        self._most = most or (BESIDE_ENTRIES, BESIDE_BYTES)
+
+    @property
+    def over(self) -> bool:
+        return self.entries > self._most[0] or self.size > self._most[1]
+
+    def takes(self, entries: Iterable[Entry], content: int = 0) -> bool:
+        """Whether there is room for all of these, with so many bytes of content; then it is taken."""
+        sizes = [content, *(run_row_bytes(e.ops) for e in entries)]
+        before = self.entries, self.size
+        self.entries, self.size = self.entries + len(sizes) - 1, self.size + sum(sizes)
+        if self.over:
+            self.entries, self.size = before
+        return not self.over and (self.entries, self.size) != before
+
+
+class Counting:
+    """Counts logs of the store again. It lives on the thread that owns the store."""
+
+    def __init__(self, store: Store, realm: Realm, accounts: Accounts, moved: Moved) -> None:
+        self._store, self._realm, self._accounts, self._moved = store, realm, accounts, moved
+        self._rooms: OrderedDict[LogId, Room] = OrderedDict()
+
+    def forget(self) -> None:
+        """After a rollback the store says something else."""
+        self._rooms.clear()
+
+    # -- pins
+
+    def pins(self, log: LogId) -> list[Pin]:
+        """What pins the log, in the order in which it speaks: the control log, the root's checkpoint, then of each
+        writer of a lower stratum its checkpoint and its counted logs."""
+        control = self._accounts.control(log.account)
+        granted = control.grant_of(log.writer, log.log) if control else None
+        if control is None or granted is None:
+            return []
+        name, stratum = (log.writer, log.log), granted.grant.stratum
+        pins = list(control.pins.get(name, ()))
+        checkpoints = self._store.checkpoints(log.account)
+        turns: list[tuple[tuple[int, int, int], bytes, Checkpoint | LogId]] = [
+            (turn, c.writer, c) for c in checkpoints if (turn := turn_of(control, c)) is not None and turn[0] < stratum
+        ]
+        if any(g.grant.stratum < stratum for granted in control.grants.values() for g in granted):
+            for other in self._store.heads(log.account):
+                own = control.grant_of(other.writer, other.log) if other.log else None
+                if own is not None and own.grant.stratum < stratum:
+                    turns.append((control.order_of(other), other.writer, other))
+        for _, _, said in sorted(turns, key=lambda turn: turn[:2]):
+            if isinstance(said, LogId):
+                found = pins_in(control, said, counted_entries(control, said, self._store.walk(said)))
+            else:
+                found = pins_of(control, said)
+            pins += [pin for target, pin in found if target == name]
+        return pins
+
+    def pinned(self, log: LogId, pins: Sequence[Pin], cut: Kept | None) -> int:
+        """How many entries of what counts are pinned."""
+        biting = sorted({p.seq: p for p in pins if cut is None or p.seq <= cut.seq}, reverse=True)
+        by_seq: dict[int, set[EntryId]] = {}
+        for p in pins:
+            by_seq.setdefault(p.seq, set()).add(p.id)
+        return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
+
+    # -- what changes
+
+    def fork(self, log: LogId, head: Head, now_s: int) -> None:
+        """Two entries of the log have one parent: it stops counting there."""
+        removed = list(self._store.walk(log, head.length))
+        self._stop(log, head, now_s)
+        if self.room(log).over:  # evidence is always taken; what it makes needless goes
+            rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
+            self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
+        account = log.account
+        self.recount(account, self._named(account, removed), now_s, rebuild=True)
+
+    def recount(
+        self,
+        account: AccountId,
+        logs: AbstractSet[LogId],
+        now_s: int,
+        added: Mapping[LogId, Sequence[Entry]] | None = None,
+        rebuild: bool = False,
+        kept: Mapping[LogId, Held] | None = None,
+    ) -> list[Entry]:
+        """Counts these logs, whole, and those that their pins name; folds views again. Returns what counts newly.
+
+        `added`: entries of theirs that are not held; they are from now on. `rebuild`: fold even if nothing changes.
+        `kept`: of logs of which not all that is held stays, what stays.
+        """
+        control = self._accounts.control(account)
+        assert control is not None
+        newly: list[Entry] = []
+        todo = set(logs)
+        while todo:
+            log = min(todo, key=lambda x: (control.order_of(x), x))
+            todo.remove(log)
+            change = self._recount(control, log, now_s, (added or {}).get(log, ()), (kept or {}).get(log))
+            if change is not None:
+                gone, came = change
+                newly += came
+                rebuild = True
+                todo |= self._named(account, [*gone, *came]) - {log}
+        if rebuild:
+            self._store.rebuild_views(account, self._all_counted(account, control))
+            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)  # what is deleted may be so only now
+        return newly
+
+    def _recount(
+        self, control: Control, log: LogId, now_s: int, fresh: Sequence[Entry], kept: Held | None
+    ) -> tuple[list[Entry], list[Entry]] | None:
+        """Counts one log. What counts no more and what counts now; None where nothing changed."""
+        granted, (counts, cut) = control.grant_of(log.writer, log.log), control.cut_of(log)
+        old, may = self._store.head(log), granted is not None and counts
+        if not may and kept is None:
+            if old == NOTHING:
+                return None
+            gone = list(self._store.walk(log))
+            self._stop(log, NOTHING, now_s)
+            return gone, []
+        chain, loose = kept or self._store.held(log)
+        counted = Counted((), False, 0)
+        if granted is not None and counts:
+            counted = count_log(self._realm, granted, [*chain, *loose, *fresh], self.pins(log), cut)
+        if counted.head == old and not fresh and kept is None:
+            return None
+        before, after = {e.id for e in chain}, {e.id for e in counted.chain}
+        beside = [e for e in (*chain, *loose, *fresh) if e.id not in after]
+        self._store.rewrite(log, counted.chain, beside, counted.head, now_s)
+        self._changed(log, old, counted.head, bool(beside), now_s)
+        return [e for e in chain if e.id not in after], [e for e in counted.chain if e.id not in before]
+
+    def _stop(self, log: LogId, head: Head, now_s: int) -> None:
+        """The log counts only so far."""
+        old = self._store.head(log)
+        self._store.shorten(log, head, now_s)
+        self._changed(log, old, head, True, now_s)
+
+    def _changed(self, log: LogId, old: Head, new: Head, beside: bool, now_s: int) -> None:
+        known = self._accounts.get(log.account)
+        assert known is not None
+        known.mark(log, beside)
+        if beside:
+            self.forget_later(log, now_s)
+        self._rooms.pop(log, None)
+        if old != new:
+            self._moved(log, old, new)
+
+    def _named(self, account: AccountId, entries: Iterable[Entry]) -> set[LogId]:
+        """The logs that pins in these entries name and in which a pin can choose."""
+        known = self._accounts.get(account)
+        if known is None or not known.loose:
+            return set()
+        pins = (o for e in entries for o in decode_body(e.ops).ops if isinstance(o, Pin))
+        return {LogId(account, pin.writer, pin.log) for pin in pins} & set(known.loose)
+
+    def named_by(self, account: AccountId, checkpoints: Iterable[Checkpoint]) -> set[LogId]:
+        """The same of checkpoints."""
+        known = self._accounts.get(account)
+        if known is None or not known.loose:
+            return set()
+        return {LogId(account, pin.writer, pin.log) for c in checkpoints for pin in c.pins} & set(known.loose)
+
+    def _all_counted(self, account: AccountId, grants: Grants) -> Iterator[tuple[Entry, Body]]:
+        for log in self._store.heads(account):
+            if log.log:
+                yield from counted_entries(grants, log, self._store.walk(log))
+
+    # -- beside
+
+    def beside(
+        self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int, parts: Sequence[LoosePart] = ()
+    ) -> None:
+        """Holds entries that do not count, and content of theirs that came with them."""
+        known = self._accounts.get(log.account)
+        assert known is not None
+        self._store.add_loose(log, entries, kind, now_s)
+        if parts:
+            self._store.put_loose_parts(parts)
+        self.forget_later(log, now_s)
+        known.mark(log, True)
+
+    def room(self, log: LogId) -> Room:
+        """What more of the log may be held that never counted."""
+        room = self._rooms.get(log)
+        if room is None:
+            room = self._rooms[log] = self._used(log, BRANCH)
+            if len(self._rooms) > ROOMS:
+                self._rooms.popitem(last=False)
+        return room
+
+    def vouched_room(self, log: LogId, granted: Granted, last: Entry) -> Room:
+        """What more may be held because a pin stands above it: twice what the log may hold by then, since pins that
+        contradict one another are as free as branches to who has the root key."""
+        elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
+        most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        return self._used(log, VOUCHED, most)
+
+    def _used(self, log: LogId, kind: int, most: tuple[int, int] | None = None) -> Room:
+        ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == kind)
+        content = sum(len(raw) for pairs in self._store.contents(ns).values() for _, raw in pairs)
+        return Room(len(ns), sum(self._store.sizes(ns)) + content, most)
+
+    def control_beside(
+        self, account: AccountId, held: Collection[EntryId], control: Control, was: Control | None
+    ) -> list[Entry]:
+        """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits. `was`:
+        what counted until now."""
+        log = control_log(account)
+        kinds = self._store.loose_kinds(log)
+        firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
+        firm |= _with_ancestors(control.beside, own_tips(self._store, log) + self._named_by_witnesses(account))
+        firm |= {e.id for e in was.path} if was else set()
+        room, out = Room(), dict[EntryId, Entry]()
+        on_path = {e.id for e in control.path}
+        for e in sorted(control.beside, key=lambda e: (e.id not in held, e.header.seq)):
+            linked = e.header.prev in on_path or e.header.prev in out
+            if linked and (e.id in firm or room.takes([e])):
+                out[e.id] = e
+        return list(out.values())
+
+    def forget_later(self, log: LogId, now_s: int) -> None:
+        """What is held beside the log is looked at when the first of it may be forgotten."""
+        if self._store.due_at(Work.FORGET, log_name(log)) is None:
+            self._store.set_due(Work.FORGET, log_name(log), (now_s + KEEP_S) * 1000)
+
+    def _named_by_witnesses(self, account: AccountId) -> list[EntryId]:
+        """The control entries that checkpoints name: they may break a tie that has not come yet."""
+        return [c.control.id for c in self._store.checkpoints(account)]
+
+    def expire(self, log: LogId, now_s: int) -> int:
+        """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
+        Returns how many entries."""
+        rows = self._store.loose_rows(log)
+        self._store.drop_due(Work.FORGET, log_name(log))
+        if rows:  # what is still needed then is looked at again after as long
+            first = min((row.since for row in rows if row.since + KEEP_S > now_s), default=now_s)
+            self.forget_later(log, first)
+        due = {row.n for row in rows if row.since + KEEP_S <= now_s}
+        if not due:
+            return 0
+        forgotten = 0
+        while gone := self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None}):
+            forgotten += gone  # what goes may have been all that something else was needed for
+        return forgotten
+
+    def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
+        """Forgets of these what the state of the log does not rest on, nor what stays, and was not written here."""
+        chain, loose = self._store.held(log)
+        firm = [e.id for e in loose if e.id not in old] + own_tips(self._store, log)
+        control = self._accounts.control(log.account)
+        if is_control(log) and control is not None:
+            firm += self._named_by_witnesses(log.account)
+            keep = _with_ancestors(loose, [*firm, *(e.id for e in control.keep)])
+        else:
+            granted = control.grant_of(log.writer, log.log) if control else None
+            counted = Counted(tuple(chain), bool(self._store.head(log).flag), 0)
+            keep = must_hold(self._realm, granted, counted, loose, firm)
+        gone = [e.id for e in loose if e.id in old and e.id not in keep]
+        self._store.drop_loose(log, gone)
+        if len(gone) == len(loose):
+            self._store.drop_due(Work.FORGET, log_name(log))
+        self._rooms.pop(log, None)
+        self._accounts.trimmed(log, len(loose) > len(gone))
+        return len(gone)
+
+
+def _with_ancestors(loose: Iterable[Entry], firm: Iterable[EntryId]) -> set[EntryId]:
+    held, keep = {e.id: e for e in loose}, set[EntryId]()
+    for entry in firm:
+        at = held.get(entry)
+        while at is not None and at.id not in keep:
+            keep.add(at.id)
+            at = None if at.header.prev is None else held.get(at.header.prev)
+    return keep

@@ -1,0 +1,122 @@
+"""Judging what peers send: an item (a run, a control log, a checkpoint) in; what is stored of it, or a verdict, out.
+
+The same path for gossip and for reconciliation. What is not yet to be judged is asked for, from whoever sent what hangs
+on it, and noted for people who ask why; nothing else of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.codec import decode
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.realm import Realm
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.prepare import Checked, CheckedControl, Later
+from banyan_replica.peers.links import Limits, Link, Note
+from banyan_replica.sync.sync import Sync
+from banyan_replica.wire import CheckpointItem, ControlItem, Item
+
+JUDGED_ROWS = 4
+"""An entry judged again costs about what so many rows read do."""
+SHORT_CONTROL = 64
+"""Control logs up to here are judged whenever they come: there are as many as accounts."""
+
+
+class Judged(NamedTuple):
+    """What an item was: its entries (of a run the last), and whether it changed anything that others should hear of."""
+
+    entries: tuple[EntryId, ...]
+    news: bool
+    log: LogId
+    added: Sequence[Entry]
+    """What counts now and did not before; of a control log nothing is listed."""
+
+
+class Intake:
+    """Judges items against the store, through the one ingest."""
+
+    def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
+        self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
+        self._asking, self._store = sync.asking, ingest.store
+        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        """Why something of a peer was not taken yet, by peer and log."""
+
+    def item(self, link: Link, item: Checked, now: float, wall_ms: int) -> Judged:
+        """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
+        if isinstance(item, Later):
+            self._not_yet(link, item.log, item.why, now)
+            raise item.why
+        if isinstance(item, CheckedControl):
+            return self._control_item(link, item, now, wall_ms)
+        if isinstance(item, Checkpoint):
+            return self._checkpoint(link, item, now, wall_ms)
+        run = item.run
+        last, head = run.entries[-1], self._ingest.head(run.log)
+        try:
+            added = self._ingest.run(
+                run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
+            )
+        except NotYet as why:
+            self._not_yet(link, run.log, why, now)
+            raise
+        if self.notes:
+            self.notes.pop((link.peer, run.log), None)
+        return Judged((last.id,), bool(added) or self._ingest.head(run.log) != head, run.log, added)
+
+    def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
+        log = control_log(item.account)
+        try:
+            n = self._control_work(item)
+            if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
+                raise NotYet("busy", f"it takes judging {n} control entries, and this peer had much judged just now")
+            changed = self._ingest.control(item.account, item.entries, wall_ms, item.contents)
+        except NotYet as why:
+            self._not_yet(link, log, why, now)
+            raise
+        self.notes.pop((link.peer, log), None)
+        self._asking.control_came(link, item.account)
+        return Judged(tuple(e.id for e in item.entries), changed, log, ())
+
+    def _control_work(self, item: CheckedControl) -> int:
+        """How many control entries are looked at to judge these."""
+        log = control_log(item.account)
+        held = self._ingest.head(log).length
+        if not held or all(self._store.has(e.id) for e in item.entries):
+            return len(item.entries)
+        return len(item.entries) + held + len(self._store.loose_rows(log))
+
+    def _checkpoint(self, link: Link, item: Checkpoint, now: float, wall_ms: int) -> Judged:
+        try:
+            news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may(link, n, now))
+        except NotYet as why:
+            self._not_yet(link, item.log_id, why, now)
+            raise
+        self.notes.pop((link.peer, item.log_id), None)
+        return Judged((item.id,), news, item.log_id, ())
+
+    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+        self._ingest.flush()
+        self.notes[link.peer, log] = Note(why.reason, str(why), now)
+        self.notes.move_to_end((link.peer, log))
+        if len(self.notes) > self._limits.notes:
+            self.notes.popitem(last=False)
+        if why.reason in ("account", "grant", "control"):
+            self._asking.wait_for(link, log.account, {})
+            self._asking.ask_for(link, control_log(log.account))
+        elif why.reason == "gap":
+            self._asking.ask_for(link, log)
+
+
+def account_of(item: Item) -> AccountId:
+    if isinstance(item, ControlItem):
+        return item.account
+    head = decode(item.checkpoint if isinstance(item, CheckpointItem) else item.run, 3)
+    if type(head) is not list or not head or type(head[0]) is not bytes:
+        raise Malformed("a run or a checkpoint opens with its account")
+    return AccountId(head[0])

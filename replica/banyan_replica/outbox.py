@@ -1,0 +1,107 @@
+"""What is to be done and said, in its order; and what of it may be said although the store took back what was pending.
+
+Reconciliation and gossip keep what they have to say until `collect` and `collect_gossip` bring it here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
+from banyan_replica.gossip.frames import Connect as GossipConnect
+from banyan_replica.gossip.frames import Drop, SendFrame, encode_frame
+from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.peers.links import Link
+from banyan_replica.sync.sync import Sync
+from banyan_replica.wire import MAX_REASON, Bye, Credit, GossipFrame, Message, Witness, encode_message, is_bulk
+
+
+class Outbox:
+    """Effects that wait for their turn; `links`: the peers that can be told something."""
+
+    def __init__(self, links: Mapping[str, Link], sync: Sync, gossip: Gossip) -> None:
+        self._links, self._sync, self._gossip = links, sync, gossip
+        self._waits: deque[Effect] = deque()
+
+    def next(self) -> Effect | None:
+        if not self._waits:
+            self.collect_gossip()
+        return self._waits.popleft() if self._waits else None
+
+    def send(self, peer: str, message: Message | bytes) -> None:
+        self._waits.append(Send(peer, message if isinstance(message, bytes) else encode_message(message)))
+
+    def tell(self, name: str, **fields: Any) -> None:
+        """Whoever listens at this node."""
+        self._waits.append(Event(name, fields))
+
+    def hang_up(self, peer: str, reason: str) -> None:
+        self._waits.append(Disconnect(peer, reason))
+
+    def bye(self, link: Link, reason: str) -> None:
+        """Lets a peer go that is told why."""
+        self.send(link.peer, Bye(reason.encode()[:MAX_REASON]))
+        self.hang_up(link.peer, reason)
+        link.leaving = True
+
+    def credit(self, link: Link) -> None:
+        """The peer may send as much more as was digested of what it sent."""
+        self.send(link.peer, Credit(link.undigested))
+        link.window += link.undigested
+        link.undigested = 0
+
+    def spread(self, witness: Witness, came_from: str) -> None:
+        """To every peer but the one that it came from."""
+        for peer, link in self._links.items():
+            if peer != came_from and link.hello is not None:
+                self.send(peer, witness)
+
+    def collect(self) -> None:
+        """What reconciliation has to say."""
+        for peer, message in self._sync.out:
+            if peer in self._links:
+                self.send(peer, message)
+        self._sync.out.clear()
+
+    def collect_gossip(self) -> None:
+        while (effect := self._gossip.next_effect()) is not None:
+            match effect:
+                case SendFrame(peer, frame):
+                    self.send(peer, GossipFrame(encode_frame(frame)))
+                case GossipConnect(peer, addrs):
+                    self._waits.append(Connect(peer, addrs))
+                case Drop(peer, reason, fault):
+                    if fault or not self._in_use(peer):
+                        self.hang_up(peer, reason)
+
+    def gone(self, peer: str) -> None:
+        """The connection is gone: what waits was meant for it, and on the next one would come before the hello."""
+        self.collect()
+        self.collect_gossip()
+        self._waits = deque(e for e in self._waits if not (isinstance(e, Send) and e.peer == peer))
+
+    def taken_back(self) -> None:
+        """Drops what may speak of what the store took back, and gives back the credit that bulk among it used."""
+        self.collect()
+        waits, self._waits = self._waits, deque()
+        for effect in waits:
+            if isinstance(effect, Connect | Disconnect) or _says_nothing_stored(effect):
+                self._waits.append(effect)
+            elif isinstance(effect, Send) and is_bulk(effect.data) and effect.peer in self._links:
+                self._links[effect.peer].may_send += len(effect.data)
+
+    def _in_use(self, peer: str) -> bool:
+        """Whether reconciliation is under way on a link that the gossip does not need."""
+        link = self._links.get(peer)
+        if link is None:
+            return False
+        given, owed = link.jobs or link.aloud or link.retold, link.asked or link.replaying is not None
+        return bool(given or owed or self._sync.asking.catchup.reads(peer))
+
+
+def _says_nothing_stored(effect: Effect) -> bool:
+    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, replay,
+    scan, scanned, bye, answered, replayed, interest."""
+    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20, 21)

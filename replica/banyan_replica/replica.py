@@ -1,0 +1,474 @@
+"""The replica: bytes and the time go in, effects come out, nothing waits.
+
+It joins the gossip (speed), the reconciliation (truth) and the ingest (the only way in). The trio node and the
+simulator are two drivers of this one surface. What it holds beside the store can be lost at any moment: a restarted
+replica says the same things, later.
+
+The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
+forwarded or announced before it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.realm import Realm
+from banyan_crdt.signing import Signer, sign_all, verify_all
+from banyan_replica.effects import Commit, Effect
+from banyan_replica.frontier.index import FrontierIndex
+from banyan_replica.frontier.kept import Keeper
+from banyan_replica.frontier.saving import Keeping
+from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.pushes import Fetch, control_push, joined
+from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
+from banyan_replica.gossip.spreading import Spreading
+from banyan_replica.intake.author import Author, Draft, Sign, Written
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.intake import Intake, Judged
+from banyan_replica.intake.prepare import Checked, Prepared, Verify, named, prepare
+from banyan_replica.outbox import Outbox
+from banyan_replica.peers.conduct import Conduct
+from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Link, Standing
+from banyan_replica.peers.witness import Witnesses
+from banyan_replica.sync.parts import MissingParts
+from banyan_replica.sync.sync import Sync
+from banyan_replica.wire import (
+    VERSION,
+    Answered,
+    Bye,
+    Cells,
+    CheckpointItem,
+    Credit,
+    Data,
+    GossipFrame,
+    Heads,
+    Hello,
+    Interest,
+    Message,
+    Names,
+    Parts,
+    Replay,
+    Replayed,
+    Root,
+    Scan,
+    Scanned,
+    Shared,
+    Sketch,
+    Sums,
+    WantParts,
+    Wants,
+    Witness,
+    size_of,
+)
+from banyan_storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is to others. `operator`: a platform's key (it signs where it stands), or empty."""
+
+    peer: str
+    addrs: tuple[str, ...] = ()
+    operator: bytes = b""
+
+
+class Replica:
+    """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator. `verify`: checks many
+    signatures, wherever."""
+
+    def __init__(
+        self,
+        store: Store,
+        realm: Realm,
+        me: Identity,
+        rng: Rng,
+        random_bytes: Callable[[int], bytes],
+        limits: Limits | None = None,
+        gossip: GossipSettings | None = None,
+        witness: Signer | None = None,
+        verify: Verify = verify_all,
+        sign: Sign = sign_all,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.store, self.realm, self.me, self._verify = store, realm, me, verify
+        self.limits = limits or Limits()
+        keeping = None if keeper is None else Keeping(keeper, store.moves, store.store_id)
+        self.tree = FrontierIndex(store, realm.id, keeping)
+        self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
+        self.author = Author(self.ingest, realm, random_bytes, sign)
+        self._fetch = Fetch(store)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
+        self.links: dict[str, Link] = {}
+        self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
+        self.missing = MissingParts(store, self.limits, rng)
+        self.witnesses = Witnesses(realm, witness)
+        self.standing = Standing(self.limits)
+        self.intake = Intake(realm, self.ingest, self.sync, self.limits)
+        asking = self.sync.asking
+        self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify)
+        self._out = Outbox(self.links, self.sync, self.gossip)
+        self.conduct = Conduct(self.links, self.standing, asking, self._out, self.limits)
+        self._tell_at: float | None = None
+        self._tick_at: float | None = None
+        self.ahead_s = 0.0
+        """Wall clock minus `now`, seconds. A driver whose `now` is steady keeps it right; timers then outlive a clock
+        that is set back, which would otherwise stop them for as long."""
+
+    # -- what happens
+
+    def peer_up(
+        self,
+        peer: str,
+        *,
+        group: str,
+        outbound: bool,
+        addrs: tuple[str, ...],
+        now: float,
+        operator: str | None = None,
+        address: str = "",
+    ) -> None:
+        """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
+        why = self.standing.banned(peer, now)
+        if why is not None:
+            self._out.hang_up(peer, f"banned: {why}")
+            return
+        self._clock(now)
+        link = self.links[peer] = Link(peer, outbound, now, address, may_send=min(WINDOW, self.limits.outbox))
+        self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
+        hello = Hello(
+            VERSION,
+            self.realm.id,
+            self.store.store_id,
+            self.tree.count,
+            self.tree.root,
+            self.store.last_arrival,
+            self.me.operator,
+            int(self.sync.interest is not None),
+        )
+        self._out.send(peer, hello)
+        link.root_at = now
+
+    def peer_down(self, peer: str, now: float) -> None:
+        self._clock(now)
+        if (link := self.links.pop(peer, None)) is not None:
+            self.sync.gone(link, now)
+            self._out.gone(peer)
+            self.gossip.peer_down(peer, now)
+            self._out.tell("peer_down", peer=peer)
+
+    def dial_failed(self, peer: str, now: float) -> None:
+        self._clock(now)
+        self.gossip.dial_failed(peer, now)
+
+    def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+        """One frame of a peer that is up. `ahead`: what `prepare` said of these bytes, where a driver asked it."""
+        self._clock(now)
+        link = self.links.get(peer)
+        if link is None or link.leaving:
+            return
+        frame = ahead or prepare(self.realm, data, self._verify)
+        message = frame.message
+        try:
+            if isinstance(message, Reject):
+                raise message
+            if link.hello is None and not isinstance(message, Hello | Bye):
+                # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
+                # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
+                # nothing.
+                return
+            self._take(link, message, frame, now)
+        except Reject as error:
+            self.conduct.charge(link, str(error), now)
+        self._out.collect()
+        self.conduct.note_slights(now)
+
+    def overran(self, peer: str, why: str, now: float) -> None:
+        """A frame of the peer was dropped at the door (backlog.py), for this reason."""
+        self._clock(now)
+        link = self.links.get(peer)
+        if link is not None and not link.leaving:
+            self.conduct.charge(link, why, now)
+            self._out.collect()
+
+    def handle_timer(self, now: float) -> None:
+        self._clock(now)
+        self.gossip.handle_timer(now)
+        if self._tell_at is not None and self._tell_at <= now:
+            self._tell_at = None
+            for link in self.links.values():
+                if link.hello is not None and self.sync.news(link):
+                    self.sync.root(link, now)
+        if self._tick_at is not None and self._tick_at <= now:
+            self._tick_at = now + 1.0
+            self._tick(now)
+        if self.sync.busy:
+            self.sync.work(now)
+        self.sync.serving.work()
+        self._out.collect()
+        self.conduct.note_slights(now)
+
+    def get_timer(self) -> float | None:
+        """When to call `handle_timer` next."""
+        if self.sync.busy or self.sync.serving.busy:
+            return 0.0  # as soon as nothing else is to be done
+        times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
+        return min(times, default=None)
+
+    def next_effect(self) -> Effect | None:
+        """The next thing to do, or None. After None the replica has nothing to say until something happens."""
+        if self.ingest.holding:
+            self.settle()
+        if self.store.pending:
+            self.tree.note()
+            return Commit()
+        self.sync.durable()
+        self.gossip.durable()
+        return self._out.next()
+
+    def commit_failed(self, why: str | None) -> None:
+        """What was pending was rolled back: forget what depended on it. `why`: the fault to tell of, if it is one."""
+        self._out.taken_back()
+        if why is not None:
+            self._out.tell("storage", error=why)
+        self.gossip.forget_messages()
+        self.ingest.holding = False
+        self.ingest.forget()
+        self.author.forget()
+        self.spreading.forget()
+        self.sync.rolled_back()
+        for link in self.links.values():
+            self.sync.lost(link)
+        self.sync.asking.restore()
+        self._out.collect()
+
+    def greeted(self, peer: str) -> bool:
+        """Whether the peer said hello, and is of our realm and version."""
+        link = self.links.get(peer)
+        return link is not None and link.hello is not None
+
+    def compare(self, peer: str, now: float) -> None:
+        """Compare with a linked peer now, whatever was compared before."""
+        link = self.links.get(peer)
+        if link is not None and link.hello is not None:
+            link.session_until = now + self.limits.session_s
+            self.sync.comparing.ask(link, now)
+            self._out.collect()
+
+    def ban(self, peer: str, reason: str, now: float) -> str:
+        """Let a peer go and refuse it until it is pardoned."""
+        self.conduct.ban(peer, reason, now)
+        return peer
+
+    def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
+        """Hold these accounts only, whole; None: all. Set before peers come; a change asks them for what is new."""
+        self.sync.limit(accounts, now)
+        self._out.collect()
+
+    # -- writing
+
+    def hold(self) -> None:
+        """What is published from now on is written together, by `settle`. Until then the store does not show it."""
+        self.ingest.holding = True
+
+    def settle(self) -> None:
+        """Ends `hold`: all that was published is written. `next_effect` does so too."""
+        self.ingest.holding = False
+        self._hand(self.author.flush())
+
+    @property
+    def changes(self) -> int:
+        """Grows with whatever may write; writing what waited is no change."""
+        return self.store.changes + self.ingest.held - self.author.settled + self.author.held
+
+    def publish(
+        self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
+    ) -> list[Written]:
+        """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
+        self._clock(now)
+        written = self.author.append(log, signer, drafts, self.wall_ms(now))
+        for w in written:
+            self._told(w.log, w.entries)
+            if push:
+                self.spreading.waits(w, now)
+        if not push:
+            self._tell_soon(now)
+        if not self.ingest.holding:
+            self._hand(written)
+        return written
+
+    def _hand(self, written: Sequence[Written]) -> None:
+        if self.spreading.hand(written):
+            self._differ()
+
+    def publish_control(self, account: AccountId, now: float, push: bool = True, entries: int = 1) -> None:
+        """Lets others know that a control log of ours grew by so many entries."""
+        self._clock(now)
+        head = self.ingest.head(control_log(account))
+        item = control_push(self.store, account, head.length - 1, entries)
+        if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
+            self.spreading.push(head.id, item, now)
+            self._differ()
+        else:
+            self._tell_soon(now)
+
+    def publish_checkpoint(
+        self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None
+    ) -> Checkpoint:
+        """Signs where the account stands here, and lets others know. `before`: as of `Author.checkpoint`."""
+        self._clock(now)
+        made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
+        self._fetch.remember(made.id, made.log_id)
+        self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
+        self._differ()
+        return made
+
+    # -- inside
+
+    def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
+        match m:
+            case Hello():
+                self._hello(link, m, now)
+            case GossipFrame(frame):
+                self.spreading.frame(link, frame, now)
+            case Data():
+                link.came += whole.size
+                link.window -= whole.size
+                if link.window < -OVERSHOOT:
+                    raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
+                try:
+                    self._data(link, whole.items, now)
+                finally:
+                    link.undigested += whole.size
+                    if link.undigested >= self.limits.credit:
+                        self._out.credit(link)
+            case Credit(more):
+                link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
+                self.sync.serving.pump(link)
+            case Root(logs, root, arrival):
+                self.sync.compare(link, logs, root, arrival, now)
+                self.sync.asking.told(link)
+                if link.equal:
+                    self.sync.settled(link, now)
+            case Shared():
+                self.sync.shared(link, m, now)
+                self.sync.asking.told(link)
+            case Interest():
+                self.sync.told(link, m, now)
+            case Sums():
+                self.sync.sums(link, m, now)
+            case Heads():
+                self.sync.heads(link, m, now)
+            case Sketch():
+                self.sync.comparing.asked(link, m, now)
+            case Cells():
+                self.sync.comparing.cells(link, m, now)
+            case Names():
+                self.sync.comparing.names(link, m, now)
+            case Replay():
+                self.sync.replay(link, m, now)
+            case Replayed():
+                self.sync.replayed(link, m, now)
+            case Wants():
+                self.sync.wants(link, m)
+            case Scan():
+                self.sync.scan(link, m, now)
+            case Scanned():
+                self.sync.scanned(link, m, now)
+            case Answered():
+                self.sync.answered(link, m, now)
+            case WantParts(wanted):
+                if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
+                    self._out.send(link.peer, Parts(self.missing.answer(wanted)))
+            case Parts():
+                self.missing.answered(link, m)
+                self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None])
+            case Witness():
+                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
+                    self._out.spread(m, link.peer)
+            case Bye(reason):
+                self._out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
+
+    def _hello(self, link: Link, m: Hello, now: float) -> None:
+        if link.hello is not None:
+            if link.hello.store_id != m.store_id:
+                raise Malformed("a second hello, of another store")
+            return  # the one of the connection before (see `receive`)
+        if m.version != VERSION:
+            self._out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
+        elif m.realm != self.realm.id:
+            mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
+            self._out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
+        else:
+            link.hello = m
+            self._out.tell("peer_up", peer=link.peer, outbound=link.outbound)
+            self.sync.met(link, now)
+            latest = self.witnesses.latest()
+            for w in latest[:16]:
+                self._out.send(link.peer, w)
+
+    def _data(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
+        self._tell_soon(now)
+        with self.ingest.batch():
+            for item in items:
+                if isinstance(item, Reject):
+                    raise item
+                log, entries = named(item)
+                try:
+                    for entry in self._take_item(link, item, now).entries[-1:]:
+                        self.gossip.learned(entry[:16], now)
+                except NotYet:
+                    self.sync.asking.came(link, log, entries, False, now)
+                else:
+                    self.sync.asking.came(link, log, entries, True, now)
+
+    def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
+        judged = self.intake.item(link, item, now, self.wall_ms(now))
+        if judged.added:
+            self._told(judged.log, judged.added)
+        elif judged.news and is_checkpoint(judged.log):
+            self._fetch.remember(judged.entries[0], judged.log)
+        elif judged.news and is_control(judged.log):
+            self._out.tell("control", account=judged.log.account)
+        return judged
+
+    def _told(self, log: LogId, added: Sequence[Entry]) -> None:
+        last = added[-1]
+        self._out.tell("entries", log=log, entries=len(added), length=last.header.seq + 1, head=last.id)
+
+    def _tick(self, now: float) -> None:
+        for link in self.links.values():
+            if link.hello is not None and now - link.root_at >= self.limits.root_s:
+                self.sync.root(link, now)
+            if link.undigested:
+                self._out.credit(link)
+        self.sync.asking.tick(now)
+        self.sync.comparing.tick(now)
+        for peer, question in self.missing.ask(list(self.links.values()), now):
+            self._out.send(peer, question)
+        self.tree.tick()
+        made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
+        if made is not None:
+            self._out.spread(made, "")
+
+    def _tell_soon(self, now: float) -> None:
+        """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
+        self._differ()
+        if self._tell_at is None:
+            self._tell_at = now + 0.5
+
+    def _differ(self) -> None:
+        for link in self.links.values():
+            link.equal = False
+
+    def wall_ms(self, now: float) -> int:
+        """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
+        return int((now + self.ahead_s) * 1000)
+
+    def _clock(self, now: float) -> None:
+        if self._tick_at is None:
+            self._tick_at = now + 1.0

@@ -1,0 +1,1 @@
+"""How two frontiers are made equal: what is compared, asked, served and owed. Start reading at sync.py."""

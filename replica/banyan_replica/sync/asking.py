@@ -1,0 +1,325 @@
+"""What this node asks of its peers, what they owe it then, and whether they pay.
+
+Logs are asked for by name where heads differ, of one peer at a time; ranges of accounts are read to us while we hold
+little (catchup.py). Control logs come first: an account is judged whole before any log that it grants is asked for.
+
+The stream from a peer is ordered and every question ends with a word of it, so what it owes is known exactly. Then four
+things can be told: it stalls while it owes us something and has credit; it said that it was through and what it claimed
+did not come; it sent what nobody asked for; it sent more than it had credit for (the replica sees to that one). The
+first two an honest peer on a bad line may do too: they cost few points, and never ban. Whatever came and was verified
+stays, and the rest is asked of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
+from banyan_replica.frontier.index import by_account
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.links import Asked, Limits, Link, Waiting
+from banyan_replica.sync.catchup import Ask, Catchup, Span, covers
+from banyan_replica.sync.serve import locator
+from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
+
+WANTS = 1_000
+"""Questions in one frame."""
+STRAYS_PER_S = 100
+"""Entries that nobody asked for, forgiven each second."""
+NOTE = b"catchup"
+"""What is left to read, in the store."""
+
+
+class Asking:
+    """Decides what to ask of whom; `out` takes the frames. `interest`: the accounts that this node holds, None: all."""
+
+    def __init__(
+        self, ingest: Ingest, limits: Limits, links: dict[str, Link], out: list[tuple[str, Message | bytes]]
+    ) -> None:
+        self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
+        self.interest: frozenset[AccountId] | None = None
+        self.catchup = Catchup(self._store.note(NOTE))
+        self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
+        """Who was asked for a log, and up to which head; others who claim no more are not asked."""
+        self.waiting: Callable[[str], int] = lambda peer: 0
+        """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
+        self.slighted: list[tuple[str, str]] = []
+        """(peer, sentence): what an honest peer may do too, for the replica to note."""
+
+    def interesting(self, account: AccountId) -> bool:
+        return self.interest is None or account in self.interest
+
+    def limit(self, interest: frozenset[AccountId] | None) -> None:
+        """From now on this node holds these accounts only, or all."""
+        self.interest = interest
+        if interest is not None:
+            self.agrees()
+
+    # -- logs by name
+
+    def pull(self, link: Link, heads: dict[LogId, Head]) -> None:
+        """Ask for what the peer's heads say that we lack."""
+        for account, theirs in by_account(heads.items()).items():
+            if not self.interesting(account):
+                continue
+            if any(covers(span, account) for span in link.ranges.values()):
+                continue  # it is being read to us; what the reading leaves out is found by comparing, after it
+            root = control_log(account)
+            mine = self._ingest.head(root)
+            claimed = theirs.pop(root, None)
+            if claimed is not None and claimed != mine:
+                self.differs(link, root, claimed)
+            behind = claimed is not None and claimed != mine and not self._holds(root, claimed)
+            if behind or (not mine.length and claimed is None):
+                if self._ask(link, self._want(root), claimed) or root in link.asked:
+                    self.wait_for(link, account, theirs)
+            else:
+                if mine.flag and claimed is not None and claimed != mine:
+                    self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
+                self.pull_logs(link, theirs)
+
+    def pull_logs(self, link: Link, heads: dict[LogId, Head], root: bytes | None = None) -> None:
+        """`root`: the one that the peer had told last when it claimed these; None: the one it told last."""
+        for log, theirs in heads.items():
+            mine = self._ingest.head(log)
+            if theirs == mine:
+                continue
+            self.differs(link, log, theirs)
+            if not self._holds(log, theirs):
+                self._ask(link, self._want(log), theirs, root)
+
+    def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
+        """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
+        waiting = link.waiting.setdefault(account, Waiting({}, link.root))
+        link.waiting_heads -= len(waiting.heads)
+        waiting.heads.update(heads)
+        link.waiting_heads += len(waiting.heads)
+        while len(link.waiting) + link.waiting_heads > self._limits.asked:
+            link.waiting_heads -= len(link.waiting.popitem(last=False)[1].heads)
+
+    def control_came(self, link: Link, account: AccountId) -> None:
+        waiting = link.waiting.pop(account, None)
+        if waiting is not None and waiting.heads:
+            link.waiting_heads -= len(waiting.heads)
+            self.pull_logs(link, waiting.heads, waiting.root)
+
+    def ask_for(self, link: Link, log: LogId) -> None:
+        """Something hangs in the air: get what it hangs on from whoever sent it."""
+        self._ask(link, self._want(log), None)
+
+    def answered(self, link: Link, m: Answered) -> bool:
+        """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
+
+        What was claimed and did not come is asked of whoever claims it next.
+        """
+        if m.logs > link.asked_n:
+            raise Malformed(f"answered {m.logs} questions for logs, and was asked {link.asked_n}")
+        while link.asked and next(iter(link.asked.values())).n <= m.logs:
+            log, asked = link.asked.popitem(last=False)
+            if self._asked_of.get(log) == (link.peer, asked.head):
+                del self._asked_of[log]
+            if asked.head is None or asked.unready or self._reached(log, asked):
+                link.excused = 0
+                continue
+            link.unserved.append((log, asked.root))
+        again = link.unasked and not link.asked
+        link.unasked = link.unasked and not again
+        return again
+
+    def told(self, link: Link) -> None:
+        """The peer told its root. If it is another one than when it claimed a head that it did not serve, the head may
+        have moved, and it is excused, a few times in a row."""
+        unserved, link.unserved = link.unserved, []
+        false = []
+        for log, root in unserved:
+            if root == link.root or link.excused >= self._limits.excused:
+                false.append(log)
+            else:
+                link.excused += 1
+        if false:
+            log = false[0]
+            example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
+            sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
+            self.slighted.append((link.peer, sentence))
+
+    def _want(self, log: LogId) -> Want:
+        return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
+
+    def _ask(self, link: Link, want: Want, head: Head | None, root: bytes | None = None) -> bool:
+        """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
+        log = want.log
+        if log in link.asked or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
+            return False
+        if len(link.asked) >= self._limits.asked:
+            link.unasked = True
+            return False
+        link.asked_n += 1
+        link.asked[log] = Asked(link.asked_n, head, link.root if root is None else root, False, False)
+        self._asked_of[log] = (link.peer, head)
+        last = self._out[-1] if self._out else ("", Wants([]))
+        if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
+            last[1].wants.append(want)
+        else:
+            self._out.append((link.peer, Wants([want])))
+        return True
+
+    def _reached(self, log: LogId, asked: Asked) -> bool:
+        """Whether what was claimed came. A claim without an id is of a length alone: what the peer counts of its log
+        may be cut off or forked here, so whatever came for it will do."""
+        head = asked.head
+        if head is None or head.id is None:
+            mine = self._ingest.head(log)
+            here = head is not None and mine.length >= head.length
+            return asked.came or here or bool(mine.flag or self._store.loose_rows(log, limit=1))
+        return self._supersedes(log, head) if is_checkpoint(log) else self._store.has(head.id)
+
+    def _supersedes(self, log: LogId, theirs: Head) -> bool:
+        """Whether the checkpoint that is held is theirs or takes the place of it."""
+        mine = self._ingest.head(log)
+        return (mine.length, mine.id or b"") >= (theirs.length, theirs.id or b"")
+
+    def _holds(self, log: LogId, theirs: Head) -> bool:
+        """Whether the peer has nothing that matters here: its log is a part of ours, and it knows of no fork. Where it
+        is forked it may know of one below ours; and what is held beside it may be what decides."""
+        if is_checkpoint(log):
+            return self._supersedes(log, theirs)
+        return theirs.id is not None and not theirs.flag and self._store.has(theirs.id)
+
+    def differs(self, link: Link, log: LogId, theirs: Head) -> None:
+        """Remember where the peer says that it stands."""
+        link.differences[log] = theirs
+        link.differences.move_to_end(log)
+        if len(link.differences) > self._limits.differences:
+            link.differences.popitem(last=False)
+
+    # -- ranges of accounts
+
+    def read_through(self, link: Link, logs: int, held: int, now: float) -> bool:
+        """Whether a peer that claims so many logs is to read to us instead of being compared with."""
+        fresh = not self.catchup.active
+        if not self.catchup.join(link.peer, logs, held, now):
+            return False
+        self._assign(now)
+        if fresh:
+            self._write_note()
+        return True
+
+    def scanned(self, link: Link, m: Scanned, now: float) -> bool:
+        """Whether that was the end of a catch-up."""
+        for number in [n for n in link.ranges if n < m.reading or (n == m.reading and m.done)]:
+            del link.ranges[number]
+        if not self.catchup.reads(link.peer):
+            return False
+        why = self.catchup.scanned(link.peer, m, now)
+        if why is not None:
+            self.slighted.append((link.peer, why))
+        self._assign(now)
+        self._write_note()
+        return not self.catchup.active
+
+    def agrees(self) -> None:
+        """Nothing is left to read: somebody who holds all stands where we stand, or we hold a few accounts only."""
+        if self.catchup.active:
+            self._say(self.catchup.close())
+            self._write_note()
+
+    def restore(self) -> None:
+        """What was pending is lost: what is left to read is what the store says."""
+        self._say(self.catchup.close())
+        self.catchup.reopen(self._store.note(NOTE))
+
+    def _assign(self, now: float) -> None:
+        self._say(self.catchup.assign(now))
+
+    def _say(self, asks: Iterable[Ask]) -> None:
+        for link, scan in ((self._links.get(ask.peer), ask.scan) for ask in asks):
+            if link is None:
+                continue
+            if scan.reading > link.reading:
+                link.reading = scan.reading
+                link.ranges[scan.reading] = Span(scan.cursor, scan.stop)
+            self._out.append((link.peer, scan))
+
+    def _write_note(self) -> None:
+        note = self.catchup.note()
+        if note != self._store.note(NOTE):
+            self._store.put_note(NOTE, note)
+
+    # -- what comes of it
+
+    def came(self, link: Link, log: LogId, entries: int, ready: bool, now: float) -> None:
+        """An item of a log came. Raises Malformed once too much came that nobody asked for."""
+        asked = link.asked.get(log)
+        if asked is not None:
+            link.asked[log] = asked._replace(came=True, unready=asked.unready or not ready)
+            return
+        if link.ranges and any(covers(span, log.account) for span in link.ranges.values()):
+            self.catchup.came(link.peer, log)
+            return
+        if link.replaying is not None:
+            return
+        link.strays = max(0.0, link.strays - STRAYS_PER_S * (now - link.strays_at)) + entries
+        link.strays_at = now
+        if link.strays > self._limits.strays:
+            where = f"account {log.account.hex()[:8]}"
+            if not link.ranges:
+                raise Malformed(f"sent {entries} entries of {where} that nobody asked for, after many such")
+            raise Malformed(f"was asked for accounts {_ranges(link.ranges.values())} and sent {entries} of {where}")
+
+    def tick(self, now: float) -> None:
+        """Once a second: who stalls, and who could help whom."""
+        for link in self._links.values():
+            why = self._stalls(link, now)
+            if why is not None:
+                self.slighted.append((link.peer, why))
+                self.failed(link, now)
+        self._assign(now)
+
+    def failed(self, link: Link, now: float) -> None:
+        """What the peer owes us is asked of others; it may still send it."""
+        self._forget(link)
+        link.replaying = None
+        self._say(self.catchup.rest(link.peer, now))
+        self._assign(now)
+
+    def gone(self, link: Link, now: float) -> None:
+        """The link is down."""
+        self._forget(link)
+        self.catchup.leave(link.peer)
+        self._assign(now)
+
+    def _forget(self, link: Link) -> None:
+        for log, asked in link.asked.items():
+            if self._asked_of.get(log) == (link.peer, asked.head):
+                del self._asked_of[log]
+
+    def _stalls(self, link: Link, now: float) -> str | None:
+        """A sentence when it sent less than a crawl for long although it owes us something and has credit."""
+        since, came = link.watched
+        owes = link.asked or link.replaying is not None or self.catchup.reads(link.peer)
+        here = link.came + self.waiting(link.peer)
+        if not owes or link.window <= 0 or not since:
+            link.watched = (now if owes else 0.0, here)
+            return None
+        if now - since < self._limits.stall_s:
+            return None
+        link.watched = (now, here)
+        size, seconds = max(0, here - came), now - since
+        if size >= self._limits.crawl * seconds:
+            return None
+        what = "a range of accounts" if self.catchup.reads(link.peer) else f"{len(link.asked)} logs"
+        if link.replaying is not None:
+            what = "what came since we were there"
+        return f"sent {size} bytes in {seconds:.0f} s while it owed us {what} and had credit for {link.window}"
+
+
+def _covers(asked: Head | None, head: Head | None) -> bool:
+    """Whether who was asked up to the first head gives the second, too, if both are true."""
+    if asked is None or head is None:
+        return asked is head
+    return asked.length >= head.length and (asked.id == head.id or asked.id is None or head.id is None)
+
+
+def _ranges(spans: Iterable[Span]) -> str:
+    return " and ".join(f"{s.cursor.hex()[:8] or 'the first'} .. {s.stop.hex()[:8]}" for s in spans)

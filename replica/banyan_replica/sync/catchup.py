@@ -1,0 +1,344 @@
+"""Reading the network through from several peers at once: who reads which accounts to us, and what is left to read.
+
+The account space is one line of 256-bit names. What is left of it is a set of spans; a peer that holds many times what
+we hold reads one of them to us, from its beginning to its end, as one stream without a round trip inside it. The first
+peer has all of it. A peer that has nothing to read takes a span that nobody reads, or else the later half of what is
+left of the largest one, whose reader is told to stop there: so the fast help the slow, and alone one is not slowed.
+
+The invariant: every account that was not read to us is in some span. A span shrinks only by a reader's word, and its
+word is doubted where hardly anything came for it; then the span is whole again, and another is asked. What is left is
+a note in the store, written with the entries that it speaks of, so a restart goes on where it was, with whomever it
+meets. Which peer stalls or lies is for others to see (watch.py); here it only loses its span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, LogId
+from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
+
+SHARE = 4
+"""A node that holds less than one in so many of its neighbour's logs reads it through instead of comparing."""
+STEAL_AFTER_S = 1.0
+"""A reading so young is left alone: most are over by then."""
+WORTH_S = 2.0
+"""Nobody helps with what is over sooner than this at the pace so far."""
+WORTH_LOGS = 8
+"""Nor with a span in which fewer logs are to be expected."""
+IDLE_S = 4.0
+"""A source that had nothing to read for so long is compared with like anybody."""
+REST_S = 10.0
+"""For how long a reader that failed is passed over; twice as long each time, up to REST_MOST_S."""
+REST_MOST_S = 160.0
+DOUBT, DOUBT_FROM = 16, 64
+"""A reader is doubted where fewer than one in DOUBT of the logs came that its own count lets expect, beyond DOUBT_FROM.
+Names are hashes, so an even spread is a fair guess; where somebody ground names, a second reader says the same."""
+AGAIN_S = 600.0
+"""A peer that read most of everything to us, and still claims many times more than we hold, is not believed so soon."""
+MEMORY = 1_024
+"""Peers of which that is remembered."""
+
+
+class Span(NamedTuple):
+    """Accounts after `cursor` (empty: from the first) up to `stop`, which belongs to it."""
+
+    cursor: bytes
+    stop: bytes
+
+    @property
+    def width(self) -> int:
+        return _place(self.stop) - _place(self.cursor)
+
+
+WHOLE = Span(b"", LAST)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One span as one peer reads it to us. `asked`: as it was asked for; `left`: what is left of it."""
+
+    number: int
+    asked: Span
+    left: Span
+    since: float
+    doubted: str
+    """Who was doubted here before. The word of another is taken then; empty: nobody."""
+    logs: int = 0
+    """Logs of which something came."""
+    last: LogId | None = None
+    """The log that came last."""
+
+    @property
+    def done(self) -> int:
+        return _place(self.left.cursor) - _place(self.asked.cursor)
+
+    def left_s(self, now: float) -> float:
+        """How long the rest will take at the pace so far."""
+        return self.left.width * (now - self.since) / self.done if self.done else float("inf")
+
+
+@dataclass(slots=True)
+class Source:
+    """A peer that can read to us. `logs`: what it says that it holds."""
+
+    logs: int
+    idle_since: float
+    reading: Reading | None = None
+    rest_until: float = 0.0
+    rests: int = 0
+    read: int = 0
+    """How much of the space it read to us."""
+
+
+class Ask(NamedTuple):
+    peer: str
+    scan: Scan
+
+
+class Catchup:
+    """`note`: what the store remembers of a catch-up under way, or None."""
+
+    def __init__(self, note: bytes | None = None) -> None:
+        self._free: list[tuple[Span, str]] = []
+        """Spans that nobody reads, each with the reader that was doubted there, or empty."""
+        self._sources: dict[str, Source] = {}
+        self._base = 0
+        """Logs that were held here when this catch-up began."""
+        self._number = 0
+        self._read: dict[str, tuple[int, float]] = {}
+        """Peers that took part in a catch-up that is over: how much each read, and when it was over."""
+        self.reopen(note)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is left to read."""
+        return bool(self._free) or self.reading
+
+    @property
+    def readers(self) -> list[str]:
+        """Who is reading to us."""
+        return [peer for peer in self._sources if self.reads(peer)]
+
+    @property
+    def reading(self) -> bool:
+        return any(s.reading is not None for s in self._sources.values())
+
+    def reads(self, peer: str) -> bool:
+        source = self._sources.get(peer)
+        return source is not None and source.reading is not None
+
+    def keeps(self, peer: str, now: float) -> bool:
+        """Whether the peer is a source that reads or soon will: comparing with it would bring the same twice."""
+        source = self._sources.get(peer)
+        if source is None or now < source.rest_until:
+            return False
+        return source.reading is not None or now - source.idle_since < IDLE_S
+
+    def left(self) -> list[Span]:
+        """What was not read yet, in order, neighbours joined."""
+        spans = [span for span, _ in self._free]
+        spans += [s.reading.left for s in self._sources.values() if s.reading is not None]
+        return _joined(sorted(spans))
+
+    def note(self) -> bytes | None:
+        """For the store, to go on from after a restart."""
+        left = self.left()
+        return encode([self._base, [list(span) for span in left]]) if left else None
+
+    # -- sources come and go
+
+    def join(self, peer: str, logs: int, held: int, now: float) -> bool:
+        """Whether the peer is to be read through, by what it claims and what is held here; it is a source from then on.
+
+        A catch-up under way takes whoever would have begun it: nobody's claim drags the peers of a node that holds most
+        of the network into reading all of it again.
+        """
+        if peer in self._sources:
+            self._sources[peer].logs = logs
+            return now >= self._sources[peer].rest_until
+        if not self.active:
+            read, at = self._read.get(peer, (0, -AGAIN_S))
+            if held * SHARE >= logs or (2 * read > WHOLE.width and now - at < AGAIN_S):
+                return False
+            self._base, self._free = held, [(WHOLE, "")]
+        elif self._base * SHARE >= logs or held >= logs:
+            return False
+        self._sources[peer] = Source(logs, now)
+        return True
+
+    def leave(self, peer: str) -> None:
+        """The link is down; what the peer was reading waits for another."""
+        source = self._sources.pop(peer, None)
+        if source is not None:
+            self._release(source)
+
+    def rest(self, peer: str, now: float) -> list[Ask]:
+        """The peer failed: its span waits for another, and it is passed over for a while. It is told to stop."""
+        source = self._sources.get(peer)
+        if source is None:
+            return []
+        reading = source.reading
+        self._release(source)
+        self._send_off(source, now)
+        return [] if reading is None else [Ask(peer, _stop(reading))]
+
+    def close(self) -> list[Ask]:
+        """There is nothing left to read, as was found otherwise: somebody who holds all stands where we stand."""
+        stops = [Ask(peer, _stop(s.reading)) for peer, s in self._sources.items() if s.reading is not None]
+        self._free, self._sources = [], {}
+        return stops
+
+    def reopen(self, note: bytes | None) -> None:
+        """After `close`: what is left to read is what the note says."""
+        if note is not None:
+            self._base, spans = _of_note(note)
+            self._free = [(span, "") for span in spans]
+
+    # -- what a reader says
+
+    def came(self, peer: str, log: LogId) -> None:
+        """Something of a log came from the peer."""
+        source = self._sources.get(peer)
+        reading = source.reading if source is not None else None
+        if reading is not None and log != reading.last:
+            reading.last = log
+            reading.logs += 1
+
+    def scanned(self, peer: str, m: Scanned, now: float) -> str | None:
+        """How far the peer is. A sentence if that cannot be: its span is another's then, and it rests."""
+        source = self._sources.get(peer)
+        reading = source.reading if source is not None else None
+        if source is None or reading is None or m.reading != reading.number:
+            return None  # of a reading that we took from it
+        if m.done == CANNOT:  # it cannot: it reads the network through itself, or its disk failed
+            self._release(source)
+            self._send_off(source, now)
+            return None
+        if not reading.left.cursor <= m.cursor <= reading.asked.stop:
+            self._release(source)
+            self._send_off(source, now)
+            asked = f"{reading.left.cursor.hex()[:8] or 'the first'} .. {reading.asked.stop.hex()[:8]}"
+            return f"was asked for accounts {asked} and says that it is at {m.cursor.hex()[:8]}"
+        reached = reading.left.stop if m.done else min(m.cursor, reading.left.stop)
+        expected = source.logs * (_place(reached) - _place(reading.asked.cursor)) // WHOLE.width
+        if reading.doubted in ("", peer) and expected > DOUBT_FROM + DOUBT * reading.logs:
+            came = reading.logs
+            reading.left = Span(reading.asked.cursor, reading.left.stop)
+            self._release(source, peer)
+            self._send_off(source, now)
+            return f"claims {source.logs} logs; about {expected} of them were to come and {came} came"
+        source.read += _place(reached) - _place(reading.left.cursor)
+        reading.left = Span(reached, reading.left.stop)
+        if not reading.left.width:
+            source.reading = None
+            source.idle_since, source.rests = now, 0
+            self._over(now)
+        return None
+
+    # -- who reads what
+
+    def assign(self, now: float) -> list[Ask]:
+        """Something to read for everybody who has nothing to."""
+        out: list[Ask] = []
+        idle = [p for p, s in self._sources.items() if s.reading is None and now >= s.rest_until]
+        for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
+            source = self._sources[peer]
+            taken = self._take_free(peer)
+            if taken is None:
+                victim = self._victim(source, now)
+                if victim is None:
+                    continue
+                middle = _name((_place(victim.left.cursor) + _place(victim.left.stop)) // 2)
+                taken = Span(middle, victim.left.stop), victim.doubted
+                victim.left = Span(victim.left.cursor, middle)
+                slow = next(p for p, s in self._sources.items() if s.reading is victim)
+                out.append(Ask(slow, Scan(victim.number, *victim.left)))
+            self._number += 1
+            source.reading = Reading(self._number, taken[0], taken[0], now, taken[1])
+            out.append(Ask(peer, Scan(self._number, *taken[0])))
+        return out
+
+    # -- inside
+
+    def _take_free(self, peer: str) -> tuple[Span, str] | None:
+        """The widest span that nobody reads; one where this peer was doubted only if there is no other peer for it."""
+        alone = len(self._sources) == 1
+        fit = [free for free in self._free if alone or free[1] != peer]
+        if not fit:
+            return None
+        best = max(fit, key=lambda free: free[0].width)
+        self._free.remove(best)
+        return best
+
+    def _victim(self, thief: Source, now: float) -> Reading | None:
+        """The reading that has most left, if helping is worth it."""
+        best, width = None, 0
+        for source in self._sources.values():
+            reading = source.reading
+            if reading is None or now - reading.since < STEAL_AFTER_S or reading.left_s(now) < WORTH_S:
+                continue
+            logs = max(thief.logs, source.logs) * reading.left.width // WHOLE.width
+            if logs >= WORTH_LOGS and reading.left.width > width:
+                best, width = reading, reading.left.width
+        return best
+
+    def _release(self, source: Source, doubted: str = "") -> None:
+        reading, source.reading = source.reading, None
+        if reading is not None:
+            self._free.append((reading.left, reading.doubted or doubted))
+
+    def _send_off(self, source: Source, now: float) -> None:
+        source.rest_until = now + min(REST_MOST_S, REST_S * 2**source.rests)
+        source.rests = min(source.rests + 1, 8)
+
+    def _over(self, now: float) -> None:
+        if self.active:
+            return
+        for peer, source in self._sources.items():
+            self._read.pop(peer, None)
+            self._read[peer] = (source.read, now)
+            if len(self._read) > MEMORY:
+                del self._read[next(iter(self._read))]
+        self._sources = {}
+
+
+def _stop(reading: Reading) -> Scan:
+    """A stop that is behind the reader already."""
+    return Scan(reading.number, reading.left.cursor, reading.left.cursor or bytes(32))
+
+
+def covers(span: Span, account: AccountId) -> bool:
+    return span.cursor < account <= span.stop
+
+
+def _place(cursor: bytes) -> int:
+    """-1 is before the first account."""
+    return int.from_bytes(cursor, "big") if cursor else -1
+
+
+def _name(place: int) -> bytes:
+    return place.to_bytes(32, "big") if place >= 0 else b""
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    out: list[Span] = []
+    for span in spans:
+        if out and span.cursor == out[-1].stop:
+            out[-1] = Span(out[-1].cursor, span.stop)
+        else:
+            out.append(span)
+    return out
+
+
+def _of_note(note: bytes) -> tuple[int, list[Span]]:
+    """A note that cannot be read is of a version that kept it otherwise: read everything."""
+    try:
+        v: Any = decode(note, 4)
+        spans = [Span(bytes(cursor), bytes(stop)) for cursor, stop in v[1]]
+        return int(v[0]), spans
+    except (Malformed, TypeError, ValueError, IndexError):
+        return 0, [WHOLE]

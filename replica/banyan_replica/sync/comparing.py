@@ -1,0 +1,369 @@
+"""What differs, in one round trip: a question shows a few bits of our sums, the answer brings as many cells as needed.
+
+The asker subtracts the cells from its own and takes the items out. An item tells where the peer stands in that log, by
+length and tag, so each side is told only what it lacks: a log of which the peer has more is asked for at once, one of
+which it has less is told by its head, and what we cannot name ourselves, or what smells of a fork, the peer names.
+
+Places and weights follow from the realm's id, so one table serves all neighbours; and whoever grinds can crowd its
+cells, or hide a fork behind equal tags. So on every new link, where few cells stay behind, and every few minutes with a
+neighbour drawn at random, it is done again under a salt that the asker draws then, whatever the roots say. Both build
+that table in the background, one for itself and one for others at a time.
+
+Cells that do not decode cost a bounded time, and then the ranges of sync.py. Nobody is charged for them: heads that
+move, or more differences than a table holds, look the same. What no honest peer sends is Malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import Head, LogId, is_checkpoint
+from banyan_replica.frontier.index import FrontierIndex
+from banyan_replica.frontier.probes import PROBE_BYTES, cells_for, estimate, probes
+from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, pack, submod, unpack
+from banyan_replica.frontier.table import FrontierTable
+from banyan_replica.gossip.settings import Rng
+from banyan_replica.peers.links import Link
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Names, Sketch
+
+if TYPE_CHECKING:
+    from banyan_replica.sync.sync import Sync
+
+SALT_BYTES = 16
+QUESTIONS = 6
+"""In one exchange at most; five exchanges in six take one."""
+ITEM_ROWS = 5
+"""What taking an item out costs, in rows of the store."""
+BUILD_S = 1e-5
+"""Seconds between tables for each row of one: fifteen times what it costs to build."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A question of ours. `mine`: our cells as they were when the first answer did not suffice."""
+
+    salt: bytes
+    since: float
+    until: int = CELLS
+    """Cells asked for, from the first on."""
+    asked: int = 1
+    stamp: int = 0
+    mine: Numbers | None = None
+    root: bytes = b""
+    """Ours when `mine` was taken: heads that moved since weigh otherwise."""
+    theirs: Numbers = field(default_factory=lambda: np.zeros((0, 3), np.uint64))
+
+
+@dataclass(slots=True)
+class Build:
+    """A table under a salt: for which neighbour, what is asked or to be answered when it stands, and since when."""
+
+    peer: str
+    tree: FrontierIndex
+    salt: bytes
+    since: float
+    question: Sketch | None
+    """The peer's; None where we are to ask."""
+    told: bool = False
+
+
+class Comparing:
+    """Asks, answers and decodes; what it finds, and what it cannot find, is for `sync` to fetch."""
+
+    def __init__(
+        self,
+        sync: Sync,
+        links: dict[str, Link],
+        rng: Rng,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._sync, self._links = sync, links
+        self._rng, self._random_bytes = rng, random_bytes
+        self._limits, self._out = sync.limits, sync.out
+        self._exchanges: dict[tuple[str, bytes], Exchange] = {}
+        """By peer and salt."""
+        self._due: dict[str, float] = {}
+        """When to compare under a salt."""
+        self._ours: Build | None = None
+        self._theirs: Build | None = None
+        self._free_at = [0.0, 0.0]
+        """When the next table may be built for us, and for a neighbour."""
+        self._round_at: float | None = None
+
+    # -- asking
+
+    def ask(self, link: Link, now: float, salt: bytes = b"") -> None:
+        """One question; the answer may lead to more."""
+        table = self._sync.tree_of(link).table(salt)
+        if table is None:
+            return  # still reading the frontier: the next root asks again
+        self._exchanges[link.peer, salt] = Exchange(salt, now)
+        self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(table.cells))))
+
+    def met(self, link: Link, now: float) -> None:
+        """A new link, after the hellos: the side that dialled asks under a salt once that is its turn."""
+        if link.outbound:
+            self._due[link.peer] = now + self._limits.root_s
+
+    def gone(self, peer: str) -> None:
+        self._exchanges = {key: at for key, at in self._exchanges.items() if key[0] != peer}
+        self._due.pop(peer, None)
+        for build in (self._ours, self._theirs):
+            if build is not None and build.peer == peer:
+                self._end(build)
+
+    def cells(self, link: Link, m: Cells, now: float) -> None:
+        """The answer. Raises Malformed where no honest peer sends it."""
+        at = self._exchanges.get((link.peer, m.salt))
+        if at is None:
+            return  # to a question that we gave up
+        if m.state != HERE:
+            self._refused(link, at, m, now)
+            return
+        came = _unpacked(m)
+        if m.start + len(came) > at.until:
+            raise Malformed(f"{at.until} cells were asked for, these end at {m.start + len(came)}")
+        table = self._sync.tree_of(link).table(at.salt)
+        goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
+        if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
+            return
+        if not m.start:  # the first, or anew because heads moved there
+            at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
+        at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
+        mine = table.cells if at.mine is None else at.mine
+        found = decode(submod(mine[: len(at.theirs)], at.theirs))
+        link.work += ITEM_ROWS * len(found.items)
+        if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
+            self._ask_more(link, at, mine)
+            return
+        del self._exchanges[link.peer, at.salt]
+        moved = at.mine is not None and at.root != self._sync.tree_of(link).root
+        self._act(link, at.salt, found.items, moved)
+        if found.left:
+            self._failed(link, at.salt, found.left, now)
+        elif at.salt:
+            self._built(at.salt)
+        elif not found.items and m.stamp != self._stamp(link):
+            self._due[link.peer] = now  # the frontiers differ, and under the public key nothing shows
+
+    def _ask_more(self, link: Link, at: Exchange, mine: Numbers) -> None:
+        if at.mine is None:
+            at.mine, at.root = mine.copy(), self._sync.tree_of(link).root
+        have = len(at.theirs)
+        more = min(max(8, have // 4), CELLS - have)
+        at.until, at.asked = have + more, at.asked + 1
+        self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
+
+    def _refused(self, link: Link, at: Exchange, m: Cells, now: float) -> None:
+        del self._exchanges[link.peer, at.salt]
+        if m.state == TOO_MANY:
+            self._sync.by_ranges(link, at.salt)
+        elif at.salt:
+            self._built(at.salt)
+            self._due[link.peer] = now + self._limits.salt_s
+
+    def _failed(self, link: Link, salt: bytes, left: int, now: float) -> None:
+        """Not all came out. Few cells left of a public table: somebody may have ground them, so try a salt."""
+        if salt or left > CELLS // 4:
+            self._sync.by_ranges(link, salt)
+        else:
+            self._due[link.peer] = now
+
+    def _stamp(self, link: Link) -> int:
+        """32 bits of the root: of which moment cells are, and whether all is equal that seems so."""
+        return int.from_bytes(self._sync.tree_of(link).root[:4], "big")
+
+    # -- what the items say
+
+    def _act(self, link: Link, salt: bytes, items: dict[int, int], moved: bool) -> None:
+        """Ask for what the peer has more of, tell it what it lacks, and have it name the rest. `moved`: heads of ours
+        did since the cells were taken that the items came out of, so no length is read out of them."""
+        if not items:
+            return
+        most = max(1_000, int(self._limits.work_burst - link.work))  # beyond, the peer names what it shows
+        tree = self._sync.tree_of(link)
+        named, looked = tree.named(salt, list(items), most)
+        link.work += looked
+        pull: dict[LogId, Head] = {}
+        tell: list[tuple[LogId, Head]] = []
+        ask: list[int] = []
+        for h, w in items.items():
+            held = named.get(h, [])
+            if len(held) != 1:
+                tell += held
+                ask.append(h)
+                continue
+            log, mine = held[0]
+            t = (tree.weigh(salt, mine) - w) % P
+            length = None if moved else length_of(t)
+            if length is not None:
+                self._sync.asking.differs(link, log, Head(length, None, 0))
+            if length is not None and length > mine.length and not mine.flag:
+                pull[log] = Head(length, None, 0)
+                continue
+            tell.append((log, mine))
+            if t and (length is None or tree.weigh(salt, self._held(log, length)) != t):
+                ask.append(h)  # not where we were once: a fork, or a head that we cannot read
+        self._sync.asking.pull(link, pull)
+        self._sync.tell(link, tell)
+        if ask:
+            self._out.append((link.peer, Names(salt, np.array(ask, ">u8").tobytes())))
+
+    def _held(self, log: LogId, length: int) -> Head:
+        """Our head when the log had that length; of a checkpoint only the last is known."""
+        if is_checkpoint(log):
+            mine = self._sync.ingest.head(log)
+            return mine if mine.length == length else Head(length, None, 0)
+        if log.log:
+            return Head(length, self._sync.store.id_at(log, length - 1) if length else None, 0)
+        control = self._sync.ingest.control_of(log.account)
+        path = control.path if control else ()
+        return Head(length, path[length - 1].id if 0 < length <= len(path) else None, 0)
+
+    # -- answering
+
+    def asked(self, link: Link, m: Sketch, now: float) -> None:
+        """Raises Malformed where no honest peer asks so."""
+        shown = len(m.probes)
+        if m.start + m.wanted > CELLS or (not m.wanted) != (not m.start) or shown != (0 if m.start else PROBE_BYTES):
+            raise Malformed(
+                f"a question for {m.wanted} cells from {m.start} on, of {CELLS}, with {shown} bytes of probes"
+            )
+        if not m.salt:
+            link.session_until = max(link.session_until, now + self._limits.session_s / 2)  # it will tell us, too
+        tree = self._sync.tree_of(link)
+        if self._on_its_way(link, now) or not self._sync.may(link, 64, now):
+            self._refuse(link, m)
+        elif (table := tree.table(m.salt)) is not None:
+            self._answer(link, m, table)
+        elif m.salt and tree.ready and self._may_build(link, tree.rows, now):
+            self._theirs = Build(link.peer, tree, m.salt, now, m)
+            tree.begin(m.salt)
+        else:
+            self._refuse(link, m)
+
+    def _on_its_way(self, link: Link, now: float) -> bool:
+        """Whether the peer is sending us what it would find that we lack."""
+        return link.replaying is not None or self._sync.asking.catchup.keeps(link.peer, now)
+
+    def names(self, link: Link, m: Names, now: float) -> None:
+        """Heads of the logs at these places."""
+        asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
+        tree = self._sync.tree_of(link)
+        cost = len(asked) + (tree.rows >> 5 if m.salt else 0)
+        if not self._sync.may(link, cost, now):
+            return
+        most = self._limits.work_burst
+        named, looked = tree.named(m.salt, asked[:CELLS], most)
+        link.work += looked
+        self._sync.tell(link, [row for rows in named.values() for row in rows])
+        if looked >= most:
+            self._sync.by_ranges(link, m.salt)
+
+    def _answer(self, link: Link, m: Sketch, table: FrontierTable) -> None:
+        reply = answer(m, table.cells, self._stamp(link))
+        link.work += len(reply.cells) // CELL_BYTES
+        self._out.append((link.peer, reply))
+
+    def _refuse(self, link: Link, m: Sketch) -> None:
+        self._out.append((link.peer, Cells(m.salt, 0, BUSY, 0, b"")))
+
+    def _may_build(self, link: Link, rows: int, now: float) -> bool:
+        """One table for others at a time, not too often, and at the expense of who asks."""
+        if self._theirs is not None or now < self._free_at[1] or not self._sync.may(link, rows >> 4, now):
+            return False
+        self._free_at[1] = now + rows * BUILD_S
+        return True
+
+    # -- in the background
+
+    def work(self, now: float) -> None:
+        """Questions and answers go out that waited for a table."""
+        for build in (self._ours, self._theirs):
+            link = self._links.get(build.peer) if build is not None else None
+            table = build.tree.table(build.salt) if build is not None else None
+            if build is None or link is None or build.told or table is None:
+                continue
+            build.told, build.since = True, now
+            if self._sync.tree_of(link) is not build.tree:
+                continue  # what is compared with the peer is another set by now
+            if build.question is not None:
+                self._answer(link, build.question, table)
+            else:
+                self.ask(link, now, build.salt)
+
+    def tick(self, now: float) -> None:
+        """Once a second: what is due under a salt, and what waited too long."""
+        for key, at in list(self._exchanges.items()):
+            if now - at.since > self._limits.salt_s:
+                del self._exchanges[key]
+        for build in (self._ours, self._theirs):
+            if build is not None and now - build.since > self._limits.salt_s * (1 if build.told else 4):
+                self._end(build)
+        if self._round_at is None or self._round_at <= now:
+            self._draw(now)
+        if self._ours is None and now >= self._free_at[0]:
+            self._begin(now)
+
+    def _draw(self, now: float) -> None:
+        """The turn of a neighbour drawn at random, every few minutes."""
+        greeted = sorted(link.peer for link in self._links.values() if self._comparable(link))
+        if self._round_at is not None and greeted:
+            self._due.setdefault(greeted[self._rng.randrange(len(greeted))], now)
+        self._round_at = now + self._limits.salted_s
+
+    def _begin(self, now: float) -> None:
+        for peer, due in self._due.items():
+            link = self._links.get(peer)
+            if due > now or link is None or not self._comparable(link):
+                continue
+            if link.aloud is not None or link.retold is not None or self._on_its_way(link, now):
+                continue
+            del self._due[peer]
+            tree = self._sync.tree_of(link)
+            self._free_at[0] = now + tree.rows * BUILD_S
+            self._ours = Build(peer, tree, self._random_bytes(SALT_BYTES), now, None)
+            tree.begin(self._ours.salt)
+            return
+
+    def _comparable(self, link: Link) -> bool:
+        return link.hello is not None and not link.leaving and self._sync.tree_of(link).ready
+
+    def _built(self, salt: bytes) -> None:
+        """Our question under a salt is through, nothing needs the table any more."""
+        if self._ours is not None and self._ours.salt == salt:
+            self._end(self._ours)
+
+    def _end(self, build: Build) -> None:
+        build.tree.drop(build.salt)
+        if build is self._ours:
+            self._ours = None
+        if build is self._theirs:
+            self._theirs = None
+
+
+def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
+    """What a table has to say to a question; `stamp`: of the heads that are in it."""
+    if m.start and m.stamp == stamp:
+        start, count = m.start, m.wanted
+    elif m.start:  # heads moved since the first answer: cells of two moments do not decode together
+        start, count = 0, m.start + m.wanted
+    else:
+        start, count = 0, cells_for(estimate(mine, m.probes))
+    state = HERE if count else TOO_MANY
+    return Cells(m.salt, start, state, stamp, pack(mine[start : start + count]))
+
+
+def _unpacked(m: Cells) -> Numbers:
+    try:
+        came = unpack(m.cells)
+    except ValueError as why:
+        raise Malformed(str(why)) from None
+    if not len(came):
+        raise Malformed("an answer without cells")
+    return came

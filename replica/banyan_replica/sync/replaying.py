@@ -1,0 +1,83 @@
+"""Coming back: a node that was away has what came since sent to it, in the order in which it came, by one that it met.
+
+Whenever two frontiers agree, each notes how far the other had come, and how far it had come itself. If afterwards the
+other got much and we little, we were away, and nearly all that it got we lack: so nothing is asked for by name, and
+nobody looks at what is equal. If we got much too, we got it from others, and a comparison is cheaper.
+
+The note moves on with what came, so a replay that breaks off goes on from there. It is a promise of the peer's that
+nothing came for us before that; so after each replay one comparison looks at everything.
+"""
+
+from __future__ import annotations
+
+from banyan_replica.peers.links import Limits, Link
+from banyan_replica.wire import Message, Replay, Replayed
+from banyan_storage.store import Store
+
+MET = b"met:"
+MUCH = 4
+"""What the peer got since we agreed is replayed where we got less than one in so many of it."""
+ALONE_S = 10.0
+"""While one peer replays, others are not compared with for so long: they would bring the same."""
+
+
+class Replaying:
+    """Decides when to ask for a replay and keeps the notes; `out` takes the frames."""
+
+    def __init__(
+        self, store: Store, limits: Limits, links: dict[str, Link], out: list[tuple[str, Message | bytes]]
+    ) -> None:
+        self._store, self._limits, self._links, self._out = store, limits, links, out
+
+    def under_way(self, now: float) -> bool:
+        return any(k.replaying is not None and now - k.replaying < ALONE_S for k in self._links.values())
+
+    def ask(self, link: Link, now: float) -> bool:
+        """Whether a replay was asked for."""
+        note = self._note(link)
+        if note is None or link.replayed:
+            return False
+        theirs, ours = note
+        missed, got = link.arrival - theirs, self._store.last_arrival - ours
+        if missed <= 0 or got * MUCH > missed:
+            return False
+        link.replaying = now
+        self._out.append((link.peer, Replay(theirs)))
+        return True
+
+    def replayed(self, link: Link, m: Replayed) -> bool:
+        """Whether that was all of it."""
+        if link.replaying is None:
+            return False
+        self._write(link, m.arrival)
+        if m.done:
+            link.replaying, link.replayed = None, True
+        return bool(m.done)
+
+    def agreed(self, link: Link, now: float) -> None:
+        """Frontiers agree. Noted now and then, for it costs a commit."""
+        if link.hello is None or now - link.settled_at < self._limits.root_s / 2:
+            return
+        link.settled_at, link.replayed = now, False
+        if self._note(link) != (link.arrival, self._store.last_arrival):
+            self._write(link, link.arrival)
+
+    def _write(self, link: Link, theirs: int) -> None:
+        if self._note(link) is None:
+            noted = [key for key, _ in self._store.notes(MET)]
+            for key in noted[: max(0, len(noted) + 1 - self._limits.met)]:
+                self._store.put_note(key, None)
+        if link.hello is not None:
+            note_agreement(self._store, link.hello.store_id, theirs)
+
+    def _note(self, link: Link) -> tuple[int, int] | None:
+        """(how far the peer had come, how far we had) when we agreed."""
+        raw = self._store.note(MET + link.hello.store_id) if link.hello is not None else None
+        if raw is None or len(raw) != 16:
+            return None
+        return int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")
+
+
+def note_agreement(store: Store, peer: bytes, theirs: int) -> None:
+    """`store` holds what the store `peer` held when its last arrival was `theirs`."""
+    store.put_note(MET + peer, theirs.to_bytes(8, "big") + store.last_arrival.to_bytes(8, "big"))

@@ -1,0 +1,273 @@
+"""What a node gives to those who ask: runs of what counts here, each ending in a signature, with the content it has.
+
+Every entry that was accepted can be served, because entries came in runs whose last was signed, and a way from each to
+a signature is held. A forked log is served with two branches above the fork, each up to its next signature: that is
+the evidence. What else is held beside a log is not served until it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from banyan_crdt.codec import decode
+from banyan_crdt.control import resolve_control
+from banyan_crdt.entry import Entry, encode_header, part_bytes
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint
+from banyan_crdt.logs import by_parent, granted_valid, to_signature
+from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.run import (
+    MAX_RUN_BYTES,
+    MAX_RUN_ENTRIES,
+    RUN_ROWS_BYTES,
+    encode_run,
+    encode_steps,
+    run_row_bytes,
+    skips_below,
+)
+from banyan_replica.intake.joints import proof
+from banyan_replica.wire import MAX_LOCATOR, CheckpointItem, Content, ControlItem, RunItem, Want
+from banyan_storage.reader import Arrival
+from banyan_storage.reader import StoreReader as Reader
+from banyan_storage.records import Line, decode_line, record_after
+
+PIECE_BYTES = 256 << 10
+"""How much one piece of a log aims at, content included; at least up to the next signature."""
+CONTENT_BYTES = 2 << 20
+"""Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
+
+
+def control_item(reader: Reader, account: AccountId, first: int = 0, stop: int | None = None) -> ControlItem | None:
+    """The path of the control log from place `first` on, up to before `stop`."""
+    entries = reader.chain(control_log(account), first, stop)
+    return _control(reader, account, entries) if entries else None
+
+
+def control_items(reader: Reader, account: AccountId, first: int = 0) -> Iterator[ControlItem]:
+    """The same, and where there was a tie the branches that show it, or by which witnesses it was broken: each is
+    bounded, so it fits a frame whole."""
+    item = control_item(reader, account, first)
+    if item is not None:
+        yield item
+    if reader.loose_rows(control_log(account), limit=1):
+        control = resolve_control(reader.control(account), reader.checkpoints(account))
+        if shown := control.keep[len(control.path) :]:
+            yield _control(reader, account, shown)
+
+
+def checkpoint_item(reader: Reader, log: LogId) -> Iterator[CheckpointItem]:
+    """The one that stands under this name, if any does."""
+    raw = reader.checkpoint_bytes(log.account, log.writer)
+    if raw is not None:
+        yield CheckpointItem(raw)
+
+
+def checkpoint_items(reader: Reader, account: AccountId) -> Iterator[CheckpointItem]:
+    """All that stand in an account."""
+    for log in reader.heads(account):
+        if is_checkpoint(log):
+            yield from checkpoint_item(reader, log)
+
+
+def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> ControlItem:
+    return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _contents(reader, entries))
+
+
+def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem:
+    """Consecutive entries, the last signed. `trunk`: ids by seq of ancestors that are not on the counted chain."""
+    first = entries[0].header
+    parent = reader.entry(first.prev) if first.prev is not None else None
+    skips = []
+    for seq in skips_below(first.seq, len(entries)):
+        found = trunk.get(seq) or reader.id_at(log, seq)
+        if found is not None:
+            skips.append((seq, found))
+    run = encode_run(entries, parent.header.total if parent else 0, skips)
+    return RunItem(run, _contents(reader, entries))
+
+
+def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
+    """What is held of their content, as much as fits a frame; of the rest it is known that it lacks."""
+    contents, size = list[Content](), 0
+    before: Entry | None = None
+    for e in entries:
+        pairs = []
+        # entries of a run follow one another; of a control log, which may branch, only the inception names content
+        if before is None or part_bytes(e, before):
+            for i, op in enumerate(decode_body(e.ops).ops):
+                if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
+                    size += len(raw) + 8
+                    pairs.append((i, raw))
+        before = e
+        if size > CONTENT_BYTES:
+            break
+        contents.append(content_of(pairs))
+    return contents
+
+
+def content_of(pairs: list[tuple[int, bytes]]) -> Content:
+    """(op index, bytes), ascending, as it travels."""
+    if not pairs:
+        return None
+    return pairs[0][1] if len(pairs) == 1 and pairs[0][0] == 0 else pairs
+
+
+def log_items(
+    reader: Reader,
+    log: LogId,
+    start: int,
+    most: Callable[[], int] = lambda: PIECE_BYTES,
+    came: Sequence[Arrival] = (),
+    pins: Sequence[tuple[int, EntryId]] = (),
+) -> Iterator[RunItem]:
+    """The counted chain from `start` on, then of a forked log the evidence.
+
+    `most`: bytes that the next piece of the chain aims at. `came`: of the log, where arrivals of it are at hand.
+    `pins`: entries that the asker knows as pinned; what is below one comes with the proof of it.
+    """
+    head = reader.head(log)
+    at, window, length = start, _at_hand(reader, log, start, came), head.length
+    below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
+    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)
+    while at < length:
+        cut, full = _cut_lines(window, below, aim := most())
+        if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
+            window += reader.lines(log, at + len(window), min(length, at + MAX_RUN_ENTRIES))
+            cut, _ = _cut_lines(window, below, aim)
+        if not window:  # the log was rewritten shorter meanwhile
+            return
+        if cut:
+            item = _lines_item(reader, log, at, below, window[:cut])
+        else:  # no signature within a run: a branch beside the chain carries it
+            way = _vouching(reader, log, at, length)
+            found = _fitting(reader, log, at, way)
+            if found is None:
+                return
+            item, cut = found, sum(reader.id_at(log, e.header.seq) == e.id for e in way)
+        if at + cut - 1 < pin:
+            item = item._replace(proof=proof(reader, log, pin, _last_of(item)))
+        yield item
+        below, window = window[cut - 1], window[cut:]
+        at += cut
+    if head.flag:
+        yield from _evidence(reader, log, head)
+
+
+def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
+    """The way from counted entry `at` to the nearest signature, wherever it is held."""
+    chain = reader.chain(log, at, min(length, at + MAX_RUN_ENTRIES))
+    return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
+
+
+def _evidence(reader: Reader, log: LogId, head: Head) -> Iterator[RunItem]:
+    """Two entries that hang on the last one that counts, each with what is above it up to a signature."""
+    grants = reader.grants(log.account)
+    granted = grants.grant_of(log.writer, log.log) if grants else None
+    if granted is None:
+        return
+    children = reader.children(log, head.id, head.length)
+    valid = [e for e in children if granted_valid(reader.realm, granted, e)][:2]
+    kids = by_parent(reader.loose(log))
+    for child in valid:
+        item = _fitting(reader, log, head.length, to_signature(kids, child))
+        if item is not None:
+            yield item
+
+
+def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:
+    """Those of the arrivals that surely are the counted entries from `start` on: each hangs on the one before."""
+    if not came or came[0].seq != start:
+        return []
+    end = 1
+    while end < len(came) and came[end].n == came[end - 1].n + 1 and record_after(came[end].record):
+        end += 1
+    if reader.id_at(log, came[end - 1].seq) != came[end - 1].id:
+        return []
+    return [decode_line(row.n, row.record) for row in came[:end]]
+
+
+def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, lines: Sequence[Line]) -> RunItem:
+    """Counted entries from seq `first` on, the last signed. `below`: the entry before them."""
+    skips = [(seq, found) for seq in skips_below(first, len(lines)) if (found := reader.id_at(log, seq)) is not None]
+    steps = [(line.time, line.total, line.ops) for line in lines]
+    prev, base, sig = (below.id if below else None), (below.total if below else 0), lines[-1].sig
+    assert sig is not None
+    held = reader.contents([line.n for line in lines])
+    contents, size = list[Content](), 0
+    for line in lines:
+        pairs = held.get(line.n)
+        if pairs is None:
+            contents.append(None)
+            continue
+        size += sum([len(raw) + 8 for _, raw in pairs])
+        if size > CONTENT_BYTES:
+            break
+        contents.append(content_of(pairs))
+    return RunItem(encode_steps(log, first, prev, base, skips, steps, sig), contents)
+
+
+def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int, bool]:
+    """How many entries make a piece: up to the last signature within `aim` bytes, at least to the first if it is within
+    a run. And whether entries were left over for the next."""
+    start = below.total if below else 0
+    cut = 0
+    for k, line in enumerate(lines):
+        if line.total - start + 64 * k > aim and cut:
+            return cut, True
+        if line.sig is not None:
+            if not cut and line.total - start > RUN_ROWS_BYTES and not _fit(lines[: k + 1]):
+                return 0, True
+            cut = k + 1
+    return cut, False
+
+
+def _fit(lines: Sequence[Line]) -> bool:
+    """Whether these entries surely fit a run."""
+    return sum([run_row_bytes(line.ops) for line in lines]) <= RUN_ROWS_BYTES
+
+
+def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunItem | None:
+    """The run of these entries, of which the first is at place `at`. One that came as the upper part of a run of the
+    greatest size is a few bytes too large, because it lists more skips; with what was below it there, it fits."""
+    if not way or way[-1].sig is None:
+        return None
+    trunk = {e.header.seq: e.id for e in way}
+    for below in range(min(at, MAX_RUN_ENTRIES - len(way)) + 1):
+        entries = [*reader.chain(log, at - below, at), *way] if below else way
+        item = run_item(reader, log, entries, trunk)
+        if len(item.run) <= MAX_RUN_BYTES:
+            return item
+        if len(item.run) > MAX_RUN_BYTES + 2_048:
+            return None
+    return None
+
+
+def _last_of(item: RunItem) -> int:
+    """The place of the run's last entry."""
+    head = decode(item.run, 3)
+    return int(head[3]) + len(head[7]) - 1
+
+
+def start_of(reader: Reader, want: Want) -> int:
+    """Where to begin serving: just above the newest entry of the locator that counts here."""
+    for seq, entry in want.locator:
+        if reader.id_at(want.log, seq) == entry:
+            return seq + 1
+    return 0
+
+
+def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
+    """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those
+    that do not count the highest are among them: the peer may count them. A checkpoint has none."""
+    if is_checkpoint(log):
+        return []
+    seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()
+    while seq >= 0:
+        found = reader.id_at(log, seq)
+        if found is not None:
+            out.append((seq, found))
+        if len(out) > 8:
+            step *= 2
+        if seq == 0:
+            break
+        seq = max(0, seq - step)
+    return sorted(out + reader.highest_loose(log, MAX_LOCATOR - len(out)), reverse=True)

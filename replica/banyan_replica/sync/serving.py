@@ -1,0 +1,202 @@
+"""Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
+
+Logs that it asked for by name come first, in the order in which it asked; then what came since it was here; then, one
+range at a time, what is read to it. Every question ends with a word (`answered`, `replayed`, `scanned`): the stream is
+ordered, so whoever asked knows what it will never get instead of guessing by the clock. Bulk that waits for a peer is
+bounded by the credit that it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_replica.peers.links import Aloud, Limits, Link, Retold, Served
+from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
+from banyan_replica.wire import (
+    CANNOT,
+    Answered,
+    Data,
+    Message,
+    Replay,
+    Replayed,
+    Scan,
+    Scanned,
+    Want,
+    Wants,
+    encode_message,
+    size_of,
+)
+from banyan_storage.reader import Arrival, StoreReader
+
+BLOCK = 1_000
+"""Arrivals looked at together."""
+SMALL = 32 << 10
+"""Bytes that the first frame to a peer aims at; with what it was given they grow to a whole piece. So it has something
+to do while the next is read, and the one after."""
+RETOLD_LOGS = 100_000
+"""Logs of which it is remembered that they were sent; beyond, some are sent twice."""
+
+
+class Serving:
+    """Fills windows, a frame at a time, for whoever serves a whole window at once does nothing else meanwhile; `out`
+    takes the frames."""
+
+    def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
+        self._store, self._limits, self._out = store, limits, out
+        self._due: dict[str, Link] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether some peer's window is open and there is something for it: `work` goes on."""
+        return bool(self._due)
+
+    def work(self) -> None:
+        """One frame for each peer that is due."""
+        for link in list(self._due.values()):
+            self.pump(link)
+
+    def wants(self, link: Link, m: Wants) -> None:
+        for want in m.wants:
+            if len(link.jobs) < self._limits.jobs:
+                link.jobs.append(self._named(want))
+
+    def scan(self, link: Link, m: Scan, whole: bool) -> None:
+        """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
+
+        `whole`: not while this node reads the network through itself, for it would pass off a part as all.
+        """
+        aloud = link.aloud
+        if aloud is not None and aloud.number == m.reading:
+            aloud.stop = min(aloud.stop, m.stop)
+        elif whole:
+            link.aloud = aloud = Aloud(m.reading, m.cursor, m.stop, m.cursor, iter(()))
+            aloud.items = self._through(link, aloud)
+        else:
+            self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
+
+    def replay(self, link: Link, m: Replay) -> None:
+        """One at a time: a new one takes the place of the one before."""
+        link.retold = retold = Retold(m.arrival, m.arrival, iter(()))
+        retold.items = self._since(link, retold)
+
+    def pump(self, link: Link) -> None:
+        """The next frame of what the peer asked for, where its window is open; `work` sends those that follow."""
+        if link.may_send > 0 and link.asks:
+            self._frame(link)
+        if link.may_send > 0 and link.asks:
+            self._due[link.peer] = link
+        else:
+            self._due.pop(link.peer, None)
+
+    def gone(self, peer: str) -> None:
+        self._due.pop(peer, None)
+
+    def _frame(self, link: Link) -> None:
+        items, size, answered = list[Served](), 0, link.answered
+        most = min(self._limits.piece, _aim(link))
+        while size < most and (item := self._next(link)) is not None:
+            items.append(item)
+            size += size_of(item)
+        if items:
+            frame = encode_message(Data(items))
+            link.may_send -= len(frame)
+            link.gave += len(frame)
+            self._out.append((link.peer, frame))
+        if link.answered != answered:
+            self._out.append((link.peer, Answered(link.answered)))
+        all_told = size < most
+        if (retold := link.retold) is not None:
+            if all_told:
+                link.retold = None
+            if all_told or retold.at != retold.said:
+                retold.said = retold.at
+                self._out.append((link.peer, Replayed(retold.at, int(all_told))))
+        elif (aloud := link.aloud) is not None:
+            if all_told:
+                link.aloud = None
+            if all_told or aloud.at != aloud.said:
+                aloud.said = aloud.at
+                self._out.append((link.peer, Scanned(aloud.number, aloud.at, int(all_told))))
+
+    def drop(self, link: Link) -> None:
+        """What was being read is not as it was: break off, and say so."""
+        self._due.pop(link.peer, None)
+        if link.jobs:
+            link.answered += len(link.jobs)
+            link.jobs.clear()
+            self._out.append((link.peer, Answered(link.answered)))
+        if link.retold is not None:
+            self._out.append((link.peer, Replayed(link.retold.said, 1)))
+            link.retold = None
+        if link.aloud is not None:
+            self._out.append((link.peer, Scanned(link.aloud.number, link.aloud.said, CANNOT)))
+            link.aloud = None
+
+    def _next(self, link: Link) -> Served | None:
+        """The next item for the peer, or None when it has all that it asked for."""
+        while link.jobs:
+            if (item := next(link.jobs[0], None)) is not None:
+                return item
+            link.jobs.popleft()
+            link.answered += 1
+        telling = link.retold or link.aloud
+        if telling is not None:
+            for item in telling.items:
+                if item is not None:
+                    return item
+        return None
+
+    def _named(self, want: Want) -> Iterator[Served]:
+        if is_checkpoint(want.log):
+            yield from checkpoint_item(self._store, want.log)
+        elif is_control(want.log):
+            yield from control_items(self._store, want.log.account, start_of(self._store, want))
+        else:
+            yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
+
+    def _since(self, link: Link, retold: Retold) -> Iterator[Served | None]:
+        """What came after an arrival, by log, in the order in which each was first touched."""
+        sent: dict[LogId, int] = {}
+        while rows := self._store.arrivals(retold.at, BLOCK):
+            came: dict[LogId, list[Arrival]] = {}
+            for row in rows:
+                if row.n > sent.get(row.log, 0):
+                    came.setdefault(row.log, []).append(row)
+            if len(sent) > RETOLD_LOGS:
+                sent.clear()
+            for log, some in came.items():
+                sent[log] = self._store.last_arrival
+                first = min([row.seq for row in some])
+                if self._store.loose_rows(log, limit=1):  # some of it may not count
+                    counted = [row.seq for row in some if self._store.id_at(log, row.seq) == row.id]
+                    first = min(counted, default=self._store.head(log).length)
+                if log.log:
+                    yield from log_items(self._store, log, first, partial(_aim, link), some)
+                else:
+                    yield from control_items(self._store, log.account, first)
+                    yield from checkpoint_items(self._store, log.account)
+            retold.at = rows[-1].n
+            yield None
+
+    def _through(self, link: Link, aloud: Aloud) -> Iterator[Served | None]:
+        """Everything of the range, in account order, control logs first."""
+        while True:
+            start = AccountId(aloud.at) if aloud.at else None
+            account = next((a for a in self._store.accounts(start) if a > aloud.at), None)
+            if account is None or account > aloud.stop:
+                return
+            if self._store.head(control_log(account)).length:
+                yield from control_items(self._store, account)
+                yield from checkpoint_items(self._store, account)
+                for log in list(self._store.heads(account)):
+                    if log.log:
+                        yield from log_items(self._store, log, 0, partial(_aim, link))
+            aloud.at = account
+            yield None
+
+
+def _aim(link: Link) -> int:
+    """Bytes that the next frame to the peer aims at."""
+    return min(PIECE_BYTES, SMALL + link.gave)
