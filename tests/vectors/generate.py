@@ -58,6 +58,7 @@ from banyan_replica.wire import (
     Wants,
     Witness,
     encode_message,
+    grammar,
 )
 from tests.crdt.make import POSTS, Person, add, b32, follow, key, make_part, ref, run_bytes, signer
 
@@ -553,6 +554,9 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "sketch": shown_item(made["sketch"]["public"]),
         "digest": made["digests"]["frontier_digest"],
         "messages": "\n".join(frames),
+        "grammar": f"```cddl\n{grammar.messages()}\n```",
+        "gossip": f"```cddl\n{grammar.gossip()}\n```",
+        "who": grammar.who(),
     }
 
 
@@ -563,7 +567,9 @@ def files() -> dict[Path, str]:
     shown = examples(made)
 
     def fill(m: re.Match[str]) -> str:
-        return f"<!-- vector {m[1]} -->\n```\n{shown.pop(m[1])}\n```\n<!-- end -->"
+        text = shown.pop(m[1])
+        fenced = text if text.startswith(("```", "|")) else f"```\n{text}\n```"
+        return f"<!-- vector {m[1]} -->\n{fenced}\n<!-- end -->"
 
     document = DOCUMENT.read_text()
     out[DOCUMENT] = re.sub(r"<!-- vector (\w+) -->\n.*?<!-- end -->", fill, document, flags=re.DOTALL)
