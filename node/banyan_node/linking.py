@@ -30,6 +30,8 @@ GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
 SHORTEST = 160
 """Bytes below which no frame can bring an entry: two keys, a link and a signature are as many."""
+LAST_WORD_S = 2.0
+"""How long a peer that is let go may take to read why."""
 WRITE_BYTES = 256 << 10
 """Frames that are handed to a stream at once."""
 
@@ -40,6 +42,8 @@ class _Outbox:
     def __init__(self) -> None:
         self.frames: deque[bytes] = deque()
         self.size = 0
+        self.writing = False
+        """Whether some are being written."""
         self.more = trio.Event()
 
     def put(self, frame: bytes) -> None:
@@ -137,7 +141,9 @@ class Links:
         try:
             while True:
                 frames = await outbox.take()
+                outbox.writing = True
                 await link.send(frames)
+                outbox.writing = False
                 self._metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
@@ -160,7 +166,7 @@ class Links:
         outbox.put(data)
         if outbox.size > most:
             log.warning("slow peer let go", peer=peer, queued=outbox.size)
-            self._nursery.start_soon(self._hang_up, peer)
+            self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
         """Hangs up, soon; the reason is remembered for whoever dials it by hand."""
@@ -168,15 +174,19 @@ class Links:
         self._goodbyes[peer] = reason
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
-        self._nursery.start_soon(self._hang_up, peer)
+        self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at one of its addresses; the replica hears how that went."""
         self._nursery.start_soon(self._connect, peer, addrs)
 
-    async def _hang_up(self, peer: str) -> None:
-        await trio.sleep(0.05)  # a last word may still be on its way
-        link = self._links.get(peer)
+    async def _hang_up(self, peer: str, patience: float) -> None:
+        """Ends the link that stands now. What waits is written first, for so long: the last of it says why."""
+        link, outbox = self._links.get(peer), self._outboxes.get(peer)
+        with trio.move_on_after(patience):
+            while outbox is not None and (outbox.frames or outbox.writing):
+                await trio.sleep(0.01)
+        await trio.sleep(0.05)  # the peer may read it before the stream is reset
         if link is not None:
             link.close("the node let it go")
 
