@@ -607,7 +607,7 @@ IN_NODE = (
     Mutant(
         "a branch that forks a log is no news, and passed on to nobody",
         _INTAKE,
-        "bool(added) or self._ingest.head(run.log) != head",
+        "self._sync.moves != moves",
         "bool(added)",
         _ASKED,
     ),
@@ -908,7 +908,7 @@ IN_NODE = (
     Mutant(
         "a first hello that is wrong costs points",
         _RECEIVING,
-        "                if opens_as_hello(raw):\n                    return\n",
+        "                if opens_as(raw, Hello):\n                    return\n",
         "",
         ("tests/node/test_replica.py",),
     ),
