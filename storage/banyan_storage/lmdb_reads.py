@@ -168,6 +168,25 @@ class Reader:
         except lmdb.Error as error:
             raise explain(error, self._path) from error
 
+    def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            for key, stop in sorted_stops:
+                if not cursor.set_key(key):
+                    continue
+                above = stop is not None and cursor.set_range_dup(key, stop)
+                if cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup():
+                    yield key, cursor.value()
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def dup_count(self, table: Table, key: bytes) -> int:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            return cursor.count() if key and cursor.set_key(key) else 0
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
 
 class Snapshot(Reader):
     """Reads of one commit."""
