@@ -1,0 +1,95 @@
+"""Views that are new, changed or asked for are built while the node serves and syncs: a step, then a pause as long.
+
+What is done is noted in the store with each step (banyan_storage/views/building.py), so whoever opens it next goes on.
+A store that no node has open is finished before it is used: nobody else would build it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from banyan_storage.engine import Engine
+from banyan_storage.errors import StorageError
+from banyan_storage.store import Store
+from banyan_storage.upgrade import Say
+from banyan_storage.views import building
+from banyan_storage.views.standing import Standing, standings
+
+if TYPE_CHECKING:
+    from banyan_node.context import Context
+    from banyan_node.worker import Worker
+
+log = structlog.get_logger("banyan")
+LOOK_S = 1.0
+"""How often it is looked whether anything is to be built."""
+REST = 1.0
+"""How long a pause is, in steps: with 1 the replica's thread has half of its time for everybody else. A step that had
+to wait for others makes the pause longer."""
+SAY_S = 10.0
+"""How often it is said how far a long build is."""
+COMMIT_STEPS = 50
+"""Steps between two commits where nobody waits."""
+
+
+def step(ctx: Context, now: float) -> bool:
+    """Builds a little. Whether more is left."""
+    ctx.store.changes += 1
+    return building.step(ctx.engine.write(), ctx.store)
+
+
+def unbuilt(engine: Engine) -> list[Standing]:
+    """Views of which something is to be built, by the last commit. Any thread."""
+    with engine.read() as txn:
+        return [view for view in standings(txn) if view.done < 1]
+
+
+async def build(worker: Worker[Context], engine: Engine) -> None:
+    """Builds whatever is to be built, for as long as the node runs."""
+    while True:
+        await trio.sleep(LOOK_S)
+        waiting = unbuilt(engine)
+        if not waiting:
+            continue
+        began = said = trio.current_time()
+        log.info("building views", views=[view.name for view in waiting])
+        more = True
+        while more:
+            at = trio.current_time()
+            try:
+                more = await worker.call(step)
+            except StorageError as error:
+                log.warning("views cannot be built now", error=str(error))
+                await trio.sleep(SAY_S)
+            await trio.sleep((trio.current_time() - at) * REST)
+            if trio.current_time() - said > SAY_S:
+                said = trio.current_time()
+                log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})
+        log.info("views are built", seconds=round(trio.current_time() - began, 1))
+
+
+def finish(
+    engine: Engine, store: Store, say: Say, stopped: Callable[[], bool] = lambda: False, only: tuple[str, ...] = ()
+) -> None:
+    """Builds all that is to be built, now; with `only`, where one of these views is among it.
+
+    Returns early where it is stopped; what was committed stays. Raises StorageError.
+    """
+    waiting = [view.name for view in unbuilt(engine)]
+    if not waiting or (only and not set(only) & set(waiting)):
+        return
+    after, steps, more = time.monotonic() + 1.0, 0, True
+    while more and not stopped():
+        more, steps = building.step(engine.write(), store), steps + 1
+        if steps % COMMIT_STEPS and more:
+            continue
+        store.commit()
+        if time.monotonic() > after:
+            after = time.monotonic() + SAY_S
+            parts = ", ".join(f"{view.name} {int(view.done * 100)} %" for view in unbuilt(engine))
+            if parts:
+                say(f"Views are being built: {parts}.")
