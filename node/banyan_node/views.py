@@ -1,4 +1,4 @@
-"""Views that are new, changed or asked for are built while the node serves and syncs: a step, then a pause as long.
+"""Views that are new, changed or asked for are built while the node serves and syncs: a step, then a pause.
 
 What is done is noted in the store with each step (banyan_storage/views/building.py), so whoever opens it next goes on.
 A store that no node has open is finished before it is used: nobody else would build it.
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
 """How often it is looked whether anything is to be built."""
-REST = 1.0
-"""How long a pause is, in steps: with 1 the replica's thread has half of its time for everybody else. A step that had
-to wait for others makes the pause longer."""
+REST_BUSY, REST_IDLE = 1.0, 0.25
+"""How long a pause is, in steps, while others wait for the replica's thread and while nobody does. A step that had to
+wait for others makes the pause longer."""
 SAY_S = 10.0
 """How often it is said how far a long build is."""
 COMMIT_STEPS = 50
@@ -65,7 +65,7 @@ async def build(worker: Worker[Context], engine: Engine) -> None:
             except StorageError as error:
                 log.warning("views cannot be built now", error=str(error))
                 await trio.sleep(SAY_S)
-            await trio.sleep((trio.current_time() - at) * REST)
+            await trio.sleep((trio.current_time() - at) * (REST_BUSY if worker.waiting else REST_IDLE))
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})

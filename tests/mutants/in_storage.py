@@ -534,7 +534,7 @@ IN_STORAGE = (
     Mutant(
         "views keep what stopped counting",
         _HOOKS,
-        "        clear(txn, numbers_of(txn, {account})[account])\n",
+        "        clear(txn, numbers_of(txn, {account})[account], at)\n",
         "",
         _SHOWN,
     ),

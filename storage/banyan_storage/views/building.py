@@ -113,7 +113,7 @@ def _step_shown(txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], 
         cursor = account + WHOLE
         for name in group:
             _move(txn, name, cursor)
-        read += fold_account(txn, reader, account, counted(reader, account))
+        read += fold_account(txn, reader, account, counted(reader, account), {})  # all views are built up to here
         if read >= size:
             return cursor
     return accounts[-1] + WHOLE if len(accounts) == QUIET_ACCOUNTS else None

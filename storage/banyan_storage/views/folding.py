@@ -13,7 +13,7 @@ again from nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -48,7 +48,6 @@ from ..view_rows import (
 )
 from ..viewhook import Append, Counted
 from .changes import Changes
-from .standing import cursors
 from .timeline import TIMELINE
 from .view import Showing
 
@@ -59,15 +58,17 @@ WORTH_ASKING = 4
 _collection = itemgetter(slice(0, 13))
 
 
-def fold_account(txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> int:
-    """Folds an account of which nothing shows; returns how many entries it has."""
+def fold_account(
+    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+) -> int:
+    """Folds an account of which nothing shows; returns how many entries it has. `building`: as of `Changes`."""
     entries, number = 0, b""
     while block := list(islice(counted, STEP)):
         number = number or numbers_of(txn, {account})[account]
         ops = ((n, at, op) for n, _, body in block for at, op in enumerate(body.ops))
         named = [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
         held = dict(txn.get_many(t.PARTS, sorted(named)))
-        fold = Fold(txn, reader)
+        fold = Fold(txn, reader, building)
         fold.take(number, ((n, (entry, body)) for n, entry, body in block), map(held.get, named))
         fold.settle()
         entries += len(block)
@@ -89,9 +90,9 @@ def numbers_of(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
     return numbers
 
 
-def clear(txn: WriteTxn, number: bytes) -> None:
+def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
     """Takes away all that an account shows."""
-    changes = Changes(txn, cursors(txn))
+    changes = Changes(txn, building)
     for value in txn.dups(SHOWN, number):
         size = slot_size(number + value)
         changes.slot(Showing(number + value[: size - 4], value[size - 4 : size + 4], value[size + 4 :]), None)
@@ -116,8 +117,8 @@ class _Cover(NamedTuple):
 class Fold:
     """Takes newly counted entries into the tables."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
-        self._txn, self._reader = txn, reader
+    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+        self._txn, self._reader, self._building = txn, reader, building
         self._fresh: list[_Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
@@ -161,7 +162,7 @@ class Fold:
 
     def settle(self) -> None:
         """Writes what follows from all that was taken."""
-        slots = Slots(self._txn, self._reader)
+        slots = Slots(self._txn, self._reader, self._building)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
@@ -278,11 +279,11 @@ class _Slot:
 class Slots:
     """The slots that are worked out whole, and all rows that are to be written."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
+    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
         self._txn, self._reader = txn, reader
         self._slots: dict[bytes, _Slot] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, cursors(txn))
+        self.changes = Changes(txn, building)
 
     def at(self, slot: bytes) -> _Slot:
         found = self._slots.get(slot)

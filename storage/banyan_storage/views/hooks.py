@@ -28,10 +28,10 @@ class SocialViews:
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         pairs = list(zip(batch, firsts, strict=True))
-        if at := cursors(txn):
+        if at := cursors(txn):  # usually nothing is being built
             pairs = [(append, first) for append, first in pairs if is_folded(at, append.log.account)]
         numbers = numbers_of(txn, {append.log.account for append, _ in pairs})
-        fold = Fold(txn, reader)
+        fold = Fold(txn, reader, at)
         for append, first in pairs:
             number = numbers[append.log.account]
             if append.puts:
@@ -42,19 +42,20 @@ class SocialViews:
         fold.settle()
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
-        if not is_folded(cursors(txn), account):
+        at = cursors(txn)
+        if not is_folded(at, account):
             for _ in counted:
                 pass
             return
-        clear(txn, numbers_of(txn, {account})[account])
-        fold_account(txn, reader, account, counted)
+        clear(txn, numbers_of(txn, {account})[account], at)
+        fold_account(txn, reader, account, counted, at)
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Many at once: cheaper, and the same in effect as one by one in any order."""
         at = cursors(txn)
         about = [p for p in arrived if isinstance(p.op, Put | Add) and is_folded(at, p.entry.account)]
         numbers = numbers_of(txn, {part.entry.account for part in about})
-        slots = Slots(txn, reader)
+        slots = Slots(txn, reader, at)
         for n, entry, index, op, content in about:
             if isinstance(op, Put | Add):
                 slots.at(slot_of(numbers[entry.account], op))
@@ -62,8 +63,8 @@ class SocialViews:
         slots.finish()
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
-        account = entry.account
-        if isinstance(op, Put | Add) and is_folded(cursors(txn), account):
-            slots = Slots(txn, reader)
+        account, at = entry.account, cursors(txn)
+        if isinstance(op, Put | Add) and is_folded(at, account):
+            slots = Slots(txn, reader, at)
             slots.at(slot_of(numbers_of(txn, {account})[account], op))
             slots.finish()
