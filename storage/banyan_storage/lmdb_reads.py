@@ -172,7 +172,7 @@ class Reader:
         try:
             cursor = self._txn().cursor(db=self._dbs[table])
             for key, stop in sorted_stops:
-                if not cursor.set_key(key):
+                if stop == b"" or not key or not cursor.set_key(key):
                     continue
                 above = stop is not None and cursor.set_range_dup(key, stop)
                 if cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup():
