@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,19 +28,21 @@ if TYPE_CHECKING:
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
 """How often it is looked whether anything is to be built."""
-REST_BUSY, REST_IDLE = 1.0, 0.25
-"""How long a pause is, in steps, while others wait for the replica's thread and while nobody does. A step that had to
-wait for others makes the pause longer."""
+BUSY_S = 2.0
+"""How long the node counts as busy after somebody else wrote."""
+BUSY, IDLE = (256, 0.6), (1_024, 0.1)
+"""Entries in a step, and how long the pause after it is, in steps, while others write and while nobody does: a step of
+256 takes some 12 ms, and a writer waits for one at most."""
 SAY_S = 10.0
 """How often it is said how far a long build is."""
 COMMIT_STEPS = 50
 """Steps between two commits where nobody waits."""
 
 
-def step(ctx: Context, now: float) -> bool:
-    """Builds a little. Whether more is left."""
+def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
+    """Builds a little: whether more is left, and how much was ever written, which tells whether others write too."""
     ctx.store.changes += 1
-    return building.step(ctx.engine.write(), ctx.store)
+    return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
 
 
 def unbuilt(engine: Engine) -> list[Standing]:
@@ -57,15 +60,18 @@ async def build(worker: Worker[Context], engine: Engine) -> None:
             continue
         began = said = trio.current_time()
         log.info("building views", views=[view.name for view in waiting])
-        more = True
+        more, changes, busy = True, 0, 0.0
         while more:
             at = trio.current_time()
+            size, rest = BUSY if at < busy else IDLE
             try:
-                more = await worker.call(step)
+                before, (more, changes) = changes, await worker.call(partial(step, size=size))
+                if changes != before + 1:
+                    busy = at + BUSY_S
             except StorageError as error:
                 log.warning("views cannot be built now", error=str(error))
                 await trio.sleep(SAY_S)
-            await trio.sleep((trio.current_time() - at) * (REST_BUSY if worker.waiting else REST_IDLE))
+            await trio.sleep((trio.current_time() - at) * rest)
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})
