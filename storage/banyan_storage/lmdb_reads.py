@@ -174,8 +174,13 @@ class Reader:
             for key, stop in sorted_stops:
                 if stop == b"" or not key or not cursor.set_key(key):
                     continue
-                above = stop is not None and cursor.set_range_dup(key, stop)
-                if cursor.prev_dup() if above else cursor.set_key(key) and cursor.last_dup():
+                if stop is None:
+                    found = cursor.last_dup()
+                elif cursor.set_range_dup(key, stop):
+                    found = cursor.prev_dup()
+                else:
+                    found = cursor.set_key(key) and cursor.last_dup()
+                if found:
                     yield key, cursor.value()
         except lmdb.Error as error:
             raise explain(error, self._path) from error

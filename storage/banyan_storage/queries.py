@@ -273,14 +273,14 @@ class Queries:
         """The timelines of the accounts, merged. The last row of each is read at once, with one cursor; only those are
         walked that have a row among the newest, so the cost grows with the accounts asked for and with nothing else."""
         named = self._txn.get_many(NUMBERS, sorted(set(accounts)))
-        stops = {number: (AccountId(account), _stop(AccountId(account), before)) for account, number in named}
-        ends = self._txn.ending(TIMELINE, sorted((number, stop) for number, (_, stop) in stops.items()))
-        heap = [(_place(stops[number][0], row), number, row) for number, row in ends]
+        accounts_of = {number: AccountId(account) for account, number in named}
+        stops = [(number, _stop(accounts_of[number], before)) for number in sorted(accounts_of)]
+        heap = [(_place(accounts_of[number], row), number, row) for number, row in self._txn.ending(TIMELINE, stops)]
         heapify(heap)
         walks: dict[bytes, Iterator[bytes]] = {}
         while heap:
             _, number, row = heap[0]
-            account = stops[number][0]
+            account = accounts_of[number]
             yield number, account, row[8:24], row[:8], row[24:]
             walk = walks.get(number)
             if walk is None:
