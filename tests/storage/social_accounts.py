@@ -20,7 +20,7 @@ from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import CELLS, NUMBERS, SHOWN, element_slot, register_slot, shown, stamp_bytes
 from banyan_storage.views import VIEW_TABLES, SocialViews
-from banyan_storage.views.registry import ROW_TABLES, VIEWS
+from banyan_storage.views.registry import ROW_TABLES, rows_of
 from banyan_storage.views.view import Row, Showing
 from tests.storage.accounts import STORE_ID, bodies, follow, head_of, seed
 
@@ -134,7 +134,7 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
             place = show.stamp[8:]
             rows.add((SHOWN, slot[:4], slot[4:] + place + show.seed))
             showing = Showing(slot, place, show.seed)
-            rows.update(row for view in VIEWS if slot[4:12] in view.feeds for row in view.rows(showing))
+            rows.update(rows_of(showing))
     return rows
 
 

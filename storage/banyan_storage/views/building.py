@@ -25,9 +25,9 @@ from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import Counted
 from .changes import Changes
 from .folding import fold_account
-from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, VIEWS, tables_of, version_of
+from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .standing import WHOLE, cursors
-from .view import Showing, View
+from .view import Showing
 
 STEP = 512
 """Entries, or rows of what is shown, that one step takes: some 20 ms."""
@@ -137,7 +137,6 @@ def _step_rows(
     txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], cursor: bytes, size: int
 ) -> bytes | None:
     """Makes the rows of some views out of what is shown, `size` slots at most. The new cursor; None at the end."""
-    views = [view for view in VIEWS if view.name in group]
     accounts = list(islice(_accounts(reader, cursor), QUIET_ACCOUNTS))
     changes = Changes(txn, {})
     left, last = size, None
@@ -145,10 +144,8 @@ def _step_rows(
         after = cursor[32:] if account == cursor[:32] else b""
         number = txn.get(NUMBERS, account)
         last = account + WHOLE
-        for showing in _shown(txn, number, views, after) if number else ():
-            for view in views:
-                if showing.coll in view.feeds:
-                    changes.come(view.rows(showing))
+        for showing in _shown(txn, number, after) if number else ():
+            changes.come(rows_of(showing, group.__contains__))
             left -= 1
             if not left:
                 last = account + showing.slot[4:]
@@ -159,12 +156,8 @@ def _step_rows(
     return last if not left or len(accounts) == QUIET_ACCOUNTS else None
 
 
-def _shown(txn: ReadTxn, number: bytes, views: list[View], after: bytes) -> Iterator[Showing]:
-    """What an account shows in the collections that feed the views, behind a slot."""
-    for coll in sorted({coll for view in views for coll in view.feeds}):
-        if after and coll < after[:8]:
-            continue
-        start = (after_prefix(after) or coll) if after[:8] == coll else bytes(coll)
-        for value in txn.dups(SHOWN, number, start, after_prefix(coll)):
-            size = slot_size(number + value) - 4
-            yield Showing(number + value[:size], value[size : size + 8], value[size + 8 :])
+def _shown(txn: ReadTxn, number: bytes, after: bytes) -> Iterator[Showing]:
+    """What an account shows, behind a slot."""
+    for value in txn.dups(SHOWN, number, after_prefix(after) or b""):
+        size = slot_size(number + value) - 4
+        yield Showing(number + value[:size], value[size : size + 8], value[size + 8 :])

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from ..engine import Item, Table, WriteTxn
 from ..view_rows import NUMBERED
-from .registry import VIEWS, fed_by
+from .registry import VIEWS, rows_of
 from .standing import is_built
 from .view import Counter, KeyOf, Row, Showing, count_of, count_value
 
@@ -41,11 +41,10 @@ class Changes:
     def _rows(self, showing: Showing | None) -> list[Row]:
         if showing is None:
             return []
-        views = fed_by(showing.coll)
-        if self.building:
-            account = self._account(showing.account)
-            views = tuple(view for view in views if is_built(self.building, view.name, account, showing.slot))
-        return [row for view in views for row in view.rows(showing)]
+        if not self.building:
+            return rows_of(showing)
+        account = self._account(showing.account)
+        return rows_of(showing, lambda view: is_built(self.building, view, account, showing.slot))
 
     def _account(self, number: bytes) -> bytes:
         found = self._names.get(number)

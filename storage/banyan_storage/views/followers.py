@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from banyan_crdt.social import FOLLOW
-
 from ..engine import Table
-from .view import Counter, Row, Showing, View
+from .view import Counter, View, by_target
 
 FOLLOWERS = Table("followers")
 """target account 32 | account number 4 | cell key and element 32 -> nothing"""
@@ -13,10 +11,6 @@ FOLLOWER_COUNTS = Table("follower_counts")
 """target account 32 -> u32: accounts that follow it"""
 FOLLOW_COUNTS = Table("follow_counts")
 """account number 4 -> u32: accounts that it follows"""
-
-
-def _rows(showing: Showing) -> list[Row]:
-    return [(FOLLOWERS, showing.seed + showing.account + showing.unique, b"")]
 
 
 def _target(key: bytes) -> bytes:
@@ -34,9 +28,8 @@ def _both(key: bytes) -> bytes:
 VIEW = View(
     "followers",
     2,
-    frozenset({FOLLOW}),
     (FOLLOWERS,),
-    _rows,
+    {"followers": by_target(FOLLOWERS)},
     {FOLLOWERS: 32},
     (
         Counter(FOLLOWERS, FOLLOWER_COUNTS, _target, _both),

@@ -11,7 +11,7 @@ they are counted: only where the numbers differ is looked for the rows that nobo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
@@ -39,9 +39,9 @@ from ..view_rows import (
     stamp_bytes,
 )
 from .building import counted
-from .registry import SHOWN_NAME, VIEWS
+from .registry import SHOWN_NAME, VIEWS, rows_of
 from .standing import cursors
-from .view import Counter, Showing, View, count_of, count_value
+from .view import Counter, Row, Showing, View, count_of, count_value
 
 _Row = TypeVar("_Row", bytes, Showing)
 
@@ -99,8 +99,7 @@ class Proof:
         yield from self._covers(account, said, set(self._txn.dups(COVERS, number)))
         for one in showing:
             for view in self._views:
-                if one.coll in view.feeds:
-                    yield from self._expect(view, account, one)
+                yield from self._expect(view, account, rows_of(one, view.name.__eq__))
 
     def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[Fault]:
         """Covers wait for what has not come. That one waits whose target is here does no harm: it came first."""
@@ -110,8 +109,8 @@ class Proof:
         for row in sorted(held - possible):
             yield Fault(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
 
-    def _expect(self, view: View, account: AccountId, showing: Showing) -> Iterator[Fault]:
-        for table, key, value in view.rows(showing):
+    def _expect(self, view: View, account: AccountId, rows: Iterable[Row]) -> Iterator[Fault]:
+        for table, key, value in rows:
             if table.dupsort:
                 found = next(self._txn.dups(table, key, value, value + b"\0"), None)
             else:
@@ -152,7 +151,7 @@ class Proof:
 
     def _keys(self, view: View, table: Table, account: AccountId, number: bytes) -> set[bytes]:
         showing, _ = _Said(self._reader, account).slots(number)
-        rows = (row for one in showing if one.coll in view.feeds for row in view.rows(one))
+        rows = (row for one in showing for row in rows_of(one, view.name.__eq__))
         return {key + value if table.dupsort else key for of, key, value in rows if of == table}
 
     def _counted(self, view: View, counter: Counter) -> Iterator[Fault]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from banyan_crdt.social import REACTION, REPOST
-
 from ..engine import Table
-from .view import Counter, Row, Showing, View
+from .view import Counter, View, by_target
 
 REACTIONS = Table("reactions")
 """target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
@@ -17,14 +15,6 @@ REPOST_COUNTS = Table("repost_counts")
 """target account 32 | target key 16 -> u32: accounts"""
 FROM_END = -36
 """Where the account's number stands in the keys of both: before the cell's key and element."""
-
-
-def _rows(showing: Showing) -> list[Row]:
-    target, tail = showing.seed[:48], showing.account + showing.unique
-    if showing.coll == REPOST:
-        return [(REPOSTS, target + tail, b"")]
-    emoji = showing.seed[48:]
-    return [(REACTIONS, target + bytes((len(emoji),)) + emoji + tail, b"")]
 
 
 def _target(key: bytes) -> bytes:
@@ -42,9 +32,8 @@ def _and_account(key: bytes) -> bytes:
 VIEW = View(
     "reactions",
     2,
-    frozenset({REACTION, REPOST}),
     (REACTIONS, REPOSTS),
-    _rows,
+    {"reactions": by_target(REACTIONS), "reposts": by_target(REPOSTS)},
     {REACTIONS: FROM_END, REPOSTS: FROM_END},
     (
         Counter(REACTIONS, REACTION_COUNTS, _target_and_emoji, _and_account),

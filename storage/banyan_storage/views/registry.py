@@ -7,10 +7,13 @@ raises `SHOWN_VERSION`, and everything is built again from the log.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..engine import Table
 from ..view_rows import SHOWN_TABLES
 from . import followers, reactions, relations, thread, timeline
-from .view import View
+from .sayings import sayings
+from .view import Row, RowOf, Showing, View
 
 SHOWN_NAME, SHOWN_VERSION = "shown", 1
 VIEWS: tuple[View, ...] = (timeline.VIEW, thread.VIEW, reactions.VIEW, relations.VIEW, followers.VIEW)
@@ -35,11 +38,15 @@ def tables_of(name: str) -> tuple[Table, ...]:
     return SHOWN_TABLES if name == SHOWN_NAME else next(view.all_tables for view in VIEWS if view.name == name)
 
 
-def fed_by(coll: bytes) -> tuple[View, ...]:
-    """The views that read slots of a collection."""
-    return _FED.get(coll, ())
+_LISTENING: dict[str, tuple[str, RowOf]] = {said: (view.name, of) for view in VIEWS for said, of in view.rows.items()}
 
 
-_FED: dict[bytes, tuple[View, ...]] = {
-    coll: tuple(view for view in VIEWS if coll in view.feeds) for coll in sorted({c for v in VIEWS for c in v.feeds})
-}
+def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
+    """What views make of a slot; `takes`: whether a view, by its name, is asked. What no view listens to is nothing."""
+    slot, place, seed = showing
+    found = []
+    for said, key in sayings(slot, seed):
+        view, of = _LISTENING.get(said, ("", None))
+        if of is not None and (takes is None or takes(view)):
+            found.append(of(slot[:4], key, slot[13:], place))
+    return found

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from banyan_crdt.social import POST
-
 from ..engine import Table
-from .view import Row, Showing, View
+from .view import Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: time 8 | post key 16 | place 8"""
 
 
-def timeline_value(showing: Showing) -> bytes:
-    return showing.seed[:8] + showing.unique + showing.place
+def _row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
+    return TIMELINE, account, time + post + place
 
 
-def _rows(showing: Showing) -> list[Row]:
-    return [(TIMELINE, showing.account, timeline_value(showing))]
-
-
-VIEW = View("timeline", 1, frozenset({POST}), (TIMELINE,), _rows, {TIMELINE: 0})
+VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0})

@@ -1,4 +1,4 @@
-"""What a view is: a name, a version, tables of its own, and pure functions from what a slot shows to rows.
+"""What a view is: a name, a version, tables of its own, and pure functions from what a slot says to rows.
 
 A slot shows something before a change and something else, or nothing, after it; the rows of the first go, the rows of
 the second come. No two slots ever give the same row, so rows need no look at other slots. Counters are rows, too: they
@@ -9,10 +9,8 @@ A view that is new, or whose version is another than the store's, is built again
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
-
-from banyan_crdt.ids import Coll
 
 from ..engine import Table
 
@@ -20,6 +18,8 @@ Row = tuple[Table, bytes, bytes]
 """Table, key, value."""
 KeyOf = Callable[[bytes], bytes]
 """A part of a row's key."""
+RowOf = Callable[[bytes, bytes, bytes, bytes], Row]
+"""Of an account's number, the key that is said, the slot's own key and element, and the place: one row."""
 
 
 class Showing(NamedTuple):
@@ -33,15 +33,6 @@ class Showing(NamedTuple):
     def account(self) -> bytes:
         """The account's number."""
         return self.slot[:4]
-
-    @property
-    def coll(self) -> bytes:
-        return self.slot[4:12]
-
-    @property
-    def unique(self) -> bytes:
-        """The cell's key, and the element of a set: unlike those of any other slot of the collection."""
-        return self.slot[13:]
 
 
 class Counter(NamedTuple):
@@ -58,13 +49,12 @@ class Counter(NamedTuple):
 
 
 class View(NamedTuple):
-    """`feeds`: the collections whose slots it reads. `tables`: its rows; no other view writes there."""
+    """`rows`: what it listens to, and the row that it makes of it. `tables`: its rows; no other view writes there."""
 
     name: str
     version: int
-    feeds: frozenset[Coll]
     tables: tuple[Table, ...]
-    rows: Callable[[Showing], list[Row]]
+    rows: Mapping[str, RowOf]
     account_at: dict[Table, int]
     """Where in the keys of a table the number of the account stands that a row comes from."""
     counters: tuple[Counter, ...] = ()
@@ -72,6 +62,16 @@ class View(NamedTuple):
     @property
     def all_tables(self) -> tuple[Table, ...]:
         return (*self.tables, *(counter.counts for counter in self.counters))
+
+
+def by_account(table: Table) -> RowOf:
+    """account number 4 | key | unique -> nothing"""
+    return lambda account, key, unique, place: (table, account + key + unique, b"")
+
+
+def by_target(table: Table) -> RowOf:
+    """key | account number 4 | unique -> nothing"""
+    return lambda account, key, unique, place: (table, key + account + unique, b"")
 
 
 def count_value(count: int) -> bytes:
