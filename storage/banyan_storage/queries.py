@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
 from typing import TypeAlias
@@ -21,6 +20,7 @@ from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
 
+from .answers import GraphStats, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
@@ -48,69 +48,18 @@ from .views.thread import REPLIES, REPLY_COUNTS
 from .views.timeline import TIMELINE
 from .views.view import count_of
 
+__all__ = [
+    "GraphStats",
+    "PostView",
+    "ProfileView",
+    "Queries",
+    "ReactionCount",
+    "ThreadPost",
+    "ThreadView",
+    "queries",
+]
+
 MAX_ANCESTORS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileView:
-    """`fields`: by name, ascending."""
-
-    account: AccountId
-    fields: tuple[ProfileField, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PostView:
-    """`time_ms`: where it stands in a timeline. `ref`: the write that shows. `cursor`: for `feed(before=...)`."""
-
-    target: Target
-    time_ms: int
-    ref: Ref
-    post: Post
-    cursor: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadPost:
-    """`depth`: 1 for an answer to the post asked for, 2 for an answer to that."""
-
-    view: PostView
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadView:
-    """`ancestors`: the oldest first. `missing`: the ancestor above them that is not held. `replies`: each followed by
-    the answers to it. `complete`: whether all replies that are held are there."""
-
-    ancestors: tuple[PostView, ...]
-    missing: Target | None
-    post: PostView | None
-    replies: tuple[ThreadPost, ...]
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReactionCount:
-    """`accounts`: how many accounts reacted with the emoji."""
-
-    emoji: str
-    accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class GraphStats:
-    """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
-
-    accounts: int
-    follows: int
-    posts: int
-    replies: int
-    reactions: int
-    reposts: int
-    entries: int
-    stored_bytes: int
-    digest: bytes
 
 
 @contextmanager
