@@ -267,11 +267,10 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
 
 
 def digest(q: Queries, p: Params) -> Any:
-    stats = q.graph_stats()
     return {
-        "digest": stats.digest.hex(),
+        "digest": q.reader.digest().hex(),
         "views": q.views_digest().hex(),
-        "entries": stats.entries,
+        "entries": q.reader.counts().entries,
         "lacking_parts": q.lacking_parts(),
     }
 
