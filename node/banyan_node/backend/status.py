@@ -14,6 +14,7 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.peers.links import Link
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.sync.catchup import WHOLE, Catchup
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import Queries
 
 
@@ -39,14 +40,17 @@ def status(ctx: Context, p: Params, now: float) -> Any:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
     claims = _claims(ctx)
     behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
-    following = _following(ctx, claims)
+    try:
+        following, known = _following(ctx, claims), True
+    except ViewBuilding:
+        following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
     asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
     return {
         "running": False,
         "ready": True,
-        "complete": not behind and not counts.lacking and not asked and all(f["complete"] for f in following),
+        "complete": known and not behind and not counts.lacking and not asked and all(f["complete"] for f in following),
         "role": config.role,
         "name": config.name,
         "realm": ctx.realm.name,
@@ -263,11 +267,10 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
 
 
 def digest(q: Queries, p: Params) -> Any:
-    stats = q.graph_stats()
     return {
-        "digest": stats.digest.hex(),
+        "digest": q.reader.digest().hex(),
         "views": q.views_digest().hex(),
-        "entries": stats.entries,
+        "entries": q.reader.counts().entries,
         "lacking_parts": q.lacking_parts(),
     }
 
