@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores
-from banyan_node.backend import NodeBackend
+from banyan_node import chores, claims
+from banyan_node.backend import NodeBackend, hosted
 from banyan_node.backend.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
@@ -205,13 +205,16 @@ class Node:
 
     async def _chores(self) -> None:
         """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
-        more = False
+        more = await self.worker.call(lambda c, now: claims.restoring(c))
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
+            back = await self.worker.call(chores.bring_back)
+            if back.number:
+                await self._say_who_came_back(back.number)
             done = await self.worker.call(chores.checkpoint_own_accounts)
             erased = await self.worker.call(chores.erase_deleted)
             forgotten = await self.worker.call(chores.forget_beside)
-            more = await self.worker.call(chores.reclaim_names) or done.more or erased.more or forgotten.more
+            more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
                 log.info(
                     "daily work",
@@ -219,6 +222,10 @@ class Node:
                     erased_parts=erased.number,
                     forgotten_entries=forgotten.number,
                 )
+
+    async def _say_who_came_back(self, number: int) -> None:
+        all_back = await self.worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
+        log.info("accounts of these keys came back", now=number, in_all=all_back[0], own_account=all_back[1])
 
     async def stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""

@@ -33,11 +33,16 @@ def create(
     recovery: Annotated[
         str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
     ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="This node's own account, where it has none: not one that it hosts.")
+    ] = False,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
     s = session.of(ctx)
     recovery = None if recovery is None else paper.checked_commitment(recovery)
-    answer = s.call("account.create", name=name, hosted=True, recovery=recovery)
+    if own and (has := s.call("id")["account"]) is not None:
+        raise BadInput(f"This node has an account of its own, {has}; leave --own away to host another.")
+    answer = s.call("account.create", name=name, hosted=not own, recovery=recovery)
     refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
@@ -231,7 +236,7 @@ def _which(s: session.Session, account: str | None) -> str:
         return refs.account(s.home, account)
     own: Any = s.call("id")["account"]
     if own is None:
-        raise BadInput("This node has no account yet; make one with `banyan init`, or name one.")
+        raise BadInput("This node has no account of its own yet; name the one you mean, by its name or id.")
     return str(own)
 
 

@@ -111,10 +111,18 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             held.append(f"read to by {count(reading['peers'], 'peer')}, {reading['left']:.0%} left")
         console.print(Text(" · ".join(held), "dim"))
         console.print(Text(f"root {value['root']}", "dim"), soft_wrap=True)
+        if back := value.get("restoring"):
+            console.print(Text(restoring(back), "yellow"))
         for row in value.get("following", []):
             console.print(Text(following(row)))
 
     return show
+
+
+def restoring(back: Row) -> str:
+    """What has come back of the accounts of restored keys."""
+    own = "your own account is among them" if back["own"] else "your own account is not back yet"
+    return f"restored keys: {count(back['accounts'], 'account')} came back so far; {own}"
 
 
 def following(row: Row) -> str:

@@ -17,6 +17,7 @@ import trio
 from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import AccountId, LogId, account_to_text
 from banyan_crdt.realm import Realm
+from banyan_node import chores, claims
 from banyan_node.backend import accounts, archive, content, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
@@ -134,6 +135,10 @@ class LocalBackend:
         c = self.context
         try:
             if (on_replica := ON_REPLICA.get(method)) is not None:
+                if claims.restoring(c):  # what a running node does in the background
+                    while chores.follow(c, time.time()):
+                        pass
+                    claims.give_names(c)
                 result = on_replica(c, p, time.time())
                 _settle(c)
                 return result

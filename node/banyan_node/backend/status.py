@@ -6,6 +6,7 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
+from banyan_node import claims
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
@@ -19,8 +20,6 @@ from banyan_storage.queries import Queries
 
 def identity(ctx: Context, p: Params, now: float) -> Any:
     mine = hosted.me(ctx)
-    if mine is None and hosted.claim(ctx):  # restored keys whose account has come back from others
-        mine = hosted.me(ctx)
     config = ctx.settings.config.node
     return {
         "peer_id": ctx.replica.me.peer,
@@ -37,16 +36,20 @@ def identity(ctx: Context, p: Params, now: float) -> Any:
 
 def status(ctx: Context, p: Params, now: float) -> Any:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
-    claims = _claims(ctx)
-    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
-    following = _following(ctx, claims)
+    claimed = _claims(ctx)
+    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claimed.items())
+    following = _following(ctx, claimed)
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
-    asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
+    asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted) or claims.restoring(ctx)
     return {
         "running": False,
         "ready": True,
-        "complete": not behind and not counts.lacking and not asked and all(f["complete"] for f in following),
+        "complete": not behind
+        and not counts.lacking
+        and not asked
+        and not claims.restoring(ctx)
+        and all(f["complete"] for f in following),
         "role": config.role,
         "name": config.name,
         "realm": ctx.realm.name,
@@ -59,6 +62,7 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "peers": len(greeted),
         "lacking_parts": counts.lacking,
         "catchup": _catchup(replica.sync.asking.catchup),
+        "restoring": _restoring(ctx),
         "behind": behind,
         "following": following,
     }
@@ -106,6 +110,13 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _restoring(ctx: Context) -> dict[str, Any] | None:
+    """How many accounts of restored keys are back; None once all are that a peer held."""
+    if not claims.restoring(ctx):
+        return None
+    return {"accounts": len(hosted.all_hosted(ctx)), "own": hosted.me(ctx) is not None}
 
 
 def _catchup(catchup: Catchup) -> dict[str, Any] | None:
