@@ -20,8 +20,9 @@ from prometheus_client import CollectorRegistry
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node import chores, claims
-from banyan_node.backend import NodeBackend, hosted
+from banyan_node.backend import NodeBackend, hosted, status
 from banyan_node.backend.hosted import interest_of
+from banyan_node.backend.params import Params
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
@@ -40,6 +41,8 @@ from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError
 
 log = structlog.get_logger("banyan")
+Greet = Callable[[dict[str, Any]], None]
+"""Told once, when the node is ready, who it is and where: in the place of a log line, where a person looks on."""
 LOOK_S = 5.0
 """How often it is looked up whom the accounts here follow, and how much is held."""
 CHORES_S = 60.0
@@ -53,8 +56,8 @@ ANCHORS_S = 30.0
 class Node:
     """One running node. `run` returns when `shutdown` is set, everything durable and every task ended."""
 
-    def __init__(self, home: Home, settings: Settings, keys: Keys) -> None:
-        self.home, self.settings, self.keys = home, settings, keys
+    def __init__(self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None) -> None:
+        self.home, self.settings, self.keys, self.greet = home, settings, keys, greet
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -159,7 +162,11 @@ class Node:
         for addr in dict.fromkeys(known):
             self.nursery.start_soon(self.links.keep_dialling, addr)
         self.ready = True
-        log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
+        if self.greet is not None:
+            said = await self.worker.call(_said)
+            self.greet({**said, "addresses": list(self.edge.addresses), "bootstrap": known})
+        else:
+            log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
 
     # -- effects
@@ -248,6 +255,13 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
     return context
 
 
+def _said(context: Context, now: float) -> dict[str, Any]:
+    mine, interest = hosted.me(context), context.settings.config.interest.mode
+    follows = len(context.queries().follows(mine, limit=1)) if mine else 0
+    known = status.identity(context, Params("id", {}), now)
+    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(context)}
+
+
 def _figures(context: Context, now: float) -> dict[str, int]:
     counts, replica = context.store.counts(), context.replica
     return {
@@ -268,7 +282,7 @@ def read_anchors(path: Path) -> list[PeerInfo]:
         return []
 
 
-def main(home: Home, settings: Settings, passphrase: str | None = None) -> int:
+def main(home: Home, settings: Settings, passphrase: str | None = None, greet: Greet | None = None) -> int:
     """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
     keystore = Keystore.open(home.keys)
     keys = (
@@ -280,7 +294,7 @@ def main(home: Home, settings: Settings, passphrase: str | None = None) -> int:
     async def until_signal() -> None:
         import signal
 
-        node = Node(home, settings, keys)
+        node = Node(home, settings, keys, greet)
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:

@@ -34,6 +34,12 @@ def _fact(label: str, fact: Any) -> str:
     return "none" if fact is None else plain(str(fact))
 
 
+NOBODY = (
+    "You follow nobody yet, so this node holds your own account alone: `banyan follow ACCOUNT`, or "
+    "`banyan up --interest all` for the whole network."
+)
+
+
 def table(*columns: str) -> Table:
     """A table in the house style; columns that end in # are numbers, the last one may wrap."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -115,6 +121,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             console.print(Text(restoring(back), "yellow"))
         for row in value.get("following", []):
             console.print(Text(following(row)))
+        if value.get("interest") == "follows" and not value.get("following") and not value.get("restoring"):
+            console.print(Text(NOBODY, "dim"), soft_wrap=True)
 
     return show
 

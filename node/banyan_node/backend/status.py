@@ -63,6 +63,7 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "lacking_parts": counts.lacking,
         "catchup": _catchup(replica.sync.asking.catchup),
         "restoring": _restoring(ctx),
+        "interest": ctx.settings.config.interest.mode,
         "behind": behind,
         "following": following,
     }
