@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from banyan_crdt.errors import Malformed
 from banyan_node.home import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
 from banyan_storage.errors import DiskFull
-from tests.cli.shell import banyan, process
+from tests.cli.shell import banyan, clean_environment, node_up, process
 
 
 def test_json_and_home_may_stand_anywhere_but_not_after_two_dashes() -> None:
@@ -50,7 +52,7 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
 def test_every_exit_code_is_in_the_help() -> None:
     help_text = " ".join(process("--help").out.split())
     for code, meaning in errors.EXIT_CODES.items():
-        assert f"{code}: {meaning}" in help_text
+        assert f"{code} {meaning}" in help_text
 
 
 def test_help_is_quick() -> None:
@@ -59,15 +61,52 @@ def test_help_is_quick() -> None:
     assert time.perf_counter() - began < 5.0  # 0.4 s on an idle machine; a second for libp2p alone would show
 
 
-def test_help_loads_neither_the_network_nor_the_store() -> None:
-    import subprocess
-    import sys
-
+def loaded_by(*words: object) -> tuple[str, set[str]]:
+    """What the command said, and the packages that its process has loaded at the end."""
     script = (
-        "import sys, banyan_cli.main;"
-        "print([m for m in ('libp2p', 'trio', 'lmdb', 'httpx', 'nacl', 'banyan_node.node') if m in sys.modules])"
+        "import sys; from banyan_cli.main import main; code = main(sys.argv[1:]); "
+        "print(code, *sorted({name.split('.')[0] for name in sys.modules} | "
+        "{name for name in sys.modules if name.startswith('banyan_node.')}), file=sys.stderr)"
     )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+    )
+    code, *names = ran.stderr.splitlines()[-1].split()
+    assert code == "0", ran.stderr
+    return ran.stdout, set(names)
+
+
+HEAVY = {
+    "libp2p",
+    "numpy",
+    "trio",
+    "anyio",
+    "lmdb",
+    "httpx",
+    "pydantic",
+    "rich",
+    "banyan_node.edge",
+    "banyan_node.node",
+}
+
+
+def test_help_loads_neither_the_network_nor_the_store() -> None:
+    said, loaded = loaded_by("--help")
+    assert "One social graph" in said
+    assert not loaded & (HEAVY | {"nacl"})
+
+
+def test_a_post_beside_a_running_node_loads_neither_the_network_nor_the_store(home: Path) -> None:
+    with node_up(home):
+        said, loaded = loaded_by("--home", home, "post", "Xin chào")
+        assert said.startswith("Posted: ")
+        assert not loaded & HEAVY
+        _, loaded = loaded_by("--home", home, "feed", "--limit", "5", "--json")
+        assert not loaded & HEAVY
 
 
 def test_an_error_is_one_sentence_on_standard_error_and_an_object_on_standard_output(tmp_path: Path) -> None:

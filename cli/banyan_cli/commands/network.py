@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from banyan_cli import session
-from banyan_cli.show import tables
 from banyan_node.operator_errors import CallError
 
 _peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
@@ -28,6 +27,8 @@ def add_to(app: typer.Typer) -> None:
 @_peers.callback()
 def peers(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
+        from banyan_cli.show import tables
+
         s = session.of(ctx)
         s.out.answers(s.call("peers"), tables.peers(_now_ms()))
 
@@ -35,6 +36,8 @@ def peers(ctx: typer.Context) -> None:
 @_peers.command("list")
 def listed(ctx: typer.Context) -> None:
     """The peers connected now, and the banned ones."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answers(s.call("peers"), tables.peers(_now_ms()))
 
@@ -85,6 +88,8 @@ def pardon(ctx: typer.Context, peer: Peer) -> None:
 
 def status(ctx: typer.Context) -> None:
     """Is this node complete? Per account that you follow: what is held, what is known of, who is asked."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answer(s.call("status"), tables.status(_now_ms()))
 
@@ -94,6 +99,7 @@ def diff(
 ) -> None:
     """Each difference from a peer, with its reason."""
     from banyan_cli.progress import waiting
+    from banyan_cli.show import tables
 
     s = session.of(ctx)
     with waiting(s.out.notes, "comparing"):
@@ -103,6 +109,8 @@ def diff(
 
 def digest(ctx: typer.Context) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answer(s.call("digest"), tables.facts)
 

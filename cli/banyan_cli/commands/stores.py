@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import errors, refs, session
-from banyan_cli.progress import waiting
-from banyan_cli.show.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +23,8 @@ def add_to(app: typer.Typer) -> None:
 @_store.command("stats")
 def stats(ctx: typer.Context) -> None:
     """What the store holds."""
+    from banyan_cli.show.tables import facts
+
     s = session.of(ctx)
     s.out.answer(s.call("store.stats"), facts)
 
@@ -32,6 +32,8 @@ def stats(ctx: typer.Context) -> None:
 @_store.command("verify")
 def verify(ctx: typer.Context) -> None:
     """Recompute every hash, link and signature; name what differs, change nothing."""
+    from banyan_cli.progress import waiting
+
     s = session.of(ctx)
     with waiting(s.out.notes, "verifying"):
         answer = s.call("store.verify")
@@ -55,6 +57,7 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
 @_store.command("mend")
 def mend(ctx: typer.Context) -> None:
     """Drop every entry that is wrong, with all that stands on it; the next `banyan up` asks peers for it again."""
+    from banyan_cli.show.tables import facts
     from banyan_node.local import mend_local
 
     s = session.of(ctx)
@@ -100,6 +103,9 @@ def compact(
     ] = None,
 ) -> None:
     """Give the disk back what deleted content took."""
+    from banyan_cli.progress import waiting
+    from banyan_cli.show.tables import facts
+
     s = session.of(ctx)
     if to is None and s.node() is not None:
         raise errors.BadInput(
