@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from banyan_cli import errors, refs
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
+from banyan_cli.out import Out
+from banyan_cli.session import Session
 from banyan_crdt.errors import Malformed
 from banyan_node.home import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
@@ -168,30 +171,31 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
     assert node.wait(20) == 0
 
 
-def test_short_names_are_those_shown_and_two_that_fit_are_refused(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    one, two = "did:banyan:za/" + "3fa81b02" * 4, "did:banyan:zb/" + "3fc81b02" * 4
-    refs.remember(home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")])
-    assert refs.post(home, "3fa81b02") == one
-    assert refs.post(home, one) == one
-    with pytest.raises(BadInput, match="it fits did"):
-        refs.post(home, "81b02")
-    with pytest.raises(BadInput, match="none of the posts"):
-        refs.post(home, "77777777")
-    with pytest.raises(BadInput, match="is no post"):
-        refs.post(home, "hello")
-    assert refs.account(home, "@Huy") == "did:banyan:zc"
-    assert refs.account(home, "unknown") == "unknown"
-    with pytest.raises(BadInput, match="2 accounts are called 'Lan'"):
-        refs.account(home, "Lan")
+def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) -> None:
+    with closing(Session(Home(home), Out(False))) as s:
+        one, two = "did:banyan:za/" + "0" * 24 + "3fa81b02", "did:banyan:zb/" + "0" * 24 + "aaa81b02"
+        refs.remember(
+            s.home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")]
+        )
+        assert refs.post(s, "3fa81b02") == one
+        with pytest.raises(BadInput, match=r"it fits did:banyan:za.* and did:banyan:zb"):
+            refs.post(s, "81b02")
+        with pytest.raises(BadInput, match="no post held here has it"):
+            refs.post(s, "77777777")
+        with pytest.raises(BadInput, match="'hello' is no post"):
+            refs.post(s, "hello")
+        assert refs.account(s, "@Huy") == "did:banyan:zc"
+        assert refs.account(s, "unknown") == "unknown"
+        with pytest.raises(BadInput, match=r"'Lan' fits Lan \(did:banyan:za\) and Lan \(did:banyan:zb\)"):
+            refs.account(s, "Lan")
 
 
-def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    for damage in ("", "[]", '{"posts": 3}', "\x00"):
-        (tmp_path / "shown.json").write_text(damage)
-        refs.remember(home, ["did:banyan:za/" + "ab" * 16])
-        assert refs.post(home, "abababab").startswith("did:banyan:za/")
+def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(home: Path) -> None:
+    with closing(Session(Home(home), Out(False))) as s:
+        for damage in ("", "{", "[]", '{"posts": 3}'):
+            (home / "shown.json").write_text(damage)
+            refs.remember(s.home, ["did:banyan:za/" + "ab" * 16])
+            assert refs.post(s, "abababab").startswith("did:banyan:za/")
 
 
 def test_completion_is_offered() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import paper, session
+from banyan_cli import completing, paper, session
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.out import plain
 
@@ -155,7 +155,10 @@ def _show_identity(console: Console, value: dict[str, Any]) -> None:
 @_config.command("show")
 def config_show(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="One setting or section; all when left out.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One setting or section; all when left out.", autocompletion=completing.settings),
+    ] = None,
 ) -> None:
     """Every setting, its value, and where the value comes from."""
     s = session.of(ctx)
@@ -208,7 +211,7 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 @_config.command("set")
 def config_set(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.")],
+    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completing.settings)],
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import errors, refs, session
+from banyan_cli import completing, errors, refs, session
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,9 @@ def mend(ctx: typer.Context) -> None:
 @_store.command("withhold")
 def withhold(
     ctx: typer.Context,
-    uri: Annotated[str, typer.Argument(help="The post; the short form that a feed shows will do.")],
+    uri: Annotated[
+        str, typer.Argument(help="The post; the short form that a feed shows will do.", autocompletion=completing.posts)
+    ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
     scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
@@ -80,18 +82,19 @@ def withhold(
 ) -> None:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
     s = session.of(ctx)
-    params = {"uri": refs.post(s.home, uri), "order": order, "basis": basis, "scope": scope, "days": days}
+    params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
     answer = s.call("content.withhold", **params)
     s.out.done(answer, f"Withheld {refs.short(answer['uri'])}.")
 
 
 @_store.command("release")
 def release(
-    ctx: typer.Context, uri: Annotated[str, typer.Argument(help="The post whose content was withheld.")]
+    ctx: typer.Context,
+    uri: Annotated[str, typer.Argument(help="The post whose content was withheld.", autocompletion=completing.posts)],
 ) -> None:
     """Lift a withholding: the content is asked of peers again."""
     s = session.of(ctx)
-    answer = s.call("content.release", uri=refs.post(s.home, uri))
+    answer = s.call("content.release", uri=refs.post(s, uri))
     s.out.done(answer, f"Released {refs.short(answer['uri'])}.")
 
 

@@ -18,7 +18,7 @@ from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import AccountId, LogId, account_to_text
 from banyan_crdt.realm import Realm
 from banyan_node import chores, claims
-from banyan_node.backend import accounts, archive, content, imports, network, social, status
+from banyan_node.backend import accounts, archive, content, finding, imports, network, social, status
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError, NoNode
@@ -40,7 +40,7 @@ ON_REPLICA: dict[str, OnReplica] = {
     **archive.METHODS,
     **content.METHODS,
 }
-ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS}
+ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS, **finding.READS}
 
 
 def refusal(error: Exception) -> CallError:
