@@ -90,10 +90,7 @@ def _fitting(uris: Iterable[str], digits: str) -> list[str]:
 
 
 def account(s: Session, text: str) -> str:
-    """The account that a person means: an id or its beginning, or a name. Else what was typed: the node says why not.
-
-    Raises BadInput where it fits several.
-    """
+    """The account that a person means: an id, its beginning or a name. BadInput where it fits none or several."""
     wanted = text.strip().removeprefix("@").rstrip("…")
     if wanted.startswith("did:") and len(wanted) >= WHOLE:
         return wanted
@@ -103,7 +100,12 @@ def account(s: Session, text: str) -> str:
         found = [(row["account"], row["name"]) for row in rows]
     if len(found) > 1:
         raise BadInput(f"'{text}' fits {listed([_named(*each) for each in found])}; give the one you mean.")
-    return found[0][0] if found else wanted
+    if not found:
+        raise BadInput(
+            f"'{text}' is no account that is held here: no name and no beginning of an id fits. Give the whole id, "
+            "did:banyan:z..., which `banyan id` shows on the node of its owner."
+        )
+    return found[0][0]
 
 
 def _named(account: str, name: str) -> str:

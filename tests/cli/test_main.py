@@ -185,7 +185,8 @@ def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) ->
         with pytest.raises(BadInput, match="'hello' is no post"):
             refs.post(s, "hello")
         assert refs.account(s, "@Huy") == "did:banyan:zc"
-        assert refs.account(s, "unknown") == "unknown"
+        with pytest.raises(BadInput, match="'unknown' is no account that is held here"):
+            refs.account(s, "unknown")
         with pytest.raises(BadInput, match=r"'Lan' fits Lan \(did:banyan:za\) and Lan \(did:banyan:zb\)"):
             refs.account(s, "Lan")
 

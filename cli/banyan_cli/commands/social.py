@@ -65,10 +65,13 @@ def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
-    """Take a post of yours back, for good."""
+    """Take a post of yours back, for good. What others answered to it is theirs and stays."""
     s = session.of(ctx)
     answer = s.call("delete", uri=refs.post(s, uri))
-    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.")
+    kept = answer.get("answers") or 0
+    they = "1 answer to it stays: it is" if kept == 1 else f"{kept:,} answers to it stay: they are"
+    others = f" {they} other people's, and their thread says that you deleted what it began with." if kept else ""
+    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
 
 
 def react(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from banyan_cli import completing, errors, refs, session
 if TYPE_CHECKING:
     from rich.console import Console
 
-_store = typer.Typer(help="The store: verify, mend, compact, stats.", no_args_is_help=True)
+_store = typer.Typer(help="The store: verify, mend, compact, stats; withhold, withheld, release.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -85,6 +86,17 @@ def withhold(
     params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
     answer = s.call("content.withhold", **params)
     s.out.done(answer, f"Withheld {refs.short(answer['uri'])}.")
+
+
+@_store.command("withheld")
+def withheld(ctx: typer.Context) -> None:
+    """The posts that this node withholds, each with its order."""
+    from banyan_cli.show.tables import withheld as show
+
+    s = session.of(ctx)
+    rows = s.call("content.withheld")["posts"]
+    refs.remember(s.home, [row["uri"] for row in rows])
+    s.out.answers(rows, show(time.time_ns() // 1_000_000))
 
 
 @_store.command("release")

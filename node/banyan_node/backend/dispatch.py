@@ -40,7 +40,7 @@ ON_REPLICA: dict[str, OnReplica] = {
     **archive.METHODS,
     **content.METHODS,
 }
-ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS, **finding.READS}
+ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS, **finding.READS, **content.READS}
 
 
 def refusal(error: Exception) -> CallError:
