@@ -19,7 +19,7 @@ from banyan_node.node import Node, main
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
-from tests.node.real import converged, digest_of, load_settings, make_home, make_node, running
+from tests.node.real import converged, digest_of, load_settings, make_home, make_node, restored, running
 from tests.storage.old.load import old_home
 
 
@@ -244,13 +244,14 @@ async def test_24_words_bring_an_account_back_from_its_peers_and_it_can_write_ag
             await post(a, "before the fire")
             await converged([a, b])
         shutil.rmtree(lost.path)
-        again = Home(tmp_path / "again")
-        again.prepare()
-        Keystore.restore(again.keys, words)
+        again = restored(tmp_path / "again", words)
         async with running(make_node(again, [address])) as a:
             with pytest.raises(CallError, match="no account yet"):
                 await post(a, "too early") if not await texts(a) else pytest.fail("it was there already")
             await converged([a, b])
+            with trio.fail_after(10):
+                while (await a.backend.call("id", {}))["account"] is None:
+                    await trio.sleep(0.1)
             listed = await a.backend.call("account.list", {})
             assert [(row["account"], row["own"]) for row in listed["accounts"]] == [(name, True)]
             await post(a, "after the fire")
