@@ -19,6 +19,7 @@ from banyan_node.node import Node, main
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
+from banyan_storage.tables import SCHEMA
 from tests.node.real import converged, digest_of, load_settings, make_home, make_node, restored, running
 from tests.storage.old.load import old_home
 
@@ -327,7 +328,7 @@ async def test_a_node_mends_an_old_store_before_it_serves_and_says_so_once(tmp_p
             pass
     said = [line["event"] for line in first]
     assert said.index("ready") > 1
-    assert "bringing it to 5" in said[0]
+    assert f"bringing it to {SCHEMA}" in said[0]
     assert "9 entries of 4 logs were wrong" in said[1]
     assert not [line for line in second if "store" in line["event"]]
 
