@@ -11,6 +11,7 @@ import typer
 from banyan_cli import errors, refs, session
 from banyan_cli.progress import waiting
 from banyan_cli.show.tables import facts
+from banyan_cli.show.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,15 +47,15 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
     found, said = len(value["problems"]), "the store is sound"
     if found:
         said = (
-            f"{found} problems; `banyan store mend` drops the entries that are wrong, and peers are asked for them. If "
-            "problems are left then, restore the store from peers or an archive"
+            f"{count(found, 'problem')}; `banyan store mend` drops the entries and the content that are wrong, and "
+            "peers are asked for them. If problems are left then, restore the store from peers or an archive"
         )
     console.print(f"{value['checked']:,} entries checked: {said}.")
 
 
 @_store.command("mend")
 def mend(ctx: typer.Context) -> None:
-    """Drop every entry that is wrong, with all that stands on it; the next `banyan up` asks peers for it again."""
+    """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
     from banyan_node.local import mend_local
 
     s = session.of(ctx)
@@ -62,7 +63,7 @@ def mend(ctx: typer.Context) -> None:
         raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
     found = mend_local(s.home, s.settings, s.out.note)
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
-    value |= {"heads": found.moved}
+    value |= {"heads": found.moved, "parts": found.parts}
     s.out.answer(value, facts)
 
 
