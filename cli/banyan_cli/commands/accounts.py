@@ -244,9 +244,7 @@ def _granted(shown: dict[str, Any], text: str) -> str:
 def _writer(text: str) -> str:
     key = text.lower()
     if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
-        raise BadInput(
-            f"'{text}' is no writer: it should have 64 hexadecimal digits; `banyan account show` lists them."
-        )
+        raise BadInput(f"'{text}' is no writer that `banyan account show` lists, and no key of 64 hexadecimal digits.")
     return key
 
 
