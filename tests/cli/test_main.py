@@ -208,3 +208,16 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
     ran = banyan("--home", tmp_path, "--json", "post", "\udcff")
     assert ran.code == errors.USAGE
     assert "not UTF-8" in json.loads(ran.out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("did:banyan:zE1U is not held here.", "did:banyan:zE1U is not held here."),
+        ("account.drop needs 'log'", "account.drop needs 'log'."),
+        ("damaged: page 3 is not page 3", "Damaged: page 3 is not page 3."),
+        ("the node is gone", "The node is gone."),
+    ],
+)
+def test_an_error_is_shown_as_a_sentence_and_a_name_in_it_as_it_is_spelled(said: str, shown: str) -> None:
+    assert errors.sentence(CallError("refused", said)) == shown

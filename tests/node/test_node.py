@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from banyan_crdt.ids import account_from_text, account_to_text
-from banyan_node.edge import EdgeError
+from banyan_node.edge import EdgeError, Link
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
@@ -277,6 +277,26 @@ async def test_an_operator_bans_a_peer_and_pardons_it(tmp_path: Path) -> None:
         assert await texts(b) == set()
         await a.backend.call("peers.pardon", {"peer": b.edge.peer_id})
         await converged([a, b], 20)
+
+
+async def test_a_node_that_is_refused_dials_ever_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+        await account(a, "An")
+        await converged([a, b])
+        dial, dialled = b.edge.dial, list[str]()
+
+        async def counted(addr: str) -> Link:
+            dialled.append(addr)
+            return await dial(addr)
+
+        monkeypatch.setattr(b.edge, "dial", counted)
+        await a.backend.call("peers.ban", {"peer": b.edge.peer_id})
+        with trio.fail_after(10):
+            while not dialled:
+                await trio.sleep(0.05)
+        await trio.sleep(6)
+        assert len(dialled) <= 16
 
 
 async def test_calls_made_while_the_node_stops_are_answered_or_refused_and_what_was_answered_is_there(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, errors, refs, session
+from banyan_cli.show.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,11 +63,12 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
     of_views = sum(problem["where"].startswith("views") for problem in problems)
     said = ["the store is sound"] if not problems else []
     if of_views:
-        said.append(f"{of_views} problems of views; `banyan store rebuild` builds them again from the log")
+        said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
     if of_views < len(problems):
         said.append(
-            f"{len(problems) - of_views} problems; `banyan store mend` drops the entries that are wrong, and peers are "
-            "asked for them. If problems are left then, restore the store from peers or an archive"
+            f"{count(len(problems) - of_views, 'problem')}; `banyan store mend` drops the entries and the content that "
+            "are wrong, and peers are asked for them. If problems are left then, restore the store from peers or an "
+            "archive"
         )
     console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
     if unchecked:
@@ -75,7 +77,7 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
 
 @_store.command("mend")
 def mend(ctx: typer.Context) -> None:
-    """Drop every entry that is wrong, with all that stands on it; the next `banyan up` asks peers for it again."""
+    """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
     from banyan_cli.show.tables import facts
     from banyan_node.local import mend_local
 
@@ -84,7 +86,7 @@ def mend(ctx: typer.Context) -> None:
         raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
     found = mend_local(s.home, s.settings, s.out.note)
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
-    value |= {"heads": found.moved}
+    value |= {"heads": found.moved, "parts": found.parts}
     s.out.answer(value, facts)
 
 
