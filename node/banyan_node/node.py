@@ -219,14 +219,14 @@ class Node:
         more = await self.worker.call(lambda c, now: claims.restoring(c))
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
-            back = await self.worker.call(chores.bring_back)
-            if back.number:
-                await self._say_who_came_back(back.number)
             try:
+                back = await self.worker.call(chores.bring_back)
+                if back.number:
+                    await self._say_who_came_back(back.number)
                 done = await self.worker.call(chores.checkpoint_own_accounts)
                 erased = await self.worker.call(chores.erase_deleted)
                 forgotten = await self.worker.call(chores.forget_beside)
-            except ViewBuilding:  # what is deleted is known again once it is built
+            except ViewBuilding:  # names and what is deleted are known again once it is built
                 continue
             more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
