@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from banyan_node.operator_errors import (
@@ -71,15 +72,31 @@ def error_word(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def as_json(error: Exception, code: int) -> dict[str, Any]:
-    return {"error": {"code": error_word(error), "message": sentence(error), "exit": code}}
+def as_json(error: Exception, code: int, typed: Collection[str] = ()) -> dict[str, Any]:
+    return {"error": {"code": error_word(error), "message": sentence(error, typed), "exit": code}}
 
 
-def sentence(error: Exception) -> str:
-    """The error's text as a sentence."""
+def sentence(error: Exception, typed: Collection[str] = ()) -> str:
+    """The error's text as a sentence: it begins with a capital, and what it begins with is not changed by that.
+
+    typed: the words of the command line, which may be names of files.
+    """
     text = str(error).strip() or type(error).__name__
-    text = text[0].upper() + text[1:] if text[:1].islower() and " " in text.split("/")[0] else text
+    first = text.split(maxsplit=1)[0].rstrip(",:;")
+    if text[0].islower():
+        if first.startswith("did:"):
+            text = f"The {'post' if '/' in first else 'account'} {text}"
+        elif _KEY.fullmatch(first):
+            text = f"The key {text}"
+        elif first in typed or not _WORD.fullmatch(first):
+            text = f"The file {text}"
+        else:
+            text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."
+
+
+_KEY = re.compile("[0-9a-f]{16,}")
+_WORD = re.compile(r"[a-z]+([-'’`][a-z]+)*")
 
 
 _BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
