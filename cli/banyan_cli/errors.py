@@ -7,6 +7,7 @@ network (3), look after the machine (4) or find a passphrase (5).
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -88,9 +89,9 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
             text = f"The {'post' if '/' in first else 'account'} {text}"
         elif _KEY.fullmatch(first):
             text = f"The key {text}"
-        elif first in typed or not _WORD.fullmatch(first):
+        elif "/" in first or first in map(os.path.normpath, typed):
             text = f"The file {text}"
-        else:
+        elif _WORD.fullmatch(first):  # else the name of a method or a setting
             text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."
 

@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores, claims
+from banyan_node import chores, claims, views
 from banyan_node.backend import NodeBackend, hosted, status
 from banyan_node.backend.hosted import interest_of
 from banyan_node.backend.params import Params
@@ -38,7 +39,7 @@ from banyan_node.settings import Settings
 from banyan_node.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import PeerInfo
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import StorageError, ViewBuilding
 
 log = structlog.get_logger("banyan")
 Greet = Callable[[dict[str, Any]], None]
@@ -147,6 +148,8 @@ class Node:
         self.nursery.start_soon(self._remember)
         self.nursery.start_soon(self._look_around)
         self.nursery.start_soon(self._chores)
+        assert self.context is not None
+        self.nursery.start_soon(views.build, self.worker, self.context.engine)
         endpoint = await self.nursery.start(
             partial(
                 serve_control,
@@ -208,7 +211,8 @@ class Node:
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
             await trio.sleep(LOOK_S)
-            await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+            with suppress(ViewBuilding):  # whom they follow is known again once it is built
+                await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
 
     async def _chores(self) -> None:
         """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
@@ -218,9 +222,12 @@ class Node:
             back = await self.worker.call(chores.bring_back)
             if back.number:
                 await self._say_who_came_back(back.number)
-            done = await self.worker.call(chores.checkpoint_own_accounts)
-            erased = await self.worker.call(chores.erase_deleted)
-            forgotten = await self.worker.call(chores.forget_beside)
+            try:
+                done = await self.worker.call(chores.checkpoint_own_accounts)
+                erased = await self.worker.call(chores.erase_deleted)
+                forgotten = await self.worker.call(chores.forget_beside)
+            except ViewBuilding:  # what is deleted is known again once it is built
+                continue
             more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
                 log.info(

@@ -59,6 +59,7 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
         ("small.txt, line 1: no", "The file small.txt, line 1: no."),
         ("dir/small, line 1: no", "The file dir/small, line 1: no."),
         ("archive breaks off", "The file archive breaks off."),
+        ("account.create needs 'name'", "account.create needs 'name'."),
         ("did:banyan:zA is not held", "The account did:banyan:zA is not held."),
         ("did:banyan:zA/00 is not held", "The post did:banyan:zA/00 is not held."),
         ("e7378f54ed4009dd was cut off", "The key e7378f54ed4009dd was cut off."),
@@ -69,7 +70,7 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
     ],
 )
 def test_a_sentence_begins_with_a_capital_and_names_files_and_ids_as_they_are(said: str, shown: str) -> None:
-    assert errors.sentence(Exception(said), ["import", "archive"]) == shown
+    assert errors.sentence(Exception(said), ["import", "archive", "./small.txt"]) == shown
 
 
 def test_every_exit_code_is_in_the_help() -> None:
@@ -228,3 +229,16 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
     ran = banyan("--home", tmp_path, "--json", "post", "\udcff")
     assert ran.code == errors.USAGE
     assert "not UTF-8" in json.loads(ran.out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("did:banyan:zE1U is not held here.", "did:banyan:zE1U is not held here."),
+        ("account.drop needs 'log'", "account.drop needs 'log'."),
+        ("damaged: page 3 is not page 3", "Damaged: page 3 is not page 3."),
+        ("the node is gone", "The node is gone."),
+    ],
+)
+def test_an_error_is_shown_as_a_sentence_and_a_name_in_it_as_it_is_spelled(said: str, shown: str) -> None:
+    assert errors.sentence(CallError("refused", said)) == shown

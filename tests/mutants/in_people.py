@@ -15,10 +15,10 @@ IN_PEOPLE = (
         _FOUND,
     ),
     Mutant(
-        "an account beyond the indices that are tried is not looked for again",
+        "no more indices are tried when some were found",
         _CLAIMS,
-        "            unknown[root] = account\n",
-        "            pass\n",
+        "_derive(ctx, search, hosted.next_index(ctx) + AHEAD)",
+        "_derive(ctx, search, AHEAD)",
         _FOUND,
     ),
     Mutant(

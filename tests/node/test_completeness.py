@@ -1,4 +1,4 @@
-"""`complete` is said when somebody was there to know it: not alone, nor by a wrong clock; `diff` blames what it is."""
+"""`complete` is said when somebody was there to know it: not alone, not under a wrong clock; `diff` names the cause."""
 
 from __future__ import annotations
 

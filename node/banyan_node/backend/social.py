@@ -33,6 +33,7 @@ from banyan_node.context import Context
 from banyan_node.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
 COLLS = {"follow": FOLLOW, "block": BLOCK, "mute": MUTE}
@@ -171,20 +172,24 @@ def profile_set(ctx: Context, p: Params, now: float) -> Any:
 def profile_get(ctx: hosted.Reads, p: Params, now: float) -> Any:
     account, q = hosted.account_of(ctx, p), ctx.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
-    follows = q.follows(account)
+    follows = q.follows(account, limit=50)
     return {
         "account": account_to_text(account),
         "name": fields.get("name", ""),
         "fields": fields,
-        "follows": len(follows),
-        "followers": len(q.followers(account)),
+        "follows": q.follow_count(account),
+        "followers": q.follower_count(account),
         "posts": q.post_count(account),
-        "following": [{"account": account_to_text(a), "name": name_of(q, a)} for a in follows[:50]],
+        "following": [{"account": account_to_text(a), "name": name_of(q, a)} for a in follows],
     }
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    """Empty too while what is shown is being built: a list without names is better than none."""
+    try:
+        return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    except ViewBuilding:
+        return ""
 
 
 def row(q: Queries, view: PostView, names: dict[AccountId, str]) -> dict[str, Any]:
@@ -218,7 +223,7 @@ def row(q: Queries, view: PostView, names: dict[AccountId, str]) -> dict[str, An
         "quote": quoted,
         "replies": q.reply_count(view.target),
         "reactions": {r.emoji: r.accounts for r in q.reactions(view.target)},
-        "reposts": len(q.reposters(view.target)),
+        "reposts": q.repost_count(view.target),
     }
 
 

@@ -15,6 +15,7 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.peers.links import Link
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.sync.catchup import WHOLE, Catchup
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import Queries
 
 
@@ -38,7 +39,10 @@ def status(ctx: Context, p: Params, now: float) -> Any:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
     claimed = _claims(ctx)
     behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claimed.items())
-    following = _following(ctx, claimed)
+    try:
+        following, known = _following(ctx, claimed), True
+    except ViewBuilding:
+        following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
     asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
@@ -49,6 +53,7 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "doubt": doubt,
         "clock": completeness.clock(ctx),
         "complete": doubt is None
+        and known
         and not behind
         and not counts.lacking
         and not asked
@@ -286,11 +291,10 @@ def _entries(n: int) -> str:
 
 
 def digest(q: Queries, p: Params) -> Any:
-    stats = q.graph_stats()
     return {
-        "digest": stats.digest.hex(),
+        "digest": q.reader.digest().hex(),
         "views": q.views_digest().hex(),
-        "entries": stats.entries,
+        "entries": q.reader.counts().entries,
         "lacking_parts": q.lacking_parts(),
     }
 
