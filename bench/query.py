@@ -27,8 +27,8 @@ import trio
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.realm import TEST
-from banyan_crdt.social import post_to_text
 from banyan_node.node import Node
+from banyan_schema.social import post_to_text
 from banyan_storage.queries import queries
 from bench.harness import anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from banyan_crdt.codec import bstr, decode
-from banyan_crdt.columns import Puts
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import H, PartHash
 from banyan_crdt.ops import Part
+from banyan_crdt.single import Puts
 
 
 def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
@@ -42,6 +42,13 @@ def open_part(part: Part, raw: bytes) -> bytes:
     if len(raw) != part.size or hashlib.sha256(b"banyan/1/part\0" + raw).digest() != part.hash:
         raise Malformed(f"these {len(raw)} bytes are not the part of {part.size} bytes that the entry names")
     return raw[20:] if _is_usual(raw) else _content(raw)
+
+
+def content_of(raw: bytes) -> bytes:
+    """The content of a part's bytes that were checked before, taken out by position: the strict decoder takes 15 us,
+    this 0.2."""
+    size = raw[18]
+    return raw[20:] if size == 0x58 else raw[19:] if size < 0x58 else raw[19 + (1 << (size - 0x58)) :]
 
 
 def _content(raw: bytes) -> bytes:

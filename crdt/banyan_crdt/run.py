@@ -18,13 +18,14 @@ from operator import add
 from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode, uint
-from banyan_crdt.columns import Bodies, Columns, Entries, Puts, puts_in
+from banyan_crdt.columns import Bodies, Columns, Entries
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, b32, check_header, make_entry, skip_seq
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
+from banyan_crdt.single import Puts, puts_in
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20

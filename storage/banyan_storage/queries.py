@@ -15,14 +15,14 @@ from itertools import islice
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
+from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
-from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
+from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
 
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
 from .reader import StoreReader
-from .records import content_of
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .view_rows import (
@@ -42,7 +42,6 @@ from .view_rows import (
     register_slot,
     slot_of,
     slot_size,
-    target_bytes,
 )
 
 MAX_ANCESTORS = 64
@@ -180,7 +179,7 @@ class Queries:
         return self._by(FOLLOWERS, account)
 
     def reposters(self, target: Target) -> list[AccountId]:
-        return self._by(REPOSTS, target_bytes(target))
+        return self._by(REPOSTS, target.raw)
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
@@ -255,7 +254,7 @@ class Queries:
         """Direct answers, oldest first; of the same instant by account."""
         rows = [
             (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
-            for key, place in self._txn.prefix(REPLIES, target_bytes(target))
+            for key, place in self._txn.prefix(REPLIES, target.raw)
         ]
         views = (
             self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
@@ -265,7 +264,7 @@ class Queries:
 
     def reply_count(self, target: Target) -> int:
         """Direct answers, without reading them."""
-        return sum(1 for _ in self._txn.prefix(REPLIES, target_bytes(target)))
+        return sum(1 for _ in self._txn.prefix(REPLIES, target.raw))
 
     def post_count(self, account: AccountId) -> int:
         number = self._number(account)
@@ -318,7 +317,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """The most frequent first, then by emoji."""
         who: dict[str, set[bytes]] = {}
-        for key, _ in self._txn.prefix(REACTIONS, target_bytes(target)):
+        for key, _ in self._txn.prefix(REACTIONS, target.raw):
             end = 49 + key[48]
             who.setdefault(key[49:end].decode(), set()).add(key[end : end + 4])
         counts = [ReactionCount(emoji, len(numbers)) for emoji, numbers in who.items()]

@@ -15,30 +15,15 @@ heard of its author. What an account has is the values of one key, its number: n
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_crdt.social import (
-    BLOCK,
-    FOLLOW,
-    MUTE,
-    POST,
-    REACTION,
-    RELATIONS,
-    REPOST,
-    Content,
-    Post,
-    Reaction,
-    Relate,
-    Repost,
-    Target,
-    decode_content,
-    plain_post,
-)
+from banyan_schema.collection import Collection
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Content
 
 from .engine import Table
-from .records import content_of
 
 REGISTER, ELEMENT = b"\x01", b"\x02"
 """The kind of a slot."""
@@ -74,16 +59,11 @@ MUTES = Table("mutes")
 
 ROW_TABLES = (TIMELINE, REPLIES, REACTIONS, REPOSTS, FOLLOWS, FOLLOWERS, BLOCKS, MUTES)
 VIEW_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, *ROW_TABLES)
-RELATION_TABLES: dict[Coll, Table] = {FOLLOW: FOLLOWS, BLOCK: BLOCKS, MUTE: MUTES}
 
-_PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
-_ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
-_POSTS = POST + REGISTER
-_SHORT_POSTS = {size: b"\x58%c\x85\x58%c" % (size - 20, size - 35) for size in range(59, 276)}
-"""Of a part by its size: how its content begins where that is a post with a text of 24 to 240 bytes and a time."""
-_ONLY_TIME = b"\xf6\xf6\xf6\x1b\0\0"
-"""Of a post's content, after its text: no reply, no quote, no language, and the time."""
+_KINDS = {"register": REGISTER, "set": ELEMENT}
+_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in SOCIAL if of.merge in _KINDS}
+"""Collection and kind of a slot -> what its content says."""
 
 Row = tuple[Table, bytes, bytes]
 """Table, key, value."""
@@ -132,7 +112,8 @@ def ref_bytes(ref: Ref) -> bytes:
 
 def read_content(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    return decode_content(Coll(slot[4:12]), _PUT if slot[12:13] == REGISTER else _ADD, raw)
+    of = _OF_SLOT.get(slot[4:13])
+    return None if of is None else of.decode(raw)
 
 
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | None:
@@ -147,27 +128,10 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | 
     return None
 
 
-def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
-    """Where a post stands in a timeline: at the time that its author claims, so that an edit does not move it and an
-    imported post keeps its place, and never later than its entry."""
-    if created_ms is None or created_ms >> 48:
-        return entry_time
-    claimed = (created_ms << 16).to_bytes(8, "big")
-    return claimed if claimed < entry_time else entry_time
-
-
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
-    """`seed_of` the content in a part's bytes that were checked before. Most are posts of 24 to 240 bytes with nothing
-    beside but a time: those are told by where their bytes stand, in half the time."""
-    head = _SHORT_POSTS.get(len(part))
-    if part[18:23] == head and slot[4:13] == _POSTS and part[-12:-6] == _ONLY_TIME and part[-6:-4] != b"\0\0":
-        try:
-            part[23:-12].decode()
-        except UnicodeDecodeError:
-            return None
-        claimed = part[-6:] + b"\0\0"
-        return claimed if claimed < time else time
-    return seed_of(slot, time, content_of(part))
+    """`seed_of` the content in a part's bytes that were checked before."""
+    of = _OF_SLOT.get(slot[4:13])
+    return None if of is None else of.seed_in(time, part)
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
@@ -175,42 +139,33 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
 
     `time`: that of the entry.
     """
-    if slot[4:13] == _POSTS:
-        created = plain_post(raw)
-        if created is not None:
-            return time if created < 0 else post_time(time, created)
-    content = read_content(slot, raw)
-    if isinstance(content, Post):
-        at = post_time(time, content.created_ms)
-        return at if content.reply is None else at + target_bytes(content.reply.parent)
-    if isinstance(content, Reaction):
-        return target_bytes(content.target) + content.emoji.encode()
-    if isinstance(content, Repost):
-        return target_bytes(content.target)
-    if isinstance(content, Relate):
-        return content.target
-    return None if content is None else b""
+    of = _OF_SLOT.get(slot[4:13])
+    return None if of is None else of.seed_of(time, raw)
+
+
+def _of_account(table: Table) -> Callable[[bytes, bytes, bytes, bytes], Row]:
+    return lambda account, key, unique, place: (table, account + key + unique, b"")
+
+
+def _of_target(table: Table) -> Callable[[bytes, bytes, bytes, bytes], Row]:
+    return lambda account, key, unique, place: (table, key + account + unique, b"")
+
+
+VIEW_ROWS: dict[str, Callable[[bytes, bytes, bytes, bytes], Row]] = {
+    "timeline": lambda account, key, unique, place: (TIMELINE, account, key + unique + place),
+    "replies": lambda account, key, unique, place: (REPLIES, key + account + unique, place),
+    "reactions": _of_target(REACTIONS),
+    "reposts": _of_target(REPOSTS),
+    "follows": _of_account(FOLLOWS),
+    "followers": _of_target(FOLLOWERS),
+    "blocks": _of_account(BLOCKS),
+    "mutes": _of_account(MUTES),
+}
+"""The row that a view makes of what a slot says to it: of the account's number, the key, the slot's own key and
+element, and the place."""
 
 
 def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
-    account, coll, unique = slot[:4], slot[4:12], slot[13:]
-    if coll == POST:
-        rows = [(TIMELINE, account, seed[:8] + unique + place)]
-        if len(seed) > 8:
-            rows.append((REPLIES, seed[8:] + seed[:8] + account + unique, place))
-        return rows
-    if coll == REACTION:
-        emoji = seed[48:]
-        return [(REACTIONS, seed[:48] + bytes((len(emoji),)) + emoji + account + unique, b"")]
-    if coll == REPOST:
-        return [(REPOSTS, seed + account + unique, b"")]
-    if coll in RELATIONS:
-        rows = [(RELATION_TABLES[Coll(coll)], account + seed + unique, b"")]
-        if coll == FOLLOW:
-            rows.append((FOLLOWERS, seed + account + unique, b""))
-        return rows
-    return []  # a profile is a handful of fields, read from its slots
-
-
-def target_bytes(target: Target) -> bytes:
-    return target.account + target.key
+    of = _OF_SLOT.get(slot[4:13])
+    said = () if of is None else of.sayings(seed)
+    return [VIEW_ROWS[view](slot[:4], key, slot[13:], place) for view, key in said]

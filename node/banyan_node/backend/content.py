@@ -10,12 +10,12 @@ from typing import Any
 
 from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
-from banyan_crdt.social import POST, Target, post_to_text
 from banyan_crdt.state import counted_entries
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_schema.social import POST, Target, post_to_text
 
 DAY_MS = 86_400_000
 
