@@ -132,7 +132,7 @@ class Spammer(Liar):
         log = known[self.rng.randrange(len(known))]
         chain = store.chain(log)
         signed = next(k + 1 for k, entry in enumerate(chain) if entry.sig is not None)
-        item = run_item(store, log, chain[:signed], {})
+        item = run_item(store, log, chain[:signed])
         self.say(peer, Data([item] * 800))
 
 
@@ -163,7 +163,7 @@ class Gusher(Liar):
         written = author.append(
             LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in posts], now
         )[0]
-        return run_item(store, written.log, written.entries, {})
+        return run_item(store, written.log, written.entries)
 
 
 class Forgetter(Liar):

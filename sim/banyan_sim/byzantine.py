@@ -139,7 +139,7 @@ class Forker(Liar):
         if item is not None:
             self.push(peer, control[-1].id[:16], item)
         for w in written:
-            self.push(peer, w.entries[-1].id[:16], run_item(author.store, w.log, w.entries, {}))
+            self.push(peer, w.entries[-1].id[:16], run_item(author.store, w.log, w.entries))
 
 
 class Garbage(Liar):
@@ -294,7 +294,7 @@ class Impostor(Liar):
         log = known[self.rng.randrange(len(known))]
         chain = store.chain(log)
         last = chain[-1]._replace(sig=self.rng.choice((self.signer.sign(chain[-1].id), self.rng.randbytes(64))))
-        item = run_item(store, log, [*chain[:-1], last][-3:], {})
+        item = run_item(store, log, [*chain[:-1], last][-3:])
         try:
             mid = decode_run(TEST, item.run).entries[-1].id[:16]
         except BanyanError:
