@@ -51,6 +51,8 @@ class Saying(NamedTuple):
 
 
 Sayings: TypeAlias = tuple[Saying, ...]
+SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
+"""Of the time of an entry and a part's bytes: the seed, None where the part has no content of the collection."""
 
 
 class Draft(NamedTuple):
@@ -70,23 +72,21 @@ def no_sayings(seed: bytes) -> Sayings:
 
 @dataclass(frozen=True)
 class Collection(Generic[C]):
-    """`version`: how many times fields were added, plus 1. `limits`: bytes of UTF-8, by field.
+    """`limits`: bytes of UTF-8, by the name that a string has in the content.
 
     `layout`: of the content of a register or a set. A counter has no content, and that of a text is its characters.
 
     `seed`: of the time of the entry (8 bytes) and the values of the content's fields. `sayings`: of a seed.
-    `quick_seed`: the seed of most parts, told without reading all of them: of the time and a part's bytes, which were
-    checked before; None where it is not sure.
+    `quick`: makes of the layout and of the usual `seed_in` a faster one that says the same.
     """
 
     name: str
     merge: Merge
     layout: Layout[C] | None = None
-    version: int = 1
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     seed: Callable[[bytes, list[Any]], bytes] = no_seed
     sayings: Callable[[bytes], Sayings] = no_sayings
-    quick_seed: Callable[[bytes, bytes], bytes | None] | None = None
+    quick: Callable[[Layout[Any], SeedIn], SeedIn] | None = None
 
     def __post_init__(self) -> None:
         if (self.layout is None) == (self.merge in ("register", "set")):
@@ -97,6 +97,11 @@ class Collection(Generic[C]):
     @cached_property
     def id(self) -> Coll:
         return coll(self.name)
+
+    @property
+    def version(self) -> int:
+        """1, and one more for each field that was added since."""
+        return 1 if self.layout is None else 1 + len(self.layout.fields) - self.layout.least
 
     @property
     def op(self) -> type[Put] | type[Add] | type[Count] | type[Text]:
@@ -117,11 +122,14 @@ class Collection(Generic[C]):
         values = None if self.layout is None else self.layout.values(content)
         return None if values is None else self.seed(time, values)
 
-    def seed_in(self, time: bytes, part: bytes) -> bytes | None:
+    @cached_property
+    def seed_in(self) -> SeedIn:
         """`seed_of` the content in a part's bytes that were checked before."""
-        if self.quick_seed is not None and (found := self.quick_seed(time, part)) is not None:
-            return found
-        return self.seed_of(time, content_of(part))
+
+        def seed_in(time: bytes, part: bytes) -> bytes | None:
+            return self.seed_of(time, content_of(part))
+
+        return seed_in if self.quick is None or self.layout is None else self.quick(self.layout, seed_in)
 
 
 def cell_key(salt: bytes, *parts: bytes) -> CellKey:

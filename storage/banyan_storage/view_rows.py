@@ -64,6 +64,7 @@ _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
 _KINDS = {"register": REGISTER, "set": ELEMENT}
 _OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in SOCIAL if of.merge in _KINDS}
 """Collection and kind of a slot -> what its content says."""
+_SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
 Row = tuple[Table, bytes, bytes]
 """Table, key, value."""
@@ -130,8 +131,8 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | 
 
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
     """`seed_of` the content in a part's bytes that were checked before."""
-    of = _OF_SLOT.get(slot[4:13])
-    return None if of is None else of.seed_in(time, part)
+    seed = _SEED_IN.get(slot[4:13])
+    return None if seed is None else seed(time, part)
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:

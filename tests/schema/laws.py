@@ -1,6 +1,7 @@
 """The laws of a collection, which every one keeps: a test module of a collection hands its own to `keeps_the_laws`.
 
 - **Round trip**: what is written reads back, by both readers, and content in normal form keeps its bytes.
+- **Limits**: what is as long as its limit is written and read, what is one byte longer is neither.
 - **Hostile bytes**: nothing raises; what the reader by position takes, the strict one reads alike.
 - **Every order**: whatever order the entries come in, and however often, the same is read.
 - **Concurrent edits**: two that do not know of one another both live; of a register the later shows, a set has both;
@@ -11,15 +12,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from banyan_crdt.cells import Cells, fold
-from banyan_crdt.codec import encode
+from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Text, Tomb
@@ -108,6 +110,7 @@ def read_alike(of: Collection[Any], raw: bytes) -> None:
 def keeps_the_laws(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
     """`write`: a draft in one cell (of a set: in one set), whatever the content."""
     round_trip(of, contents, write)
+    limits(of, contents)
     hostile_bytes(of, contents)
     every_order(of, contents, write)
     concurrent_edits(of, contents, write)
@@ -136,6 +139,27 @@ def round_trip(of: Collection[Any], contents: st.SearchStrategy[Any], write: Cal
             for view, key in of.sayings(seed):
                 assert view
                 assert key
+
+    law()
+
+
+def limits(of: Collection[Any], contents: st.SearchStrategy[Any]) -> None:
+    @given(contents)
+    @settings(max_examples=5)
+    def law(content: Any) -> None:
+        for name, most in of.limits.items():
+            longest = "x" * most
+            fits = replace(content, **{name: longest})
+            raw = of.encode(fits)
+            assert of.decode(raw) == of.decode(of.encode(fits)) is not None
+            with pytest.raises(ValueError, match=f"has {most + 1} bytes; {most} is the most"):
+                of.encode(replace(content, **{name: longest + "x"}))
+            plain = decode(raw)
+            at = plain.index(longest.encode())
+            read_alike(of, raw)
+            beyond = encode([*plain[:at], plain[at] + b"x", *plain[at + 1 :]])
+            assert of.decode(beyond) is None
+            read_alike(of, beyond)
 
     law()
 

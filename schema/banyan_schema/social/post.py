@@ -13,7 +13,7 @@ those by where their bytes stand. What stands there it learns from what the layo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 
 from ..address import Target
-from ..collection import Collection, Draft, Saying, Sayings, cell_key
+from ..collection import Collection, Draft, Saying, Sayings, SeedIn, cell_key
 from ..fields import TARGET, number, optional, pair, text
 from ..layout import Layout
 
@@ -93,54 +93,36 @@ def _sayings(seed: bytes) -> Sayings:
     return (standing,) if len(seed) == 8 else (standing, Saying("replies", seed[8:] + seed[:8]))
 
 
-class _Heads(dict[int, bytes | None]):
-    """Of the size of a part: bytes 18 to 22 of it, the heads of its content and of the text, where that is a post of
-    the usual shape. Each is learnt from what the layout writes, when a part of that size is first seen."""
-
-    def __init__(self, layout: Layout[Any]) -> None:
-        self._layout = layout
-        self._more = len(self.part(SHORTEST)) - SHORTEST
-
-    def part(self, size: int) -> bytes:
-        """A post with a text of `size` bytes and a time."""
-        values = ["x" * size, None, None, None, 1 << 40]
-        values += [None] * (len(self._layout.fields) - len(values))
-        return make_part(bytes(16), self._layout.encode(self._layout.make(*values)))[1]
-
-    def __missing__(self, size: int) -> bytes | None:
-        text, head = size - self._more, None
-        if text >= SHORTEST:
-            part = self.part(text)
-            if len(part) == size and part[23:-12] == b"x" * text:
-                head = part[18:23]
-        self[size] = head
-        return head
+SHORTEST, LONGEST = 24, 240
+"""Bytes of the text of a post of the usual shape."""
 
 
-SHORTEST = 24
-"""Bytes of the text of a post of the usual shape; the longest has 240."""
+def quick_seeds(layout: Layout[Any], slowly: SeedIn) -> SeedIn:
+    """The hot path of taking posts in: what `slowly` says, in a third of the time for a post of the usual shape.
 
-
-def quick_seeds(layout: Layout[Any]) -> Callable[[bytes, bytes], bytes | None]:
-    """The seed of a post of the usual shape, in a part that was checked before: the hot path of taking posts in.
-
-    Bytes 23 to -12 of the part are the text, -12 to -6 the fields without a value and the head of the time, the rest
-    the time.
+    Of such a part bytes 18 to 22 are the heads of content and text, 23 to -13 the text, -12 to -7 the fields without a
+    value and the head of the time, the rest the time. What they are is learnt from what the layout writes.
     """
-    heads = _Heads(layout)
-    tail = heads.part(SHORTEST)[-12:-6]
 
-    def quick_seed(time: bytes, part: bytes) -> bytes | None:
-        if part[18:23] == heads[len(part)] and part[-12:-6] == tail and part[-6:-4] != b"\0\0":
+    def usual(size: int) -> bytes:
+        values = ["x" * size, None, None, None, 1 << 40]
+        values += [None] * (len(layout.fields) - len(values))
+        return make_part(bytes(16), layout.encode(layout.make(*values)))[1]
+
+    heads = {len(part): part[18:23] for part in map(usual, range(SHORTEST, LONGEST + 1))}
+    tail = usual(SHORTEST)[-12:-6]
+
+    def seed_in(time: bytes, part: bytes) -> bytes | None:
+        if part[18:23] == heads.get(len(part)) and part[-12:-6] == tail and part[-6:-4] != b"\0\0":
             try:
                 part[23:-12].decode()
             except UnicodeDecodeError:
                 return None
             claimed = part[-6:] + b"\0\0"
             return claimed if claimed < time else time
-        return None
+        return slowly(time, part)
 
-    return quick_seed
+    return seed_in
 
 
 COLLECTION = Collection(
@@ -150,7 +132,7 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     sayings=_sayings,
-    quick_seed=quick_seeds(LAYOUT),
+    quick=quick_seeds,
 )
 POST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
