@@ -13,17 +13,23 @@ from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
+from banyan_crdt.realm import TEST
+from banyan_crdt.run import decode_run
 from banyan_replica.intake.author import Draft as EntryDraft
+from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, Saying, Sayings, cell_key, undo
 from banyan_schema.fields import ACCOUNT, KEY, Field, NotContent, number, text
 from banyan_schema.layout import Layout
 from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Post, write_post
 from banyan_storage.folded import folded
-from tests.crdt.make import Person
-from tests.node.helpers import World, phone_of
+from banyan_storage.queries import queries
+from tests.crdt.make import Person, run_bytes
+from tests.node.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts
+from tests.storage.social_accounts import social_store
 
 # --- the schema: what somebody who wants polls writes ----------------------------------------------------------------
 
@@ -165,6 +171,27 @@ def test_a_poll_is_written_synced_between_two_replicas_and_read_back() -> None:
         assert polls_at(world, name, an) == {poll.key: better}
         assert tally(world, name, poll, an, binh, chi) == {2: 2, 3: 1}
     assert not world.cut
+
+
+def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() -> None:
+    world = World("a")
+    an = world.person("a", "An")
+    store, engine = social_store()
+    ingest = Ingest(store, TEST)
+    key = CellKey(b"lunch".ljust(16))
+    say(world, "a", an, write_poll(key, LUNCH), write_post(key, Post("Lunch?")), vote(SALT, Target(an.id, key), 1))
+    held = world.replicas["a"].store
+    ingest.control(an.id, an.control, NOW_MS)
+    for e in held.walk(an.log()):
+        parts = [held.part(e.id, k) for k in range(3)]
+        run = decode_run(TEST, run_bytes([e], 0, 1))
+        ingest.run(run, NOW_MS, contents=[[(k, raw) for k, raw in enumerate(parts) if raw is not None]])
+    store.commit()
+    found = folded(store, an.id)
+    assert registers(POLL, found.cells, found.content_of) == {key: LUNCH}
+    with queries(engine, TEST) as ask:
+        assert [view.post.text for view in ask.feed([an.id])] == ["Lunch?"]
+        assert ask.thread(Target(an.id, key)).replies == ()
 
 
 def test_the_registry_that_has_it_reads_it_and_the_one_that_has_not_says_that_it_is_none() -> None:
