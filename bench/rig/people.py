@@ -187,8 +187,7 @@ def copied(home: Path, to: Path) -> Path:
 def _code() -> str:
     digest = hashlib.sha256()
     author = ROOT / "replica" / "banyan_replica" / "intake" / "author.py"
-    rooms = [ROOT / "crdt", ROOT / "schema", ROOT / "storage", author, Path(__file__)]
-    for room in rooms:
+    for room in [ROOT / "crdt", ROOT / "schema", ROOT / "storage", author, Path(__file__)]:
         for path in sorted(room.rglob("*.py")) if room.is_dir() else [room]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

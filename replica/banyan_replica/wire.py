@@ -267,11 +267,12 @@ def _nest(v: Any) -> Any:
 
 
 def encode_item(item: Item) -> list[Any]:
-    if isinstance(item, CheckpointItem):
-        return [2, item.checkpoint]
+    if isinstance(item, RunItem):  # most are
+        made = [1, item.run, _plain(item.contents)]
+        return [*made, list(item.proof)] if item.proof else made
     if isinstance(item, ControlItem):
         return [0, item.account, [list(e) for e in item.entries], _plain(item.contents)]
-    return [1, item.run, _plain(item.contents), *([list(item.proof)] if item.proof else [])]
+    return [2, item.checkpoint]
 
 
 def _plain(contents: list[Content]) -> list[Any]:
@@ -282,9 +283,8 @@ def size_of(item: Item) -> int:
     """About how many bytes the item takes in a frame; for packing, not for accounting."""
     if isinstance(item, CheckpointItem):
         return len(item.checkpoint) + 8
-    whole = (len(x) + 3 for e in item.entries for x in e) if isinstance(item, ControlItem) else (len(item.run),)
-    size = 40 + sum(whole)
-    return size + sum(content_size(c) for c in item.contents)
+    size = len(item.run) if isinstance(item, RunItem) else sum([len(x) + 3 for e in item.entries for x in e])
+    return 40 + size + sum([content_size(c) for c in item.contents])
 
 
 def content_size(content: Content) -> int:

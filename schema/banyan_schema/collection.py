@@ -9,8 +9,8 @@ whom; the content says it in clear and can be erased. Content that does not read
 content.
 
 A slot is one register, or one element of one set. Of what it shows a view needs little: that is its **seed**, bytes
-that the store keeps beside the slot, so that rows can be taken away after the content is gone. `sayings` turns a seed
-into what each view is told.
+that the store keeps beside the slot, so that rows can be taken away after the content is gone. `facts` turns a seed
+into what views are told.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ OPERATIONS: dict[Merge, type[Put] | type[Add] | type[Count] | type[Text]] = {
     "counter": Count,
     "text": Text,
 }
-View: TypeAlias = str
-"""The name of a view: `timeline`, `replies`, `reactions`, `reposts`, `follows`, `followers`, `blocks`, `mutes`."""
 
 
-class Saying(NamedTuple):
-    """What a slot tells a view: `key` is what its row is found by, in the view's own spelling."""
+class Fact(NamedTuple):
+    """What a slot states to views. Those that show facts of its kind make a row of it, whatever collection it is of.
 
-    view: View
+    `key`: what the row is found by. Kinds that are shown are `timeline` (its key: a time, 8 bytes), `replies` (the post
+    that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji and the emoji), `reposts`
+    (a post), `follows`, `followers`, `blocks` and `mutes` (an account).
+    """
+
+    kind: str
     key: bytes
 
 
-Sayings: TypeAlias = tuple[Saying, ...]
+Facts: TypeAlias = tuple[Fact, ...]
 SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
 """Of the time of an entry and a part's bytes: the seed, None where the part has no content of the collection."""
 
@@ -66,7 +69,7 @@ def no_seed(time: bytes, values: list[Any]) -> bytes:
     return b""
 
 
-def no_sayings(seed: bytes) -> Sayings:
+def no_facts(seed: bytes) -> Facts:
     return ()
 
 
@@ -76,7 +79,8 @@ class Collection(Generic[C]):
 
     `layout`: of the content of a register or a set. A counter has no content, and that of a text is its characters.
 
-    `seed`: of the time of the entry (8 bytes) and the values of the content's fields. `sayings`: of a seed.
+    `seed`: of the time of the entry (8 bytes) and the values of the content's fields. `facts`: of a seed;
+    `kinds`: those that such facts can have.
     `quick`: makes of the layout and of the usual `seed_in` a faster one that says the same.
     """
 
@@ -85,7 +89,8 @@ class Collection(Generic[C]):
     layout: Layout[C] | None = None
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     seed: Callable[[bytes, list[Any]], bytes] = no_seed
-    sayings: Callable[[bytes], Sayings] = no_sayings
+    kinds: frozenset[str] = frozenset()
+    facts: Callable[[bytes], Facts] = no_facts
     quick: Callable[[Layout[Any], SeedIn], SeedIn] | None = None
 
     def __post_init__(self) -> None:

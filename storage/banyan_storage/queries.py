@@ -42,6 +42,7 @@ from .view_rows import (
     register_slot,
     slot_of,
     slot_size,
+    target_bytes,
 )
 
 MAX_ANCESTORS = 64
@@ -179,7 +180,7 @@ class Queries:
         return self._by(FOLLOWERS, account)
 
     def reposters(self, target: Target) -> list[AccountId]:
-        return self._by(REPOSTS, target.raw)
+        return self._by(REPOSTS, target_bytes(target))
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
@@ -254,7 +255,7 @@ class Queries:
         """Direct answers, oldest first; of the same instant by account."""
         rows = [
             (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
-            for key, place in self._txn.prefix(REPLIES, target.raw)
+            for key, place in self._txn.prefix(REPLIES, target_bytes(target))
         ]
         views = (
             self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
@@ -264,7 +265,7 @@ class Queries:
 
     def reply_count(self, target: Target) -> int:
         """Direct answers, without reading them."""
-        return sum(1 for _ in self._txn.prefix(REPLIES, target.raw))
+        return sum(1 for _ in self._txn.prefix(REPLIES, target_bytes(target)))
 
     def post_count(self, account: AccountId) -> int:
         number = self._number(account)
@@ -317,7 +318,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """The most frequent first, then by emoji."""
         who: dict[str, set[bytes]] = {}
-        for key, _ in self._txn.prefix(REACTIONS, target.raw):
+        for key, _ in self._txn.prefix(REACTIONS, target_bytes(target)):
             end = 49 + key[48]
             who.setdefault(key[49:end].decode(), set()).add(key[end : end + 4])
         counts = [ReactionCount(emoji, len(numbers)) for emoji, numbers in who.items()]

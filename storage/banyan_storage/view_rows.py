@@ -21,7 +21,7 @@ from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Content
+from banyan_schema.social import Content, Target
 
 from .engine import Table
 
@@ -152,7 +152,7 @@ def _of_target(table: Table) -> Callable[[bytes, bytes, bytes, bytes], Row]:
     return lambda account, key, unique, place: (table, key + account + unique, b"")
 
 
-VIEW_ROWS: dict[str, Callable[[bytes, bytes, bytes, bytes], Row]] = {
+FACT_ROWS: dict[str, Callable[[bytes, bytes, bytes, bytes], Row]] = {
     "timeline": lambda account, key, unique, place: (TIMELINE, account, key + unique + place),
     "replies": lambda account, key, unique, place: (REPLIES, key + account + unique, place),
     "reactions": _of_target(REACTIONS),
@@ -162,11 +162,14 @@ VIEW_ROWS: dict[str, Callable[[bytes, bytes, bytes, bytes], Row]] = {
     "blocks": _of_account(BLOCKS),
     "mutes": _of_account(MUTES),
 }
-"""The row that a view makes of what a slot says to it: of the account's number, the key, the slot's own key and
-element, and the place."""
+"""Kind of a fact -> its row: of the account's number, the fact's key, the slot's own key and element, and the place."""
 
 
 def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
     of = _OF_SLOT.get(slot[4:13])
-    said = () if of is None else of.sayings(seed)
-    return [VIEW_ROWS[view](slot[:4], key, slot[13:], place) for view, key in said]
+    said = () if of is None else of.facts(seed)
+    return [FACT_ROWS[kind](slot[:4], key, slot[13:], place) for kind, key in said]
+
+
+def target_bytes(target: Target) -> bytes:
+    return target.account + target.key

@@ -606,7 +606,7 @@ IN_NODE = (
     Mutant(
         "a branch that forks a log is no news, and passed on to nobody",
         _INTAKE,
-        "bool(added) or self._ingest.head(run.log) != head",
+        "self._sync.moves != moves",
         "bool(added)",
         _ASKED,
     ),

@@ -18,7 +18,7 @@ from banyan_crdt.run import decode_run
 from banyan_replica.intake.author import Draft as EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Saying, Sayings, cell_key, undo
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key, undo
 from banyan_schema.fields import ACCOUNT, KEY, Field, NotContent, number, text
 from banyan_schema.layout import Layout
 from banyan_schema.reading import elements, registers
@@ -79,12 +79,13 @@ POLL = Collection(
     "register",
     Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), Field(_plain, _read, _step))),
     seed=lambda time, values: time,
-    sayings=lambda seed: (Saying("timeline", seed),),
+    kinds=frozenset({"timeline"}),
+    facts=lambda seed: (Fact("timeline", seed),),
 )
 
 
-def _votes(seed: bytes) -> Sayings:
-    return (Saying("votes", seed),)
+def _votes(seed: bytes) -> Facts:
+    return (Fact("votes", seed),)
 
 
 VOTE = Collection(
@@ -96,7 +97,8 @@ VOTE = Collection(
         (ACCOUNT, KEY, number("an option")),
     ),
     seed=lambda time, values: bytes(values[0] + values[1] + values[2].to_bytes(8, "big")),
-    sayings=_votes,
+    kinds=frozenset({"votes"}),
+    facts=_votes,
 )
 REGISTRY = SOCIAL.adding(POLL, VOTE)
 
@@ -202,11 +204,11 @@ def test_the_registry_that_has_it_reads_it_and_the_one_that_has_not_says_that_it
     assert REGISTRY.by_name["vn.example.vote"].decode(b"\xff") is None
 
 
-def test_what_it_says_to_views_follows_from_its_content() -> None:
+def test_what_it_states_to_views_follows_from_its_content() -> None:
     poll, time = Target(AccountId(b"a" * 32), CellKey(b"k" * 16)), bytes(range(8))
     seed = POLL.seed_of(time, POLL.encode(LUNCH))
     assert seed is not None
-    assert POLL.sayings(seed) == (("timeline", time),)
+    assert POLL.facts(seed) == (("timeline", time),)
     seed = VOTE.seed_of(time, VOTE.encode(Vote(poll, 2)))
     assert seed is not None
-    assert VOTE.sayings(seed) == (("votes", poll.raw + (2).to_bytes(8, "big")),)
+    assert VOTE.facts(seed) == (("votes", poll.raw + (2).to_bytes(8, "big")),)

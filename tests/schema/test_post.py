@@ -139,7 +139,7 @@ def _split(said: Warned) -> tuple[Any, ...]:
 
 NEXT = LAYOUT.with_field(lambda *v: Warned(LAYOUT.make(*v[:5]), v[5]), _split, text("a warning", 100))
 NEXT_COLLECTION = Collection(
-    "post", "register", NEXT, seed=COLLECTION.seed, sayings=COLLECTION.sayings, quick=quick_seeds
+    "post", "register", NEXT, seed=COLLECTION.seed, kinds=COLLECTION.kinds, facts=COLLECTION.facts, quick=quick_seeds
 )
 
 

@@ -11,7 +11,7 @@ from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
-from banyan_storage.view_rows import VIEW_ROWS as rows
+from banyan_storage.view_rows import FACT_ROWS
 
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
 POLL: Collection[bytes] = Collection("vn.example.poll", "register", LAYOUT)
@@ -45,7 +45,7 @@ def test_what_has_fields_has_a_layout_and_what_has_none_has_none() -> None:
             Collection("a", merge, None if has_fields else LAYOUT)
 
 
-def test_each_view_that_a_shipped_collection_speaks_to_is_one_that_there_is() -> None:
+def test_every_fact_that_a_shipped_collection_states_has_a_row() -> None:
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": ProfileField("name", "An"),
@@ -58,5 +58,7 @@ def test_each_view_that_a_shipped_collection_speaks_to_is_one_that_there_is() ->
     for of in SOCIAL:
         seed = of.seed_of(bytes(8), of.encode(said[of.name]))
         assert seed is not None
-        told |= {saying.view for saying in of.sayings(seed)}
-    assert told == set(rows)
+        kinds = {fact.kind for fact in of.facts(seed)}
+        assert kinds == of.kinds
+        told |= kinds
+    assert told == set(FACT_ROWS)

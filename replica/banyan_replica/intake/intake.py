@@ -29,7 +29,7 @@ SHORT_CONTROL = 64
 
 
 class Judged(NamedTuple):
-    """What an item was: its entries (of a run the last), and whether it changed anything that others should hear of."""
+    """What an item was: its entries (of a run the last), and whether a head moved by it: others should hear of that."""
 
     entries: tuple[EntryId, ...]
     news: bool
@@ -57,7 +57,7 @@ class Intake:
         if isinstance(item, Checkpoint):
             return self._checkpoint(link, item, now, wall_ms)
         run = item.run
-        last, head = run.entries[-1], self._ingest.head(run.log)
+        last, moves = run.entries[-1], self._sync.moves
         try:
             added = self._ingest.run(
                 run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
@@ -67,7 +67,7 @@ class Intake:
             raise
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
-        return Judged((last.id,), bool(added) or self._ingest.head(run.log) != head, run.log, added)
+        return Judged((last.id,), self._sync.moves != moves, run.log, added)
 
     def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)

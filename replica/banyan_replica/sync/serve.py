@@ -124,7 +124,7 @@ def log_items(
     head = reader.head(log)
     at, window, length = start, _at_hand(reader, log, start, came), head.length
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
-    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)
+    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1) if pins else -1
     while at < length:
         cut, full = _cut_lines(window, below, aim := most())
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):

@@ -60,6 +60,8 @@ class Sync:
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
+        self.moves = 0
+        """How many heads moved in all."""
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -243,6 +245,7 @@ class Sync:
         self.comparing.work(now)
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
+        self.moves += old != new
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)
 

@@ -22,7 +22,7 @@ from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 
 from ..address import Target
-from ..collection import Collection, Draft, Saying, Sayings, SeedIn, cell_key
+from ..collection import Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..fields import TARGET, number, optional, pair, text
 from ..layout import Layout
 
@@ -88,9 +88,9 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return at if reply is None else at + reply[1].raw
 
 
-def _sayings(seed: bytes) -> Sayings:
-    standing = Saying("timeline", seed[:8])
-    return (standing,) if len(seed) == 8 else (standing, Saying("replies", seed[8:] + seed[:8]))
+def _facts(seed: bytes) -> Facts:
+    standing = Fact("timeline", seed[:8])
+    return (standing,) if len(seed) == 8 else (standing, Fact("replies", seed[8:] + seed[:8]))
 
 
 SHORTEST, LONGEST = 24, 240
@@ -131,7 +131,8 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
-    sayings=_sayings,
+    kinds=frozenset({"timeline", "replies"}),
+    facts=_facts,
     quick=quick_seeds,
 )
 POST = COLLECTION.id

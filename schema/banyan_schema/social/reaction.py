@@ -13,7 +13,7 @@ from typing import Any
 from banyan_crdt.ops import Add
 
 from ..address import Target
-from ..collection import Collection, Draft, Saying, Sayings, cell_key
+from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, KEY, normal, text
 from ..layout import Layout
 
@@ -40,11 +40,13 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return bytes(account + key + emoji.encode())
 
 
-def _sayings(seed: bytes) -> Sayings:
-    return (Saying("reactions", seed[:48] + bytes((len(seed) - 48,)) + seed[48:]),)
+def _facts(seed: bytes) -> Facts:
+    return (Fact("reactions", seed[:48] + bytes((len(seed) - 48,)) + seed[48:]),)
 
 
-COLLECTION = Collection("reaction", "set", LAYOUT, limits={"emoji": MAX_EMOJI}, seed=_seed, sayings=_sayings)
+COLLECTION = Collection(
+    "reaction", "set", LAYOUT, limits={"emoji": MAX_EMOJI}, seed=_seed, kinds=frozenset({"reactions"}), facts=_facts
+)
 REACTION = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

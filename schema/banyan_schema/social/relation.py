@@ -13,7 +13,7 @@ from typing import Any, Literal
 from banyan_crdt.ids import AccountId, Coll
 from banyan_crdt.ops import Add
 
-from ..collection import Collection, Draft, Saying, Sayings, cell_key
+from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT
 from ..layout import Layout
 
@@ -33,12 +33,12 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return bytes(values[0])
 
 
-def _collection(relation: Relation, *views: str) -> Collection[Relate]:
-    def sayings(seed: bytes) -> Sayings:
-        return tuple([Saying(view, seed) for view in views])
+def _collection(relation: Relation, *kinds: str) -> Collection[Relate]:
+    def facts(seed: bytes) -> Facts:
+        return tuple([Fact(kind, seed) for kind in kinds])
 
     layout = Layout(lambda account: Relate(relation, account), lambda said: (said.target,), (ACCOUNT,))
-    return Collection(relation, "set", layout, seed=_seed, sayings=sayings)
+    return Collection(relation, "set", layout, seed=_seed, kinds=frozenset(kinds), facts=facts)
 
 
 COLLECTIONS = (

@@ -13,7 +13,7 @@ from typing import Any
 from banyan_crdt.ops import Add
 
 from ..address import Target
-from ..collection import Collection, Draft, Saying, Sayings, cell_key
+from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, KEY
 from ..layout import Layout
 
@@ -31,11 +31,11 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return bytes(values[0] + values[1])
 
 
-def _sayings(seed: bytes) -> Sayings:
-    return (Saying("reposts", seed),)
+def _facts(seed: bytes) -> Facts:
+    return (Fact("reposts", seed),)
 
 
-COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, sayings=_sayings)
+COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, kinds=frozenset({"reposts"}), facts=_facts)
 REPOST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 
