@@ -131,8 +131,11 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | 
 
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
     """`seed_of` the content in a part's bytes that were checked before."""
-    seed = _SEED_IN.get(slot[4:13])
-    return None if seed is None else seed(time, part)
+    try:
+        seed = _SEED_IN[slot[4:13]]
+    except KeyError:
+        return None
+    return seed(time, part)
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
