@@ -25,6 +25,7 @@ from banyan_node.mending import due, mend
 from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
+from banyan_node.views import finish
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.links import WINDOW, Limits
@@ -41,6 +42,24 @@ TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 _LOG_NOTE = b"own log"
 DRAWS = 64
 """Log numbers tried for one that nobody else writes; whoever stole the device's key may write all of them."""
+
+
+RESTORING = b"restoring"
+"""The note that this store was begun under keys that had accounts before, which may not all be back (claims.py)."""
+
+
+@dataclass(slots=True)
+class Search:
+    """What is known of accounts of restored keys (claims.py). digests: of first root keys, with their index, for all
+    indices below `upto`. unknown: accounts that grant this device and whose roots are not in `digests`, by root."""
+
+    digests: dict[bytes, int] = field(default_factory=dict)
+    upto: int = 0
+    unknown: dict[bytes, AccountId] | None = None
+    looked: bytes = b""
+    """The account without a name that was looked at last."""
+    found: int = 0
+    """Accounts found since somebody last asked."""
 
 
 @dataclass(slots=True)
@@ -60,6 +79,7 @@ class Context:
     log_number: int
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Of accounts that were written in; an account's salt never changes."""
+    claims: Search = field(default_factory=Search)
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
@@ -137,7 +157,13 @@ def open_context(
     engine, store = open_checked(home, realm, say, stopped)
     verifier = Verifier()
     try:
+        if settings.config.interest.mode != "all":  # whom this node follows decides what it holds
+            finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.derive("device"))
+        if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
+            store.put_note(RESTORING, b"1")
+        number = _number(store, home)
+        home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
         replica = Replica(
             store,
@@ -152,7 +178,7 @@ def open_context(
             verifier.sign,
             FileKeeper(home.rows),
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
+        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, number)
     except BaseException:
         verifier.close()
         engine.close()

@@ -30,6 +30,7 @@ from banyan_replica.wire import (
     Wants,
     decode_message,
     encode_message,
+    is_bulk,
 )
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.memory_engine import MemoryEngine
@@ -59,7 +60,7 @@ class Staller(Liar):
         self.spare = rng.randint(0, 3)
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if data[1] == 7 and self.spare > 0:
+        if is_bulk(data) and self.spare > 0:
             self.spare -= 1
             return (data,)
         return () if data[1] in BULK and self.spare <= 0 else (data,)

@@ -44,6 +44,7 @@ from banyan_replica.wire import (
     decode_message,
     encode_item,
     encode_message,
+    is_bulk,
 )
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.memory_engine import MemoryEngine
@@ -214,7 +215,7 @@ class Flooder(Liar):
     """Asks for everything, all the time, throws it away and says that it has room for more."""
 
     def heard(self, peer: str, data: bytes) -> bool:
-        if data[:2] != b"\x82\x07":  # [7, ...]: data
+        if not is_bulk(data):
             return True
         self.say(peer, Credit(len(data)))
         return False

@@ -1,12 +1,12 @@
-"""What a person reads, as rows: a pure function of one slot's live operations and the content that is held.
+"""What a slot shows: a pure function of its live operations and the content that is held.
 
 A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index)
 or, where that one's content is not held, nothing: an older text would be a lie. An element shows its last live add with
 content that is held. What a slot shows stands in `SHOWN`, its other live operations in `CELLS`: the usual post, written
 once and never again, has one row there and none here.
 
-`SHOWN` keeps what each slot shows as a place and a seed, the little of the content that its rows are made of. So rows
-can be taken away after the content is gone, and, since no two slots ever give the same row, without a look at others.
+`SHOWN` keeps what each slot shows as a place and a seed, the little of the content that the rows of the other views are
+made of (views/). So rows can be taken away after the content is gone, and built anew without reading it.
 
 Rows name operations by place (arrival number of the entry, op index: the key of the content itself), accounts by this
 store's own four-byte numbers, and posts by account id and key, since a post may be answered before anybody here has
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_schema.collection import Collection
+from banyan_schema.collection import Collection, Facts
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Content, Target
 
@@ -42,23 +42,7 @@ COVERS = Table("covers", dupsort=True)
 Of operations that were not live when they were covered."""
 SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: slot | place 8 | seed"""
-TIMELINE = Table("timeline", dupsort=True)
-"""account number 4 -> set of: time 8 | post key 16 | place 8"""
-REPLIES = Table("replies")
-"""parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""
-REACTIONS = Table("reactions")
-"""target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
-REPOSTS = Table("reposts")
-"""target account 32 | target key 16 | account number 4 | cell key and element 32 -> nothing"""
-FOLLOWS = Table("follows")
-"""account number 4 | target account 32 | cell key and element 32 -> nothing; so are blocks and mutes"""
-FOLLOWERS = Table("followers")
-"""target account 32 | account number 4 | cell key and element 32 -> nothing"""
-BLOCKS = Table("blocks")
-MUTES = Table("mutes")
-
-ROW_TABLES = (TIMELINE, REPLIES, REACTIONS, REPOSTS, FOLLOWS, FOLLOWERS, BLOCKS, MUTES)
-VIEW_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, *ROW_TABLES)
+SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
 _KINDS = {"register": REGISTER, "set": ELEMENT}
@@ -66,8 +50,6 @@ _OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in
 """Collection and kind of a slot -> what its content says."""
 _SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
-Row = tuple[Table, bytes, bytes]
-"""Table, key, value."""
 ContentOf = Callable[[bytes], bytes | None]
 """The content at a place, if it is held here."""
 
@@ -147,31 +129,10 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
     return None if of is None else of.seed_of(time, raw)
 
 
-def _of_account(table: Table) -> Callable[[bytes, bytes, bytes, bytes], Row]:
-    return lambda account, key, unique, place: (table, account + key + unique, b"")
-
-
-def _of_target(table: Table) -> Callable[[bytes, bytes, bytes, bytes], Row]:
-    return lambda account, key, unique, place: (table, key + account + unique, b"")
-
-
-FACT_ROWS: dict[str, Callable[[bytes, bytes, bytes, bytes], Row]] = {
-    "timeline": lambda account, key, unique, place: (TIMELINE, account, key + unique + place),
-    "replies": lambda account, key, unique, place: (REPLIES, key + account + unique, place),
-    "reactions": _of_target(REACTIONS),
-    "reposts": _of_target(REPOSTS),
-    "follows": _of_account(FOLLOWS),
-    "followers": _of_target(FOLLOWERS),
-    "blocks": _of_account(BLOCKS),
-    "mutes": _of_account(MUTES),
-}
-"""Kind of a fact -> its row: of the account's number, the fact's key, the slot's own key and element, and the place."""
-
-
-def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
+def facts_of(slot: bytes, seed: bytes) -> Facts:
+    """What a slot that shows something states to views; none where its collection is not known here."""
     of = _OF_SLOT.get(slot[4:13])
-    said = () if of is None else of.facts(seed)
-    return [FACT_ROWS[kind](slot[:4], key, slot[13:], place) for kind, key in said]
+    return () if of is None else of.facts(seed)
 
 
 def target_bytes(target: Target) -> bytes:

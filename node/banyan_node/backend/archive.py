@@ -176,6 +176,7 @@ def verify(q: Queries, p: Params) -> Any:
     problems = check.verify(q.reader, _quiet)
     return {
         "checked": q.reader.counts().entries,
+        "unchecked": [view.name for view in q.standings() if view.done < 1],
         "problems": [{"where": found.where, "sentence": found.sentence} for found in problems],
     }
 

@@ -12,10 +12,13 @@ from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.backend.params import Params
+from banyan_node.backend.social import name_of
 from banyan_node.context import Context
+from banyan_node.gone import Order, note_withheld, withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
+from banyan_storage.queries import Queries
 
 DAY_MS = 86_400_000
 
@@ -34,6 +37,7 @@ def withhold(ctx: Context, p: Params, now: float) -> Any:
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, order, basis, scope, expires)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
+    note_withheld(ctx.store, target, Order(order, basis, scope, now_ms, expires or 0))
     return {"uri": post_to_text(target), "withheld": len(refs), "expires_ms": expires}
 
 
@@ -41,6 +45,7 @@ def release(ctx: Context, p: Params, now: float) -> Any:
     """The content is asked of others again."""
     target = p.post()
     done = sum(ctx.store.want_part(r.entry, r.op) for r in _writes(ctx, target))
+    note_withheld(ctx.store, target, None)
     if not done:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
     return {"uri": post_to_text(target), "released": done}
@@ -60,4 +65,14 @@ def _writes(ctx: Context, target: Target) -> list[Ref]:
     return found
 
 
+def listing(q: Queries, p: Params) -> Any:
+    """What this node withholds."""
+    rows = [
+        {"uri": post_to_text(target), "name": name_of(q, target.account), **said._asdict()}
+        for target, said in withheld(q.reader)
+    ]
+    return {"posts": rows}
+
+
+READS = {"content.withheld": listing}
 METHODS = {"content.withhold": withhold, "content.release": release}

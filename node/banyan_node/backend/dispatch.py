@@ -17,12 +17,13 @@ import trio
 from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import AccountId, LogId, account_to_text
 from banyan_crdt.realm import Realm
-from banyan_node.backend import accounts, archive, content, imports, network, social, status
+from banyan_node import chores, claims
+from banyan_node.backend import accounts, archive, content, finding, imports, network, social, status, views
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_replica.effects import Commit
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import StorageError, ViewBuilding
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries, queries
 
@@ -38,14 +39,24 @@ ON_REPLICA: dict[str, OnReplica] = {
     **status.METHODS,
     **archive.METHODS,
     **content.METHODS,
+    **views.METHODS,
 }
-ON_SNAPSHOT: dict[str, OnSnapshot] = {**social.READS, **status.READS, **archive.READS}
+ON_SNAPSHOT: dict[str, OnSnapshot] = {
+    **social.READS,
+    **status.READS,
+    **archive.READS,
+    **finding.READS,
+    **content.READS,
+    **views.READS,
+}
 
 
 def refusal(error: Exception) -> CallError:
     """What the caller is told of an error."""
     if isinstance(error, CallError):
         return error
+    if isinstance(error, ViewBuilding):
+        return CallError("building", f"{error}.", 503)
     if isinstance(error, Refused):
         return CallError("refused", f"{error}.", 409)
     if isinstance(error, BanyanError | ValueError):
@@ -134,6 +145,10 @@ class LocalBackend:
         c = self.context
         try:
             if (on_replica := ON_REPLICA.get(method)) is not None:
+                if claims.restoring(c):  # what a running node does in the background
+                    while chores.follow(c, time.time()):
+                        pass
+                    claims.give_names(c)
                 result = on_replica(c, p, time.time())
                 _settle(c)
                 return result

@@ -10,6 +10,7 @@ from banyan_crdt.ops import Add, Put
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.context import Context
+from banyan_node.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
 from banyan_schema.social import (
@@ -32,6 +33,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
 COLLS = {"follow": FOLLOW, "block": BLOCK, "mute": MUTE}
@@ -74,15 +76,15 @@ def _said(p: Params) -> str:
 
 
 def _held(ctx: Context, target: Target) -> PostView:
-    found = ctx.queries().post(target)
+    q = ctx.queries()
+    found = q.post(target)
     if found is None:
-        raise _missing(target)
+        raise _missing(q, target)
     return found
 
 
-def _missing(target: Target) -> CallError:
-    what = post_to_text(target)
-    return CallError("not_found", f"{what} is not held here: unknown, deleted, or not arrived yet.", 404)
+def _missing(q: Queries, target: Target) -> CallError:
+    return CallError("not_found", f"The post {post_to_text(target)} is {why_gone(q, target).sentence}.", 404)
 
 
 def post(ctx: Context, p: Params, now: float) -> Any:
@@ -112,6 +114,7 @@ def delete(ctx: Context, p: Params, now: float) -> Any:
     view = _held(ctx, p.post())
     return {
         "uri": post_to_text(view.target),
+        "answers": ctx.queries().reply_count(view.target),
         "entry": append(ctx, view.target.account, [delete_post(view.target.key)], now),
     }
 
@@ -169,20 +172,24 @@ def profile_set(ctx: Context, p: Params, now: float) -> Any:
 def profile_get(ctx: hosted.Reads, p: Params, now: float) -> Any:
     account, q = hosted.account_of(ctx, p), ctx.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
-    follows = q.follows(account)
+    follows = q.follows(account, limit=50)
     return {
         "account": account_to_text(account),
         "name": fields.get("name", ""),
         "fields": fields,
-        "follows": len(follows),
-        "followers": len(q.followers(account)),
+        "follows": q.follow_count(account),
+        "followers": q.follower_count(account),
         "posts": q.post_count(account),
-        "following": [{"account": account_to_text(a), "name": name_of(q, a)} for a in follows[:50]],
+        "following": [{"account": account_to_text(a), "name": name_of(q, a)} for a in follows],
     }
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    """Empty too while what is shown is being built: a list without names is better than none."""
+    try:
+        return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    except ViewBuilding:
+        return ""
 
 
 def row(q: Queries, view: PostView, names: dict[AccountId, str]) -> dict[str, Any]:
@@ -216,7 +223,7 @@ def row(q: Queries, view: PostView, names: dict[AccountId, str]) -> dict[str, An
         "quote": quoted,
         "replies": q.reply_count(view.target),
         "reactions": {r.emoji: r.accounts for r in q.reactions(view.target)},
-        "reposts": len(q.reposters(view.target)),
+        "reposts": q.repost_count(view.target),
     }
 
 
@@ -243,18 +250,23 @@ def feed(ctx: hosted.Reads, p: Params, now: float) -> Any:
 
 
 def thread(q: Queries, p: Params) -> Any:
+    """A post that is deleted or withheld ends no conversation: what others answered to it is theirs, and is shown."""
     target = p.post()
     found = q.thread(target)
-    if found.post is None:
-        raise _missing(target)
+    if found.post is None and not found.replies:
+        raise _missing(q, target)
     names: dict[AccountId, str] = {}
     base = len(found.ancestors)
     posts = [{**row(q, v, names), "depth": k} for k, v in enumerate(found.ancestors)]
-    posts.append({**row(q, found.post, names), "depth": base})
+    if found.post is not None:
+        posts.append({**row(q, found.post, names), "depth": base})
     posts.extend({**row(q, r.view, names), "depth": base + r.depth} for r in found.replies)
+    missing = target if found.post is None else found.missing
+    gone = None if missing is None else why_gone(q, missing)
     return {
         "posts": posts,
-        "missing": post_to_text(found.missing) if found.missing else None,
+        "missing": None if missing is None else post_to_text(missing),
+        "gone": None if gone is None else {"word": gone.word, "sentence": gone.sentence},
         "complete": found.complete,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
+from banyan_node import claims, completeness
 from banyan_node.backend import hosted
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
@@ -14,13 +15,12 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.peers.links import Link
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.sync.catchup import WHOLE, Catchup
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import Queries
 
 
 def identity(ctx: Context, p: Params, now: float) -> Any:
     mine = hosted.me(ctx)
-    if mine is None and hosted.claim(ctx):  # restored keys whose account has come back from others
-        mine = hosted.me(ctx)
     config = ctx.settings.config.node
     return {
         "peer_id": ctx.replica.me.peer,
@@ -37,16 +37,28 @@ def identity(ctx: Context, p: Params, now: float) -> Any:
 
 def status(ctx: Context, p: Params, now: float) -> Any:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
-    claims = _claims(ctx)
-    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
-    following = _following(ctx, claims)
+    claimed = _claims(ctx)
+    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claimed.items())
+    try:
+        following, known = _following(ctx, claimed), True
+    except ViewBuilding:
+        following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
     asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
+    doubt = completeness.doubt(ctx)
     return {
         "running": False,
         "ready": True,
-        "complete": not behind and not counts.lacking and not asked and all(f["complete"] for f in following),
+        "doubt": doubt,
+        "clock": completeness.clock(ctx),
+        "complete": doubt is None
+        and known
+        and not behind
+        and not counts.lacking
+        and not asked
+        and not claims.restoring(ctx)
+        and all(f["complete"] for f in following),
         "role": config.role,
         "name": config.name,
         "realm": ctx.realm.name,
@@ -59,6 +71,8 @@ def status(ctx: Context, p: Params, now: float) -> Any:
         "peers": len(greeted),
         "lacking_parts": counts.lacking,
         "catchup": _catchup(replica.sync.asking.catchup),
+        "restoring": _restoring(ctx),
+        "interest": ctx.settings.config.interest.mode,
         "behind": behind,
         "following": following,
     }
@@ -83,7 +97,7 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
     me = hosted.me(ctx)
     if me is None:
         return []
-    q = ctx.queries()
+    q, compared = ctx.queries(), completeness.is_compared(ctx)
     by_account: dict[AccountId, dict[LogId, int]] = {}
     for log, known in claims.items():
         by_account.setdefault(log.account, {})[log] = known
@@ -102,10 +116,17 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[dict[str, Any]]:
                 "known": held + behind,
                 "behind": behind,
                 "asking": asking,
-                "complete": bool(held) and not behind,
+                "complete": bool(held) and not behind and compared,
             }
         )
     return rows
+
+
+def _restoring(ctx: Context) -> dict[str, Any] | None:
+    """How many accounts of restored keys are back; None once all are that a peer held."""
+    if not claims.restoring(ctx):
+        return None
+    return {"accounts": len(hosted.all_hosted(ctx)), "own": hosted.me(ctx) is not None}
 
 
 def _catchup(catchup: Catchup) -> dict[str, Any] | None:
@@ -248,6 +269,8 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
         return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
     if log.log and control is not None and log.writer in control.cuts:
         return "cut", f"its writer was cut off; {mine.length} entries count here"
+    if (blamed := completeness.control_blame(ctx, link, log, mine, theirs)) is not None:
+        return blamed
     if note is not None:
         return _NOTED[note.reason], note.sentence
     if log.log and control is not None and control.grant_of(log.writer, log.log) is None:
@@ -256,18 +279,22 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
         newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
         return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
     if theirs.length > mine.length:
-        return "behind", f"the peer has {theirs.length - mine.length} entries more"
+        return "behind", f"the peer has {_entries(theirs.length - mine.length)} more"
     if theirs.length < mine.length:
-        return "ahead", f"the peer lacks {mine.length - theirs.length} entries"
+        wrong = completeness.wrong_clock(ctx)
+        return "ahead", f"the peer lacks {_entries(mine.length - theirs.length)}" + (f": {wrong}" if wrong else "")
     return "diverged", f"both have {mine.length} entries and another last one"
 
 
+def _entries(n: int) -> str:
+    return "1 entry" if n == 1 else f"{n:,} entries"
+
+
 def digest(q: Queries, p: Params) -> Any:
-    stats = q.graph_stats()
     return {
-        "digest": stats.digest.hex(),
+        "digest": q.reader.digest().hex(),
         "views": q.views_digest().hex(),
-        "entries": stats.entries,
+        "entries": q.reader.counts().entries,
         "lacking_parts": q.lacking_parts(),
     }
 
