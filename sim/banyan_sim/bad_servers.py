@@ -13,7 +13,6 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Post, post_key, write_post
 from banyan_replica.intake.author import Author, Draft, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.links import OVERSHOOT, WINDOW
@@ -34,6 +33,7 @@ from banyan_replica.wire import (
     is_bulk,
     opens_as,
 )
+from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
