@@ -153,6 +153,7 @@ class Node:
                 token,
                 shutdown=self.shutdown,
                 grace_seconds=config.control.grace_seconds,
+                connections=config.control.connections,
             )
         )
         known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]

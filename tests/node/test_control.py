@@ -84,7 +84,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(path: Path, bind: Bind | None = None, grace: float = 1.0, **bounds: int) -> AsyncIterator[Served]:
+async def served(path: Path, bind: Bind | None = None, grace: float = 1.0, **bounds: Any) -> AsyncIterator[Served]:
     home, node, token, shutdown = Home(path), Node(), new_token(), trio.Event()
     registry = CollectorRegistry()
     Counter("banyan_figs", "Figs eaten", registry=registry).inc(3)
@@ -185,6 +185,19 @@ async def test_a_body_over_the_limit_is_refused_whether_or_not_it_says_its_lengt
                 assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
         async with it.http() as http:
             assert (await http.post("/v1/echo", content=b" " * 1022 + b"{}")).status_code == 200
+
+
+async def test_a_body_that_comes_too_slowly_is_refused_and_the_connection_closed(tmp_path: Path) -> None:
+    async with served(tmp_path, body_seconds=0.3) as it:
+        line = await trio.open_tcp_stream("127.0.0.1", it.endpoint.port)
+        head = f"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {it.token}\r\n"
+        await line.send_all(head.encode() + b"Content-Length: 99\r\n\r\n{")
+        answer = b""
+        while chunk := await line.receive_some():
+            answer += chunk
+        await line.aclose()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"too_slow" in answer
 
 
 async def test_what_is_not_there_is_said_in_json(tmp_path: Path) -> None:
