@@ -20,8 +20,8 @@ from prometheus_client import CollectorRegistry
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node import chores
-from banyan_node.backend import NodeBackend
-from banyan_node.backend.hosted import interest_of
+from banyan_node.api import NodeBackend
+from banyan_node.api.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
@@ -113,7 +113,7 @@ class Node:
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links.waiting, now))
-                self.backend = NodeBackend(self)
+                self.backend = NodeBackend(self, self.context)
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
@@ -165,14 +165,14 @@ class Node:
 
     # -- effects
 
-    def _deliver(self, effects: Sequence[Effect]) -> None:
+    def _deliver(self, effects: Sequence[Effect], reached: int) -> None:
         if not self._linking or self.shutdown.is_set():
             return  # nobody is linked yet, or everybody is being let go
         for effect in effects:
             match effect:
                 case Event(name, fields):
                     self.metrics.event(name)
-                    self.backend.tell(name, fields)
+                    self.backend.tell(name, fields, reached)
                     if name == "entries" and self.settings.config.network.heads_bridge:
                         self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
                 case Send(peer, data):
@@ -221,7 +221,23 @@ class Node:
                     forgotten_entries=forgotten.number,
                 )
 
-    async def stop_soon(self) -> None:
+    # -- what the API asks of it (`api.declare.Shell`)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(self.edge.addresses)
+
+    @property
+    def event_queue(self) -> int:
+        return self.settings.config.limits.event_queue
+
+    async def dial(self, addr: str) -> str | None:
+        return await self.links.dial_now(addr)
+
+    def stop(self) -> None:
+        self.nursery.start_soon(self._stop_soon)
+
+    async def _stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""
         await trio.sleep(0.2)
         self.shutdown.set()

@@ -8,6 +8,7 @@ accounts again as soon as their control logs have come back from others.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.checkpoint import Checkpoint
@@ -19,7 +20,7 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, accoun
 from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.backend.params import Params
+from banyan_node.api.declare import Before
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
@@ -29,6 +30,10 @@ from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
+_AT, _COUNT = b"hosted at:", b"hosted count"
+"""Accounts by the index of their keys, and how many there are: so that a page costs no look at the others."""
+_CLAIMED = b"claimed"
+"""The note of how many accounts were held when `claim_due` last looked through them."""
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
@@ -59,7 +64,7 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
 
     recovery: what its recovery slot commits to; left out, what this node's own account commits to, see `_recovery`.
     """
-    index = next_index(ctx)
+    index, claimed = next_index(ctx), not claim_is_due(ctx)
     root, following = (ctx.slot(index, ROOT_SLOT, generation) for generation in (0, 1))
     account, _ = ctx.replica.author.open_account(
         [(root, key_digest(following.key))],
@@ -68,6 +73,8 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
         now_ms,
         [recovery or _recovery(ctx, index)],
     )
+    if claimed:  # and still is: nobody need look for the one that was just made
+        ctx.store.put_note(_CLAIMED, ctx.store.counts().accounts.to_bytes(8, "big"))
     return note(ctx, Hosted(account, index, name), mine)
 
 
@@ -85,6 +92,7 @@ def _recovery(ctx: Context, index: int) -> Slot:
 
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
+    _index(ctx, hosted)
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
     store.set_due(
         Work.CHECKPOINT, hosted.account, 0
@@ -122,7 +130,7 @@ def named(ctx: Reads, name: str) -> AccountId | None:
     return AccountId(found) if found else None
 
 
-def hosted(ctx: Context, account: AccountId) -> Hosted | None:
+def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
     raw = ctx.store.note(_HOSTED + account)
     if raw is None:
         return None
@@ -134,12 +142,47 @@ def is_hosted(store: StoreReader, account: AccountId) -> bool:
     return store.note(_HOSTED + account) is not None
 
 
-def all_hosted(ctx: Context) -> list[Hosted]:
+def all_hosted(ctx: Reads) -> list[Hosted]:
     found = []
     for key, raw in ctx.store.notes(_HOSTED):
         index, name = decode(raw)
         found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
     return sorted(found, key=lambda h: h.number)
+
+
+def _index(ctx: Context, new: Hosted) -> None:
+    """Keeps the index and the count in step; the first time it indexes what an older program noted."""
+    store = ctx.store
+    if store.note(_COUNT) is None:
+        every = all_hosted(ctx)
+        for one in every:
+            store.put_note(_AT + one.number.to_bytes(4, "big"), one.account)
+        store.put_note(_COUNT, len(every).to_bytes(4, "big"))
+    before = hosted(ctx, new.account)
+    if before is None:
+        store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
+    elif before.number != new.number:  # a recovery gave it fresh keys
+        store.put_note(_AT + before.number.to_bytes(4, "big"), None)
+    store.put_note(_AT + new.number.to_bytes(4, "big"), new.account)
+
+
+def count(ctx: Reads) -> int:
+    """How many accounts are hosted here."""
+    raw = ctx.store.note(_COUNT)
+    return len(all_hosted(ctx)) if raw is None else int.from_bytes(raw, "big")
+
+
+def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
+    """The accounts hosted here, by the index of their keys. Raises CallError where `after` is not one of them."""
+    last = None if after is None else hosted(ctx, after)
+    if after is not None and last is None:
+        raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
+    if ctx.store.note(_COUNT) is None:  # a store of an older program, in which none was made since
+        every = all_hosted(ctx)
+        return [h for h in every if last is None or h.number > last.number][:limit]
+    start = None if last is None else _AT + last.number.to_bytes(4, "big")
+    found = (hosted(ctx, AccountId(raw)) for _, raw in islice(ctx.store.notes(_AT, start), limit))
+    return [h for h in found if h is not None]
 
 
 def me(ctx: Reads) -> AccountId | None:
@@ -160,6 +203,25 @@ def my_account(ctx: Reads) -> AccountId:
             " the node reach a peer that holds it.",
         )
     return found
+
+
+def claim_is_due(ctx: Reads) -> bool:
+    """Whether accounts came since `claim_due` last looked through them; some may be those of restored keys."""
+    raw = ctx.store.note(_CLAIMED)
+    return int.from_bytes(raw or b"", "big") != ctx.store.counts().accounts
+
+
+def claim_due(ctx: Context, now: float) -> None:
+    """Claims, where that is due; the next time only if more accounts have come."""
+    if claim_is_due(ctx):
+        claim(ctx)
+        ctx.store.put_note(_CLAIMED, ctx.store.counts().accounts.to_bytes(8, "big"))
+
+
+CLAIM_ALL = Before(claim_is_due, claim_due)
+"""Before a read of all accounts hosted here."""
+CLAIM_OWN = Before(lambda at: me(at) is None and claim_is_due(at), claim_due)
+"""Before a read that needs this node's own account."""
 
 
 def claim(ctx: Context) -> list[Hosted]:
@@ -200,9 +262,8 @@ def recovered_roots(control: Control) -> list[bytes]:
     return [o.root for o in ops if isinstance(o, Recover)]
 
 
-def account_of(ctx: Reads, p: Params, name: str = "account") -> AccountId:
-    """An account by its text form, or by the name it is hosted under here; without the parameter, this node's own."""
-    text = p.optional(name)
+def account_of(ctx: Reads, text: str | None) -> AccountId:
+    """An account by its text form, or by the name it is hosted under here; None: this node's own."""
     if text is None:
         return my_account(ctx)
     try:
