@@ -140,7 +140,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 10_000
     event_queue: Annotated[
-        int, Meta(ge=16, le=1_000_000, description="Events that wait for one slow reader before its stream is closed")
+        int,
+        Meta(ge=16, le=1_000_000, description="Events that wait for a slow reader; then it is told how many it missed"),
     ] = 10_000
     handshake_seconds: Annotated[
         float, Meta(gt=0, le=300, description="A peer that has not said hello by then is hung up on")

@@ -3,6 +3,7 @@
     POST /v1/{method}   a JSON object of parameters -> the JSON result
     GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
     GET  /metrics       for Prometheus
+    GET  /openapi.json  all of this for programs
     GET  /healthz       200 while the process answers
     GET  /readyz        200 once the node serves, else 503 and the reason
 
@@ -31,6 +32,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from banyan_node.api.methods import EVERY
+from banyan_node.api.openapi import document
 from banyan_node.http_connections import let_in
 from banyan_node.operator_errors import CallError
 
@@ -71,6 +74,7 @@ def control_app(
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/metrics", api.metrics),
+        Route("/openapi.json", api.openapi),
         Route("/v1/events", api.events),
         Route("/v1/{method}", api.call, methods=["POST"]),
     ]
@@ -107,6 +111,9 @@ class _Api:
 
     async def metrics(self, request: Request) -> Response:
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def openapi(self, request: Request) -> Response:
+        return _json(document(EVERY))
 
     async def call(self, request: Request) -> Response:
         method = request.path_params["method"]
