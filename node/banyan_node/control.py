@@ -27,10 +27,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.api.methods import EVERY
 from banyan_node.api.openapi import document
@@ -78,11 +78,13 @@ def control_app(
         Route("/v1/events", api.events),
         Route("/v1/{method}", api.call, methods=["POST"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(_Guard, token=token)],
         exception_handlers={HTTPException: _http_error},
     )
+    app.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
+    return app
 
 
 class _Api:
@@ -124,6 +126,8 @@ class _Api:
             return _json(await self._backend.call(method, params))
         except CallError as error:
             return _error(error.code, error.message, error.status)
+        except ClientDisconnect:
+            return _error("bad_request", "The request ended in the middle of its body.", 400)  # nobody hears it
         except Exception:
             _log.exception("control call %s failed", method)
             return _error("internal", f"{method} failed inside the node; its log says why.", 500)
@@ -194,7 +198,8 @@ class _Guard:
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
             return
         refusal = self._refusal(scope)
-        await (refusal or self._app)(scope, receive, send)
+        body = _Unread(scope, receive, send)
+        await (refusal or self._app)(scope, body.receive, body.send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = [(name.lower(), value) for name, value in scope["headers"]]
@@ -211,6 +216,27 @@ class _Guard:
             return _error("not_allowed", message, 401, {"www-authenticate": "Bearer"})
         let_in(scope)
         return None
+
+
+class _Unread:
+    """Says `Connection: close` in an answer that leaves before the whole body was read: the server closes then, and a
+    client that was not told would send its next request into a closed connection."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        self._unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self._unread:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await self._send(message)
 
 
 async def _body(request: Request, most: int, seconds: float) -> bytes:

@@ -20,6 +20,7 @@ from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD
 from banyan_node.api.methods import EVERY
 from banyan_node.api.openapi import document
+from banyan_node.home import find_home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
@@ -186,6 +187,13 @@ def test_accounts_of_a_store_without_the_index_are_listed_and_then_indexed(tmp_p
 def test_the_page_says_what_is_declared() -> None:
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
     assert page.filled(text) == text, "run `uv run python -m banyan_node.api.page docs/api.md`"
+
+
+def test_the_commands_in_the_readme_look_where_a_home_is_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert str(find_home(env={}).path) == str(Path.home() / ".local/share/banyan")
+    for file in ("README.md", "docs/api.md"):
+        assert "NODE=${BANYAN_HOME:-$HOME/.local/share/banyan}\n" in (ROOT / file).read_text("utf-8")
 
 
 def test_the_openapi_document_has_every_method_and_no_reference_leads_nowhere() -> None:

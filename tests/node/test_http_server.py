@@ -113,6 +113,27 @@ async def answer(line: trio.SocketStream, path: str = "/") -> bytes:
     return found
 
 
+async def test_no_upgrade_to_http_2_however_broken_ends_more_than_its_connection(tmp_path: Path) -> None:
+    """The first: settings that are no base64, which is an error in the middle of anycorn."""
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    async with serving(tmp_path) as it:
+        other = await it.connect()
+        assert b"fine" in await answer(other)
+        for packet in (
+            head + b"HTTP2-Settings: A\r\n\r\n",
+            head + b"HTTP2-Settings: \xff\r\n\r\n" + PREFACE,
+            PREFACE + b"\0\0\x01\0\0\0\0\0\0x",
+            PREFACE + b"\xff" * 99,
+        ):
+            line = await it.connect()
+            await line.send_all(packet)
+            with trio.move_on_after(1), suppress(trio.BrokenResourceError):
+                while await line.receive_some():
+                    pass
+            assert b"fine" in await answer(other)
+            assert b"fine" in await answer(await it.connect())
+
+
 async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
     async with serving(tmp_path, patience=Patience(head=0.5)) as it:
         line, begun = await it.connect(), trio.current_time()
