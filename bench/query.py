@@ -1,5 +1,8 @@
 """What reading costs on a node that holds much: the methods that programs call, each on a snapshot of the last commit.
 
+home       the 50 newest posts of the 1,000 accounts that an account follows, follows, blocks and mutes read too (the
+           view itself, in process)
+counts     an account's followers, follows and posts, a post's answers, reactions and reposts: six counters (the same)
 timeline   20 posts of the 100 accounts that this node's account follows, page by page, with names and counts
 thread     a conversation: what it answers, and up to 200 answers
 profile    an account's fields, counts, and the first 50 whom it follows
@@ -8,6 +11,8 @@ followers  who follows an account, all of them (the view itself: no method of th
 Each on a store of 100,000 and of 1,000,000 entries, in turn, in a node without peers. The accounts and posts asked
 for are drawn so that those that many follow and answer come often; on the larger store they have more followers and
 answers to give, so its times are not those of the same work.
+
+At the end each node builds all its views again from the log (`store.rebuild`), while somebody posts every 0.1 s.
 
 python -m bench query --json
 """
@@ -25,19 +30,26 @@ from typing import Any
 
 import trio
 
-from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
-from banyan_crdt.social import post_to_text
+from banyan_crdt.social import Target, post_to_text, relate
+from banyan_node.api import hosted
+from banyan_node.api.methods import social
+from banyan_node.context import Context
 from banyan_node.node import Node
-from banyan_storage.queries import queries
+from banyan_storage.queries import Queries, queries
 from bench.harness import anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
 from bench.rig.people import Account, copied
 from bench.rig.processes import Child
 from bench.rig.world import FULL, QUICK, people_of, popular_posts, worlds
 
-KINDS = ("timeline", "thread", "profile", "followers")
-FOLLOWED = 100
+KINDS = ("home", "counts", "timeline", "thread", "profile", "followers")
+FOLLOWED, FOLLOWED_AT_HOME = 100, 1_000
+AT_ONCE = 100
+"""Follows in one entry."""
+POST_EVERY_S = 0.1
+POSTS_BEFORE = 50
 
 
 async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
@@ -47,13 +59,49 @@ async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     await node.backend.call("account.create", {"name": "reader", "hosted": False})
     for who in rng.sample(people, FOLLOWED):
         await node.backend.call("follow", {"account": account_to_text(who.id)})
+    home = await _at_home(node, rng.sample(people, min(FOLLOWED_AT_HOME, len(people))))
     line.say("ready")
     while True:
         asked = await line.hear()
+        if asked == "rebuild":
+            line.say(await _rebuild(node))
+            continue
         found = {}
         for kind in asked["kinds"]:
-            found[kind] = await _times(_asks(node, people, kind, rng), asked["count"])
+            found[kind] = await _times(_asks(node, people, kind, rng, home), asked["count"])
         line.say({"times": found, "anon_mb": anon_mb()})
+
+
+async def _at_home(node: Node, others: list[Account]) -> AccountId:
+    """An account that follows all of them."""
+    made = await node.backend.call("account.create", {"name": "home", "hosted": True})
+    account = account_from_text(made["account"])
+
+    def follow(ctx: Context, now: float) -> None:
+        salt = hosted.salt_of(ctx, account)
+        for at in range(0, len(others), AT_ONCE):
+            drafts = [relate(salt, "follow", who.id) for who in others[at : at + AT_ONCE]]
+            social.append(ctx, account, drafts, now)
+
+    await node.worker.call(follow)
+    return account
+
+
+async def _rebuild(node: Node) -> dict[str, Any]:
+    """Seconds that building all views takes, and how long a post takes before it and meanwhile."""
+    before = [await _post(node) for _ in range(POSTS_BEFORE)]
+    began, meanwhile = time.perf_counter(), list[float]()
+    await node.backend.call("store.rebuild", {})
+    while not all(view["built"] for view in (await node.backend.call("store.views", {}))["views"]):
+        meanwhile.append(await _post(node))
+    return {"seconds": time.perf_counter() - began, "before": before, "meanwhile": meanwhile}
+
+
+async def _post(node: Node) -> float:
+    await trio.sleep(POST_EVERY_S)
+    began = time.perf_counter()
+    await node.backend.call("post", {"text": "a post meanwhile"})
+    return time.perf_counter() - began
 
 
 async def _times(asks: Iterator[Callable[[], Awaitable[Any]]], count: int) -> list[float]:
@@ -65,7 +113,9 @@ async def _times(asks: Iterator[Callable[[], Awaitable[Any]]], count: int) -> li
     return times
 
 
-def _asks(node: Node, people: list[Account], kind: str, rng: random.Random) -> Iterator[Callable[[], Awaitable[Any]]]:
+def _asks(
+    node: Node, people: list[Account], kind: str, rng: random.Random, home: AccountId
+) -> Iterator[Callable[[], Awaitable[Any]]]:
     """Endless: the next thing to ask."""
     call = node.backend.call
     if kind == "timeline":
@@ -79,6 +129,10 @@ def _asks(node: Node, people: list[Account], kind: str, rng: random.Random) -> I
 
         while True:
             yield timeline
+    if kind in ("home", "counts"):
+        assert node.context is not None
+        with queries(node.context.engine, TEST) as q:
+            yield from _in_process(q, people, kind, rng, home)
     while True:
         who = people[int(len(people) * rng.random() ** 3)]
         if kind == "profile":
@@ -87,6 +141,29 @@ def _asks(node: Node, people: list[Account], kind: str, rng: random.Random) -> I
             yield partial(call, "thread", {"uri": post_to_text(popular_posts(people, 1, rng)[0])})
         else:
             yield partial(trio.to_thread.run_sync, _followers, node, who.id)
+
+
+def _in_process(
+    q: Queries, people: list[Account], kind: str, rng: random.Random, home: AccountId
+) -> Iterator[Callable[[], Awaitable[Any]]]:
+    cursors: list[bytes | None] = [None]
+
+    async def timeline() -> None:
+        hidden = {*q.blocks(home), *q.mutes(home)}
+        views = q.feed([a for a in (home, *q.follows(home)) if a not in hidden], cursors[-1])
+        cursors.append(views[-1].cursor if len(views) == 50 and len(cursors) % 10 else None)
+
+    async def counts(account: AccountId, post: Target) -> None:
+        q.follower_count(account)
+        q.follow_count(account)
+        q.post_count(account)
+        q.reply_count(post)
+        q.reactions(post)
+        q.repost_count(post)
+
+    while True:
+        who = people[int(len(people) * rng.random() ** 3)].id
+        yield timeline if kind == "home" else partial(counts, who, popular_posts(people, 1, rng)[0])
 
 
 def _followers(node: Node, account: AccountId) -> int:
@@ -118,6 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     node.hear()
                 ask = {"kinds": kinds, "count": count}
                 rows = interleaved(args.rounds, {name: partial(node.ask, ask) for name, node in nodes.items()})
+                rebuilt = {name: node.ask("rebuild") for name, node in nodes.items()}
         finally:
             for copy in copies:
                 shutil.rmtree(copy)
@@ -127,6 +205,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             times = [t for answer in answers for t in answer["times"][kind]]
             cases[f"{kind} of {name}"] = {"asked": len(times), **latencies_ms(times)}
             say(f"{kind} of {name}: {latencies_ms(times)}")
+    for name, answer in rebuilt.items():
+        seconds = round(answer["seconds"], 1)
+        cases[f"rebuild of {name}"] = {
+            "seconds": seconds,
+            "post_p50_ms": latencies_ms(answer["before"])["p50_ms"],
+            "post_meanwhile_p50_ms": latencies_ms(answer["meanwhile"] or answer["before"])["p50_ms"],
+        }
+        say(f"rebuild of {name}: {cases[f'rebuild of {name}']}")
     largest = rows[f"{plan.sizes[2]:,}"]
     every = [t for answer in largest for kind in kinds for t in answer["times"][kind]]
     finish(
@@ -134,7 +220,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "query",
         **latencies_ms(every),
         anon_mb=round(median([answer["anon_mb"] for answer in largest]), 1),
-        sizes={"entries": list(plan.sizes[1:]), "followed": FOLLOWED, "a_page": 20},
+        sizes={
+            "entries": list(plan.sizes[1:]),
+            "followed": FOLLOWED,
+            "followed_at_home": FOLLOWED_AT_HOME,
+            "a_page": 20,
+        },
         cases=cases,
     )
 

@@ -186,8 +186,8 @@ def copied(home: Path, to: Path) -> Path:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    rooms = [ROOT / "crdt", ROOT / "storage", ROOT / "node" / "banyan_node" / "author.py", Path(__file__)]
-    for room in rooms:
+    rooms = [ROOT / "crdt", ROOT / "storage", ROOT / "replica" / "banyan_replica" / "intake" / "author.py"]
+    for room in [*rooms, Path(__file__)]:
         for path in sorted(room.rglob("*.py")) if room.is_dir() else [room]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -25,6 +25,7 @@ from banyan_node.mending import due, mend
 from banyan_node.rows_file import FileKeeper
 from banyan_node.settings import Settings
 from banyan_node.verifier import Verifier
+from banyan_node.views import finish
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.links import WINDOW, Limits
@@ -137,6 +138,8 @@ def open_context(
     engine, store = open_checked(home, realm, say, stopped)
     verifier = Verifier()
     try:
+        if settings.config.interest.mode != "all":  # whom this node follows decides what it holds
+            finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.derive("device"))
         platform = settings.config.node.role == "platform"
         replica = Replica(

@@ -30,6 +30,8 @@ GOODBYES = 256
 """Peers whose last reason for parting is remembered."""
 SHORTEST = 160
 """Bytes below which no frame can bring an entry: two keys, a link and a signature are as many."""
+LAST_WORD_S = 1.0
+"""How long a peer that is let go may take to read why and to hang up itself."""
 WRITE_BYTES = 256 << 10
 """Frames that are handed to a stream at once."""
 
@@ -160,7 +162,7 @@ class Links:
         outbox.put(data)
         if outbox.size > most:
             log.warning("slow peer let go", peer=peer, queued=outbox.size)
-            self._nursery.start_soon(self._hang_up, peer)
+            self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
         """Hangs up, soon; the reason is remembered for whoever dials it by hand."""
@@ -168,16 +170,19 @@ class Links:
         self._goodbyes[peer] = reason
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
-        self._nursery.start_soon(self._hang_up, peer)
+        self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at one of its addresses; the replica hears how that went."""
         self._nursery.start_soon(self._connect, peer, addrs)
 
-    async def _hang_up(self, peer: str) -> None:
-        await trio.sleep(0.05)  # a last word may still be on its way
+    async def _hang_up(self, peer: str, patience: float) -> None:
+        """Ends the link that stands now, if the peer does not. The last frame says why: what ends a stream may overtake
+        what was written to it, so for so long the end is left to who reads that."""
         link = self._links.get(peer)
         if link is not None:
+            with trio.move_on_after(patience):
+                await link.wait_closed()
             link.close("the node let it go")
 
     async def _connect(self, peer: str, addrs: tuple[str, ...]) -> None:

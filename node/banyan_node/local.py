@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from nacl.bindings import crypto_sign_seed_keypair
@@ -16,16 +16,21 @@ from banyan_crdt.ids import base58
 from banyan_crdt.realm import REALMS
 from banyan_crdt.signing import verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
-from banyan_node.context import TABLES, close_context, open_context, open_store, silent
+from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
 from banyan_node.home import Home
 from banyan_node.keystore import Keys, Keystore
 from banyan_node.mending import Found, mend
 from banyan_node.settings import Settings
+from banyan_node.views import finish
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.tables import META
 from banyan_storage.upgrade import Say, refuse_other, schema_of
+from banyan_storage.views.building import begin
+from banyan_storage.views.registry import NAMES
 
+VIEWS = NAMES
+"""What `rebuild_local` may be asked for."""
 _ED25519 = b"\x08\x01\x12\x20"
 """libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
 
@@ -41,6 +46,7 @@ def open_local(
     keys = Keystore.open(home.keys).unlock(passphrase)
     context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
     try:
+        finish(context.engine, context.store, say)
         yield LocalBackend(context)
     finally:
         close_context(context)
@@ -64,6 +70,19 @@ def mend_local(home: Home, settings: Settings, say: Say) -> Found:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         return mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
+
+
+def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say) -> list[str]:
+    """Builds these views of the store of `home` again; the names of those built, which may be more.
+
+    Raises StorageError. Stopped on its way, it is gone on with whenever the store is opened next.
+    """
+    engine, store = open_checked(home, REALMS[settings.config.node.realm], say)
+    with closing(engine):
+        built = begin(engine.write(), names)
+        store.commit()
+        finish(engine, store, say)
+        return built
 
 
 def peer_id(keys: Keys) -> str:

@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores
+from banyan_node import chores, views
 from banyan_node.api import NodeBackend
 from banyan_node.api.hosted import interest_of
 from banyan_node.context import Context, close_context, open_context
@@ -37,7 +38,7 @@ from banyan_node.settings import Settings
 from banyan_node.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import PeerInfo
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import StorageError, ViewBuilding
 
 log = structlog.get_logger("banyan")
 LOOK_S = 5.0
@@ -144,6 +145,8 @@ class Node:
         self.nursery.start_soon(self._remember)
         self.nursery.start_soon(self._look_around)
         self.nursery.start_soon(self._chores)
+        assert self.context is not None
+        self.nursery.start_soon(views.build, self.worker, self.context.engine)
         endpoint = await self.nursery.start(
             partial(
                 serve_control,
@@ -202,16 +205,20 @@ class Node:
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
             await trio.sleep(LOOK_S)
-            await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+            with suppress(ViewBuilding):  # whom they follow is known again once it is built
+                await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
 
     async def _chores(self) -> None:
         """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
         more = False
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
-            done = await self.worker.call(chores.checkpoint_own_accounts)
-            erased = await self.worker.call(chores.erase_deleted)
-            forgotten = await self.worker.call(chores.forget_beside)
+            try:
+                done = await self.worker.call(chores.checkpoint_own_accounts)
+                erased = await self.worker.call(chores.erase_deleted)
+                forgotten = await self.worker.call(chores.forget_beside)
+            except ViewBuilding:  # what is deleted is known again once it is built
+                continue
             more = await self.worker.call(chores.reclaim_names) or done.more or erased.more or forgotten.more
             if done.number or erased.number or forgotten.number:
                 log.info(

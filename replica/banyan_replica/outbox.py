@@ -15,7 +15,17 @@ from banyan_replica.gossip.frames import Drop, SendFrame, encode_frame
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.links import Link
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import MAX_REASON, Bye, Credit, GossipFrame, Message, Witness, encode_message, is_bulk
+from banyan_replica.wire import (
+    MAX_REASON,
+    Bye,
+    Credit,
+    GossipFrame,
+    Message,
+    Witness,
+    encode_message,
+    is_bulk,
+    says_nothing_stored,
+)
 
 
 class Outbox:
@@ -87,7 +97,9 @@ class Outbox:
         self.collect()
         waits, self._waits = self._waits, deque()
         for effect in waits:
-            if isinstance(effect, Connect | Disconnect) or _says_nothing_stored(effect):
+            if isinstance(effect, Connect | Disconnect) or (
+                isinstance(effect, Send) and says_nothing_stored(effect.data)
+            ):
                 self._waits.append(effect)
             elif isinstance(effect, Send) and is_bulk(effect.data) and effect.peer in self._links:
                 self._links[effect.peer].may_send += len(effect.data)
@@ -99,9 +111,3 @@ class Outbox:
             return False
         given, owed = link.jobs or link.aloud or link.retold, link.asked or link.replaying is not None
         return bool(given or owed or self._sync.asking.catchup.reads(peer))
-
-
-def _says_nothing_stored(effect: Effect) -> bool:
-    """A link that loses one of these is broken, and none promises what the store holds: hello, want, credit, replay,
-    scan, scanned, bye, answered, replayed, interest."""
-    return isinstance(effect, Send) and effect.data[1] in (1, 6, 8, 11, 12, 13, 15, 16, 20, 21)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
-from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
@@ -28,43 +28,17 @@ from banyan_replica.gossip.pushes import Fetch, control_push, joined
 from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_replica.gossip.spreading import Spreading
 from banyan_replica.intake.author import Author, Draft, Sign, Written
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
-from banyan_replica.intake.prepare import Checked, Prepared, Verify, named, prepare
+from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Link, Standing
+from banyan_replica.peers.links import WINDOW, Limits, Link, Standing
 from banyan_replica.peers.witness import Witnesses
+from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import (
-    VERSION,
-    Answered,
-    Bye,
-    Cells,
-    CheckpointItem,
-    Credit,
-    Data,
-    GossipFrame,
-    Heads,
-    Hello,
-    Interest,
-    Message,
-    Names,
-    Parts,
-    Replay,
-    Replayed,
-    Root,
-    Scan,
-    Scanned,
-    Shared,
-    Sketch,
-    Sums,
-    WantParts,
-    Wants,
-    Witness,
-    size_of,
-)
+from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
 from banyan_storage.store import Store
 
 
@@ -112,6 +86,20 @@ class Replica:
         asking = self.sync.asking
         self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify)
         self._out = Outbox(self.links, self.sync, self.gossip)
+        self._receiving = Receiving(
+            realm=realm,
+            limits=self.limits,
+            ingest=self.ingest,
+            sync=self.sync,
+            gossip=self.gossip,
+            spreading=self.spreading,
+            missing=self.missing,
+            witnesses=self.witnesses,
+            out=self._out,
+            take=self._take_item,
+            soon=self._tell_soon,
+            wall_ms=self.wall_ms,
+        )
         self.conduct = Conduct(self.links, self.standing, asking, self._out, self.limits)
         self._tell_at: float | None = None
         self._tick_at: float | None = None
@@ -171,17 +159,8 @@ class Replica:
         link = self.links.get(peer)
         if link is None or link.leaving:
             return
-        frame = ahead or prepare(self.realm, data, self._verify)
-        message = frame.message
         try:
-            if isinstance(message, Reject):
-                raise message
-            if link.hello is None and not isinstance(message, Hello | Bye):
-                # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
-                # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
-                # nothing.
-                return
-            self._take(link, message, frame, now)
+            self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
         except Reject as error:
             self.conduct.charge(link, str(error), now)
         self._out.collect()
@@ -328,103 +307,6 @@ class Replica:
         return made
 
     # -- inside
-
-    def _take(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
-        match m:
-            case Hello():
-                self._hello(link, m, now)
-            case GossipFrame(frame):
-                self.spreading.frame(link, frame, now)
-            case Data():
-                link.came += whole.size
-                link.window -= whole.size
-                if link.window < -OVERSHOOT:
-                    raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
-                try:
-                    self._data(link, whole.items, now)
-                finally:
-                    link.undigested += whole.size
-                    if link.undigested >= self.limits.credit:
-                        self._out.credit(link)
-            case Credit(more):
-                link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
-                self.sync.serving.pump(link)
-            case Root(logs, root, arrival):
-                self.sync.compare(link, logs, root, arrival, now)
-                self.sync.asking.told(link)
-                if link.equal:
-                    self.sync.settled(link, now)
-            case Shared():
-                self.sync.shared(link, m, now)
-                self.sync.asking.told(link)
-            case Interest():
-                self.sync.told(link, m, now)
-            case Sums():
-                self.sync.sums(link, m, now)
-            case Heads():
-                self.sync.heads(link, m, now)
-            case Sketch():
-                self.sync.comparing.asked(link, m, now)
-            case Cells():
-                self.sync.comparing.cells(link, m, now)
-            case Names():
-                self.sync.comparing.names(link, m, now)
-            case Replay():
-                self.sync.replay(link, m, now)
-            case Replayed():
-                self.sync.replayed(link, m, now)
-            case Wants():
-                self.sync.wants(link, m)
-            case Scan():
-                self.sync.scan(link, m, now)
-            case Scanned():
-                self.sync.scanned(link, m, now)
-            case Answered():
-                self.sync.answered(link, m, now)
-            case WantParts(wanted):
-                if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
-                    self._out.send(link.peer, Parts(self.missing.answer(wanted)))
-            case Parts():
-                self.missing.answered(link, m)
-                self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None])
-            case Witness():
-                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
-                    self._out.spread(m, link.peer)
-            case Bye(reason):
-                self._out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
-
-    def _hello(self, link: Link, m: Hello, now: float) -> None:
-        if link.hello is not None:
-            if link.hello.store_id != m.store_id:
-                raise Malformed("a second hello, of another store")
-            return  # the one of the connection before (see `receive`)
-        if m.version != VERSION:
-            self._out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
-        elif m.realm != self.realm.id:
-            mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
-            self._out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
-        else:
-            link.hello = m
-            self._out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            self.sync.met(link, now)
-            latest = self.witnesses.latest()
-            for w in latest[:16]:
-                self._out.send(link.peer, w)
-
-    def _data(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
-        self._tell_soon(now)
-        with self.ingest.batch():
-            for item in items:
-                if isinstance(item, Reject):
-                    raise item
-                log, entries = named(item)
-                try:
-                    for entry in self._take_item(link, item, now).entries[-1:]:
-                        self.gossip.learned(entry[:16], now)
-                except NotYet:
-                    self.sync.asking.came(link, log, entries, False, now)
-                else:
-                    self.sync.asking.came(link, log, entries, True, now)
 
     def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))

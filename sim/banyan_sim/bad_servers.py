@@ -31,6 +31,7 @@ from banyan_replica.wire import (
     Wants,
     decode_message,
     encode_message,
+    is_bulk,
 )
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
@@ -59,7 +60,7 @@ class Staller(Liar):
         self.spare = rng.randint(0, 3)
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if data[1] == 7 and self.spare > 0:
+        if is_bulk(data) and self.spare > 0:
             self.spare -= 1
             return (data,)
         return () if data[1] in BULK and self.spare <= 0 else (data,)
@@ -132,7 +133,7 @@ class Spammer(Liar):
         log = known[self.rng.randrange(len(known))]
         chain = store.chain(log)
         signed = next(k + 1 for k, entry in enumerate(chain) if entry.sig is not None)
-        item = run_item(store, log, chain[:signed], {})
+        item = run_item(store, log, chain[:signed])
         self.say(peer, Data([item] * 800))
 
 
@@ -163,7 +164,7 @@ class Gusher(Liar):
         written = author.append(
             LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in posts], now
         )[0]
-        return run_item(store, written.log, written.entries, {})
+        return run_item(store, written.log, written.entries)
 
 
 class Forgetter(Liar):

@@ -45,6 +45,7 @@ from banyan_replica.wire import (
     decode_message,
     encode_item,
     encode_message,
+    is_bulk,
 )
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
@@ -139,7 +140,7 @@ class Forker(Liar):
         if item is not None:
             self.push(peer, control[-1].id[:16], item)
         for w in written:
-            self.push(peer, w.entries[-1].id[:16], run_item(author.store, w.log, w.entries, {}))
+            self.push(peer, w.entries[-1].id[:16], run_item(author.store, w.log, w.entries))
 
 
 class Garbage(Liar):
@@ -214,7 +215,7 @@ class Flooder(Liar):
     """Asks for everything, all the time, throws it away and says that it has room for more."""
 
     def heard(self, peer: str, data: bytes) -> bool:
-        if data[:2] != b"\x82\x07":  # [7, ...]: data
+        if not is_bulk(data):
             return True
         self.say(peer, Credit(len(data)))
         return False
@@ -294,7 +295,7 @@ class Impostor(Liar):
         log = known[self.rng.randrange(len(known))]
         chain = store.chain(log)
         last = chain[-1]._replace(sig=self.rng.choice((self.signer.sign(chain[-1].id), self.rng.randbytes(64))))
-        item = run_item(store, log, [*chain[:-1], last][-3:], {})
+        item = run_item(store, log, [*chain[:-1], last][-3:])
         try:
             mid = decode_run(TEST, item.run).entries[-1].id[:16]
         except BanyanError:

@@ -1,8 +1,9 @@
 """Is the store what it says? All that can be recomputed is recomputed; what differs is named, nothing is changed.
 
 Ids, links, skips and totals from the records; signatures from ids; heads, indexes and grants from entries; parts from
-hashes. A store with no problem holds only authentic, linked entries, each in exactly one place and found by its id.
-Which of them ought to count is a question for the state (banyan_crdt.state), not for this module.
+hashes; rows of views from all of it. A store with no problem holds only authentic, linked entries, each in exactly one
+place and found by its id, and shows what they say. Which of them ought to count is a question for the state
+(banyan_crdt.state), not for this module.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .id_index import indexed
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
 from .soundness import row_bytes
+from .views.proof import Proof
 
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
@@ -39,6 +41,10 @@ class Problem(NamedTuple):
 
     where: str
     sentence: str
+
+
+VIEWS = "views"
+"""What problems of views begin with: `banyan store rebuild` puts them right, without a peer."""
 
 
 class Stats(NamedTuple):
@@ -74,7 +80,10 @@ def compact(engine: Engine, path: Path) -> Compacted:
 
 
 def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
-    """All problems, in the order of accounts; then those of parts and of the tables as wholes."""
+    """All problems, in the order of accounts; then those of parts and of the tables as wholes, and those of views.
+
+    Views that are being built are not looked at.
+    """
     found: list[Problem] = []
     checked = 0
     for account in reader.accounts():
@@ -85,7 +94,7 @@ def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
                 found += checks.problems()
                 checked += checks.checked
         found += _grants(reader, account)
-    return [*found, *_parts(reader), *_wholes(reader)]
+    return [*found, *_parts(reader), *_wholes(reader), *_views(reader)]
 
 
 class _Log:
@@ -266,6 +275,17 @@ def _parts(reader: StoreReader) -> Iterator[Problem]:
         for table in (t.PARTS, t.LACKING):
             if reader.txn.get(table, key) is not None:
                 yield Problem("withheld", f"{_place(key)} was erased, but is in {table.name}")
+
+
+def _views(reader: StoreReader) -> Iterator[Problem]:
+    """A store without views, as the simulator has them, has nothing to be compared."""
+    try:
+        proof = Proof(reader)
+    except KeyError:
+        return
+    for view, account, sentence in proof.faults():
+        of = "" if account is None else f" of account {account.hex()[:16]}"
+        yield Problem(f"{VIEWS}: {view}{of}", sentence)
 
 
 def _held(reader: StoreReader, entry: EntryId) -> Entry | None:

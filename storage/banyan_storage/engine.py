@@ -90,6 +90,15 @@ class ReadTxn(Protocol):
         Of a dupsort table; ascending questions are cheapest.
         """
 
+    def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
+        """(key, value) for each (key, stop): the last value at key below stop (None: of all), where there is one.
+
+        Of a dupsort table; ascending questions are cheapest.
+        """
+
+    def dup_count(self, table: Table, key: bytes) -> int:
+        """How many values a key of a dupsort table has. Costs the same for any number."""
+
 
 class WriteTxn(ReadTxn, Protocol):
     """The pending transaction, on the owner thread. Reads see pending writes."""

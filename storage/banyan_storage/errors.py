@@ -11,7 +11,19 @@ StorageError
  ├── SnapshotHeld     the map had to grow while a snapshot was held for too long
  ├── StoreClosed      the store or the snapshot was used after it was closed
  └── WrongThread      a thread other than the owner wrote; a mistake of the program, never of the data
+
+ViewBuilding          a question came before the view that answers it was built; nothing is wrong with the store
 """
+
+from banyan_crdt.errors import BanyanError
+
+
+class ViewBuilding(BanyanError):
+    """A view that a question needs is not all there yet. `done`: how much of it is, 0 to 1."""
+
+    def __init__(self, view: str, done: float) -> None:
+        super().__init__(f"view {view} is being built, {int(done * 100)} %; ask again later")
+        self.view, self.done = view, done
 
 
 class StorageError(Exception):

@@ -155,6 +155,10 @@ def _delete(txn: Txn, db: Any, key: bytes, value: bytes) -> bool:
 
 
 def _delete_range(txn: Txn, db: Any, start: bytes, stop: bytes | None) -> int:
+    if not start and stop is None:  # page by page
+        entries = txn.stat(db)["entries"]
+        txn.drop(db, delete=False)
+        return int(entries)
     gone = 0
     with txn.cursor(db=db) as cursor:
         found = cursor.set_range(start)

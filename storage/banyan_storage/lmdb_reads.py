@@ -168,6 +168,30 @@ class Reader:
         except lmdb.Error as error:
             raise explain(error, self._path) from error
 
+    def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            for key, stop in sorted_stops:
+                if stop == b"" or not key or not cursor.set_key(key):
+                    continue
+                if stop is None:
+                    found = cursor.last_dup()
+                elif cursor.set_range_dup(key, stop):
+                    found = cursor.prev_dup()
+                else:
+                    found = cursor.set_key(key) and cursor.last_dup()
+                if found:
+                    yield key, cursor.value()
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
+    def dup_count(self, table: Table, key: bytes) -> int:
+        try:
+            cursor = self._txn().cursor(db=self._dbs[table])
+            return cursor.count() if key and cursor.set_key(key) else 0
+        except lmdb.Error as error:
+            raise explain(error, self._path) from error
+
 
 class Snapshot(Reader):
     """Reads of one commit."""

@@ -143,6 +143,14 @@ class _Reader:
             for value in self._at(table).values_between(key, start, after_prefix(start))[:1]:
                 yield key, start, value
 
+    def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
+        for key, stop in sorted_stops:
+            for value in self._at(table).values_between(key, b"", stop)[-1:]:
+                yield key, value
+
+    def dup_count(self, table: Table, key: bytes) -> int:
+        return len(self._at(table).values_at(key))
+
 
 class _Snapshot(_Reader):
     """Reads of one commit, refused once the snapshot is over."""

@@ -59,8 +59,9 @@ class PendingStore(StoreReader):
         if self.fresh:
             about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
             self._write.put_many(t.META, sorted(about.items()))
-            engine.commit()
         self._check_kind()
+        views.opened(self._write, self.fresh)
+        engine.commit()
         self._ids = IdIndex(self._write)
         self.moves = Moves(self._write)
         self._forget()

@@ -2,6 +2,8 @@
 
 All answers come from one committed snapshot and name accounts by their ids, in an order that depends on nothing local:
 two nodes that hold the same entries and the same content give the same answers.
+
+A question whose view is being built raises ViewBuilding, which says how much of it is there.
 """
 
 from __future__ import annotations
@@ -9,15 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from heapq import merge
+from heapq import heapify, heappop, heapreplace
 from itertools import islice
+from typing import TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
 
+from .answers import GraphStats, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
@@ -26,17 +29,9 @@ from .records import content_of
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .view_rows import (
-    BLOCKS,
-    FOLLOWERS,
-    FOLLOWS,
-    MUTES,
     NUMBERED,
     NUMBERS,
-    REACTIONS,
-    REPLIES,
-    REPOSTS,
     SHOWN,
-    TIMELINE,
     TOMBS,
     read_content,
     register_slot,
@@ -44,70 +39,27 @@ from .view_rows import (
     slot_size,
     target_bytes,
 )
+from .views.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
+from .views.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.registry import NAMES, SHOWN_NAME
+from .views.relations import BLOCKS, FOLLOWS, MUTES
+from .views.standing import Standing, cursors, need, standings
+from .views.thread import REPLIES, REPLY_COUNTS
+from .views.timeline import TIMELINE
+from .views.view import count_of
+
+__all__ = [
+    "GraphStats",
+    "PostView",
+    "ProfileView",
+    "Queries",
+    "ReactionCount",
+    "ThreadPost",
+    "ThreadView",
+    "queries",
+]
 
 MAX_ANCESTORS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileView:
-    """`fields`: by name, ascending."""
-
-    account: AccountId
-    fields: tuple[ProfileField, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PostView:
-    """`time_ms`: where it stands in a timeline. `ref`: the write that shows. `cursor`: for `feed(before=...)`."""
-
-    target: Target
-    time_ms: int
-    ref: Ref
-    post: Post
-    cursor: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadPost:
-    """`depth`: 1 for an answer to the post asked for, 2 for an answer to that."""
-
-    view: PostView
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadView:
-    """`ancestors`: the oldest first. `missing`: the ancestor above them that is not held. `replies`: each followed by
-    the answers to it. `complete`: whether all replies that are held are there."""
-
-    ancestors: tuple[PostView, ...]
-    missing: Target | None
-    post: PostView | None
-    replies: tuple[ThreadPost, ...]
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReactionCount:
-    """`accounts`: how many accounts reacted with the emoji."""
-
-    emoji: str
-    accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class GraphStats:
-    """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
-
-    accounts: int
-    follows: int
-    posts: int
-    replies: int
-    reactions: int
-    reposts: int
-    entries: int
-    stored_bytes: int
-    digest: bytes
 
 
 @contextmanager
@@ -124,6 +76,16 @@ class Queries:
         self._txn = txn
         self._reader = reader
         self._used = used
+        self._building = cursors(txn)
+
+    def need(self, *views: str) -> None:
+        """Raises ViewBuilding where one of these is being built."""
+        if self._building:
+            need(self._building, SHOWN_NAME, *views)
+
+    def standings(self) -> list[Standing]:
+        """How far each view is."""
+        return standings(self._txn)
 
     @property
     def reader(self) -> StoreReader:
@@ -147,6 +109,7 @@ class Queries:
 
     def profile(self, account: AccountId) -> ProfileView:
         """Where two cells claim one field, the later write shows."""
+        self.need()
         found: list[tuple[bytes, ProfileField]] = []
         number = self._number(account)
         for slot, place in self._shown(number, PROFILE) if number else ():
@@ -168,6 +131,7 @@ class Queries:
         return self._related(MUTES, account, after, limit)
 
     def _related(self, table: Table, account: AccountId, after: AccountId | None, limit: int | None) -> list[AccountId]:
+        self.need("relations")
         number = self._number(account)
         if number is None:
             return []
@@ -177,10 +141,28 @@ class Queries:
 
     def followers(self, account: AccountId) -> list[AccountId]:
         """Who follows the account, as far as this node knows, by id."""
+        self.need("followers")
         return self._by(FOLLOWERS, account)
 
+    def follower_count(self, account: AccountId) -> int:
+        """How many follow the account, as far as this node knows."""
+        self.need("followers")
+        return count_of(self._txn.get(FOLLOWER_COUNTS, account))
+
+    def follow_count(self, account: AccountId) -> int:
+        """How many the account follows."""
+        self.need("followers")
+        number = self._number(account)
+        return count_of(self._txn.get(FOLLOW_COUNTS, number)) if number else 0
+
     def reposters(self, target: Target) -> list[AccountId]:
+        self.need("reactions")
         return self._by(REPOSTS, target_bytes(target))
+
+    def repost_count(self, target: Target) -> int:
+        """How many accounts reposted it."""
+        self.need("reactions")
+        return count_of(self._txn.get(REPOST_COUNTS, target_bytes(target)))
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
@@ -190,6 +172,7 @@ class Queries:
     def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:
         """The live operations of the register or element that `op` writes, oldest first: what an edit replaces, and
         what an undo covers."""
+        self.need()
         number = self._number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self._ref(stamp[8:]) for stamp in live)
@@ -222,6 +205,7 @@ class Queries:
 
     def post(self, target: Target) -> PostView | None:
         """None where it is unknown, deleted, or its content is not held."""
+        self.need()
         number = self._number(target.account)
         shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
         if not number or not shown:
@@ -230,29 +214,35 @@ class Queries:
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. `before`: the cursor of the last post of the page before."""
-        lines = [self._timeline(account, before) for account in sorted(set(accounts))]
-        views = (self._view(*row) for _, row in merge(*lines, key=_first, reverse=True))
+        self.need("timeline")
+        views = (self._view(*line) for line in self._newest(accounts, before))
         return list(islice((view for view in views if view is not None), limit))
 
-    def _timeline(self, account: AccountId, before: bytes | None) -> Iterator[_Line]:
-        number = self._number(account)
-        if number is None:
-            return
-        stop: bytes | None = None
-        if before is not None:
-            time, author, key = before[:8], before[8:40], before[40:]
-            if account == author:
-                stop = time + key
-            elif account < author:
-                stop = after_prefix(time)
+    def _newest(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[_Line]:
+        """The timelines of the accounts, merged. The last row of each is read at once, with one cursor; only those are
+        walked that have a row among the newest, so the cost grows with the accounts asked for and with nothing else."""
+        named = self._txn.get_many(NUMBERS, sorted(set(accounts)))
+        accounts_of = {number: AccountId(account) for account, number in named}
+        stops = [(number, _stop(accounts_of[number], before)) for number in sorted(accounts_of)]
+        heap = [(_place(accounts_of[number], row), number, row) for number, row in self._txn.ending(TIMELINE, stops)]
+        heapify(heap)
+        walks: dict[bytes, Iterator[bytes]] = {}
+        while heap:
+            _, number, row = heap[0]
+            account = accounts_of[number]
+            yield number, account, row[8:24], row[:8], row[24:]
+            walk = walks.get(number)
+            if walk is None:
+                walk = walks[number] = self._txn.dups(TIMELINE, number, b"", row, reverse=True)
+            row = next(walk, b"")
+            if row:
+                heapreplace(heap, (_place(account, row), number, row))
             else:
-                stop = time
-        for row in self._txn.dups(TIMELINE, number, b"", stop, reverse=True):
-            time, key, place = row[:8], row[8:24], row[24:]
-            yield time + account + key, (number, account, key, time, place)
+                heappop(heap)
 
     def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
         """Direct answers, oldest first; of the same instant by account."""
+        self.need("thread")
         rows = [
             (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
             for key, place in self._txn.prefix(REPLIES, target_bytes(target))
@@ -264,20 +254,24 @@ class Queries:
         return islice((view for view in views if view is not None), limit)
 
     def reply_count(self, target: Target) -> int:
-        """Direct answers, without reading them."""
-        return sum(1 for _ in self._txn.prefix(REPLIES, target_bytes(target)))
+        """How many direct answers there are."""
+        self.need("thread")
+        return count_of(self._txn.get(REPLY_COUNTS, target_bytes(target)))
 
     def post_count(self, account: AccountId) -> int:
+        self.need("timeline")
         number = self._number(account)
-        return sum(1 for _ in self._txn.dups(TIMELINE, number)) if number else 0
+        return self._txn.dup_count(TIMELINE, number) if number else 0
 
     def has_tombs(self, account: AccountId) -> bool:
         """Whether anything of the account was deleted for good."""
+        self.need()
         number = self._number(account)
         return number is not None and self._txn.get(TOMBS, number) is not None
 
     def is_dead(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
         """Whether a tombstone that counts ended the cell."""
+        self.need()
         number, cell = self._number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
@@ -289,6 +283,7 @@ class Queries:
 
     def thread(self, target: Target, limit: int = 200) -> ThreadView:
         """The post, what it answers up to the root (at most 64), and at most `limit` answers, depth first."""
+        self.need("thread")
         post = self.post(target)
         seen = {target}
         ancestors: list[PostView] = []
@@ -316,18 +311,17 @@ class Queries:
         return ThreadView(tuple(ancestors[::-1]), missing, post, tuple(replies[:limit]), len(replies) <= limit)
 
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
-        """The most frequent first, then by emoji."""
-        who: dict[str, set[bytes]] = {}
-        for key, _ in self._txn.prefix(REACTIONS, target_bytes(target)):
-            end = 49 + key[48]
-            who.setdefault(key[49:end].decode(), set()).add(key[end : end + 4])
-        counts = [ReactionCount(emoji, len(numbers)) for emoji, numbers in who.items()]
+        """How many accounts reacted with each emoji: the most frequent first, then by emoji."""
+        self.need("reactions")
+        rows = self._txn.prefix(REACTION_COUNTS, target_bytes(target))
+        counts = [ReactionCount(key[49:].decode(), count_of(raw)) for key, raw in rows]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
 
     # -- the whole
 
     def graph_stats(self) -> GraphStats:
         """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
+        self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
         return GraphStats(
             accounts=counts.accounts,
@@ -349,6 +343,7 @@ class Queries:
 
         For each account in order, for each slot that shows something in order: account, slot, time, length, content.
         """
+        self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
         for account in self._reader.accounts():
             number = self._number(account)
@@ -360,12 +355,24 @@ class Queries:
         return digest.digest()
 
 
-_Line = tuple[bytes, tuple[bytes, AccountId, bytes, bytes, bytes]]
-"""A cursor, and what `Queries._view` needs."""
+_Line: TypeAlias = tuple[bytes, AccountId, bytes, bytes, bytes]
+"""What `Queries._view` needs: account number, account, key, time, place."""
+_DOWN = bytes(range(255, -1, -1))
 
 
-def _first(pair: tuple[bytes, object]) -> bytes:
-    return pair[0]
+def _place(account: AccountId, row: bytes) -> bytes:
+    """Ascends as the cursor of a row of the timeline descends: a heap gives the least."""
+    return (row[:8] + account + row[8:24]).translate(_DOWN)
+
+
+def _stop(account: AccountId, before: bytes | None) -> bytes | None:
+    """Where the timeline of an account stops below a cursor."""
+    if before is None:
+        return None
+    time, author, key = before[:8], before[8:40], before[40:]
+    if account == author:
+        return time + key
+    return after_prefix(time) if account < author else time
 
 
 def _distinct(accounts: Iterator[AccountId]) -> Iterator[AccountId]:

@@ -280,6 +280,12 @@ class StoreReader:
             yield from block
             first += len(block)
 
+    def counted_arrivals(self, log: LogId) -> Iterator[int]:
+        """The arrival numbers of its counted entries, in order."""
+        found = self._find(log)
+        stretches = self._stretches(found[0], 0, found[1].length) if found else ()
+        return (n for s in stretches for n in range(s.n, s.n + s.size))
+
     def any_loose(self) -> bool:
         """Whether anything is held that does not count: rarely, and then every log must be looked at for it."""
         return bool(self._txn.count(t.LOOSE))

@@ -1,8 +1,9 @@
 """A store of an earlier schema is brought to this one, in place: one step for each schema, all in one transaction.
 
-A process that is killed on its way leaves the old store, whole. What the version before judged otherwise is not looked
-at here: the steps leave the note MEND, and whoever opens the store checks every log before it serves (banyan_node's
-mending.py).
+A process that is killed on its way leaves the old store, whole. What an earlier version judged otherwise is not looked
+at here: a step may leave the note MEND, and whoever opens the store checks every log before it serves (banyan_node's
+mending.py). Views are not looked at either: the store keeps the version of each, and those of which this program has
+another are built again in the background (views/building.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .due import Work, set_due
 from .engine import Engine, Item, ReadTxn, WriteTxn
 from .errors import StoreVersion
 from .records import is_record, record_name
+from .views.building import note_versions
 
 Say: TypeAlias = Callable[[str], None]
 """Told, in sentences, what is done."""
@@ -23,6 +25,7 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 
 MEND = b"mend"
 """The note of a store whose logs have to be checked: how far that has come, empty at its beginning."""
+_VIEWS_OF_5 = ("shown", "timeline", "thread", "reactions", "relations", "followers")
 BLOCK, SAY_ROWS = 10_000, 250_000
 """Rows that are written at a time, and after how many it is said how far a step is."""
 
@@ -37,7 +40,7 @@ def upgrade(engine: Engine, now_s: int, say: Say) -> bool:
     say(f"The store is of schema {found}; bringing it to {t.SCHEMA}: {rows:,} entries, once.")
     for schema in range(found, t.SCHEMA):
         STEPS[schema](txn, now_s, say)
-    txn.put_many(t.META, [(t.SCHEMA_KEY, t.u32(t.SCHEMA)), (t.NOTE + MEND, b"")])
+    txn.put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA))
     engine.commit()
     return True
 
@@ -96,6 +99,12 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
     rows.sort()
     for at in range(0, len(rows), BLOCK):
         txn.put_many(t.LOOSE, rows[at : at + BLOCK])
+    txn.put(t.META, t.NOTE + MEND, b"")
 
 
-STEPS: Mapping[int, Step] = {4: _loose_by_place}
+def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:
+    """5 to 6: the store says of which version each view is. All were of their first; counters came later."""
+    note_versions(txn, dict.fromkeys(_VIEWS_OF_5, 1))
+
+
+STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views}

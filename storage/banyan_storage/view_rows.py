@@ -1,12 +1,12 @@
-"""What a person reads, as rows: a pure function of one slot's live operations and the content that is held.
+"""What a slot shows: a pure function of its live operations and the content that is held.
 
 A slot is one register, or one element of one set. A register shows its last live write (by time, entry id, op index)
 or, where that one's content is not held, nothing: an older text would be a lie. An element shows its last live add with
 content that is held. What a slot shows stands in `SHOWN`, its other live operations in `CELLS`: the usual post, written
 once and never again, has one row there and none here.
 
-`SHOWN` keeps what each slot shows as a place and a seed, the little of the content that its rows are made of. So rows
-can be taken away after the content is gone, and, since no two slots ever give the same row, without a look at others.
+`SHOWN` keeps what each slot shows as a place and a seed, the little of the content that the rows of the other views are
+made of (views/). So rows can be taken away after the content is gone, and built anew without reading it.
 
 Rows name operations by place (arrival number of the entry, op index: the key of the content itself), accounts by this
 store's own four-byte numbers, and posts by account id and key, since a post may be answered before anybody here has
@@ -20,13 +20,7 @@ from typing import NamedTuple
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.social import (
-    BLOCK,
-    FOLLOW,
-    MUTE,
     POST,
-    REACTION,
-    RELATIONS,
-    REPOST,
     Content,
     Post,
     Reaction,
@@ -57,24 +51,7 @@ COVERS = Table("covers", dupsort=True)
 Of operations that were not live when they were covered."""
 SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: slot | place 8 | seed"""
-TIMELINE = Table("timeline", dupsort=True)
-"""account number 4 -> set of: time 8 | post key 16 | place 8"""
-REPLIES = Table("replies")
-"""parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""
-REACTIONS = Table("reactions")
-"""target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
-REPOSTS = Table("reposts")
-"""target account 32 | target key 16 | account number 4 | cell key and element 32 -> nothing"""
-FOLLOWS = Table("follows")
-"""account number 4 | target account 32 | cell key and element 32 -> nothing; so are blocks and mutes"""
-FOLLOWERS = Table("followers")
-"""target account 32 | account number 4 | cell key and element 32 -> nothing"""
-BLOCKS = Table("blocks")
-MUTES = Table("mutes")
-
-ROW_TABLES = (TIMELINE, REPLIES, REACTIONS, REPOSTS, FOLLOWS, FOLLOWERS, BLOCKS, MUTES)
-VIEW_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN, *ROW_TABLES)
-RELATION_TABLES: dict[Coll, Table] = {FOLLOW: FOLLOWS, BLOCK: BLOCKS, MUTE: MUTES}
+SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
 _PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
 _ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
@@ -85,8 +62,6 @@ _SHORT_POSTS = {size: b"\x58%c\x85\x58%c" % (size - 20, size - 35) for size in r
 _ONLY_TIME = b"\xf6\xf6\xf6\x1b\0\0"
 """Of a post's content, after its text: no reply, no quote, no language, and the time."""
 
-Row = tuple[Table, bytes, bytes]
-"""Table, key, value."""
 ContentOf = Callable[[bytes], bytes | None]
 """The content at a place, if it is held here."""
 
@@ -190,26 +165,6 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
     if isinstance(content, Relate):
         return content.target
     return None if content is None else b""
-
-
-def rows_of(slot: bytes, place: bytes, seed: bytes) -> list[Row]:
-    account, coll, unique = slot[:4], slot[4:12], slot[13:]
-    if coll == POST:
-        rows = [(TIMELINE, account, seed[:8] + unique + place)]
-        if len(seed) > 8:
-            rows.append((REPLIES, seed[8:] + seed[:8] + account + unique, place))
-        return rows
-    if coll == REACTION:
-        emoji = seed[48:]
-        return [(REACTIONS, seed[:48] + bytes((len(emoji),)) + emoji + account + unique, b"")]
-    if coll == REPOST:
-        return [(REPOSTS, seed + account + unique, b"")]
-    if coll in RELATIONS:
-        rows = [(RELATION_TABLES[Coll(coll)], account + seed + unique, b"")]
-        if coll == FOLLOW:
-            rows.append((FOLLOWERS, seed + account + unique, b""))
-        return rows
-    return []  # a profile is a handful of fields, read from its slots
 
 
 def target_bytes(target: Target) -> bytes:

@@ -53,6 +53,9 @@ class ArrivedPart(NamedTuple):
 class Views(Protocol):
     """Derived rows. `reader` sees all that is pending, including what the call is about."""
 
+    def opened(self, txn: WriteTxn, fresh: bool) -> None:
+        """The store is open; `fresh`: nothing was ever written to it. What the views write is committed."""
+
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         """Logs were extended, with what content is at hand; other content comes later, through `parts_arrived`.
 
@@ -74,6 +77,9 @@ class Views(Protocol):
 
 class NoViews:
     """A store without views: an archive, or a relay that serves entries and answers no queries."""
+
+    def opened(self, txn: WriteTxn, fresh: bool) -> None:
+        return
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         return

@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from banyan_cli import errors
+from banyan_node.context import TABLES
+from banyan_node.home import Home
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.views.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
 
 
@@ -47,6 +51,40 @@ def test_commands_answer_alike_with_and_without_a_running_node(home: Path) -> No
         assert _json("--home", home, "down")["stopped"]
     texts = [p["text"] for p in banyan("--home", home, "feed", "--json").lines]
     assert sorted(texts) == ["trong lúc chạy", "trước"]
+
+
+def test_views_are_built_again_by_a_running_node_and_by_the_command_alone(home: Path) -> None:
+    uri = _json("--home", home, "post", "một")["uri"]
+    _json("--home", home, "reply", uri, "hai")
+    before = _json("--home", home, "thread", uri)
+    with node_up(home):
+        built = _json("--home", home, "store", "rebuild")
+        assert built["built"] == ["shown", "timeline", "thread", "reactions", "relations", "followers"]
+        assert _json("--home", home, "thread", uri) == before
+        assert _json("--home", home, "store", "rebuild", "thread")["built"] == ["thread"]
+        assert banyan("--home", home, "store", "rebuild", "polls").code == errors.USAGE
+        assert set(_json("--home", home, "store", "stats")["views"].values()) == {100}
+        assert _json("--home", home, "store", "verify") == {"checked": 4, "unchecked": [], "problems": []}
+    assert _json("--home", home, "store", "rebuild", "followers")["built"] == ["followers"]
+    ran = banyan("--home", home, "store", "rebuild")
+    assert "Built in" in ran.out
+    assert banyan("--home", home, "store", "rebuild", "polls").code == errors.USAGE
+    assert _json("--home", home, "thread", uri) == before
+
+
+def test_a_check_that_finds_a_wrong_row_says_which_and_how_to_put_it_right(home: Path) -> None:
+    _json("--home", home, "post", "một")
+    engine = LmdbEngine(Home(home).store, TABLES)
+    engine.write().delete_range(TIMELINE, b"", None)
+    engine.commit()
+    engine.close()
+    ran = banyan("--home", home, "store", "verify")
+    assert ran.code == errors.STORAGE
+    assert "views: timeline of account" in ran.out
+    assert "`banyan store rebuild`" in ran.out
+    assert banyan("--home", home, "store", "rebuild", "timeline").code == 0
+    assert banyan("--home", home, "store", "verify").code == 0
+    assert banyan("--home", home, "feed", "--json").lines[0]["text"] == "một"
 
 
 def test_ctrl_c_stops_a_node_cleanly_and_another_start_finds_everything(home: Path) -> None:

@@ -26,7 +26,7 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item, is_bulk
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
@@ -130,7 +130,7 @@ class Net(World):
         return int(self.now * 1000)
 
     def _lost(self, sender: str, to: str, data: bytes) -> bool:
-        if data[1] == 7 and to in self.replicas:
+        if is_bulk(data) and to in self.replicas:
             self.bulk += 1
             self.last_bulk = self.now
         return frozenset((sender, to)) in self.dark

@@ -47,10 +47,7 @@ THEMES: dict[str, dict[str, float]] = {
     "flood": {"fork": 0.3, "flood": 3, "pin": 1, "thief": 0, "answer": 0, "notary": 0, "close": 0, "cut": 0},
     PLAIN: {},
 }
-ASKED_FOR = "checkpoints"
-"""Only with `--theme`: about 4 of 100 of its sets still fail (README.md says why)."""
 LIKELY = ("control", "control", "branches", "branches", "signs", "signs", "pins", "cuts", *THEMES)
-LIKELY = tuple(theme for theme in LIKELY if theme != ASKED_FOR)
 
 
 @dataclass

@@ -179,8 +179,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "a checkpoint is taken without a look at its signature",
         _PREPARE,
-        "            return (item.signed,)\n",
-        "            return ()\n",
+        "return (item.signed,) if isinstance(item, Checkpoint) else ()",
+        "return ()",
         _TAKEN,
     ),
     Mutant(

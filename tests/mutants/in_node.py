@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _INGEST, _COUNTING, _JOINTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "joints"))
 _INTAKE, _APPENDING, _ACCOUNTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("intake", "appending", "accounts"))
+_RECEIVING, _PARTS = "replica/banyan_replica/receiving.py", "replica/banyan_replica/sync/parts.py"
 _SERVE, _SERVING, _ASKING = (f"replica/banyan_replica/sync/{m}.py" for m in ("serve", "serving", "asking"))
 
 _TAKEN = ("tests/node/test_ingest.py", "tests/node/test_counting.py")
@@ -606,7 +607,7 @@ IN_NODE = (
     Mutant(
         "a branch that forks a log is no news, and passed on to nobody",
         _INTAKE,
-        "bool(added) or self._ingest.head(run.log) != head",
+        "self._sync.moves != moves",
         "bool(added)",
         _ASKED,
     ),
@@ -902,5 +903,48 @@ IN_NODE = (
         "if len(link.jobs) < self._limits.jobs:",
         "if len(link.jobs) >= 0:",
         _GIVEN,
+    ),
+    # -- hellos, sums, content that is lacked
+    Mutant(
+        "a first hello that is wrong costs points",
+        _RECEIVING,
+        "                if opens_as_hello(raw):\n                    return\n",
+        "",
+        ("tests/node/test_replica.py",),
+    ),
+    Mutant(
+        "a first hello that is wrong is met with silence",
+        _RECEIVING,
+        "            if link.hello is None:\n                self.out.bye(",
+        "            if False:\n                self.out.bye(",
+        ("tests/node/test_replica.py",),
+    ),
+    Mutant(
+        "sums are answered as often as they are asked for",
+        "replica/banyan_replica/sync/sync.py",
+        "        if link.sums > most:",
+        "        if False:",
+        ("tests/node/test_replica.py",),
+    ),
+    Mutant(
+        "content that nobody has is asked for every second for ever",
+        _PARTS,
+        "doubled = min(self._fruitless // questions, 20)",
+        "doubled = 0",
+        ("tests/node/test_parts.py",),
+    ),
+    Mutant(
+        "a new neighbour is not asked for content that others did not have",
+        _PARTS,
+        " or not self._known.issuperset(ready):",
+        ":",
+        ("tests/node/test_parts.py",),
+    ),
+    Mutant(
+        "a reason for withholding is taken whoever signed it",
+        _PARTS,
+        "                read_withheld(self._store.realm, reason, entry, op)\n",
+        "                pass\n",
+        ("tests/node/test_parts.py",),
     ),
 )

@@ -4,7 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _STORE, _PENDING, _IDS = (f"storage/banyan_storage/{m}.py" for m in ("store", "pending", "id_index"))
 _READER, _RECORDS, _GRANTS = (f"storage/banyan_storage/{m}.py" for m in ("reader", "records", "grant_rows"))
-_CHECK, _VIEWS, _VIEW_ROWS = (f"storage/banyan_storage/{m}.py" for m in ("check", "views", "view_rows"))
+_CHECK, _VIEWS, _VIEW_ROWS = (f"storage/banyan_storage/{m}.py" for m in ("check", "views/folding", "view_rows"))
+_HOOKS = "storage/banyan_storage/views/hooks.py"
 _SLOTS = "storage/banyan_storage/slots.py"
 
 _STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/node/test_ingest.py")
@@ -532,8 +533,8 @@ IN_STORAGE = (
     # -- views
     Mutant(
         "views keep what stopped counting",
-        _VIEWS,
-        "        _clear(txn, number)\n",
+        _HOOKS,
+        "        clear(txn, numbers_of(txn, {account})[account], at)\n",
         "",
         _SHOWN,
     ),

@@ -29,7 +29,7 @@ def test_there_are_many_in_every_room_and_each_has_a_name_of_its_own() -> None:
     assert [name for name, n in Counter(m.name for m in MUTANTS).items() if n > 1] == []
     of_room = Counter(Path(m.file).parts[0] for m in MUTANTS)
     assert set(of_room) <= set(ROOMS)
-    assert min(of_room[room] for room in ("crdt", "node", "storage")) >= LEAST // 3
+    assert min(of_room[room] for room in ("crdt", "replica", "storage")) >= LEAST // 3
 
 
 def test_whoever_is_to_notice_them_is_run_in_ci() -> None:

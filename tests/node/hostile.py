@@ -240,6 +240,7 @@ class Hostile:
 
     def cursor(self) -> None:
         since = self.rng.choice((*self.known, "0" * 16 + "-1", "f" * 16 + "-" + "9" * 15, "0" * 16 + "-" + "9" * 99))
+        params: dict[str, Any]
         if self.rng.random() < 0.5:
             params = {"since": since} if self.rng.random() < 0.8 else {self.mangled("since"): since}
             with self.http.stream("GET", "/v1/events", params=params) as answer:

@@ -211,7 +211,7 @@ def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> Cells:
 @pytest.mark.parametrize(
     ("cells", "start", "sentence"),
     [
-        (bytes(25), 0, "25 bytes are not whole cells"),
+        (bytes(25), 0, "pieces of 23 bytes each"),
         (b"\xff" * CELL_BYTES, 0, "below 2\\^61"),
         (b"", 0, "without cells"),
         (bytes(CELL_BYTES * (CELLS + 1)), 0, f"{CELLS} cells were asked for"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from banyan_crdt.errors import Malformed
 from banyan_replica.gossip.frames import (
     Answer,
     Data,
@@ -61,10 +62,10 @@ trees = st.recursive(
 
 
 @given(st.one_of(trees, st.tuples(st.integers(0, 8), trees, trees).map(list)))
-def test_anything_is_a_frame_or_a_value_error(tree: object) -> None:
+def test_anything_is_a_frame_or_malformed(tree: object) -> None:
     try:
         frame = decode_frame(tree)
-    except ValueError:
+    except Malformed:
         return
     assert decode_frame(encode_frame(frame)) == frame
 
@@ -74,18 +75,18 @@ def test_anything_is_a_frame_or_a_value_error(tree: object) -> None:
     [
         ([], "starts with its code"),
         ([8], "unknown"),
-        ([0, [], [], []], "4 arguments, this one has 3"),
-        ([0, [], [], [bytes(16)] * (MAX_GRAFTS + 1), 0], f"{MAX_GRAFTS + 1} asked ids"),
-        ([0, [], [bytes(15)], [], 0], "16 bytes, this is 15"),
-        ([0, [[bytes(16), 256, b""]], [], [], 0], "hop is 256"),
-        ([2, [b"", []], 3], "peer id is 1 to 128 bytes"),
+        ([0, [], [], []], r"4 fields \(items, ihaves, grafts, prune\), this one 3"),
+        ([0, [], [], [bytes(16)] * (MAX_GRAFTS + 1), 0], f"grafts: .* not {MAX_GRAFTS + 1}"),
+        ([0, [], [bytes(15)], [], 0], "grafts|ihaves: expected 16 bytes"),
+        ([0, [[bytes(16), 256, b""]], [], [], 0], "items: expected a number from 0 to 255"),
+        ([2, [b"", []], 3], "joiner: expected 1 to 128 bytes"),
         ([2, [b"\xff", []], 3], "must be UTF-8"),
-        ([3, 2, []], "urgent is 2"),
-        ([6, [b"a", []], 17, []], "ttl is 17"),
+        ([3, 2, []], "urgent: expected a number from 0 to 1"),
+        ([6, [b"a", []], 17, []], "ttl: expected a number from 0 to 16"),
     ],
 )
 def test_a_malformed_frame_is_refused_with_the_reason(wire: object, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(Malformed, match=says):
         decode_frame(wire)
 
 

@@ -22,6 +22,7 @@ from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
+from banyan_storage.views import VIEW_TABLES
 from tests.node.helpers import draft
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.storage.old.load import old_home
@@ -140,6 +141,37 @@ def fill(home: Home) -> None:
                 drafts = [draft(f"{account.hex()} {part} {n}", part * 25 + n) for n in range(25)]
                 c.replica.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
         c.store.commit()
+
+
+def test_after_a_kill_amid_the_building_of_views_it_goes_on_where_it_was(victim: Victim, tmp_path: Path) -> None:
+    rng, home, killed, finished = random.Random(4), make_home(tmp_path / "home"), 0, 0
+    fill(home)
+    with open_local(home, load_settings(home)) as local:
+        digest = local.call("digest")["views"]
+        rows = table_rows(local.context)
+    reached = 0.0
+    while finished < 3:
+        said = [float(line.split()[1]) for line in victim.lives(f"views {home.path}", rng.random() * 0.08)]
+        if said and reached < 1:
+            assert said[0] >= reached, "a life begins where the one before was killed"
+        reached = said[-1] if said else reached
+        if reached == 1:
+            finished += 1
+        else:
+            killed += 1
+    assert killed > 3
+    while reached == 1:  # and once more, to be left in the middle
+        said = [float(line.split()[1]) for line in victim.lives(f"views {home.path}", rng.random() * 0.04)]
+        reached = said[-1] if said else reached
+    with open_local(home, load_settings(home)) as local:
+        assert local.call("digest")["views"] == digest
+        assert table_rows(local.context) == rows
+        sound(local.context)
+
+
+def table_rows(context: Context) -> dict[str, int]:
+    with context.engine.read() as txn:
+        return {table.name: txn.count(table) for table in VIEW_TABLES}
 
 
 async def kill_syncs(victim: Victim, source: Node, tmp_path: Path) -> tuple[int, int]:

@@ -3,6 +3,7 @@
     write HOME           a node without network writes batches of posts, as fast as it can
     sync HOME ADDRESS    a real node syncs from a peer
     mend HOME            a store of an earlier schema is opened, and checked with a commit for each account
+    views HOME           all views are built again, with a commit for each step; it goes on where the life before was
     serve HOME           a real node that gives each peer about 30 kB a second, its credit each second
 
 A life says `pid N`, then `ack ...` for whatever was acknowledged to it (one that serves, its address);
@@ -21,14 +22,17 @@ import structlog
 import trio
 
 from banyan_crdt.ids import LogId
-from banyan_crdt.realm import TEST
+from banyan_crdt.realm import REALMS, TEST
 from banyan_node import context, mending
 from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
 from banyan_node.home import Home
 from banyan_node.local import open_local
+from banyan_node.views import unbuilt
 from banyan_replica.peers.links import Limits
 from banyan_storage import id_index
+from banyan_storage.views import building
+from banyan_storage.views.registry import NAMES
 from tests.node.helpers import draft
 from tests.node.real import load_settings, make_node
 
@@ -68,6 +72,21 @@ def mend(home: Home) -> None:
     store.close()
 
 
+def views(home: Home) -> None:
+    engine, store = open_checked(home, REALMS[load_settings(home).config.node.realm])
+    if not unbuilt(engine):
+        building.begin(engine.write(), NAMES)
+        store.commit()
+    say("ready")
+    more = True
+    while more:
+        say(f"ack {min((view.done for view in unbuilt(engine)), default=1.0)}")
+        more = building.step(engine.write(), store, 20)
+        store.commit()
+    say("ack 1.0")
+    store.close()
+
+
 async def sync(home: Home, address: str) -> None:
     node = make_node(home, [address])
     async with trio.open_nursery() as nursery:
@@ -87,6 +106,9 @@ async def serve(home: Home) -> None:
         say(f"ready {node.edge.addresses[0]}")
 
 
+ALONE = {"write": write, "mend": mend, "views": views}
+
+
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     for line in sys.stdin:
@@ -96,8 +118,8 @@ def main() -> None:
             say(f"pid {os.getpid()}")
             home = Home(Path(args[0]))
             try:
-                if what in ("write", "mend"):
-                    (write if what == "write" else mend)(home)
+                if what in ALONE:
+                    ALONE[what](home)
                 else:
                     trio.run(*(sync, home, args[1]) if what == "sync" else (serve, home))
             except BaseException as error:

@@ -18,20 +18,10 @@ from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import (
-    CELLS,
-    NUMBERS,
-    ROW_TABLES,
-    SHOWN,
-    VIEW_TABLES,
-    Row,
-    element_slot,
-    register_slot,
-    rows_of,
-    shown,
-    stamp_bytes,
-)
-from banyan_storage.views import SocialViews
+from banyan_storage.view_rows import CELLS, NUMBERS, SHOWN, element_slot, register_slot, shown, stamp_bytes
+from banyan_storage.views import VIEW_TABLES, SocialViews
+from banyan_storage.views.registry import ROW_TABLES, rows_of
+from banyan_storage.views.view import Row, Showing
 from tests.storage.accounts import STORE_ID, bodies, follow, head_of, seed
 
 Item = tuple[EntryId, int, bytes]
@@ -143,7 +133,8 @@ def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Bo
         if show is not None:
             place = show.stamp[8:]
             rows.add((SHOWN, slot[:4], slot[4:] + place + show.seed))
-            rows.update(rows_of(slot, place, show.seed))
+            showing = Showing(slot, place, show.seed)
+            rows.update(rows_of(showing))
     return rows
 
 

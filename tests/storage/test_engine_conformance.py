@@ -118,6 +118,33 @@ def test_the_values_of_a_key_are_read_by_range_and_by_what_they_begin_with(engin
         (b"one", b"\x03", b"\x03\x03"),
     ]
     assert list(txn.dups(DUPS, b"none", b"\x01", None, reverse=True)) == []
+    for stop in (b"", values[0], b"\x01\x01", b"\x03\x07", b"\x05", b"\xff", None):
+        below = [v for v in values if stop is None or v < stop]
+        assert list(txn.ending(DUPS, [(b"a", stop), (b"k", stop), (b"zz", stop)])) == [
+            (b"k", below[-1]) for _ in below[-1:]
+        ]
+    assert list(txn.ending(DUPS, [(b"k", None), (b"l", None), (b"one", b"\x03\x04"), (b"one", None)])) == [
+        (b"k", values[-1]),
+        *((b"l", v) for v in list(txn.dups(DUPS, b"l"))[-1:]),
+        (b"one", b"\x03\x03"),
+        (b"one", b"\x03\x03"),
+    ]
+    assert [txn.dup_count(DUPS, key) for key in (b"k", b"one", b"none", b"")] == [len(values), 1, 0, 0]
+
+
+def test_a_table_that_is_emptied_whole_is_empty_and_takes_rows_again(engine: Engine) -> None:
+    for table in (PLAIN, DUPS):
+        engine.write().put_many(table, [(n.to_bytes(2, "big"), b"v") for n in range(3_000)])
+        engine.commit()
+        assert engine.write().delete_range(table, b"", None) == 3_000
+        assert list(engine.write().scan(table)) == []
+        engine.rollback()
+        assert engine.write().count(table) == 3_000
+        engine.write().delete_range(table, b"", None)
+        engine.write().put(table, b"k", b"v")
+        engine.commit()
+        with engine.read() as txn:
+            assert list(txn.scan(table)) == [(b"k", b"v")]
 
 
 @pytest.mark.parametrize("rising", [True, False])

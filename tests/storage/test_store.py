@@ -683,6 +683,9 @@ class Seen:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
+    def opened(self, txn: WriteTxn, fresh: bool) -> None:
+        return
+
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         for (log, entries, counted, parts, head, _), first in zip(batch, firsts, strict=True):
             assert [reader.number_of(e.id) for e in entries] == list(range(first, first + len(entries)))

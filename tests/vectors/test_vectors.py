@@ -9,8 +9,9 @@ import pytest
 
 from banyan_crdt.cells import fold
 from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
+from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
-from banyan_crdt.errors import BanyanError, Reject
+from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import decode_body, encode_ops
@@ -23,7 +24,12 @@ from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PLACES, cells_for, estimate
 from banyan_replica.wire import decode_message, encode_message
-from tests.vectors.generate import besides, files
+from tests.node.helpers import NOW_MS, new_ingest
+from tests.vectors.borders import shown
+from tests.vectors.generate import files
+from tests.vectors.joints import read
+from tests.vectors.shown import EXACT, plain
+from tests.vectors.states import besides
 
 HERE = Path(__file__).parent
 x = bytes.fromhex
@@ -102,8 +108,8 @@ def made(v: Any) -> Entry:
 def test_an_entry(v: Any) -> None:
     e = made(v)
     assert e.id.hex() == v["id"]
-    fields: list[Any] = [x(f) if isinstance(f, str) else f for f in v["fields"].values()]
-    assert e.header == Header(*fields)
+    fields: dict[str, Any] = {k: x(f) if isinstance(f, str) and k != "time" else f for k, f in v["fields"].items()}
+    assert e.header == Header(**{**fields, "time": int(fields["time"])})
     assert encode_header(e.header).hex() == v["header"]
     if v["sig"]:
         verify(TEST, e.header.writer, e.id, x(v["sig"]))
@@ -135,9 +141,108 @@ def test_runs() -> None:
         assert [run.log.account.hex(), run.log.writer.hex(), run.log.log] == v["log"]
         assert run.first == v["first"]
         assert encode_run(run.entries, run.base, run.skips).hex() == v["run"]
-    for v in load("runs")["rejected"]:
-        with pytest.raises(Reject):
-            verify_run(TEST, decode_run(TEST, x(v["run"])))
+
+
+@pytest.mark.parametrize("v", load("runs")["rejected"], ids=[v["name"] for v in load("runs")["rejected"]])
+def test_a_run_that_is_wrong_whatever_is_held(v: Any) -> None:
+    with pytest.raises(Reject):
+        verify_run(TEST, decode_run(TEST, x(v["run"])))
+
+
+@cases("joints")
+def test_a_run_that_joins_what_is_held(v: Any) -> None:
+    control = [made(e) for e in v["control"]]
+    ingest = new_ingest()
+    ingest.control(AccountId(control[0].id), control, NOW_MS)
+    ingest.run(decode_run(TEST, x(v["held"])), NOW_MS)
+    run = decode_run(TEST, x(v["run"]))
+    verify_run(TEST, run)
+    kind, _, reason = v["verdict"].partition(": ")
+    if kind == "accept":
+        ingest.run(run, NOW_MS)
+    else:
+        with pytest.raises(NotYet if kind == "not yet" else Reject) as raised:
+            ingest.run(run, NOW_MS)
+        assert getattr(raised.value, "reason", "") == reason
+    assert ingest.head(run.log).length == v["length"]
+
+
+@cases("limits")
+def test_a_limit(v: Any) -> None:
+    since, realm = max(v["granted_ms"], TEST.birth_ms), REALMS[v["realm"]]
+    elapsed, day = max(0, v["ms"] - since), 86_400_000
+    entries = realm.entry_burst + realm.entries_per_day * elapsed // day
+    most = realm.byte_burst + realm.bytes_per_day * elapsed // day
+    assert (v["seq"] + 1 <= entries and v["total"] <= most) == v["within"]
+
+
+@cases("signatures")
+def test_a_signature_has_one_verdict(v: Any) -> None:
+    key, entry = WriterKey(x(v["key"])), EntryId(x(v["entry"]))
+    if v["good"]:
+        verify(TEST, key, entry, x(v["sig"]))
+    else:
+        with pytest.raises(BadSignature):
+            verify(TEST, key, entry, x(v["sig"]))
+
+
+def test_some_keys_of_mixed_order_sign_and_others_do_not() -> None:
+    mixed = [v["good"] for v in load("signatures") if "mixed order" in v["name"]]
+    assert 0 < sum(mixed) < len(mixed)
+
+
+@pytest.mark.parametrize("v", load("cbor")["refused"], ids=[v["name"] for v in load("cbor")["refused"]])
+def test_a_second_spelling_is_refused(v: Any) -> None:
+    with pytest.raises(Malformed):
+        decode(x(v["raw"]))
+
+
+def test_values_of_every_width_are_read() -> None:
+    for v in load("cbor")["read"]:
+        assert plain(shown(decode(x(v["raw"])))) == v["value"], v["name"]
+
+
+@pytest.mark.parametrize("name", ["public", "salted"])
+def test_sums_of_ranges(name: str) -> None:
+    v = load("sums")
+    key, p = sk.key_of(x(v[name]["salt"])), (1 << 61) - 1
+    for row in v[name]["ranges"]:
+        prefix = x(row["prefix"]).hex()[1::2]
+        for n, (count, total) in enumerate(row["children"]):
+            inside = [h for h in map(x, v["head_bytes"]) if h.hex().startswith(f"{prefix}{n:x}")]
+            s0 = s1 = 0
+            for raw in inside:
+                log = LogId(AccountId(raw[:32]), WriterKey(raw[32:64]), int.from_bytes(raw[64:68], "big"))
+                head = Head(int.from_bytes(raw[68:76], "big"), EntryId(raw[76:108]), raw[108])
+                h = sk.place(key, *name_words(log))
+                t = sk.weight(key, *id_words(head), head.length, head.flag)
+                s0, s1 = (s0 + t) % p, (s1 + t * h) % p
+            assert (count, total) == (len(inside), (s0.to_bytes(8, "big") + s1.to_bytes(8, "big")).hex())
+    assert sum(n for n, _ in v[name]["ranges"][0]["children"]) == len(v["head_bytes"])
+
+
+@cases("archives")
+def test_an_archive_is_good_up_to_where_it_is_damaged(v: Any) -> None:
+    raw = x(v["archive"])
+    assert read(raw) == {k: v[k] for k in ("frames", "damaged_at", "digest")}
+    good = raw[: v["damaged_at"]]
+    assert read(good)["frames"] == v["frames"]
+
+
+@cases("refused")
+def test_a_frame_that_is_malformed(v: Any) -> None:
+    with pytest.raises(Malformed):
+        decode_message(x(v["frame"]))
+
+
+def test_no_number_in_a_vector_is_beyond_what_every_reader_of_json_keeps() -> None:
+    def look(v: Any) -> None:
+        for inner in v.values() if isinstance(v, dict) else v if isinstance(v, list) else ():
+            look(inner)
+        assert type(v) is not int or v <= EXACT
+
+    for path in HERE.glob("*.json"):
+        look(json.loads(path.read_text()))
 
 
 @cases("checkpoints")
@@ -179,7 +284,7 @@ def test_an_account_comes_to_one_state(v: Any) -> None:
 @cases("merges", "text")
 def test_cells_come_to_one_state(v: Any) -> None:
     zero = Header(AccountId(b""), WriterKey(b""), 1, 0, None, None, 0, 0, b"")
-    entries = [Entry(EntryId(x(e["id"])), zero._replace(time=e["time"]), x(e["ops"]), None) for e in v["entries"]]
+    entries = [Entry(EntryId(x(e["id"])), zero._replace(time=int(e["time"])), x(e["ops"]), None) for e in v["entries"]]
     at = {e.id: n for n, e in enumerate(entries)}
     for turned in (entries, entries[::-1], [*entries, *entries]):
         cells = fold((e, decode_body(e.ops)) for e in turned)

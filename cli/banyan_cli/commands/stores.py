@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from banyan_cli import errors, refs, session
-from banyan_cli.progress import waiting
+from banyan_cli.progress import bar, waiting
 from banyan_cli.show.tables import facts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_store = typer.Typer(help="The store: verify, mend, compact, stats.", no_args_is_help=True)
+LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
+"""How often a running node is asked how far it is, and how often that is said where there is no terminal."""
+_store = typer.Typer(help="The store: verify, mend, rebuild, compact, stats.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,12 +29,20 @@ def add_to(app: typer.Typer) -> None:
 def stats(ctx: typer.Context) -> None:
     """What the store holds."""
     s = session.of(ctx)
-    s.out.answer(s.call("store.stats"), facts)
+    found = s.call("store.stats")
+    found["views"] = {row["view"]: row["percent"] for row in s.call("store.views")["views"]}
+    s.out.answer(found, _show_stats)
+
+
+def _show_stats(console: Console, value: dict[str, Any]) -> None:
+    """How much of each view is there, in one line."""
+    said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
+    facts(console, {**value, "views": said})
 
 
 @_store.command("verify")
 def verify(ctx: typer.Context) -> None:
-    """Recompute every hash, link and signature; name what differs, change nothing."""
+    """Recompute every hash, link and signature, and every row of every view; name what differs, change nothing."""
     s = session.of(ctx)
     with waiting(s.out.notes, "verifying"):
         answer = s.call("store.verify")
@@ -43,13 +54,19 @@ def verify(ctx: typer.Context) -> None:
 def _show_verify(console: Console, value: dict[str, Any]) -> None:
     for problem in value["problems"]:
         console.print(f"{problem['where']}: {problem['sentence']}", markup=False, soft_wrap=True)
-    found, said = len(value["problems"]), "the store is sound"
-    if found:
-        said = (
-            f"{found} problems; `banyan store mend` drops the entries that are wrong, and peers are asked for them. If "
-            "problems are left then, restore the store from peers or an archive"
+    problems, unchecked = value["problems"], value["unchecked"]
+    of_views = sum(problem["where"].startswith("views") for problem in problems)
+    said = ["the store is sound"] if not problems else []
+    if of_views:
+        said.append(f"{of_views} problems of views; `banyan store rebuild` builds them again from the log")
+    if of_views < len(problems):
+        said.append(
+            f"{len(problems) - of_views} problems; `banyan store mend` drops the entries that are wrong, and peers are "
+            "asked for them. If problems are left then, restore the store from peers or an archive"
         )
-    console.print(f"{value['checked']:,} entries checked: {said}.")
+    console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
+    if unchecked:
+        console.print(f"Not checked, for they are being built: {', '.join(unchecked)}.")
 
 
 @_store.command("mend")
@@ -64,6 +81,44 @@ def mend(ctx: typer.Context) -> None:
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
     value |= {"heads": found.moved}
     s.out.answer(value, facts)
+
+
+@_store.command("rebuild")
+def rebuild(
+    ctx: typer.Context,
+    view: Annotated[str | None, typer.Argument(help="Only this one, as `banyan store stats` names it.")] = None,
+) -> None:
+    """Build views again from the log, all or one. A node goes on serving; what needs the view says how far it is."""
+    s = session.of(ctx)
+    began = time.monotonic()
+    built = _rebuild_at_rest(s, view) if s.node() is None else _rebuild_running(s, view)
+    seconds = round(time.monotonic() - began, 1)
+    s.out.done({"built": built, "seconds": seconds}, f"Built in {seconds} s: {', '.join(built)}.")
+
+
+def _rebuild_at_rest(s: session.Session, view: str | None) -> list[str]:
+    from banyan_node.local import VIEWS, rebuild_local
+
+    if view is not None and view not in VIEWS:
+        raise errors.BadInput(f"There is no view '{view}'; there are {', '.join(VIEWS)}.")
+    return rebuild_local(s.home, s.settings, [view] if view else VIEWS, s.out.note)
+
+
+def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
+    built: list[str] = s.call("store.rebuild", view=view)["rebuilding"]
+    shown, said = 0, time.monotonic()
+    with bar(s.out.notes, "building", 100) as advance:
+        while True:
+            rows = [row for row in s.call("store.views")["views"] if row["view"] in built]
+            done = min(row["percent"] for row in rows)
+            advance(done - shown)
+            shown = done
+            if all(row["built"] for row in rows):
+                return built
+            if not s.out.notes.is_terminal and time.monotonic() > said + SAY_SECONDS:
+                said = time.monotonic()
+                s.out.note(f"{done} % of {', '.join(built)} are built.")
+            time.sleep(LOOK_SECONDS)
 
 
 @_store.command("withhold")

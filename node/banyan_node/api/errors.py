@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from banyan_crdt.errors import BanyanError, Refused
 from banyan_node.operator_errors import CallError
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import StorageError, ViewBuilding
 
 CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "bad_request": ((400,), "The request is not what the method takes; the message names the field."),
@@ -25,9 +25,10 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "too_many_streams": ((429,), "control.streams event streams are open."),
     "internal": ((500,), "The node failed; its log says why."),
     "not_ready": ((503,), "The node is starting."),
+    "building": ((503,), "A view that the answer needs is being built; the message says how far it is. Try again."),
     "storage": ((507,), "The store or a file could not be written or read; nothing that was answered is lost."),
 }
-ALWAYS = ("bad_request", "storage", "internal")
+ALWAYS = ("bad_request", "building", "storage", "internal")
 """Codes that any method may answer."""
 OF_THE_SERVER = ("not_allowed", "wrong_host", "too_large", "too_slow")
 """Codes that any request may meet before it reaches a method."""
@@ -37,6 +38,8 @@ def refusal(error: Exception) -> CallError:
     """What the caller is told of an error. Raises errors that are bugs."""
     if isinstance(error, CallError):
         return error
+    if isinstance(error, ViewBuilding):
+        return CallError("building", f"{error}.", 503)
     if isinstance(error, Refused):
         return CallError("refused", f"{error}.", 409)
     if isinstance(error, BanyanError | ValueError):

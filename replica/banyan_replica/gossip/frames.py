@@ -1,23 +1,17 @@
 """The values that cross the gossip's doors: frames between nodes, effects to carry out, messages to judge.
 
-A frame on the wire is one array of unsigned integers, byte strings and arrays, its first element the code:
+A frame on the wire is one array of unsigned integers, byte strings and arrays, its first element the code. `SHAPES` is
+the table of them; codec and grammar (docs/protocol.md) are made from it, as for messages (wire/table.py).
 
-    0 data       [0, [[mid, hop, payload], ...], [announced mid, ...], [asked mid, ...], prune]
-    1 join       [1, [address, ...]]              where the joiner may be dialled
-    2 forwarded  [2, peer, ttl]                   a random walk that looks for neighbours for a joiner
-    3 neighbour  [3, urgent, [address, ...]]      may I be your neighbour? urgent: I have none
-    4 answer     [4, yes]                         to join and neighbour
-    5 disconnect [5]                              you are no longer my neighbour; the connection may stay
-    6 shuffle    [6, origin, ttl, [peer, ...]]    a random walk; peer = [id, [address, ...]]
-    7 shuffled   [7, origin id, [peer, ...]]      goes back the way the walk came
-
-Invariant: decode_frame(encode_frame(f)) == f, every list is bounded, and anything else is a ValueError with a sentence.
+Invariant: decode_frame(encode_frame(f)) == f, every list is bounded, and anything else is Malformed with a sentence.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
+from banyan_crdt.errors import Malformed
 from banyan_replica.gossip.settings import (
     MAX_ADDR,
     MAX_ADDRS,
@@ -30,6 +24,20 @@ from banyan_replica.gossip.settings import (
     MAX_SAMPLE,
     MAX_TTL,
     MID_BYTES,
+)
+from banyan_replica.wire.fields import (
+    Field,
+    Kind,
+    Shape,
+    at_most,
+    bounded,
+    exactly,
+    read_rows,
+    reader,
+    several,
+    spelled,
+    up_to,
+    writers,
 )
 
 PeerId: TypeAlias = str
@@ -78,7 +86,7 @@ class Answer(NamedTuple):
 
 
 class Disconnect(NamedTuple):
-    code: int = 5
+    """You are no longer my neighbour; the connection may stay."""
 
 
 class Shuffle(NamedTuple):
@@ -94,7 +102,6 @@ class Shuffled(NamedTuple):
 
 MemberFrame: TypeAlias = Join | ForwardJoin | Neighbour | Answer | Disconnect | Shuffle | Shuffled
 Frame: TypeAlias = Data | MemberFrame
-Wire: TypeAlias = "int | bytes | list[Wire]"
 
 
 class Delivery(NamedTuple):
@@ -129,123 +136,82 @@ class Drop(NamedTuple):
 Effect: TypeAlias = SendFrame | Connect | Drop
 
 
-def encode_frame(frame: Frame) -> list[Wire]:
-    match frame:
-        case Data(items, ihaves, grafts, prune):
-            return [0, [[m, h, p] for m, h, p in items], list(ihaves), list(grafts), int(prune)]
-        case Join(addrs):
-            return [1, [a.encode() for a in addrs]]
-        case ForwardJoin(joiner, ttl):
-            return [2, _info(joiner), ttl]
-        case Neighbour(urgent, addrs):
-            return [3, int(urgent), [a.encode() for a in addrs]]
-        case Answer(yes):
-            return [4, int(yes)]
-        case Disconnect():
-            return [5]
-        case Shuffle(origin, ttl, peers):
-            return [6, _info(origin), ttl, [_info(p) for p in peers]]
-        case Shuffled(origin_id, peers):
-            return [7, origin_id.encode(), [_info(p) for p in peers]]
+# -- how they are spelled
+
+
+def _text(most: int, what: str) -> Kind:
+    """UTF-8 on the wire, str here."""
+    raw = at_most(most, least=1).read
+
+    def read(v: Any) -> str:
+        try:
+            return str(raw(v), "utf-8")
+        except UnicodeDecodeError as e:
+            raise Malformed(f"a {what} must be UTF-8: {e}") from None
+
+    return Kind(what, read, str.encode)
+
+
+def _items(v: Any) -> tuple[Item, ...]:
+    rows = read_rows(v, 3)
+    bounded(rows, 0, MAX_ITEMS)
+    return tuple([Item(MID.read(mid), HOP.read(hop), PAYLOAD.read(payload)) for mid, hop, payload in rows])
+
+
+def _peer(v: Any) -> PeerInfo:
+    (row,) = read_rows([v], 2)
+    return PeerInfo(PEER_ID.read(row[0]), ADDRS.read(row[1]))
+
+
+def _peer_out(p: PeerInfo) -> list[Any]:
+    return [p.peer.encode(), [a.encode() for a in p.addrs]]
+
+
+MID, HOP, PAYLOAD = exactly(MID_BYTES), up_to(MAX_HOP), at_most(MAX_PAYLOAD)
+TTL, YES = up_to(MAX_TTL), Kind("0 / 1", lambda v: bool(up_to(1).read(v)), int)
+PEER_ID, ADDRESS = _text(MAX_PEER_ID, "peer-id"), _text(MAX_ADDR, "address")
+ADDRS = several(ADDRESS, MAX_ADDRS)
+PEER = Kind("peer", _peer, _peer_out)
+PEERS = several(PEER, MAX_SAMPLE)
+ITEMS = Kind(f"[0*{MAX_ITEMS} push]", _items, lambda items: [list(i) for i in items])
+
+GRAMMAR = {
+    "push": f"[mid: {MID.grammar}, hop: {HOP.grammar}, payload: {PAYLOAD.grammar}]",
+    "peer": f"[id: {PEER_ID.grammar}, addresses: {ADDRS.grammar}]",
+    "peer-id": f"{at_most(MAX_PEER_ID, 1).grammar}   ; UTF-8",
+    "address": f"{at_most(MAX_ADDR, 1).grammar}   ; UTF-8",
+}
+"""Rules that fields name."""
+
+SHAPES = (
+    Shape(
+        0, "pushes", Data,
+        (
+            Field("items", ITEMS), Field("ihaves", several(MID, MAX_IHAVES)), Field("grafts", several(MID, MAX_GRAFTS)),
+            Field("prune", YES),
+        ),
+    ),
+    Shape(1, "join", Join, (Field("addresses", ADDRS),)),
+    Shape(2, "forwarded", ForwardJoin, (Field("joiner", PEER), Field("ttl", TTL))),
+    Shape(3, "neighbour", Neighbour, (Field("urgent", YES), Field("addresses", ADDRS))),
+    Shape(4, "answer", Answer, (Field("yes", YES),)),
+    Shape(5, "disconnect", Disconnect, ()),
+    Shape(6, "shuffle", Shuffle, (Field("origin", PEER), Field("ttl", TTL), Field("peers", PEERS))),
+    Shape(7, "shuffled", Shuffled, (Field("origin", PEER_ID), Field("peers", PEERS))),
+)  # fmt: skip
+_READ: dict[int, Callable[[list[Any]], Frame]] = {shape.code: reader(shape) for shape in SHAPES}
+_WRITE = writers(SHAPES)
+
+
+def encode_frame(frame: Frame) -> list[Any]:
+    return spelled(frame, _WRITE)
 
 
 def decode_frame(wire: object) -> Frame:
-    """The frame of an array the wire layer decoded. Raises ValueError with a sentence on anything else."""
-    if not isinstance(wire, list | tuple) or not wire:
-        raise ValueError(f"a gossip frame is an array that starts with its code, this is {_shape(wire)}")
-    code, *args = wire
-    if not _is_int(code) or not 0 <= code < len(_ARGS):
-        raise ValueError(f"gossip frame code {code!r:.40} is unknown, this version knows 0 to {len(_ARGS) - 1}")
-    if len(args) != _ARGS[code]:
-        raise ValueError(f"gossip frame {code} has {_ARGS[code]} arguments, this one has {len(args)}")
-    match code:
-        case 0:
-            return Data(
-                tuple(_item(x) for x in _list(args[0], MAX_ITEMS, "pushed messages")),
-                tuple(_mid(x) for x in _list(args[1], MAX_IHAVES, "announced ids")),
-                tuple(_mid(x) for x in _list(args[2], MAX_GRAFTS, "asked ids")),
-                bool(_uint(args[3], 1, "prune")),
-            )
-        case 1:
-            return Join(_addrs(args[0]))
-        case 2:
-            return ForwardJoin(_peer(args[0]), _uint(args[1], MAX_TTL, "ttl"))
-        case 3:
-            return Neighbour(bool(_uint(args[0], 1, "urgent")), _addrs(args[1]))
-        case 4:
-            return Answer(bool(_uint(args[0], 1, "yes")))
-        case 5:
-            return Disconnect()
-        case 6:
-            return Shuffle(_peer(args[0]), _uint(args[1], MAX_TTL, "ttl"), _peers(args[2]))
-        case _:
-            return Shuffled(_text(args[0], 1, MAX_PEER_ID, "peer id"), _peers(args[1]))
-
-
-_ARGS = (4, 1, 2, 2, 1, 0, 3, 2)
-
-
-def _info(peer: PeerInfo) -> list[Wire]:
-    return [peer.peer.encode(), [a.encode() for a in peer.addrs]]
-
-
-def _shape(x: object) -> str:
-    return f"an empty {type(x).__name__}" if x in ([], (), b"") else f"a {type(x).__name__}"
-
-
-def _is_int(x: object) -> bool:
-    return isinstance(x, int) and not isinstance(x, bool)
-
-
-def _uint(x: object, most: int, what: str) -> int:
-    if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x <= most:
-        raise ValueError(f"{what} is {x!r:.40}, it must be a whole number from 0 to {most}")
-    return x
-
-
-def _list(x: object, most: int, what: str) -> list[object] | tuple[object, ...]:
-    if not isinstance(x, list | tuple):
-        raise ValueError(f"{what} must be an array, this is {_shape(x)}")
-    if len(x) > most:
-        raise ValueError(f"{len(x)} {what} in one frame, at most {most} are allowed")
-    return x
-
-
-def _mid(x: object) -> bytes:
-    if not isinstance(x, bytes) or len(x) != MID_BYTES:
-        raise ValueError(f"a message id is {MID_BYTES} bytes, this is {len(x) if isinstance(x, bytes) else _shape(x)}")
-    return x
-
-
-def _item(x: object) -> Item:
-    if not isinstance(x, list | tuple) or len(x) != 3:
-        raise ValueError("a pushed message is an array of id, hop and payload")
-    mid, hop, payload = x
-    if not isinstance(payload, bytes) or len(payload) > MAX_PAYLOAD:
-        size = len(payload) if isinstance(payload, bytes) else _shape(payload)
-        raise ValueError(f"a payload is at most {MAX_PAYLOAD} bytes, this is {size}")
-    return Item(_mid(mid), _uint(hop, MAX_HOP, "hop"), payload)
-
-
-def _text(x: object, least: int, most: int, what: str) -> str:
-    if not isinstance(x, bytes) or not least <= len(x) <= most:
-        size = len(x) if isinstance(x, bytes) else _shape(x)
-        raise ValueError(f"a {what} is {least} to {most} bytes of UTF-8, this is {size}")
-    try:
-        return x.decode()
-    except UnicodeDecodeError as e:
-        raise ValueError(f"a {what} must be UTF-8: {e}") from None
-
-
-def _peer(x: object) -> PeerInfo:
-    if not isinstance(x, list | tuple) or len(x) != 2:
-        raise ValueError("a peer is an array of its id and its addresses")
-    return PeerInfo(_text(x[0], 1, MAX_PEER_ID, "peer id"), _addrs(x[1]))
-
-
-def _addrs(x: object) -> tuple[str, ...]:
-    return tuple(_text(a, 1, MAX_ADDR, "peer address") for a in _list(x, MAX_ADDRS, "addresses"))
-
-
-def _peers(x: object) -> tuple[PeerInfo, ...]:
-    return tuple(_peer(p) for p in _list(x, MAX_SAMPLE, "peers"))
+    """The frame of an array the wire layer decoded. Raises Malformed with a sentence on anything else."""
+    if type(wire) is not list or not wire or type(wire[0]) is not int:
+        raise Malformed("a gossip frame is an array that starts with its code")
+    read = _READ.get(wire[0])
+    if read is None:
+        raise Malformed(f"gossip frame code {wire[0]} is unknown, this version knows 0 to {len(SHAPES) - 1}")
+    return read(wire)

@@ -132,7 +132,7 @@ def fetched(store: StoreReader, mid: bytes) -> bytes | None:
     if entry is None or entry.sig is None or not store.is_counted(entry.id):
         return None
     if entry.header.log:
-        return encode(encode_item(run_item(store, entry.log_id, [entry], {})))
+        return encode(encode_item(run_item(store, entry.log_id, [entry])))
     item = control_push(store, entry.account, entry.header.seq)
     payload = b"" if item is None else encode(encode_item(item))
     return payload if 0 < len(payload) <= MAX_PAYLOAD else None

@@ -50,7 +50,7 @@ class Spreading:
     def frame(self, link: Link, frame: list[Any], now: float) -> None:
         try:
             decoded = decode_frame(frame)
-        except ValueError as error:
+        except Malformed as error:
             self._gossip.misbehaved(link.peer, now)
             raise Malformed(f"gossip frame: {error}") from None
         lies: list[Reject] = []

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint
-from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
@@ -22,6 +21,8 @@ from banyan_replica.peers.links import Limits, Link, Note
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item
 
+_OPENS = b"\x58\x20"
+"""The header of a byte string of 32."""
 JUDGED_ROWS = 4
 """An entry judged again costs about what so many rows read do."""
 SHORT_CONTROL = 64
@@ -29,7 +30,7 @@ SHORT_CONTROL = 64
 
 
 class Judged(NamedTuple):
-    """What an item was: its entries (of a run the last), and whether it changed anything that others should hear of."""
+    """What an item was: its entries (of a run the last), and whether a head moved by it: others should hear of that."""
 
     entries: tuple[EntryId, ...]
     news: bool
@@ -57,7 +58,7 @@ class Intake:
         if isinstance(item, Checkpoint):
             return self._checkpoint(link, item, now, wall_ms)
         run = item.run
-        last, head = run.entries[-1], self._ingest.head(run.log)
+        last, moves = run.entries[-1], self._sync.moves
         try:
             added = self._ingest.run(
                 run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
@@ -67,7 +68,7 @@ class Intake:
             raise
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
-        return Judged((last.id,), bool(added) or self._ingest.head(run.log) != head, run.log, added)
+        return Judged((last.id,), self._sync.moves != moves, run.log, added)
 
     def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
@@ -114,9 +115,11 @@ class Intake:
 
 
 def account_of(item: Item) -> AccountId:
+    """The account that an item says it is of. Only the bytes that say so are looked at: the rest is decoded once, and
+    only where the account is held. Raises Malformed."""
     if isinstance(item, ControlItem):
         return item.account
-    head = decode(item.checkpoint if isinstance(item, CheckpointItem) else item.run, 3)
-    if type(head) is not list or not head or type(head[0]) is not bytes:
+    raw = item.checkpoint if isinstance(item, CheckpointItem) else item.run
+    if raw[1:3] != _OPENS or len(raw) < 35:  # byte 0: how many fields
         raise Malformed("a run or a checkpoint opens with its account")
-    return AccountId(head[0])
+    return AccountId(raw[3:35])

@@ -71,50 +71,44 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
     signatures: list[Signed] = []
     for k, item in enumerate(items):
         try:
-            found = _check_item(realm, item)
-            checked.append(found)
+            found = _check_run(realm, item) if isinstance(item, RunItem) else _check_item(realm, item)
         except Reject as why:
             checked.append(why)
             continue
-        signatures.extend(_signatures(found))
-        of.extend([k] * (len(signatures) - len(of)))
+        checked.append(found)
+        if isinstance(found, CheckedRun):
+            signatures.append(signed(found.run.entries[-1]))
+            of.append(k)
+        else:
+            signatures.extend(_signatures(found))
+            of.extend([k] * (len(signatures) - len(of)))
     for k, verdict in zip(of, verify(realm, signatures), strict=True):
         if verdict is not None:
             checked[k] = verdict
     return checked
 
 
-def _check_item(realm: Realm, item: Item) -> Checked:
-    match item:
-        case RunItem():
-            return _check_run(realm, item)
-        case ControlItem():
-            return _check_control(realm, item)
-        case CheckpointItem(raw):
-            return decode_checkpoint(realm, raw)
+def _check_item(realm: Realm, item: ControlItem | CheckpointItem) -> CheckedControl | Checkpoint | Later:
+    if isinstance(item, ControlItem):
+        return _check_control(realm, item)
+    return decode_checkpoint(realm, item.checkpoint)
 
 
-def _signatures(item: Checked) -> Iterable[Signed]:
-    """Those of a run, the last entry's; of a control log, each."""
-    match item:
-        case CheckedRun(run):
-            return map(signed, run.entries[-1:])
-        case CheckedControl(_, entries):
-            return map(signed, entries)
-        case Checkpoint():
-            return (item.signed,)
-        case Later():
-            return ()
+def _signatures(item: CheckedControl | Checkpoint | Later) -> Iterable[Signed]:
+    """Of a control log, those of each entry."""
+    if isinstance(item, CheckedControl):
+        return map(signed, item.entries)
+    return (item.signed,) if isinstance(item, Checkpoint) else ()
 
 
-def _check_run(realm: Realm, item: RunItem) -> Checked:
+def _check_run(realm: Realm, item: RunItem) -> CheckedRun:
     run = decode_run(realm, item.run)
     if run.puts is None or not are_parts(run.puts, item.contents):
         _check_contents(run.bodies, item.contents)
     return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof])
 
 
-def _check_control(realm: Realm, item: ControlItem) -> Checked:
+def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | Later:
     try:
         entries = tuple([read_control(realm, e) for e in item.entries])
     except NotYet as why:

@@ -7,6 +7,7 @@ and one last frame of it is more than any honest peer sends. That is seen at the
 from __future__ import annotations
 
 from banyan_replica.peers.links import OVERSHOOT, WINDOW
+from banyan_replica.wire import is_bulk
 
 FRAME_OVERHEAD = 256
 """What a frame costs beside its bytes while it waits."""
@@ -36,8 +37,3 @@ class Backlog:
     @property
     def waiting(self) -> int:
         return self._put - self._took
-
-
-def is_bulk(frame: bytes) -> bool:
-    """Whether it is a data message: [7, items]."""
-    return frame[:2] == b"\x82\x07"

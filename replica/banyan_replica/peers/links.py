@@ -18,6 +18,8 @@ WINDOW = 4 << 20
 """Bulk bytes that either side may send before the first credit, and the most that it may have outstanding."""
 OVERSHOOT = 4 << 20
 """What the last frame of a window may exceed it by."""
+SUMS_LOGS = 4
+"""An honest peer asks for the sums of one prefix in 60 logs or so, and that up to fifteen times a minute."""
 Served = Item
 """What is given to those who ask."""
 
@@ -49,7 +51,9 @@ class Limits:
     salted_s: float = 600.0
     """How often a neighbour drawn at random is compared with under a fresh salt: so long may a hidden fork live."""
     parts_s: float = 1.0
-    """How often missing content is asked for."""
+    """How often missing content is asked for while some comes."""
+    parts_most_s: float = 600.0
+    """And at the least, where no neighbour has it."""
     parts_asked: int = 256
     """Pieces of content in one question."""
     work_burst: int = 100_000
@@ -88,6 +92,8 @@ class Limits:
     """Time in which a peer is forgiven one point."""
     bans: int = 1_024
     """Banned peers remembered."""
+    sums: int = 256
+    """Questions by sums that a peer may ask in a minute, beside one for each SUMS_LOGS logs that are compared."""
     witness_s: float = 60.0
     """How often a platform signs where it stands."""
 
@@ -162,6 +168,9 @@ class Link:
     work: float = 0.0
     """Rows that its questions cost us, as of `work_at`; sinks with time."""
     work_at: float = 0.0
+    sums: float = 0.0
+    """Questions by sums that it asked, as of `sums_at`; sinks with time."""
+    sums_at: float = 0.0
     undigested: int = 0
     """Bulk bytes taken in and not credited back yet."""
     jobs: deque[Iterator[Served]] = field(default_factory=deque)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.errors import BadSignature, Malformed
+from banyan_crdt.errors import BadSignature, Malformed, NotYet
 from banyan_crdt.ids import EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
@@ -46,16 +46,19 @@ def sign_withheld(signer: Signer, w: Withheld) -> bytes:
 
 
 def read_withheld(realm: Realm, raw: bytes, entry: EntryId, op: int) -> Withheld:
-    """Raises Malformed or BadSignature unless `raw` is a platform's statement about that very operation."""
+    """Raises Malformed or BadSignature unless `raw` is a platform's statement about that very operation, and NotYet
+    where it is of a later version."""
     v = decode(raw, 2)
     if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or type(v[1]) is not bytes or len(v[1]) != 64:
         raise Malformed("a withholding is [statement, sig]")
     f = decode(v[0], 2)
+    if type(f) is list and f and type(f[0]) is int and f[0] > 1:
+        raise NotYet("version", f"a withholding of version {f[0]}: update this node to read it")
     shapes = (int, bytes, int, bytes, int, bytes, bytes, bytes)
     if type(f) is not list or len(f) != 9 or any(type(x) is not t for x, t in zip(f, shapes, strict=False)):
         raise Malformed("a withholding states version, platform, time, entry, op, order, basis, scope, expiry")
-    if f[0] != 1 or len(f[1]) != 32 or f[3] != entry or f[4] != op or (f[8] is not None and type(f[8]) is not int):
-        raise Malformed("the withholding is of another version or about other content")
+    if not f[0] or len(f[1]) != 32 or f[3] != entry or f[4] != op or (f[8] is not None and type(f[8]) is not int):
+        raise Malformed("the withholding is of no version or about other content")
     if any(len(x) > MAX_TEXT for x in f[5:8]):
         raise Malformed(f"a text of a withholding has more than {MAX_TEXT} bytes")
     try:

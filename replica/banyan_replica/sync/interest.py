@@ -336,7 +336,7 @@ class Interests:
                 share.tree.moved(log, old, new)
 
     def durable(self) -> None:
-        for share in self._shares():
+        for share in self._shares() if self._pairs or self._own is not None else ():
             share.durable()
 
     def rolled_back(self) -> None:

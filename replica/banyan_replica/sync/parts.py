@@ -1,13 +1,16 @@
 """Missing content is asked for elsewhere: frontiers may agree while a relay passed on the structure alone.
 
-The store keeps an index of parts that count, are wanted and are not held. Every second some of them are asked of a
-neighbour drawn at random, so that one that withholds cannot starve us of what another has.
+The store keeps an index of parts that count, are wanted and are not held. Some of them are asked of a neighbour drawn
+at random, so that one that withholds cannot starve us of what another has: every second while content comes, and ever
+more seldom where no neighbour has any, down to once in `Limits.parts_most_s`. A new neighbour, or more that is lacking,
+begins anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import EntryId
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.peers.links import Limits, Link
@@ -26,24 +29,43 @@ class MissingParts:
         self._store, self._limits, self._rng = store, limits, rng
         self._cursor = b""
         self._ask_at = 0.0
+        self._fruitless = 0
+        """Questions since content came, a neighbour came, or more was lacking."""
+        self._lacking = 0
+        self._known: set[str] = set()
+        """The neighbours of the last second."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
         """The last reason given for a part that nobody gave us yet; bounded by `Limits.notes`."""
 
     def ask(self, links: Sequence[Link], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
-        ready = [link for link in links if link.hello is not None]
-        if now < self._ask_at or not ready:
+        ready = {link.peer: link for link in links if link.hello is not None}
+        lacking = self._store.counts().lacking
+        if lacking > self._lacking or not self._known.issuperset(ready):
+            self._begin_anew(now)
+        self._lacking, self._known = lacking, set(ready)
+        if now < self._ask_at or not ready or not lacking:
             return []
-        self._ask_at = now + self._limits.parts_s
         rows = self._store.lacking(self._cursor, self._limits.parts_asked)
         if not rows:
             self._cursor = b""
             return []
         self._cursor = rows[-1].cursor if len(rows) == self._limits.parts_asked else b""
-        link = ready[self._rng.randrange(len(ready))]
+        self._fruitless += 1
+        self._ask_at = now + self._pause(len(ready))
+        link = list(ready.values())[self._rng.randrange(len(ready))]
         wanted = [(row.entry, row.op) for row in rows]
         link.parts_asked = dict.fromkeys(wanted, now)
         return [(link.peer, WantParts(wanted))]
+
+    def _pause(self, neighbours: int) -> float:
+        """Seconds until the next question: twice as many each time all could have been asked for all."""
+        questions = neighbours * -(-self._lacking // self._limits.parts_asked)
+        doubled = min(self._fruitless // questions, 20)
+        return min(self._limits.parts_s * (1 << doubled), self._limits.parts_most_s)
+
+    def _begin_anew(self, now: float) -> None:
+        self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
 
     def answer(self, wanted: Sequence[tuple[EntryId, int]]) -> list[tuple[EntryId, int, bytes | None, bytes]]:
         """What is held of it, and for what was erased here the signed reason."""
@@ -61,15 +83,24 @@ class MissingParts:
         return out
 
     def answered(self, link: Link, m: Parts) -> None:
-        """Raises Reject where a withholding is not what it says; one without a statement is taken as it is."""
+        """Notes why content is withheld. Raises Reject where a reason is not what it says; one without a statement, or
+        with one of a later version, is taken as it is."""
+        asked, link.parts_asked = link.parts_asked, {}
         for entry, op, raw, reason in m.parts:
             key = (entry, op)
-            if raw is None and key in link.parts_asked and len(self.withheld) < self._limits.notes:
-                if reason:
-                    read_withheld(self._store.realm, reason, entry, op)
-                self.withheld[key] = reason
+            if raw is None and key in asked and len(self.withheld) < self._limits.notes:
+                self.withheld[key] = self._statement(reason, entry, op)
             elif raw is not None:
                 self.withheld.pop(key, None)
-        if any(raw is not None for _, _, raw, _ in m.parts):
-            self._ask_at = 0.0  # it flows: ask for more at once
-        link.parts_asked = {}
+
+    def _statement(self, reason: bytes, entry: EntryId, op: int) -> bytes:
+        try:
+            if reason:
+                read_withheld(self._store.realm, reason, entry, op)
+        except NotYet:
+            return b""
+        return reason
+
+    def came(self) -> None:
+        """Content that was lacking was taken: it flows, so more is asked for at once."""
+        self._fruitless, self._ask_at = 0, 0.0

@@ -72,15 +72,12 @@ def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> Co
     return ControlItem(account, [[encode_header(e.header), e.sig, e.ops] for e in entries], _contents(reader, entries))
 
 
-def run_item(reader: Reader, log: LogId, entries: Sequence[Entry], trunk: dict[int, EntryId]) -> RunItem:
-    """Consecutive entries, the last signed. `trunk`: ids by seq of ancestors that are not on the counted chain."""
+def run_item(reader: Reader, log: LogId, entries: Sequence[Entry]) -> RunItem:
+    """Consecutive entries that hang on a counted one, the last signed."""
     first = entries[0].header
     parent = reader.entry(first.prev) if first.prev is not None else None
-    skips = []
-    for seq in skips_below(first.seq, len(entries)):
-        found = trunk.get(seq) or reader.id_at(log, seq)
-        if found is not None:
-            skips.append((seq, found))
+    below = skips_below(first.seq, len(entries))
+    skips = [(seq, found) for seq in below if (found := reader.id_at(log, seq)) is not None]
     run = encode_run(entries, parent.header.total if parent else 0, skips)
     return RunItem(run, _contents(reader, entries))
 
@@ -127,7 +124,7 @@ def log_items(
     head = reader.head(log)
     at, window, length = start, _at_hand(reader, log, start, came), head.length
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
-    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)
+    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1) if pins else -1
     while at < length:
         cut, full = _cut_lines(window, below, aim := most())
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
@@ -230,10 +227,9 @@ def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunIt
     greatest size is a few bytes too large, because it lists more skips; with what was below it there, it fits."""
     if not way or way[-1].sig is None:
         return None
-    trunk = {e.header.seq: e.id for e in way}
     for below in range(min(at, MAX_RUN_ENTRIES - len(way)) + 1):
         entries = [*reader.chain(log, at - below, at), *way] if below else way
-        item = run_item(reader, log, entries, trunk)
+        item = run_item(reader, log, entries)
         if len(item.run) <= MAX_RUN_BYTES:
             return item
         if len(item.run) > MAX_RUN_BYTES + 2_048:

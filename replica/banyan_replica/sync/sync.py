@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
+from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.table import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits, Link
+from banyan_replica.peers.links import SUMS_LOGS, Limits, Link
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
@@ -60,6 +61,8 @@ class Sync:
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or those that are encoded already."""
+        self.moves = 0
+        """How many heads moved in all."""
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -200,9 +203,17 @@ class Sync:
     # -- answering
 
     def sums(self, link: Link, m: Sums, now: float) -> None:
-        if self.asking.catchup.keeps(link.peer, now) or not self.may(link, 2 * FANOUT, now):
+        """Raises Malformed where a peer asks for more than comparing everything again and again would take."""
+        if self.asking.catchup.keeps(link.peer, now):
             return
         tree = self.tree_of(link)
+        most = self.limits.sums + tree.count // SUMS_LOGS
+        link.sums = max(0.0, link.sums - most / 60 * (now - link.sums_at)) + 1
+        link.sums_at = now
+        if link.sums > most:
+            raise Malformed(f"asks for sums more than {most} times a minute")
+        if not self.may(link, 2 * FANOUT, now):
+            return
         mine = tree.children(m.salt, m.prefix)
         for n, (theirs, own) in enumerate(zip(m.children, mine or (), strict=mine is not None)):
             if theirs == own:
@@ -243,6 +254,7 @@ class Sync:
         self.comparing.work(now)
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
+        self.moves += old != new
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)
 

@@ -14,24 +14,26 @@ from banyan_node.settings import set_in_file
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.views.registry import BUILDING, COUNT_TABLES, VERSIONS
 
-FIXTURE = Path(__file__).parent / "schema-4.cbor.xz"
+FOUR, FIVE = (Path(__file__).parent / f"schema-{n}.cbor.xz" for n in (4, 5))
 
 
-def load(engine: Engine) -> None:
+def load(engine: Engine, fixture: Path = FOUR) -> None:
     """Makes these the rows of an empty engine, committed."""
     tables = {table.name: table for table in engine.tables}
-    for name, rows in decode(lzma.decompress(FIXTURE.read_bytes())):
+    for name, rows in decode(lzma.decompress(fixture.read_bytes())):
         engine.write().put_many(tables[name.decode()], [(key, value) for key, value in rows])
     engine.commit()
 
 
-def old_home(path: Path) -> Home:
-    """A home of the realm test whose store is of schema 4, without the tables that came later."""
+def old_home(path: Path, fixture: Path = FOUR) -> Home:
+    """A home of the realm test whose store is of an older schema, without the tables that came later."""
     home = Home(path)
     home.prepare()
     Keystore.create(home.keys, None, Cost(ops=1, memory=8 << 10))
     set_in_file(home.config, "node.realm", "test")
-    with closing(LmdbEngine(home.store, [table for table in TABLES if table != t.ERASED], map_size=1 << 22)) as engine:
-        load(engine)
+    later = {VERSIONS, BUILDING, *COUNT_TABLES} | ({t.ERASED} if fixture == FOUR else set())
+    with closing(LmdbEngine(home.store, [x for x in TABLES if x not in later], map_size=1 << 22)) as engine:
+        load(engine, fixture)
     return home

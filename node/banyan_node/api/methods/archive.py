@@ -102,7 +102,10 @@ class Problem(Answer, frozen=True):
 
 
 class Verified(Answer, frozen=True):
+    """checked: entries. unchecked: views that are being built."""
+
     checked: int
+    unchecked: list[str]
     problems: list[Problem]
 
 
@@ -248,7 +251,8 @@ def stats(at: Reading, ask: Nothing) -> StoreStats:
 def verify(at: Reading, ask: Nothing) -> Verified:
     """Checks everything that is held; takes as long as the store is large."""
     problems = check.verify(at.store, _quiet)
-    return Verified(at.store.counts().entries, [Problem(found.where, found.sentence) for found in problems])
+    unchecked = [view.name for view in at.queries().standings() if view.done < 1]
+    return Verified(at.store.counts().entries, unchecked, [Problem(found.where, found.sentence) for found in problems])
 
 
 @METHODS.write("store.compact", alone=True)

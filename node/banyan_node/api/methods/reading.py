@@ -24,6 +24,7 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.operator_errors import CallError
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -116,7 +117,11 @@ class Thread(Answer, frozen=True):
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    """Empty too while what is shown is being built: a list without names is better than none."""
+    try:
+        return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    except ViewBuilding:
+        return ""
 
 
 @METHODS.read("profile.get", "refused", before=hosted.CLAIM_OWN)
@@ -124,15 +129,15 @@ def profile_get(at: Reading, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
-    follows = q.follows(account)
+    following = q.follows(account, limit=FOLLOWING_SHOWN)
     return Profile(
         account=did(account),
         name=fields.get("name", ""),
         fields=fields,
-        follows=len(follows),
-        followers=len(q.followers(account)),
+        follows=q.follow_count(account),
+        followers=q.follower_count(account),
         posts=q.post_count(account),
-        following=[Named(did(a), name_of(q, a)) for a in follows[:FOLLOWING_SHOWN]],
+        following=[Named(did(a), name_of(q, a)) for a in following],
     )
 
 
@@ -170,7 +175,7 @@ class _Rows:
             quote=self._quoted(said.quote) if said.quote else None,
             replies=q.reply_count(view.target),
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
-            reposts=len(q.reposters(view.target)),
+            reposts=q.repost_count(view.target),
         )
 
     def at(self, depth: int, view: PostView) -> ThreadRow:

@@ -13,6 +13,7 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.peers.links import Link
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.sync.catchup import WHOLE, Catchup
+from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
@@ -155,14 +156,17 @@ def status(ctx: Context, ask: Nothing, now: float) -> Status:
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
     claims = _claims(ctx)
     behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
-    following = _following(ctx, claims)
+    try:
+        following, known = _following(ctx, claims), True
+    except ViewBuilding:
+        following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
     asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
     return Status(
         running=False,
         ready=True,
-        complete=not behind and not counts.lacking and not asked and all(f.complete for f in following),
+        complete=known and not behind and not counts.lacking and not asked and all(f.complete for f in following),
         role=config.role,
         name=config.name,
         realm=ctx.realm.name,
@@ -360,9 +364,8 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
 @METHODS.read("digest")
 def digest(at: Reading, ask: Nothing) -> Digest:
     """What tells whether two nodes hold the same."""
-    q = at.queries()
-    stats = q.graph_stats()
-    return Digest(digest_hex(stats.digest), digest_hex(q.views_digest()), stats.entries, q.lacking_parts())
+    q, store = at.queries(), at.store
+    return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 
 
 @METHODS.read("graph.stats")

@@ -1,20 +1,19 @@
-"""Views: what the counted entries mean, kept in step with them inside the transaction that stores them.
+"""From operations to what each slot shows, and from there to the rows of every view.
 
-Every hook says which operations came, went or got content; `_Fold` then brings the tables in line, set-at-a-time over
+`Fold` is told which operations came and brings the tables in line, set-at-a-time over
 all logs that moved. An operation that nothing else is about (its slot is new, no tombstone, no cover, content at hand)
-is written as it comes: the usual post. Every other slot is worked out whole (`_Slots`): its live operations are read,
+is written as it comes: the usual post. Every other slot is worked out whole (`Slots`): its live operations are read,
 changed, and what it shows is computed anew and compared with what it showed, and only what differs is written.
 
 So the rows never depend on the order in which entries, covers, tombstones and content arrived: a cover that comes
-before its target waits in `COVERS`, a tombstone stays for good. Entries stop counting only through `rebuilt`, which
-folds the account again from nothing.
+before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting, the account is folded
+again from nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -22,14 +21,15 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.columns import Entries, Puts
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
-from banyan_crdt.ops import Add, Body, Del, Op, Put, Tomb, decode_body, part_of
+from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
+from banyan_crdt.social import POST
 
-from . import tables as t
-from .engine import Item, Table, WriteTxn, after_prefix
-from .reader import StoreReader
-from .records import content_of
-from .slots import cells_at, in_order, shown_at, stamp_of
-from .view_rows import (
+from .. import tables as t
+from ..engine import Item, Table, WriteTxn, after_prefix
+from ..reader import StoreReader
+from ..records import content_of
+from ..slots import cells_at, in_order, shown_at, stamp_of
+from ..view_rows import (
     CELLS,
     COVERS,
     ELEMENT,
@@ -37,75 +37,45 @@ from .view_rows import (
     NUMBERS,
     REGISTER,
     SHOWN,
-    TIMELINE,
     TOMBS,
-    VIEW_TABLES,
     place_bytes,
     ref_bytes,
-    rows_of,
     seed_in,
     shown,
     slot_of,
     slot_size,
     stamp_bytes,
 )
-from .viewhook import Append, ArrivedPart, Counted
-
-__all__ = ["VIEW_TABLES", "SocialViews"]
+from ..viewhook import Append, Counted
+from .changes import Changes
+from .timeline import TIMELINE
+from .view import Showing
 
 STEP = 4_096
-"""Entries folded at a time in `rebuilt`."""
+"""Entries of an account folded at a time."""
 WORTH_ASKING = 4
 """Slots of one collection from which on one question whether anything is among them is cheaper than one for each."""
 _collection = itemgetter(slice(0, 13))
 
 
-class SocialViews:
-    """Answers the store's hooks (viewhook.Views). Keeps no state of its own: everything is in the tables."""
-
-    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
-        numbers = _numbers(txn, {append.log.account for append in batch})
-        fold = _Fold(txn, reader)
-        for append, first in zip(batch, firsts, strict=True):
-            number = numbers[append.log.account]
-            if append.puts:
-                fold.take_puts(number, append, append.puts, first)
-                continue
-            both = zip(append.entries, append.bodies, strict=True)
-            fold.take(number, enumerate(both, first), iter(append.parts))
+def fold_account(
+    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+) -> int:
+    """Folds an account of which nothing shows; returns how many entries it has. `building`: as of `Changes`."""
+    entries, number = 0, b""
+    while block := list(islice(counted, STEP)):
+        number = number or numbers_of(txn, {account})[account]
+        ops = ((n, at, op) for n, _, body in block for at, op in enumerate(body.ops))
+        named = [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
+        held = dict(txn.get_many(t.PARTS, sorted(named)))
+        fold = Fold(txn, reader, building)
+        fold.take(number, ((n, (entry, body)) for n, entry, body in block), map(held.get, named))
         fold.settle()
-
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
-        number = _numbers(txn, {account})[account]
-        _clear(txn, number)
-        while block := list(islice(counted, STEP)):
-            named = [
-                place_bytes(n, at) for n, _, body in block for at, op in enumerate(body.ops) if part_of(op) is not None
-            ]
-            held = dict(txn.get_many(t.PARTS, sorted(named)))
-            fold = _Fold(txn, reader)
-            fold.take(number, ((n, (entry, body)) for n, entry, body in block), map(held.get, named))
-            fold.settle()
-
-    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        """Many at once: cheaper, and the same in effect as one by one in any order."""
-        about = [part for part in arrived if isinstance(part.op, Put | Add)]
-        numbers = _numbers(txn, {part.entry.account for part in about})
-        slots = _Slots(txn, reader)
-        for n, entry, at, op, content in about:
-            if isinstance(op, Put | Add):
-                slots.at(slot_of(numbers[entry.account], op))
-                slots.contents[place_bytes(n, at)] = content
-        slots.finish()
-
-    def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
-        if isinstance(op, Put | Add):
-            slots = _Slots(txn, reader)
-            slots.at(slot_of(_numbers(txn, {entry.account})[entry.account], op))
-            slots.finish()
+        entries += len(block)
+    return entries
 
 
-def _numbers(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
+def numbers_of(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
     """This store's four bytes for each of the accounts; drawn now where one has none."""
     wanted = sorted(accounts)
     numbers = dict(txn.get_many(NUMBERS, wanted))
@@ -120,12 +90,13 @@ def _numbers(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
     return numbers
 
 
-def _clear(txn: WriteTxn, number: bytes) -> None:
-    for value in list(txn.dups(SHOWN, number)):
+def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
+    """Takes away all that an account shows."""
+    changes = Changes(txn, building)
+    for value in txn.dups(SHOWN, number):
         size = slot_size(number + value)
-        slot, show = number + value[: size - 4], value[size - 4 :]
-        for table, key, row in rows_of(slot, show[:8], show[8:]):
-            txn.delete(table, key, row)
+        changes.slot(Showing(number + value[: size - 4], value[size - 4 : size + 4], value[size + 4 :]), None)
+    changes.write()
     for table in (CELLS, TOMBS, COVERS, SHOWN):
         txn.delete(table, number)
 
@@ -143,11 +114,11 @@ class _Cover(NamedTuple):
     key: CellKey | None
 
 
-class _Fold:
+class Fold:
     """Takes newly counted entries into the tables."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
-        self._txn, self._reader = txn, reader
+    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+        self._txn, self._reader, self._building = txn, reader, building
         self._fresh: list[_Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
@@ -191,12 +162,13 @@ class _Fold:
 
     def settle(self) -> None:
         """Writes what follows from all that was taken."""
-        slots = _Slots(self._txn, self._reader)
+        slots = Slots(self._txn, self._reader, self._building)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
-        puts = slots.puts
-        shows, posts = puts[SHOWN].append, puts[TIMELINE].append
+        changes = slots.changes
+        shows, posts = changes.puts[SHOWN].append, changes.puts[TIMELINE].append
+        plain = not changes.building
         for slot, stamp, _, raw in fresh:
             seed = None if raw is None or slot in odd else seed_in(slot, stamp[:8], raw)
             if seed is None:
@@ -204,11 +176,10 @@ class _Fold:
                 continue
             number, place = slot[:4], stamp[8:]
             shows((number, slot[4:] + place + seed))
-            if len(seed) == 8:  # a post that answers none: `rows_of` would say just this
+            if plain and len(seed) == 8 and slot[4:12] == POST:  # it answers none: the views would say just this
                 posts((number, seed + slot[13:] + place))
-                continue
-            for table, key, value in rows_of(slot, place, seed):
-                puts[table].append((key, value))
+            else:
+                changes.slot(None, Showing(slot, place, seed))
         if self._covers:
             self._cover(slots, {entry + stamp[14:]: (slot, stamp[8:]) for slot, stamp, entry, _ in fresh})
         slots.finish()
@@ -266,7 +237,7 @@ class _Fold:
             at = end
         return asked
 
-    def _cover(self, slots: _Slots, fresh: dict[bytes, tuple[bytes, bytes]]) -> None:
+    def _cover(self, slots: Slots, fresh: dict[bytes, tuple[bytes, bytes]]) -> None:
         """Takes covered operations out of their slots; covers whose targets are not live wait.
 
         `fresh`: (slot, place) of the operations of this batch by reference, which need not be looked up.
@@ -305,17 +276,14 @@ class _Slot:
             self.live.add(stamp_of(reader, self.was[:8]))
 
 
-_Items: TypeAlias = "defaultdict[Table, list[Item]]"
-
-
-class _Slots:
+class Slots:
     """The slots that are worked out whole, and all rows that are to be written."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
+    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
         self._txn, self._reader = txn, reader
         self._slots: dict[bytes, _Slot] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.puts: _Items = defaultdict(list)
+        self.changes = Changes(txn, building)
 
     def at(self, slot: bytes) -> _Slot:
         found = self._slots.get(slot)
@@ -355,29 +323,24 @@ class _Slots:
     def finish(self) -> None:
         for slot, state in self._slots.items():
             self._finish(slot, state)
-        for table, items in self.puts.items():
-            items.sort()
-            self._txn.put_many(table, items)
+        self.changes.write()
 
     def _finish(self, slot: bytes, state: _Slot) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
-        number, rest = slot[:4], slot[4:]
+        changes, number, rest = self.changes, slot[:4], slot[4:]
         for stamp in state.cells - cells:
-            self._txn.delete(CELLS, number, rest + stamp)
-        self.puts[CELLS] += [(number, rest + stamp) for stamp in cells - state.cells]
+            changes.delete(CELLS, number, rest + stamp)
+        changes.puts[CELLS] += [(number, rest + stamp) for stamp in cells - state.cells]
         was, now = state.was, show.stamp[8:] + show.seed if show else b""
         if was == now:
             return
-        old = rows_of(slot, was[:8], was[8:]) if was else []
-        new = rows_of(slot, now[:8], now[8:]) if now else []
         if was:
-            self._txn.delete(SHOWN, number, rest + was)
+            changes.delete(SHOWN, number, rest + was)
         if now:
-            self.puts[SHOWN].append((number, rest + now))
-        for table, key, value in old:
-            if (table, key, value) not in new:
-                self._txn.delete(table, key, value)
-        for table, key, value in new:
-            if (table, key, value) not in old:
-                self.puts[table].append((key, value))
+            changes.puts[SHOWN].append((number, rest + now))
+        changes.slot(_showing(slot, was), _showing(slot, now))
+
+
+def _showing(slot: bytes, row: bytes) -> Showing | None:
+    return Showing(slot, row[:8], row[8:]) if row else None

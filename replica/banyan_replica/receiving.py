@@ -1,0 +1,189 @@
+"""What a peer says, given to the part of the replica that it is for; and the two hellos that come first.
+
+Which messages there are, which of them are heard before the hello and which count against credit, the table of the wire
+says (wire/table.py). A first hello that does not fit is answered with `bye` and a sentence, and costs nothing: its
+sender is a newer node, one of another network, or somebody's second implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.realm import Realm
+from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.spreading import Spreading, Take
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.prepare import Checked, Prepared, named
+from banyan_replica.outbox import Outbox
+from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Link
+from banyan_replica.peers.witness import Witnesses
+from banyan_replica.sync.parts import MissingParts
+from banyan_replica.sync.sync import Sync
+from banyan_replica.wire import (
+    VERSION,
+    Answered,
+    Bye,
+    Cells,
+    Credit,
+    Data,
+    GossipFrame,
+    Heads,
+    Hello,
+    Interest,
+    Message,
+    Names,
+    Parts,
+    Replay,
+    Replayed,
+    Root,
+    Scan,
+    Scanned,
+    Shared,
+    Sketch,
+    Sums,
+    WantParts,
+    Wants,
+    Witness,
+    before_hello,
+    opens_as_hello,
+)
+
+WITNESSES = 16
+"""The latest words of platforms that a new neighbour is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """`take`: judges an item and stores it. `soon`: heads may move by other ways than gossip. `wall_ms`: as of the
+    replica."""
+
+    realm: Realm
+    limits: Limits
+    ingest: Ingest
+    sync: Sync
+    gossip: Gossip
+    spreading: Spreading
+    missing: MissingParts
+    witnesses: Witnesses
+    out: Outbox
+    take: Take
+    soon: Callable[[float], None]
+    wall_ms: Callable[[float], int]
+
+    def frame(self, link: Link, raw: bytes, frame: Prepared, now: float) -> None:
+        """Raises Reject where the peer is to be charged for it."""
+        message = frame.message
+        if isinstance(message, Reject):
+            if link.hello is None:
+                self.out.bye(link, f"the first frame is no hello of version {VERSION}: {message}")
+                if opens_as_hello(raw):
+                    return
+            raise message
+        if link.hello is None and not before_hello(message):
+            # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
+            # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
+            # nothing.
+            return
+        self._message(link, message, frame, now)
+
+    def _message(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
+        match m:
+            case Hello():
+                self._hello(link, m, now)
+            case GossipFrame(frame):
+                self.spreading.frame(link, frame, now)
+            case Data():
+                self._data(link, whole, now)
+            case Credit(more):
+                link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
+                self.sync.serving.pump(link)
+            case Root(logs, root, arrival):
+                self.sync.compare(link, logs, root, arrival, now)
+                self.sync.asking.told(link)
+                if link.equal:
+                    self.sync.settled(link, now)
+            case Shared():
+                self.sync.shared(link, m, now)
+                self.sync.asking.told(link)
+            case Interest():
+                self.sync.told(link, m, now)
+            case Sums():
+                self.sync.sums(link, m, now)
+            case Heads():
+                self.sync.heads(link, m, now)
+            case Sketch():
+                self.sync.comparing.asked(link, m, now)
+            case Cells():
+                self.sync.comparing.cells(link, m, now)
+            case Names():
+                self.sync.comparing.names(link, m, now)
+            case Replay():
+                self.sync.replay(link, m, now)
+            case Replayed():
+                self.sync.replayed(link, m, now)
+            case Wants():
+                self.sync.wants(link, m)
+            case Scan():
+                self.sync.scan(link, m, now)
+            case Scanned():
+                self.sync.scanned(link, m, now)
+            case Answered():
+                self.sync.answered(link, m, now)
+            case WantParts(wanted):
+                if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
+                    self.out.send(link.peer, Parts(self.missing.answer(wanted)))
+            case Parts():
+                self.missing.answered(link, m)
+                if self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
+                    self.missing.came()
+            case Witness():
+                if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
+                    self.out.spread(m, link.peer)
+            case Bye(reason):
+                self.out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
+
+    def _hello(self, link: Link, m: Hello, now: float) -> None:
+        if link.hello is not None:
+            if link.hello.store_id != m.store_id:
+                raise Malformed("a second hello, of another store")
+            return  # the one of the connection before (see `frame`)
+        if m.version != VERSION:
+            self.out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
+        elif m.realm != self.realm.id:
+            mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
+            self.out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
+        else:
+            link.hello = m
+            self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
+            self.sync.met(link, now)
+            for w in self.witnesses.latest()[:WITNESSES]:
+                self.out.send(link.peer, w)
+
+    def _data(self, link: Link, whole: Prepared, now: float) -> None:
+        link.came += whole.size
+        link.window -= whole.size
+        if link.window < -OVERSHOOT:
+            raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
+        try:
+            self._items(link, whole.items, now)
+        finally:
+            link.undigested += whole.size
+            if link.undigested >= self.limits.credit:
+                self.out.credit(link)
+
+    def _items(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
+        self.soon(now)
+        with self.ingest.batch():
+            for item in items:
+                if isinstance(item, Reject):
+                    raise item
+                log, entries = named(item)
+                try:
+                    for entry in self.take(link, item, now).entries[-1:]:
+                        self.gossip.learned(entry[:16], now)
+                except NotYet:
+                    self.sync.asking.came(link, log, entries, False, now)
+                else:
+                    self.sync.asking.came(link, log, entries, True, now)

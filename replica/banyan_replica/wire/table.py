@@ -1,0 +1,283 @@
+"""The message table: code, name, fields with their types and bounds, who may send it, and how it is to be treated.
+
+Nothing else spells a code. From here come the codec, what is heard before hello, what counts against credit, what may
+be said although the store took back what was pending, and the grammar and the table in docs/protocol.md (a test
+compares). `decode_message` refuses whatever the table does not have, and names the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
+from banyan_replica.wire import messages as m
+from banyan_replica.wire.fields import (
+    B8,
+    B16,
+    B32,
+    B64,
+    BYTES,
+    FLAG,
+    U16,
+    U32,
+    U48,
+    U63,
+    Field,
+    Kind,
+    Shape,
+    at_most,
+    exactly_or_none,
+    nullable,
+    pieces,
+    read_bytes,
+    read_list,
+    read_rows,
+    reader,
+    rows,
+    spelled,
+    up_to,
+    writers,
+)
+from banyan_replica.wire.items import decode_items, encode_items
+from banyan_replica.wire.messages import (
+    FANOUT,
+    MAX_LOCATOR,
+    MAX_PINS,
+    MAX_RANGE,
+    MAX_REASON,
+    NAME_BYTES,
+    TOO_MANY,
+    VERSION,
+    Message,
+)
+
+PROBES = 88
+"""Bytes of probes, in the first question (frontier/probes.py has the same number)."""
+CELL, PLACE = 23, 8
+"""Bytes of a cell and of a place."""
+
+
+class Who(Enum):
+    """Who may send a message. Whoever is not meant is not heard, and loses nothing."""
+
+    EITHER = "either side"
+    ANSWER = "whoever was asked"
+    RECEIVER = "who received bulk"
+    WHOLE = "either side, where both hold everything"
+    CHOSEN = "a node that holds chosen accounts"
+    SHARE = "either side, where one holds chosen accounts"
+
+
+class Spoken(NamedTuple):
+    """A line of the table. `before_hello`: it is heard before the sender's hello. `bulk`: it counts against credit.
+
+    `unstored`: it says nothing of what the store holds, so it goes out even if the store took back what was pending.
+    """
+
+    shape: Shape
+    says: str
+    who: Who = Who.EITHER
+    before_hello: bool = False
+    bulk: bool = False
+    unstored: bool = False
+
+
+# -- kinds that only messages have
+
+
+def _prefix(longest: int) -> Kind:
+    def read(v: Any) -> bytes:
+        prefix = read_bytes(v)
+        if len(prefix) > longest or any(n >= FANOUT for n in prefix):
+            raise Malformed(f"a prefix is up to {longest} nibbles, a byte each")
+        return prefix
+
+    return Kind("prefix" if longest == 64 else f"prefix{longest}", read)
+
+
+def _log(row: list[Any]) -> LogId:
+    return LogId(AccountId(B32.read(row[0])), WriterKey(B32.read(row[1])), U32.read(row[2]))
+
+
+def _heads(v: Any) -> list[tuple[LogId, Head]]:
+    b32, u48, flag = B32.read, U48.read, FLAG.read
+    return [
+        (_log(r), Head(u48(r[3]), None if r[4] is None else EntryId(b32(r[4])), flag(r[5]))) for r in read_rows(v, 6)
+    ]
+
+
+def _heads_out(heads: list[tuple[LogId, Head]]) -> list[Any]:
+    return [[*log, *head] for log, head in heads]
+
+
+def _places(v: Any, most: int) -> list[tuple[int, EntryId]]:
+    found = read_rows(v, 2)
+    if len(found) > most:
+        raise Malformed(f"up to {most} entries are named here, not {len(found)}")
+    return [(U48.read(s), EntryId(B32.read(i))) for s, i in found]
+
+
+def _wants(v: Any) -> list[m.Want]:
+    return [m.Want(_log(r), _places(r[3], MAX_LOCATOR), _places(r[4], MAX_PINS)) for r in read_rows(v, 5)]
+
+
+def _wants_out(wants: list[m.Want]) -> list[Any]:
+    return [[*w.log, [list(x) for x in w.locator], [list(x) for x in w.pins]] for w in wants]
+
+
+SALT, PREFIX, REASON = exactly_or_none(16, "salt"), _prefix(64), at_most(MAX_REASON)
+HEADS = Kind("[* head]", _heads, _heads_out)
+WANTS = Kind("[* wanted]", _wants, _wants_out)
+ITEMS = Kind("[* item]", decode_items, encode_items)
+CHILDREN = rows(Field("count", U63), Field("sum", B16), least=FANOUT, most=FANOUT)
+WANT_PARTS = rows(Field("entry", B32), Field("op", U16))
+PARTS = rows(Field("entry", B32), Field("op", U16), Field("bytes", nullable(BYTES)), Field("reason", BYTES))
+DONE = up_to(m.CANNOT)
+
+GRAMMAR = {
+    "head": "[account: b32, writer: b32, log: u32, length: u48, id: b32 / null, flag: 0 / 1]",
+    "wanted": f"[account: b32, writer: b32, log: u32, locator: [0*{MAX_LOCATOR} place], pins: [0*{MAX_PINS} place]]",
+    "place": "[seq: u48, id: b32]",
+    "salt": "b16 / h''            ; empty: the id of the realm",
+    "prefix": "bstr .size (0..64)   ; nibbles of an account id, each a byte of 0 to 15",
+    f"prefix{MAX_RANGE}": f"bstr .size (0..{MAX_RANGE})   ; such nibbles, fewer",
+    f"names{NAME_BYTES}": f"bstr                 ; {NAME_BYTES} bytes each",
+    f"places{PLACE}": f"bstr                 ; {PLACE} bytes each",
+    f"cells{CELL}": f"bstr                 ; {CELL} bytes each",
+}
+"""Rules that fields name."""
+
+
+def _line(code: int, made: Callable[..., Message], name: str, says: str, *fields: Field, **more: Any) -> Spoken:
+    return Spoken(Shape(code, name, made, fields), says, **more)
+
+
+F = Field
+TABLE: tuple[Spoken, ...] = (
+    _line(
+        1, m.Hello, "hello", "who I am; the first frame of each side",
+        F("version", U63), F("realm", B32), F("store_id", B16), F("logs", U63), F("root", B32), F("arrival", U63),
+        F("operator", exactly_or_none(32)), F("partial", FLAG),
+        before_hello=True, unstored=True,
+    ),
+    _line(2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list))),
+    _line(
+        3, m.Root, "root", "where I stand",
+        F("logs", U63), F("root", B32), F("arrival", U63), who=Who.WHOLE,
+    ),
+    _line(
+        4, m.Sums, "sums", "sums of the heads below each nibble that may follow the prefix",
+        F("salt", SALT), F("prefix", _prefix(MAX_RANGE)), F("children", CHILDREN),
+    ),
+    _line(
+        5, m.Heads, "heads", "heads below the prefix; answer 1: tell me yours",
+        F("prefix", PREFIX), F("answer", FLAG), F("heads", HEADS),
+    ),
+    _line(6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS), unstored=True),
+    _line(7, m.Data, "data", "entries with their content", F("items", ITEMS), bulk=True),
+    _line(
+        8, m.Credit, "credit", "I have digested so much", F("size", U63), who=Who.RECEIVER, unstored=True
+    ),
+    _line(9, m.WantParts, "want-parts", "send me this content; answered by parts", F("parts", WANT_PARTS)),
+    _line(10, m.Parts, "parts", "content, or why not", F("parts", PARTS), who=Who.ANSWER),
+    _line(
+        11, m.Replay, "replay", "send me what came after this arrival; answered by data and replayed",
+        F("arrival", U63), who=Who.WHOLE, unstored=True,
+    ),
+    _line(
+        12, m.Scan, "scan", "read these accounts to me; answered by data and scanned",
+        F("reading", U63), F("cursor", at_most(32)), F("stop", B32), who=Who.WHOLE, unstored=True,
+    ),
+    _line(
+        13, m.Scanned, "scanned", "so far I have read: 0 so far, 1 done, 2 no further",
+        F("reading", U63), F("cursor", at_most(32)), F("done", DONE), who=Who.ANSWER, unstored=True,
+    ),
+    _line(
+        14, m.Witness, "witness", "a platform's root at a time, passed on by everybody",
+        F("platform", B32), F("time_ms", U63), F("root", B32), F("sig", B64),
+    ),
+    _line(
+        15, m.Bye, "bye", "I end the link, and why", F("reason", REASON), before_hello=True, unstored=True
+    ),
+    _line(
+        16, m.Answered, "answered", "so many of the logs that you ever asked for here are through",
+        F("logs", U63), who=Who.ANSWER, unstored=True,
+    ),
+    _line(
+        17, m.Sketch, "sketch", "send me cells; answered by cells",
+        F("salt", SALT), F("start", U16), F("wanted", U16), F("stamp", U32), F("probes", exactly_or_none(PROBES)),
+    ),
+    _line(
+        18, m.Cells, "cells", "state 0: here they are, 1: busy, 2: too many differences",
+        F("salt", SALT), F("start", U16), F("state", up_to(TOO_MANY)), F("stamp", U32),
+        F("cells", pieces("cells23", CELL)),
+        who=Who.ANSWER,
+    ),
+    _line(
+        19, m.Names, "names", "which logs are at these places; answered by heads",
+        F("salt", SALT), F("places", pieces("places8", PLACE)),
+    ),
+    _line(
+        20, m.Replayed, "replayed", "so far I have sent: 0 so far, 1 all",
+        F("arrival", U63), F("done", FLAG), who=Who.ANSWER, unstored=True,
+    ),
+    _line(
+        21, m.Interest, "interest", "accounts that I hold: 0 these only, 1 these too, 2 no longer these",
+        F("how", up_to(2)), F("names", pieces("names16", NAME_BYTES)), who=Who.CHOSEN, unstored=True,
+    ),
+    _line(
+        22, m.Shared, "shared", "where I stand in what we both hold",
+        F("told", B8), F("root", B32), who=Who.SHARE,
+    ),
+)  # fmt: skip
+_BY_CODE = {line.shape.code: line for line in TABLE}
+_READ = {line.shape.code: reader(line.shape) for line in TABLE}
+_WRITE = writers(line.shape for line in TABLE)
+_BEFORE_HELLO = frozenset(line.shape.made for line in TABLE if line.before_hello)
+_HELLO = next(line.shape for line in TABLE if line.shape.made is m.Hello)
+_BULK = frozenset(bytes((0x81 + len(s.fields), s.code)) for s in (line.shape for line in TABLE if line.bulk))
+"""How a frame opens that is bulk: an array of so many, and the code."""
+
+
+def encode_message(message: Message) -> bytes:
+    """At most MAX_FRAME bytes; what the caller packs into data, heads and parts it bounds itself."""
+    return encode(spelled(message, _WRITE))
+
+
+def decode_message(raw: bytes) -> Message:
+    """Raises Malformed with a sentence that names the message, the field and what is wrong with it."""
+    v = decode(raw, 8)
+    if type(v) is not list or not v or type(v[0]) is not int:
+        raise Malformed("a frame is [code, field, ...]")
+    read = _READ.get(v[0])
+    if read is None:
+        raise Malformed(f"no message has code {v[0]}")
+    if v[0] == _HELLO.code and len(v) > 1 and v[1] != VERSION and type(v[1]) is int and not v[1] >> 63:
+        # of another version only this is known: where it says its number
+        return m.Hello(v[1], bytes(32), bytes(16), 0, bytes(32), 0, b"", 0)
+    message: Message = read(v)
+    return message
+
+
+def before_hello(message: Message) -> bool:
+    """Whether a peer may say it before its hello."""
+    return type(message) in _BEFORE_HELLO
+
+
+def is_bulk(raw: bytes) -> bool:
+    """Whether a frame counts against credit."""
+    return raw[:2] in _BULK
+
+
+def opens_as_hello(raw: bytes) -> bool:
+    """Whether a frame, good or not, is meant as a hello: an array that begins with its code."""
+    return len(raw) > 1 and 0x80 <= raw[0] < 0xA0 and raw[1] == _HELLO.code
+
+
+def says_nothing_stored(raw: bytes) -> bool:
+    """Whether a frame of our own promises nothing of what the store holds; a link that loses one is broken."""
+    return _BY_CODE[raw[1]].unstored

@@ -1,0 +1,70 @@
+"""The hooks of the store (viewhook.Views): which operations came, went or got content, inside its transaction.
+
+Accounts that the builder has not come to yet are passed over (building.py): it will read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Add, Op, Put
+
+from ..engine import WriteTxn
+from ..reader import StoreReader
+from ..view_rows import place_bytes, slot_of
+from ..viewhook import Append, ArrivedPart, Counted
+from . import building
+from .folding import Fold, Slots, clear, fold_account, numbers_of
+from .standing import cursors, is_folded
+
+
+class SocialViews:
+    """Keeps no state of its own: everything is in the tables."""
+
+    def opened(self, txn: WriteTxn, fresh: bool) -> None:
+        building.opened(txn, fresh)
+
+    def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
+        pairs = list(zip(batch, firsts, strict=True))
+        if at := cursors(txn):  # usually nothing is being built
+            pairs = [(append, first) for append, first in pairs if is_folded(at, append.log.account)]
+        numbers = numbers_of(txn, {append.log.account for append, _ in pairs})
+        fold = Fold(txn, reader, at)
+        for append, first in pairs:
+            number = numbers[append.log.account]
+            if append.puts:
+                fold.take_puts(number, append, append.puts, first)
+                continue
+            both = zip(append.entries, append.bodies, strict=True)
+            fold.take(number, enumerate(both, first), iter(append.parts))
+        fold.settle()
+
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+        at = cursors(txn)
+        if not is_folded(at, account):
+            for _ in counted:
+                pass
+            return
+        clear(txn, numbers_of(txn, {account})[account], at)
+        fold_account(txn, reader, account, counted, at)
+
+    def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
+        """Many at once: cheaper, and the same in effect as one by one in any order."""
+        at = cursors(txn)
+        about = [p for p in arrived if isinstance(p.op, Put | Add) and is_folded(at, p.entry.account)]
+        numbers = numbers_of(txn, {part.entry.account for part in about})
+        slots = Slots(txn, reader, at)
+        for n, entry, index, op, content in about:
+            if isinstance(op, Put | Add):
+                slots.at(slot_of(numbers[entry.account], op))
+                slots.contents[place_bytes(n, index)] = content
+        slots.finish()
+
+    def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
+        account, at = entry.account, cursors(txn)
+        if isinstance(op, Put | Add) and is_folded(at, account):
+            slots = Slots(txn, reader, at)
+            slots.at(slot_of(numbers_of(txn, {account})[account], op))
+            slots.finish()

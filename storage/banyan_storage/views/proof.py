@@ -1,0 +1,254 @@
+"""Every row of every view against the log: each account is folded again, plainly, and compared both ways.
+
+The fold is the kernel's own definition (banyan_crdt.cells.fold) over all that counts, and shares no code with the one
+that keeps views in step. What a view then shows of a slot is its pure function. Rows that ought to be there and are
+not, that are there and ought not to be, and those with another value are named with their view and account.
+
+Rows by account are compared account by account. Of the other tables each row that ought to be there is looked up, and
+they are counted: only where the numbers differ is looked for the rows that nobody accounts for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple, TypeVar
+
+from banyan_crdt.cells import Cells, Stamp, fold
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, EntryId, Ref
+from banyan_crdt.ops import Body, Del, Put
+
+from .. import tables as t
+from ..engine import Table
+from ..reader import StoreReader
+from ..records import content_of
+from ..view_rows import (
+    CELLS,
+    COVERS,
+    NUMBERED,
+    NUMBERS,
+    SHOWN,
+    TOMBS,
+    element_slot,
+    ref_bytes,
+    register_slot,
+    shown,
+    slot_size,
+    stamp_bytes,
+)
+from .building import counted
+from .registry import SHOWN_NAME, VIEWS, rows_of
+from .standing import cursors
+from .view import Counter, Row, Showing, View, count_of, count_value
+
+_Row = TypeVar("_Row", bytes, Showing)
+
+
+class Fault(NamedTuple):
+    """One row that is not what the log says. `account`: the one that the row is of, if that can be told."""
+
+    view: str
+    account: bytes | None
+    sentence: str
+
+
+class Proof:
+    """Compares one state of a store. Views that are being built are left out: `left_out` names them."""
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader, self._txn = reader, reader.txn
+        building = cursors(self._txn)
+        self.left_out = tuple(building)
+        self._shown = SHOWN_NAME not in building
+        self._views = [view for view in VIEWS if view.name not in building and self._shown]
+        self._rows: dict[Table, int] = defaultdict(int)
+        """How many rows of each table ought to be there and are."""
+
+    def faults(self) -> Iterator[Fault]:
+        if not self._shown:
+            return
+        for account in self._reader.accounts():
+            yield from self._account(account)
+        yield from self._numbers()
+        for view in self._views:
+            for table in view.tables:
+                if self._txn.count(table) != self._rows[table]:
+                    yield from self._unaccounted(view, table)
+            for counter in view.counters:
+                yield from self._counted(view, counter)
+        yield from self._strangers()
+
+    # -- one account
+
+    def _account(self, account: AccountId) -> Iterator[Fault]:
+        said = _Said(self._reader, account)
+        number = self._txn.get(NUMBERS, account)
+        if number is None:
+            if said.counted:
+                yield Fault(SHOWN_NAME, account, "the account has no number, so nothing of it shows")
+            return
+        showing, cells = said.slots(number)
+        found = {_showing(number, value) for value in self._txn.dups(SHOWN, number)}
+        yield from _differ(SHOWN_NAME, account, set(showing), found, _slot_words)
+        held = set(self._txn.dups(CELLS, number))
+        yield from _differ(SHOWN_NAME, account, cells, held, lambda row: f"live operation {row.hex()}")
+        tombs = {coll + key for coll, key in said.cells.tombs}
+        yield from _differ(SHOWN_NAME, account, tombs, set(self._txn.dups(TOMBS, number)), _tomb_words)
+        yield from self._covers(account, said, set(self._txn.dups(COVERS, number)))
+        for one in showing:
+            for view in self._views:
+                yield from self._expect(view, account, rows_of(one, view.name.__eq__))
+
+    def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[Fault]:
+        """Covers wait for what has not come. That one waits whose target is here does no harm: it came first."""
+        possible, needed = said.covers()
+        for row in sorted(needed - held):
+            yield Fault(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is missing")
+        for row in sorted(held - possible):
+            yield Fault(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
+
+    def _expect(self, view: View, account: AccountId, rows: Iterable[Row]) -> Iterator[Fault]:
+        for table, key, value in rows:
+            if table.dupsort:
+                found = next(self._txn.dups(table, key, value, value + b"\0"), None)
+            else:
+                found = self._txn.get(table, key)
+            if found is None:
+                yield Fault(view.name, account, f"a row of {table.name} is missing: {(key + value).hex()}")
+                continue
+            self._rows[table] += 1
+            if found != value:
+                sentence = f"row {key.hex()} of {table.name} is {found.hex()}, it should be {value.hex()}"
+                yield Fault(view.name, account, sentence)
+
+    # -- tables as wholes
+
+    def _numbers(self) -> Iterator[Fault]:
+        names = dict(self._txn.scan(NUMBERS))
+        numbers = dict(self._txn.scan(NUMBERED))
+        for account, number in names.items():
+            if numbers.get(number) != account:
+                yield Fault(SHOWN_NAME, account, f"number {number.hex()} of the account stands for another or nobody")
+        for number, account in numbers.items():
+            if names.get(account) != number:
+                yield Fault(SHOWN_NAME, account, f"number {number.hex()} stands for the account, which has another")
+
+    def _unaccounted(self, view: View, table: Table) -> Iterator[Fault]:
+        """Rows that are there and ought not to be: their accounts are folded again."""
+        at = view.account_at[table]
+        by_number: dict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
+        for key, value in self._txn.scan(table):
+            by_number[key[at : at + 4]].append((key, value))
+        for number, rows in sorted(by_number.items()):
+            account = self._txn.get(NUMBERED, number)
+            wanted = self._keys(view, table, AccountId(account), number) if account else set()
+            for key, value in rows:
+                if (key + value if table.dupsort else key) not in wanted:
+                    sentence = f"a row of {table.name} is there that no entry gives: {(key + value).hex()}"
+                    yield Fault(view.name, account, sentence)
+
+    def _keys(self, view: View, table: Table, account: AccountId, number: bytes) -> set[bytes]:
+        showing, _ = _Said(self._reader, account).slots(number)
+        rows = (row for one in showing for row in rows_of(one, view.name.__eq__))
+        return {key + value if table.dupsort else key for of, key, value in rows if of == table}
+
+    def _counted(self, view: View, counter: Counter) -> Iterator[Fault]:
+        """Counters against the rows that they count, which were compared themselves."""
+        wanted: dict[bytes, int] = defaultdict(int)
+        once = counter.once or _whole
+        for name, _ in groupby(self._txn.scan(counter.rows), lambda row: once(row[0])):
+            wanted[counter.key(name)] += 1
+        held = dict(self._txn.scan(counter.counts))
+        for key in sorted(wanted.keys() | held.keys()):
+            if held.get(key) != (count_value(wanted[key]) if wanted[key] else None):
+                account = key[:32] if len(key) >= 32 else self._txn.get(NUMBERED, key)
+                sentence = (
+                    f"{counter.counts.name} has {count_of(held.get(key))} for {key.hex()}, counted are {wanted[key]}"
+                )
+                yield Fault(view.name, account, sentence)
+
+    def _strangers(self) -> Iterator[Fault]:
+        """Rows of accounts that are not held."""
+        for table in (SHOWN, CELLS, TOMBS, COVERS):
+            for number, _ in groupby(self._txn.scan(table), lambda row: row[0]):
+                account = self._txn.get(NUMBERED, number)
+                if account is None or self._txn.get(t.ACCOUNTS, account) is None:
+                    yield Fault(
+                        SHOWN_NAME, account, f"{table.name} has rows of account number {number.hex()}, of nobody"
+                    )
+
+
+class _Said:
+    """What the log of one account says, folded plainly."""
+
+    def __init__(self, reader: StoreReader, account: AccountId) -> None:
+        self._reader = reader
+        self.places: dict[EntryId, int] = {}
+        self.counted: list[tuple[Entry, Body]] = []
+        for n, entry, body in counted(reader, account):
+            self.places[entry.id] = n
+            self.counted.append((entry, body))
+        self.cells: Cells = fold(self.counted)
+
+    def slots(self, number: bytes) -> tuple[list[Showing], set[bytes]]:
+        """What each slot shows, and the live operations that do not show."""
+        live: dict[bytes, list[bytes]] = {}
+        for (coll, key), writes in self.cells.registers.items():
+            live[register_slot(number, coll, key)] = [self._stamp(at) for at, _ in writes][::-1]
+        for (coll, key), elements in self.cells.sets.items():
+            for elem, adds in elements.items():
+                live[element_slot(number, coll, key, elem)] = [self._stamp(at) for at, _ in adds]
+        showing, beside = [], set[bytes]()
+        for slot, stamps in live.items():
+            show = shown(slot, stamps, self._content)
+            beside.update(slot[4:] + stamp for stamp in stamps if show is None or stamp != show.stamp)
+            if show is not None:
+                showing.append(Showing(slot, show.stamp[8:], show.seed))
+        return showing, beside
+
+    def covers(self) -> tuple[set[bytes], set[bytes]]:
+        """Rows that may wait, and those that must: whose targets do not count here."""
+        possible: dict[bytes, Ref] = {}
+        for _, body in self.counted:
+            for op in body.ops:
+                if isinstance(op, Put):
+                    possible |= {ref_bytes(ref) + op.coll + op.key: ref for ref in op.refs}
+                elif isinstance(op, Del):
+                    possible |= {ref_bytes(ref) + op.coll: ref for ref in op.refs}
+        return set(possible), {row for row, ref in possible.items() if ref.entry not in self.places}
+
+    def _stamp(self, at: Stamp) -> bytes:
+        time, entry, op = at
+        return stamp_bytes(time, self.places[entry] << 16 | op)
+
+    def _content(self, place: bytes) -> bytes | None:
+        raw = self._reader.txn.get(t.PARTS, place)
+        return None if raw is None else content_of(raw)
+
+
+def _showing(number: bytes, value: bytes) -> Showing:
+    size = slot_size(number + value) - 4
+    return Showing(number + value[:size], value[size : size + 8], value[size + 8 :])
+
+
+def _whole(key: bytes) -> bytes:
+    return key
+
+
+def _slot_words(showing: Showing) -> str:
+    return f"slot {showing.slot[4:].hex()} shows operation {showing.place.hex()}"
+
+
+def _tomb_words(row: bytes) -> str:
+    return f"the end of cell {row.hex()}"
+
+
+def _differ(
+    view: str, account: AccountId, wanted: set[_Row], held: set[_Row], words: Callable[[_Row], str]
+) -> Iterator[Fault]:
+    for row in sorted(wanted - held):
+        yield Fault(view, account, f"missing: {words(row)}")
+    for row in sorted(held - wanted):
+        yield Fault(view, account, f"there, and no entry gives it: {words(row)}")

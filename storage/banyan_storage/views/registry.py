@@ -1,0 +1,52 @@
+"""Every view that there is. A new one is a module like thread.py, and a line here.
+
+`SHOWN_NAME` is what all others are made of: which operation of each slot shows, and the seed of its content
+(view_rows.py). It is folded from the log; the others follow from it. A collection whose seed changes, or that is new,
+raises `SHOWN_VERSION`, and everything is built again from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine import Table
+from ..view_rows import SHOWN_TABLES
+from . import followers, reactions, relations, thread, timeline
+from .sayings import sayings
+from .view import Row, RowOf, Showing, View
+
+SHOWN_NAME, SHOWN_VERSION = "shown", 1
+VIEWS: tuple[View, ...] = (timeline.VIEW, thread.VIEW, reactions.VIEW, relations.VIEW, followers.VIEW)
+
+VERSIONS = Table("view_versions")
+"""name -> version u32. Of views whose rows are all there."""
+BUILDING = Table("views_building")
+"""name -> version u32 | cursor (building.py). Of views whose rows are being built."""
+
+ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
+COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
+VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING)
+NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
+
+
+def version_of(name: str) -> int:
+    """The one of this program."""
+    return SHOWN_VERSION if name == SHOWN_NAME else next(view.version for view in VIEWS if view.name == name)
+
+
+def tables_of(name: str) -> tuple[Table, ...]:
+    return SHOWN_TABLES if name == SHOWN_NAME else next(view.all_tables for view in VIEWS if view.name == name)
+
+
+_LISTENING: dict[str, tuple[str, RowOf]] = {said: (view.name, of) for view in VIEWS for said, of in view.rows.items()}
+
+
+def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
+    """What views make of a slot; `takes`: whether a view, by its name, is asked. What no view listens to is nothing."""
+    slot, place, seed = showing
+    found = []
+    for said, key in sayings(slot, seed):
+        view, of = _LISTENING.get(said, ("", None))
+        if of is not None and (takes is None or takes(view)):
+            found.append(of(slot[:4], key, slot[13:], place))
+    return found

@@ -1,0 +1,104 @@
+"""A node builds views while it serves, syncs and is written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_to_text
+from banyan_node import views
+from banyan_node.context import Context
+from banyan_node.node import Node
+from banyan_node.operator_errors import CallError
+from banyan_node.worker import Worker
+from banyan_storage.engine import Engine
+from banyan_storage.views import building
+from tests.node.real import converged, make_home, make_node, running
+from tests.node.test_node import account, no_problems, post
+from tests.storage.old.load import FIVE, old_home
+from tests.storage.test_views_upgraded import ACCOUNTS
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
+    """No view is built until this is set."""
+    gate, build = trio.Event(), views.build
+
+    async def later(worker: Worker[Context], engine: Engine) -> None:
+        await gate.wait()
+        await build(worker, engine)
+
+    monkeypatch.setattr(views, "build", later)
+    return gate
+
+
+async def built(node: Node) -> None:
+    with trio.fail_after(30):
+        while not all(v["built"] for v in (await node.backend.call("store.views", {}))["views"]):
+            await trio.sleep(0.02)
+
+
+async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_counters_are(
+    tmp_path: Path, held_up: trio.Event
+) -> None:
+    home, other = old_home(tmp_path / "old", FIVE), make_home(tmp_path / "new")
+    async with running(make_node(home)) as old, running(make_node(other, node__realm="test")) as new:
+        who = account_to_text(ACCOUNTS[0])
+        with pytest.raises(CallError, match=r"^view followers is being built, 0 %; ask again later\.$") as refused:
+            await old.backend.call("profile.get", {"account": who})
+        assert (refused.value.code, refused.value.status) == ("building", 503)
+        await account(old, "An")
+        await post(old, "written meanwhile")
+        await new.backend.call("peers.add", {"addr": old.edge.addresses[0]})
+        await converged([old, new], 30)
+        held_up.set()
+        await built(old)
+        found = [await node.backend.call("profile.get", {"account": who}) for node in (old, new)]
+        assert found[0] == found[1]
+        assert found[0]["followers"]
+    no_problems(home)
+
+
+async def test_views_that_are_built_again_on_request_lose_nothing_that_is_written_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = building.step
+    monkeypatch.setattr(building, "step", lambda txn, store, size: steps(txn, store, 8))
+    home = old_home(tmp_path / "home", FIVE)
+    async with running(make_node(home)) as node:
+        await account(node, "An")
+        await built(node)
+        uri = await post(node, "before")
+        begun = await node.backend.call("store.rebuild", {})
+        assert begun["rebuilding"] == ["shown", "timeline", "thread", "reactions", "relations", "followers"]
+        written = 0
+        while not all(v["built"] for v in (await node.backend.call("store.views", {}))["views"]):
+            await post(node, f"meanwhile {written}")
+            await node.backend.call("status", {})
+            written += 1
+        thread = await node.backend.call("thread", {"uri": uri})
+        assert thread["posts"][0]["text"] == "before"
+        feed = await node.backend.call("feed", {"limit": 1000})
+        assert sum(p["text"].startswith("meanwhile") for p in feed["posts"]) == written
+        assert written > 1
+    no_problems(home)
+
+
+async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "home"))) as node:
+        with pytest.raises(CallError, match="There is no view 'polls'; there are shown, timeline, thread"):
+            await node.backend.call("store.rebuild", {"view": "polls"})
+
+
+async def test_a_node_that_holds_whom_its_people_follow_knows_them_before_it_links(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    flags = {"interest__mode": "follows"}
+    async with running(make_node(home, **flags)) as node:
+        await account(node, "An")
+        await node.backend.call("follow", {"account": account_to_text(ACCOUNTS[0])})
+        await node.backend.call("store.rebuild", {})
+    async with running(make_node(home, **flags)) as node:
+        assert node.context is not None
+        assert ACCOUNTS[0] in (node.context.replica.sync.interest or ())

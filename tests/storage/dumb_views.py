@@ -1,0 +1,145 @@
+"""What people ought to read, worked out as plainly as it can be said: all counted entries of an account in one list, no
+rows, no places, no seeds. Slow, and obviously right; the views are compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
+from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
+from banyan_crdt.parts import open_part
+from banyan_crdt.social import (
+    BLOCK,
+    FOLLOW,
+    MUTE,
+    Post,
+    ProfileField,
+    Reaction,
+    Relate,
+    Repost,
+    Target,
+    decode_content,
+)
+from banyan_crdt.state import counted_entries
+from banyan_replica.intake.ingest import Ingest
+from banyan_storage.queries import PostView, Queries
+
+Key = tuple[int, bytes, int]
+"""(time, entry id, op index): the order of writes."""
+
+
+@dataclass
+class Dumb:
+    posts: dict[Target, tuple[int, Ref, Post]] = field(default_factory=dict)
+    """Where it stands in a timeline, the write that shows, what it says."""
+    profiles: dict[AccountId, dict[str, tuple[Key, str]]] = field(default_factory=dict)
+    related: dict[Coll, set[tuple[AccountId, AccountId]]] = field(default_factory=dict)
+    reactions: set[tuple[Target, str, AccountId]] = field(default_factory=set)
+    reposts: set[tuple[Target, AccountId]] = field(default_factory=set)
+
+
+def fold_all(node: Ingest, accounts: Iterable[AccountId]) -> Dumb:
+    out = Dumb()
+    for account in accounts:
+        _fold(node, account, out)
+    return out
+
+
+def _fold(node: Ingest, account: AccountId, out: Dumb) -> None:
+    control = node.control_of(account)
+    if control is None:
+        return
+    writes: list[tuple[Key, Ref, Put | Add]] = []
+    covered: set[tuple[Ref, Coll, CellKey | None]] = set()
+    ended: set[tuple[Coll, CellKey]] = set()
+    for log in node.store.heads(account):
+        if not log.log:
+            continue
+        for entry, body in counted_entries(control, log, node.store.walk(log)):
+            for at, op in enumerate(body.ops):
+                if isinstance(op, Put | Add):
+                    writes.append(((entry.header.time, entry.id, at), Ref(entry.id, at), op))
+                if isinstance(op, Put):
+                    covered |= {(ref, op.coll, op.key) for ref in op.refs}
+                elif isinstance(op, Del):
+                    covered |= {(ref, op.coll, None) for ref in op.refs}
+                elif isinstance(op, Tomb):
+                    ended.add((op.coll, op.key))
+    slots: dict[Any, list[tuple[Key, Ref, Put | Add]]] = {}
+    for key, ref, op in writes:
+        gone = (ref, op.coll, None) in covered or (isinstance(op, Put) and (ref, op.coll, op.key) in covered)
+        if not gone and (op.coll, op.key) not in ended:
+            slot = (op.coll, op.key) if isinstance(op, Put) else (op.coll, op.key, op.elem)
+            slots.setdefault(slot, []).append((key, ref, op))
+    for found in slots.values():
+        for key, ref, op in sorted(found, reverse=True, key=lambda write: write[0]):
+            content = _content(node, ref, op)
+            if content is not None:
+                _show(out, account, key, ref, op, content)
+            if content is not None or isinstance(op, Put):
+                break  # of a register the last write shows, or nothing does
+
+
+def _content(node: Ingest, ref: Ref, op: Put | Add) -> object | None:
+    raw, part = node.store.part(ref.entry, ref.op), part_of(op)
+    return None if raw is None or part is None else decode_content(op.coll, op, open_part(part, raw))
+
+
+def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, content: object) -> None:
+    if isinstance(content, Post):
+        time, claimed = key[0], content.created_ms
+        if claimed is not None and claimed < 1 << 48:
+            time = min(time, claimed << 16)
+        out.posts[Target(account, op.key)] = (time, ref, content)
+    elif isinstance(content, ProfileField):
+        fields = out.profiles.setdefault(account, {})
+        if content.field not in fields or fields[content.field][0] < key:
+            fields[content.field] = key, content.value
+    elif isinstance(content, Reaction):
+        out.reactions.add((content.target, content.emoji, account))
+    elif isinstance(content, Repost):
+        out.reposts.add((content.target, account))
+    elif isinstance(content, Relate):
+        out.related.setdefault(op.coll, set()).add((account, content.target))
+
+
+def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
+    """Every question that there is gives what the dumb fold says."""
+    posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
+    home = ask.feed(accounts, limit=10_000)
+    assert [(v.target, v.ref, v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
+    page: list[PostView] = []
+    cursor: bytes | None = None
+    while views := ask.feed(accounts, cursor, 3):
+        page, cursor = [*page, *views], views[-1].cursor
+    assert page == home
+    for account in accounts:
+        own = [p for p in posts if p.account == account]
+        assert [v.target for v in ask.feed([account], limit=10_000)] == own
+        assert ask.post_count(account) == len(own)
+        fields = {name: value for name, (_, value) in dumb.profiles.get(account, {}).items()}
+        assert {f.field: f.value for f in ask.profile(account).fields} == fields
+        for coll, asked in ((FOLLOW, ask.follows), (BLOCK, ask.blocks), (MUTE, ask.mutes)):
+            assert asked(account) == sorted(b for a, b in dumb.related.get(coll, ()) if a == account)
+        followers = sorted(a for a, b in dumb.related.get(FOLLOW, ()) if b == account)
+        assert ask.followers(account) == followers
+        assert ask.follower_count(account) == len(followers)
+        assert ask.follow_count(account) == len(ask.follows(account))
+    answers: dict[Target, list[Target]] = {}
+    for post in reversed(posts):
+        reply = dumb.posts[post][2].reply
+        if reply is not None:
+            answers.setdefault(reply.parent, []).append(post)
+    for target in {*dumb.posts, *answers, *(t for t, *_ in dumb.reactions), *(t for t, _ in dumb.reposts)}:
+        assert [v.target for v in ask.replies(target)] == answers.get(target, [])
+        assert ask.reply_count(target) == len(answers.get(target, []))
+        who: dict[str, int] = {}
+        for _, emoji, _ in [r for r in dumb.reactions if r[0] == target]:
+            who[emoji] = who.get(emoji, 0) + 1
+        assert {r.emoji: r.accounts for r in ask.reactions(target)} == who
+        assert ask.reposters(target) == sorted(a for t, a in dumb.reposts if t == target)
+        assert ask.repost_count(target) == len(ask.reposters(target))
+    stats = ask.graph_stats()
+    assert (stats.posts, stats.replies) == (len(posts), sum(map(len, answers.values())))

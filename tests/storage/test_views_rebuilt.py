@@ -1,0 +1,100 @@
+"""Views that are kept in step, views that are built again, and a dumb fold over all entries say the same, whatever was
+written before, meanwhile and after."""
+
+from __future__ import annotations
+
+import pytest
+
+from banyan_crdt.realm import TEST
+from banyan_storage.check import verify
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.queries import Queries
+from banyan_storage.store import Store
+from banyan_storage.views import SocialViews
+from banyan_storage.views.building import begin, step
+from banyan_storage.views.registry import NAMES
+from banyan_storage.views.standing import standings
+from tests.storage.views_world import World
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> None:
+    world = World(number)
+    for _ in range(world.rng.randint(20, 150)):
+        world.turn()
+    world.agrees()
+    world.proved()
+    digest = world.ask.views_digest()
+    begin(world.engine.write(), NAMES)
+    while world.build(world.rng.choice((1, 3, 10))):
+        pass
+    world.agrees()
+    world.proved()
+    assert world.ask.views_digest() == digest
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
+    world = World(f"meanwhile {number}")
+    for _ in range(world.rng.randint(20, 100)):
+        world.turn()
+    for _ in range(4):
+        begun = begin(world.engine.write(), world.rng.sample(NAMES, world.rng.choice((1, 1, 2, 3))))
+        more = True
+        while more:
+            for _ in range(world.rng.choice((0, 1, 1, 3))):
+                world.turn()
+            if world.rng.random() < 0.05:
+                begin(world.engine.write(), world.rng.sample(NAMES, 1))
+            world.proved()
+            more = world.build(world.rng.choice((1, 2, 5, 30)))
+        assert begun
+        world.agrees()
+        world.proved()
+
+
+def test_a_question_whose_view_is_being_built_says_which_and_how_much_is_there() -> None:
+    world = World("asked")
+    for _ in range(60):
+        world.turn()
+    target = world.targets[0]
+    begin(world.engine.write(), ["thread"])
+    with pytest.raises(ViewBuilding, match=r"^view thread is being built, 0 %"):
+        world.ask.reply_count(target)
+    world.ask.feed([world.people[0].id])  # others answer
+    world.ask.follower_count(world.people[0].id)
+    seen = []
+    while world.build(1):
+        seen += [view.done for view in standings(world.engine.write()) if view.name == "thread"]
+    assert seen == sorted(seen)
+    assert 0 < seen[len(seen) // 2] < 1
+    world.ask.reply_count(target)
+    begin(world.engine.write(), ["shown"])
+    with pytest.raises(ViewBuilding, match=r"^view shown is being built"):
+        world.ask.post(target)
+    with pytest.raises(ViewBuilding):
+        world.ask.feed([world.people[0].id])
+
+
+def test_power_that_goes_while_views_are_built_costs_one_step() -> None:
+    world = World("power")
+    for _ in range(120):
+        world.turn()
+    world.node.store.commit()
+    digest = world.ask.views_digest()
+    begin(world.engine.write(), NAMES)
+    world.node.store.commit()
+    steps, more = 0, True
+    engine = world.engine
+    while more:
+        store = Store(engine, TEST, new_store_id=bytes(16), views=SocialViews())
+        step(engine.write(), store, 1)  # lost
+        assert isinstance(engine, MemoryEngine)
+        engine = engine.crash()
+        store = Store(engine, TEST, new_store_id=bytes(16), views=SocialViews())
+        more, steps = step(engine.write(), store, 1), steps + 1
+        store.commit()
+    assert steps > 3
+    assert Queries(engine.write(), store, lambda: 0).views_digest() == digest
+    assert [p for p in verify(store, lambda account, n: None) if p.where.startswith("views")] == []

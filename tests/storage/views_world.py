@@ -1,0 +1,222 @@
+"""People who write whatever they may into one store, as a node takes it: edits, deletions, lies, cuts, forks."""
+
+from __future__ import annotations
+
+import random
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import CellKey, Coll, LogId, Ref, coll
+from banyan_crdt.ops import Add, Count, Del, Put, Text
+from banyan_crdt.parts import make_part
+from banyan_crdt.realm import TEST
+from banyan_crdt.social import (
+    FOLLOW,
+    POST,
+    PROFILE,
+    Draft,
+    Post,
+    Relation,
+    ReplyTo,
+    Target,
+    delete_post,
+    encode_post,
+    react,
+    relate,
+    repost,
+    seal,
+    set_profile,
+    undo,
+    write_post,
+)
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_storage.check import verify
+from banyan_storage.engine import Engine
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.queries import Queries
+from banyan_storage.store import Store
+from banyan_storage.tables import STORE_TABLES
+from banyan_storage.views import VIEW_TABLES, SocialViews
+from banyan_storage.views.building import step
+from tests.crdt.make import Person, follow
+from tests.node.helpers import NOW_MS, give
+from tests.storage.dumb_views import fold_all, same
+
+DEVICES = ("phone", "tablet")
+TEXTS = coll("vn.example.text")
+KINDS = (
+    *("post", "post", "post", "reply", "reply", "edit", "delete", "react", "repost"),
+    *("follow", "relate", "undo", "profile", "odd"),
+)
+RELATIONS: tuple[Relation, ...] = ("follow", "block", "mute")
+
+
+class World:
+    """People who write whatever they may, into one store; content comes when it comes."""
+
+    def __init__(self, seed: object, engine: Engine | None = None) -> None:
+        self.rng = random.Random(str(seed))
+        self.engine = engine or MemoryEngine((*STORE_TABLES, *VIEW_TABLES))
+        self.node = Ingest(Store(self.engine, TEST, new_store_id=bytes(16), views=SocialViews()), TEST)
+        self.people = [Person(f"p{n}") for n in range(5)]
+        self.chains: dict[LogId, list[Entry]] = {}
+        self.live: list[tuple[Person, Ref, Put | Add]] = []
+        self.targets: list[Target] = []
+        self.waiting: list[PartItem] = []
+        self.held: list[PartItem] = []
+        self.broken: set[LogId] = set()
+        self.drawn = 0
+        for person in self.people:
+            person.grant("tablet")
+            self.node.control(person.id, person.control, NOW_MS)
+            for device in DEVICES:
+                self.chains[person.log(device)] = []
+
+    @property
+    def ask(self) -> Queries:
+        return Queries(self.engine.write(), self.node.store, lambda: 0)
+
+    def draw(self) -> bytes:
+        self.drawn += 1
+        return self.rng.randbytes(16)
+
+    def turn(self) -> None:
+        rng, person = self.rng, self.rng.choice(self.people)
+        kind = rng.choices(("write", "parts", "erase", "cut", "fork", "late"), (20, 6, 1, 0.3, 0.5, 1))[0]
+        if kind == "write":
+            self.write(person, rng.choice(DEVICES), [self.draft(person) for _ in range(rng.choice((1, 1, 1, 2, 3)))])
+        elif kind == "parts" and self.waiting:
+            rng.shuffle(self.waiting)
+            some = [self.waiting.pop() for _ in range(rng.randint(1, len(self.waiting)))]
+            self.node.parts(some)
+            self.held += some
+        elif kind == "erase" and self.held:
+            item = rng.choice(self.held)
+            if rng.random() < 0.7:
+                self.node.store.erase_part(item.entry, item.op, None)
+            elif self.node.store.want_part(item.entry, item.op):
+                self.node.parts([item])
+        elif kind == "cut":
+            log = person.log("tablet")
+            if chain := self.chains[log]:
+                person.say(person.cut("tablet", rng.choice(chain)))
+                self.node.control(person.id, person.control, NOW_MS)
+                self.broken.add(log)
+        elif kind == "fork":
+            self.fork(person)
+        elif kind == "late":  # somebody claims an old time, so that his writes tie with, or stand below, others
+            self.write(person, "tablet", [self.draft(person)], tick=1)
+
+    def fork(self, person: Person) -> None:
+        """Two branches of one log; half of the times the account pins one of them, and the fork is undone."""
+        log = person.log("phone")
+        chain = self.chains[log]
+        if log in self.broken or not chain:
+            return
+        at = self.rng.randrange(len(chain))
+        other = [
+            *chain[:at],
+            self.entry(person, "phone", chain[:at], [self.draft(person), self.draft(person)], 1 << 16),
+        ]
+        give(self.node, other, at)
+        if self.rng.random() < 0.5:
+            chosen = self.rng.choice((other, chain))
+            person.say(person.pin(chosen[-1]))
+            self.node.control(person.id, person.control, NOW_MS)
+            if self.node.head(log).flag:
+                self.broken.add(log)
+            self.chains[log] = chosen
+        else:
+            self.broken.add(log)
+
+    def entry(self, person: Person, device: str, below: list[Entry], drafts: list[Draft], tick: int) -> Entry:
+        sealed = [seal(draft, self.draw()) for draft in drafts]
+        size = sum(len(raw) for _, raw in sealed if raw is not None)
+        time = below[-1].header.time + tick if below and tick != 1 << 16 else None
+        made = follow(person.full(device), person.log(device), below, *(op for op, _ in sealed), parts=size, time=time)
+        for at, (op, raw) in enumerate(sealed):
+            if isinstance(op, Put | Add):
+                self.live.append((person, Ref(made.id, at), op))
+            if raw is not None:
+                self.waiting.append(PartItem(made.id, at, raw))
+        return made
+
+    def write(self, person: Person, device: str, drafts: list[Draft], tick: int = 1 << 16) -> None:
+        log = person.log(device)
+        if log in self.broken:
+            return
+        chain = self.chains[log]
+        made = self.entry(person, device, chain, drafts, tick)
+        give(self.node, [*chain, made], len(chain))
+        chain.append(made)
+        if self.rng.random() < 0.6:  # its content came with it
+            some = [item for item in self.waiting if item.entry == made.id]
+            self.node.parts(some)
+            self.waiting = [item for item in self.waiting if item.entry != made.id]
+            self.held += some
+
+    def draft(self, person: Person) -> Draft:
+        rng, salt = self.rng, b"salt of " + person.name.encode()
+        target = (
+            rng.choice(self.targets) if self.targets and rng.random() < 0.9 else Target(person.id, CellKey(bytes(16)))
+        )
+        own = [(ref, op) for who, ref, op in self.live if who is person]
+        kind = rng.choice(KINDS)
+        if kind in ("post", "reply"):
+            key = CellKey(self.draw())
+            self.targets.append(Target(person.id, key))
+            reply = ReplyTo(target, target) if kind == "reply" else None
+            created = rng.choice((None, NOW_MS - rng.randrange(10_000), 1 << 47, 1 << 60))
+            return write_post(key, Post(f"post {self.drawn}", reply, created_ms=created))
+        if kind == "edit" and own:
+            writes = [(ref, op) for ref, op in own if op.coll == POST and isinstance(op, Put)]
+            if writes:
+                _, op = rng.choice(writes)
+                refs = [r for r, o in writes if o.key == op.key and rng.random() < 0.7]
+                reply = ReplyTo(target, target) if rng.random() < 0.3 else None
+                return write_post(op.key, Post(f"edit {self.drawn}", reply, created_ms=NOW_MS - 5), refs)
+        if kind == "delete" and self.targets:
+            return delete_post(rng.choice(self.targets).key)
+        if kind == "react":
+            return react(rng.choice((salt, self.draw())), target, rng.choice("❤🌳"))
+        if kind == "repost":
+            return repost(rng.choice((salt, self.draw())), target)
+        if kind in ("follow", "relate"):  # now and then into another cell, as a liar does who wants to count twice
+            word = RELATIONS[0] if kind == "follow" else rng.choice(RELATIONS)
+            return relate(rng.choice((salt, self.draw())), word, rng.choice(self.people).id)
+        if kind == "undo" and own:
+            some = rng.sample(own, min(len(own), 2))
+            return undo(some[0][1].coll, [ref for ref, _ in some])
+        if kind == "profile":
+            refs = [ref for ref, op in own if op.coll == PROFILE and rng.random() < 0.8]
+            return set_profile(salt, rng.choice(("name", "about")), f"value {self.drawn}", refs)
+        return self.odd(person)
+
+    def odd(self, person: Person) -> Draft:
+        """What reads as nothing, what no view knows, and kinds of operations that show nowhere."""
+        salt, raw = self.draw(), self.rng.randbytes(9)
+        part, _ = make_part(salt, raw)
+        cell = CellKey(bytes(16))
+        return self.rng.choice(
+            (
+                Draft(Put(POST, cell, (), None), raw),
+                Draft(Add(POST, cell, CellKey(bytes(16)), None), encode_post(Post("an element"))),
+                Draft(Put(Coll(FOLLOW), cell, (), None), raw),
+                Draft(Add(TEXTS, cell, CellKey(salt), None), raw),
+                Draft(Count(TEXTS, cell, 3), None),
+                Draft(Text(TEXTS, cell, None, None, 1, part), None),
+                Draft(Del(FOLLOW, (Ref(self.people[0].control[0].id, 0),)), None),
+            )
+        )
+
+    # -- what has to hold
+
+    def agrees(self) -> None:
+        accounts = sorted(person.id for person in self.people)
+        same(self.ask, fold_all(self.node, accounts), accounts)
+
+    def proved(self) -> None:
+        found = [p for p in verify(self.node.store, lambda account, n: None) if p.where.startswith("views")]
+        assert found == []
+
+    def build(self, size: int) -> bool:
+        return step(self.engine.write(), self.node.store, size)
