@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 import anyio
 import trio
 from anycorn.app_wrappers import ASGIWrapper
 from anycorn.config import Config
+from anycorn.protocol import ProtocolWrapper
+from anycorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
 from anycorn.tcp_server import TCPServer
 from anycorn.worker_context import WorkerContext
 from anyio.abc import SocketListener, SocketStream
@@ -52,8 +55,9 @@ class Connection:
         try:
             with self._scope:
                 await server()
-        except* Exception:
-            _log.exception("a connection to the control API ended by an error")
+        except* Exception as errors:
+            _log.warning("a connection to the control API ended by an error: %r", errors.exceptions)  # perhaps a flood
+            _log.debug("where it was", exc_info=errors)
         finally:
             await self._close()
 
@@ -109,7 +113,7 @@ class Connections:
         connection = Connection(stream)
         self._open[connection] = None
         state = cast(Any, {_STATE: connection})
-        server = TCPServer(self._app, self._config, self._context, state, _Patient(stream, self._patience.send))
+        server = _Server(self._app, self._config, self._context, state, _Patient(stream, self._patience.send))
         try:
             await connection.run(server.run)
         finally:
@@ -132,6 +136,25 @@ def _anycorn_config(patience: Patience) -> Config:
     config.websocket_permessage_deflate = False
     config.errorlog = logging.getLogger("anycorn.error")
     return config
+
+
+class _Server(TCPServer):
+    """anycorn's, with two differences. It speaks HTTP/1.1 only: whoever asks for HTTP/2 is closed, since anycorn never
+    lets go of a connection that was upgraded and left. And a client that left holds its place no longer: anycorn waits
+    out the time for a next request."""
+
+    _left = False
+
+    async def _read_data(self) -> None:
+        self.protocol = cast(ProtocolWrapper, self.protocol.protocol)  # the wrapper is what turns to HTTP/2
+        with suppress(H2CProtocolRequiredError, H2ProtocolAssumedError):
+            await super()._read_data()
+        self._left = True
+        await self.idle_task.stop()
+
+    async def _idle_timeout(self) -> None:
+        if not self._left:
+            await super()._idle_timeout()
 
 
 class _Patient(SocketStream):

@@ -29,8 +29,8 @@ from banyan_node.home import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.running import find_running
 
-LEFT_OUT = {"shutdown", "account.close", "archive.export", "archive.import", "store.compact", "diff"}
-"""They end the node or the account, write files wherever they are told, or wait."""
+LEFT_OUT = {"shutdown", "account.close", "archive.export", "archive.import", "store.compact", "store.rebuild", "diff"}
+"""They end the node or the account, write files wherever they are told, make reads wait, or wait themselves."""
 _TEXTS = (
     "",
     " ",

@@ -120,6 +120,8 @@ async def test_no_upgrade_to_http_2_however_broken_ends_more_than_its_connection
         other = await it.connect()
         assert b"fine" in await answer(other)
         for packet in (
+            head + b"HTTP2-Settings: AAMAAABk\r\n\r\n" + PREFACE,
+            PREFACE + b"\0\0\0\4\0\0\0\0\0",
             head + b"HTTP2-Settings: A\r\n\r\n",
             head + b"HTTP2-Settings: \xff\r\n\r\n" + PREFACE,
             PREFACE + b"\0\0\x01\0\0\0\0\0\0x",
@@ -127,7 +129,7 @@ async def test_no_upgrade_to_http_2_however_broken_ends_more_than_its_connection
         ):
             line = await it.connect()
             await line.send_all(packet)
-            with trio.move_on_after(1), suppress(trio.BrokenResourceError):
+            with suppress(trio.BrokenResourceError):
                 while await line.receive_some():
                     pass
             assert b"fine" in await answer(other)
@@ -189,6 +191,19 @@ async def test_of_too_many_connections_those_go_that_never_showed_the_token(tmp_
         late = await it.connect()
         assert await late.receive_some() == b""
         assert b"fine" in await answer(known[0])
+
+
+async def test_a_client_that_leaves_frees_its_place_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, connections=4) as it:
+        for path in ("/token", "/token", "", "/token"):
+            for line in [await it.connect() for _ in range(4)]:
+                if path:
+                    assert b"fine" in await answer(line, path)
+                else:
+                    await line.send_all(b"GET /tok")
+                await line.aclose()
+            await trio.sleep(0.2)
+        assert b"fine" in await answer(await it.connect())
 
 
 async def test_an_error_of_the_server_ends_one_connection(tmp_path: Path) -> None:
