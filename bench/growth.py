@@ -156,7 +156,8 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
 def started(home: Path, questions: int, rest_s: float) -> dict[str, float]:
     """A node as people run it, not for the first time: seconds from exec to ready, memory at rest and once asked."""
     asked = [account_to_text(a.id) for a in people_of(home)[:questions]] if questions else []
-    environment = {**os.environ, "BANYAN_NODE_REALM": "test", "BANYAN_LOG_LEVEL": "warning"}
+    given = {"BANYAN_NODE_REALM": "test", "BANYAN_LOG_LEVEL": "warning", "BANYAN_INTEREST_MODE": "all"}
+    environment = {**os.environ, **given}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # people's Python keeps what it compiled
     began = time.perf_counter()
     command = [sys.executable, "-m", "banyan_cli", "--home", str(home), "up"]

@@ -33,7 +33,7 @@ import trio
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
 from banyan_crdt.social import Target, post_to_text, relate
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.methods import social
 from banyan_node.context import Context
 from banyan_node.node import Node

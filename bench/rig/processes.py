@@ -29,7 +29,8 @@ class Child:
     """One process that plays `role` ("module:function") on nodes in `homes`. Use it as a context manager."""
 
     def __init__(self, role: str, homes: Sequence[Path], flags: dict[str, str] | None = None, **params: Any) -> None:
-        given = {"homes": list(map(str, homes)), "flags": {"node.realm": "test", **(flags or {})}, **params}
+        usual = {"node.realm": "test", "interest.mode": "all"}
+        given = {"homes": list(map(str, homes)), "flags": {**usual, **(flags or {})}, **params}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._role = role
         self._process = subprocess.Popen(

@@ -78,7 +78,9 @@ def as_json(error: Exception, code: int) -> dict[str, Any]:
 def sentence(error: Exception) -> str:
     """The error's text as a sentence."""
     text = str(error).strip() or type(error).__name__
-    text = text[0].upper() + text[1:] if text[:1].islower() and " " in text.split("/")[0] else text
+    first = text.partition(" ")[0].rstrip(":.,")
+    plain = text[:1].islower() and " " in text.split("/")[0] and not {":", "."} & set(first)  # no id, no method
+    text = text[0].upper() + text[1:] if plain else text
     return text if text.endswith((".", "?", "!")) else text + "."
 
 

@@ -18,20 +18,21 @@ from banyan_cli import errors
 from banyan_cli.commands import register
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out, write_json
+from banyan_cli.plain_params import HELP, command_of
 from banyan_cli.session import Session
 from banyan_node.home import find_home
 
 _FLAGS = ("--json", "--debug")
-_EPILOG = "Exit codes:\n\n" + "\n".join(f"- {code}: {meaning}" for code, meaning in errors.EXIT_CODES.items())
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in errors.EXIT_CODES.items())
 
 app = typer.Typer(
     name="banyan",
     help="One social graph for many independent platforms, owned by nobody.",
     epilog=_EPILOG,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # rich and its Markdown take longer to load than the rest of --help
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP},
 )
 register(app)
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         for argument in arguments:
             if not _is_text(argument):
                 raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
-        result: Any = app(args=arguments, prog_name="banyan", standalone_mode=False)
+        result: Any = command_of(app)(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
         return _usage(error, json)

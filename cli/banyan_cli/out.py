@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,16 +57,25 @@ class Out:
 
     def done(self, value: Any, sentence: str) -> None:
         """A result whose whole meaning is one sentence."""
-        self.answer(value, lambda console, _: console.print(sentence, markup=False, soft_wrap=True))
+        if self.json:
+            write_json(value)
+        else:
+            _write(sys.stdout, sentence)
 
     def note(self, sentence: str) -> None:
         """A sentence beside the result."""
-        self.notes.print(sentence, markup=False, soft_wrap=True)
+        _write(sys.stderr, sentence)
 
 
 def write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n")
     sys.stdout.flush()
+
+
+def _write(stream: TextIO, sentence: str) -> None:
+    """One line, without rich: a command that says one sentence need not load it."""
+    stream.write(sentence + "\n")
+    stream.flush()
 
 
 def plain(text: str, *, lines: bool = False) -> str:

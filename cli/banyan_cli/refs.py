@@ -1,21 +1,32 @@
-"""Short names for what was shown: the last hexadecimal digits of a post, the name of an account.
+"""Ids as people type them: any beginning that fits one thing only, the last digits of a post, the name of an account.
 
 What a command shows is noted in the home, so that the next one may say `banyan reply 3fa81b02 "..."` or `banyan follow
-"Minh Anh"`. A short name that fits two things is refused, with both. It is a convenience for people: nothing else reads
-the note, and losing it loses nothing.
+"Minh Anh"`; what was not shown is asked of the node. A short form that fits two things is refused, with the candidates.
+It is a convenience for people: nothing else reads the note, and losing it loses nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from banyan_cli.errors import BadInput
 from banyan_node.home import Home, write_private
 
+if TYPE_CHECKING:
+    from banyan_cli.session import Session
+
 SHORT = 8
 """Digits of a post's key that are shown: the last, for the first are the time, and alike in what came together."""
+KEY = 32
+"""Digits of a post's key."""
+LEAST = 4
+"""Digits that a short form of a post has at least."""
+WHOLE = 54
+"""Characters of an account's id at least."""
+FEW = 4
+"""Candidates that a sentence names."""
 _MOST = 2000
 _HEX = frozenset("0123456789abcdef")
 
@@ -48,31 +59,89 @@ def remember_rows(home: Home, rows: Iterable[dict[str, Any]]) -> None:
     remember(home, (r["uri"] for r in listed), ((r["account"], r["name"]) for r in listed))
 
 
-def post(home: Home, text: str) -> str:
-    """The uri that a person means. Raises BadInput."""
-    if "/" in text:
-        return text
-    digits = text.lower()
-    if len(digits) < 4 or not set(digits) <= _HEX:
+def post(s: Session, text: str) -> str:
+    """The uri that a person means: by its last or first digits, or ACCOUNT/DIGITS. Raises BadInput."""
+    who, slash, digits = text.strip().rstrip("…").rpartition("/")
+    digits = digits.lower()
+    if slash and who.startswith("did:") and len(digits) == KEY:
+        return f"{who}/{digits}"
+    if len(digits) < LEAST or not set(digits) <= _HEX:
         raise BadInput(
             f"'{text}' is no post; give its address, or the last {SHORT} digits as `banyan feed` shows them."
         )
-    found = [uri for uri in _read(home)["posts"] if uri.rpartition("/")[2].endswith(digits)]
+    if slash:
+        page = s.call("feed", account=account(s, who), limit=1_000)
+        known = [row["uri"] for row in page["posts"]]
+    else:
+        known = list(_read(s.home)["posts"])
+        if not _fitting(known, digits):
+            known = [row["uri"] for row in s.call("feed", all=True, limit=1_000)["posts"]]
+    found = _fitting(known, digits)
     if len(found) != 1:
-        why = "none of the posts shown lately ends with it" if not found else f"it fits {' and '.join(found[:3])}"
-        raise BadInput(f"'{text}' is not clear: {why}; give the whole address, which `banyan feed --json` prints.")
+        why = "no post held here has it" if not found else f"it fits {listed(found)}"
+        raise BadInput(f"'{text}' is not clear: {why}; give more digits, or the address that `feed --json` prints.")
     return found[0]
 
 
-def account(home: Home, text: str) -> str:
-    """The account that a person means: an id, or a name shown lately, else what was typed (the node may know it)."""
-    if text.startswith("did:"):
-        return text
-    wanted = text.removeprefix("@")
-    found = [account for account, name in _read(home)["accounts"].items() if name == wanted]
+def _fitting(uris: Iterable[str], digits: str) -> list[str]:
+    """Posts whose key ends so; where none does, those whose key begins so."""
+    keys = [(uri, uri.rpartition("/")[2]) for uri in uris]
+    return [u for u, key in keys if key.endswith(digits)] or [u for u, key in keys if key.startswith(digits)]
+
+
+def account(s: Session, text: str) -> str:
+    """The account that a person means: an id, its beginning or a name. BadInput where it fits none or several."""
+    wanted = text.strip().removeprefix("@").rstrip("…")
+    if wanted.startswith("did:") and len(wanted) >= WHOLE:
+        return wanted
+    found = [(account, name) for account, name in _read(s.home)["accounts"].items() if name == wanted]
+    if not found and wanted:
+        rows = s.call("find", text=wanted)["accounts"]
+        found = [(row["account"], row["name"]) for row in rows]
     if len(found) > 1:
-        raise BadInput(f"{len(found)} accounts are called '{wanted}': {', '.join(found[:4])}; give the one you mean.")
-    return found[0] if found else wanted
+        raise BadInput(f"'{text}' fits {listed([_named(*each) for each in found])}; give the one you mean.")
+    if not found:
+        raise BadInput(
+            f"'{text}' is no account that is held here: no name and no beginning of an id fits. Give the whole id, "
+            "did:banyan:z..., which `banyan id` shows on the node of its owner."
+        )
+    return found[0][0]
+
+
+def _named(account: str, name: str) -> str:
+    return f"{name} ({account})" if name else account
+
+
+def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
+    """The only one of `known` that begins with `text`, or ends with it. what, source: for the sentence. BadInput."""
+    wanted = text.strip().rstrip("…")
+    folded = wanted.lower() if set(wanted.lower()) <= _HEX else wanted
+    begins = [each for each in known if each.startswith((wanted, folded))] if wanted else []
+    found = begins or ([each for each in known if each.endswith((wanted, folded))] if wanted else [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"'{text}' fits {listed(found)}; give more of the {what} you mean.")
+    some = f"there are {listed(known)}" if known else "there is none"
+    raise BadInput(f"'{text}' is no {what} here: {some}; {source} lists them.")
+
+
+def listed(candidates: Sequence[str]) -> str:
+    """`a, b and c`; of many the first few."""
+    shown, more = list(candidates[:FEW]), len(candidates) - FEW
+    if more > 0:
+        shown.append(f"{more} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def shown_posts(home: Home) -> list[str]:
+    """Short forms of the posts shown lately, the latest first."""
+    return [short(uri) for uri in reversed(_read(home)["posts"])]
+
+
+def shown_accounts(home: Home) -> dict[str, str]:
+    """Accounts shown lately with their names, the latest first."""
+    return dict(reversed(_read(home)["accounts"].items()))
 
 
 def _path(home: Home) -> Any:

@@ -15,6 +15,7 @@ little at a time: `Done.more` says that more waits.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.control import Control
@@ -22,7 +23,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
 from banyan_crdt.ops import Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node.api import hosted
+from banyan_node import claims, hosted
 from banyan_node.context import Context
 from banyan_storage.due import Work
 
@@ -42,6 +43,8 @@ _READ = b"chores"
 """The note of how far arrivals were read."""
 _RECLAIMED, _ALL = b"names reclaimed", b"all"
 """The note of how far the names of older programs were looked at."""
+_SCANNED = b"accounts scanned"
+"""The note of how far the accounts of such a store were looked at."""
 _OLD_NOTES = (b"pinned:", b"swept:")
 """Of the rounds over all accounts that older programs made."""
 _TOMB = b"\x83\x07\x48"
@@ -58,12 +61,14 @@ class Done(NamedTuple):
 def follow(ctx: Context, now: float) -> bool:
     """Reads what arrived since the last time, ARRIVALS at most. Whether more waits."""
     raw = ctx.store.note(_READ)
+    scanning = _scan(ctx, fresh=raw is None)
     reached = int.from_bytes(raw or b"", "big")
     if raw is not None and reached == ctx.store.last_arrival:
-        return False
+        return scanning
     rows = ctx.store.arrivals(reached, ARRIVALS)
     now_ms, queries = ctx.replica.wall_ms(now), ctx.queries()
     grown = {row.log.account for row in rows if row.log.log}
+    claims.take(ctx, {row.log.account for row in rows if not row.log.log})
     for account in {row.log.account for row in rows}:
         if ctx.store.due_at(Work.CHECKPOINT, account) is None and hosted.is_hosted(ctx.store, account):
             ctx.store.set_due(Work.CHECKPOINT, account, now_ms)
@@ -77,7 +82,27 @@ def follow(ctx: Context, now: float) -> bool:
     if raw is None:
         for note in _OLD_NOTES:
             ctx.store.put_note(note, None)
+    return more or scanning
+
+
+def _scan(ctx: Context, fresh: bool) -> bool:
+    """Once over the accounts of a store of which an older program read the arrivals: those of our keys are found."""
+    cursor = ctx.store.note(_SCANNED) or b""
+    if cursor == _ALL:
+        return False
+    some = [] if fresh else list(islice(ctx.store.accounts(AccountId(cursor)), ARRIVALS))
+    claims.take(ctx, some)
+    more = len(some) == ARRIVALS
+    ctx.store.put_note(_SCANNED, some[-1] if more else _ALL)
     return more
+
+
+def bring_back(ctx: Context, now: float) -> Done:
+    """Finds accounts of restored keys in what arrived and names them: how many, and whether more may come soon."""
+    more = follow(ctx, now)
+    named = claims.give_names(ctx)
+    found, ctx.claims.found = ctx.claims.found, 0
+    return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx)))
 
 
 def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:

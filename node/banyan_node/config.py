@@ -157,9 +157,10 @@ class Interest(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Annotated[
         Literal["all", "follows"],
         Meta(
-            description="all: every account heard of; follows: its own accounts and those within `hops` follows of them"
+            description="follows: its own accounts and those within `hops` follows of them; all: every account heard "
+            "of, which is the default of the roles platform and researcher"
         ),
-    ] = "all"
+    ] = "follows"
     hops: Annotated[
         int,
         Meta(

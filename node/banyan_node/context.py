@@ -44,6 +44,24 @@ DRAWS = 64
 """Log numbers tried for one that nobody else writes; whoever stole the device's key may write all of them."""
 
 
+RESTORING = b"restoring"
+"""The note that this store was begun under keys that had accounts before, which may not all be back (claims.py)."""
+
+
+@dataclass(slots=True)
+class Search:
+    """What is known of accounts of restored keys (claims.py). digests: of first root keys, with their index, for all
+    indices below `upto`. unknown: accounts that grant this device and whose roots are not in `digests`, by root."""
+
+    digests: dict[bytes, int] = field(default_factory=dict)
+    upto: int = 0
+    unknown: dict[bytes, AccountId] | None = None
+    looked: bytes = b""
+    """The account without a name that was looked at last."""
+    found: int = 0
+    """Accounts found since somebody last asked."""
+
+
 @dataclass(slots=True)
 class Context:
     """Used on the replica's thread only, but for `engine.read()` and the settings."""
@@ -61,6 +79,7 @@ class Context:
     log_number: int
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Of accounts that were written in; an account's salt never changes."""
+    claims: Search = field(default_factory=Search)
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
@@ -141,6 +160,10 @@ def open_context(
         if settings.config.interest.mode != "all":  # whom this node follows decides what it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.derive("device"))
+        if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
+            store.put_note(RESTORING, b"1")
+        number = _number(store, home)
+        home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
         replica = Replica(
             store,
@@ -155,7 +178,7 @@ def open_context(
             verifier.sign,
             FileKeeper(home.rows),
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, _number(store, home))
+        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, number)
     except BaseException:
         verifier.close()
         engine.close()

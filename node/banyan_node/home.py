@@ -36,6 +36,11 @@ class Home(NamedTuple):
         return self.path / "keys.old"
 
     @property
+    def restored(self) -> Path:
+        """Only there from `banyan keys restore` to the first start: the accounts of these keys are to be looked for."""
+        return self.path / "keys.restored"
+
+    @property
     def store(self) -> Path:
         """The LMDB folder. Copying it alone makes a new store with logs of its own."""
         return self.path / "store"

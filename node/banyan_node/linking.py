@@ -166,7 +166,8 @@ class Links:
 
     def part(self, peer: str, reason: str) -> None:
         """Hangs up, soon; the reason is remembered for whoever dials it by hand."""
-        log.info("disconnect", peer=peer, reason=reason)
+        again = self._goodbyes.get(peer) == reason  # a peer that is refused and dials on must not fill the log
+        (log.debug if again else log.info)("disconnect", peer=peer, reason=reason)
         self._goodbyes[peer] = reason
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
@@ -215,8 +216,7 @@ class Links:
             if not self._links or not linked:
                 try:
                     link = await self._edge.dial(addr)
-                    linked = True
-                    wait = 0.5
+                    linked = True  # the wait starts anew only if the link still stands then: who refuses us hangs up
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except EdgeError as why:

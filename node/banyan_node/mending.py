@@ -27,6 +27,7 @@ from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.counting import Counting
 from banyan_storage import tables
+from banyan_storage.check import bad_parts
 from banyan_storage.errors import DiskFailed
 from banyan_storage.grant_rows import encode_grants
 from banyan_storage.soundness import Judged, Verify, judge, sound_chain
@@ -56,6 +57,8 @@ class Found:
     gone: int = 0
     moved: int = 0
     """Heads that say something else now."""
+    parts: int = 0
+    """Pieces of content that were not what their entries name."""
     lines: list[str] = field(default_factory=list)
     """The first of what is wrong."""
 
@@ -76,7 +79,7 @@ def mend(
 ) -> Found:
     """Checks every log, from where an earlier call was stopped. `report`: a file that lines are added to.
 
-    verify: checks signatures too. Raises Stopped, StorageError.
+    verify: checks signatures too, and content against the hashes that entries name. Raises Stopped, StorageError.
     """
     return _Mending(store, realm, now_s, report, verify).run(say, stopped)
 
@@ -111,6 +114,8 @@ class _Mending:
                     after = time.monotonic() + SAY_S
                     say(f"{found.entries:,} of {total:,} entries of the store are checked, {found.gone:,} are wrong.")
         self._store.mend_ids()
+        if self._verify is not None:
+            self._parts()
         self._commit(None)
         say(_summary(found, self._report))
         return found
@@ -211,6 +216,22 @@ class _Mending:
         if old != new:
             self._moved(log, old, new)
 
+    # -- content
+
+    def _parts(self) -> None:
+        """A peer that was sent a part that is not what its entry names would ban us, so it goes and is asked for."""
+        touched: set[AccountId] = set()
+        for entry, op, sentence in list(bad_parts(self._store)):
+            if entry is None:
+                continue  # nobody is served it
+            self._store.drop_part(entry.id, op)
+            self._found.parts += 1
+            touched.add(entry.account)
+            where = f"operation {op} of entry {entry.header.seq} ({entry.id.hex()[:16]})"
+            self._line(f"{_name(entry.log_id)}: {where}: {sentence.partition(': ')[2]}")
+        for account in touched:
+            self._counting.recount(account, set(), self._now_s, rebuild=True)
+
     # -- what is said
 
     def _say_wrong(self, log: LogId, j: Judged) -> None:
@@ -238,17 +259,21 @@ def _name(log: LogId) -> str:
 
 def _summary(found: Found, report: Path) -> str:
     said = f"The store was checked: {found.logs:,} logs, {found.entries:,} entries"
-    if not found.gone and not found.moved:
-        return f"{said}; all are sound."
-    if not found.gone:
-        return f"{said}; the heads of {found.moved:,} logs were computed again."
+    what: list[str] = []
+    if found.gone:
+        what.append(
+            f"{found.gone:,} entries of {found.wrong_logs:,} logs were wrong, or stood on such, and were dropped"
+        )
+    if found.parts:
+        what.append(f"{found.parts:,} pieces of content were not what their entries name, and were dropped")
+    if not what:
+        rest = f"the heads of {found.moved:,} logs were computed again" if found.moved else "all are sound"
+        return f"{said}; {rest}."
+    if found.moved or found.gone:
+        what.append(f"the heads of {found.moved:,} logs were computed again")
     named = "; ".join(found.lines)
     more = f"; the first: {named}" if named else ""
-    return (
-        f"{said}; {found.gone:,} entries of {found.wrong_logs:,} logs were wrong, or stood on such, and were dropped; "
-        f"the heads of {found.moved:,} logs were computed again. Peers are asked for what is missing. "
-        f"{report} lists them all{more}."
-    )
+    return f"{said}; {'; '.join(what)}. Peers are asked for what is missing. {report} lists them all{more}."
 
 
 def _append(path: Path, lines: Sequence[str]) -> None:

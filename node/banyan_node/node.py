@@ -16,13 +16,15 @@ from typing import Any
 
 import structlog
 import trio
+from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores, views
+from banyan_node import chores, claims, hosted, views
 from banyan_node.api import NodeBackend
-from banyan_node.api.hosted import interest_of
+from banyan_node.api.declare import Nothing
+from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
@@ -41,6 +43,8 @@ from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError, ViewBuilding
 
 log = structlog.get_logger("banyan")
+Greet = Callable[[dict[str, Any]], None]
+"""Told once, when the node is ready, who it is and where: in the place of a log line, where a person looks on."""
 LOOK_S = 5.0
 """How often it is looked up whom the accounts here follow, and how much is held."""
 CHORES_S = 60.0
@@ -54,8 +58,8 @@ ANCHORS_S = 30.0
 class Node:
     """One running node. `run` returns when `shutdown` is set, everything durable and every task ended."""
 
-    def __init__(self, home: Home, settings: Settings, keys: Keys) -> None:
-        self.home, self.settings, self.keys = home, settings, keys
+    def __init__(self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None) -> None:
+        self.home, self.settings, self.keys, self.greet = home, settings, keys, greet
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -163,7 +167,11 @@ class Node:
         for addr in dict.fromkeys(known):
             self.nursery.start_soon(self.links.keep_dialling, addr)
         self.ready = True
-        log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
+        if self.greet is not None:
+            said = await self.worker.call(_said)
+            self.greet({**said, "addresses": list(self.edge.addresses), "bootstrap": known})
+        else:
+            log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
 
     # -- effects
@@ -206,20 +214,23 @@ class Node:
             self.metrics.stands(**await self.worker.call(_figures))
             await trio.sleep(LOOK_S)
             with suppress(ViewBuilding):  # whom they follow is known again once it is built
-                await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+                await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
 
     async def _chores(self) -> None:
         """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
-        more = False
+        more = await self.worker.call(lambda c, now: claims.restoring(c))
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
+            back = await self.worker.call(chores.bring_back)
+            if back.number:
+                await self._say_who_came_back(back.number)
             try:
                 done = await self.worker.call(chores.checkpoint_own_accounts)
                 erased = await self.worker.call(chores.erase_deleted)
                 forgotten = await self.worker.call(chores.forget_beside)
             except ViewBuilding:  # what is deleted is known again once it is built
                 continue
-            more = await self.worker.call(chores.reclaim_names) or done.more or erased.more or forgotten.more
+            more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
                 log.info(
                     "daily work",
@@ -227,6 +238,10 @@ class Node:
                     erased_parts=erased.number,
                     forgotten_entries=forgotten.number,
                 )
+
+    async def _say_who_came_back(self, number: int) -> None:
+        all_back = await self.worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
+        log.info("accounts of these keys came back", now=number, in_all=all_back[0], own_account=all_back[1])
 
     # -- what the API asks of it (`api.declare.Shell`)
 
@@ -259,10 +274,17 @@ class Node:
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
     context.replica.sync.asking.waiting = waiting
-    context.replica.set_interest(interest_of(context), now)
+    context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
     return context
+
+
+def _said(context: Context, now: float) -> dict[str, Any]:
+    mine, interest = hosted.me(context), context.settings.config.interest.mode
+    follows = len(context.queries().follows(mine, limit=1)) if mine else 0
+    known = to_builtins(standing.identity(context, Nothing(), now))
+    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(context)}
 
 
 def _figures(context: Context, now: float) -> dict[str, int]:
@@ -285,7 +307,7 @@ def read_anchors(path: Path) -> list[PeerInfo]:
         return []
 
 
-def main(home: Home, settings: Settings, passphrase: str | None = None) -> int:
+def main(home: Home, settings: Settings, passphrase: str | None = None, greet: Greet | None = None) -> int:
     """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
     keystore = Keystore.open(home.keys)
     keys = (
@@ -297,7 +319,7 @@ def main(home: Home, settings: Settings, passphrase: str | None = None) -> int:
     async def until_signal() -> None:
         import signal
 
-        node = Node(home, settings, keys)
+        node = Node(home, settings, keys, greet)
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:

@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -73,7 +74,7 @@ def find_running(home: Home) -> tuple[Running, str]:
         raise NoNode(f"{error.filename} belongs to another user; ask as the user that runs the node.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise NoNode(f"{home.running} cannot be read ({error}); start the node again with `banyan up`.") from error
-    if not running.endpoint.socket and not _alive(running.pid):
+    if not running.endpoint.socket and not alive(running.pid):
         raise NoNode(
             f"No node is running in {home.path}: {home.running} names process {running.pid}, which has ended without "
             "saying so; start one with `banyan up`."
@@ -98,7 +99,8 @@ def _answers(endpoint: Endpoint) -> bool:
     return True
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether the process runs: one that has ended and that nobody has asked after yet does not."""
     if os.name != "posix":
         return True
     try:
@@ -107,4 +109,8 @@ def _alive(pid: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no such file on this system
+    return state not in (b"Z", b"X")

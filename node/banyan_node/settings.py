@@ -24,6 +24,17 @@ from banyan_node.operator_errors import ConfigError
 _OTHER_VARIABLES = ("HOME", "PASSPHRASE", "PASSPHRASE_FILE", "PORT")
 _OTHER_PREFIXES = ("SERVICE_", "PORT_")
 
+FLAGS = {
+    "interest.mode": "--interest",
+    "control.port": "--control-port",
+    "log.level": "--log-level",
+    "log.format": "--log-format",
+}
+"""Flags of `banyan up` that are not called as the key of their setting."""
+_MODE = "interest.mode"
+_WHOLE_NETWORK = ("platform", "researcher")
+"""Roles whose use is the whole graph; a hobbyist's small computer holds whom its people follow."""
+
 
 class Option(NamedTuple):
     """One setting. type: what msgspec checks. allowed, why: for people."""
@@ -77,6 +88,10 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
             section, key = name.split(".")
             values.setdefault(section, {})[key] = _checked(OPTIONS[name], value, source)
             sources[name] = source
+    role = values.get("node", {}).get("role")
+    if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
+        values.setdefault("interest", {})["mode"] = "all"
+        sources[_MODE] = Source("default", f"default of the role {role}")
     return Settings(msgspec.convert(values, Config), sources)
 
 
@@ -186,7 +201,7 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, Source
 def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, Source]]:
     for name, value in flags.items():
         if value is not None:
-            source = Source("flag", "--" + name.split(".")[-1].replace("_", "-"))
+            source = Source("flag", FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-"))
             yield _option(name, "the command line").name, value, source
 
 

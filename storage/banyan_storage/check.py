@@ -252,18 +252,32 @@ def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> I
         yield Problem(where, "only its head is there")
 
 
-def _parts(reader: StoreReader) -> Iterator[Problem]:
-    """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
+class BadPart(NamedTuple):
+    """A part that is not what its entry names, or that no entry names (`entry`: None)."""
+
+    entry: Entry | None
+    op: int
+    sentence: str
+
+
+def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
+    """Every part that is held is compared with the hash that its entry names."""
     named = _Named(reader)
     for key, raw in reader.txn.scan(t.PARTS):
-        part = named.part(key)
+        part, (n, at) = named.part(key), t.part_place(key)
         if part is None:
-            yield Problem("parts", f"{_place(key)} is held, but no entry names it")
+            yield BadPart(None, at, f"{_place(key)} is held, but no entry names it")
             continue
         try:
             open_part(part, raw)
         except BanyanError as error:
-            yield Problem("parts", f"{_place(key)}: {error}")
+            yield BadPart(reader.at(n), at, f"{_place(key)}: {error}")
+
+
+def _parts(reader: StoreReader) -> Iterator[Problem]:
+    """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
+    yield from (Problem("parts", bad.sentence) for bad in bad_parts(reader))
+    named = _Named(reader)
     for key, raw in reader.txn.scan(t.LACKING):
         if named.part(key) != t.wanted_part(raw):
             yield Problem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")

@@ -415,6 +415,17 @@ class Store(PendingStore):
                 self.erase_part(e.id, t.erased_op(key), reason or None)
         self._any_erased = None
 
+    def drop_part(self, entry: EntryId, op: int) -> None:
+        """A part that is not what its entry names goes, and is asked for again if the entry counts."""
+        self.changes += 1
+        ops, n = self.ops(entry), self.number_of(entry)
+        if ops is None or n is None:
+            return
+        place, part = t.part_key(n, op), part_of(ops[op])
+        self._write.delete(t.PARTS, place)
+        if self.is_counted(entry) and part is not None:
+            self._wanted[place] = t.wanted_value(part)
+
     def put_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> int:
         """Store parts that the caller has checked against their entries; returns how many were new.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,13 @@ import pytest
 from banyan_cli import errors, refs
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
+from banyan_cli.out import Out
+from banyan_cli.session import Session
 from banyan_crdt.errors import Malformed
 from banyan_node.home import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
 from banyan_storage.errors import DiskFull
-from tests.cli.shell import banyan, process
+from tests.cli.shell import banyan, clean_environment, node_up, process
 
 
 def test_json_and_home_may_stand_anywhere_but_not_after_two_dashes() -> None:
@@ -50,7 +55,7 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
 def test_every_exit_code_is_in_the_help() -> None:
     help_text = " ".join(process("--help").out.split())
     for code, meaning in errors.EXIT_CODES.items():
-        assert f"{code}: {meaning}" in help_text
+        assert f"{code} {meaning}" in help_text
 
 
 def test_help_is_quick() -> None:
@@ -59,15 +64,52 @@ def test_help_is_quick() -> None:
     assert time.perf_counter() - began < 5.0  # 0.4 s on an idle machine; a second for libp2p alone would show
 
 
-def test_help_loads_neither_the_network_nor_the_store() -> None:
-    import subprocess
-    import sys
-
+def loaded_by(*words: object) -> tuple[str, set[str]]:
+    """What the command said, and the packages that its process has loaded at the end."""
     script = (
-        "import sys, banyan_cli.main;"
-        "print([m for m in ('libp2p', 'trio', 'lmdb', 'httpx', 'nacl', 'banyan_node.node') if m in sys.modules])"
+        "import sys; from banyan_cli.main import main; code = main(sys.argv[1:]); "
+        "print(code, *sorted({name.split('.')[0] for name in sys.modules} | "
+        "{name for name in sys.modules if name.startswith('banyan_node.')}), file=sys.stderr)"
     )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+    )
+    code, *names = ran.stderr.splitlines()[-1].split()
+    assert code == "0", ran.stderr
+    return ran.stdout, set(names)
+
+
+HEAVY = {
+    "libp2p",
+    "numpy",
+    "trio",
+    "anyio",
+    "lmdb",
+    "httpx",
+    "pydantic",
+    "rich",
+    "banyan_node.edge",
+    "banyan_node.node",
+}
+
+
+def test_help_loads_neither_the_network_nor_the_store() -> None:
+    said, loaded = loaded_by("--help")
+    assert "One social graph" in said
+    assert not loaded & (HEAVY | {"nacl"})
+
+
+def test_a_post_beside_a_running_node_loads_neither_the_network_nor_the_store(home: Path) -> None:
+    with node_up(home):
+        said, loaded = loaded_by("--home", home, "post", "Xin chào")
+        assert said.startswith("Posted: ")
+        assert not loaded & HEAVY
+        _, loaded = loaded_by("--home", home, "feed", "--limit", "5", "--json")
+        assert not loaded & HEAVY
 
 
 def test_an_error_is_one_sentence_on_standard_error_and_an_object_on_standard_output(tmp_path: Path) -> None:
@@ -129,30 +171,32 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
     assert node.wait(20) == 0
 
 
-def test_short_names_are_those_shown_and_two_that_fit_are_refused(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    one, two = "did:banyan:za/" + "3fa81b02" * 4, "did:banyan:zb/" + "3fc81b02" * 4
-    refs.remember(home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")])
-    assert refs.post(home, "3fa81b02") == one
-    assert refs.post(home, one) == one
-    with pytest.raises(BadInput, match="it fits did"):
-        refs.post(home, "81b02")
-    with pytest.raises(BadInput, match="none of the posts"):
-        refs.post(home, "77777777")
-    with pytest.raises(BadInput, match="is no post"):
-        refs.post(home, "hello")
-    assert refs.account(home, "@Huy") == "did:banyan:zc"
-    assert refs.account(home, "unknown") == "unknown"
-    with pytest.raises(BadInput, match="2 accounts are called 'Lan'"):
-        refs.account(home, "Lan")
+def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) -> None:
+    with closing(Session(Home(home), Out(False))) as s:
+        one, two = "did:banyan:za/" + "0" * 24 + "3fa81b02", "did:banyan:zb/" + "0" * 24 + "aaa81b02"
+        refs.remember(
+            s.home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")]
+        )
+        assert refs.post(s, "3fa81b02") == one
+        with pytest.raises(BadInput, match=r"it fits did:banyan:za.* and did:banyan:zb"):
+            refs.post(s, "81b02")
+        with pytest.raises(BadInput, match="no post held here has it"):
+            refs.post(s, "77777777")
+        with pytest.raises(BadInput, match="'hello' is no post"):
+            refs.post(s, "hello")
+        assert refs.account(s, "@Huy") == "did:banyan:zc"
+        with pytest.raises(BadInput, match="'unknown' is no account that is held here"):
+            refs.account(s, "unknown")
+        with pytest.raises(BadInput, match=r"'Lan' fits Lan \(did:banyan:za\) and Lan \(did:banyan:zb\)"):
+            refs.account(s, "Lan")
 
 
-def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    for damage in ("", "[]", '{"posts": 3}', "\x00"):
-        (tmp_path / "shown.json").write_text(damage)
-        refs.remember(home, ["did:banyan:za/" + "ab" * 16])
-        assert refs.post(home, "abababab").startswith("did:banyan:za/")
+def test_a_damaged_note_of_what_was_shown_loses_nothing_but_the_short_names(home: Path) -> None:
+    with closing(Session(Home(home), Out(False))) as s:
+        for damage in ("", "{", "[]", '{"posts": 3}'):
+            (home / "shown.json").write_text(damage)
+            refs.remember(s.home, ["did:banyan:za/" + "ab" * 16])
+            assert refs.post(s, "abababab").startswith("did:banyan:za/")
 
 
 def test_completion_is_offered() -> None:
@@ -164,3 +208,16 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
     ran = banyan("--home", tmp_path, "--json", "post", "\udcff")
     assert ran.code == errors.USAGE
     assert "not UTF-8" in json.loads(ran.out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("did:banyan:zE1U is not held here.", "did:banyan:zE1U is not held here."),
+        ("account.drop needs 'log'", "account.drop needs 'log'."),
+        ("damaged: page 3 is not page 3", "Damaged: page 3 is not page 3."),
+        ("the node is gone", "The node is gone."),
+    ],
+)
+def test_an_error_is_shown_as_a_sentence_and_a_name_in_it_as_it_is_spelled(said: str, shown: str) -> None:
+    assert errors.sentence(CallError("refused", said)) == shown

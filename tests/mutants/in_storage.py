@@ -6,6 +6,9 @@ _STORE, _PENDING, _IDS = (f"storage/banyan_storage/{m}.py" for m in ("store", "p
 _READER, _RECORDS, _GRANTS = (f"storage/banyan_storage/{m}.py" for m in ("reader", "records", "grant_rows"))
 _CHECK, _VIEWS, _VIEW_ROWS = (f"storage/banyan_storage/{m}.py" for m in ("check", "views/folding", "view_rows"))
 _HOOKS = "storage/banyan_storage/views/hooks.py"
+_STANDING, _BUILDING, _CHANGES, _REFOLDING, _PROOF = (
+    f"storage/banyan_storage/views/{m}.py" for m in ("standing", "building", "changes", "refolding", "proof")
+)
 _SLOTS = "storage/banyan_storage/slots.py"
 
 _STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/node/test_ingest.py")
@@ -13,6 +16,8 @@ _FOUND = ("tests/storage/test_id_index.py", "tests/storage/test_store.py")
 _READ = ("tests/storage/test_store.py", "tests/node/test_ingest.py", "tests/node/test_serve.py")
 _GRANTED = ("tests/storage/test_grant_rows.py",)
 _CHECKED = ("tests/storage/test_check.py",)
+_BUILT = ("tests/storage/test_views_rebuilt.py",)
+_PROVED = ("tests/storage/test_views_proved.py",)
 _SHOWN = ("tests/storage/test_views.py", "tests/storage/test_queries.py")
 
 IN_STORAGE = (
@@ -593,5 +598,91 @@ IN_STORAGE = (
         "        ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))\n",
         "        pass\n",
         _SHOWN,
+    ),
+    # -- views that are built again
+    Mutant(
+        "rows beyond the builder's cursor are kept in step, too",
+        _STANDING,
+        "    return cursor is None or account + slot[4:] <= cursor\n",
+        "    return True\n",
+        _BUILT,
+    ),
+    Mutant(
+        "accounts beyond the builder's cursor are folded, too",
+        _STANDING,
+        "    return cursor is None or account <= cursor[:32]\n",
+        "    return True\n",
+        _BUILT,
+    ),
+    Mutant(
+        "the builder takes the slot at its cursor once more",
+        _BUILDING,
+        'after_prefix(after) or b""',
+        "after",
+        _BUILT,
+    ),
+    Mutant(
+        "a view that is to be built while all are has the cursor of the others",
+        _BUILDING,
+        "    if SHOWN_NAME in cursors(txn):\n",
+        "    if SHOWN_NAME in wanted:\n",
+        _BUILT,
+    ),
+    Mutant(
+        "a view that is built is not noted to be",
+        _BUILDING,
+        "        note_versions(txn, {name: version_of(name)})\n",
+        "",
+        ("tests/storage/test_views_upgraded.py",),
+    ),
+    Mutant(
+        "counters of a store of the version before are taken to be there",
+        "storage/banyan_storage/upgrade.py",
+        "dict.fromkeys(_VIEWS_OF_5, 1)",
+        "dict.fromkeys(_VIEWS_OF_5, 2)",
+        ("tests/storage/test_views_upgraded.py",),
+    ),
+    Mutant(
+        "what one account says twice counts twice",
+        _CHANGES,
+        "        if counter.once is None:\n",
+        "        if counter.rows:\n",
+        _BUILT,
+    ),
+    Mutant(
+        "a counter counts what was there before as new",
+        _CHANGES,
+        "came, gone = after - before, before - after",
+        "came, gone = after, before - after",
+        _BUILT,
+    ),
+    Mutant(
+        "content that a grant does not cover shows once it is built again",
+        _REFOLDING,
+        "        puts = puts_in([line.ops], [declared]) if anything and declared > 0 else None\n",
+        "        puts = puts_in([line.ops], [declared]) if declared > 0 else None\n",
+        ("tests/storage/test_views_rebuilt.py",),
+    ),
+    # -- views that are proved
+    Mutant(
+        "the check does not look for rows that no entry gives",
+        _PROOF,
+        "                if self._txn.count(table) != self._rows[table]:\n",
+        "                if self._txn.count(table) < self._rows[table]:\n",
+        _PROVED,
+    ),
+    Mutant(
+        "the check does not look at counters of nothing",
+        _PROOF,
+        "sorted(wanted.keys() | held.keys())",
+        "sorted(wanted.keys())",
+        _PROVED,
+    ),
+    Mutant(
+        "the check does not look for covers that are lost",
+        _PROOF,
+        "        for row in sorted(needed - held):\n",
+        "        for row in sorted(needed - held - needed):\n",
+        _PROVED,
     ),
 )

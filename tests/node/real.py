@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from banyan_node import settings
-from banyan_node.home import Home
+from banyan_node.home import Home, write_private
 from banyan_node.keystore import Keystore
 from banyan_node.node import Node
 
@@ -18,6 +18,15 @@ def make_home(path: Path, passphrase: str | None = None) -> Home:
     home = Home(path)
     home.prepare()
     Keystore.create(home.keys, passphrase)
+    return home
+
+
+def restored(path: Path, words: str) -> Home:
+    """What `banyan keys restore` leaves."""
+    home = Home(path)
+    home.prepare()
+    Keystore.restore(home.keys, words)
+    write_private(home.restored, b"")
     return home
 
 

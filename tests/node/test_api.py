@@ -15,7 +15,8 @@ import msgspec
 import pytest
 import trio
 
-from banyan_node.api import LocalBackend, hosted, page
+from banyan_node import hosted
+from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD
 from banyan_node.api.methods import EVERY

@@ -13,8 +13,8 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
 from banyan_crdt.ops import Close, Put
 from banyan_crdt.social import POST
-from banyan_node import chores, settings
-from banyan_node.api import LocalBackend, hosted
+from banyan_node import chores, claims, hosted, settings
+from banyan_node.api import LocalBackend
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
@@ -246,11 +246,12 @@ def test_a_restored_account_is_pinned_though_it_grew_before_it_was_known_to_be_o
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         store, now = node.context.store, time.time()
+        chores.follow(node.context, now)
         store.put_note(b"hosted:" + account, None)
         store.put_note(b"next account", None)
         store.drop_due(Work.CHECKPOINT, account)
         assert chores.checkpoint_own_accounts(node.context, now).number == 0
-        assert [h.account for h in hosted.claim(node.context)] == [account]
+        assert [h.account for h in claims.take(node.context, [account])] == [account]
         assert chores.checkpoint_own_accounts(node.context, now).number == 2
 
 

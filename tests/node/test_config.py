@@ -154,3 +154,25 @@ def test_a_home_belongs_to_its_owner_alone_and_says_when_it_cannot_be(tmp_path: 
     home.config.write_text("")
     with pytest.raises(HomeError, match="--home"):
         Home(home.config / "under-a-file").prepare()
+
+
+def test_a_hobbyist_holds_whom_it_follows_and_a_platform_everybody_unless_it_says_otherwise(home: Home) -> None:
+    def mode(text: str, **flags: str) -> tuple[str, str]:
+        home.config.write_text(text)
+        loaded = load(home, {name.replace("__", "."): value for name, value in flags.items()}, env={})
+        return loaded.config.interest.mode, loaded.sources["interest.mode"].layer
+
+    assert mode("") == ("follows", "default")
+    assert mode("", interest__mode="all") == ("all", "flag")
+    assert mode('[node]\nrole = "platform"\n') == ("all", "default")
+    assert mode('[node]\nrole = "platform"\n[interest]\nmode = "follows"\n') == ("follows", "file")
+
+
+def test_a_flag_is_called_as_it_was_typed(home: Home) -> None:
+    for name, flag in (
+        ("interest.mode", "--interest"),
+        ("log.level", "--log-level"),
+        ("control.port", "--control-port"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{flag} sets {name} to 'sideways'"):
+            load(home, {name: "sideways"}, env={})

@@ -315,6 +315,19 @@ def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     assert "p" not in {info.peer for info in node.passive()}
 
 
+def test_a_peer_that_hangs_up_on_every_dial_is_dialled_with_patience() -> None:
+    node = node_with("p")
+    node.peer_down("p", 1.0)
+    dials = 0
+    for tenth in range(10, 1200):
+        for effect in run_to(node, tenth / 10):
+            if isinstance(effect, Connect):
+                dials += 1
+                node.peer_up("p", group="p", operator=None, outbound=True, addrs=effect.addrs, now=tenth / 10)
+                node.peer_down("p", tenth / 10 + 0.05)
+    assert 1 <= dials <= 12
+
+
 def test_a_node_alone_dials_its_anchors_and_contacts_again_with_patience() -> None:
     node = node_with()
     node.join("c", ("/dns/c.org/tcp/1",), 0.0)

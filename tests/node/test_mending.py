@@ -351,3 +351,36 @@ def test_two_that_agreed_before_agree_again_after_one_of_them_dropped_what_it_co
     world.until(world.same, 60)
     assert world.head("b", people[1].log()).length == 6
     assert world.rejections("a") == world.rejections("b") == []
+
+
+def test_content_that_was_spoiled_on_disk_is_asked_for_again_and_no_stranger_penalises_the_node(tmp_path: Path) -> None:
+    world = World("a", "b")
+    people = [world.person("a", f"person {k}") for k in range(2)]
+    for person in people:
+        world.post("a", person, 6)
+    world.link("a", "b")
+    world.until(world.same, 60)
+    world.run(10)
+    world.stop("b")
+    engine = world.engines["b"]
+    held = list(engine.write().scan(t.PARTS))
+    for key, raw in held:
+        engine.write().put(t.PARTS, key, raw[:-1] + bytes([raw[-1] ^ 1]))
+    engine.commit()
+    store = Store(engine, TEST, new_store_id=bytes(16), views=NoViews())
+    assert len(problems(store)) == len(held) > 12
+    assert mend(store, TEST, NOW_S, tmp_path / "report", silent).parts == 0  # an upgrade does not read content
+    said: list[str] = []
+    assert mend(store, TEST, NOW_S, tmp_path / "report", said.append, verify=verify_all).parts == len(held)
+    assert f"{len(held)} pieces of content were not what their entries name, and were dropped" in said[-1]
+    assert problems(store) == []
+    world.start("b")
+    world.link("a", "b")
+    world.run(60)
+    assert dict(engine.write().scan(t.PARTS)) == dict(held)
+    world.unlink("a", "b")
+    world.start("newcomer")
+    world.link("newcomer", "b")
+    world.run(60)
+    assert world.rejections("newcomer") == []
+    assert world.engines["newcomer"].write().count(t.PARTS) == len(held)

@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from banyan_crdt.ids import account_from_text, account_to_text
-from banyan_node.edge import EdgeError
+from banyan_node.edge import EdgeError, Link
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
@@ -19,7 +19,8 @@ from banyan_node.node import Node, main
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
-from tests.node.real import converged, digest_of, load_settings, make_home, make_node, running
+from banyan_storage.tables import SCHEMA
+from tests.node.real import converged, digest_of, load_settings, make_home, make_node, restored, running
 from tests.storage.old.load import old_home
 
 
@@ -244,13 +245,14 @@ async def test_24_words_bring_an_account_back_from_its_peers_and_it_can_write_ag
             await post(a, "before the fire")
             await converged([a, b])
         shutil.rmtree(lost.path)
-        again = Home(tmp_path / "again")
-        again.prepare()
-        Keystore.restore(again.keys, words)
+        again = restored(tmp_path / "again", words)
         async with running(make_node(again, [address])) as a:
             with pytest.raises(CallError, match="no account yet"):
                 await post(a, "too early") if not await texts(a) else pytest.fail("it was there already")
             await converged([a, b])
+            with trio.fail_after(10):
+                while (await a.backend.call("id", {}))["account"] is None:
+                    await trio.sleep(0.1)
             listed = await a.backend.call("account.list", {})
             assert [(row["account"], row["own"]) for row in listed["accounts"]] == [(name, True)]
             await post(a, "after the fire")
@@ -275,6 +277,26 @@ async def test_an_operator_bans_a_peer_and_pardons_it(tmp_path: Path) -> None:
         assert await texts(b) == set()
         await a.backend.call("peers.pardon", {"peer": b.edge.peer_id})
         await converged([a, b], 20)
+
+
+async def test_a_node_that_is_refused_dials_ever_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+        await account(a, "An")
+        await converged([a, b])
+        dial, dialled = b.edge.dial, list[str]()
+
+        async def counted(addr: str) -> Link:
+            dialled.append(addr)
+            return await dial(addr)
+
+        monkeypatch.setattr(b.edge, "dial", counted)
+        await a.backend.call("peers.ban", {"peer": b.edge.peer_id})
+        with trio.fail_after(10):
+            while not dialled:
+                await trio.sleep(0.05)
+        await trio.sleep(6)
+        assert len(dialled) <= 16
 
 
 async def test_calls_made_while_the_node_stops_are_answered_or_refused_and_what_was_answered_is_there(
@@ -326,7 +348,7 @@ async def test_a_node_mends_an_old_store_before_it_serves_and_says_so_once(tmp_p
             pass
     said = [line["event"] for line in first]
     assert said.index("ready") > 1
-    assert "bringing it to 5" in said[0]
+    assert f"bringing it to {SCHEMA}" in said[0]
     assert "9 entries of 4 logs were wrong" in said[1]
     assert not [line for line in second if "store" in line["event"]]
 

@@ -18,7 +18,7 @@ from banyan_storage.views.standing import standings
 from tests.storage.views_world import World
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(30))
 def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> None:
     world = World(number)
     for _ in range(world.rng.randint(20, 150)):
@@ -34,7 +34,7 @@ def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> N
     assert world.ask.views_digest() == digest
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", range(30))
 def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
     world = World(f"meanwhile {number}")
     for _ in range(world.rng.randint(20, 100)):
@@ -56,7 +56,7 @@ def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
 
 def test_a_question_whose_view_is_being_built_says_which_and_how_much_is_there() -> None:
     world = World("asked")
-    for _ in range(60):
+    for _ in range(30):
         world.turn()
     target = world.targets[0]
     begin(world.engine.write(), ["thread"])

@@ -6,13 +6,14 @@ import random
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import CellKey, Coll, LogId, Ref, coll
-from banyan_crdt.ops import Add, Count, Del, Put, Text
+from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.social import (
     FOLLOW,
     POST,
     PROFILE,
+    REACTION,
     Draft,
     Post,
     Relation,
@@ -41,12 +42,14 @@ from tests.crdt.make import Person, follow
 from tests.node.helpers import NOW_MS, give
 from tests.storage.dumb_views import fold_all, same
 
-DEVICES = ("phone", "tablet")
+DEVICES = ("phone", "tablet", "radio")
 TEXTS = coll("vn.example.text")
 KINDS = (
     *("post", "post", "post", "reply", "reply", "edit", "delete", "react", "repost"),
     *("follow", "relate", "undo", "profile", "odd"),
 )
+SOME = tuple(sorted((FOLLOW, REACTION, TEXTS)))
+"""The collections that a radio may write in: the rest of what it says counts as nothing."""
 RELATIONS: tuple[Relation, ...] = ("follow", "block", "mute")
 
 
@@ -67,6 +70,7 @@ class World:
         self.drawn = 0
         for person in self.people:
             person.grant("tablet")
+            person.say(Grant(person.key("radio"), 1, 8, 8, SOME, None, None))
             self.node.control(person.id, person.control, NOW_MS)
             for device in DEVICES:
                 self.chains[person.log(device)] = []

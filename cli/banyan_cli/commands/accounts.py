@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import paper, refs, session
+from banyan_cli import completing, paper, refs, session
 from banyan_cli.errors import BadInput
 
 _account = typer.Typer(help="Accounts: grant, pin, cut, drop, rotate, recover, close.", no_args_is_help=True)
 
-Account = Annotated[str | None, typer.Option("--account", help="An account hosted here; yours when left out.")]
+Account = Annotated[
+    str | None,
+    typer.Option("--account", help="An account hosted here; yours when left out.", autocompletion=completing.accounts),
+]
 Writer = Annotated[str, typer.Argument(help="A writer's key, 64 hexadecimal digits; `banyan id` shows a node's.")]
-Granted = Annotated[str, typer.Argument(metavar="WRITER", help="A writer's key, or its digits in `account show`.")]
+Granted = Annotated[
+    str,
+    typer.Argument(
+        metavar="WRITER",
+        help="A writer's key or its beginning, as in `account show`.",
+        autocompletion=completing.writers,
+    ),
+]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 RECOVERY = 1
 """The slot of the recovery key."""
-SHORT_WRITER = 16
-"""Digits of a writer's key that `account show` prints."""
+KEY = 64
+"""Digits of a writer's key."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,11 +45,16 @@ def create(
     recovery: Annotated[
         str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
     ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="This node's own account, where it has none: not one that it hosts.")
+    ] = False,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
     s = session.of(ctx)
     recovery = None if recovery is None else paper.checked_commitment(recovery)
-    answer = s.call("account.create", name=name, hosted=True, recovery=recovery)
+    if own and (has := s.call("id")["account"]) is not None:
+        raise BadInput(f"This node has an account of its own, {has}; leave --own away to host another.")
+    answer = s.call("account.create", name=name, hosted=not own, recovery=recovery)
     refs.remember(s.home, accounts=[(answer["account"], answer["name"])])
     s.out.done(answer, f"{'Made' if answer['created'] else 'There already'}: {answer['name']}, {answer['account']}")
 
@@ -62,13 +79,17 @@ def listed(
 @_account.command("show")
 def show(
     ctx: typer.Context,
-    account: Annotated[str | None, typer.Argument(help="An account's id or name; yours when left out.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
+    ] = None,
 ) -> None:
     """Its keys, who may write in it, and where its logs stand."""
     from banyan_cli.show.account import account as shown
 
     s = session.of(ctx)
-    s.out.answer(s.call("account.show", account=_which(s, account)), shown)
+    value = s.call("account.show", account=_which(s, account))
+    s.out.answer(value, partial(shown, here=s.call("id")["writer"]))
 
 
 @_account.command("grant")
@@ -83,14 +104,20 @@ def grant(
     """Let a device or a platform write in the account."""
     s = session.of(ctx)
     params = {"stratum": stratum, "until": None if until is None else _until(until), "colls": coll or None}
-    answer = s.call("account.grant", account=_which(s, account), writer=_writer(writer), **params)
-    s.out.done(answer, f"Writer {writer[:16]} may write now.")
+    key = _writer(s, writer)
+    answer = s.call("account.grant", account=_which(s, account), writer=key, **params)
+    s.out.done(answer, f"Writer {key[:16]} may write now.")
 
 
 @_account.command("pin")
 def pin(
     ctx: typer.Context,
-    writer: Annotated[str | None, typer.Argument(help="A writer's key; every writer when left out.")] = None,
+    writer: Annotated[
+        str | None,
+        typer.Argument(
+            help="A writer's key or its beginning; every writer if left out.", autocompletion=completing.writers
+        ),
+    ] = None,
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
     account: Account = None,
 ) -> None:
@@ -98,21 +125,58 @@ def pin(
     s = session.of(ctx)
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
-    writer = None if writer is None else _writer(writer)
-    answer = s.call("account.pin", account=_which(s, account), writer=writer, log=log)
+    who = _which(s, account)
+    writer = None if writer is None else _granted(s.call("account.show", account=who), writer)
+    answer = s.call("account.pin", account=who, writer=writer, log=log)
     s.out.done(answer, f"{len(answer['pins'])} logs are pinned where they stand.")
 
 
 @_account.command("cut")
-def cut(ctx: typer.Context, writer: Granted, account: Account = None, yes: Sure = False) -> None:
-    """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost device."""
+def cut(
+    ctx: typer.Context,
+    writer: Annotated[
+        str | None,
+        typer.Argument(
+            help="The writer's key or its beginning; when left out it is asked for.", autocompletion=completing.writers
+        ),
+    ] = None,
+    account: Account = None,
+    yes: Sure = False,
+) -> None:
+    """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost phone or computer."""
     s = session.of(ctx)
-    who = _which(s, account)
-    key = _granted(s.call("account.show", account=who), writer)
-    _confirm(s, f"Cut writer {key[:16]} for good?", yes)
+    who, here = _which(s, account), str(s.call("id")["writer"])
+    value = s.call("account.show", account=who)
+    key = _to_cut(s, value, here) if writer is None else _granted(value, writer)
+    _confirm(s, _cut_question(value, key, here), yes)
     answer = s.call("account.cut", account=who, writer=key)
     kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
     s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
+
+
+def _to_cut(s: session.Session, value: dict[str, Any], here: str) -> str:
+    """The writer that was lost, where none was named: the only other one, or the one that is chosen."""
+    gone = {cut["writer"] for cut in value["cuts"]}
+    others = sorted({g["writer"] for g in value["grants"]} - gone - {here})
+    if not others:
+        raise BadInput(f"No writer but this node's ({here[:16]}) may write in the account; there is none to cut.")
+    if len(others) == 1:
+        return str(others[0])
+    if s.out.json or not sys.stdin.isatty():
+        raise BadInput(f"Several writers may write in the account: {refs.listed(others)}; say which one to cut.")
+    for key in others:
+        s.out.note(f"  {key[:16]}  {_wrote(value, key)}")
+    return _granted(value, str(typer.prompt("Which writer was lost (its first digits)", err=True)))
+
+
+def _cut_question(value: dict[str, Any], key: str, here: str) -> str:
+    itself = "THIS NODE, " if key == here else ""
+    return f"Cut {itself}writer {key[:16]} for good ({_wrote(value, key)})? What it wrote so far stays."
+
+
+def _wrote(value: dict[str, Any], key: str) -> str:
+    lengths = [log["length"] for log in value["logs"] if log["writer"] == key and log["log"]]
+    return f"{sum(lengths):,} entries in {len(lengths)} logs"
 
 
 @_account.command("drop")
@@ -228,26 +292,31 @@ def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> Non
 def _which(s: session.Session, account: str | None) -> str:
     """The account meant; the node's own when none was named."""
     if account is not None:
-        return refs.account(s.home, account)
+        return refs.account(s, account)
     own: Any = s.call("id")["account"]
     if own is None:
-        raise BadInput("This node has no account yet; make one with `banyan init`, or name one.")
+        raise BadInput("This node has no account of its own yet; name the one you mean, by its name or id.")
     return str(own)
 
 
 def _granted(shown: dict[str, Any], text: str) -> str:
-    """A writer of the account, by its key or by the digits of it that `account show` prints."""
-    found = {g["writer"] for g in shown["grants"] if g["writer"].startswith(text.lower())}
-    return found.pop() if len(text) >= SHORT_WRITER and len(found) == 1 else _writer(text)
+    """A writer of the account, by any beginning of its key that fits no other."""
+    writers = sorted({g["writer"] for g in shown["grants"]} | {log["writer"] for log in shown["logs"] if log["log"]})
+    return refs.one_of("writer", text, writers, "`banyan account show`")
 
 
-def _writer(text: str) -> str:
-    key = text.lower()
-    if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
-        raise BadInput(
-            f"'{text}' is no writer: it should have 64 hexadecimal digits; `banyan account show` lists them."
-        )
-    return key
+def _writer(s: session.Session, text: str) -> str:
+    """A writer that is to be let in: its whole key, for nothing here knows it yet; this node's by its beginning."""
+    key = text.strip().lower()
+    if len(key) == KEY and set(key) <= set("0123456789abcdef"):
+        return key
+    here = str(s.call("id")["writer"])
+    if len(key) >= refs.LEAST and here.startswith(key):
+        return here
+    raise BadInput(
+        f"'{text}' is no writer: a key that this node does not know yet has 64 hexadecimal digits; `banyan id` on the "
+        "other device shows it."
+    )
 
 
 def _until(text: str) -> int:
@@ -259,8 +328,6 @@ def _until(text: str) -> int:
 
 
 def _confirm(s: session.Session, question: str, yes: bool) -> None:
-    import sys
-
     if yes:
         return
     if s.out.json or not sys.stdin.isatty():

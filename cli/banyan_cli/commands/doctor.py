@@ -128,7 +128,17 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
     behind = newest - time.time()
     if behind > 60:
         return False, f"The clock is {behind:.0f} s behind files already written; set it, with NTP if you can."
-    return True, time.strftime("It is %Y-%m-%d %H:%M:%S UTC.", time.gmtime())
+    said = time.strftime("It is %Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    node = s.node()
+    clock = None if node is None else node.call("status").get("clock")
+    if clock is None:
+        return True, f"{said}; no peer has said yet what it has."
+    if clock["wrong"]:
+        return False, f"{said}, and {clock['wrong']}."
+    if clock["ahead_ms"] is None:
+        return True, f"{said}; no platform was heard for two minutes, so it was compared with none."
+    others = "the platform that was heard" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
+    return True, f"{said}, within {1 + abs(clock['ahead_ms']) // 1000} s of {others}."
 
 
 def _files(path: Path) -> Iterator[Path]:

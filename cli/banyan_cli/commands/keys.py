@@ -85,6 +85,7 @@ def restore(
     ] = False,
 ) -> None:
     """Bring this node's keys back from its 24 backup words, into a home that has none. Not from recovery words."""
+    from banyan_node.home import write_private
     from banyan_node.keystore import Keystore, passphrase_from
 
     s = session.of(ctx)
@@ -92,7 +93,12 @@ def restore(
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
     s.home.prepare()
     Keystore.restore(s.home.keys, text, sealed)
+    write_private(s.home.restored, b"")
     s.out.done({"home": str(s.home.path), "sealed": sealed is not None}, f"The keys are back in {s.home.keys}.")
+    s.out.note(
+        "Next: `banyan up --bootstrap ADDRESS`. Your account and all that you host come back by themselves from peers "
+        "that hold them; `banyan status` says how far that is."
+    )
 
 
 @_keys.command("renew")

@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from banyan_cli import session
-from banyan_cli.show import tables
+from banyan_cli import completing, refs, session
 from banyan_node.operator_errors import CallError
 
 _peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_command=True)
-Peer = Annotated[str, typer.Argument(help="A peer's id, as `banyan peers --json` gives it.")]
+Peer = Annotated[
+    str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completing.peers)
+]
 
 
 GREETING_SECONDS = 10.0
+PEER = 46
+"""Characters of a peer's id at least."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,6 +31,8 @@ def add_to(app: typer.Typer) -> None:
 @_peers.callback()
 def peers(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
+        from banyan_cli.show import tables
+
         s = session.of(ctx)
         s.out.answers(s.call("peers"), tables.peers(_now_ms()))
 
@@ -35,6 +40,8 @@ def peers(ctx: typer.Context) -> None:
 @_peers.command("list")
 def listed(ctx: typer.Context) -> None:
     """The peers connected now, and the banned ones."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answers(s.call("peers"), tables.peers(_now_ms()))
 
@@ -73,6 +80,7 @@ def _wait_for_greeting(s: session.Session, peer: str) -> None:
 def ban(ctx: typer.Context, peer: Peer) -> None:
     """Hang up on a peer and refuse it until it is pardoned."""
     s = session.of(ctx)
+    peer = _peer(s, peer)
     s.out.done(s.call("peers.ban", peer=peer), f"{peer} is banned.")
 
 
@@ -80,29 +88,40 @@ def ban(ctx: typer.Context, peer: Peer) -> None:
 def pardon(ctx: typer.Context, peer: Peer) -> None:
     """Lift a ban and forget a bad score."""
     s = session.of(ctx)
+    peer = _peer(s, peer)
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
+
+
+def _peer(s: session.Session, text: str) -> str:
+    """A whole id is taken as it is: a peer that is not here can be banned too."""
+    if len(text) >= PEER:
+        return text
+    return refs.one_of("peer", text, sorted({row["peer"] for row in s.call("peers")}), "`banyan peers`")
 
 
 def status(ctx: typer.Context) -> None:
     """Is this node complete? Per account that you follow: what is held, what is known of, who is asked."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answer(s.call("status"), tables.status(_now_ms()))
 
 
-def diff(
-    ctx: typer.Context, peer: Annotated[str, typer.Argument(help="A connected peer's id, or how it begins.")]
-) -> None:
+def diff(ctx: typer.Context, peer: Peer) -> None:
     """Each difference from a peer, with its reason."""
     from banyan_cli.progress import waiting
+    from banyan_cli.show import tables
 
     s = session.of(ctx)
     with waiting(s.out.notes, "comparing"):
-        rows = s.call("diff", peer=peer)
+        rows = s.call("diff", peer=_peer(s, peer))
     s.out.answers(rows, tables.differences)
 
 
 def digest(ctx: typer.Context) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
+    from banyan_cli.show import tables
+
     s = session.of(ctx)
     s.out.answer(s.call("digest"), tables.facts)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
+from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
 from banyan_cli.out import plain
 
@@ -27,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 def feed(
     ctx: typer.Context,
-    account: Annotated[str | None, typer.Argument(help="One account's posts; else yours and whom you follow.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="One account's posts; else yours and whom you follow.", autocompletion=completing.accounts),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
     before: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
@@ -36,7 +39,7 @@ def feed(
     s = session.of(ctx)
     if account is not None and everything:
         raise BadInput("An account and --all were both given; choose one.")
-    whom = None if account is None else refs.account(s.home, account)
+    whom = None if account is None else refs.account(s, account)
     page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None)
     refs.remember_rows(s.home, page["posts"])
     if s.out.json:
@@ -49,12 +52,15 @@ def feed(
         s.out.note(f"More: `banyan feed --before {page['before']}`")
 
 
-def thread(ctx: typer.Context, post: Annotated[str, typer.Argument(help="A post: its digits, or address.")]) -> None:
+def thread(
+    ctx: typer.Context,
+    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+) -> None:
     """A post, what it answers, and what was answered to it."""
     from banyan_cli.show.feed import thread as show
 
     s = session.of(ctx)
-    uri = refs.post(s.home, post)
+    uri = refs.post(s, post)
     page = s.call("thread", uri=uri)
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
@@ -69,11 +75,14 @@ def profile(ctx: typer.Context) -> None:
 @_profile.command("show")
 def profile_show(
     ctx: typer.Context,
-    account: Annotated[str | None, typer.Argument(help="An account's id or name; yours when left out.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
+    ] = None,
 ) -> None:
     """An account's profile, and whom it follows."""
     s = session.of(ctx)
-    _answer_profile(s, None if account is None else refs.account(s.home, account))
+    _answer_profile(s, None if account is None else refs.account(s, account))
 
 
 @_profile.command("set")
@@ -90,7 +99,7 @@ def profile_set(
         if not equals or not name.strip():
             raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, name='Minh Anh'.")
         given[name.strip()] = value
-    answer = s.call("profile.set", fields=given, by=None if by is None else refs.account(s.home, by))
+    answer = s.call("profile.set", fields=given, by=None if by is None else refs.account(s, by))
     s.out.done(answer, f"The profile says {', '.join(given)} now.")
 
 

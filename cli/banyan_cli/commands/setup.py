@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import paper, session
-from banyan_cli.errors import BadInput
+from banyan_cli import completing, paper, session
+from banyan_cli.errors import BadInput, Failed
 from banyan_cli.out import plain
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from banyan_node.settings import Row
 
 _config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
+
+DOWN_SECONDS = 60.0
+"""How long `banyan down` waits for the process: requests get `control.grace_seconds`, then the store is closed."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,12 +83,13 @@ def up(
     announce: Annotated[list[str] | None, typer.Option(help="What to tell peers instead; may be repeated.")] = None,
     bootstrap: Annotated[list[str] | None, typer.Option(help="A peer to dial first; may be repeated.")] = None,
     mdns: Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find peers on the local network.")] = None,
-    interest: Annotated[str | None, typer.Option(help="What to hold: all, or follows.")] = None,
+    interest: Annotated[str | None, typer.Option(help="What to hold: follows (the default), or all.")] = None,
     control_port: Annotated[int | None, typer.Option(help="Port of the control API; 0 takes a free one.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
     """Run the node until ctrl-C."""
+    from banyan_cli.show.welcome import welcome
     from banyan_node.logging import set_up_logging
     from banyan_node.node import main
 
@@ -100,22 +106,32 @@ def up(
     }
     settings = s.settings_with(flags)
     set_up_logging(settings.config.log)
-    raise typer.Exit(main(s.home, settings, s.passphrase()))
+    person = sys.stderr.isatty() and not s.out.json and settings.config.log.format == "auto"
+    raise typer.Exit(main(s.home, settings, s.passphrase(), partial(welcome, s.out.notes) if person else None))
 
 
 def down(ctx: typer.Context) -> None:
-    """Stop the running node."""
+    """Stop the running node; returns once its process has ended and the store is free."""
     import time
 
+    from banyan_cli.progress import waiting
     from banyan_node.control_client import ControlClient
+    from banyan_node.running import alive, find_running
 
     s = session.of(ctx)
-    with ControlClient.from_home(s.home) as node:
+    running, token = find_running(s.home)
+    with ControlClient(s.home, running, token) as node:
         node.call("shutdown")
-    deadline = time.monotonic() + 30
-    while s.home.running.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    s.out.done({"stopped": not s.home.running.exists()}, "The node has stopped.")
+    deadline = time.monotonic() + DOWN_SECONDS
+    with waiting(s.out.notes, "stopping"):
+        while alive(running.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    if alive(running.pid):
+        raise Failed(
+            f"The node was told to stop and process {running.pid} still runs after {DOWN_SECONDS:.0f} s; it may be "
+            "writing. Wait, and look at its log."
+        )
+    s.out.done({"stopped": True}, "The node has stopped.")
 
 
 def identity(ctx: typer.Context) -> None:
@@ -139,7 +155,10 @@ def _show_identity(console: Console, value: dict[str, Any]) -> None:
 @_config.command("show")
 def config_show(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="One setting or section; all when left out.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One setting or section; all when left out.", autocompletion=completing.settings),
+    ] = None,
 ) -> None:
     """Every setting, its value, and where the value comes from."""
     s = session.of(ctx)
@@ -183,7 +202,7 @@ def _show_config(console: Console, rows: list[Row]) -> None:
     table.add_column("why", style="dim")
     for option, value, source in rows:
         shown = ", ".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
-        said = "default" if source.layer == "default" else f"{source.layer}: {source.where}"
+        said = source.where if source.layer == "default" else f"{source.layer}: {source.where}"
         style = "" if source.layer == "default" else "bold"
         table.add_row(option.name, Text(str(shown) or "(none)", style), Text(said), option.why)
     console.print(table)
@@ -192,7 +211,7 @@ def _show_config(console: Console, rows: list[Row]) -> None:
 @_config.command("set")
 def config_set(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.")],
+    name: Annotated[str, typer.Argument(help="Such as node.name or limits.peers.", autocompletion=completing.settings)],
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""

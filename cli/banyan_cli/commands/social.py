@@ -7,14 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from banyan_cli import refs, session
+from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
 
-By = Annotated[str | None, typer.Option("--as", help="Which account hosted here acts; yours when left out.")]
-Uri = Annotated[str, typer.Argument(metavar="POST", help="A post: its digits as shown, or its address.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--as", help="Which account hosted here acts; yours when left out.", autocompletion=completing.accounts
+    ),
+]
+Uri = Annotated[
+    str,
+    typer.Argument(
+        metavar="POST", help="A post: its digits as shown, or its address.", autocompletion=completing.posts
+    ),
+]
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
-Who = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's id, or a name shown lately.")]
+Who = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACCOUNT", help="An account's id or its beginning, or a name.", autocompletion=completing.accounts
+    ),
+]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
@@ -32,28 +47,31 @@ def post(ctx: typer.Context, text: Words, lang: Lang = None, by: By = None) -> N
 def reply(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
     """Answer a post."""
     s = session.of(ctx)
-    uri = refs.post(s.home, uri)
+    uri = refs.post(s, uri)
     _posted(s, s.call("reply", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Answered")
 
 
 def quote(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
     """Show a post to your followers, with words of your own."""
     s = session.of(ctx)
-    uri = refs.post(s.home, uri)
+    uri = refs.post(s, uri)
     _posted(s, s.call("quote", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Quoted")
 
 
 def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
     """Change what a post of yours says."""
     s = session.of(ctx)
-    _posted(s, s.call("edit", uri=refs.post(s.home, uri), text=_text(text)), "Edited")
+    _posted(s, s.call("edit", uri=refs.post(s, uri), text=_text(text)), "Edited")
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
-    """Take a post of yours back, for good."""
+    """Take a post of yours back, for good. What others answered to it is theirs and stays."""
     s = session.of(ctx)
-    answer = s.call("delete", uri=refs.post(s.home, uri))
-    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.")
+    answer = s.call("delete", uri=refs.post(s, uri))
+    kept = answer.get("answers") or 0
+    they = "1 answer to it stays: it is" if kept == 1 else f"{kept:,} answers to it stay: they are"
+    others = f" {they} other people's, and their thread says that you deleted what it began with." if kept else ""
+    s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
 
 
 def react(
@@ -67,14 +85,14 @@ def react(
     s = session.of(ctx)
     if not emoji.strip():
         raise BadInput("The emoji is empty; give one, such as 👍.")
-    answer = s.call("react", uri=refs.post(s.home, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
+    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
     s.out.done(answer, "Taken back." if undo else f"{emoji.strip()} it is.")
 
 
 def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
     s = session.of(ctx)
-    answer = s.call("repost", uri=refs.post(s.home, uri), undo=undo or None, by=_by(s, by))
+    answer = s.call("repost", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
     s.out.done(answer, "Taken back." if undo else "Passed on.")
 
 
@@ -100,7 +118,7 @@ def mute(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) ->
 
 def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
     s = session.of(ctx)
-    whom = refs.account(s.home, account)
+    whom = refs.account(s, account)
     answer = s.call(method, account=whom, undo=undo or None, by=_by(s, by))
     s.out.done(answer, sentence.format(answer.get("account", whom)))
 
@@ -111,7 +129,7 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
 
 
 def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s.home, by)
+    return None if by is None else refs.account(s, by)
 
 
 def _text(text: str) -> str:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import errors, refs, session
-from banyan_cli.progress import bar, waiting
-from banyan_cli.show.tables import facts
+from banyan_cli import completing, errors, refs, session
+from banyan_cli.show.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
-_store = typer.Typer(help="The store: verify, mend, rebuild, compact, stats.", no_args_is_help=True)
+_store = typer.Typer(
+    help="The store: verify, mend, rebuild, compact, stats; withhold, withheld, release.", no_args_is_help=True
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,6 +37,8 @@ def stats(ctx: typer.Context) -> None:
 
 def _show_stats(console: Console, value: dict[str, Any]) -> None:
     """How much of each view is there, in one line."""
+    from banyan_cli.show.tables import facts
+
     said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
     facts(console, {**value, "views": said})
 
@@ -43,6 +46,8 @@ def _show_stats(console: Console, value: dict[str, Any]) -> None:
 @_store.command("verify")
 def verify(ctx: typer.Context) -> None:
     """Recompute every hash, link and signature, and every row of every view; name what differs, change nothing."""
+    from banyan_cli.progress import waiting
+
     s = session.of(ctx)
     with waiting(s.out.notes, "verifying"):
         answer = s.call("store.verify")
@@ -58,11 +63,12 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
     of_views = sum(problem["where"].startswith("views") for problem in problems)
     said = ["the store is sound"] if not problems else []
     if of_views:
-        said.append(f"{of_views} problems of views; `banyan store rebuild` builds them again from the log")
+        said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
     if of_views < len(problems):
         said.append(
-            f"{len(problems) - of_views} problems; `banyan store mend` drops the entries that are wrong, and peers are "
-            "asked for them. If problems are left then, restore the store from peers or an archive"
+            f"{count(len(problems) - of_views, 'problem')}; `banyan store mend` drops the entries and the content that "
+            "are wrong, and peers are asked for them. If problems are left then, restore the store from peers or an "
+            "archive"
         )
     console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
     if unchecked:
@@ -71,7 +77,8 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
 
 @_store.command("mend")
 def mend(ctx: typer.Context) -> None:
-    """Drop every entry that is wrong, with all that stands on it; the next `banyan up` asks peers for it again."""
+    """Drop what is wrong: entries, with all that stands on them, and content. `banyan up` then asks peers for it."""
+    from banyan_cli.show.tables import facts
     from banyan_node.local import mend_local
 
     s = session.of(ctx)
@@ -79,7 +86,7 @@ def mend(ctx: typer.Context) -> None:
         raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
     found = mend_local(s.home, s.settings, s.out.note)
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
-    value |= {"heads": found.moved}
+    value |= {"heads": found.moved, "parts": found.parts}
     s.out.answer(value, facts)
 
 
@@ -105,6 +112,8 @@ def _rebuild_at_rest(s: session.Session, view: str | None) -> list[str]:
 
 
 def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
+    from banyan_cli.progress import bar
+
     built: list[str] = s.call("store.rebuild", view=view)["rebuilding"]
     shown, said = 0, time.monotonic()
     with bar(s.out.notes, "building", 100) as advance:
@@ -124,7 +133,9 @@ def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
 @_store.command("withhold")
 def withhold(
     ctx: typer.Context,
-    uri: Annotated[str, typer.Argument(help="The post; the short form that a feed shows will do.")],
+    uri: Annotated[
+        str, typer.Argument(help="The post; the short form that a feed shows will do.", autocompletion=completing.posts)
+    ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
     scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
@@ -132,18 +143,30 @@ def withhold(
 ) -> None:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
     s = session.of(ctx)
-    params = {"uri": refs.post(s.home, uri), "order": order, "basis": basis, "scope": scope, "days": days}
+    params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
     answer = s.call("content.withhold", **params)
     s.out.done(answer, f"Withheld {refs.short(answer['uri'])}.")
 
 
+@_store.command("withheld")
+def withheld(ctx: typer.Context) -> None:
+    """The posts that this node withholds, each with its order."""
+    from banyan_cli.show.tables import withheld as show
+
+    s = session.of(ctx)
+    rows = s.call("content.withheld")["posts"]
+    refs.remember(s.home, [row["uri"] for row in rows])
+    s.out.answers(rows, show(time.time_ns() // 1_000_000))
+
+
 @_store.command("release")
 def release(
-    ctx: typer.Context, uri: Annotated[str, typer.Argument(help="The post whose content was withheld.")]
+    ctx: typer.Context,
+    uri: Annotated[str, typer.Argument(help="The post whose content was withheld.", autocompletion=completing.posts)],
 ) -> None:
     """Lift a withholding: the content is asked of peers again."""
     s = session.of(ctx)
-    answer = s.call("content.release", uri=refs.post(s.home, uri))
+    answer = s.call("content.release", uri=refs.post(s, uri))
     s.out.done(answer, f"Released {refs.short(answer['uri'])}.")
 
 
@@ -155,6 +178,9 @@ def compact(
     ] = None,
 ) -> None:
     """Give the disk back what deleted content took."""
+    from banyan_cli.progress import waiting
+    from banyan_cli.show.tables import facts
+
     s = session.of(ctx)
     if to is None and s.node() is not None:
         raise errors.BadInput(

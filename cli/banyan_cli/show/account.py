@@ -14,8 +14,8 @@ from banyan_cli.show.words import count, moment, name_of
 Row = dict[str, Any]
 
 
-def account(console: Console, value: Row) -> None:
-    """Shows the answer of `account.show`."""
+def account(console: Console, value: Row, here: str = "") -> None:
+    """Shows the answer of `account.show`. here: this node's writer."""
     state = (
         "closed" if value["closed"] else "frozen: two keys of equal strength disagree" if value["frozen"] else "open"
     )
@@ -27,7 +27,7 @@ def account(console: Console, value: Row) -> None:
         slot = {0: "root", 1: "recovery"}.get(key["slot"], f"slot {key['slot']}")
         keys.add_row(slot, str(key["generation"]), "yes" if key["held"] else "no", key["current"][:16])
     console.print(keys)
-    _writers(console, value)
+    _writers(console, value, here)
     _logs(console, value)
     history = table("entry#", "when", "op", "what")
     for step in value["path"]:
@@ -39,15 +39,21 @@ def _whose(value: Row) -> str:
     return "  yours" if value["own"] else "  hosted here" if value["hosted"] else ""
 
 
-def _writers(console: Console, value: Row) -> None:
+def _writers(console: Console, value: Row, here: str) -> None:
     cuts = {cut["writer"]: cut for cut in value["cuts"]}
     shown = table("writer", "stratum#", "until", "collections", "")
     for grant in value["grants"]:
         cut = cuts.get(grant["writer"])
         until = "no end" if grant["until_ms"] is None else _when(grant["until_ms"])
         colls = "all" if grant["colls"] is None else ", ".join(grant["colls"])
-        shown.add_row(grant["writer"][:16], str(grant["stratum"]), until, plain(colls), "cut" if cut else "")
+        shown.add_row(
+            grant["writer"][:16], str(grant["stratum"]), until, plain(colls), _state(cut, grant["writer"] == here)
+        )
     console.print(shown)
+
+
+def _state(cut: Row | None, here: bool) -> str:
+    return "cut" if cut else "this node" if here else ""
 
 
 def _logs(console: Console, value: Row) -> None:

@@ -46,7 +46,7 @@ def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
 
     def show(console: Console, page: Row) -> None:
         if page.get("missing"):
-            console.print(Text(f"… above this is a post that is not held here ({refs.short(page['missing'])})", "dim"))
+            console.print(Text(gone(page), "dim italic"))
         for row in page["posts"]:
             depth = min(int(row["depth"]), MAX_INDENT)
             console.print(_Guided(post(row, now_ms, asked == row["uri"], True), depth))
@@ -55,6 +55,12 @@ def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
             console.print(Text("… and more answers", "dim"))
 
     return show
+
+
+def gone(page: Row) -> str:
+    """The line in the place of a post that a thread lacks."""
+    why = (page.get("gone") or {}).get("sentence") or "not held here"
+    return f"… above this is a post that is {plain(why)} ({refs.short(page['missing'])})"
 
 
 def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -> RenderableType:

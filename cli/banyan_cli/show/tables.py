@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli.out import plain
+from banyan_cli.refs import short
 from banyan_cli.show.words import ago, count, name_of, size, span
 
 Row = dict[str, Any]
@@ -32,6 +33,12 @@ def _fact(label: str, fact: Any) -> str:
     if isinstance(fact, int):
         return f"{size(fact)} ({fact:,})" if label in ("bytes", "before", "after") else f"{fact:,}"
     return "none" if fact is None else plain(str(fact))
+
+
+NOBODY = (
+    "You follow nobody yet, so this node holds your own account alone: `banyan follow ACCOUNT`, or "
+    "`banyan up --interest all` for the whole network."
+)
 
 
 def table(*columns: str) -> Table:
@@ -94,6 +101,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             head = Text("not running", "yellow")
         elif value["complete"]:
             head = Text("complete", "bold green")
+        elif value.get("doubt") and not value.get("behind"):
+            head = Text("not known to be complete", "bold yellow")
         else:
             head = Text(f"{count(value['behind'], 'entry', 'entries')} behind" if value.get("behind") else "incomplete")
             head.stylize("bold yellow")
@@ -103,6 +112,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         if value.get("fresh_as_of"):
             line.append(Text(f"fresh as of {ago(value['fresh_as_of'], now_ms)}"))
         console.print(Text(" · ").join(part for part in line if part.plain))
+        if running and value.get("doubt"):
+            console.print(Text(f"{value['doubt'][0].upper()}{value['doubt'][1:]}.", "yellow"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]
         held.append(count(value["entries"], "entry", "entries"))
         if value.get("lacking_parts"):
@@ -111,10 +122,20 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             held.append(f"read to by {count(reading['peers'], 'peer')}, {reading['left']:.0%} left")
         console.print(Text(" · ".join(held), "dim"))
         console.print(Text(f"root {value['root']}", "dim"), soft_wrap=True)
+        if back := value.get("restoring"):
+            console.print(Text(restoring(back), "yellow"))
         for row in value.get("following", []):
             console.print(Text(following(row)))
+        if value.get("interest") == "follows" and not value.get("following") and not value.get("restoring"):
+            console.print(Text(NOBODY, "dim"), soft_wrap=True)
 
     return show
+
+
+def restoring(back: Row) -> str:
+    """What has come back of the accounts of restored keys."""
+    own = "your own account is among them" if back["own"] else "your own account is not back yet"
+    return f"restored keys: {count(back['accounts'], 'account')} came back so far; {own}"
 
 
 def following(row: Row) -> str:
@@ -124,6 +145,24 @@ def following(row: Row) -> str:
         return f"{name}: {count(row['held'], 'entry', 'entries')}, complete"
     asking = f"asking {count(row['asking'], 'peer')}" if row["asking"] else "nobody to ask"
     return f"{name}: {row['held']:,} of {row['known']:,} entries, {row['behind']:,} behind, {asking}"
+
+
+def withheld(now_ms: int) -> Callable[[Console, list[Row]], None]:
+    """Shows what `content.withheld` answers."""
+
+    def show(console: Console, rows: list[Row]) -> None:
+        if not rows:
+            console.print("Nothing is withheld here.")
+            return
+        made = table("post", "by", "since#", "until", "order")
+        for row in rows:
+            until = "released" if not row["expires_ms"] else ago(row["expires_ms"], now_ms)
+            name = Text(name_of(row["uri"].partition("/")[0], row["name"]))
+            said = ". ".join(plain(text) for text in (row["order"], row["basis"], row["scope"]) if text)
+            made.add_row(short(row["uri"]), name, ago(row["since_ms"], now_ms), until, Text(said))
+        console.print(made)
+
+    return show
 
 
 def differences(console: Console, rows: list[Row]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from inspect import cleandoc
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
 
@@ -60,14 +60,6 @@ class Reading:
         return self._q
 
 
-class Before(NamedTuple):
-    """What has to be written before a read, seldom. due: is asked of the snapshot; do: then runs on the replica's
-    thread, and the read is done anew."""
-
-    due: Callable[[Reading], bool]
-    do: Callable[[Context, float], None]
-
-
 class Shell(Protocol):
     """The running node, as `node` methods see it."""
 
@@ -109,7 +101,6 @@ class Method:
     errors: tuple[str, ...]
     do: Callable[..., Any]
     on_node: Callable[[Shell, Any], Awaitable[Any]] | None = None
-    before: Before | None = None
     alone: bool = False
     together: bool = False
 
@@ -128,14 +119,14 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str, before: Before | None = None) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors, before)
+    def read(self, name: str, *errors: str) -> Callable[[F], F]:
+        return self._add(name, "read", "snapshot", errors)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "replica", errors)
 
     def write(self, name: str, *errors: str, alone: bool = False, together: bool = False) -> Callable[[F], F]:
-        return self._add(name, "write", "replica", errors, None, alone, together)
+        return self._add(name, "write", "replica", errors, alone, together)
 
     def node(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
         return self._add(name, kind, "node", errors)
@@ -155,7 +146,6 @@ class Declared:
         kind: Literal["read", "write"],
         runs: Runs,
         errors: tuple[str, ...],
-        before: Before | None = None,
         alone: bool = False,
         together: bool = False,
     ) -> Callable[[F], F]:
@@ -164,7 +154,7 @@ class Declared:
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, before, alone, together)
+            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, alone, together)
             return do
 
         return add

@@ -9,7 +9,7 @@ command line opened. Answers are values that JSON holds, the same in all three c
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ import trio
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
+from banyan_node import chores, claims
 from banyan_node.api import decode
-from banyan_node.api.declare import Before, Method, Reading, Request, Shell
+from banyan_node.api.declare import Method, Reading, Request, Shell
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.methods import EVERY
@@ -42,13 +43,10 @@ def method_of(name: str) -> Method:
     return method
 
 
-def answer_of(context: Context, method: Method, ask: Request, prepared: bool) -> Any:
-    """A read's answer, or what has to be written before it. For any thread."""
+def read(context: Context, method: Method, ask: Request) -> Any:
+    """A read's answer. For any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        at = Reading(q)
-        if not prepared and method.before is not None and method.before.due(at):
-            return method.before
-        return method.do(at, ask)
+        return method.do(Reading(q), ask)
 
 
 class NodeBackend:
@@ -72,7 +70,7 @@ class NodeBackend:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
             if method.runs == "snapshot":
-                return await self._read(method, ask)
+                return await self._in_thread(read, self._context, method, ask)
             found = await self._shell.worker.call(lambda c, now: method.do(c, ask, now), method.alone, method.together)
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
@@ -81,13 +79,6 @@ class NodeBackend:
     async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor `since`. Raises CallError."""
         return await self._events.follow(params, self._shell.event_queue)
-
-    async def _read(self, method: Method, ask: Request) -> Any:
-        found = await self._in_thread(answer_of, self._context, method, ask, False)
-        if isinstance(found, Before):
-            await self._shell.worker.call(found.do)
-            found = await self._in_thread(answer_of, self._context, method, ask, True)
-        return found
 
     async def _in_thread(self, do: Any, *given: Any) -> Any:
         return await trio.to_thread.run_sync(do, *given, limiter=self._readers)
@@ -106,21 +97,18 @@ class LocalBackend:
         if found.runs == "node":
             raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
         try:
-            if found.runs == "replica":
-                return msgspec.to_builtins(self._settled(found.do, ask))
-            answer = answer_of(c, found, ask, False)
-            if isinstance(answer, Before):
-                self._settled(answer.do)
-                answer = answer_of(c, found, ask, True)
+            if claims.restoring(c):  # what a running node does in the background
+                while chores.follow(c, time.time()):
+                    pass
+                claims.give_names(c)
+                settle(c)
+            if found.runs == "snapshot":
+                return msgspec.to_builtins(read(c, found, ask))
+            answer = found.do(c, ask, time.time())
+            settle(c)
             return msgspec.to_builtins(answer)
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
-
-    def _settled(self, do: Callable[..., Any], *given: Any) -> Any:
-        """What `do` returns, once what it wrote is durable."""
-        answer = do(self.context, *given, time.time())
-        settle(self.context)
-        return answer
 
 
 class ReadingBackend:

@@ -132,6 +132,8 @@ class Membership:
             self.out.append(SendFrame(peer, Join(self.addrs)))
 
     def peer_down(self, peer: PeerId, now: float) -> None:
+        if self.asked is not None and self.asked[0] == peer and peer in self.up and self.up[peer].dialled:
+            self.passive.pop(peer, None)  # it hung up and gave no answer, and would again: it may have banned us
         self._forget_asked(peer)
         if peer in self.active:
             self._leave(peer, now)

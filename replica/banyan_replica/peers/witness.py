@@ -17,6 +17,8 @@ from banyan_replica.wire import Witness
 
 STALE_MS = 15 * 60_000
 """An older statement is no news, also where the platform was forgotten: else it could go round for ever."""
+LIVE_MS = 30_000
+"""Two statements of one platform that came as far apart as they were made, but for so much, came as they were made."""
 PLATFORMS = 1_024
 """Platforms whose latest witness is remembered."""
 
@@ -30,6 +32,8 @@ class Witnesses:
         self._made_ms = 0
         self.matched: dict[bytes, int] = {}
         """Roots that were ours, and when, most recent last (milliseconds)."""
+        self._came: OrderedDict[WriterKey, tuple[int, int]] = OrderedDict()
+        self._ahead: dict[WriterKey, int] = {}
 
     def due(self, now_ms: int, root: bytes, every_s: float) -> Witness | None:
         """A new statement of our own when one is due."""
@@ -50,6 +54,7 @@ class Witnesses:
 
     def heard(self, w: Witness, now_ms: int) -> bool:
         """Whether it is news. Raises BadSignature."""
+        self._compare_clocks(w, now_ms)
         known = self._latest.get(w.platform)
         if (known is not None and w.time_ms <= known.time_ms) or not -STALE_MS < w.time_ms - now_ms <= FUTURE_MS:
             return False
@@ -62,6 +67,27 @@ class Witnesses:
         if len(self._latest) > PLATFORMS:
             self._latest.popitem(last=False)
         return True
+
+    def _compare_clocks(self, w: Witness, now_ms: int) -> None:
+        """Notes how far our clock is ahead of a platform's, from a statement that comes as it is made and not later.
+
+        Unsigned ones count too: it decides nothing but what this node's operator is told.
+        """
+        made_ms, came_ms = self._came.get(w.platform, (0, 0))
+        if w.time_ms <= made_ms:
+            return
+        if made_ms and abs((now_ms - came_ms) - (w.time_ms - made_ms)) <= LIVE_MS:
+            self._ahead[w.platform] = now_ms - w.time_ms
+        self._came[w.platform] = (w.time_ms, now_ms)
+        self._came.move_to_end(w.platform)
+        if len(self._came) > PLATFORMS:
+            self._ahead.pop(self._came.popitem(last=False)[0], None)
+
+    def ahead_ms(self) -> tuple[int, int] | None:
+        """(milliseconds by which our clock is ahead of the median of the platforms', how many platforms); None while no
+        other platform's statements have come twice. Negative: behind."""
+        ahead = sorted(self._ahead.values())
+        return (ahead[len(ahead) // 2], len(ahead)) if ahead else None
 
     def latest(self) -> list[Witness]:
         """Newest first."""

@@ -24,7 +24,7 @@ from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import Counted
 from .changes import Changes
-from .folding import fold_account
+from .refolding import refold
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .standing import WHOLE, cursors
 from .view import Showing
@@ -113,7 +113,7 @@ def _step_shown(txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], 
         cursor = account + WHOLE
         for name in group:
             _move(txn, name, cursor)
-        read += fold_account(txn, reader, account, counted(reader, account), {})  # all views are built up to here
+        read += refold(txn, reader, account)
         if read >= size:
             return cursor
     return accounts[-1] + WHOLE if len(accounts) == QUIET_ACCOUNTS else None

@@ -19,8 +19,7 @@ from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.columns import Entries, Puts
-from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref, Time
 from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
 from banyan_crdt.social import POST
 
@@ -69,7 +68,7 @@ def fold_account(
         named = [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
         held = dict(txn.get_many(t.PARTS, sorted(named)))
         fold = Fold(txn, reader, building)
-        fold.take(number, ((n, (entry, body)) for n, entry, body in block), map(held.get, named))
+        fold.take(number, [(n, e.id, e.header.time, body) for n, e, body in block], map(held.get, named))
         fold.settle()
         entries += len(block)
     return entries
@@ -101,8 +100,12 @@ def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
         txn.delete(table, number)
 
 
-_Fresh: TypeAlias = tuple[bytes, bytes, EntryId, bytes | None]
+Fresh: TypeAlias = tuple[bytes, bytes, EntryId, bytes | None]
 """An operation that came: slot, stamp, entry, and its part where that is at hand. A plain tuple: they are many."""
+
+
+Said: TypeAlias = tuple[int, EntryId, Time, Body]
+"""An entry: arrival number, id, time, and the ops that count."""
 
 
 class _Cover(NamedTuple):
@@ -119,7 +122,7 @@ class Fold:
 
     def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
         self._txn, self._reader, self._building = txn, reader, building
-        self._fresh: list[_Fresh] = []
+        self._fresh: list[Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
         self._numbers: set[bytes] = set()
@@ -136,23 +139,25 @@ class Fold:
         stamps = map(stamp_bytes, times, range(first << 16, first + len(ids) << 16, 1 << 16))
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
-    def take(
-        self, number: bytes, entries: Iterable[tuple[int, tuple[Entry, Body]]], parts: Iterator[bytes | None]
-    ) -> None:
-        """(arrival number, (entry, ops that count)) of one account; `parts`: of every op that names one, in order."""
+    def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
+        """Puts over nothing else of one account."""
+        self._numbers.add(number)
+        self._fresh += fresh
+
+    def take(self, number: bytes, said: Iterable[Said], parts: Iterator[bytes | None]) -> None:
+        """Entries of one account; `parts`: of every operation that names one, in order."""
         self._numbers.add(number)
         came = self._fresh.append
-        for n, (entry, body) in entries:
-            time = entry.header.time
+        for n, entry, time, body in said:
             for at, op in enumerate(body.ops):
                 if isinstance(op, Put):
                     raw = None if op.part is None else next(parts, None)
-                    came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16 | at), entry.id, raw))
+                    came((number + op.coll + REGISTER + op.key, stamp_bytes(time, n << 16 | at), entry, raw))
                     if op.refs:
                         self._covers += [_Cover(number, ref, op.coll, op.key) for ref in op.refs]
                 elif isinstance(op, Add):
                     raw = None if op.part is None else next(parts, None)
-                    came((slot_of(number, op), stamp_bytes(time, n << 16 | at), entry.id, raw))
+                    came((slot_of(number, op), stamp_bytes(time, n << 16 | at), entry, raw))
                 elif isinstance(op, Del):
                     self._covers += [_Cover(number, ref, op.coll, None) for ref in op.refs]
                 elif isinstance(op, Tomb):
@@ -184,18 +189,18 @@ class Fold:
             self._cover(slots, {entry + stamp[14:]: (slot, stamp[8:]) for slot, stamp, entry, _ in fresh})
         slots.finish()
 
-    def _of_some(self, table: Table, fresh: list[_Fresh]) -> list[_Fresh]:
+    def _of_some(self, table: Table, fresh: list[Fresh]) -> list[Fresh]:
         """Those whose accounts have anything in a table."""
         some = {number for number, _ in self._txn.get_many(table, sorted(self._numbers))}
         return [f for f in fresh if f[0][:4] in some] if some else []
 
-    def _without_dead(self, fresh: list[_Fresh]) -> list[_Fresh]:
+    def _without_dead(self, fresh: list[Fresh]) -> list[Fresh]:
         """Without operations of cells that a tombstone ended."""
         asked = sorted({(slot[:4], slot[4:12] + slot[13:29]) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
         dead = {number + cell for number, cell, _ in self._txn.beginning(TOMBS, asked)}
         return [f for f in fresh if f[0][:12] + f[0][13:29] not in dead] if dead else fresh
 
-    def _without_covered(self, fresh: list[_Fresh]) -> list[_Fresh]:
+    def _without_covered(self, fresh: list[Fresh]) -> list[Fresh]:
         """Without operations whose covers came before them."""
         gone = set()
         for slot, stamp, entry, _ in self._of_some(COVERS, fresh):
@@ -205,7 +210,7 @@ class Fold:
                 gone.add(stamp)
         return [f for f in fresh if f[1] not in gone] if gone else fresh
 
-    def _odd(self, fresh: list[_Fresh]) -> set[bytes]:
+    def _odd(self, fresh: list[Fresh]) -> set[bytes]:
         """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))

@@ -37,8 +37,8 @@ class SocialViews:
             if append.puts:
                 fold.take_puts(number, append, append.puts, first)
                 continue
-            both = zip(append.entries, append.bodies, strict=True)
-            fold.take(number, enumerate(both, first), iter(append.parts))
+            both = enumerate(zip(append.entries, append.bodies, strict=True), first)
+            fold.take(number, ((n, e.id, e.header.time, body) for n, (e, body) in both), iter(append.parts))
         fold.settle()
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:

@@ -12,7 +12,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.declare import Answer, Declared, Reading, Request
 from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
@@ -192,7 +192,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
     return Created(did(made.account), ask.name, True)
 
 
-@METHODS.read("account.list", before=hosted.CLAIM_ALL)
+@METHODS.read("account.list")
 def listing(at: Reading, ask: ListRequest) -> Listed:
     """The accounts whose keys this node holds."""
     mine = hosted.me(at)

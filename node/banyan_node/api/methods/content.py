@@ -14,9 +14,11 @@ from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.social import POST, Target, post_to_text
 from banyan_crdt.state import counted_entries
-from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
+from banyan_node.gone import Order, note_withheld, withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 
@@ -46,6 +48,22 @@ class WithheldAnswer(Answer, frozen=True):
     expires_ms: Milliseconds | None
 
 
+class WithheldRow(Answer, frozen=True):
+    """A post that this node withholds. expires_ms: 0 for an order without an end."""
+
+    uri: PostUri
+    name: str
+    order: str
+    basis: str
+    scope: str
+    since_ms: Milliseconds
+    expires_ms: Milliseconds
+
+
+class WithheldPosts(Answer, frozen=True):
+    posts: list[WithheldRow]
+
+
 class Released(Answer, frozen=True):
     """released: how many writes of the post are asked of others again."""
 
@@ -66,6 +84,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
+    note_withheld(ctx.store, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
     return WithheldAnswer(uri(target), len(refs), expires)
 
 
@@ -74,9 +93,17 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     """Lifts a withholding; the content is asked of others again."""
     target = target_of(ask.uri)
     done = sum(ctx.store.want_part(r.entry, r.op) for r in _writes(ctx, target))
+    note_withheld(ctx.store, target, None)
     if not done:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
     return Released(uri(target), done)
+
+
+@METHODS.read("content.withheld")
+def listing(at: Reading, ask: Nothing) -> WithheldPosts:
+    """What this node withholds."""
+    q = at.queries()
+    return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])
 
 
 def _writes(ctx: Context, target: Target) -> list[Ref]:

@@ -30,7 +30,7 @@ from banyan_crdt.social import (
     set_profile,
     write_post,
 )
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.declare import Answer, Declared, Request
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context

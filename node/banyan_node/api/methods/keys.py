@@ -10,7 +10,7 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.declare import Answer, Declared, Request
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
 from banyan_node.api.methods.social import Written
@@ -224,7 +224,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
         signer = Signer(ctx.realm, seed)
     if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
         raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
-    home, number, first = _next_root(ctx, account, control, kept=seed is None)
+    own = ask.own or account == hosted.me(ctx)
+    home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
         raise CallError("refused", "The account is closed; undo the entry that closed it, and those after it.", 409)
     if ctx.device.key in control.cuts:
@@ -256,19 +257,23 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
 _RENEW = "stop the node, give it another master with `banyan keys renew`, and recover again."
 
 
-def _next_root(ctx: Context, account: AccountId, control: Control, kept: bool) -> tuple[hosted.Hosted | None, int, int]:
+def _next_root(
+    ctx: Context, account: AccountId, control: Control, kept: bool, own: bool
+) -> tuple[hosted.Hosted | None, int, int]:
     """(hosted, number, generation) of a root key that nobody has: no copy of the master that made an earlier one."""
     home = hosted.hosted(ctx, account)
+    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    unused = hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in made
+    number = hosted.OWN_INDEX if own and unused else hosted.next_index(ctx)
     if home is None:
-        return None, hosted.next_index(ctx), 0
+        return None, number, 0
     if kept:
         return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in ops_of(control)) + 2
-    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
     if hosted.digest(ctx, home.number, ROOT_SLOT, 0) in made:
         raise CallError(
             "refused", f"Whoever copied this home can make its next root key too, so nothing was changed; {_RENEW}", 409
         )
-    return home, hosted.next_index(ctx), 0
+    return home, number, 0
 
 
 def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:

@@ -8,7 +8,7 @@ from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.social import Target
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.declare import Answer, Declared, Reading, Request
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
@@ -23,6 +23,7 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
+from banyan_node.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
@@ -108,11 +109,20 @@ class Feed(Answer, frozen=True):
     before: FeedCursor | None
 
 
+class GonePost(Answer, frozen=True):
+    """word: deleted, withheld or unknown. sentence: without its full stop, of "this post"."""
+
+    word: str
+    sentence: str
+
+
 class Thread(Answer, frozen=True):
-    """missing: the post above the first one, which is not held here. complete: whether all answers held are there."""
+    """missing: a post of it that is not shown: the one asked for, else the one above the first. gone: why. complete:
+    whether all answers held are there."""
 
     posts: list[ThreadRow]
     missing: PostUri | None
+    gone: GonePost | None
     complete: bool
 
 
@@ -124,7 +134,7 @@ def name_of(q: Queries, account: AccountId) -> str:
         return ""
 
 
-@METHODS.read("profile.get", "refused", before=hosted.CLAIM_OWN)
+@METHODS.read("profile.get", "refused")
 def profile_get(at: Reading, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
@@ -194,7 +204,7 @@ def _cursor(before: str | None) -> bytes | None:
     return cursor
 
 
-@METHODS.read("feed", "refused", before=hosted.CLAIM_OWN)
+@METHODS.read("feed", "refused")
 def feed(at: Reading, ask: FeedRequest) -> Feed:
     """Posts, the newest first, without those of accounts that this node's own account blocks or mutes."""
     q, me = at.queries(), hosted.me(at)
@@ -213,13 +223,20 @@ def feed(at: Reading, ask: FeedRequest) -> Feed:
 
 @METHODS.read("thread", "not_found")
 def thread(at: Reading, ask: ThreadRequest) -> Thread:
-    """A post with what it answers, up to the first post, and with the answers to it, each followed by its own."""
+    """A post with what it answers, up to the first post, and with the answers to it, each followed by its own.
+
+    A post that is deleted or withheld ends no conversation: what others answered to it is theirs, and is shown.
+    """
     q, target = at.queries(), target_of(ask.uri)
     found = q.thread(target)
-    if found.post is None:
-        raise missing(target)
+    if found.post is None and not found.replies:
+        raise missing(q, target)
     rows, base = _Rows(q), len(found.ancestors)
     posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
-    posts.append(rows.at(base, found.post))
+    if found.post is not None:
+        posts.append(rows.at(base, found.post))
     posts.extend(rows.at(base + r.depth, r.view) for r in found.replies)
-    return Thread(posts, uri(found.missing) if found.missing else None, found.complete)
+    lacking = target if found.post is None else found.missing
+    if lacking is None:
+        return Thread(posts, None, None, found.complete)
+    return Thread(posts, uri(lacking), GonePost(*why_gone(q, lacking)), found.complete)

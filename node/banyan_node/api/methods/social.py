@@ -26,13 +26,14 @@ from banyan_crdt.social import (
     undo,
     write_post,
 )
-from banyan_node.api import hosted
+from banyan_node import hosted
 from banyan_node.api.declare import Answer, Declared, Request
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostUri, did, entry_hex, target_of, uri
 from banyan_node.context import Context
+from banyan_node.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
-from banyan_storage.queries import PostView
+from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 Undo = Annotated[bool, Meta(description="Takes it back.")]
@@ -95,6 +96,14 @@ class Posted(Answer, frozen=True):
     entry: EntryHex
 
 
+class Deleted(Answer, frozen=True):
+    """answers: how many others answered it; those stay."""
+
+    uri: PostUri
+    answers: int
+    entry: EntryHex
+
+
 class Written(Answer, frozen=True):
     entry: EntryHex
 
@@ -148,16 +157,15 @@ def _said(text: str) -> str:
 
 
 def _held(ctx: Context, post: str) -> PostView:
-    target = target_of(post)
-    found = ctx.queries().post(target)
+    target, q = target_of(post), ctx.queries()
+    found = q.post(target)
     if found is None:
-        raise missing(target)
+        raise missing(q, target)
     return found
 
 
-def missing(target: Target) -> CallError:
-    what = post_to_text(target)
-    return CallError("not_found", f"{what} is not held here: unknown, deleted, or not arrived yet.", 404)
+def missing(q: Queries, target: Target) -> CallError:
+    return CallError("not_found", f"The post {post_to_text(target)} is {why_gone(q, target).sentence}.", 404)
 
 
 @METHODS.write("post", "refused", together=True)
@@ -192,11 +200,12 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
 
 
 @METHODS.write("delete", "not_found", "refused")
-def delete(ctx: Context, ask: DeleteRequest, now: float) -> Posted:
+def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     """Deletes a post for good. Every node that hears of it shows it no longer, and erases its content after 30 days."""
     view = _held(ctx, ask.uri)
+    answers = ctx.queries().reply_count(view.target)
     entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
-    return Posted(uri(view.target), entry_hex(entry))
+    return Deleted(uri(view.target), answers, entry_hex(entry))
 
 
 def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:

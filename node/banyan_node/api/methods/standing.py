@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
-from banyan_node.api import hosted
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading
+from banyan_node import claims, completeness, hosted
+from banyan_node.api.declare import Answer, Declared, Nothing
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
@@ -52,12 +52,31 @@ class Followed(Answer, frozen=True):
     complete: bool
 
 
+class Clock(Answer, frozen=True):
+    """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
+    null where none was heard twice."""
+
+    wrong: str | None
+    ahead_ms: int | None
+    platforms: int
+
+
+class Restoring(Answer, frozen=True):
+    """How many accounts of restored keys are back, and whether this node's own is."""
+
+    accounts: int
+    own: bool
+
+
 class Status(Answer, frozen=True):
-    """behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a platform's word.
-    following: the first 500."""
+    """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
+    back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
+    platform's word. following: the first 500."""
 
     running: bool
     ready: bool
+    doubt: str | None
+    clock: Clock
     complete: bool
     role: str
     name: str
@@ -71,6 +90,8 @@ class Status(Answer, frozen=True):
     peers: int
     lacking_parts: int
     catchup: CatchingUp | None
+    restoring: Restoring | None
+    interest: str
     behind: int
     following: list[Followed]
 
@@ -109,33 +130,10 @@ class Difference(Answer, frozen=True):
     sentence: str
 
 
-class Digest(Answer, frozen=True):
-    """digest: over all logs. views: over all that is shown, content included."""
-
-    digest: DigestHex
-    views: DigestHex
-    entries: int
-    lacking_parts: int
-
-
-class GraphStats(Answer, frozen=True):
-    accounts: int
-    follows: int
-    posts: int
-    replies: int
-    reactions: int
-    reposts: int
-    entries: int
-    bytes: int
-    digest: DigestHex
-
-
 @METHODS.look("id")
 def identity(ctx: Context, ask: Nothing, now: float) -> Identity:
     """Who this node is."""
     mine = hosted.me(ctx)
-    if mine is None and hosted.claim(ctx):  # restored keys whose account has come back from others
-        mine = hosted.me(ctx)
     config = ctx.settings.config.node
     return Identity(
         peer_id=ctx.replica.me.peer,
@@ -154,19 +152,23 @@ def identity(ctx: Context, ask: Nothing, now: float) -> Identity:
 def status(ctx: Context, ask: Nothing, now: float) -> Status:
     """What this node holds, and how complete that is."""
     counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
-    claims = _claims(ctx)
-    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claims.items())
+    claimed = _claims(ctx)
+    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claimed.items())
     try:
-        following, known = _following(ctx, claims), True
+        following, known = _following(ctx, claimed), True
     except ViewBuilding:
         following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
     asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
+    doubt = completeness.doubt(ctx)
+    whole = not behind and not counts.lacking and not asked and all(f.complete for f in following)
     return Status(
         running=False,
         ready=True,
-        complete=known and not behind and not counts.lacking and not asked and all(f.complete for f in following),
+        doubt=doubt,
+        clock=Clock(**completeness.clock(ctx)),
+        complete=doubt is None and known and whole and not claims.restoring(ctx),
         role=config.role,
         name=config.name,
         realm=ctx.realm.name,
@@ -179,6 +181,8 @@ def status(ctx: Context, ask: Nothing, now: float) -> Status:
         peers=len(greeted),
         lacking_parts=counts.lacking,
         catchup=_catchup(replica.sync.asking.catchup),
+        restoring=_restoring(ctx),
+        interest=ctx.settings.config.interest.mode,
         behind=behind,
         following=following,
     )
@@ -203,7 +207,7 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[Followed]:
     me = hosted.me(ctx)
     if me is None:
         return []
-    q = ctx.queries()
+    q, compared = ctx.queries(), completeness.is_compared(ctx)
     by_account: dict[AccountId, dict[LogId, int]] = {}
     for log, known in claims.items():
         by_account.setdefault(log.account, {})[log] = known
@@ -222,10 +226,16 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[Followed]:
                 known=held + behind,
                 behind=behind,
                 asking=asking,
-                complete=bool(held) and not behind,
+                complete=bool(held) and not behind and compared,
             )
         )
     return rows
+
+
+def _restoring(ctx: Context) -> Restoring | None:
+    if not claims.restoring(ctx):
+        return None
+    return Restoring(hosted.count(ctx), hosted.me(ctx) is not None)
 
 
 def _catchup(catchup: Catchup) -> CatchingUp | None:
@@ -347,6 +357,8 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
         return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
     if log.log and control is not None and log.writer in control.cuts:
         return "cut", f"its writer was cut off; {mine.length} entries count here"
+    if (blamed := completeness.control_blame(ctx, link, log, mine, theirs)) is not None:
+        return blamed
     if note is not None:
         return _NOTED[note.reason], note.sentence
     if log.log and control is not None and control.grant_of(log.writer, log.log) is None:
@@ -355,31 +367,12 @@ def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tupl
         newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
         return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
     if theirs.length > mine.length:
-        return "behind", f"the peer has {theirs.length - mine.length} entries more"
+        return "behind", f"the peer has {_entries(theirs.length - mine.length)} more"
     if theirs.length < mine.length:
-        return "ahead", f"the peer lacks {mine.length - theirs.length} entries"
+        wrong = completeness.wrong_clock(ctx)
+        return "ahead", f"the peer lacks {_entries(mine.length - theirs.length)}" + (f": {wrong}" if wrong else "")
     return "diverged", f"both have {mine.length} entries and another last one"
 
 
-@METHODS.read("digest")
-def digest(at: Reading, ask: Nothing) -> Digest:
-    """What tells whether two nodes hold the same."""
-    q, store = at.queries(), at.store
-    return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
-
-
-@METHODS.read("graph.stats")
-def graph_stats(at: Reading, ask: Nothing) -> GraphStats:
-    """How large the graph is that is held here."""
-    s = at.queries().graph_stats()
-    return GraphStats(
-        accounts=s.accounts,
-        follows=s.follows,
-        posts=s.posts,
-        replies=s.replies,
-        reactions=s.reactions,
-        reposts=s.reposts,
-        entries=s.entries,
-        bytes=s.stored_bytes,
-        digest=digest_hex(s.digest),
-    )
+def _entries(n: int) -> str:
+    return "1 entry" if n == 1 else f"{n:,} entries"

@@ -2,12 +2,11 @@
 
 Nothing secret is noted: an account's keys follow from the master secret and its index, and which generation of a key
 speaks now is found by comparing with what the control log commits to. So a node restored from its 24 words finds its
-accounts again as soon as their control logs have come back from others.
+accounts again as soon as their control logs have come back from others (claims.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -16,12 +15,11 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, EntryId, LogId, account_from_text, account_to_text, key_digest
+from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
 from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.api.declare import Before
-from banyan_node.context import Context
+from banyan_node.context import RESTORING, Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
@@ -32,14 +30,12 @@ from banyan_storage.reader import StoreReader
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
 """Accounts by the index of their keys, and how many there are: so that a page costs no look at the others."""
-_CLAIMED = b"claimed"
-"""The note of how many accounts were held when `claim_due` last looked through them."""
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
 """Salts kept at hand."""
-CLAIM_AHEAD = 64
-"""Indices beyond the last known that are tried when accounts of restored keys are looked for."""
+OWN_INDEX = 0
+"""The index of the keys of this node's own account; no other account that is made here has it."""
 
 
 class Reads(Protocol):
@@ -64,7 +60,7 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
 
     recovery: what its recovery slot commits to; left out, what this node's own account commits to, see `_recovery`.
     """
-    index, claimed = next_index(ctx), not claim_is_due(ctx)
+    index = own_index(ctx) if mine else next_index(ctx)
     root, following = (ctx.slot(index, ROOT_SLOT, generation) for generation in (0, 1))
     account, _ = ctx.replica.author.open_account(
         [(root, key_digest(following.key))],
@@ -73,8 +69,6 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
         now_ms,
         [recovery or _recovery(ctx, index)],
     )
-    if claimed:  # and still is: nobody need look for the one that was just made
-        ctx.store.put_note(_CLAIMED, ctx.store.counts().accounts.to_bytes(8, "big"))
     return note(ctx, Hosted(account, index, name), mine)
 
 
@@ -120,8 +114,14 @@ def _name_key(name: str) -> bytes:
 
 
 def next_index(ctx: Context) -> int:
-    """The first index that no account here has."""
-    return int.from_bytes(ctx.store.note(_NEXT) or b"", "big")
+    """The first index that no account here has, but for the node's own."""
+    return max(OWN_INDEX + 1, int.from_bytes(ctx.store.note(_NEXT) or b"", "big"))
+
+
+def own_index(ctx: Context) -> int:
+    """The index for the node's own account; another only where an older program gave that to somebody else."""
+    taken = any(home.number == OWN_INDEX for home in all_hosted(ctx))
+    return next_index(ctx) if taken else OWN_INDEX
 
 
 def named(ctx: Reads, name: str) -> AccountId | None:
@@ -193,60 +193,15 @@ def me(ctx: Reads) -> AccountId | None:
 
 def my_account(ctx: Reads) -> AccountId:
     found = me(ctx)
-    if found is None and isinstance(ctx, Context):
-        claim(ctx)
-        found = me(ctx)
-    if found is None:
+    if found is None and ctx.store.note(RESTORING) is not None:
         raise CallError(
             "refused",
-            "This node has no account yet: make one with `banyan account create NAME`, or, with restored keys, let"
-            " the node reach a peer that holds it.",
+            "This node has no account yet: its own has not come back from a peer. Let `banyan up --bootstrap ADDRESS` "
+            "reach one that holds it, or say --as NAME to act as another account that is hosted here.",
         )
+    if found is None:
+        raise CallError("refused", "This node has no account yet; `banyan account create NAME --own` makes it.")
     return found
-
-
-def claim_is_due(ctx: Reads) -> bool:
-    """Whether accounts came since `claim_due` last looked through them; some may be those of restored keys."""
-    raw = ctx.store.note(_CLAIMED)
-    return int.from_bytes(raw or b"", "big") != ctx.store.counts().accounts
-
-
-def claim_due(ctx: Context, now: float) -> None:
-    """Claims, where that is due; the next time only if more accounts have come."""
-    if claim_is_due(ctx):
-        claim(ctx)
-        ctx.store.put_note(_CLAIMED, ctx.store.counts().accounts.to_bytes(8, "big"))
-
-
-CLAIM_ALL = Before(claim_is_due, claim_due)
-"""Before a read of all accounts hosted here."""
-CLAIM_OWN = Before(lambda at: me(at) is None and claim_is_due(at), claim_due)
-"""Before a read that needs this node's own account."""
-
-
-def claim(ctx: Context) -> list[Hosted]:
-    """Finds accounts that this master secret opened and that are held but not noted: those of restored keys."""
-    known = {h.number for h in all_hosted(ctx)}
-    first = next_index(ctx)
-    digests = {digest(ctx, i, ROOT_SLOT, 0): i for i in range(first + CLAIM_AHEAD) if i not in known}
-    found = []
-    for account in list(ctx.store.accounts()):
-        if ctx.store.note(_HOSTED + account) is not None:
-            continue
-        index = next((digests[root] for root in _first_roots(ctx, account) if root in digests), None)
-        if index is not None:
-            found.append(note(ctx, Hosted(account, index, f"account-{index}"), me(ctx) is None))
-    return found
-
-
-def _first_roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
-    """Digests of the root that opened the account, and of those that recoveries installed where we may write."""
-    inception = ctx.store.entry(EntryId(account))
-    if inception is not None:
-        yield init_of(inception).slots[ROOT_SLOT].current
-    grants = ctx.store.grants(account)
-    if grants is not None and ctx.device.key in grants.grants:  # one look-up: few accounts let this device write
-        yield from recovered_roots(control_of(ctx, account))
 
 
 def init_of(inception: Entry) -> Init:
@@ -357,9 +312,11 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
 
 
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
-    """The accounts that this node holds: None for all, else its own and those within `hops` follows of them."""
+    """The accounts that this node holds: None for all, else its own and those within `hops` follows of them.
+
+    All too while accounts of restored keys may be missing: their ids are known only once they have come."""
     interest = ctx.settings.config.interest
-    if interest.mode == "all":
+    if interest.mode == "all" or ctx.store.note(RESTORING) is not None:  # which accounts are ours, others know
         return None
     q = ctx.queries()
     found = edge = frozenset(h.account for h in all_hosted(ctx))

@@ -1,0 +1,122 @@
+"""Accounts of restored keys come back by themselves, all of them, and only the owner's own is taken for it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_from_text
+from banyan_node import claims, hosted, settings
+from banyan_node.context import RESTORING, Search
+from banyan_node.keystore import Keystore
+from banyan_node.local import open_local
+from banyan_node.node import Node
+from banyan_node.operator_errors import CallError
+from tests.node.real import converged, make_home, make_node, restored, running
+
+HOSTED = 200
+
+
+async def accounts(node: Node) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = (await node.backend.call("account.list", {"limit": 1_000}))["accounts"]
+    return rows
+
+
+@pytest.mark.parametrize("mode", ["all", "follows"])
+async def test_200_hosted_accounts_come_back_by_name_and_only_the_owners_own_is_posted_as(
+    tmp_path: Path, mode: str
+) -> None:
+    lost, other = make_home(tmp_path / "lost"), make_home(tmp_path / "other")
+    words = Keystore.open(lost.keys).keys.words()
+    names = [f"người {n}" for n in range(HOSTED)]
+    with open_local(lost, settings.load(lost, env={})) as node:
+        own = node.call("account.create", name="Chủ", hosted=False)["account"]
+        begun = node.call("import.begin", kind="graph", source="s", label="l", batches=1)
+        node.call("import.batch", id=begun["id"], number=0, rows=[{"accounts": names}])
+    async with running(make_node(other)) as b:
+        address = b.edge.addresses[0]
+        async with running(make_node(lost, [address])) as a:
+            await converged([a, b], 60)
+        again = restored(tmp_path / "again", words)
+        async with running(make_node(again, [address], interest__mode=mode), 120) as a:
+            with trio.fail_after(60):
+                while (await a.backend.call("status", {}))["restoring"]:
+                    await trio.sleep(0.1)
+                while any(not row["name"] for row in await accounts(a)):
+                    await trio.sleep(0.1)
+            rows = await accounts(a)
+            assert sorted(str(row["name"]) for row in rows) == sorted([*names, "Chủ"])
+            assert [row["account"] for row in rows if row["own"]] == [own]
+            posted = await a.backend.call("post", {"text": "after the fire"})
+            assert own.removeprefix("did:") in posted["uri"]
+            by = await a.backend.call("post", {"text": "as a user", "by": names[7]})
+            assert own.removeprefix("did:") not in by["uri"]
+
+
+def test_accounts_are_found_in_whatever_order_and_however_far_apart_their_control_logs_come(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        own = node.call("account.create", name="Chủ", hosted=False)["account"]
+        made = [node.call("account.create", name=f"u{n}", hosted=True)["account"] for n in range(40)]
+        far = hosted.create(node.context, "far", 0)
+        everything = [account_from_text(a) for a in (own, *made)] + [far.account]
+        store = node.context.store
+        for key, _ in [*store.notes(b"hosted:"), *store.notes(b"name:"), *store.notes(b"self"), *store.notes(b"next")]:
+            store.put_note(key, None)
+        random.Random(7).shuffle(everything)
+        node.context.claims = Search()
+        claims_ahead, claims.AHEAD = claims.AHEAD, 5  # so that most lie beyond what is tried at first
+        try:
+            found = [h for account in everything for h in claims.take(node.context, [account])]
+        finally:
+            claims.AHEAD = claims_ahead
+        assert {h.account: h.number for h in found} == {
+            a: n for n, a in enumerate([account_from_text(own), *map(account_from_text, made), far.account])
+        }
+        assert hosted.me(node.context) == account_from_text(own)
+        claims.give_names(node.context)
+        assert hosted.named(node.context, "u3") == account_from_text(made[3])
+
+
+def test_two_users_of_one_name_are_both_found_by_a_name_of_their_own(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        a, b = (node.call("account.create", name=name, hosted=True)["account"] for name in ("An", "Bình"))
+        node.call("profile.set", fields={"name": "An"}, by=b)
+        store = node.context.store
+        for key, _ in [*store.notes(b"hosted:"), *store.notes(b"name:")]:
+            store.put_note(key, None)
+        claims.take(node.context, [account_from_text(a), account_from_text(b)])
+        claims.give_names(node.context)
+        store.commit()
+        names = {row["account"]: row["name"] for row in node.call("account.list")["accounts"]}
+        assert sorted(names.values()) == ["An", "An-2"]
+
+
+def test_an_account_hosted_before_the_own_one_is_never_the_own_one(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        first = node.call("account.create", name="user", hosted=True)["account"]
+        own = node.call("account.create", name="Chủ", hosted=False)["account"]
+        context = node.context
+        found = {hosted.hosted(context, account_from_text(a)) for a in (first, own)}
+        assert {(h.name, h.number) for h in found if h} == {("user", 1), ("Chủ", 0)}
+
+
+def test_a_new_store_under_old_keys_is_restoring_and_a_new_node_is_not(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        assert node.context.store.note(RESTORING) is None
+        node.call("account.create", name="An", hosted=False)
+    home.store.rename(tmp_path / "away")
+    with open_local(home, settings.load(home, env={})) as node:
+        assert claims.restoring(node.context)
+        with pytest.raises(CallError, match="has not come back from a peer"):
+            node.call("post", text="too early")
+    again = restored(tmp_path / "again", Keystore.open(home.keys).keys.words())
+    for _ in range(2):
+        with open_local(again, settings.load(again, env={})) as node:
+            assert claims.restoring(node.context)

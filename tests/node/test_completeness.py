@@ -1,0 +1,108 @@
+"""`complete` is said when somebody was there to know it: not alone, not under a wrong clock; `diff` names the cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+
+from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, control_log
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_node import completeness
+from banyan_node.api.methods import standing
+from banyan_node.context import Context
+from banyan_replica.peers.witness import Witnesses, _named
+from banyan_replica.wire import Witness
+from tests.node.real import converged, make_home, make_node, running
+
+MINUTE = 60_000
+
+
+async def test_a_node_that_nobody_talks_to_is_not_complete_and_says_why(tmp_path: Path) -> None:
+    nowhere = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV"
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        said = await a.backend.call("status", {})
+        assert (said["complete"], said["doubt"]) == (False, "no peer is connected, so nobody says what may be missing")
+        async with running(make_node(make_home(tmp_path / "c"), [nowhere])) as c:
+            said = await c.backend.call("status", {})
+            assert not said["complete"]
+            assert said["doubt"].endswith("1 to dial first (node.bootstrap), and none is reached")
+        async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:
+            await b.backend.call("account.create", {"name": "An", "hosted": False})
+            await converged([a, b])
+            with trio.fail_after(10):
+                while not (said := await b.backend.call("status", {}))["complete"]:
+                    await trio.sleep(0.1)
+            assert said["doubt"] is None
+
+
+def said_by(platform: Signer, time_ms: int) -> Witness:
+    return Witness(platform.key, time_ms, bytes(32), platform.sign(_named(time_ms, bytes(32))))
+
+
+def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> None:
+    one, two, three = (Signer(TEST, bytes([n]) * 32) for n in (1, 2, 3))
+    ours = 120 * MINUTE  # ahead
+    w = Witnesses(TEST, None)
+    w.heard(said_by(one, 10 * MINUTE), 10 * MINUTE + ours)
+    assert w.ahead_ms() is None, "once may be an old word, passed on late"
+    w.heard(said_by(one, 11 * MINUTE), 11 * MINUTE + ours)
+    assert w.ahead_ms() == (ours, 1)
+    for platform in (two, three):  # two that agree outweigh one
+        w.heard(said_by(platform, 10 * MINUTE), 10 * MINUTE)
+        w.heard(said_by(platform, 11 * MINUTE), 11 * MINUTE + 200)
+    assert w.ahead_ms() == (200, 3)
+
+
+def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() -> None:
+    w, one = Witnesses(TEST, None), Signer(TEST, bytes(32))
+    w.heard(said_by(one, 1 * MINUTE), 60 * MINUTE)
+    w.heard(said_by(one, 2 * MINUTE), 60 * MINUTE + 50)
+    w.heard(said_by(one, 50 * MINUTE), 61 * MINUTE)
+    assert w.ahead_ms() is None
+
+
+async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path: Path) -> None:
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as a,
+        running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b,
+    ):
+        with trio.fail_after(10):
+            while not (await b.backend.call("status", {}))["complete"]:
+                await trio.sleep(0.1)
+
+        def behind_us(c: Context, now: float) -> str | None:
+            c.replica.witnesses._ahead[WriterKey(bytes(32))] = 120 * MINUTE
+            return completeness.doubt(c)
+
+        wrong = "this clock is 120 min ahead of the platform that was heard; set it, with NTP if you can"
+        assert await b.worker.call(behind_us) == wrong
+        said = await b.backend.call("status", {})
+        assert (said["complete"], said["clock"]["wrong"]) == (False, wrong)
+
+
+async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_for_it(tmp_path: Path) -> None:
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as a,
+        running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b,
+    ):
+        made = await a.backend.call("account.create", {"name": "An", "hosted": False})
+        await converged([a, b])
+        account = account_from_text(made["account"])
+
+        def say(c: Context, now: float) -> dict[int, tuple[str, str]]:
+            (link,) = c.replica.links.values()
+            control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
+            link.differences[control] = Head(9, EntryId(bytes(32)), 0)
+            link.differences[log] = Head(3, EntryId(bytes(32)), 0)
+            said = {row.log: (row.reason, row.sentence) for row in standing.differences(c, link.peer)}
+            link.differences.clear()
+            return said
+
+        said = await b.worker.call(say)
+        assert said[7] == (
+            "control",
+            "the account's control log has length 1 here and 9 at the peer: this log waits until it has come",
+        )
+        assert said[0][0] == "behind"
