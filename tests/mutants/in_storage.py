@@ -586,13 +586,6 @@ IN_STORAGE = (
         _SHOWN,
     ),
     Mutant(
-        "a post stands at a time after its entry if its author claims one",
-        _VIEW_ROWS,
-        "    return claimed if claimed < entry_time else entry_time\n",
-        "    return claimed\n",
-        _SHOWN,
-    ),
-    Mutant(
         "of two writes of one time the one that arrived last shows",
         _SLOTS,
         "        ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))\n",

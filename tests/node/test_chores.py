@@ -12,7 +12,6 @@ from banyan_crdt.control import Control
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
 from banyan_crdt.ops import Close, Put
-from banyan_crdt.social import POST
 from banyan_node import chores, claims, settings
 from banyan_node.backend import LocalBackend, hosted
 from banyan_node.home import Home
@@ -20,6 +19,7 @@ from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
 from banyan_replica.intake.author import Draft
 from banyan_replica.intake.own import own_key
+from banyan_schema.social import POST
 from banyan_storage.due import Work
 
 DAY = chores.DAY_S

@@ -10,7 +10,6 @@ from typing import Any
 
 from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
-from banyan_crdt.social import POST, Target, post_to_text
 from banyan_crdt.state import counted_entries
 from banyan_node.backend.params import Params
 from banyan_node.backend.social import name_of
@@ -18,6 +17,7 @@ from banyan_node.context import Context
 from banyan_node.gone import Order, note_withheld, withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.queries import Queries
 
 DAY_MS = 86_400_000

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
-from banyan_crdt.social import (
+from banyan_node.backend import hosted
+from banyan_node.backend.params import Params
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
+from banyan_schema.social import (
     MAX_TEXT,
     MAX_VALUE,
     POST,
@@ -28,11 +33,6 @@ from banyan_crdt.social import (
     set_profile,
     write_post,
 )
-from banyan_node.backend import hosted
-from banyan_node.backend.params import Params
-from banyan_node.context import Context
-from banyan_node.operator_errors import CallError
-from banyan_replica.intake import author
 
 KINDS = ("graph", "posts")
 FOLLOWS_PER_ENTRY = 180

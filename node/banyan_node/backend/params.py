@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_crdt.social import Target, post_from_text
 from banyan_node.operator_errors import CallError
+from banyan_schema.social import Target, post_from_text
 
 
 class Params:

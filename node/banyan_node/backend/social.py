@@ -7,7 +7,13 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
-from banyan_crdt.social import (
+from banyan_node.backend import hosted
+from banyan_node.backend.params import Params
+from banyan_node.context import Context
+from banyan_node.gone import why_gone
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
+from banyan_schema.social import (
     BLOCK,
     FOLLOW,
     MUTE,
@@ -27,12 +33,6 @@ from banyan_crdt.social import (
     undo,
     write_post,
 )
-from banyan_node.backend import hosted
-from banyan_node.backend.params import Params
-from banyan_node.context import Context
-from banyan_node.gone import why_gone
-from banyan_node.operator_errors import CallError
-from banyan_replica.intake import author
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
