@@ -3,6 +3,7 @@
 Two replicas on LMDB stores in this process, frames handed over as bytes: one holds 20 writers x 5,000 posts of about
 300 bytes, the other nothing. Only the newcomer's share is timed as `entries_per_second`, the holder's as
 `served_per_second`; what waits for the newcomer is taken together, at most half its credit, and committed with fsync.
+Garbage is collected as in a node: else chance decides in whose turn the full collections fall, a tenth of the figure.
 
 python -m bench ingest --json
 """
@@ -24,6 +25,7 @@ from typing import Any
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.home import Home
+from banyan_node.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Disconnect, Send
 from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Identity, Replica
@@ -124,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("ingest", __doc__, argv, more=more)
     each = args.entries or (1_000 if args.quick else 5_000)
     profile = cProfile.Profile() if args.profile else None
+    spare_garbage_collection()
     with workplace(args.folder) as folder:
         source = runs_home(folder, args.writers, each)
         rows = interleaved(args.rounds, {"": lambda: once(folder, source, profile)})[""]

@@ -18,12 +18,12 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, LogId, WriterKey, key_digest
 from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
 from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_replica.intake.author import Author, Draft, grant_to
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.replaying import MET, note_agreement
+from banyan_schema.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
@@ -186,8 +186,8 @@ def copied(home: Path, to: Path) -> Path:
 
 def _code() -> str:
     digest = hashlib.sha256()
-    rooms = [ROOT / "crdt", ROOT / "storage", ROOT / "replica" / "banyan_replica" / "intake" / "author.py"]
-    for room in [*rooms, Path(__file__)]:
+    author = ROOT / "replica" / "banyan_replica" / "intake" / "author.py"
+    for room in [ROOT / "crdt", ROOT / "schema", ROOT / "storage", author, Path(__file__)]:
         for path in sorted(room.rglob("*.py")) if room.is_dir() else [room]:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

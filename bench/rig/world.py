@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_crdt.social import ReplyTo, Target
 from banyan_replica.intake.author import Author, Draft
+from banyan_schema.social import ReplyTo, Target
 from bench.harness import say
 from bench.rig.people import (
     Account,

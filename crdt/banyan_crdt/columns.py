@@ -6,14 +6,12 @@ made of them when somebody looks at it. Most are only hashed and stored, and nob
 
 from __future__ import annotations
 
-import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar, overload
 
-from banyan_crdt.codec import uint
 from banyan_crdt.entry import Entry, Header
-from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Time
+from banyan_crdt.ids import EntryId, Time
 from banyan_crdt.ops import Body, decode_body
 
 T = TypeVar("T")
@@ -92,36 +90,3 @@ class Entries(Lazy[Entry]):
         above = ids[k - 1] if k else prev
         header = new(Header, (account, writer, log, seq + k, above, skips[k], times[k], totals[k], hashes[k]))
         return new(Entry, (ids[k], header, ops[k], self._sig if k == len(ids) - 1 else None))
-
-
-class Puts(NamedTuple):
-    """What as many bodies put, each one put over nothing else and with content, field by field."""
-
-    colls: tuple[Coll, ...]
-    keys: tuple[CellKey, ...]
-    parts: tuple[PartHash, ...]
-    sizes: tuple[int, ...]
-
-    def since(self, first: int) -> Puts:
-        return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
-
-
-_HEADS = struct.Struct(">6s8s1s16s4s32s")
-"""A put over nothing else, up to the size of its part: between its collection, its key and the hash of the part stand
-always the same bytes."""
-_BETWEEN = (b"\x82\x80\x81\x85\x01\x48", b"\x50", b"\x80\x82\x58\x20")
-
-
-def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
-    """Of bodies that are each one put over nothing else, with content of the size given; else None."""
-    end = _HEADS.size
-    if len(ops) == 1:  # without the columns' preparations
-        if ops[0][end:] != uint(sizes[0]):
-            return None
-        start, coll, k, key, p, part = _HEADS.unpack_from(ops[0])
-        return Puts((coll,), (key,), (part,), (sizes[0],)) if (start, k, p) == _BETWEEN else None
-    tails = {size: uint(size) for size in set(sizes)}
-    if [raw[end:] for raw in ops] != [tails[size] for size in sizes]:
-        return None
-    starts, colls, k, keys, p, parts = zip(*_HEADS.iter_unpack(b"".join([raw[:end] for raw in ops])), strict=True)
-    return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_BETWEEN} else None

@@ -7,14 +7,15 @@ counts as no operations and stays in the log, since a log that everybody holds m
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
-from banyan_crdt.codec import decode, encode, uint
+from banyan_crdt.arguments import Void, array, need, sized, unsigned
+from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Ref, WriterKey
+from banyan_crdt.single import ADD, NO_ELEM, PUT, read_single, write_single
 
 MAX_OPS = 512
 MAX_DEPS = 16
@@ -195,33 +196,6 @@ class Body(NamedTuple):
     """Sum of the sizes of the parts of known operations."""
 
 
-class _Void(Exception):
-    pass
-
-
-def _need(ok: bool) -> None:
-    if not ok:
-        raise _Void
-
-
-def _bytes(v: Any, n: int) -> Any:
-    if type(v) is not bytes or len(v) != n:
-        raise _Void
-    return v
-
-
-def _uint(v: Any, bits: int) -> int:
-    if type(v) is not int or v >> bits:
-        raise _Void
-    return v
-
-
-def _list(v: Any, n: int | None = None) -> list[Any]:
-    if type(v) is not list or (n is not None and len(v) != n):
-        raise _Void
-    return v
-
-
 def _part(v: Any) -> Part | None:
     if v is None:
         return None
@@ -229,52 +203,52 @@ def _part(v: Any) -> Part | None:
         h, size = v
         if type(h) is bytes and len(h) == 32 and type(size) is int and size <= MAX_PART_BYTES:
             return Part(PartHash(h), size)
-    raise _Void
+    raise Void
 
 
 def _ref(v: Any) -> Ref:
-    entry, op = _list(v, 2)
-    return Ref(_bytes(entry, 32), _uint(op, 16))
+    entry, op = array(v, 2)
+    return Ref(sized(entry, 32), unsigned(op, 16))
 
 
 def _position(v: Any) -> Position | None:
     if v is None:
         return None
-    entry, op, offset = _list(v, 3)
-    return Position(_bytes(entry, 32), _uint(op, 16), _uint(offset, 32))
+    entry, op, offset = array(v, 3)
+    return Position(sized(entry, 32), unsigned(op, 16), unsigned(offset, 32))
 
 
 def _parse(o: list[Any]) -> Op:
     code, f = o[0], o[1:]
     n = len(f)
     if code == 1:
-        _need(n == 4)
-        return Put(_bytes(f[0], 8), _bytes(f[1], 16), tuple([_ref(r) for r in _list(f[2])]), _part(f[3]))
+        need(n == 4)
+        return Put(sized(f[0], 8), sized(f[1], 16), tuple([_ref(r) for r in array(f[2])]), _part(f[3]))
     if code == 2:
-        _need(n == 4)
-        return Add(_bytes(f[0], 8), _bytes(f[1], 16), _bytes(f[2], 16), _part(f[3]))
+        need(n == 4)
+        return Add(sized(f[0], 8), sized(f[1], 16), sized(f[2], 16), _part(f[3]))
     if code == 3:
-        _need(n == 2)
-        return Del(_bytes(f[0], 8), tuple([_ref(r) for r in _list(f[1])]))
+        need(n == 2)
+        return Del(sized(f[0], 8), tuple([_ref(r) for r in array(f[1])]))
     if code == 4:
-        _need(n == 3)
-        z = _uint(f[2], 64)
-        return Count(_bytes(f[0], 8), _bytes(f[1], 16), (z >> 1) ^ -(z & 1))
+        need(n == 3)
+        z = unsigned(f[2], 64)
+        return Count(sized(f[0], 8), sized(f[1], 16), (z >> 1) ^ -(z & 1))
     if code == 5:
-        _need(n == 6)
-        size = _uint(f[4], 16)
-        _need(size > 0)
+        need(n == 6)
+        size = unsigned(f[4], 16)
+        need(size > 0)
         left, right = _position(f[2]), _position(f[3])
-        return Text(_bytes(f[0], 8), _bytes(f[1], 16), left, right, size, _part(f[5]))
+        return Text(sized(f[0], 8), sized(f[1], 16), left, right, size, _part(f[5]))
     if code == 6:
-        _need(n == 4)
-        return TextDel(_bytes(f[0], 8), _ref(f[1]), _uint(f[2], 16), _uint(f[3], 16))
+        need(n == 4)
+        return TextDel(sized(f[0], 8), _ref(f[1]), unsigned(f[2], 16), unsigned(f[3], 16))
     if code == 7:
-        _need(n == 2)
-        return Tomb(_bytes(f[0], 8), _bytes(f[1], 16))
+        need(n == 2)
+        return Tomb(sized(f[0], 8), sized(f[1], 16))
     if code == 8:
-        _need(n == 4)
-        return Pin(_bytes(f[0], 32), _uint(f[1], 32), _uint(f[2], 48), _bytes(f[3], 32))
+        need(n == 4)
+        return Pin(sized(f[0], 32), unsigned(f[1], 32), unsigned(f[2], 48), sized(f[3], 32))
     if 16 <= code <= 23:
         return _parse_control(code, f)
     return Unknown(code, tuple(f))
@@ -283,38 +257,38 @@ def _parse(o: list[Any]) -> Op:
 def _parse_control(code: int, f: list[Any]) -> Op:
     n = len(f)
     if code == 16:
-        _need(n == 2)
-        slots = tuple(Slot(_bytes(s[0], 32), _bytes(s[1], 32)) for s in (_list(s, 2) for s in _list(f[0])))
-        _need(1 <= len(slots) <= MAX_SLOTS)
+        need(n == 2)
+        slots = tuple(Slot(sized(s[0], 32), sized(s[1], 32)) for s in (array(s, 2) for s in array(f[0])))
+        need(1 <= len(slots) <= MAX_SLOTS)
         return Init(slots, _part(f[1]))
     if code == 17:
-        _need(n == 7)
-        colls = None if f[4] is None else tuple(_bytes(c, 8) for c in _list(f[4]))
-        until = None if f[5] is None else _uint(f[5], 64)
-        box = None if f[6] is None else _bytes(f[6], 32)
-        first, logs = _uint(f[1], 32), _uint(f[2], 32)
-        _need(first >= 1 and logs >= 1)
-        return Grant(_bytes(f[0], 32), first, logs, _uint(f[3], 8), colls, until, box)
+        need(n == 7)
+        colls = None if f[4] is None else tuple(sized(c, 8) for c in array(f[4]))
+        until = None if f[5] is None else unsigned(f[5], 64)
+        box = None if f[6] is None else sized(f[6], 32)
+        first, logs = unsigned(f[1], 32), unsigned(f[2], 32)
+        need(first >= 1 and logs >= 1)
+        return Grant(sized(f[0], 32), first, logs, unsigned(f[3], 8), colls, until, box)
     if code == 18:
-        _need(n == 2)
-        kept = [_list(k, 3) for k in _list(f[1])]
-        names = tuple(Kept(_uint(k[0], 32), _uint(k[1], 48), _bytes(k[2], 32)) for k in kept)
-        _need(len({k.log for k in names}) == len(names))
-        return Cut(_bytes(f[0], 32), names)
+        need(n == 2)
+        kept = [array(k, 3) for k in array(f[1])]
+        names = tuple(Kept(unsigned(k[0], 32), unsigned(k[1], 48), sized(k[2], 32)) for k in kept)
+        need(len({k.log for k in names}) == len(names))
+        return Cut(sized(f[0], 32), names)
     if code == 19:
-        _need(n == 2)
-        return Rotate(_uint(f[0], 8), _bytes(f[1], 32))
+        need(n == 2)
+        return Rotate(unsigned(f[0], 8), sized(f[1], 32))
     if code == 20:
-        _need(n == 2)
-        return Recover(_bytes(f[0], 32), _bytes(f[1], 32))
+        need(n == 2)
+        return Recover(sized(f[0], 32), sized(f[1], 32))
     if code == 21:
-        _need(n == 2)
-        return Drop(_bytes(f[0], 32), _uint(f[1], 32))
+        need(n == 2)
+        return Drop(sized(f[0], 32), unsigned(f[1], 32))
     if code == 22:
-        _need(n == 0)
+        need(n == 0)
         return Close()
-    _need(n == 1)
-    return Host(_bytes(f[0], 32))
+    need(n == 1)
+    return Host(sized(f[0], 32))
 
 
 REMEMBERED = 8_192
@@ -323,15 +297,6 @@ stored and when its content is."""
 SHORT = 256
 """Bytes of a body with one of them that is worth it."""
 
-_USUAL = {
-    struct.calcsize(form): struct.Struct(form).unpack
-    for form in (">6s8s1s16s0s0s4s32sBB", ">6s8s1s16s0s0s4s32sBH", ">6s8s1s16s1s16s3s32sBB", ">6s8s1s16s1s16s3s32sBH")
-}
-_PUT, _ADD = (
-    (b"\x82\x80\x81\x85\x01\x48", b"P", b"", b"\x80\x82\x58\x20"),
-    (b"\x82\x80\x81\x85\x02\x48", b"P", b"P", b"\x82\x58\x20"),
-)
-
 
 def decode_body(raw: bytes) -> Body:
     """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed.
@@ -339,17 +304,13 @@ def decode_body(raw: bytes) -> Body:
     Nearly every body is one new put or one add, with content: those are told by where their bytes stand, in a sixth
     of the time.
     """
-    unpack = _USUAL.get(len(raw))
-    if unpack is not None:
-        start, coll, k, key, e, elem, p, digest, width, size = unpack(raw)
-        if (width == 0x18 and 23 < size < 256) or (width == 0x19 and size > 255):
-            new = tuple.__new__
-            if (start, k, e, p) == _PUT:
-                put = new(Put, (coll, key, (), new(Part, (digest, size))))
-                return new(Body, ((), (put,), False, size))
-            if (start, k, e, p) == _ADD:
-                add = new(Add, (coll, key, elem, new(Part, (digest, size))))
-                return new(Body, ((), (add,), False, size))
+    one = read_single(raw)
+    if one is not None:
+        code, coll, key, elem, digest, size = one
+        new = tuple.__new__
+        part = new(Part, (digest, size))
+        op = new(Put, (coll, key, (), part)) if code == PUT else new(Add, (coll, key, elem, part))
+        return new(Body, ((), (op,), False, size))
     control = len(raw) <= SHORT and raw[:3] == b"\x82\x80\x81" and b"\x10" <= raw[4:5] <= b"\x17"
     return _remembered(raw) if control else decode_any_body(raw)
 
@@ -372,7 +333,7 @@ def decode_any_body(raw: bytes) -> Body:
             raise Malformed("an op is an array that opens with its code")
     try:
         parsed = tuple([_parse(o) for o in ops])
-    except _Void:
+    except Void:
         return Body(tuple(deps), (), True, 0)
     return Body(tuple(deps), parsed, False, sum([p.size for o in parsed if (p := part_of(o)) is not None]))
 
@@ -419,12 +380,9 @@ def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
 
 
 def _usual(op: Op) -> bytes | None:
-    """The body of one new put or one add with content: joined, not encoded, in a tenth of the time."""
-    part = op.part if isinstance(op, Put | Add) else None
-    if part is None or not isinstance(op, Put | Add) or len(op.coll) != 8 or len(op.key) != 16 or len(part.hash) != 32:
-        return None
-    end = b"\x82\x58\x20" + part.hash + uint(part.size)
-    if isinstance(op, Put):
-        return None if op.refs else b"\x82\x80\x81\x85\x01\x48" + op.coll + b"\x50" + op.key + b"\x80" + end
-    head = b"\x82\x80\x81\x85\x02\x48" + op.coll + b"\x50" + op.key
-    return head + b"\x50" + op.elem + end if len(op.elem) == 16 else None
+    """The body of one new put or one add with content."""
+    if isinstance(op, Put) and op.part is not None and not op.refs:
+        return write_single((PUT, op.coll, op.key, NO_ELEM, *op.part))
+    if isinstance(op, Add) and op.part is not None:
+        return write_single((ADD, op.coll, op.key, op.elem, *op.part))
+    return None

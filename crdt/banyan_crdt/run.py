@@ -11,20 +11,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from collections.abc import Sequence
 from itertools import accumulate
 from operator import add
 from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode, uint
-from banyan_crdt.columns import Bodies, Columns, Entries, Puts, puts_in
-from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES, Entry, Header, b32, check_header, make_entry, skip_seq
+from banyan_crdt.columns import Bodies, Columns, Entries
+from banyan_crdt.entry import (
+    MAX_OPS_BYTES,
+    MAX_PART_BYTES,
+    Entry,
+    Header,
+    check_header,
+    entry_ids,
+    make_entry,
+    skip_seq,
+)
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
+from banyan_crdt.single import Puts, puts_in
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
@@ -193,14 +202,10 @@ def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
     return known
 
 
-_USUAL, _USUAL_WITH_SKIP = struct.Struct(">BHH32sBBQBIH32s").pack, struct.Struct(">BHH32sH32sBQBIH32s").pack
-"""Of a header, seq in 2 bytes, prev, skip, time in 8, total in 4, hash of the ops; each behind its first bytes."""
-
-
 def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, EntryId]) -> tuple[Columns, Sequence[int]]:
     """The rows read field by field, and the sizes that they declare; `zero`: the first header without what they say.
 
-    The hot loop: what is hashed is joined from a prefix, not encoded again.
+    The hot loops of taking in what others wrote are in here and in `entry_ids`.
     """
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {3}:
         raise Malformed("an entry of a run is [dt, part bytes, ops]")
@@ -220,25 +225,9 @@ def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, Entry
     times, totals = list(accumulate(steps)), list(accumulate(map(add, widths, sizes), initial=zero.total))[1:]
     if times[-1] >> 64 or totals[-1] >> 53 or (start + len(rows) - 1) >> 48:
         raise Malformed(f"time, total or seq is out of range in the entries from {start} on")
-    prefix = (
-        b"banyan/1/entry\0" + realm.id + b"\x8a\x01\x58\x20" + zero.account + b"\x58\x20" + zero.writer + uint(zero.log)
-    )
-    sha256, skip_of, usual, with_skip, prev = hashlib.sha256, skip_seq, _USUAL, _USUAL_WITH_SKIP, zero.prev
+    sha256 = hashlib.sha256
     hashes = [sha256(b"banyan/1/ops\0" + o).digest() for o in ops]
-    ids: list[EntryId] = []
-    skips: list[EntryId | None] = []
-    for seq, time, total, ops_hash in zip(range(start, start + len(rows)), times, totals, hashes, strict=True):
-        target = skip_of(seq)
-        skip = None if target is None else known[target] if target < start else ids[target - start]
-        if not 255 < seq < 65_536 < total < 1 << 32 <= time:
-            end = b"".join((uint(seq), b32(prev), b32(skip), uint(time), uint(total), b"\x58\x20", ops_hash))
-        elif skip is None:
-            end = usual(0x19, seq, 0x5820, prev, 0xF6, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
-        else:
-            end = with_skip(0x19, seq, 0x5820, prev, 0x5820, skip, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
-        prev = EntryId(sha256(prefix + end).digest())
-        ids.append(prev)
-        skips.append(skip)
+    ids, skips = entry_ids(realm, zero, times, totals, hashes, known)
     return Columns(ids, skips, times, totals, hashes, ops), sizes
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_crdt.social import POST, Target
+from banyan_schema.social import POST, Target
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 import trio
@@ -30,19 +30,31 @@ LOOK_S = 1.0
 """How often it is looked whether anything is to be built."""
 BUSY_S = 2.0
 """How long the node counts as busy after somebody else wrote."""
-BUSY, IDLE = (256, 0.6), (1_024, 0.1)
-"""Entries in a step, and how long the pause after it is, in steps, while others write and while nobody does: a step of
-256 takes some 12 ms, and a writer waits for one at most."""
+LEAST, MOST = 256, 1_024
+"""Entries in a step: the least while others write, the most while nobody does. 256 take some 12 ms, and a writer waits
+for one step at most. On a slow disk a step may take as long as the commit after it, for which a writer waits anyway."""
+REST_BUSY, REST_IDLE = 0.4, 0.1
+"""How long the pause after a step is, in steps."""
 SAY_S = 10.0
 """How often it is said how far a long build is."""
 COMMIT_STEPS = 50
 """Steps between two commits where nobody waits."""
 
 
-def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
-    """Builds a little: whether more is left, and how much was ever written, which tells whether others write too."""
+class Step(NamedTuple):
+    """`more`: whether more is left. `changes`: how much was ever written, which tells whether others write too."""
+
+    more: bool
+    changes: int
+    seconds: float
+
+
+def step(ctx: Context, now: float, size: int) -> Step:
+    """Builds a little."""
+    began = time.perf_counter()
     ctx.store.changes += 1
-    return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
+    more = building.step(ctx.engine.write(), ctx.store, size)
+    return Step(more, ctx.store.changes, time.perf_counter() - began)
 
 
 def unbuilt(engine: Engine) -> list[Standing]:
@@ -60,18 +72,20 @@ async def build(worker: Worker[Context], engine: Engine) -> None:
             continue
         began = said = trio.current_time()
         log.info("building views", views=[view.name for view in waiting])
-        more, changes, busy = True, 0, 0.0
-        while more:
+        last, size, busy = Step(True, 0, 0.0), LEAST, 0.0
+        while last.more:
             at = trio.current_time()
-            size, rest = BUSY if at < busy else IDLE
             try:
-                before, (more, changes) = changes, await worker.call(partial(step, size=size))
-                if changes != before + 1:
-                    busy = at + BUSY_S
+                before, last = last, await worker.call(partial(step, size=size if at < busy else MOST))
             except StorageError as error:
                 log.warning("views cannot be built now", error=str(error))
                 await trio.sleep(SAY_S)
-            await trio.sleep((trio.current_time() - at) * rest)
+                continue
+            took = trio.current_time() - at
+            if last.changes != before.changes + 1:
+                busy = at + BUSY_S
+            size = min(MOST, size * 5 // 4) if last.seconds < took / 2 else max(LEAST, size * 4 // 5)
+            await trio.sleep(took * (REST_BUSY if at < busy else REST_IDLE))
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})

@@ -16,7 +16,6 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, key_dige
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Post, post_key, write_post
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip import frames as gossip
 from banyan_replica.intake.author import Author, Draft, Written, grant_to
@@ -47,6 +46,7 @@ from banyan_replica.wire import (
     encode_message,
     is_bulk,
 )
+from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews

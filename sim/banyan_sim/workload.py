@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from banyan_crdt import social
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, key_digest
 from banyan_crdt.ops import Add, ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Target
 from banyan_replica.intake.author import Draft, grant_to
 from banyan_replica.replica import Replica
+from banyan_schema import social
+from banyan_schema.social import Target
 
 from .node import Node
 

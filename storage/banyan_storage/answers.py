@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from banyan_crdt.ids import AccountId, Ref
-from banyan_crdt.social import Post, ProfileField, Target
+from banyan_schema.social import Post, ProfileField, Target
 
 
 @dataclass(frozen=True, slots=True)

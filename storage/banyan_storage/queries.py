@@ -17,15 +17,15 @@ from typing import TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
+from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
-from banyan_crdt.social import POST, PROFILE, Post, ProfileField, Target
+from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
 
 from .answers import GraphStats, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
 from .reader import StoreReader
-from .records import content_of
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .view_rows import (

@@ -148,10 +148,3 @@ def decode_line(n: int, raw: bytes) -> Line:
     if flags & SIGNED:
         return Line(n, EntryId(entry), time, total, raw[at : at + 64], raw[at + 64 :])
     return Line(n, EntryId(entry), time, total, None, raw[at:])
-
-
-def content_of(part: bytes) -> bytes:
-    """The content of a part's bytes that were checked before: CBOR [salt of 16 bytes, content], taken apart by position
-    (the strict decoder takes 15 us, this 0.2)."""
-    size = part[18]
-    return part[20:] if size == 0x58 else part[19:] if size < 0x58 else part[19 + (1 << (size - 0x58)) :]

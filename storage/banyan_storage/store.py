@@ -18,6 +18,7 @@ from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.parts import content_of
 from banyan_crdt.state import control_head
 
 from . import due as d
@@ -28,7 +29,6 @@ from .grant_rows import encode_grants
 from .pending import PendingStore, snapshot
 from .reader import NOTHING
 from .records import (
-    content_of,
     decode_record,
     encode_record,
     encode_records,

@@ -15,24 +15,15 @@ heard of its author. What an account has is the values of one key, its number: n
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_crdt.social import (
-    POST,
-    Content,
-    Post,
-    Reaction,
-    Relate,
-    Repost,
-    Target,
-    decode_content,
-    plain_post,
-)
+from banyan_schema.collection import Collection, Facts
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Content, Target
 
 from .engine import Table
-from .records import content_of
 
 REGISTER, ELEMENT = b"\x01", b"\x02"
 """The kind of a slot."""
@@ -53,14 +44,11 @@ SHOWN = Table("shown", dupsort=True)
 """account number 4 -> set of: slot | place 8 | seed"""
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
-_PUT = Put(Coll(bytes(8)), CellKey(bytes(16)), (), None)
-_ADD = Add(Coll(bytes(8)), CellKey(bytes(16)), CellKey(bytes(16)), None)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
-_POSTS = POST + REGISTER
-_SHORT_POSTS = {size: b"\x58%c\x85\x58%c" % (size - 20, size - 35) for size in range(59, 276)}
-"""Of a part by its size: how its content begins where that is a post with a text of 24 to 240 bytes and a time."""
-_ONLY_TIME = b"\xf6\xf6\xf6\x1b\0\0"
-"""Of a post's content, after its text: no reply, no quote, no language, and the time."""
+_KINDS = {"register": REGISTER, "set": ELEMENT}
+_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in SOCIAL if of.merge in _KINDS}
+"""Collection and kind of a slot -> what its content says."""
+_SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
 ContentOf = Callable[[bytes], bytes | None]
 """The content at a place, if it is held here."""
@@ -107,7 +95,8 @@ def ref_bytes(ref: Ref) -> bytes:
 
 def read_content(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    return decode_content(Coll(slot[4:12]), _PUT if slot[12:13] == REGISTER else _ADD, raw)
+    of = _OF_SLOT.get(slot[4:13])
+    return None if of is None else of.decode(raw)
 
 
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | None:
@@ -122,27 +111,13 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | 
     return None
 
 
-def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
-    """Where a post stands in a timeline: at the time that its author claims, so that an edit does not move it and an
-    imported post keeps its place, and never later than its entry."""
-    if created_ms is None or created_ms >> 48:
-        return entry_time
-    claimed = (created_ms << 16).to_bytes(8, "big")
-    return claimed if claimed < entry_time else entry_time
-
-
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
-    """`seed_of` the content in a part's bytes that were checked before. Most are posts of 24 to 240 bytes with nothing
-    beside but a time: those are told by where their bytes stand, in half the time."""
-    head = _SHORT_POSTS.get(len(part))
-    if part[18:23] == head and slot[4:13] == _POSTS and part[-12:-6] == _ONLY_TIME and part[-6:-4] != b"\0\0":
-        try:
-            part[23:-12].decode()
-        except UnicodeDecodeError:
-            return None
-        claimed = part[-6:] + b"\0\0"
-        return claimed if claimed < time else time
-    return seed_of(slot, time, content_of(part))
+    """`seed_of` the content in a part's bytes that were checked before."""
+    try:
+        seed = _SEED_IN[slot[4:13]]
+    except KeyError:
+        return None
+    return seed(time, part)
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
@@ -150,21 +125,14 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
 
     `time`: that of the entry.
     """
-    if slot[4:13] == _POSTS:
-        created = plain_post(raw)
-        if created is not None:
-            return time if created < 0 else post_time(time, created)
-    content = read_content(slot, raw)
-    if isinstance(content, Post):
-        at = post_time(time, content.created_ms)
-        return at if content.reply is None else at + target_bytes(content.reply.parent)
-    if isinstance(content, Reaction):
-        return target_bytes(content.target) + content.emoji.encode()
-    if isinstance(content, Repost):
-        return target_bytes(content.target)
-    if isinstance(content, Relate):
-        return content.target
-    return None if content is None else b""
+    of = _OF_SLOT.get(slot[4:13])
+    return None if of is None else of.seed_of(time, raw)
+
+
+def facts_of(slot: bytes, seed: bytes) -> Facts:
+    """What a slot that shows something states to views; none where its collection is not known here."""
+    of = _OF_SLOT.get(slot[4:13])
+    return () if of is None else of.facts(seed)
 
 
 def target_bytes(target: Target) -> bytes:

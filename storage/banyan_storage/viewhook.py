@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from banyan_crdt.columns import Puts
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.ops import Body, Op
+from banyan_crdt.single import Puts
 
 from .engine import WriteTxn
 from .reader import StoreReader

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_crdt.codec import encode
-from banyan_crdt.columns import Bodies, puts_in
+from banyan_crdt.columns import Bodies
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, PartHash, Ref, WriterKey, coll
@@ -15,6 +15,7 @@ from banyan_crdt.ops import Del, Op, Part, Put, decode_any_body, decode_body, en
 from banyan_crdt.parts import are_parts, make_part, open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_any_run, encode_steps, skips_below
+from banyan_crdt.single import puts_in
 
 LOG = LogId(AccountId(b"a" * 32), WriterKey(b"w" * 32), 1)
 WIDTHS = (0, 1, 23, 24, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32)

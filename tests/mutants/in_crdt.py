@@ -441,9 +441,9 @@ IN_CRDT = (
     Mutant(
         "a cut may name one log twice",
         _OPS,
-        "_need(len({k.log for k in names}) == len(names))",
-        "_need(bool(names) or not kept)",
+        "need(len({k.log for k in names}) == len(names))",
+        "need(bool(names) or not kept)",
         _OF_OPS,
     ),
-    Mutant("a grant of no logs is well-formed", _OPS, "_need(first >= 1 and logs >= 1)", "_need(first >= 1)", _OF_OPS),
+    Mutant("a grant of no logs is well-formed", _OPS, "need(first >= 1 and logs >= 1)", "need(first >= 1)", _OF_OPS),
 )

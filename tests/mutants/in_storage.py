@@ -586,13 +586,6 @@ IN_STORAGE = (
         _SHOWN,
     ),
     Mutant(
-        "a post stands at a time after its entry if its author claims one",
-        _VIEW_ROWS,
-        "    return claimed if claimed < entry_time else entry_time\n",
-        "    return claimed\n",
-        _SHOWN,
-    ),
-    Mutant(
         "of two writes of one time the one that arrived last shows",
         _SLOTS,
         "        ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))\n",
@@ -615,10 +608,10 @@ IN_STORAGE = (
         _BUILT,
     ),
     Mutant(
-        "the builder takes the slot at its cursor once more",
+        "a step that ends inside an account passes over the rest of it",
         _BUILDING,
-        'after_prefix(after) or b""',
-        "after",
+        "                last = account + showing.slot[4:]\n",
+        "                last = account + WHOLE\n",
         _BUILT,
     ),
     Mutant(

@@ -18,12 +18,12 @@ import trio
 
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Post, post_key, write_post
 from banyan_node.context import Context
 from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_replica.intake.author import Draft, grant_to
+from banyan_schema.social import Post, post_key, write_post
 from tests.node.real import digest_of, load_settings, make_home, make_node, running
 
 ACCOUNTS, POSTS = 700, 3

@@ -10,11 +10,11 @@ from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Drop, Host, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
-from banyan_crdt.social import POST, Post, encode_post
 from banyan_replica.intake import counting
 from banyan_replica.intake.counting import KEEP_S
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import TIPS, own_key, own_tips, wrote_control
+from banyan_schema.social import POST, Post, encode_post
 from banyan_storage import tables as t
 from banyan_storage.due import Work
 from banyan_storage.memory_engine import MemoryEngine

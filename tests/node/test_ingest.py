@@ -24,13 +24,13 @@ from banyan_crdt.run import (
     skips_below,
     verify_run,
 )
-from banyan_crdt.social import Post, encode_post
 from banyan_crdt.state import AccountState, account_state
 from banyan_replica.intake import counting
 from banyan_replica.intake import ingest as ingesting
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.serve import control_items, log_items
 from banyan_replica.wire import MAX_FRAME, Data, RunItem, encode_message
+from banyan_schema.social import Post, encode_post
 from banyan_storage.check import Problem, verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival

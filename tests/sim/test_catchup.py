@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from banyan_crdt import social
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
@@ -17,6 +16,7 @@ from banyan_replica.intake.author import Draft, grant_to
 from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import ControlItem, Data, RunItem, Scan, decode_message
+from banyan_schema import social
 from banyan_sim.byzantine import Liar
 from banyan_sim.kinds import LIARS
 from banyan_sim.memo import remembered_signatures

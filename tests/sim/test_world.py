@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from banyan_crdt import social
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import Draft, grant_to
 from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Replica
+from banyan_schema import social
 from banyan_sim.faults import KINDS as FAULTS
 from banyan_sim.faults import Fault
 from banyan_sim.kinds import LIARS

@@ -10,7 +10,10 @@ from typing import Any
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
-from banyan_crdt.social import (
+from banyan_crdt.state import counted_entries
+from banyan_replica.intake.ingest import Ingest
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import (
     BLOCK,
     FOLLOW,
     MUTE,
@@ -20,10 +23,7 @@ from banyan_crdt.social import (
     Relate,
     Repost,
     Target,
-    decode_content,
 )
-from banyan_crdt.state import counted_entries
-from banyan_replica.intake.ingest import Ingest
 from banyan_storage.queries import PostView, Queries
 
 Key = tuple[int, bytes, int]
@@ -84,7 +84,7 @@ def _fold(node: Ingest, account: AccountId, out: Dumb) -> None:
 
 def _content(node: Ingest, ref: Ref, op: Put | Add) -> object | None:
     raw, part = node.store.part(ref.entry, ref.op), part_of(op)
-    return None if raw is None or part is None else decode_content(op.coll, op, open_part(part, raw))
+    return None if raw is None or part is None else SOCIAL.decode(op.coll, op, open_part(part, raw))
 
 
 def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, content: object) -> None:

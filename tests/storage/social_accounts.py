@@ -13,7 +13,7 @@ from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_crdt.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
+from banyan_schema.social import Draft, Post, ReplyTo, Target, post_key, react, relate, repost, seal, write_post
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Append, Store

@@ -10,7 +10,7 @@ import pytest
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
-from banyan_crdt.social import (
+from banyan_schema.social import (
     FOLLOW,
     Post,
     ProfileField,

@@ -13,7 +13,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Body, Op, decode_body, part_of
-from banyan_crdt.parts import make_part, open_part
+from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.realm import MAIN, TEST
 from banyan_storage import id_index
 from banyan_storage import tables as t
@@ -22,7 +22,6 @@ from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import NOTHING, StoreReader
-from banyan_storage.records import content_of
 from banyan_storage.store import Append, Store
 from banyan_storage.upgrade import STEPS, upgrade
 from banyan_storage.viewhook import ArrivedPart, Counted, NoViews

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.codec import bstr, encode
-from banyan_crdt.columns import puts_in
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
-from banyan_crdt.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
+from banyan_crdt.single import puts_in
+from banyan_schema.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
 from banyan_storage.store import Append, Store

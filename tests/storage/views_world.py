@@ -9,7 +9,8 @@ from banyan_crdt.ids import CellKey, Coll, LogId, Ref, coll
 from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
-from banyan_crdt.social import (
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_schema.social import (
     FOLLOW,
     POST,
     PROFILE,
@@ -29,7 +30,6 @@ from banyan_crdt.social import (
     undo,
     write_post,
 )
-from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine
 from banyan_storage.memory_engine import MemoryEngine

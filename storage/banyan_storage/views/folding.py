@@ -18,15 +18,16 @@ from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.columns import Entries, Puts
+from banyan_crdt.columns import Entries
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, Ref, Time
 from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
-from banyan_crdt.social import POST
+from banyan_crdt.parts import content_of
+from banyan_crdt.single import Puts
+from banyan_schema.social import POST
 
 from .. import tables as t
 from ..engine import Item, Table, WriteTxn, after_prefix
 from ..reader import StoreReader
-from ..records import content_of
 from ..slots import cells_at, in_order, shown_at, stamp_of
 from ..view_rows import (
     CELLS,

@@ -19,11 +19,11 @@ from banyan_crdt.cells import Cells, Stamp, fold
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Ref
 from banyan_crdt.ops import Body, Del, Put
+from banyan_crdt.parts import content_of
 
 from .. import tables as t
 from ..engine import Table
 from ..reader import StoreReader
-from ..records import content_of
 from ..view_rows import (
     CELLS,
     COVERS,

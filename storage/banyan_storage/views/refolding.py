@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from banyan_crdt.columns import puts_in
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, LogId
 from banyan_crdt.logs import counted_body
 from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.single import puts_in
 
 from .. import tables as t
 from ..engine import WriteTxn

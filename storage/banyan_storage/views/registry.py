@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..engine import Table
-from ..view_rows import SHOWN_TABLES
+from ..view_rows import SHOWN_TABLES, facts_of
 from . import followers, reactions, relations, thread, timeline
-from .sayings import sayings
 from .view import Row, RowOf, Showing, View
 
 SHOWN_NAME, SHOWN_VERSION = "shown", 1
@@ -38,15 +37,15 @@ def tables_of(name: str) -> tuple[Table, ...]:
     return SHOWN_TABLES if name == SHOWN_NAME else next(view.all_tables for view in VIEWS if view.name == name)
 
 
-_LISTENING: dict[str, tuple[str, RowOf]] = {said: (view.name, of) for view in VIEWS for said, of in view.rows.items()}
+_LISTENING: dict[str, tuple[str, RowOf]] = {kind: (view.name, of) for view in VIEWS for kind, of in view.rows.items()}
 
 
 def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
-    """What views make of a slot; `takes`: whether a view, by its name, is asked. What no view listens to is nothing."""
+    """What views make of a slot; `takes`: whether a view, by its name, is asked. Other facts are left."""
     slot, place, seed = showing
     found = []
-    for said, key in sayings(slot, seed):
-        view, of = _LISTENING.get(said, ("", None))
+    for kind, key in facts_of(slot, seed):
+        view, of = _LISTENING.get(kind, ("", None))
         if of is not None and (takes is None or takes(view)):
             found.append(of(slot[:4], key, slot[13:], place))
     return found

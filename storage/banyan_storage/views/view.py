@@ -1,4 +1,4 @@
-"""What a view is: a name, a version, tables of its own, and pure functions from what a slot says to rows.
+"""What a view is: a name, a version, tables of its own, and pure functions from the facts that a slot states to rows.
 
 A slot shows something before a change and something else, or nothing, after it; the rows of the first go, the rows of
 the second come. No two slots ever give the same row, so rows need no look at other slots. Counters are rows, too: they
@@ -19,7 +19,7 @@ Row = tuple[Table, bytes, bytes]
 KeyOf = Callable[[bytes], bytes]
 """A part of a row's key."""
 RowOf = Callable[[bytes, bytes, bytes, bytes], Row]
-"""Of an account's number, the key that is said, the slot's own key and element, and the place: one row."""
+"""Of an account's number, the key of a fact, the slot's own key and element, and the place: one row."""
 
 
 class Showing(NamedTuple):
@@ -49,7 +49,8 @@ class Counter(NamedTuple):
 
 
 class View(NamedTuple):
-    """`rows`: what it listens to, and the row that it makes of it. `tables`: its rows; no other view writes there."""
+    """`rows`: the kinds of facts that it listens to (banyan_schema.collection), and the row that it makes of each.
+    `tables`: its rows; no other view writes there."""
 
     name: str
     version: int

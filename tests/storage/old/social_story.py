@@ -10,7 +10,8 @@ from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
-from banyan_crdt.social import (
+from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_schema.social import (
     POST,
     Draft,
     Post,
@@ -25,7 +26,6 @@ from banyan_crdt.social import (
     undo,
     write_post,
 )
-from banyan_replica.intake.ingest import Ingest, PartItem
 from tests.crdt.make import START, Person, follow, run_bytes
 from tests.node.helpers import NOW_MS
 

@@ -1,0 +1,282 @@
+"""The store as a whole: archives out and in, what it holds, whether it is sound, a compacted copy.
+
+What comes out of an archive is judged like what comes from a peer: signatures, links and grants are checked here, and
+an archive that was tampered with is counted and left out. It is made durable every few megabytes, so what came before
+a damaged byte, or before the power went, is kept, and taking an archive in again goes on from there at little cost.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from msgspec import Meta
+
+from banyan_crdt import signing
+from banyan_crdt.checkpoint import decode_checkpoint
+from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.ids import AccountId
+from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.texts import DigestHex, digest_hex
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake.ingest import PartItem
+from banyan_storage import check, tables
+from banyan_storage.archive import (
+    ArchiveDamaged,
+    CheckpointFrame,
+    ControlFrame,
+    DoneFrame,
+    EndFrame,
+    Frame,
+    PartsFrame,
+    RunFrame,
+    StartFrame,
+    export_archive,
+    read_archive,
+    whole_until,
+)
+from banyan_storage.errors import StorageError
+from banyan_storage.reader import StoreReader
+
+METHODS = Declared()
+COMMIT_BYTES = 4 << 20
+"""How much of an archive is taken in between two commits."""
+
+
+WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
+
+
+class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """resume: go on with a file that was broken off."""
+
+    path: WholePath
+    resume: bool = False
+
+
+class PathRequest(Request, frozen=True, forbid_unknown_fields=True):
+    path: WholePath
+
+
+class Exported(Answer, frozen=True):
+    path: str
+    bytes: int
+    accounts: int
+    digest: DigestHex
+
+
+class TakenIn(Answer, frozen=True):
+    """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
+    holds what the archive's did."""
+
+    accounts: int
+    entries: int
+    parts: int
+    rejected: int
+    not_yet: int
+    digest: DigestHex
+    expected: DigestHex | None
+    same: bool
+
+
+class StoreStats(Answer, frozen=True):
+    """lacking: parts not held. longest: entries of the longest log. bytes: taken on disk."""
+
+    accounts: int
+    logs: int
+    entries: int
+    parts: int
+    lacking: int
+    forked: int
+    longest: int
+    last_arrival: int
+    bytes: int
+    schema: int
+
+
+class Problem(Answer, frozen=True):
+    where: str
+    sentence: str
+
+
+class Verified(Answer, frozen=True):
+    """checked: entries. unchecked: views that are being built."""
+
+    checked: int
+    unchecked: list[str]
+    problems: list[Problem]
+
+
+class Compacted(Answer, frozen=True):
+    """before, after: bytes on disk."""
+
+    before: int
+    after: int
+    path: str
+
+
+@METHODS.read("archive.export", "refused")
+def export(at: Reading, ask: ExportRequest) -> Exported:
+    """Writes everything that is held into one file."""
+    path, store = _path("archive.export", ask.path), at.store
+    if path.exists() and not ask.resume:
+        raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
+    try:
+        with path.open("r+b" if path.exists() else "xb") as file:
+            written = _export(store, file)
+    except OSError as error:
+        raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
+    return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
+
+
+def _export(reader: StoreReader, file: BinaryIO) -> int:
+    """Goes on after the last account that is whole in the file; returns the bytes that the file has then."""
+    keep, after = whole_until(file) if file.readable() else (0, None)
+    file.seek(keep)
+    file.truncate()
+    export_archive(reader, file, _quiet, after)
+    os.fsync(file.fileno())
+    return file.tell()
+
+
+def _quiet(account: AccountId, done: int) -> None:
+    return
+
+
+@METHODS.write("archive.import", "not_found", "refused", alone=True)
+def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
+    """Takes an archive in. It is judged as what comes from a peer is."""
+    path = _path("archive.import", ask.path)
+    before = ctx.store.counts()
+    taking = _Taking(ctx, ctx.replica.wall_ms(now))
+    try:
+        with path.open("rb") as file:
+            for frame in read_archive(file):
+                taking.frame(frame)
+    except ArchiveDamaged as error:
+        raise CallError("storage", f"{path}: {error}.", 507) from error
+    except OSError as error:
+        raise CallError("not_found", f"{path} cannot be read ({error.strerror}).", 404) from error
+    finally:
+        commit(ctx)
+    if taking.last is not None and ctx.holds(taking.last):
+        ctx.replica.publish_control(taking.last, now, push=False)
+    after, digest = ctx.store.counts(), ctx.store.digest()
+    return TakenIn(
+        accounts=after.accounts - before.accounts,
+        entries=after.entries - before.entries,
+        parts=after.parts - before.parts,
+        rejected=taking.rejected,
+        not_yet=taking.not_yet,
+        digest=digest_hex(digest),
+        expected=digest_hex(taking.expected) if taking.expected else None,
+        same=digest == taking.expected,
+    )
+
+
+class _Taking:
+    """Judges frames one after another. `rejected`, `not_yet`: how many frames were left out."""
+
+    def __init__(self, ctx: Context, now_ms: int) -> None:
+        self.ctx, self.now_ms = ctx, now_ms
+        self.rejected = self.not_yet = 0
+        self.last: AccountId | None = None
+        self.expected: bytes | None = None
+        self._pending = 0
+
+    def frame(self, frame: Frame) -> None:
+        try:
+            self._judge(frame)
+        except Reject:
+            self.rejected += 1
+        except NotYet:
+            self.not_yet += 1
+        if self._pending >= COMMIT_BYTES:
+            self._pending = 0
+            commit(self.ctx)
+
+    def _judge(self, frame: Frame) -> None:
+        ingest, realm = self.ctx.replica.ingest, self.ctx.realm
+        match frame:
+            case StartFrame(theirs) if theirs != realm.id:
+                raise CallError(
+                    "refused",
+                    f"The archive is of realm {theirs.hex()[:16]}, this node of {realm.id.hex()[:16]} ({realm.name}).",
+                    409,
+                )
+            case ControlFrame(account, entries):
+                self._pending += sum(len(x) for e in entries for x in e)
+                ingest.control(account, [decode_control(realm, e) for e in entries], self.now_ms)
+            case CheckpointFrame(_, raw):
+                self._pending += len(raw)
+                checkpoint = decode_checkpoint(realm, raw)
+                signing.verify(realm, *checkpoint.signed)
+                ingest.checkpoint(checkpoint, self.now_ms)
+            case RunFrame(_, raw):
+                self._pending += len(raw)
+                run = decode_run(realm, raw)
+                if not self.ctx.store.has(run.entries[-1].id):
+                    verify_run(realm, run)
+                ingest.run(run, self.now_ms)
+            case PartsFrame(_, parts):
+                self._pending += sum(len(raw) for _, _, raw in parts)
+                ingest.parts([PartItem(*part) for part in parts])
+            case DoneFrame(account):
+                self.last = account
+            case EndFrame(digest):
+                self.expected = digest
+
+
+@METHODS.read("store.stats")
+def stats(at: Reading, ask: Nothing) -> StoreStats:
+    """How much is held."""
+    found = check.stats(at.store)
+    return StoreStats(
+        accounts=found.counts.accounts,
+        logs=found.counts.logs,
+        entries=found.counts.entries,
+        parts=found.counts.parts,
+        lacking=found.counts.lacking,
+        forked=found.forked,
+        longest=found.longest,
+        last_arrival=found.last_arrival,
+        bytes=at.queries().used,
+        schema=tables.SCHEMA,
+    )
+
+
+@METHODS.read("store.verify")
+def verify(at: Reading, ask: Nothing) -> Verified:
+    """Checks everything that is held; takes as long as the store is large."""
+    problems = check.verify(at.store, _quiet)
+    unchecked = [view.name for view in at.queries().standings() if view.done < 1]
+    return Verified(at.store.counts().entries, unchecked, [Problem(found.where, found.sentence) for found in problems])
+
+
+@METHODS.write("store.compact", alone=True)
+def compact(ctx: Context, ask: PathRequest, now: float) -> Compacted:
+    """Writes a copy of the store without its gaps into a folder."""
+    path = _path("store.compact", ask.path)
+    commit(ctx)
+    done = check.compact(ctx.engine, path)
+    return Compacted(done.before, done.after, str(path))
+
+
+def commit(ctx: Context) -> None:
+    """Makes what is pending durable now; what depended on it is forgotten where that fails."""
+    try:
+        ctx.replica.tree.note()
+        ctx.store.commit()
+    except StorageError:
+        ctx.replica.commit_failed(None)
+        raise
+    ctx.replica.sync.durable()
+
+
+def _path(method: str, text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        raise CallError("bad_request", f"{method} needs a whole path, from /; it got {text[:60]!r}.")
+    return path

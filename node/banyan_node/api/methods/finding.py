@@ -1,0 +1,80 @@
+"""What a person means by the beginning of an id: the accounts held here that begin so, or the one hosted by that name.
+
+An account's text is base58 of its 32 bytes, most significant first, so all ids with one beginning and one length are
+one range of bytes: finding them costs a look at the first few of each range, however many accounts are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, base58
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.methods.reading import Named, name_of
+from banyan_node.api.texts import did
+from banyan_node.operator_errors import CallError
+from banyan_storage.queries import Queries
+
+METHODS = Declared()
+PREFIX = "did:banyan:z"
+MOST = 10
+"""Candidates that are named."""
+LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_LENGTHS = (44, 43)
+"""Letters of nearly every id; one in 58^2 is shorter and has to be given whole."""
+
+
+class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(title="the beginning of an account's id", description="With or without did:banyan:z.")]
+
+
+class Found(Answer, frozen=True):
+    accounts: list[Named]
+
+
+@METHODS.read("find")
+def find(at: Reading, ask: FindRequest) -> Found:
+    """The account hosted under exactly this name, alone; else those whose id begins so, at most 10, in order."""
+    q, text = at.queries(), ask.text.strip().rstrip("…")
+    if not text:
+        raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
+    named = hosted.named(at, text)
+    found = [named] if named is not None else list(islice(accounts(q, text), MOST))
+    return Found([Named(did(a), name_of(q, a)) for a in found])
+
+
+def accounts(q: Queries, text: str) -> Iterator[AccountId]:
+    """Accounts held whose id begins with `text`: with or without `did:banyan:z`, or with the z alone."""
+    bodies = {text.removeprefix(PREFIX)} if text.startswith("did:") else {text, text.removeprefix("z")}
+    seen: set[AccountId] = set()
+    for body in sorted(bodies, key=len):
+        for account in _beginning(q, body):
+            if account not in seen:
+                seen.add(account)
+                yield account
+
+
+def _beginning(q: Queries, body: str) -> Iterator[AccountId]:
+    if not body or any(c not in LETTERS for c in body):
+        return
+    value = 0
+    for c in body:
+        value = value * 58 + LETTERS.index(c)
+    for length in _LENGTHS:
+        if len(body) > length:
+            continue
+        step = 58 ** (length - len(body))
+        first, stop = value * step, (value + 1) * step
+        if first >= 1 << 256:
+            continue
+        start = AccountId(first.to_bytes(32, "big"))
+        for account in q.reader.accounts(start):
+            if int.from_bytes(account, "big") >= stop:
+                break
+            if base58(account).startswith(body):
+                yield account

@@ -1,0 +1,340 @@
+"""Imports: accounts, follows and posts out of other people's files, in numbered batches.
+
+A batch and the number of the next one are written in one transaction, so an import that was broken off at any moment
+goes on where it stopped. A batch that is applied all the same twice changes nothing: accounts are found by name, a
+follow that stands is left alone, and the key of a post follows from the import and the row.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Annotated, Any, Literal, NamedTuple
+
+from msgspec import Meta
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.ids import AccountId, CellKey, H
+from banyan_crdt.ops import Put
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.texts import DigestHex, digest_hex
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
+from banyan_schema.social import (
+    MAX_TEXT,
+    MAX_VALUE,
+    POST,
+    Draft,
+    Post,
+    ReplyTo,
+    Target,
+    post_key,
+    relate,
+    set_profile,
+    write_post,
+)
+
+METHODS = Declared()
+FOLLOWS_PER_ENTRY = 180
+"""An add takes 84 bytes of the 16 KiB of operations that an entry may have."""
+_STATE, _ARTICLE = b"import:", b"article:"
+
+
+class _State(NamedTuple):
+    """What is noted of an import. `next`: the first batch that is not applied; the rest: what it brought so far."""
+
+    batches: int
+    next: int
+    done: int
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    entries: int
+
+
+class _Row(NamedTuple):
+    """A post to be. `title`: what later rows call it, where it opens a thread. `nonce`: what makes its key."""
+
+    by: AccountId
+    nonce: bytes
+    title: str | None
+    thread: str | None
+    text: str
+    time_ms: int | None
+
+
+ImportId = Annotated[str, Meta(title="an import", description="`id` of import.begin.")]
+
+
+class BeginRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """The same kind and source are the same import, also after a restart. label: for logs, and of no effect."""
+
+    kind: Literal["graph", "posts"]
+    source: Annotated[str, Meta(description="What identifies the file and its options, such as a hash.")]
+    batches: Annotated[int, Meta(ge=0, le=1 << 62)]
+    label: str = ""
+
+
+class BatchRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """A row is {"accounts": [name..]}, [follower, [followed..]], {"article": title, "by", "text", "time_ms"?} or
+    {"row": number, "author", "text", "thread"?: title, "time_ms"?}."""
+
+    id: ImportId
+    number: Annotated[int, Meta(ge=0, le=1 << 62)]
+    rows: list[Any]
+
+
+class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
+    id: ImportId
+
+
+class Begun(Answer, frozen=True):
+    """next: the first batch to send. done: whether it ended before."""
+
+    id: ImportId
+    next: int
+    done: bool
+
+
+class Taken(Answer, frozen=True):
+    """next: the batch to send next."""
+
+    next: int
+
+
+class Imported(Answer, frozen=True):
+    """What the import brought, and the state after it."""
+
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    entries: int
+    digest: DigestHex
+
+
+@METHODS.write("import.begin")
+def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
+    """Begins an import in numbered batches, or says where it stopped."""
+    name = H("import", encode([ask.kind.encode(), ask.source.encode()]))[:16]
+    state = _state(ctx, name)
+    if state is None:
+        state = _State(ask.batches, 0, 0, 0, 0, 0, 0, 0)
+        _note(ctx, name, state)
+    return Begun(name.hex(), state.next, bool(state.done))
+
+
+@METHODS.write("import.batch", "not_found", "out_of_order", "refused")
+def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
+    """Takes one batch in. A batch that was taken before changes nothing."""
+    name, state = _known(ctx, ask.id)
+    number = ask.number
+    if number < state.next:
+        return Taken(state.next)
+    if number > state.next or state.done:
+        raise CallError("out_of_order", f"Batch {number} came where batch {state.next} is due; send that one.", 409)
+    if number >= state.batches:
+        raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
+    done = _Batch(ctx, name, now).apply(ask.rows)
+    state = _State(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
+    _note(ctx, name, state)
+    return Taken(state.next)
+
+
+@METHODS.write("import.end", "not_found", "out_of_order")
+def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
+    """Ends an import whose batches all came."""
+    name, state = _known(ctx, ask.id)
+    if state.next < state.batches:
+        raise CallError("out_of_order", f"Batch {state.next} of {state.batches} is still to come.", 409)
+    for key, _ in list(ctx.store.notes(_ARTICLE + name)):
+        ctx.store.put_note(key, None)
+    _note(ctx, name, state._replace(done=1))
+    return Imported(
+        accounts=state.accounts,
+        follows=state.follows,
+        posts=state.posts,
+        replies=state.replies,
+        entries=state.entries,
+        digest=digest_hex(ctx.store.digest()),
+    )
+
+
+def _state(ctx: Context, name: bytes) -> _State | None:
+    raw = ctx.store.note(_STATE + name)
+    return None if raw is None else _State(*decode(raw))
+
+
+def _note(ctx: Context, name: bytes, state: _State) -> None:
+    ctx.store.put_note(_STATE + name, encode(list(state)))
+
+
+def _known(ctx: Context, text: str) -> tuple[bytes, _State]:
+    try:
+        name = bytes.fromhex(text)
+    except ValueError:
+        name = b""
+    state = _state(ctx, name)
+    if state is None:
+        raise CallError("not_found", f"No import '{text[:60]}' was begun here; call import.begin.", 404)
+    return name, state
+
+
+class _Batch:
+    """One batch: everything in it is read and judged before anything of it is written."""
+
+    def __init__(self, ctx: Context, name: bytes, now: float) -> None:
+        self.ctx, self.name, self.now = ctx, name, now
+        self._q = ctx.queries()
+        self._named: dict[str, AccountId] = {}
+        self._salts: dict[AccountId, bytes] = {}
+        self._articles: dict[str, Target] = {}
+        self._entries = 0
+
+    def apply(self, rows: list[Any]) -> tuple[int, int, int, int, int]:
+        """Returns how many (accounts, follows, posts, replies, entries) it brought."""
+        names = [n for row in rows if isinstance(row, dict) and "accounts" in row for n in _names(row, row["accounts"])]
+        for name in names:
+            self._open(name)
+        follows: dict[AccountId, dict[AccountId, None]] = {}
+        posts: list[_Row] = []
+        for row in rows:
+            if isinstance(row, list):
+                who, targets = self._follows(row)
+                follows.setdefault(who, {}).update(dict.fromkeys(targets))
+            elif not isinstance(row, dict):
+                raise _bad(row)
+            elif "accounts" not in row:
+                posts.append(self._post(row))
+        written = [self._draft(row) for row in posts]
+        for who, followed in follows.items():
+            self._publish(who, self._follow_entries(who, followed))
+        by: dict[AccountId, list[author.Draft]] = {}
+        for row, draft in zip(posts, written, strict=True):
+            if draft is not None:
+                by.setdefault(row.by, []).append(author.Draft((draft.op,), (draft.content,)))
+        for who, drafts in by.items():
+            self._publish(who, drafts)
+        for title, target in self._articles.items():
+            self.ctx.store.put_note(self._article(title), target.account + target.key)
+        replies = sum(row.thread is not None for row in posts)
+        return len(names), sum(map(len, follows.values())), len(posts), replies, self._entries
+
+    def _open(self, name: str) -> None:
+        if hosted.named(self.ctx, name) is None:
+            made = hosted.create(self.ctx, name, int(self.now * 1000))
+            field = set_profile(self._salt(made.account), "name", name)
+            self._publish(made.account, [author.Draft((field.op,), (field.content,))])
+
+    def _publish(self, who: AccountId, drafts: Iterable[author.Draft]) -> None:
+        """Reconciliation carries it: an import would flood the gossip."""
+        some = list(drafts)
+        if some:
+            log = hosted.writable_log(self.ctx, who)
+            self.ctx.replica.publish(log, self.ctx.device, some, self.now, push=False)
+            self._entries += len(some)
+
+    # -- follows
+
+    def _follows(self, row: list[Any]) -> tuple[AccountId, list[AccountId]]:
+        if len(row) != 2 or not isinstance(row[0], str):
+            raise _bad(row)
+        return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
+
+    def _follow_entries(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[author.Draft]:
+        standing = set(self._q.follows(who))
+        salt = self._salt(who)
+        drafts = (relate(salt, "follow", target) for target in targets if target not in standing)
+        while some := list(islice(drafts, FOLLOWS_PER_ENTRY)):
+            yield author.Draft(tuple(d.op for d in some), tuple(d.content for d in some))
+
+    # -- posts
+
+    def _post(self, row: dict[str, Any]) -> _Row:
+        if "article" in row:
+            title, by = _text(row, "article"), self._account(_text(row, "by"))
+            nonce = H("import row", encode([self.name, b"article", title.encode()]))[:16]
+            found = _Row(by, nonce, title, None, _text(row, "text"), _time(row))
+            self._articles[title] = Target(by, self._key(found))
+            return found
+        number = row.get("row")
+        if not isinstance(number, int) or not 0 <= number < 1 << 63:
+            raise _bad(row)
+        thread = None if row.get("thread") is None else _text(row, "thread")
+        nonce = H("import row", encode([self.name, b"row", number]))[:16]
+        return _Row(self._account(_text(row, "author")), nonce, None, thread, _text(row, "text"), _time(row))
+
+    def _draft(self, row: _Row) -> Draft | None:
+        """None where the post is there already."""
+        key = self._key(row)
+        if self._q.live(row.by, Put(POST, key, (), None)):
+            return None
+        opens = None if row.thread is None else self._opening(row.thread)
+        return write_post(key, Post(row.text, opens and ReplyTo(opens, opens), None, None, row.time_ms))
+
+    def _key(self, row: _Row) -> CellKey:
+        return post_key(self._salt(row.by), row.nonce)
+
+    def _opening(self, title: str) -> Target:
+        found = self._articles.get(title)
+        if found is None:
+            raw = self.ctx.store.note(self._article(title))
+            if raw is None:
+                raise CallError("bad_request", f"A row answers '{title[:60]}', which no row before it opens.")
+            found = self._articles[title] = Target(AccountId(raw[:32]), CellKey(raw[32:]))
+        return found
+
+    def _article(self, title: str) -> bytes:
+        return _ARTICLE + self.name + H("title", title.encode())[:16]
+
+    # -- what rows name
+
+    def _account(self, name: str) -> AccountId:
+        name = unicodedata.normalize("NFC", name)
+        found = self._named.get(name) or hosted.named(self.ctx, name)
+        if found is None:
+            raise CallError("bad_request", f"A row names '{name[:60]}', an account that no row before it has.")
+        self._named[name] = found
+        return found
+
+    def _salt(self, account: AccountId) -> bytes:
+        found = self._salts.get(account)
+        if found is None:
+            found = self._salts[account] = hosted.salt_of(self.ctx, account)
+        return found
+
+
+def _bad(row: Any) -> CallError:
+    return CallError("bad_request", f"{repr(row)[:80]} is no row of an import.")
+
+
+def _names(row: Any, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(n, str) and n for n in value):
+        raise _bad(row)
+    names = [unicodedata.normalize("NFC", n) for n in value]
+    for name in names:
+        if len(name.encode()) > MAX_VALUE:
+            raise CallError("bad_request", f"The name '{name[:60]}...' is longer than {MAX_VALUE} bytes.")
+    return names
+
+
+def _text(row: dict[str, Any], field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise _bad(row)
+    text = unicodedata.normalize("NFC", value)
+    size = len(text.encode())
+    if size > MAX_TEXT:
+        raise CallError("bad_request", f"The {field} '{text[:40]}...' has {size} bytes; {MAX_TEXT} is the most.")
+    return text
+
+
+def _time(row: dict[str, Any]) -> int | None:
+    value = row.get("time_ms")
+    if value is not None and (not isinstance(value, int) or not 0 <= value < 1 << 48):
+        raise _bad(row)
+    return value

@@ -1,0 +1,32 @@
+"""Addresses: a post, or any other cell that an account may name in another one, wherever it is held."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
+
+
+class Target(NamedTuple):
+    """A post of an account."""
+
+    account: AccountId
+    key: CellKey
+
+    @property
+    def raw(self) -> bytes:
+        """48 bytes: the account, then the key."""
+        return self.account + self.key
+
+
+def post_to_text(target: Target) -> str:
+    """`did:banyan:z.../<key in hex>`."""
+    return f"{account_to_text(target.account)}/{target.key.hex()}"
+
+
+def post_from_text(text: str) -> Target:
+    """Raises ValueError with a sentence when `text` is no post."""
+    account, slash, key = text.partition("/")
+    if not slash or len(key) != 32 or any(c not in "0123456789abcdef" for c in key):
+        raise ValueError(f"'{text}' is not a post: expected <account>/<32 hexadecimal digits>")
+    return Target(account_from_text(account), CellKey(bytes.fromhex(key)))

@@ -1,0 +1,75 @@
+"""Reads cells as values: what the fold of an account's counted entries says, with the content that is held.
+
+For every collection, whether it has a view or not. Views say the same of what they hold (a test compares):
+a register shows its last live write or, where that one's content is not held or is none, nothing, for an older value
+would be a lie. An element shows its last live add with content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+from banyan_crdt.cells import Cells
+from banyan_crdt.ids import CellKey, Ref
+
+from .collection import Collection
+
+C = TypeVar("C")
+ContentOf: TypeAlias = Callable[[Ref], bytes | None]
+"""The content of an operation, without its salt, if it is held."""
+UNREADABLE = "\ufffd"
+"""Stands for a character of a text that its content does not have, or whose content is not held."""
+
+
+def registers(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, C]:
+    """What each register shows."""
+    out: dict[CellKey, C] = {}
+    for (coll, key), writes in cells.registers.items():
+        if coll == of.id:
+            (_, entry, op), _ = writes[0]
+            raw = content_of(Ref(entry, op))
+            content = None if raw is None else of.decode(raw)
+            if content is not None:
+                out[key] = content
+    return out
+
+
+def elements(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, dict[CellKey, C]]:
+    """What each element of each set shows."""
+    out: dict[CellKey, dict[CellKey, C]] = {}
+    for (coll, key), found in cells.sets.items():
+        for elem, adds in found.items() if coll == of.id else ():
+            for (_, entry, op), _ in reversed(adds):
+                raw = content_of(Ref(entry, op))
+                content = None if raw is None else of.decode(raw)
+                if content is not None:
+                    out.setdefault(key, {})[elem] = content
+                    break
+    return out
+
+
+def counters(of: Collection[C], cells: Cells) -> dict[CellKey, int]:
+    """The sum of each counter."""
+    return {key: count for (coll, key), count in cells.counters.items() if coll == of.id}
+
+
+def texts(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, str]:
+    """Each text as it reads. Character i of an insertion is code point i of its content, which is UTF-8."""
+    inserted: dict[Ref, str] = {}
+
+    def character(ref: Ref, offset: int) -> str:
+        if ref not in inserted:
+            inserted[ref] = _utf8(content_of(ref) or b"")
+        return inserted[ref][offset : offset + 1] or UNREADABLE
+
+    return {
+        key: "".join([character(*at) for at in found]) for (coll, key), found in cells.texts.items() if coll == of.id
+    }
+
+
+def _utf8(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return ""

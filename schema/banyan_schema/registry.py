@@ -1,0 +1,51 @@
+"""Registries: which collections are known, by id and by name. `SOCIAL` has those of the folder social/.
+
+A registry is a value: `SOCIAL.adding(POLL)` is another one. A collection that is to be known everywhere is a module of
+social/ with a tuple `COLLECTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from banyan_crdt.ids import Coll
+from banyan_crdt.ops import Op
+
+from . import social
+from .collection import Collection
+
+
+class Registry:
+    def __init__(self, collections: Iterable[Collection[Any]]) -> None:
+        """Raises ValueError where two collections have one name."""
+        known = tuple(collections)
+        self.by_id: dict[Coll, Collection[Any]] = {collection.id: collection for collection in known}
+        self.by_name: dict[str, Collection[Any]] = {collection.name: collection for collection in known}
+        if len(self.by_name) < len(known) or len(self.by_id) < len(known):
+            names = sorted(collection.name for collection in known)
+            raise ValueError(f"two collections have one name or id among {', '.join(names)}: rename one of them")
+
+    def __iter__(self) -> Iterator[Collection[Any]]:
+        """By name."""
+        return iter([self.by_name[name] for name in sorted(self.by_name)])
+
+    def adding(self, *collections: Collection[Any]) -> Registry:
+        return Registry((*self, *collections))
+
+    def decode(self, collection: Coll, op: Op, content: bytes) -> Any:
+        """What the content of `op` says, or None where it is not its collection's schema. Never raises."""
+        known = self.by_id.get(collection)
+        return known.decode(content) if known is not None and isinstance(op, known.op) else None
+
+
+def _found() -> Registry:
+    """The collections of the modules of social/."""
+    names = sorted(module.name for module in iter_modules(social.__path__))
+    modules = [import_module(f"{social.__name__}.{name}") for name in names]
+    return Registry(collection for module in modules for collection in module.COLLECTIONS)
+
+
+SOCIAL = _found()

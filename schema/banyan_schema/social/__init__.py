@@ -1,0 +1,56 @@
+"""What people say, one file a collection. A file with a tuple `COLLECTIONS` is found by registry.py; no list names it.
+
+Whoever writes or reads social content imports from here."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from ..address import Target, post_from_text, post_to_text
+from ..collection import Draft, cell_key, seal, undo
+from .post import MAX_LANG, MAX_TEXT, POST, Post, ReplyTo, delete_post, encode_post, post_key, write_post
+from .profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
+from .reaction import MAX_EMOJI, REACTION, Reaction, react
+from .relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
+from .repost import REPOST, Repost, repost
+
+__all__ = [
+    "BLOCK",
+    "FOLLOW",
+    "MAX_EMOJI",
+    "MAX_FIELD",
+    "MAX_LANG",
+    "MAX_TEXT",
+    "MAX_VALUE",
+    "MUTE",
+    "POST",
+    "PROFILE",
+    "REACTION",
+    "RELATIONS",
+    "REPOST",
+    "Content",
+    "Draft",
+    "Post",
+    "ProfileField",
+    "Reaction",
+    "Relate",
+    "Relation",
+    "ReplyTo",
+    "Repost",
+    "Target",
+    "cell_key",
+    "delete_post",
+    "encode_post",
+    "post_from_text",
+    "post_key",
+    "post_to_text",
+    "react",
+    "relate",
+    "repost",
+    "seal",
+    "set_profile",
+    "undo",
+    "write_post",
+]
+
+Content: TypeAlias = ProfileField | Post | Reaction | Repost | Relate

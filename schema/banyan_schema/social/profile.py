@@ -1,0 +1,47 @@
+"""A profile: a handful of fields of any name, each a register of its own.
+
+| op | cell | content |
+|---|---|---|
+| put | field | [field, value] |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from banyan_crdt.ids import Ref
+from banyan_crdt.ops import Put
+
+from ..collection import Collection, Draft, cell_key
+from ..fields import normal, text
+from ..layout import Layout
+
+MAX_FIELD = 64
+MAX_VALUE = 4_096
+"""Bytes of UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileField:
+    field: str
+    value: str
+
+
+LAYOUT = Layout(
+    ProfileField,
+    lambda said: (said.field, said.value),
+    (text("a profile field's name", MAX_FIELD), text("a profile field", MAX_VALUE)),
+)
+COLLECTION = Collection("profile", "register", LAYOUT, limits={"field": MAX_FIELD, "value": MAX_VALUE})
+"""It says nothing to views: a profile is read from its slots."""
+PROFILE = COLLECTION.id
+COLLECTIONS = (COLLECTION,)
+
+
+def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = ()) -> Draft:
+    """`replaces`: the live writes of that field."""
+    name = normal("a profile field's name", field, MAX_FIELD)
+    normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
+    op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)
+    return Draft(op, LAYOUT.encode(ProfileField(field, value)))

@@ -1,0 +1,57 @@
+"""A reaction: one element of a set, the emoji, in the cell of the post reacted to.
+
+| op | cell | element | content |
+|---|---|---|---|
+| add | the post | the emoji | [account, key, emoji] |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from banyan_crdt.ops import Add
+
+from ..address import Target
+from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..fields import ACCOUNT, KEY, normal, text
+from ..layout import Layout
+
+MAX_EMOJI = 64
+"""Bytes of UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    target: Target
+    emoji: str
+
+
+LAYOUT = Layout(
+    lambda account, key, emoji: Reaction(Target(account, key), emoji),
+    lambda said: (*said.target, said.emoji),
+    (ACCOUNT, KEY, text("an emoji", MAX_EMOJI)),
+)
+
+
+def _seed(time: bytes, values: list[Any]) -> bytes:
+    """The post, 48 bytes, and the emoji."""
+    account, key, emoji = values[:3]
+    return bytes(account + key + emoji.encode())
+
+
+def _facts(seed: bytes) -> Facts:
+    return (Fact("reactions", seed[:48] + bytes((len(seed) - 48,)) + seed[48:]),)
+
+
+COLLECTION = Collection(
+    "reaction", "set", LAYOUT, limits={"emoji": MAX_EMOJI}, seed=_seed, kinds=frozenset({"reactions"}), facts=_facts
+)
+REACTION = COLLECTION.id
+COLLECTIONS = (COLLECTION,)
+
+
+def react(salt: bytes, target: Target, emoji: str) -> Draft:
+    raw = normal("an emoji", emoji, MAX_EMOJI)
+    op = Add(REACTION, cell_key(salt, b"reaction", *target), cell_key(salt, b"reaction", raw), None)
+    return Draft(op, LAYOUT.encode(Reaction(target, emoji)))

@@ -1,0 +1,58 @@
+"""Relations between accounts: follow, block, mute. Each is a collection of its own, and in it one set for the account.
+
+| op | cell | element | content |
+|---|---|---|---|
+| add | one for the account | the target | [account] |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from banyan_crdt.ids import AccountId, Coll
+from banyan_crdt.ops import Add
+
+from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..fields import ACCOUNT
+from ..layout import Layout
+
+Relation = Literal["follow", "block", "mute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relate:
+    """A follow, a block or a mute of `target`."""
+
+    relation: Relation
+    target: AccountId
+
+
+def _seed(time: bytes, values: list[Any]) -> bytes:
+    """The target, 32 bytes."""
+    return bytes(values[0])
+
+
+def _collection(relation: Relation, *kinds: str) -> Collection[Relate]:
+    def facts(seed: bytes) -> Facts:
+        return tuple([Fact(kind, seed) for kind in kinds])
+
+    layout = Layout(lambda account: Relate(relation, account), lambda said: (said.target,), (ACCOUNT,))
+    return Collection(relation, "set", layout, seed=_seed, kinds=frozenset(kinds), facts=facts)
+
+
+COLLECTIONS = (
+    _collection("follow", "follows", "followers"),
+    _collection("block", "blocks"),
+    _collection("mute", "mutes"),
+)
+FOLLOW, BLOCK, MUTE = (collection.id for collection in COLLECTIONS)
+RELATIONS: dict[Coll, Relation] = {FOLLOW: "follow", BLOCK: "block", MUTE: "mute"}
+_OF: dict[Relation, Collection[Relate]] = dict(zip(RELATIONS.values(), COLLECTIONS, strict=True))
+
+
+def relate(salt: bytes, relation: Relation, target: AccountId) -> Draft:
+    """Follow, block or mute."""
+    name, of = relation.encode(), _OF[relation]
+    op = Add(of.id, cell_key(salt, name), cell_key(salt, name, target), None)
+    return Draft(op, of.encode(Relate(relation, target)))

@@ -1,0 +1,45 @@
+"""A repost: one element of the account's one set of reposts.
+
+| op | cell | element | content |
+|---|---|---|---|
+| add | one for the account | the post | [account, key] |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from banyan_crdt.ops import Add
+
+from ..address import Target
+from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..fields import ACCOUNT, KEY
+from ..layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Repost:
+    target: Target
+
+
+LAYOUT = Layout(lambda account, key: Repost(Target(account, key)), lambda said: said.target, (ACCOUNT, KEY))
+
+
+def _seed(time: bytes, values: list[Any]) -> bytes:
+    """The post, 48 bytes."""
+    return bytes(values[0] + values[1])
+
+
+def _facts(seed: bytes) -> Facts:
+    return (Fact("reposts", seed),)
+
+
+COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, kinds=frozenset({"reposts"}), facts=_facts)
+REPOST = COLLECTION.id
+COLLECTIONS = (COLLECTION,)
+
+
+def repost(salt: bytes, target: Target) -> Draft:
+    op = Add(REPOST, cell_key(salt, b"repost"), cell_key(salt, b"repost", *target), None)
+    return Draft(op, LAYOUT.encode(Repost(target)))

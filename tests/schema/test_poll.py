@@ -1,0 +1,214 @@
+"""The promise: a collection that nobody knows is defined in one file (this one), written, synced, and read back.
+
+Nothing else is touched: neither the kernel nor the store nor what peers say to each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Add, Put
+from banyan_crdt.realm import TEST
+from banyan_crdt.run import decode_run
+from banyan_replica.intake.author import Draft as EntryDraft
+from banyan_replica.intake.ingest import Ingest
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key, undo
+from banyan_schema.fields import ACCOUNT, KEY, Field, NotContent, number, text
+from banyan_schema.layout import Layout
+from banyan_schema.reading import elements, registers
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Post, write_post
+from banyan_storage.folded import folded
+from banyan_storage.queries import queries
+from tests.crdt.make import Person, run_bytes
+from tests.node.helpers import NOW_MS, World, phone_of
+from tests.schema.laws import keeps_the_laws, texts
+from tests.storage.social_accounts import social_store
+
+# --- the schema: what somebody who wants polls writes ----------------------------------------------------------------
+
+OPTION = text("an option of a poll", 200)
+MAX_OPTIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    question: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """For option number `option` of a poll."""
+
+    poll: Target
+    option: int
+
+
+def _plain(options: tuple[str, ...]) -> list[Any]:
+    if not 0 < len(options) <= MAX_OPTIONS:
+        raise ValueError(f"a poll has {len(options)} options; 1 to {MAX_OPTIONS} are possible")
+    return [OPTION.plain(option) for option in options]
+
+
+def _read(value: Any) -> tuple[str, ...]:
+    if type(value) is not list or not 0 < len(value) <= MAX_OPTIONS:
+        raise NotContent
+    return tuple([OPTION.read(option) for option in value])
+
+
+def _step(raw: bytes, at: int) -> tuple[tuple[str, ...], int]:
+    count = raw[at] - 0x80
+    if not 0 < count <= MAX_OPTIONS:
+        raise NotContent
+    at, options = at + 1, list[str]()
+    for _ in range(count):
+        option, at = OPTION.step(raw, at)
+        options.append(option)
+    return tuple(options), at
+
+
+POLL = Collection(
+    "vn.example.poll",
+    "register",
+    Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), Field(_plain, _read, _step))),
+    seed=lambda time, values: time,
+    kinds=frozenset({"timeline"}),
+    facts=lambda seed: (Fact("timeline", seed),),
+)
+
+
+def _votes(seed: bytes) -> Facts:
+    return (Fact("votes", seed),)
+
+
+VOTE = Collection(
+    "vn.example.vote",
+    "set",
+    Layout(
+        lambda account, key, option: Vote(Target(account, key), option),
+        lambda said: (*said.poll, said.option),
+        (ACCOUNT, KEY, number("an option")),
+    ),
+    seed=lambda time, values: bytes(values[0] + values[1] + values[2].to_bytes(8, "big")),
+    kinds=frozenset({"votes"}),
+    facts=_votes,
+)
+REGISTRY = SOCIAL.adding(POLL, VOTE)
+
+
+def write_poll(key: CellKey, poll: Poll, replaces: tuple[Ref, ...] = ()) -> Draft:
+    return Draft(Put(POLL.id, key, replaces, None), POLL.encode(poll))
+
+
+def vote(salt: bytes, poll: Target, option: int) -> Draft:
+    cell, elem = cell_key(salt, b"vote", *poll), cell_key(salt, b"vote", bytes((option,)))
+    return Draft(Add(VOTE.id, cell, elem, None), VOTE.encode(Vote(poll, option)))
+
+
+# --- what must hold of it --------------------------------------------------------------------------------------------
+
+SALT = b"s" * 32
+LUNCH = Poll("Lunch?", ("phở", "bún chả", "bánh mì"))
+
+
+def test_polls_and_votes_keep_the_laws() -> None:
+    polls = st.builds(Poll, texts, st.lists(texts, min_size=1, max_size=MAX_OPTIONS).map(tuple))
+    keeps_the_laws(POLL, polls, lambda said: write_poll(CellKey(b"k" * 16), said))
+    there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
+    votes = st.builds(Vote, st.just(there), st.integers(0, MAX_OPTIONS - 1))
+    keeps_the_laws(VOTE, votes, lambda said: vote(SALT, said.poll, said.option))
+
+
+def say(world: World, at: str, person: Person, *drafts: Draft) -> list[Ref]:
+    """One entry of the person's phone, at a replica."""
+    draft = EntryDraft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
+    world.replicas[at].publish(person.log(), phone_of(person), [draft], world.now, push=True)
+    world.drain(at)
+    store = world.replicas[at].store
+    last = store.id_at(person.log(), store.head(person.log()).length - 1)
+    assert last is not None
+    return [Ref(last, k) for k in range(len(drafts))]
+
+
+def polls_at(world: World, name: str, who: Person) -> dict[CellKey, Poll]:
+    found = folded(world.replicas[name].store, who.id)
+    return registers(POLL, found.cells, found.content_of)
+
+
+def tally(world: World, name: str, poll: Target, *voters: Person) -> Counter[int]:
+    """How many vote for each option."""
+    out: Counter[int] = Counter()
+    for person in voters:
+        found = folded(world.replicas[name].store, person.id)
+        for votes in elements(VOTE, found.cells, found.content_of).values():
+            out.update(said.option for said in votes.values() if said.poll == poll)
+    return out
+
+
+def test_a_poll_is_written_synced_between_two_replicas_and_read_back() -> None:
+    world = World("a", "b")
+    an, binh, chi = world.person("a", "An"), world.person("b", "Bình"), world.person("b", "Chi")
+    poll = Target(an.id, CellKey(b"lunch".ljust(16)))
+    (first,) = say(world, "a", an, write_poll(poll.key, LUNCH))
+    (before,) = say(world, "b", binh, vote(SALT, poll, 0))  # of a poll that is not held there yet
+    say(world, "b", chi, vote(SALT, poll, 2))
+    world.link("a", "b")
+    world.until(lambda: world.same("a b"), 60)
+    for name in ("a", "b"):
+        assert polls_at(world, name, an) == {poll.key: LUNCH}
+        assert tally(world, name, poll, an, binh, chi) == {0: 1, 2: 1}
+
+    better = Poll("Lunch?", (*LUNCH.options, "cơm tấm"))
+    say(world, "a", an, write_poll(poll.key, better, (first,)), vote(SALT, poll, 3))
+    say(world, "b", binh, undo(VOTE.id, (before,)), vote(SALT, poll, 2))
+    world.until(lambda: world.same("a b") and len(world.digests()) == 1, 60)
+    for name in ("a", "b"):
+        assert polls_at(world, name, an) == {poll.key: better}
+        assert tally(world, name, poll, an, binh, chi) == {2: 2, 3: 1}
+    assert not world.cut
+
+
+def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() -> None:
+    world = World("a")
+    an = world.person("a", "An")
+    store, engine = social_store()
+    ingest = Ingest(store, TEST)
+    key = CellKey(b"lunch".ljust(16))
+    say(world, "a", an, write_poll(key, LUNCH), write_post(key, Post("Lunch?")), vote(SALT, Target(an.id, key), 1))
+    held = world.replicas["a"].store
+    ingest.control(an.id, an.control, NOW_MS)
+    for e in held.walk(an.log()):
+        parts = [held.part(e.id, k) for k in range(3)]
+        run = decode_run(TEST, run_bytes([e], 0, 1))
+        ingest.run(run, NOW_MS, contents=[[(k, raw) for k, raw in enumerate(parts) if raw is not None]])
+    store.commit()
+    found = folded(store, an.id)
+    assert registers(POLL, found.cells, found.content_of) == {key: LUNCH}
+    with queries(engine, TEST) as ask:
+        assert [view.post.text for view in ask.feed([an.id])] == ["Lunch?"]
+        assert ask.thread(Target(an.id, key)).replies == ()
+
+
+def test_the_registry_that_has_it_reads_it_and_the_one_that_has_not_says_that_it_is_none() -> None:
+    draft = write_poll(CellKey(bytes(16)), LUNCH)
+    assert draft.content is not None
+    assert REGISTRY.decode(POLL.id, draft.op, draft.content) == LUNCH
+    assert SOCIAL.decode(POLL.id, draft.op, draft.content) is None
+    assert REGISTRY.by_name["vn.example.vote"].decode(b"\xff") is None
+
+
+def test_what_it_states_to_views_follows_from_its_content() -> None:
+    poll, time = Target(AccountId(b"a" * 32), CellKey(b"k" * 16)), bytes(range(8))
+    seed = POLL.seed_of(time, POLL.encode(LUNCH))
+    assert seed is not None
+    assert POLL.facts(seed) == (("timeline", time),)
+    seed = VOTE.seed_of(time, VOTE.encode(Vote(poll, 2)))
+    assert seed is not None
+    assert VOTE.facts(seed) == (("votes", poll.raw + (2).to_bytes(8, "big")),)

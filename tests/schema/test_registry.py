@@ -1,0 +1,64 @@
+"""Registries: the files of the folder are found, and no two collections have one name."""
+
+from pathlib import Path
+
+import pytest
+
+import banyan_schema.social
+from banyan_crdt.ids import AccountId, CellKey, coll
+from banyan_schema.collection import OPERATIONS, Collection, Merge
+from banyan_schema.fields import KEY
+from banyan_schema.layout import Layout
+from banyan_schema.registry import SOCIAL, Registry
+from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
+from banyan_storage.views.registry import VIEWS
+
+LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
+POLL: Collection[bytes] = Collection("vn.example.poll", "register", LAYOUT)
+
+
+def test_every_file_of_the_folder_is_known_and_nothing_names_them() -> None:
+    files = {path.stem for path in Path(banyan_schema.social.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == {"post", "profile", "reaction", "relation", "repost"}
+    assert [of.name for of in SOCIAL] == ["block", "follow", "mute", "post", "profile", "reaction", "repost"]
+    for of in SOCIAL:
+        assert SOCIAL.by_id[coll(of.name)] is SOCIAL.by_name[of.name] is of
+
+
+def test_one_more_makes_another_registry() -> None:
+    more = SOCIAL.adding(POLL)
+    assert [of.name for of in more if of not in list(SOCIAL)] == ["vn.example.poll"]
+    assert POLL.id not in SOCIAL.by_id
+
+
+def test_two_collections_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two collections have one name or id among a, a"):
+        Registry((Collection("a", "counter"), Collection("a", "text")))
+
+
+def test_what_has_fields_has_a_layout_and_what_has_none_has_none() -> None:
+    merges: dict[Merge, bool] = {"register": True, "set": True, "counter": False, "text": False}
+    assert merges.keys() == OPERATIONS.keys()
+    for merge, has_fields in merges.items():
+        assert Collection("a", merge, LAYOUT if has_fields else None).op is OPERATIONS[merge]
+        with pytest.raises(ValueError, match="collection 'a': a register or a set has a layout, a"):
+            Collection("a", merge, None if has_fields else LAYOUT)
+
+
+def test_a_view_listens_to_every_fact_that_a_shipped_collection_states_and_to_no_other() -> None:
+    there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
+    said: dict[str, object] = {
+        "profile": ProfileField("name", "An"),
+        "post": Post("hi", ReplyTo(there, there)),
+        "reaction": Reaction(there, "❤"),
+        "repost": Repost(there),
+        **{name: Relate(name, there.account) for name in RELATIONS.values()},
+    }
+    told = set()
+    for of in SOCIAL:
+        seed = of.seed_of(bytes(8), of.encode(said[of.name]))
+        assert seed is not None
+        kinds = {fact.kind for fact in of.facts(seed)}
+        assert kinds == of.kinds
+        told |= kinds
+    assert told == {kind for view in VIEWS for kind in view.rows}
