@@ -234,7 +234,7 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        ("did:banyan:zE1U is not held here.", "did:banyan:zE1U is not held here."),
+        ("did:banyan:zE1U is not held here.", "The account did:banyan:zE1U is not held here."),
         ("account.drop needs 'log'", "account.drop needs 'log'."),
         ("damaged: page 3 is not page 3", "Damaged: page 3 is not page 3."),
         ("the node is gone", "The node is gone."),
