@@ -31,7 +31,7 @@ import trio
 import trio.testing
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node.backend import hosted
+from banyan_node import hosted
 from banyan_node.context import Context
 from banyan_node.node import Node
 from banyan_storage.tables import ENTRIES, LACKING

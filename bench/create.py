@@ -22,7 +22,7 @@ from typing import Any
 import trio
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node.backend import hosted
+from banyan_node import hosted
 from banyan_node.context import Context
 from banyan_node.control_client import AsyncControlClient
 from banyan_node.home import Home

@@ -7,8 +7,10 @@ network (3), look after the machine (4) or find a passphrase (5).
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from banyan_node.operator_errors import (
@@ -71,17 +73,31 @@ def error_word(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
-def as_json(error: Exception, code: int) -> dict[str, Any]:
-    return {"error": {"code": error_word(error), "message": sentence(error), "exit": code}}
+def as_json(error: Exception, code: int, typed: Collection[str] = ()) -> dict[str, Any]:
+    return {"error": {"code": error_word(error), "message": sentence(error, typed), "exit": code}}
 
 
-def sentence(error: Exception) -> str:
-    """The error's text as a sentence."""
+def sentence(error: Exception, typed: Collection[str] = ()) -> str:
+    """The error's text as a sentence: it begins with a capital, and what it begins with is not changed by that.
+
+    typed: the words of the command line, which may be names of files.
+    """
     text = str(error).strip() or type(error).__name__
-    first = text.partition(" ")[0].rstrip(":.,")
-    plain = text[:1].islower() and " " in text.split("/")[0] and not {":", "."} & set(first)  # no id, no method
-    text = text[0].upper() + text[1:] if plain else text
+    first = text.split(maxsplit=1)[0].rstrip(",:;")
+    if text[0].islower():
+        if first.startswith("did:"):
+            text = f"The {'post' if '/' in first else 'account'} {text}"
+        elif _KEY.fullmatch(first):
+            text = f"The key {text}"
+        elif "/" in first or first in map(os.path.normpath, typed):
+            text = f"The file {text}"
+        elif _WORD.fullmatch(first):  # else the name of a method or a setting
+            text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."
+
+
+_KEY = re.compile("[0-9a-f]{16,}")
+_WORD = re.compile(r"[a-z]+([-'’`][a-z]+)*")
 
 
 _BY_KIND: tuple[tuple[tuple[type[Exception], ...], int], ...] = (

@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
         _say_no_more()
         return errors.OK
     except Exception as error:
-        return _report(error, json, debug)
+        return _report(error, json, debug, arguments)
 
 
 def _say_no_more() -> None:
@@ -145,7 +145,7 @@ def _usage(error: typer.TyperException, json: bool) -> int:
     return errors.USAGE
 
 
-def _report(error: Exception, json: bool, debug: bool) -> int:
+def _report(error: Exception, json: bool, debug: bool, typed: Sequence[str]) -> int:
     if debug:
         import traceback
 
@@ -153,14 +153,14 @@ def _report(error: Exception, json: bool, debug: bool) -> int:
     code = errors.exit_code(error)
     if code is None and isinstance(error, OSError):
         code = errors.STORAGE
-        name = f"{error.filename}: " if error.filename else ""
-        error = BadInput(f"{name}{error.strerror or error}")
+        what = f"{error.filename} cannot be used" if error.filename else "The disk or the network failed"
+        error = BadInput(f"{what}: {error.strerror or error}")
     if code is None:
         code = errors.BUG
         error = RuntimeError(f"a mistake in banyan, {type(error).__name__}: {error}; run it again with --debug")
     if json:
-        write_json(errors.as_json(error, code))
-    print(f"banyan: {errors.sentence(error)}", file=sys.stderr)
+        write_json(errors.as_json(error, code, typed))
+    print(f"banyan: {errors.sentence(error, typed)}", file=sys.stderr)
     return code
 
 

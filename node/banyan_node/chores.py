@@ -23,8 +23,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
 from banyan_crdt.ops import Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node import claims
-from banyan_node.backend import hosted
+from banyan_node import claims, hosted
 from banyan_node.context import Context
 from banyan_storage.due import Work
 

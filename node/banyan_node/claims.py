@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from banyan_crdt.ids import AccountId, EntryId, key_digest
-from banyan_node.backend import hosted
+from banyan_node import hosted
 from banyan_node.context import RESTORING, Context, Search
 from banyan_node.keystore import ROOT_SLOT
 

@@ -104,6 +104,10 @@ class Control(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Annotated[
         int, Meta(ge=1, le=1024, description="Event streams open at once; each holds a queue in memory")
     ] = 32
+    connections: Annotated[
+        int,
+        Meta(ge=4, le=4096, description="Connections at once; beyond that, one that never showed the token is closed"),
+    ] = 128
     grace_seconds: Annotated[
         float, Meta(ge=0, le=300, description="How long requests may take to finish once the node is told to stop")
     ] = 3.0
@@ -136,7 +140,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 10_000
     event_queue: Annotated[
-        int, Meta(ge=16, le=1_000_000, description="Events that wait for one slow reader before its stream is closed")
+        int,
+        Meta(ge=16, le=1_000_000, description="Events that wait for a slow reader; then it is told how many it missed"),
     ] = 10_000
     handshake_seconds: Annotated[
         float, Meta(gt=0, le=300, description="A peer that has not said hello by then is hung up on")

@@ -3,12 +3,13 @@
     POST /v1/{method}   a JSON object of parameters -> the JSON result
     GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
     GET  /metrics       for Prometheus
+    GET  /openapi.json  all of this for programs
     GET  /healthz       200 while the process answers
     GET  /readyz        200 once the node serves, else 503 and the reason
 
 A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invariants: nothing but /healthz and /readyz
 answers without the token of this run; nothing answers to a Host that is not this machine, so a web page that points
-its own name at 127.0.0.1 gets nowhere; no request is read further than its size limit.
+its own name at 127.0.0.1 gets nowhere; no request is read further than its size limit, or longer than BODY_SECONDS.
 
 The handlers know neither the server nor its event loop: whoever serves ASGI can serve them.
 """
@@ -26,16 +27,21 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from banyan_node.api.methods import EVERY
+from banyan_node.api.openapi import document
+from banyan_node.http_connections import let_in
 from banyan_node.operator_errors import CallError
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})
 _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+BODY_SECONDS = 20.0
+"""How long a whole body may take: 8 MiB over the loopback take less than a tenth of a second."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,22 +65,26 @@ def control_app(
     not_ready: Callable[[], str | None],
     *,
     body_bytes: int = 8 << 20,
+    body_seconds: float = BODY_SECONDS,
     streams: int = 32,
 ) -> Starlette:
     """The ASGI application. not_ready: why the node does not serve yet, or None. streams: the most at once."""
-    api = _Api(backend, registry, not_ready, body_bytes, streams)
+    api = _Api(backend, registry, not_ready, body_bytes, body_seconds, streams)
     routes = [
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/metrics", api.metrics),
+        Route("/openapi.json", api.openapi),
         Route("/v1/events", api.events),
         Route("/v1/{method}", api.call, methods=["POST"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(_Guard, token=token)],
         exception_handlers={HTTPException: _http_error},
     )
+    app.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
+    return app
 
 
 class _Api:
@@ -84,12 +94,13 @@ class _Api:
         registry: CollectorRegistry,
         not_ready: Callable[[], str | None],
         body_bytes: int,
+        body_seconds: float,
         streams: int,
     ) -> None:
         self._backend = backend
         self._registry = registry
         self._not_ready = not_ready
-        self._body_bytes = body_bytes
+        self._body_bytes, self._body_seconds = body_bytes, body_seconds
         self._streams = streams
         self._streaming = 0
 
@@ -103,15 +114,20 @@ class _Api:
     async def metrics(self, request: Request) -> Response:
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    async def openapi(self, request: Request) -> Response:
+        return _json(document(EVERY))
+
     async def call(self, request: Request) -> Response:
         method = request.path_params["method"]
         if not _METHOD.fullmatch(method):
             return _error("no_such_method", "A method is lower-case letters, digits, dots and underscores.", 404)
         try:
-            params = _params(await _body(request, self._body_bytes))
+            params = _params(await _body(request, self._body_bytes, self._body_seconds))
             return _json(await self._backend.call(method, params))
         except CallError as error:
             return _error(error.code, error.message, error.status)
+        except ClientDisconnect:
+            return _error("bad_request", "The request ended in the middle of its body.", 400)  # nobody hears it
         except Exception:
             _log.exception("control call %s failed", method)
             return _error("internal", f"{method} failed inside the node; its log says why.", 500)
@@ -178,8 +194,12 @@ class _Guard:
         self._expected = b"Bearer " + token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
+            return
+        refusal = self._refusal(scope)
+        body = _Unread(scope, receive, send)
+        await (refusal or self._app)(scope, body.receive, body.send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = [(name.lower(), value) for name, value in scope["headers"]]
@@ -194,19 +214,45 @@ class _Guard:
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
             message = "Send the content of control.token, in the node's home, as `Authorization: Bearer TOKEN`."
             return _error("not_allowed", message, 401, {"www-authenticate": "Bearer"})
+        let_in(scope)
         return None
 
 
-async def _body(request: Request, most: int) -> bytes:
+class _Unread:
+    """Says `Connection: close` in an answer that leaves before the whole body was read: the server closes then, and a
+    client that was not told would send its next request into a closed connection."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        self._unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self._unread:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await self._send(message)
+
+
+async def _body(request: Request, most: int, seconds: float) -> bytes:
     declared = request.headers.get("content-length", "0")
     body, whole = bytearray(), declared.isdigit() and int(declared) <= most
     if whole:
-        async with aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                body += chunk
-                whole = len(body) <= most
-                if not whole:
-                    break
+        with anyio.move_on_after(seconds) as deadline:
+            async with aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    whole = len(body) <= most
+                    if not whole:
+                        break
+        if deadline.cancelled_caught:
+            message = f"The request's body did not come whole within {seconds:g} s; send it at once."
+            raise CallError("too_slow", message, 408)
     if not whole:
         message = f"The request is larger than {most} bytes; split it, or raise control.body_bytes."
         raise CallError("too_large", message, 413)

@@ -1,26 +1,29 @@
-"""Serving an ASGI application from inside the node: hypercorn's trio worker on a port or Unix socket of this machine.
+"""Serving an ASGI application from inside the node, on a port or Unix socket of this machine.
 
 The invariants: an address that is taken is one sentence, and never taken away from its owner; a Unix socket is 0600
-before it listens; a shutdown lets requests finish for `grace_seconds` and then ends what is left.
+before it listens; a shutdown lets requests finish for `grace_seconds` and then ends what is left. What a single
+connection may cost is http_connections.py's.
 """
 
 import errno
-import logging
 import os
 import socket
 import stat
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import trio
-from hypercorn.config import Config as Hypercorn
-from hypercorn.trio import serve
+from anyio.abc import SocketListener
 from starlette.types import ASGIApp
 
 from banyan_node.config import Control
 from banyan_node.home import Home
+from banyan_node.http_connections import PATIENCE, Connections, Patience
 from banyan_node.operator_errors import ControlError, PortBusy
 from banyan_node.running import Endpoint, announced
+
+GRACE_LOOK_S = 0.02
+"""How often it is looked whether the last request ended, once the node stops."""
 
 
 class OnStarted(Protocol):
@@ -51,45 +54,59 @@ async def serve_control(
     *,
     shutdown: trio.Event | None = None,
     grace_seconds: float = 3.0,
+    connections: int = 128,
+    patience: Patience = PATIENCE,
     task_status: OnStarted = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the control API and let others find it for as long as it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    with announced(home, endpoint, token):
-        await _serve(app, listener, endpoint, shutdown, grace_seconds, task_status)
+    served = Connections(app, connections, patience)
+    try:
+        with announced(home, endpoint, token):
+            await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
+    finally:
+        listener.close()
+        if endpoint.socket:
+            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 async def _serve(
-    app: ASGIApp,
+    connections: Connections,
     listener: socket.socket,
     endpoint: Endpoint,
     shutdown: trio.Event | None,
     grace_seconds: float,
     task_status: OnStarted,
 ) -> None:
-    server = Hypercorn()
-    server.bind = [f"fd://{listener.detach()}"]  # hypercorn owns the socket from here and closes it
-    server.graceful_timeout = grace_seconds
-    server.include_server_header = False
-    server.errorlog = logging.getLogger("hypercorn.error")
-    stop = trio.Event() if shutdown is None else shutdown
-    started = _Started(endpoint, task_status)
+    async with trio.open_nursery() as serving:
+        try:
+            async with (
+                await SocketListener.from_socket(listener) as accepting,
+                trio.open_nursery() as until_shutdown,
+            ):
+                until_shutdown.start_soon(connections.accept, accepting, serving)
+                task_status.started(endpoint)
+                await (trio.Event() if shutdown is None else shutdown).wait()
+                until_shutdown.cancel_scope.cancel()
+            await connections.close_idle()
+            serving.start_soon(_end_after, grace_seconds, connections, serving)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await connections.end_all()
+            raise
+
+
+async def _end_after(seconds: float, connections: Connections, serving: trio.Nursery) -> None:
+    """Ends what is left then, or at once when it is cancelled."""
     try:
-        await serve(cast(Any, app), server, shutdown_trigger=stop.wait, task_status=started)
+        with trio.move_on_after(seconds):
+            while connections.count:
+                await trio.sleep(GRACE_LOOK_S)
     finally:
-        if endpoint.socket:
-            Path(endpoint.socket).unlink(missing_ok=True)
-
-
-class _Started(NamedTuple):
-    """Passes hypercorn's "I serve" on, with an endpoint in place of its list of URLs."""
-
-    endpoint: Endpoint
-    outer: OnStarted
-
-    def started(self, value: list[str]) -> None:
-        self.outer.started(self.endpoint)
+        with trio.CancelScope(shield=True):
+            await connections.end_all()
+    serving.cancel_scope.cancel()
 
 
 def listen(bind: Bind) -> socket.socket:

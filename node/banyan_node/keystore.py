@@ -236,7 +236,8 @@ def passphrase_from(
         try:
             return file.read_text("utf-8").rstrip("\r\n") or None
         except (OSError, UnicodeDecodeError) as error:
-            raise KeystoreError(f"The passphrase file {file} cannot be read ({error}).") from error
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise KeystoreError(f"The passphrase file {file} cannot be read ({why}).") from error
     return variables.get("BANYAN_PASSPHRASE") or (prompt() if prompt is not None else None) or None
 
 

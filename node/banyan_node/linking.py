@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 
@@ -20,6 +21,7 @@ from banyan_node.config import Config
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link
 from banyan_node.metrics import Metrics
+from banyan_node.reaching import why_unreachable
 from banyan_node.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
@@ -220,7 +222,8 @@ class Links:
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except EdgeError as why:
-                    log.info("cannot reach contact", addr=addr, reason=str(why), again_in_s=round(wait, 1))
+                    reason = await _in_words(addr) or str(why)
+                    log.info("cannot reach contact", addr=addr, reason=reason, again_in_s=round(wait, 1))
                 except ValueError as why:
                     log.error("not an address to dial", addr=addr, reason=str(why))
                     return
@@ -232,7 +235,7 @@ class Links:
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:
-            return str(why)
+            return await _in_words(addr) or str(why)
         peer = link.peer_id
         self._goodbyes.pop(peer, None)
         self._serve(link)
@@ -243,6 +246,12 @@ class Links:
                 await trio.sleep(0.05)
         self._nursery.start_soon(self.keep_dialling, addr)
         return None
+
+
+async def _in_words(addr: str) -> str | None:
+    """Why a dial failed, where plain TCP can tell. A resolver that hangs does not hold up a node that stops."""
+    in_thread: Callable[..., Awaitable[str | None]] = trio.to_thread.run_sync  # mypy loses its keywords
+    return await in_thread(why_unreachable, addr, abandon_on_cancel=True)
 
 
 def _receive(

@@ -15,7 +15,7 @@ from nacl.bindings import crypto_sign_seed_keypair
 from banyan_crdt.ids import base58
 from banyan_crdt.realm import REALMS
 from banyan_crdt.signing import verify_all
-from banyan_node.backend import LocalBackend, ReadingBackend
+from banyan_node.api import LocalBackend, ReadingBackend
 from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
 from banyan_node.home import Home
 from banyan_node.keystore import Keys, Keystore

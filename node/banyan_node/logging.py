@@ -22,7 +22,7 @@ _QUIET = {
     "libp2p": logging.ERROR,
     "async_service": logging.ERROR,
     "multiaddr": logging.WARNING,
-    "hypercorn": logging.WARNING,
+    "anycorn": logging.WARNING,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,

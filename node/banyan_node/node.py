@@ -16,14 +16,15 @@ from typing import Any
 
 import structlog
 import trio
+from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores, claims, views
-from banyan_node.backend import NodeBackend, hosted, status
-from banyan_node.backend.hosted import interest_of
-from banyan_node.backend.params import Params
+from banyan_node import chores, claims, hosted, views
+from banyan_node.api import NodeBackend
+from banyan_node.api.declare import Nothing
+from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
@@ -117,7 +118,7 @@ class Node:
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links.waiting, now))
-                self.backend = NodeBackend(self)
+                self.backend = NodeBackend(self, self.context)
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
@@ -159,6 +160,7 @@ class Node:
                 token,
                 shutdown=self.shutdown,
                 grace_seconds=config.control.grace_seconds,
+                connections=config.control.connections,
             )
         )
         known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
@@ -174,14 +176,14 @@ class Node:
 
     # -- effects
 
-    def _deliver(self, effects: Sequence[Effect]) -> None:
+    def _deliver(self, effects: Sequence[Effect], reached: int) -> None:
         if not self._linking or self.shutdown.is_set():
             return  # nobody is linked yet, or everybody is being let go
         for effect in effects:
             match effect:
                 case Event(name, fields):
                     self.metrics.event(name)
-                    self.backend.tell(name, fields)
+                    self.backend.tell(name, fields, reached)
                     if name == "entries" and self.settings.config.network.heads_bridge:
                         self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
                 case Send(peer, data):
@@ -212,21 +214,21 @@ class Node:
             self.metrics.stands(**await self.worker.call(_figures))
             await trio.sleep(LOOK_S)
             with suppress(ViewBuilding):  # whom they follow is known again once it is built
-                await self.worker.call(lambda c, now: c.replica.set_interest(interest_of(c), now))
+                await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
 
     async def _chores(self) -> None:
         """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
         more = await self.worker.call(lambda c, now: claims.restoring(c))
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
-            back = await self.worker.call(chores.bring_back)
-            if back.number:
-                await self._say_who_came_back(back.number)
             try:
+                back = await self.worker.call(chores.bring_back)
+                if back.number:
+                    await self._say_who_came_back(back.number)
                 done = await self.worker.call(chores.checkpoint_own_accounts)
                 erased = await self.worker.call(chores.erase_deleted)
                 forgotten = await self.worker.call(chores.forget_beside)
-            except ViewBuilding:  # what is deleted is known again once it is built
+            except ViewBuilding:  # names and what is deleted are known again once it is built
                 continue
             more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
@@ -241,7 +243,23 @@ class Node:
         all_back = await self.worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
         log.info("accounts of these keys came back", now=number, in_all=all_back[0], own_account=all_back[1])
 
-    async def stop_soon(self) -> None:
+    # -- what the API asks of it (`api.declare.Shell`)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(self.edge.addresses)
+
+    @property
+    def event_queue(self) -> int:
+        return self.settings.config.limits.event_queue
+
+    async def dial(self, addr: str) -> str | None:
+        return await self.links.dial_now(addr)
+
+    def stop(self) -> None:
+        self.nursery.start_soon(self._stop_soon)
+
+    async def _stop_soon(self) -> None:
         """Lets the call that asked for it be answered first."""
         await trio.sleep(0.2)
         self.shutdown.set()
@@ -256,7 +274,7 @@ class Node:
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
     context.replica.sync.asking.waiting = waiting
-    context.replica.set_interest(interest_of(context), now)
+    context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
     return context
@@ -265,7 +283,7 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
 def _said(context: Context, now: float) -> dict[str, Any]:
     mine, interest = hosted.me(context), context.settings.config.interest.mode
     follows = len(context.queries().follows(mine, limit=1)) if mine else 0
-    known = status.identity(context, Params("id", {}), now)
+    known = to_builtins(standing.identity(context, Nothing(), now))
     return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(context)}
 
 

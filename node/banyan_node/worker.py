@@ -50,7 +50,7 @@ class Worker(Generic[T]):
         make: Callable[[], T],
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
-        deliver: Callable[[Sequence[Effect]], None],
+        deliver: Callable[[Sequence[Effect], int], None],
     ) -> None:
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -141,7 +141,7 @@ class Worker(Generic[T]):
                 self._serve_batch(context, replica, jobs)
 
     def _serve_batch(self, context: T, replica: Replica, jobs: Sequence[_Job]) -> None:
-        now = self._now()
+        now, reached = self._now(), replica.store.last_arrival
         replica.ahead_s = time.time() - now
         error = self._run_all(context, replica, jobs, now)
         effects, failed = self._effects(replica)
@@ -149,16 +149,16 @@ class Worker(Generic[T]):
         for answer in answers:
             answer.ready(error or failed)
         if effects or answers:
-            self._tell(partial(self._give, effects, answers))
+            self._tell(partial(self._give, effects, answers, reached))
         if (timer := replica.get_timer()) is not None and timer <= now:
             self._guarded(replica, partial(replica.handle_timer, now))
             effects, _ = self._effects(replica)
             if effects:
-                self._tell(partial(self._give, effects, ()))
+                self._tell(partial(self._give, effects, (), reached))
 
-    def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer]) -> None:
-        """On the event loop."""
-        self._deliver(effects)
+    def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer], reached: int) -> None:
+        """On the event loop. reached: the last arrival before the jobs; all that was told of it and before has left."""
+        self._deliver(effects, reached)
         for answer in answers:
             answer.given.set()
 

@@ -47,7 +47,7 @@ from banyan_replica.wire import (
     Wants,
     Witness,
     before_hello,
-    opens_as_hello,
+    opens_as,
 )
 
 WITNESSES = 16
@@ -78,7 +78,7 @@ class Receiving:
         if isinstance(message, Reject):
             if link.hello is None:
                 self.out.bye(link, f"the first frame is no hello of version {VERSION}: {message}")
-                if opens_as_hello(raw):
+                if opens_as(raw, Hello):
                     return
             raise message
         if link.hello is None and not before_hello(message):

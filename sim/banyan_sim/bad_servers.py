@@ -31,6 +31,7 @@ from banyan_replica.wire import (
     decode_message,
     encode_message,
     is_bulk,
+    opens_as,
 )
 from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.memory_engine import MemoryEngine
@@ -40,8 +41,8 @@ from banyan_storage.viewhook import NoViews
 from .byzantine import Liar
 from .node import TABLES, Node
 
-BULK = {7, 13, 16}
-"""Codes of data, scanned and answered: what a peer owes once it was asked."""
+OWED = (Data, Scanned, Answered)
+"""What a peer owes once it was asked."""
 
 
 def _heard(data: bytes) -> Message | None:
@@ -63,7 +64,7 @@ class Staller(Liar):
         if is_bulk(data) and self.spare > 0:
             self.spare -= 1
             return (data,)
-        return () if data[1] in BULK and self.spare <= 0 else (data,)
+        return () if opens_as(data, *OWED) and self.spare <= 0 else (data,)
 
 
 class Crawler(Liar):
@@ -74,7 +75,7 @@ class Crawler(Liar):
         self.later: dict[str, deque[bytes]] = {}
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if data[1] not in BULK:
+        if not opens_as(data, *OWED):
             return (data,)
         message = decode_message(data)
         one_by_one = [Data([item]) for item in message.items] if isinstance(message, Data) else [message]

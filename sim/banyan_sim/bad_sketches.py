@@ -10,7 +10,7 @@ import numpy as np
 
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
-from banyan_replica.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message
+from banyan_replica.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message, opens_as
 
 from .byzantine import Liar
 
@@ -29,7 +29,7 @@ class Sketcher(Liar):
         self.say(peer, Cells(salt, 0, HERE, 7, self._thin_air(3)))
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if data[1] != 0x12:  # [18, ...]: cells
+        if not opens_as(data, Cells):
             return (data,)
         m = decode_message(data)
         assert isinstance(m, Cells)

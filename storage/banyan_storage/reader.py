@@ -21,7 +21,7 @@ from banyan_crdt.realm import Realm
 from . import due as d
 from . import id_index
 from . import tables as t
-from .engine import Item, ReadTxn
+from .engine import Item, ReadTxn, after_prefix
 from .errors import CorruptStore
 from .grant_rows import decode_grants
 from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
@@ -454,6 +454,8 @@ class StoreReader:
         """Something local that no peer is told: own log numbers, cursors, anchors."""
         return self._txn.get(t.META, t.NOTE + key)
 
-    def notes(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        start = t.NOTE + prefix
-        return ((key[len(t.NOTE) :], value) for key, value in self._txn.prefix(t.META, start))
+    def notes(self, prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Notes whose keys begin so, in order; `after`: those behind that key."""
+        start = t.NOTE + prefix if after is None else t.NOTE + after + b"\0"
+        rows = self._txn.scan(t.META, start, after_prefix(t.NOTE + prefix))
+        return ((key[len(t.NOTE) :], value) for key, value in rows)

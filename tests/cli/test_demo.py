@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def test_the_demo_converges_and_prints_what_it_promises() -> None:
     assert result["entries"] > 50
     assert result["seconds"] < 60
     assert "Cedar is cut off" in ran.err
+
+
+def test_the_demo_is_never_silent_for_long() -> None:
+    said = [time.monotonic()]
+    with subprocess.Popen(
+        [*COMMAND, "demo", "--exit"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean_environment()
+    ) as demo:
+        assert demo.stderr is not None
+        said += [time.monotonic() for _ in demo.stderr]
+    assert demo.returncode == 0
+    assert max(later - earlier for earlier, later in pairwise(said[1:])) < 5.0  # 2 s on an idle machine
 
 
 def test_a_demo_that_is_ended_early_leaves_no_process_and_no_folder(tmp_path: Path) -> None:

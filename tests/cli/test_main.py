@@ -52,6 +52,27 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
     assert errors.error_word(error) == word
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("the log is full", "The log is full."),
+        ("small.txt, line 1: no", "The file small.txt, line 1: no."),
+        ("dir/small, line 1: no", "The file dir/small, line 1: no."),
+        ("archive breaks off", "The file archive breaks off."),
+        ("account.create needs 'name'", "account.create needs 'name'."),
+        ("did:banyan:zA is not held", "The account did:banyan:zA is not held."),
+        ("did:banyan:zA/00 is not held", "The post did:banyan:zA/00 is not held."),
+        ("e7378f54ed4009dd was cut off", "The key e7378f54ed4009dd was cut off."),
+        ("'small' is no number", "'small' is no number."),
+        ("/small is a folder", "/small is a folder."),
+        ("--own is given twice!", "--own is given twice!"),
+        ("", "Exception."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_names_files_and_ids_as_they_are(said: str, shown: str) -> None:
+    assert errors.sentence(Exception(said), ["import", "archive", "./small.txt"]) == shown
+
+
 def test_every_exit_code_is_in_the_help() -> None:
     help_text = " ".join(process("--help").out.split())
     for code, meaning in errors.EXIT_CODES.items():

@@ -9,7 +9,7 @@ _ACCOUNTS, _AUTHOR, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in 
 _ASKING, _SERVE, _SERVING = (f"replica/banyan_replica/sync/{m}.py" for m in ("asking", "serve", "serving"))
 _PUSHES, _PREPARE = "replica/banyan_replica/gossip/pushes.py", "replica/banyan_replica/intake/prepare.py"
 _CHORES = "node/banyan_node/chores.py"
-_HOSTED, _REPLICA = "node/banyan_node/backend/hosted.py", "replica/banyan_replica/replica.py"
+_HOSTED, _REPLICA = "node/banyan_node/hosted.py", "replica/banyan_replica/replica.py"
 _DUE, _CHECK, _STORE = (f"storage/banyan_storage/{m}.py" for m in ("due", "check", "store"))
 
 _SAID = ("tests/crdt/test_checkpoint.py",)

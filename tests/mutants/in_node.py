@@ -908,7 +908,7 @@ IN_NODE = (
     Mutant(
         "a first hello that is wrong costs points",
         _RECEIVING,
-        "                if opens_as_hello(raw):\n                    return\n",
+        "                if opens_as(raw, Hello):\n                    return\n",
         "",
         ("tests/node/test_replica.py",),
     ),

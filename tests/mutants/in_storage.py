@@ -608,10 +608,10 @@ IN_STORAGE = (
         _BUILT,
     ),
     Mutant(
-        "the builder takes the slot at its cursor once more",
+        "a step that ends inside an account passes over the rest of it",
         _BUILDING,
-        'after_prefix(after) or b""',
-        "after",
+        "                last = account + showing.slot[4:]\n",
+        "                last = account + WHOLE\n",
         _BUILT,
     ),
     Mutant(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from banyan_node.backend import LocalBackend
+from banyan_node.api import LocalBackend
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local

@@ -12,8 +12,8 @@ from banyan_crdt.control import Control
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
 from banyan_crdt.ops import Close, Put
-from banyan_node import chores, claims, settings
-from banyan_node.backend import LocalBackend, hosted
+from banyan_node import chores, claims, hosted, settings
+from banyan_node.api import LocalBackend
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
@@ -174,7 +174,7 @@ def test_a_daily_round_reads_only_accounts_of_which_something_is_due(
     with open_local(home, settings.load(home, env={})) as node:
         people = [node.call("account.create", name=f"person {k}", hosted=True)["account"] for k in range(9)]
         for who in people:
-            node.call("delete", by=who, uri=node.call("post", by=who, text="một")["uri"])
+            node.call("delete", uri=node.call("post", by=who, text="một")["uri"])
         now = time.time()
         assert chores.checkpoint_own_accounts(node.context, now).number == 2 * 9
         assert chores.erase_deleted(node.context, now + 31 * DAY).number == 9

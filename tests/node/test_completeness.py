@@ -10,7 +10,7 @@ from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, 
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node import completeness
-from banyan_node.backend import status
+from banyan_node.api.methods import standing
 from banyan_node.context import Context
 from banyan_replica.peers.witness import Witnesses, _named
 from banyan_replica.wire import Witness
@@ -96,7 +96,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.differences[control] = Head(9, EntryId(bytes(32)), 0)
             link.differences[log] = Head(3, EntryId(bytes(32)), 0)
-            said = {row["log"]: (row["reason"], row["sentence"]) for row in status.differences(c, link.peer)}
+            said = {row.log: (row.reason, row.sentence) for row in standing.differences(c, link.peer)}
             link.differences.clear()
             return said
 

@@ -84,7 +84,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(path: Path, bind: Bind | None = None, grace: float = 1.0, **bounds: int) -> AsyncIterator[Served]:
+async def served(path: Path, bind: Bind | None = None, grace: float = 1.0, **bounds: Any) -> AsyncIterator[Served]:
     home, node, token, shutdown = Home(path), Node(), new_token(), trio.Event()
     registry = CollectorRegistry()
     Counter("banyan_figs", "Figs eaten", registry=registry).inc(3)
@@ -187,6 +187,48 @@ async def test_a_body_over_the_limit_is_refused_whether_or_not_it_says_its_lengt
             assert (await http.post("/v1/echo", content=b" " * 1022 + b"{}")).status_code == 200
 
 
+async def test_an_answer_to_a_body_that_was_not_read_says_that_the_connection_closes(tmp_path: Path) -> None:
+    async with served(tmp_path, body_bytes=1024) as it, it.http() as http:
+        for path, body, closes in (
+            ("/v1/echo", b" " * 2000, True),
+            ("/nowhere", b"{}", True),
+            ("/v1/echo", b"{}", False),
+            ("/v1/echo", b"", False),
+        ):
+            answer = await http.post(path, content=body)
+            assert ("connection" in answer.headers) == closes
+        del http.headers["authorization"]
+        assert (await http.post("/v1/echo", content=b"{}")).headers["connection"] == "close"
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path) as it:
+        line = await trio.open_tcp_stream("127.0.0.1", it.endpoint.port)
+        head = f"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {it.token}\r\n"
+        await line.send_all(head.encode() + b"Content-Length: 99\r\n\r\n{")
+        await trio.sleep(0.1)
+        await line.aclose()
+        await trio.sleep(0.2)
+        async with it.http() as http:
+            assert (await http.post("/v1/echo", content=b"{}")).status_code == 200
+    assert [r for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+async def test_a_body_that_comes_too_slowly_is_refused_and_the_connection_closed(tmp_path: Path) -> None:
+    async with served(tmp_path, body_seconds=0.3) as it:
+        line = await trio.open_tcp_stream("127.0.0.1", it.endpoint.port)
+        head = f"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {it.token}\r\n"
+        await line.send_all(head.encode() + b"Content-Length: 99\r\n\r\n{")
+        answer = b""
+        while chunk := await line.receive_some():
+            answer += chunk
+        await line.aclose()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"too_slow" in answer
+
+
 async def test_what_is_not_there_is_said_in_json(tmp_path: Path) -> None:
     async with served(tmp_path) as it, it.http() as http:
         for method, path, status in (
@@ -194,6 +236,8 @@ async def test_what_is_not_there_is_said_in_json(tmp_path: Path) -> None:
             ("GET", "/v1/echo", 405),
             ("POST", "/healthz", 405),
             ("POST", "/v1/Echo", 404),
+            ("POST", "/v1/echo/", 404),
+            ("GET", "/healthz/", 404),
         ):
             answer = await http.request(method, path)
             assert answer.status_code == status

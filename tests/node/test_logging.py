@@ -50,7 +50,7 @@ def test_libraries_are_quiet_and_the_level_is_kept() -> None:
     out = io.StringIO()
     set_up_logging(Log(level="warning"), out)
     logging.getLogger("libp2p.host").warning("peer misbehaved")
-    logging.getLogger("hypercorn.error").info("Running on")
+    logging.getLogger("anycorn.error").info("Running on")
     structlog.get_logger("banyan").info("detail")
     assert out.getvalue() == ""
     structlog.get_logger("banyan").warning("matters")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from banyan_crdt.codec import encode
+from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
 from banyan_replica.gossip.frames import Delivery, Item
 from banyan_replica.gossip.pushes import joined, opened
+from banyan_replica.intake.intake import account_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
 from banyan_replica.replica import Replica
 from banyan_replica.wire import GossipFrame, RunItem, encode_item, encode_message
@@ -102,6 +106,19 @@ def test_what_comes_twice_in_longer_runs_tires_the_link_that_brings_it() -> None
 def say(b: Replica, world: World, frame: list[object]) -> None:
     b.receive("r", encode_message(GossipFrame(frame)), world.now)
     world.drain("b")
+
+
+def test_whose_a_run_is_can_be_told_without_decoding_it() -> None:
+    """So what is of no interest is not decoded at all, and what is, once."""
+    for item in singles(World("a"), 2):
+        found = opened(Delivery(item.mid, item.payload, item.hop, "p"))
+        assert isinstance(found, RunItem)
+        account = account_of(found)
+        assert account == checked(item).run.log.account
+        assert account_of(RunItem(found.run[:35] + b"whatever", [])) == account
+        for other in (b"", found.run[:34], found.run[1:], b"\x89\x58\x1f" + found.run[3:]):
+            with pytest.raises(Malformed):
+                account_of(RunItem(other, []))
 
 
 def test_an_item_that_is_none_is_a_verdict_and_no_fault() -> None:

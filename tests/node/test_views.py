@@ -86,6 +86,29 @@ async def test_views_that_are_built_again_on_request_lose_nothing_that_is_writte
     no_problems(home)
 
 
+async def test_daily_work_and_what_the_node_looks_up_wait_for_the_views_that_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_up: trio.Event
+) -> None:
+    for name in ("CHORES_S", "CHORES_BUSY_S", "LOOK_S"):
+        monkeypatch.setattr(f"banyan_node.node.{name}", 0.02)
+    async with running(make_node(make_home(tmp_path / "home"), interest__mode="follows")) as node:
+        await account(node, "An")
+        uri = await post(node, "one")
+        await node.backend.call("store.rebuild", {})
+        await post(node, "two")
+        for _ in range(10):
+            await trio.sleep(0.05)
+            assert not (await node.backend.call("status", {}))["complete"]
+            with pytest.raises(CallError, match="view shown is being built"):
+                await node.backend.call("delete", {"uri": uri})
+        held_up.set()
+        await built(node)
+        await node.backend.call("delete", {"uri": uri})
+        await trio.sleep(0.2)
+        feed = await node.backend.call("feed", {})
+        assert [p["text"] for p in feed["posts"]] == ["two"]
+
+
 async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "home"))) as node:
         with pytest.raises(CallError, match="There is no view 'polls'; there are shown, timeline, thread"):

@@ -11,7 +11,7 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signer
 from banyan_node import settings
-from banyan_node.backend.content import _writes
+from banyan_node.api.methods.content import _writes
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local

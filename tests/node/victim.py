@@ -24,7 +24,7 @@ import trio
 from banyan_crdt.ids import LogId
 from banyan_crdt.realm import REALMS, TEST
 from banyan_node import context, mending
-from banyan_node.backend.dispatch import _settle
+from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
 from banyan_node.home import Home
 from banyan_node.local import open_local
@@ -57,7 +57,7 @@ def write(home: Home) -> None:
             log: LogId = c.own_log(account)
             drafts = [draft(f"post {k} {n}", k * BATCH + n) for n in range(BATCH)]
             written = c.replica.publish(log, c.device, drafts, time.time(), push=False)
-            _settle(c)
+            settle(c)
             say(f"ack {written[-1].entries[-1].id.hex()}")
             if k % 3 == 0:
                 local.call("post", text=f"and a post {k}")

@@ -19,6 +19,7 @@ from banyan_crdt.ops import ControlOp, Op, Pin, Put, Recover, Tomb, decode_body
 from banyan_crdt.run import encode_control
 from banyan_crdt.state import counted_entries
 from banyan_node import chores
+from banyan_node.context import Search
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.replica import Replica
 from banyan_replica.wire import CheckpointItem, ControlItem
@@ -215,7 +216,9 @@ class Scene:
     def daily(self, name: str) -> None:
         """Daily work: to forget what has not counted for 30 days, and the content of what is deleted for as long."""
         r = self.replica(name)
-        ctx = cast(Any, SimpleNamespace(store=r.store, replica=r, queries=lambda: _Dead(r)))
+        nobody = SimpleNamespace(key=b"")  # no account here is hosted by a node
+        parts = {"store": r.store, "replica": r, "claims": Search(), "device": nobody}
+        ctx = cast(Any, SimpleNamespace(**parts, queries=lambda: _Dead(r)))
         while chores.forget_beside(ctx, self.world.now).more or chores.erase_deleted(ctx, self.world.now).more:
             pass
         self.world.drain(name)

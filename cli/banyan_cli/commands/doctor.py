@@ -191,6 +191,8 @@ def _node(s: session.Session) -> tuple[bool | None, str]:
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:
+    from banyan_node.reaching import why_unreachable
+
     node = s.node()
     bootstrap = list(s.settings.config.node.bootstrap)
     if node is not None:
@@ -201,19 +203,9 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
             return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
     if not bootstrap:
         return None, "None are named to dial first (node.bootstrap)."
-    reached = [address for address in bootstrap if _reaches(address)]
+    reasons = {address: why_unreachable(address) for address in bootstrap}
+    reached = [address for address, why in reasons.items() if why is None]
     if reached:
         return True, f"{len(reached)} of {len(bootstrap)} bootstrap peers can be reached."
-    return False, f"None of {len(bootstrap)} bootstrap peers can be reached; is this machine online, are they up?"
-
-
-def _reaches(address: str) -> bool:
-    """Whether something accepts TCP there."""
-    _, _, host, kind, port, *_ = address.split("/")
-    if kind != "tcp":
-        return True
-    try:
-        socket.create_connection((host, int(port)), 3.0).close()
-    except OSError:
-        return False
-    return True
+    several = dict.fromkeys(why for why in reasons.values() if why)
+    return False, f"None of {len(bootstrap)} bootstrap peers can be reached: {'; '.join(several)}."

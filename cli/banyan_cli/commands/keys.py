@@ -66,6 +66,8 @@ def backup(
             write_private(to, words.encode() + b"\n", replace=False)
         except FileExistsError as error:
             raise BadInput(f"{to} exists; name a file that does not, so that no other backup is lost.") from error
+        except OSError as error:
+            raise BadInput(f"The backup words cannot be written to {to} ({error.strerror}).") from error
         s.out.done({"file": str(to)}, f"The 24 backup words are in {to}, readable by you alone.")
         return
     s.out.answer({"words": words.split()}, _show_backup)

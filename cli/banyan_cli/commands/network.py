@@ -93,10 +93,10 @@ def pardon(ctx: typer.Context, peer: Peer) -> None:
 
 
 def _peer(s: session.Session, text: str) -> str:
-    """A whole id is taken as it is: a peer that is not here can be banned too."""
-    if len(text) >= PEER:
-        return text
-    return refs.one_of("peer", text, sorted({row["peer"] for row in s.call("peers")}), "`banyan peers`")
+    """A whole id is taken as it is, for a peer that is not here can be banned too; the node says what else is none."""
+    known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
+    fits = any(each.startswith(text) or each.endswith(text) for each in known)
+    return refs.one_of("peer", text, known, "`banyan peers`") if fits else text
 
 
 def status(ctx: typer.Context) -> None:

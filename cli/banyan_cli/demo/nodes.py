@@ -81,9 +81,9 @@ class DemoNode:
             raise NoNode(f"The node {self.name} is not running.")
         return self._client.call(method, **params)
 
-    def client(self) -> ControlClient:
+    def client(self, seconds: float = 10.0) -> ControlClient:
         """A client of its own for another thread."""
-        return ControlClient.from_home(self.home, 10.0)
+        return ControlClient.from_home(self.home, seconds)
 
     def ask_to_stop(self) -> None:
         """As ctrl-C would."""

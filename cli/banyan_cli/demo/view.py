@@ -6,9 +6,10 @@ A thread of its own asks each node twice a second; the story goes on meanwhile a
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich import box
@@ -22,6 +23,8 @@ from banyan_cli.demo.nodes import DemoNode
 from banyan_node.operator_errors import OperatorError
 
 POLL_SECONDS = 0.4
+SILENCE_SECONDS = 2.0
+"""The longest that nothing is said where no picture moves."""
 _COLOURS = ("green", "yellow", "magenta", "cyan")
 
 
@@ -35,11 +38,13 @@ class View:
         self._cut: frozenset[str] = frozenset()
         self._told: deque[str] = deque(maxlen=10)
         self._ended = threading.Event()
+        self._began = self._spoke = time.monotonic()
         self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=5, transient=False)
 
     def tell(self, sentence: str) -> None:
         """The next sentence of the story."""
         self._told.append(sentence)
+        self._spoke = time.monotonic()
         if not self._console.is_terminal:
             self._console.print(sentence, markup=False)
 
@@ -61,13 +66,11 @@ class View:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Live inside the block, on a terminal; plain sentences elsewhere."""
-        if not self._console.is_terminal:
-            yield
-            return
-        poller = threading.Thread(target=self._poll, daemon=True)
+        person = self._console.is_terminal
+        poller = threading.Thread(target=self._poll if person else self._break_silence, daemon=True)
         poller.start()
         try:
-            with self._live:
+            with self._live if person else nullcontext():
                 yield
         finally:
             self._ended.set()
@@ -77,19 +80,33 @@ class View:
         while not self._ended.wait(POLL_SECONDS):
             self._look()
 
-    def _look(self) -> None:
+    def _break_silence(self) -> None:
+        """Says how long it has been, and what the nodes hold, whenever the story was silent for too long."""
+        while not self._ended.wait(0.1):
+            if time.monotonic() - self._spoke > SILENCE_SECONDS - 0.3:
+                self._spoke = time.monotonic()
+                self._console.print(self._meanwhile(), markup=False, highlight=False)
+
+    def _meanwhile(self) -> str:
+        self._look(1.0)
+        held = [f"{name} {status['entries']:,}" for name, _, status in self._nodes_and_status() if status]
+        what = f"entries held: {', '.join(held)}" if held else "the nodes are starting"
+        return f"  ... {time.monotonic() - self._began:.0f} s, {what}"
+
+    def _look(self, seconds: float = 10.0) -> None:
         for node in self._nodes:
             try:
-                with node.client() as client:
+                with node.client(seconds) as client:
                     self._status[node.name] = client.call("status")
             except OperatorError:
                 self._status.pop(node.name, None)
 
     def _picture(self) -> RenderableType:
+        passed = Text(f"  {time.monotonic() - self._began:.0f} s", "dim")
         lines = [
             Text(f"  {sentence}", "dim" if i < len(self._told) - 1 else "") for i, sentence in enumerate(self._told)
         ]
-        return Group(frontiers(self._nodes_and_status(), self._cut), *lines)
+        return Group(frontiers(self._nodes_and_status(), self._cut), *lines, passed)
 
     def _nodes_and_status(self) -> list[tuple[str, str, dict[str, Any] | None]]:
         return [(node.name, node.role, self._status.get(node.name)) for node in self._nodes]

@@ -59,7 +59,7 @@ from banyan_replica.wire.table import (
     decode_message,
     encode_message,
     is_bulk,
-    opens_as_hello,
+    opens_as,
     says_nothing_stored,
 )
 
@@ -117,7 +117,7 @@ __all__ = [
     "encode_item",
     "encode_message",
     "is_bulk",
-    "opens_as_hello",
+    "opens_as",
     "says_nothing_stored",
     "size_of",
 ]

@@ -273,9 +273,9 @@ def is_bulk(raw: bytes) -> bool:
     return raw[:2] in _BULK
 
 
-def opens_as_hello(raw: bytes) -> bool:
-    """Whether a frame, good or not, is meant as a hello: an array that begins with its code."""
-    return len(raw) > 1 and 0x80 <= raw[0] < 0xA0 and raw[1] == _HELLO.code
+def opens_as(raw: bytes, *kinds: type[Message]) -> bool:
+    """Whether a frame, good or not, is meant as one of these: an array that begins with the code."""
+    return len(raw) > 1 and 0x80 <= raw[0] < 0xA0 and raw[1] in [_WRITE[kind][0] for kind in kinds]
 
 
 def says_nothing_stored(raw: bytes) -> bool:

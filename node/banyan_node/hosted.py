@@ -7,6 +7,7 @@ accounts again as soon as their control logs have come back from others (claims.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.checkpoint import Checkpoint
@@ -18,7 +19,6 @@ from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text
 from banyan_crdt.ops import Init, Recover, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.backend.params import Params
 from banyan_node.context import RESTORING, Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.operator_errors import CallError
@@ -28,6 +28,8 @@ from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
+_AT, _COUNT = b"hosted at:", b"hosted count"
+"""Accounts by the index of their keys, and how many there are: so that a page costs no look at the others."""
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
@@ -84,6 +86,7 @@ def _recovery(ctx: Context, index: int) -> Slot:
 
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
+    _index(ctx, hosted)
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
     store.set_due(
         Work.CHECKPOINT, hosted.account, 0
@@ -127,7 +130,7 @@ def named(ctx: Reads, name: str) -> AccountId | None:
     return AccountId(found) if found else None
 
 
-def hosted(ctx: Context, account: AccountId) -> Hosted | None:
+def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
     raw = ctx.store.note(_HOSTED + account)
     if raw is None:
         return None
@@ -139,12 +142,47 @@ def is_hosted(store: StoreReader, account: AccountId) -> bool:
     return store.note(_HOSTED + account) is not None
 
 
-def all_hosted(ctx: Context) -> list[Hosted]:
+def all_hosted(ctx: Reads) -> list[Hosted]:
     found = []
     for key, raw in ctx.store.notes(_HOSTED):
         index, name = decode(raw)
         found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
     return sorted(found, key=lambda h: h.number)
+
+
+def _index(ctx: Context, new: Hosted) -> None:
+    """Keeps the index and the count in step; the first time it indexes what an older program noted."""
+    store = ctx.store
+    if store.note(_COUNT) is None:
+        every = all_hosted(ctx)
+        for one in every:
+            store.put_note(_AT + one.number.to_bytes(4, "big"), one.account)
+        store.put_note(_COUNT, len(every).to_bytes(4, "big"))
+    before = hosted(ctx, new.account)
+    if before is None:
+        store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
+    elif before.number != new.number:  # a recovery gave it fresh keys
+        store.put_note(_AT + before.number.to_bytes(4, "big"), None)
+    store.put_note(_AT + new.number.to_bytes(4, "big"), new.account)
+
+
+def count(ctx: Reads) -> int:
+    """How many accounts are hosted here."""
+    raw = ctx.store.note(_COUNT)
+    return len(all_hosted(ctx)) if raw is None else int.from_bytes(raw, "big")
+
+
+def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
+    """The accounts hosted here, by the index of their keys. Raises CallError where `after` is not one of them."""
+    last = None if after is None else hosted(ctx, after)
+    if after is not None and last is None:
+        raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
+    if ctx.store.note(_COUNT) is None:  # a store of an older program, in which none was made since
+        every = all_hosted(ctx)
+        return [h for h in every if last is None or h.number > last.number][:limit]
+    start = None if last is None else _AT + last.number.to_bytes(4, "big")
+    found = (hosted(ctx, AccountId(raw)) for _, raw in islice(ctx.store.notes(_AT, start), limit))
+    return [h for h in found if h is not None]
 
 
 def me(ctx: Reads) -> AccountId | None:
@@ -179,9 +217,8 @@ def recovered_roots(control: Control) -> list[bytes]:
     return [o.root for o in ops if isinstance(o, Recover)]
 
 
-def account_of(ctx: Reads, p: Params, name: str = "account") -> AccountId:
-    """An account by its text form, or by the name it is hosted under here; without the parameter, this node's own."""
-    text = p.optional(name)
+def account_of(ctx: Reads, text: str | None) -> AccountId:
+    """An account by its text form, or by the name it is hosted under here; None: this node's own."""
     if text is None:
         return my_account(ctx)
     try:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from msgspec import Meta
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
-from banyan_node.backend import hosted
-from banyan_node.backend.params import Params
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
@@ -34,7 +37,7 @@ from banyan_schema.social import (
     write_post,
 )
 
-KINDS = ("graph", "posts")
+METHODS = Declared()
 FOLLOWS_PER_ENTRY = 180
 """An add takes 84 bytes of the 16 KiB of operations that an entry may have."""
 _STATE, _ARTICLE = b"import:", b"article:"
@@ -64,48 +67,101 @@ class _Row(NamedTuple):
     time_ms: int | None
 
 
-def begin(ctx: Context, p: Params, now: float) -> Any:
-    kind, source = p.text("kind"), p.text("source")
-    if kind not in KINDS:
-        raise CallError("bad_request", f"import.begin takes 'kind' as graph or posts; it got '{kind}'.")
-    name = H("import", encode([kind.encode(), source.encode()]))[:16]
+ImportId = Annotated[str, Meta(title="an import", description="`id` of import.begin.")]
+
+
+class BeginRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """The same kind and source are the same import, also after a restart. label: for logs, and of no effect."""
+
+    kind: Literal["graph", "posts"]
+    source: Annotated[str, Meta(description="What identifies the file and its options, such as a hash.")]
+    batches: Annotated[int, Meta(ge=0, le=1 << 62)]
+    label: str = ""
+
+
+class BatchRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """A row is {"accounts": [name..]}, [follower, [followed..]], {"article": title, "by", "text", "time_ms"?} or
+    {"row": number, "author", "text", "thread"?: title, "time_ms"?}."""
+
+    id: ImportId
+    number: Annotated[int, Meta(ge=0, le=1 << 62)]
+    rows: list[Any]
+
+
+class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
+    id: ImportId
+
+
+class Begun(Answer, frozen=True):
+    """next: the first batch to send. done: whether it ended before."""
+
+    id: ImportId
+    next: int
+    done: bool
+
+
+class Taken(Answer, frozen=True):
+    """next: the batch to send next."""
+
+    next: int
+
+
+class Imported(Answer, frozen=True):
+    """What the import brought, and the state after it."""
+
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    entries: int
+    digest: DigestHex
+
+
+@METHODS.write("import.begin")
+def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
+    """Begins an import in numbered batches, or says where it stopped."""
+    name = H("import", encode([ask.kind.encode(), ask.source.encode()]))[:16]
     state = _state(ctx, name)
     if state is None:
-        state = _State(p.number("batches"), 0, 0, 0, 0, 0, 0, 0)
+        state = _State(ask.batches, 0, 0, 0, 0, 0, 0, 0)
         _note(ctx, name, state)
-    return {"id": name.hex(), "next": state.next, "done": bool(state.done)}
+    return Begun(name.hex(), state.next, bool(state.done))
 
 
-def batch(ctx: Context, p: Params, now: float) -> Any:
-    name, state = _known(ctx, p)
-    number, rows = p.number("number"), p.rows("rows")
+@METHODS.write("import.batch", "not_found", "out_of_order", "refused")
+def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
+    """Takes one batch in. A batch that was taken before changes nothing."""
+    name, state = _known(ctx, ask.id)
+    number = ask.number
     if number < state.next:
-        return {"next": state.next}
+        return Taken(state.next)
     if number > state.next or state.done:
         raise CallError("out_of_order", f"Batch {number} came where batch {state.next} is due; send that one.", 409)
     if number >= state.batches:
         raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
-    done = _Batch(ctx, name, now).apply(rows)
+    done = _Batch(ctx, name, now).apply(ask.rows)
     state = _State(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
     _note(ctx, name, state)
-    return {"next": state.next}
+    return Taken(state.next)
 
 
-def end(ctx: Context, p: Params, now: float) -> Any:
-    name, state = _known(ctx, p)
+@METHODS.write("import.end", "not_found", "out_of_order")
+def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
+    """Ends an import whose batches all came."""
+    name, state = _known(ctx, ask.id)
     if state.next < state.batches:
         raise CallError("out_of_order", f"Batch {state.next} of {state.batches} is still to come.", 409)
     for key, _ in list(ctx.store.notes(_ARTICLE + name)):
         ctx.store.put_note(key, None)
     _note(ctx, name, state._replace(done=1))
-    return {
-        "accounts": state.accounts,
-        "follows": state.follows,
-        "posts": state.posts,
-        "replies": state.replies,
-        "entries": state.entries,
-        "digest": ctx.store.digest().hex(),
-    }
+    return Imported(
+        accounts=state.accounts,
+        follows=state.follows,
+        posts=state.posts,
+        replies=state.replies,
+        entries=state.entries,
+        digest=digest_hex(ctx.store.digest()),
+    )
 
 
 def _state(ctx: Context, name: bytes) -> _State | None:
@@ -117,14 +173,14 @@ def _note(ctx: Context, name: bytes, state: _State) -> None:
     ctx.store.put_note(_STATE + name, encode(list(state)))
 
 
-def _known(ctx: Context, p: Params) -> tuple[bytes, _State]:
+def _known(ctx: Context, text: str) -> tuple[bytes, _State]:
     try:
-        name = bytes.fromhex(p.text("id"))
+        name = bytes.fromhex(text)
     except ValueError:
         name = b""
     state = _state(ctx, name)
     if state is None:
-        raise CallError("not_found", f"No import '{p.text('id')}' was begun here; call import.begin.", 404)
+        raise CallError("not_found", f"No import '{text[:60]}' was begun here; call import.begin.", 404)
     return name, state
 
 
@@ -282,6 +338,3 @@ def _time(row: dict[str, Any]) -> int | None:
     if value is not None and (not isinstance(value, int) or not 0 <= value < 1 << 48):
         raise _bad(row)
     return value
-
-
-METHODS = {"import.begin": begin, "import.batch": batch, "import.end": end}

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, BinaryIO
+
+from msgspec import Meta
 
 from banyan_crdt import signing
 from banyan_crdt.checkpoint import decode_checkpoint
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.run import decode_control, decode_run, verify_run
-from banyan_node.backend.params import Params
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
@@ -36,28 +39,96 @@ from banyan_storage.archive import (
     whole_until,
 )
 from banyan_storage.errors import StorageError
-from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
+METHODS = Declared()
 COMMIT_BYTES = 4 << 20
 """How much of an archive is taken in between two commits."""
 
 
-def export(q: Queries, p: Params) -> Any:
-    path, again = _path(p), p.flag("resume")
-    if path.exists() and not again:
+WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
+
+
+class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """resume: go on with a file that was broken off."""
+
+    path: WholePath
+    resume: bool = False
+
+
+class PathRequest(Request, frozen=True, forbid_unknown_fields=True):
+    path: WholePath
+
+
+class Exported(Answer, frozen=True):
+    path: str
+    bytes: int
+    accounts: int
+    digest: DigestHex
+
+
+class TakenIn(Answer, frozen=True):
+    """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
+    holds what the archive's did."""
+
+    accounts: int
+    entries: int
+    parts: int
+    rejected: int
+    not_yet: int
+    digest: DigestHex
+    expected: DigestHex | None
+    same: bool
+
+
+class StoreStats(Answer, frozen=True):
+    """lacking: parts not held. longest: entries of the longest log. bytes: taken on disk."""
+
+    accounts: int
+    logs: int
+    entries: int
+    parts: int
+    lacking: int
+    forked: int
+    longest: int
+    last_arrival: int
+    bytes: int
+    schema: int
+
+
+class Problem(Answer, frozen=True):
+    where: str
+    sentence: str
+
+
+class Verified(Answer, frozen=True):
+    """checked: entries. unchecked: views that are being built."""
+
+    checked: int
+    unchecked: list[str]
+    problems: list[Problem]
+
+
+class Compacted(Answer, frozen=True):
+    """before, after: bytes on disk."""
+
+    before: int
+    after: int
+    path: str
+
+
+@METHODS.read("archive.export", "refused")
+def export(at: Reading, ask: ExportRequest) -> Exported:
+    """Writes everything that is held into one file."""
+    path, store = _path("archive.export", ask.path), at.store
+    if path.exists() and not ask.resume:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
     try:
         with path.open("r+b" if path.exists() else "xb") as file:
-            written = _export(q.reader, file)
+            written = _export(store, file)
     except OSError as error:
         raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
-    return {
-        "path": str(path),
-        "bytes": written,
-        "accounts": q.reader.counts().accounts,
-        "digest": q.reader.digest().hex(),
-    }
+    return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
 
 
 def _export(reader: StoreReader, file: BinaryIO) -> int:
@@ -74,8 +145,10 @@ def _quiet(account: AccountId, done: int) -> None:
     return
 
 
-def take(ctx: Context, p: Params, now: float) -> Any:
-    path = _path(p)
+@METHODS.write("archive.import", "not_found", "refused", alone=True)
+def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
+    """Takes an archive in. It is judged as what comes from a peer is."""
+    path = _path("archive.import", ask.path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
@@ -91,16 +164,16 @@ def take(ctx: Context, p: Params, now: float) -> Any:
     if taking.last is not None and ctx.holds(taking.last):
         ctx.replica.publish_control(taking.last, now, push=False)
     after, digest = ctx.store.counts(), ctx.store.digest()
-    return {
-        "accounts": after.accounts - before.accounts,
-        "entries": after.entries - before.entries,
-        "parts": after.parts - before.parts,
-        "rejected": taking.rejected,
-        "not_yet": taking.not_yet,
-        "digest": digest.hex(),
-        "expected": taking.expected.hex() if taking.expected else None,
-        "same": digest == taking.expected,
-    }
+    return TakenIn(
+        accounts=after.accounts - before.accounts,
+        entries=after.entries - before.entries,
+        parts=after.parts - before.parts,
+        rejected=taking.rejected,
+        not_yet=taking.not_yet,
+        digest=digest_hex(digest),
+        expected=digest_hex(taking.expected) if taking.expected else None,
+        same=digest == taking.expected,
+    )
 
 
 class _Taking:
@@ -156,36 +229,39 @@ class _Taking:
                 self.expected = digest
 
 
-def stats(q: Queries, p: Params) -> Any:
-    found = check.stats(q.reader)
-    return {
-        "accounts": found.counts.accounts,
-        "logs": found.counts.logs,
-        "entries": found.counts.entries,
-        "parts": found.counts.parts,
-        "lacking": found.counts.lacking,
-        "forked": found.forked,
-        "longest": found.longest,
-        "last_arrival": found.last_arrival,
-        "bytes": q.used,
-        "schema": tables.SCHEMA,
-    }
+@METHODS.read("store.stats")
+def stats(at: Reading, ask: Nothing) -> StoreStats:
+    """How much is held."""
+    found = check.stats(at.store)
+    return StoreStats(
+        accounts=found.counts.accounts,
+        logs=found.counts.logs,
+        entries=found.counts.entries,
+        parts=found.counts.parts,
+        lacking=found.counts.lacking,
+        forked=found.forked,
+        longest=found.longest,
+        last_arrival=found.last_arrival,
+        bytes=at.queries().used,
+        schema=tables.SCHEMA,
+    )
 
 
-def verify(q: Queries, p: Params) -> Any:
-    problems = check.verify(q.reader, _quiet)
-    return {
-        "checked": q.reader.counts().entries,
-        "unchecked": [view.name for view in q.standings() if view.done < 1],
-        "problems": [{"where": found.where, "sentence": found.sentence} for found in problems],
-    }
+@METHODS.read("store.verify")
+def verify(at: Reading, ask: Nothing) -> Verified:
+    """Checks everything that is held; takes as long as the store is large."""
+    problems = check.verify(at.store, _quiet)
+    unchecked = [view.name for view in at.queries().standings() if view.done < 1]
+    return Verified(at.store.counts().entries, unchecked, [Problem(found.where, found.sentence) for found in problems])
 
 
-def compact(ctx: Context, p: Params, now: float) -> Any:
-    path = _path(p)
+@METHODS.write("store.compact", alone=True)
+def compact(ctx: Context, ask: PathRequest, now: float) -> Compacted:
+    """Writes a copy of the store without its gaps into a folder."""
+    path = _path("store.compact", ask.path)
     commit(ctx)
     done = check.compact(ctx.engine, path)
-    return {"before": done.before, "after": done.after, "path": str(path)}
+    return Compacted(done.before, done.after, str(path))
 
 
 def commit(ctx: Context) -> None:
@@ -199,14 +275,8 @@ def commit(ctx: Context) -> None:
     ctx.replica.sync.durable()
 
 
-def _path(p: Params) -> Path:
-    path = Path(p.text("path"))
-    if not path.is_absolute():
-        raise CallError("bad_request", f"{p.method} needs a whole path, from /; it got '{path}'.")
+def _path(method: str, text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        raise CallError("bad_request", f"{method} needs a whole path, from /; it got {text[:60]!r}.")
     return path
-
-
-METHODS = {"archive.import": take, "store.compact": compact}
-READS = {"archive.export": export, "store.stats": stats, "store.verify": verify}
-ALONE = frozenset(METHODS)
-"""Methods that commit by themselves, so nothing may share their transaction."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Annotated
 
-from banyan_crdt.ids import AccountId, account_to_text, base58
-from banyan_node.backend import hosted
-from banyan_node.backend.params import Params
-from banyan_node.backend.social import name_of
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, base58
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.methods.reading import Named, name_of
+from banyan_node.api.texts import did
 from banyan_node.operator_errors import CallError
 from banyan_storage.queries import Queries
 
+METHODS = Declared()
 PREFIX = "did:banyan:z"
 MOST = 10
 """Candidates that are named."""
@@ -25,22 +29,23 @@ _LENGTHS = (44, 43)
 """Letters of nearly every id; one in 58^2 is shorter and has to be given whole."""
 
 
-class _Reading:
-    def __init__(self, q: Queries) -> None:
-        self._q, self.store = q, q.reader
-
-    def queries(self) -> Queries:
-        return self._q
+class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(title="the beginning of an account's id", description="With or without did:banyan:z.")]
 
 
-def find(q: Queries, p: Params) -> Any:
-    """The account hosted under exactly this name, alone; else those whose id begins so, at most MOST, in order."""
-    text = p.text("text").strip().rstrip("…")
+class Found(Answer, frozen=True):
+    accounts: list[Named]
+
+
+@METHODS.read("find")
+def find(at: Reading, ask: FindRequest) -> Found:
+    """The account hosted under exactly this name, alone; else those whose id begins so, at most 10, in order."""
+    q, text = at.queries(), ask.text.strip().rstrip("…")
     if not text:
         raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
-    named = hosted.named(_Reading(q), text)
+    named = hosted.named(at, text)
     found = [named] if named is not None else list(islice(accounts(q, text), MOST))
-    return {"accounts": [{"account": account_to_text(a), "name": name_of(q, a)} for a in found]}
+    return Found([Named(did(a), name_of(q, a)) for a in found])
 
 
 def accounts(q: Queries, text: str) -> Iterator[AccountId]:
@@ -73,6 +78,3 @@ def _beginning(q: Queries, body: str) -> Iterator[AccountId]:
                 break
             if base58(account).startswith(body):
                 yield account
-
-
-READS = {"find": find}

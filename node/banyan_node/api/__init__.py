@@ -1,0 +1,8 @@
+"""What a node can be asked, by name: the methods of the control API, and of the command line without a running node.
+
+Start reading at declare.py (what a method is), then methods/ (all of them), dispatch.py (how a call reaches one).
+"""
+
+from banyan_node.api.dispatch import LocalBackend, NodeBackend, ReadingBackend
+
+__all__ = ["LocalBackend", "NodeBackend", "ReadingBackend"]

@@ -1,0 +1,125 @@
+"""Strict decoding of requests: every refusal is one sentence that names the field, and the nearest one that is known.
+
+Nothing is converted on the way: a text of digits is no number, and a field that the method does not know is an error,
+because a misspelt one would otherwise be left out in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from banyan_node.api.declare import Method, Request
+from banyan_node.operator_errors import CallError
+
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_MISSING = re.compile(r"required field `([^`]*)`")
+_SHOWN = 60
+
+
+def request(method: Method, params: Mapping[str, Any]) -> Request:
+    """The method's request. Raises CallError("bad_request")."""
+    names = method.asks.__struct_fields__
+    for name in params:
+        if name not in names:
+            raise CallError("bad_request", _unknown(method.name, name, names))
+    try:
+        return msgspec.convert(params, method.asks)
+    except msgspec.ValidationError as error:
+        raise CallError("bad_request", _wrong(method, params, str(error))) from None
+    except RecursionError:
+        raise CallError("bad_request", f"{method.name}: the request is nested too deeply.") from None
+
+
+def no_such_method(name: str, known: Mapping[str, Any]) -> CallError:
+    near = get_close_matches(name, known, 1)
+    meant = f"; did you mean '{near[0]}'?" if near else "; docs/api.md and GET /openapi.json list them."
+    return CallError("no_such_method", f"There is no method '{name[:_SHOWN]}'{meant}", 404)
+
+
+def _unknown(method: str, name: str, names: tuple[str, ...]) -> str:
+    near = get_close_matches(name, names, 1)
+    if near:
+        return f"{method} has no parameter '{name[:_SHOWN]}'; did you mean '{near[0]}'?"
+    takes = f"it takes {', '.join(names)}" if names else "it takes none"
+    return f"{method} has no parameter '{name[:_SHOWN]}'; {takes}."
+
+
+def _wrong(method: Method, params: Mapping[str, Any], error: str) -> str:
+    place = _PLACE.search(error)
+    field, _, inside = (place[1] if place else "").partition("[")
+    field, _, deeper = field.partition(".")
+    if not field and (missing := _MISSING.search(error)):
+        return f"{method.name} needs '{missing[1]}', {takes(method.asks, missing[1])}; it got nothing."
+    if inside or deeper:
+        what = _PLACE.sub("", error)
+        return f"{method.name} takes '{field}' as {takes(method.asks, field)}; {what[:1].lower()}{what[1:]} inside it."
+    secret = is_secret(method.asks, field)
+    shown = "something else" if secret else _shown(params.get(field))
+    return f"{method.name} takes '{field}' as {takes(method.asks, field)}; it got {shown}."
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)[:_SHOWN]
+
+
+def takes(asks: type[Request], field: str) -> str:
+    """What a field holds, in words."""
+    return words(_type_of(asks, field))
+
+
+def is_secret(asks: type[Request], field: str) -> bool:
+    return any(
+        isinstance(t, inspect.Metadata) and (t.extra or {}).get("secret") for t in _layers(_type_of(asks, field))
+    )
+
+
+def _type_of(asks: type[Request], field: str) -> inspect.Type:
+    info = inspect.type_info(asks)
+    assert isinstance(info, inspect.StructType)
+    return next((f.type for f in info.fields if f.name == field), inspect.AnyType())
+
+
+def _layers(kind: inspect.Type) -> list[inspect.Type]:
+    """The type itself, what is inside its annotations, and the members of a union."""
+    found = [kind]
+    if isinstance(kind, inspect.Metadata):
+        found += _layers(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        found += [layer for member in kind.types for layer in _layers(member)]
+    return found
+
+
+def words(kind: inspect.Type) -> str:
+    """A type in words, without None."""
+    match kind:
+        case inspect.Metadata(type=inner, extra_json_schema=extra) if extra and "title" in extra:
+            return str(extra["title"])
+        case inspect.Metadata(type=inner):
+            return words(inner)
+        case inspect.UnionType(types=types):
+            return " or ".join(words(t) for t in types if not isinstance(t, inspect.NoneType))
+        case inspect.IntType(ge=least, le=most):
+            bounds = f" from {least or 0} to {most}" if most is not None else f" from {least}" if least else ""
+            return f"a whole number{bounds}"
+        case inspect.StrType(min_length=least):
+            return "a text that is not empty" if least else "a text"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.FloatType():
+            return "a number"
+        case inspect.LiteralType(values=values):
+            return " or ".join(map(str, values))
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            inner_words = words(item)
+            return "a list" if inner_words == "anything" else f"a list, each {inner_words}"
+        case inspect.DictType():
+            return "an object"
+        case inspect.StructType(cls=cls):
+            return f"an object ({cls.__name__})"
+    return "anything"

@@ -1,0 +1,140 @@
+"""How a call reaches its method, and its answer the caller.
+
+A read runs on a snapshot of the last commit, on one of READERS threads: it is never in the replica's inbox, so nobody
+who writes waits behind it. A write, and a look at what only the replica's thread has, runs on that thread, and is
+answered after what it wrote is durable. Without a node all but the `node` methods run in place, on the store that the
+command line opened. Answers are values that JSON holds, the same in all three cases.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import msgspec
+import trio
+
+from banyan_crdt.errors import BanyanError
+from banyan_crdt.realm import Realm
+from banyan_node import chores, claims
+from banyan_node.api import decode
+from banyan_node.api.declare import Method, Reading, Request, Shell
+from banyan_node.api.errors import refusal
+from banyan_node.api.events import Events
+from banyan_node.api.methods import EVERY
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError, NoNode
+from banyan_replica.effects import Commit
+from banyan_storage.errors import StorageError
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.queries import queries
+
+READERS = 4
+"""Reads at a time. They share the interpreter with the writer, so more would answer none of them sooner."""
+_REFUSALS = (CallError, BanyanError, ValueError, StorageError)
+
+
+def method_of(name: str) -> Method:
+    """Raises CallError("no_such_method")."""
+    method = EVERY.get(name)
+    if method is None:
+        raise decode.no_such_method(name, EVERY)
+    return method
+
+
+def read(context: Context, method: Method, ask: Request) -> Any:
+    """A read's answer. For any thread."""
+    with queries(context.engine, context.realm, context.store.late_ids) as q:
+        return method.do(Reading(q), ask)
+
+
+class NodeBackend:
+    """The running node's. Implements `banyan_node.control.Backend`."""
+
+    def __init__(self, shell: Shell, context: Context) -> None:
+        self._shell, self._context = shell, context
+        self._readers = trio.CapacityLimiter(READERS)
+        self._events = Events(context.store.snapshot, self._in_thread)
+        self.tell = self._events.tell
+
+    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer, as values that JSON holds. Raises CallError."""
+        return msgspec.to_builtins(await self.answer(name, params))
+
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer as it is declared. Raises CallError."""
+        method = method_of(name)
+        ask = decode.request(method, params)
+        try:
+            if method.runs == "node":
+                return await method.do(self._shell, ask)
+            if method.runs == "snapshot":
+                return await self._in_thread(read, self._context, method, ask)
+            found = await self._shell.worker.call(lambda c, now: method.do(c, ask, now), method.alone, method.together)
+            return found if method.on_node is None else await method.on_node(self._shell, found)
+        except _REFUSALS as error:
+            raise refusal(error) from error
+
+    async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
+        """Events from now, or from the cursor `since`. Raises CallError."""
+        return await self._events.follow(params, self._shell.event_queue)
+
+    async def _in_thread(self, do: Any, *given: Any) -> Any:
+        return await trio.to_thread.run_sync(do, *given, limiter=self._readers)
+
+
+class LocalBackend:
+    """The same methods on a store that no node has open. Not for threads."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Answers after what was written is durable. Raises CallError, NoNode, StorageError."""
+        found, c = method_of(method), self.context
+        ask = decode.request(found, params)
+        if found.runs == "node":
+            raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
+        try:
+            if claims.restoring(c):  # what a running node does in the background
+                while chores.follow(c, time.time()):
+                    pass
+                claims.give_names(c)
+                settle(c)
+            if found.runs == "snapshot":
+                return msgspec.to_builtins(read(c, found, ask))
+            answer = found.do(c, ask, time.time())
+            settle(c)
+            return msgspec.to_builtins(answer)
+        except (CallError, BanyanError, ValueError) as error:
+            raise refusal(error) from error
+
+
+class ReadingBackend:
+    """What can be answered from a store that cannot be written: a read-only folder, a disk that only reads.
+
+    `why`: the error that says what to do; everything else gets it.
+    """
+
+    def __init__(self, engine: LmdbEngine, realm: Realm, why: StorageError) -> None:
+        self._engine, self._realm, self._why = engine, realm, why
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Raises CallError, or the StorageError that made the store read-only."""
+        found = method_of(method)
+        ask = decode.request(found, params)
+        if found.runs != "snapshot":
+            raise self._why
+        try:
+            with queries(self._engine, self._realm) as q:
+                return msgspec.to_builtins(found.do(Reading(q), ask))
+        except (CallError, BanyanError, ValueError) as error:
+            raise refusal(error) from error
+
+
+def settle(c: Context) -> None:
+    """Commit; what the replica wants sent has nobody to go to."""
+    while (effect := c.replica.next_effect()) is not None:
+        if isinstance(effect, Commit):
+            c.store.commit()

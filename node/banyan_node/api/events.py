@@ -1,0 +1,278 @@
+"""Events: what happens at a node, one JSON value a line, from now on or from a cursor.
+
+A cursor is a place in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
+good when the node starts again, however long it was down. A reader that goes on with the last cursor that it saw is
+told of every entry that came after it, in order; of some perhaps twice. What is not about entries (peers that come and
+go, penalties) is told to whoever listens at that moment, and not again.
+
+A cursor names its store. One of another store, or of a later state than a store that was restored from a backup, is
+refused with `cursor_gone`: what the reader knows and what the store holds have parted, so it has to read anew.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import msgspec
+import trio
+
+from banyan_crdt.ids import EntryId, LogId, is_control
+from banyan_node.api.declare import Answer
+from banyan_node.api.texts import (
+    Did,
+    EntryHex,
+    EventCursor,
+    EventCursorText,
+    Milliseconds,
+    WriterHex,
+    did,
+    entry_hex,
+    writer_hex,
+)
+from banyan_node.operator_errors import CallError
+from banyan_storage.reader import Arrival, StoreReader
+
+AGAIN = 512
+"""Arrivals that are read at a time when they are told again."""
+_CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})")
+
+
+class LogName(Answer, frozen=True):
+    account: Did
+    writer: WriterHex
+    log: int
+
+
+class Event(Answer, frozen=True, kw_only=True, tag_field="event"):
+    """time_ms: when it is told. cursor: go on behind it with `since`."""
+
+    time_ms: Milliseconds
+    cursor: EventCursor
+
+
+class BeginEvent(Event, frozen=True, kw_only=True, tag="begin"):
+    """The first line of a stream: from here on everything is told."""
+
+
+class EntriesEvent(Event, frozen=True, kw_only=True, tag="entries"):
+    """A log grew by so many entries to that length; `head` is the last of them. They are durable."""
+
+    log: LogName
+    entries: int
+    length: int
+    head: EntryHex
+
+
+class ControlEvent(Event, frozen=True, kw_only=True, tag="control"):
+    """An account's control log changed."""
+
+    account: Did
+
+
+class PeerUpEvent(Event, frozen=True, kw_only=True, tag="peer_up"):
+    peer: str
+    outbound: bool
+
+
+class PeerDownEvent(Event, frozen=True, kw_only=True, tag="peer_down"):
+    peer: str
+
+
+class RejectedEvent(Event, frozen=True, kw_only=True, tag="rejected"):
+    """A peer sent what is wrong, and loses points."""
+
+    peer: str
+    reason: str
+
+
+class SlightedEvent(Event, frozen=True, kw_only=True, tag="slighted"):
+    """A peer did not do what it owed, and loses a few points."""
+
+    peer: str
+    reason: str
+
+
+class StorageEvent(Event, frozen=True, kw_only=True, tag="storage"):
+    """The store could not be written; what was pending is taken back and comes again."""
+
+    error: str
+
+
+class LostEvent(Event, frozen=True, kw_only=True, tag="lost"):
+    """This reader was too slow for so many events. Those about entries are told again after this one."""
+
+    events: int
+
+
+AnyEvent: TypeAlias = (
+    BeginEvent
+    | EntriesEvent
+    | ControlEvent
+    | PeerUpEvent
+    | PeerDownEvent
+    | RejectedEvent
+    | SlightedEvent
+    | StorageEvent
+    | LostEvent
+)
+TOLD: dict[str, type[Event]] = {
+    "peer_up": PeerUpEvent,
+    "peer_down": PeerDownEvent,
+    "rejected": RejectedEvent,
+    "slighted": SlightedEvent,
+    "storage": StorageEvent,
+}
+"""What the replica tells in fields that need no rendering, by name."""
+InThread: TypeAlias = Callable[..., Awaitable[Any]]
+
+
+class Events:
+    """All who listen. snapshot: of the store, for any thread."""
+
+    def __init__(self, snapshot: Callable[[], AbstractContextManager[StoreReader]], in_thread: InThread) -> None:
+        self._snapshot, self._in_thread = snapshot, in_thread
+        with snapshot() as reader:
+            self._store = reader.store_id.hex()[:16]
+        self._listening: list[_Listener] = []
+
+    def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
+        """An event of the replica for whoever listens. reached: all arrivals up to it were told before."""
+        if not self._listening:
+            return
+        event = _plain(self._event(name, fields, reached))
+        for listener in self._listening:
+            listener.put(event)
+
+    def _event(self, name: str, fields: dict[str, Any], reached: int) -> Event:
+        at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(reached)}
+        if name == "entries":
+            return _entries(fields["log"], fields["entries"], fields["length"], fields["head"], at)
+        if name == "control":
+            return ControlEvent(account=did(fields["account"]), **at)
+        return TOLD[name](**fields, **at)
+
+    def _cursor(self, n: int) -> EventCursorText:
+        return EventCursorText(f"{self._store}-{n}")
+
+    async def follow(self, params: Mapping[str, str], most: int) -> AsyncGenerator[Any, None]:
+        """Events from now or from `since`; `most` may wait for a slow reader. Raises CallError."""
+        for name in params:
+            if name != "since":
+                raise CallError("bad_request", f"events has no parameter '{name[:60]}'; it takes since.")
+        reached = await self._in_thread(self._last)
+        if "since" not in params:
+            return self._follow(self._listen(most), reached, again=False)
+        since = self._since(params["since"])
+        if since > reached:
+            raise _gone(params["since"], f"this store has come to {self._cursor(reached)} only: it was restored")
+        return self._follow(self._listen(most), since, again=True)
+
+    def _listen(self, most: int) -> _Listener:
+        """From here on all that is told waits for the reader, also while it is told what came before."""
+        listener = _Listener(most)
+        self._listening.append(listener)
+        return listener
+
+    def _since(self, text: str) -> int:
+        found = _CURSOR.fullmatch(text)
+        if found is None:
+            raise CallError("bad_request", f"'{text[:60]}' is no cursor: give `cursor` of the last event seen.")
+        if found[1] != self._store:
+            raise _gone(text, "it is of another store")
+        return int(found[2])
+
+    async def _follow(self, listener: _Listener, reached: int, again: bool) -> AsyncGenerator[Any, None]:
+        try:
+            yield _plain(BeginEvent(time_ms=_now_ms(), cursor=self._cursor(reached)))
+            while True:
+                while again:
+                    told, reached, again = await self._in_thread(self._arrived, reached)
+                    for event in told:
+                        yield event
+                while (event := await listener.get()) is not None:
+                    reached = max(reached, _number(event["cursor"]))
+                    yield event
+                lost, again = listener.begin_anew(), True
+                yield _plain(LostEvent(time_ms=_now_ms(), cursor=self._cursor(reached), events=lost))
+        finally:
+            self._listening.remove(listener)
+
+    def _arrived(self, after: int) -> tuple[list[Any], int, bool]:
+        """(events, the last arrival that they tell of, whether more came). Of branches that do not count nothing."""
+        with self._snapshot() as reader:
+            rows = reader.arrivals(after, AGAIN)
+            told = []
+            for log, some in groupby(rows, lambda row: row.log):
+                counted = [row for row in some if reader.is_counted(row.id)]
+                if counted:
+                    told.append(_plain(self._told(log, counted)))
+        return told, rows[-1].n if rows else after, len(rows) == AGAIN
+
+    def _told(self, log: LogId, rows: Sequence[Arrival]) -> Event:
+        last = rows[-1]
+        at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(last.n)}
+        if is_control(log):
+            return ControlEvent(account=did(log.account), **at)
+        return _entries(log, len(rows), last.seq + 1, last.id, at)
+
+    def _last(self) -> int:
+        with self._snapshot() as reader:
+            return reader.last_arrival
+
+
+class _Listener:
+    """Events that wait for one reader, `most` of them; when there are more, all are dropped and counted."""
+
+    def __init__(self, most: int) -> None:
+        self.lost = 0
+        self._most = most
+        self._events: deque[Any] = deque()
+        self._more = trio.Event()
+
+    def put(self, event: Any) -> None:
+        if self.lost or len(self._events) == self._most:
+            self.lost += 1 + len(self._events)
+            self._events.clear()
+        else:
+            self._events.append(event)
+        self._more.set()
+
+    async def get(self) -> Any:
+        """The next one; None where some were lost."""
+        while not self._events and not self.lost:
+            self._more = trio.Event()
+            await self._more.wait()
+        return self._events.popleft() if self._events else None
+
+    def begin_anew(self) -> int:
+        """How many were lost. From here on none is, until there are too many again."""
+        lost, self.lost = self.lost, 0
+        return lost
+
+
+def _entries(log: LogId, entries: int, length: int, head: EntryId, at: Mapping[str, Any]) -> EntriesEvent:
+    name = LogName(did(log.account), writer_hex(log.writer), log.log)
+    return EntriesEvent(log=name, entries=entries, length=length, head=entry_hex(head), **at)
+
+
+def _plain(event: Event) -> Any:
+    return msgspec.to_builtins(event)
+
+
+def _number(cursor: str) -> int:
+    return int(cursor.partition("-")[2])
+
+
+def _gone(cursor: str, why: str) -> CallError:
+    message = f"{cursor[:60]}: {why}. Read what you need anew (feed, thread), then follow the events without `since`."
+    return CallError("cursor_gone", message, 410)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,20 @@
+"""Every method, by name."""
+
+from banyan_node.api.declare import Method
+from banyan_node.api.methods import (
+    accounts,
+    archive,
+    content,
+    finding,
+    imports,
+    keys,
+    network,
+    reading,
+    social,
+    standing,
+    totals,
+    views,
+)
+
+_MODULES = (accounts, keys, social, reading, finding, content, imports, archive, standing, totals, views, network)
+EVERY: dict[str, Method] = {method.name: method for module in _MODULES for method in module.METHODS}

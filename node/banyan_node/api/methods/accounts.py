@@ -1,0 +1,302 @@
+"""Accounts: opening them, listing those that are hosted here, and what their control logs say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.control import Control, control_op
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
+from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
+from banyan_crdt.state import pins_of
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.methods.social import set_fields
+from banyan_node.api.texts import (
+    Did,
+    EntryHex,
+    KeyDigestHex,
+    Milliseconds,
+    Own,
+    WriterHex,
+    did,
+    entry_hex,
+    key_digest_hex,
+    writer_hex,
+)
+from banyan_node.context import Context
+from banyan_node.keystore import RECOVERY_SLOT
+from banyan_node.operator_errors import CallError
+from banyan_node.recovery import slot_of
+
+METHODS = Declared()
+PAGE_MOST = 10_000
+
+
+class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as `banyan
+    keys words` prints it; left out: that of this node's own account."""
+
+    name: str = ""
+    hosted: bool = False
+    recovery: str | None = None
+
+
+class ListRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """after: `after` of the page before."""
+
+    after: Annotated[str | None, Meta(title="an account", description="`after` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=0, le=PAGE_MOST)] = 1_000
+
+
+class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
+    account: Own = None
+
+
+class Created(Answer, frozen=True):
+    """created: false where an account was hosted under that name before."""
+
+    account: Did
+    name: str
+    created: bool
+
+
+class HostedRow(Answer, frozen=True):
+    """own: whether it is this node's own account."""
+
+    account: Did
+    name: str
+    hosted: bool
+    own: bool
+
+
+class Listed(Answer, frozen=True):
+    """In the order in which they were opened. count: of all pages. after: null on the last page."""
+
+    accounts: list[HostedRow]
+    count: int
+    after: Did | None
+
+
+class StepRow(Answer, frozen=True):
+    """One entry of the control log."""
+
+    seq: int
+    entry: EntryHex
+    op: str
+    time_ms: Milliseconds
+    sentence: str
+
+
+class KeyRow(Answer, frozen=True):
+    """slot: 0 the root, 1 the recovery key. current, next: what the account commits to. held: whether it is here."""
+
+    slot: int
+    generation: int
+    current: KeyDigestHex
+    next: KeyDigestHex
+    held: bool
+
+
+class GrantRow(Answer, frozen=True):
+    """writer may write logs first .. first + logs - 1. colls: which collections, null for all."""
+
+    writer: WriterHex
+    first: int
+    logs: int
+    stratum: int
+    until_ms: Milliseconds | None
+    colls: list[str] | None
+
+
+class KeptRow(Answer, frozen=True):
+    log: int
+    length: int
+
+
+class CutRow(Answer, frozen=True):
+    """keeps: what goes on counting of the logs of a writer that was cut off."""
+
+    writer: WriterHex
+    keeps: list[KeptRow]
+
+
+class PinRow(Answer, frozen=True):
+    """The log is vouched for up to the entry."""
+
+    writer: WriterHex
+    log: int
+    seq: int
+    entry: EntryHex
+
+
+class CheckpointRow(Answer, frozen=True):
+    writer: WriterHex
+    n: int
+    seq: int
+    root: bool
+
+
+class LogRow(Answer, frozen=True):
+    """flag: 1 if it is forked. own: whether this data folder writes it."""
+
+    writer: WriterHex
+    log: int
+    length: int
+    flag: int
+    own: bool
+
+
+class Shown(Answer, frozen=True):
+    account: Did
+    name: str
+    hosted: bool
+    own: bool
+    frozen: bool
+    closed: bool
+    path: list[StepRow]
+    keys: list[KeyRow]
+    grants: list[GrantRow]
+    cuts: list[CutRow]
+    pins: list[PinRow]
+    checkpoints: list[CheckpointRow]
+    host: str | None
+    logs: list[LogRow]
+
+
+@METHODS.write("account.create", "refused")
+def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
+    """Opens an account: with `hosted` a user's, which may be asked for again; without it this node's own, once."""
+    if ask.hosted and not ask.name.strip():
+        raise CallError("bad_request", "The name is empty; say what the account is called.")
+    recovery = None if ask.recovery is None else slot_of(ask.recovery)
+    existing = hosted.named(ctx, ask.name) if ask.hosted else hosted.me(ctx)
+    if existing is not None and not ask.hosted:
+        raise CallError(
+            "refused",
+            f"This node has its own account, {account_to_text(existing)}; for a user's account give 'hosted': true.",
+            409,
+        )
+    if existing is not None:
+        found = hosted.hosted(ctx, existing)
+        if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
+            raise CallError("refused", f"'{ask.name}' exists with another recovery key; nothing was changed.", 409)
+        return Created(did(existing), found.name if found else ask.name, False)
+    made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
+    ctx.replica.publish_control(made.account, now)
+    if ask.name:
+        set_fields(ctx, made.account, {"name": ask.name}, now)
+    return Created(did(made.account), ask.name, True)
+
+
+@METHODS.read("account.list")
+def listing(at: Reading, ask: ListRequest) -> Listed:
+    """The accounts whose keys this node holds."""
+    mine = hosted.me(at)
+    after = None if ask.after is None else hosted.account_of(at, ask.after)
+    page = hosted.page(at, after, ask.limit + 1)
+    rows = [HostedRow(did(h.account), h.name, True, h.account == mine) for h in page[: ask.limit]]
+    more = len(page) > ask.limit and rows
+    return Listed(rows, hosted.count(at), rows[-1].account if more else None)
+
+
+@METHODS.look("account.show", "not_found", "refused")
+def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
+    """What an account's control log says: its keys, who may write in it, and what was taken from whom."""
+    account = hosted.account_of(ctx, ask.account)
+    c = hosted.control_of(ctx, account)
+    home = hosted.hosted(ctx, account)
+    own = ctx.own_log(account)
+    checkpoints = list(ctx.store.checkpoints(account))
+    pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
+    return Shown(
+        account=did(account),
+        name=home.name if home else "",
+        hosted=home is not None,
+        own=account == hosted.me(ctx),
+        frozen=c.frozen,
+        closed=c.closed,
+        path=[_step(e) for e in c.path],
+        keys=[_key(ctx, account, c, slot) for slot in range(len(c.keys))],
+        grants=[_grant(g.grant) for grants in c.grants.values() for g in grants],
+        cuts=[CutRow(writer_hex(w), kept_rows(kept.values())) for w, kept in c.cuts.items()],
+        pins=[pin_row(o) for o in pins],
+        checkpoints=[
+            CheckpointRow(writer_hex(said.writer), said.n, said.control.seq, c.is_root(said.writer))
+            for said in checkpoints
+        ],
+        host=c.host.hex() if c.host else None,
+        logs=[
+            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, log == own)
+            for log, h in ctx.store.heads(account).items()
+            if not is_checkpoint(log)
+        ],
+    )
+
+
+def _grant(g: Grant) -> GrantRow:
+    return GrantRow(
+        writer=writer_hex(g.writer),
+        first=g.first,
+        logs=g.logs,
+        stratum=g.stratum,
+        until_ms=None if g.until is None else g.until >> 16,
+        colls=None if g.colls is None else [x.hex() for x in g.colls],
+    )
+
+
+def kept_rows(kept: Iterable[Kept]) -> list[KeptRow]:
+    return [KeptRow(k.log, k.seq + 1) for k in kept]
+
+
+def _step(e: Entry) -> StepRow:
+    ops = control_op(decode_body(e.ops))
+    return StepRow(
+        seq=e.header.seq,
+        entry=entry_hex(e.id),
+        op=type(ops[0]).__name__.lower(),
+        time_ms=e.header.time >> 16,
+        sentence="; ".join(_sentence(o) for o in ops),
+    )
+
+
+def _sentence(op: Op) -> str:
+    match op:
+        case Grant(writer, first, logs):
+            return f"lets writer {writer.hex()[:16]} write logs {first} to {first + logs - 1}"
+        case Cut(writer, kept):
+            return f"closes writer {writer.hex()[:16]}, keeping {len(kept)} logs as they stood"
+        case Pin(writer, log, seq):
+            return f"vouches for log {log} of writer {writer.hex()[:16]} up to entry {seq}"
+        case Rotate(slot):
+            return f"moves slot {slot} to its next key"
+        case Recover():
+            return "installs a new root key by the recovery key"
+        case Close():
+            return "closes the account for good"
+    return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
+
+
+def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> KeyRow:
+    try:
+        _, generation = hosted.slot_signer(ctx, account, slot)
+        held = True
+    except CallError:
+        generation, held = rotations(c, slot), False
+    s = c.keys[slot]
+    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), held)
+
+
+def rotations(c: Control, slot: int) -> int:
+    return sum(isinstance(o, Rotate) and o.slot == slot for o in ops_of(c))
+
+
+def ops_of(c: Control) -> list[Op]:
+    return [o for e in c.path for o in control_op(decode_body(e.ops))]
+
+
+def pin_row(pin: Pin) -> PinRow:
+    return PinRow(writer_hex(pin.writer), pin.log, pin.seq, entry_hex(pin.id))

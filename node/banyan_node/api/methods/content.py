@@ -1,0 +1,120 @@
+"""Content that this node does not give out: withholding a post by an order, and lifting that again.
+
+Only content goes. Heads, state and everybody else's copies stay as they are; whoever asks this node for the content
+gets the signed statement.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import Ref, account_to_text
+from banyan_crdt.ops import Put, part_of
+from banyan_crdt.state import counted_entries
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.methods.reading import name_of
+from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
+from banyan_node.context import Context
+from banyan_node.gone import Order, note_withheld, withheld
+from banyan_node.operator_errors import CallError
+from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_schema.social import POST, Target, post_to_text
+
+METHODS = Declared()
+DAY_MS = 86_400_000
+
+
+class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """order, basis, scope: go into the signed statement that whoever asks for the content gets."""
+
+    uri: PostRef
+    order: Annotated[str, Meta(description="The order or decision.")]
+    basis: Annotated[str, Meta(description="The law it rests on.")] = ""
+    scope: Annotated[str, Meta(description="Where it applies.")] = ""
+    days: Annotated[int, Meta(ge=0, le=36_500, description="For so many days; 0: until it is released.")] = 0
+
+
+class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class WithheldAnswer(Answer, frozen=True):
+    """withheld: how many writes of the post, edits and what they replaced."""
+
+    uri: PostUri
+    withheld: int
+    expires_ms: Milliseconds | None
+
+
+class WithheldRow(Answer, frozen=True):
+    """A post that this node withholds. expires_ms: 0 for an order without an end."""
+
+    uri: PostUri
+    name: str
+    order: str
+    basis: str
+    scope: str
+    since_ms: Milliseconds
+    expires_ms: Milliseconds
+
+
+class WithheldPosts(Answer, frozen=True):
+    posts: list[WithheldRow]
+
+
+class Released(Answer, frozen=True):
+    """released: how many writes of the post are asked of others again."""
+
+    uri: PostUri
+    released: int
+
+
+@METHODS.write("content.withhold", "not_found", "refused")
+def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
+    """Stops giving out the content of a post, by an order; every write of it, edits and what they replaced."""
+    target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
+    expires = now_ms + ask.days * DAY_MS if ask.days else None
+    if not ask.order.strip():
+        raise CallError("bad_request", "A withholding says by which order or decision: the order is empty.")
+    refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
+    if not refs:
+        raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
+    for entry, op in refs:
+        stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
+        ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
+    note_withheld(ctx.store, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
+    return WithheldAnswer(uri(target), len(refs), expires)
+
+
+@METHODS.write("content.release", "not_found")
+def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
+    """Lifts a withholding; the content is asked of others again."""
+    target = target_of(ask.uri)
+    done = sum(ctx.store.want_part(r.entry, r.op) for r in _writes(ctx, target))
+    note_withheld(ctx.store, target, None)
+    if not done:
+        raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
+    return Released(uri(target), done)
+
+
+@METHODS.read("content.withheld")
+def listing(at: Reading, ask: Nothing) -> WithheldPosts:
+    """What this node withholds."""
+    q = at.queries()
+    return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])
+
+
+def _writes(ctx: Context, target: Target) -> list[Ref]:
+    """The operations that wrote the post, in every log of its account."""
+    control = ctx.replica.ingest.control_of(target.account)
+    if control is None:
+        raise CallError("not_found", f"{account_to_text(target.account)} is not held here.", 404)
+    found = []
+    for log in ctx.store.heads(target.account):
+        for entry, body in counted_entries(control, log, ctx.store.walk(log)) if log.log else ():
+            for at, op in enumerate(body.ops):
+                if isinstance(op, Put) and op.coll == POST and op.key == target.key and part_of(op):
+                    found.append(Ref(entry.id, at))
+    return found

@@ -1,0 +1,291 @@
+"""What an account's owner changes by its control log: who may write, which keys speak, and what a thief did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
+from banyan_crdt.signing import Signer
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
+from banyan_node.api.methods.social import Written
+from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
+from banyan_node.context import Context
+from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake.author import OWN_LOGS, grant_to
+from banyan_replica.intake.own import own_tips
+
+METHODS = Declared()
+Slot = Annotated[int, Meta(ge=0, le=7, description="0 the root, 1 the recovery key.")]
+
+
+class GrantRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """until: milliseconds since 1970, 0 for ever. colls: names of the collections that it may write; left out, all."""
+
+    writer: KeyRef
+    account: Own = None
+    until: Annotated[int, Meta(ge=0, le=1 << 47)] = 0
+    stratum: Annotated[int, Meta(ge=0, le=255)] = 8
+    colls: list[str] | None = None
+
+
+class PinRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """One log of a writer; without log all of them, without writer those of all writers."""
+
+    account: Own = None
+    writer: KeyRef | None = None
+    log: Annotated[int, Meta(ge=0)] = 0
+
+
+class CutRequest(Request, frozen=True, forbid_unknown_fields=True):
+    writer: KeyRef
+    account: Own = None
+
+
+class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
+    writer: KeyRef
+    log: Annotated[int, Meta(ge=0, le=OWN_LOGS)]
+    account: Own = None
+
+
+class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """seed: of the next key, where that is not kept here. following: what to commit to, if that is no key of this
+    node. With both, and with `following` alone once before, a recovery key that was kept here moves to words."""
+
+    account: Own = None
+    slot: Slot = ROOT_SLOT
+    seed: SecretRef | None = None
+    following: KeyRef | None = None
+
+
+class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """seed: of the recovery key, where it is not kept here. undo: the first entry of the control log that is to count
+    no longer. keep: writers that write on, beside this node's. own: make it this node's own account."""
+
+    account: Own = None
+    seed: SecretRef | None = None
+    undo: Annotated[int, Meta(ge=0)] = 0
+    keep: tuple[KeyRef, ...] = ()
+    own: bool = False
+
+
+class Pinned(Answer, frozen=True):
+    pins: list[PinRow]
+
+
+class CutOff(Answer, frozen=True):
+    """keeps: what goes on counting of the writer's logs."""
+
+    entry: EntryHex
+    keeps: list[KeptRow]
+
+
+class Rotated(Answer, frozen=True):
+    entry: EntryHex
+    slot: int
+    generation: int
+
+
+class Recovered(Answer, frozen=True):
+    """cut: writers that were cut off. uncut: those of which nothing is held, so nothing can be kept."""
+
+    entry: EntryHex
+    account: Did
+    cut: list[WriterHex]
+    uncut: list[WriterHex]
+
+
+def _writer(text: str) -> WriterKey:
+    return WriterKey(bytes.fromhex(text))
+
+
+def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> EntryId:
+    before = hosted.root_checkpoint(ctx, account)
+    entry = ctx.replica.author.control(account, signer, op, ctx.replica.wall_ms(now))
+    ctx.replica.publish_control(account, now)
+    if isinstance(op, Grant | Cut | Rotate | Recover):
+        hosted.checkpoint(ctx, account, now, before)
+    return entry.id
+
+
+@METHODS.write("account.grant", "not_found", "refused")
+def grant(ctx: Context, ask: GrantRequest, now: float) -> Written:
+    """Lets a writer write in the account: another device, or another node."""
+    account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
+    until = ask.until << 16 or None
+    colls = None if ask.colls is None else tuple(coll(name) for name in ask.colls)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    if writer in hosted.control_of(ctx, account).cuts:
+        raise CallError("refused", "That writer was cut off for good: grant a new key.", 409)
+    granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
+    return Written(entry_hex(_change(ctx, account, root, granted, now)))
+
+
+@METHODS.write("account.pin", "not_found", "refused")
+def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
+    """Vouches for one log where it stands, or for every log of a writer, or of the account."""
+    account = hosted.account_of(ctx, ask.account)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    writer = None if ask.writer is None else _writer(ask.writer)
+    chosen = [
+        Pin(log.writer, log.log, h.length - 1, h.id)
+        for log, h in ctx.store.heads(account).items()
+        if log.log and h.id is not None and writer in (None, log.writer) and ask.log in (0, log.log)
+    ]
+    if not chosen:
+        raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
+    for op in chosen:
+        _change(ctx, account, root, op, now)
+    return Pinned([pin_row(op) for op in chosen])
+
+
+@METHODS.write("account.cut", "not_found", "refused")
+def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
+    """Closes a writer for good; what is held of its logs now goes on counting, nothing later does."""
+    account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
+    c = hosted.control_of(ctx, account)
+    if writer not in c.grants:
+        raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
+    if writer in c.cuts:
+        raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
+    op = _cut(ctx, account, writer)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return CutOff(entry_hex(_change(ctx, account, root, op, now)), kept_rows(op.kept))
+
+
+def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
+    """Keeps what counts of the writer's logs, and of those written here all that was written here: a thief who forked
+    one of them may have taken it out of what counts."""
+    kept: list[Kept] = []
+    for log in ctx.store.logs(account):
+        if log.writer != writer or not log.log:
+            continue
+        head, own = ctx.store.head(log), own_tips(ctx.store, log)
+        place = ctx.store.place(own[-1]) if own else None
+        if place is not None and (head.flag or place[1] >= head.length):
+            kept.append(Kept(log.log, place[1], own[-1]))
+        elif head.id is not None:
+            kept.append(Kept(log.log, head.length - 1, head.id))
+    return Cut(writer, tuple(kept))
+
+
+@METHODS.write("account.drop", "not_found", "refused")
+def drop(ctx: Context, ask: DropRequest, now: float) -> Written:
+    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own."""
+    account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
+    if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
+        raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return Written(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
+
+
+@METHODS.write("account.rotate", "not_found", "refused")
+def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
+    """Moves a slot to its next key."""
+    account, slot = hosted.account_of(ctx, ask.account), ask.slot
+    seed = None if ask.seed is None else bytes.fromhex(ask.seed)
+    if seed is None:
+        signer, generation = hosted.slot_signer(ctx, account, slot, next_key=True)
+    else:
+        control = hosted.control_of(ctx, account)
+        signer, generation = Signer(ctx.realm, seed), 1 + rotations(control, slot)
+        if key_digest(signer.key) not in [s.next for s in control.keys[slot : slot + 1]]:
+            raise CallError("refused", "The account does not commit to this next key; nothing was changed.", 409)
+    if seed is not None and ask.following is None:
+        raise CallError("bad_request", "account.rotate with 'seed' needs 'following', 64 hexadecimal digits.")
+    if ask.following is not None:
+        following = bytes.fromhex(ask.following)
+    else:
+        following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
+    return Rotated(entry_hex(_change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
+
+
+@METHODS.write("account.recover", "not_found", "refused")
+def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
+    """The recovery key installs a new root out of this node's own secret; only this device and `keep` write on.
+
+    Everything is checked before the first entry is signed.
+    """
+    account, seed = hosted.account_of(ctx, ask.account), None if ask.seed is None else bytes.fromhex(ask.seed)
+    control = hosted.control_of(ctx, account)
+    if (undo := ask.undo) >= len(control.path):
+        raise CallError("bad_request", f"'undo' is {undo} and the path ends with entry {len(control.path) - 1}.")
+    if undo:
+        control = resolve_control(control.path[:undo])
+    if seed is None:
+        signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
+    else:
+        signer = Signer(ctx.realm, seed)
+    if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
+        raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+    own = ask.own or account == hosted.me(ctx)
+    home, number, first = _next_root(ctx, account, control, seed is None, own)
+    if control.closed:
+        raise CallError("refused", "The account is closed; undo the entry that closed it, and those after it.", 409)
+    if ctx.device.key in control.cuts:
+        raise CallError("refused", f"The writer of this node was cut off for good; {_RENEW}", 409)
+    keep = {ctx.device.key, *(_writer(w) for w in ask.keep)}
+    at = ctx.replica.wall_ms(now)
+    write = ctx.replica.author.control
+    root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
+    entry = write(account, signer, Recover(root, following), at, control.path)
+    hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
+    others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
+    held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
+    cut = [writer for writer in others if writer in held or not undo]
+    rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
+    if ctx.device.key not in control.grants:
+        rights.append(grant_to(ctx.device.key))
+    for op in rights:
+        write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
+    ctx.replica.publish_control(account, now, entries=1 + len(rights))
+    hosted.checkpoint(ctx, account, now)  # it takes over no pins: the root that was may have been a thief's
+    return Recovered(
+        entry=entry_hex(entry.id),
+        account=did(account),
+        cut=[writer_hex(writer) for writer in cut],
+        uncut=[writer_hex(writer) for writer in others if writer not in cut],
+    )
+
+
+_RENEW = "stop the node, give it another master with `banyan keys renew`, and recover again."
+
+
+def _next_root(
+    ctx: Context, account: AccountId, control: Control, kept: bool, own: bool
+) -> tuple[hosted.Hosted | None, int, int]:
+    """(hosted, number, generation) of a root key that nobody has: no copy of the master that made an earlier one."""
+    home = hosted.hosted(ctx, account)
+    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    unused = hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in made
+    number = hosted.OWN_INDEX if own and unused else hosted.next_index(ctx)
+    if home is None:
+        return None, number, 0
+    if kept:
+        return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in ops_of(control)) + 2
+    if hosted.digest(ctx, home.number, ROOT_SLOT, 0) in made:
+        raise CallError(
+            "refused", f"Whoever copied this home can make its next root key too, so nothing was changed; {_RENEW}", 409
+        )
+    return home, number, 0
+
+
+def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
+    found = hosted.hosted(ctx, account)
+    if found is None:
+        raise CallError("refused", f"{account_to_text(account)} is not hosted on this node.", 409)
+    return found
+
+
+@METHODS.write("account.close", "not_found", "refused")
+def close(ctx: Context, ask: AccountOf, now: float) -> Written:
+    """Closes the account: nobody can write in it again, and it cannot be opened again."""
+    account = hosted.account_of(ctx, ask.account)
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    return Written(entry_hex(_change(ctx, account, root, Close(), now)))

@@ -1,0 +1,110 @@
+"""Methods that need the running node: its peers, what differs from them, and stopping it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated
+
+import trio
+from msgspec import Meta, structs
+
+from banyan_node.api.declare import Answer, Declared, Done, Nothing, Request, Shell
+from banyan_node.api.methods import standing
+from banyan_node.operator_errors import CallError
+
+METHODS = Declared()
+DIFF_MS = 1_000
+"""How long a comparison is given before what it found is told: trips to the peer, a few."""
+PeerId = Annotated[str, Meta(title="a peer's id", description="The whole id of a peer, as `peers` answers it.")]
+
+_PEER_ID = re.compile(r"(12D3Koo|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{40,}")
+
+
+class AddrRequest(Request, frozen=True, forbid_unknown_fields=True):
+    addr: Annotated[str, Meta(title="an address", description="/ip4/HOST/tcp/PORT/p2p/PEER")]
+
+
+class PeerRequest(Request, frozen=True, forbid_unknown_fields=True):
+    peer: PeerId
+
+
+class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """peer: its id, or a unique beginning or end of it. wait_ms: how long to compare before answering."""
+
+    peer: str
+    wait_ms: Annotated[int, Meta(ge=0, le=30_000)] = DIFF_MS
+
+
+class Peer(Answer, frozen=True):
+    peer: PeerId
+
+
+@METHODS.node("shutdown", "write")
+async def stop(shell: Shell, ask: Nothing) -> Done:
+    """Stops the node, everything durable."""
+    shell.stop()
+    return Done()
+
+
+@METHODS.node("peers", "read")
+async def peers(shell: Shell, ask: Nothing) -> list[standing.PeerRow]:
+    """Linked peers and banned ones."""
+    found: list[standing.PeerRow] = await shell.worker.call(standing.peers)
+    return found
+
+
+@METHODS.node("peers.add", "write", "no_peer")
+async def add(shell: Shell, ask: AddrRequest) -> Peer:
+    """Dials a peer now, and returns once it is linked."""
+    peer = ask.addr.rsplit("/p2p/", 1)[-1]
+    if "/p2p/" not in ask.addr or not peer:
+        raise CallError("bad_request", f"'{ask.addr}' is not an address: expected /ip4/HOST/tcp/PORT/p2p/PEER.")
+    why = await shell.dial(ask.addr)
+    if why is not None:
+        raise CallError("no_peer", f"{ask.addr} cannot be reached: {why}", 502)
+    return Peer(peer)
+
+
+def _whole(peer: str) -> str:
+    """A whole peer id: a ban of anything else would refuse nobody."""
+    if not _PEER_ID.fullmatch(peer):
+        raise CallError(
+            "bad_request", f"'{peer}' is not a peer's id: give it whole, as `banyan peers list --json` does."
+        )
+    return peer
+
+
+@METHODS.node("peers.ban", "write")
+async def ban(shell: Shell, ask: PeerRequest) -> Peer:
+    """Refuses a peer from now on."""
+    peer = _whole(ask.peer)
+    return Peer(await shell.worker.call(lambda c, now: c.replica.ban(peer, "by this node's operator", now)))
+
+
+@METHODS.node("peers.pardon", "write")
+async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
+    """Lifts a ban, and forgets what the peer lost points for."""
+    peer = _whole(ask.peer)
+    await shell.worker.call(lambda c, now: c.replica.standing.pardon(peer))
+    return Peer(peer)
+
+
+@METHODS.node("diff", "read", "no_peer")
+async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
+    """Compares with a peer now, then says what differs and why."""
+    whole = await shell.worker.call(lambda c, now: standing.compare_with(c, ask.peer, now))
+    await trio.sleep(ask.wait_ms / 1000)
+    found: list[standing.Difference] = await shell.worker.call(lambda c, now: standing.differences(c, whole))
+    return found
+
+
+@standing.METHODS.on_node("id")
+async def identity(shell: Shell, shown: standing.Identity) -> standing.Identity:
+    return structs.replace(shown, addresses=list(shell.addresses), running=True)
+
+
+@standing.METHODS.on_node("status")
+async def status(shell: Shell, shown: standing.Status) -> standing.Status:
+    uptime = round(time.time() - shell.started, 1)
+    return structs.replace(shown, running=True, ready=shell.ready, uptime_s=uptime)

@@ -1,0 +1,242 @@
+"""What people read: profiles, feeds and conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, structs
+
+from banyan_crdt.ids import AccountId
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import (
+    Did,
+    FeedCursor,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    did,
+    feed_cursor,
+    target_of,
+    uri,
+)
+from banyan_node.gone import why_gone
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import Target
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.queries import PostView, Queries
+
+METHODS = Declared()
+FEED_MOST = 1_000
+FOLLOWING_SHOWN = 50
+CURSOR_BYTES = 56
+"""Time, account and key of the last post of a page."""
+
+
+class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
+    account: Own = None
+
+
+class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """Of one account; else of `all` that are held here; else of this node's own account and those it follows."""
+
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    all: bool = False
+    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
+    limit: Annotated[int, Meta(ge=0, le=FEED_MOST)] = 20
+
+
+class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class Named(Answer, frozen=True):
+    account: Did
+    name: str
+
+
+class Profile(Answer, frozen=True):
+    """follows, followers, posts: how many. following: the first 50 of them, by id."""
+
+    account: Did
+    name: str
+    fields: dict[str, str]
+    follows: int
+    followers: int
+    posts: int
+    following: list[Named]
+
+
+class Quoted(Answer, frozen=True):
+    """name and text: null where the quoted post is not held here."""
+
+    uri: PostUri
+    name: str | None
+    text: str | None
+
+
+class PostRow(Answer, frozen=True):
+    """A post as people read it. reactions: how many accounts, by emoji."""
+
+    uri: PostUri
+    account: Did
+    name: str
+    text: str
+    time_ms: Milliseconds
+    edited: bool
+    lang: str | None
+    reply_to: PostUri | None
+    root: PostUri | None
+    reply_name: str | None
+    quote: Quoted | None
+    replies: int
+    reactions: dict[str, int]
+    reposts: int
+
+
+class ThreadRow(PostRow, frozen=True):
+    """depth: 0 for the first post of the conversation that is held, one more for each answer to an answer."""
+
+    depth: int
+
+
+class Feed(Answer, frozen=True):
+    """The newest first. before: give it to get the page below; null where there is none."""
+
+    posts: list[PostRow]
+    before: FeedCursor | None
+
+
+class GonePost(Answer, frozen=True):
+    """word: deleted, withheld or unknown. sentence: without its full stop, of "this post"."""
+
+    word: str
+    sentence: str
+
+
+class Thread(Answer, frozen=True):
+    """missing: a post of it that is not shown: the one asked for, else the one above the first. gone: why. complete:
+    whether all answers held are there."""
+
+    posts: list[ThreadRow]
+    missing: PostUri | None
+    gone: GonePost | None
+    complete: bool
+
+
+def name_of(q: Queries, account: AccountId) -> str:
+    """Empty too while what is shown is being built: a list without names is better than none."""
+    try:
+        return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+    except ViewBuilding:
+        return ""
+
+
+@METHODS.read("profile.get", "refused")
+def profile_get(at: Reading, ask: ProfileOf) -> Profile:
+    """The profile of an account, and how many follow it."""
+    account, q = hosted.account_of(at, ask.account), at.queries()
+    fields = {f.field: f.value for f in q.profile(account).fields}
+    following = q.follows(account, limit=FOLLOWING_SHOWN)
+    return Profile(
+        account=did(account),
+        name=fields.get("name", ""),
+        fields=fields,
+        follows=q.follow_count(account),
+        followers=q.follower_count(account),
+        posts=q.post_count(account),
+        following=[Named(did(a), name_of(q, a)) for a in following],
+    )
+
+
+class _Rows:
+    """Makes rows of posts; a name is looked up once."""
+
+    def __init__(self, q: Queries) -> None:
+        self._q = q
+        self._names: dict[AccountId, str] = {}
+
+    def _name(self, account: AccountId) -> str:
+        if account not in self._names:
+            self._names[account] = name_of(self._q, account)
+        return self._names[account]
+
+    def _quoted(self, target: Target) -> Quoted:
+        original = self._q.post(target)
+        if original is None:
+            return Quoted(uri(target), None, None)
+        return Quoted(uri(target), self._name(target.account), original.post.text)
+
+    def row(self, view: PostView) -> PostRow:
+        q, said, answered = self._q, view.post, view.post.reply
+        return PostRow(
+            uri=uri(view.target),
+            account=did(view.target.account),
+            name=self._name(view.target.account),
+            text=said.text,
+            time_ms=view.time_ms,
+            edited=q.edited(view),
+            lang=said.lang,
+            reply_to=uri(answered.parent) if answered else None,
+            root=uri(answered.root) if answered else None,
+            reply_name=self._name(answered.parent.account) or None if answered else None,
+            quote=self._quoted(said.quote) if said.quote else None,
+            replies=q.reply_count(view.target),
+            reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
+            reposts=q.repost_count(view.target),
+        )
+
+    def at(self, depth: int, view: PostView) -> ThreadRow:
+        return ThreadRow(**structs.asdict(self.row(view)), depth=depth)
+
+
+def _cursor(before: str | None) -> bytes | None:
+    if not before:
+        return None
+    try:
+        cursor = bytes.fromhex(before)
+    except ValueError:
+        cursor = b""
+    if len(cursor) != CURSOR_BYTES:
+        raise CallError("bad_request", f"'{before[:60]}' is no place in a feed: give `before` of the page above.")
+    return cursor
+
+
+@METHODS.read("feed", "refused")
+def feed(at: Reading, ask: FeedRequest) -> Feed:
+    """Posts, the newest first, without those of accounts that this node's own account blocks or mutes."""
+    q, me = at.queries(), hosted.me(at)
+    hidden = {*q.blocks(me), *q.mutes(me)} if me else set()
+    if ask.account:
+        accounts = [hosted.account_of(at, ask.account)]
+    elif ask.all:
+        accounts = [a for a in at.store.accounts() if a not in hidden]
+    else:
+        own = hosted.my_account(at)
+        accounts = [a for a in (own, *q.follows(own)) if a not in hidden]
+    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), _Rows(q)
+    more = len(views) == ask.limit and views
+    return Feed([rows.row(v) for v in views], feed_cursor(views[-1].cursor) if more else None)
+
+
+@METHODS.read("thread", "not_found")
+def thread(at: Reading, ask: ThreadRequest) -> Thread:
+    """A post with what it answers, up to the first post, and with the answers to it, each followed by its own.
+
+    A post that is deleted or withheld ends no conversation: what others answered to it is theirs, and is shown.
+    """
+    q, target = at.queries(), target_of(ask.uri)
+    found = q.thread(target)
+    if found.post is None and not found.replies:
+        raise missing(q, target)
+    rows, base = _Rows(q), len(found.ancestors)
+    posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
+    if found.post is not None:
+        posts.append(rows.at(base, found.post))
+    posts.extend(rows.at(base + r.depth, r.view) for r in found.replies)
+    lacking = target if found.post is None else found.missing
+    if lacking is None:
+        return Thread(posts, None, None, found.complete)
+    return Thread(posts, uri(lacking), GonePost(*why_gone(q, lacking)), found.complete)

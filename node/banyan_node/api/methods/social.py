@@ -1,0 +1,285 @@
+"""What people do: posts, reactions, follows, profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, EntryId
+from banyan_crdt.ops import Add, Put
+from banyan_node import hosted
+from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostUri, did, entry_hex, target_of, uri
+from banyan_node.context import Context
+from banyan_node.gone import why_gone
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake import author
+from banyan_schema.social import (
+    POST,
+    Draft,
+    Post,
+    Relation,
+    ReplyTo,
+    Target,
+    delete_post,
+    post_key,
+    post_to_text,
+    react,
+    relate,
+    repost,
+    set_profile,
+    undo,
+    write_post,
+)
+from banyan_storage.queries import PostView, Queries
+
+METHODS = Declared()
+Undo = Annotated[bool, Meta(description="Takes it back.")]
+
+
+class PostRequest(Request, frozen=True, forbid_unknown_fields=True):
+    text: str
+    lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
+    by: Own = None
+
+
+class ReplyRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """uri: the post that is answered."""
+
+    uri: PostRef
+    text: str
+    lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
+    by: Own = None
+
+
+class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    text: str
+
+
+class DeleteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class ReactRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    emoji: str
+    undo: Undo = False
+    by: Own = None
+
+
+class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: whom it is about."""
+
+    account: AccountRef
+    undo: Undo = False
+    by: Own = None
+
+
+class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """fields: by name, such as `name` and `bio`; others stay as they are."""
+
+    fields: dict[str, str]
+    by: Own = None
+
+
+class Posted(Answer, frozen=True):
+    uri: PostUri
+    entry: EntryHex
+
+
+class Deleted(Answer, frozen=True):
+    """answers: how many others answered it; those stay."""
+
+    uri: PostUri
+    answers: int
+    entry: EntryHex
+
+
+class Written(Answer, frozen=True):
+    entry: EntryHex
+
+
+class Related(Answer, frozen=True):
+    entry: EntryHex
+    account: Did
+
+
+class ProfileFields(Answer, frozen=True):
+    """fields: all of the profile, as they show now."""
+
+    account: Did
+    fields: dict[str, str]
+
+
+def append(ctx: Context, account: AccountId, drafts: Iterable[Draft], now: float) -> EntryId:
+    """One entry of these operations. Durable before the call is answered."""
+    pieces = list(drafts)
+    entry = author.Draft(tuple(d.op for d in pieces), tuple(d.content for d in pieces))
+    log = hosted.writable_log(ctx, account)
+    written = ctx.replica.publish(log, ctx.device, [entry], now)
+    return written[-1].entries[-1].id
+
+
+def set_fields(ctx: Context, account: AccountId, fields: dict[str, str], now: float) -> EntryId:
+    salt, q = hosted.salt_of(ctx, account), ctx.queries()
+    drafts = []
+    for name, value in fields.items():
+        op = set_profile(salt, name, value).op
+        assert isinstance(op, Put)
+        drafts.append(set_profile(salt, name, value, q.live(account, op)))
+    return append(ctx, account, drafts, now)
+
+
+def _write(
+    ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
+) -> Posted:
+    account = hosted.account_of(ctx, ask.by)
+    wall_ms = ctx.replica.wall_ms(now)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
+    post = Post(_said(ask.text), reply, quote, ask.lang, wall_ms)
+    entry = append(ctx, account, [write_post(key, post)], now)
+    return Posted(uri(Target(account, key)), entry_hex(entry))
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise CallError("bad_request", "A post says something: its text is empty.")
+    return text
+
+
+def _held(ctx: Context, post: str) -> PostView:
+    target, q = target_of(post), ctx.queries()
+    found = q.post(target)
+    if found is None:
+        raise missing(q, target)
+    return found
+
+
+def missing(q: Queries, target: Target) -> CallError:
+    return CallError("not_found", f"The post {post_to_text(target)} is {why_gone(q, target).sentence}.", 404)
+
+
+@METHODS.write("post", "refused", together=True)
+def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
+    """Publishes a post."""
+    return _write(ctx, ask, now)
+
+
+@METHODS.write("reply", "not_found", "refused")
+def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
+    """Publishes an answer to a post that is held here."""
+    parent = _held(ctx, ask.uri)
+    root = parent.post.reply.root if parent.post.reply else parent.target
+    return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
+
+
+@METHODS.write("quote", "not_found", "refused")
+def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
+    """Publishes a post that shows another one, which is held here."""
+    return _write(ctx, ask, now, quote=_held(ctx, ask.uri).target)
+
+
+@METHODS.write("edit", "not_found", "refused")
+def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
+    """Replaces the text of a post; its place in timelines, and what it answers and quotes, stay."""
+    view = _held(ctx, ask.uri)
+    op = Put(POST, view.target.key, (), None)
+    changed = Post(_said(ask.text), view.post.reply, view.post.quote, view.post.lang, view.post.created_ms)
+    live = ctx.queries().live(view.target.account, op)
+    entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
+    return Posted(uri(view.target), entry_hex(entry))
+
+
+@METHODS.write("delete", "not_found", "refused")
+def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
+    """Deletes a post for good. Every node that hears of it shows it no longer, and erases its content after 30 days."""
+    view = _held(ctx, ask.uri)
+    answers = ctx.queries().reply_count(view.target)
+    entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
+    return Deleted(uri(view.target), answers, entry_hex(entry))
+
+
+def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
+    op = draft.op
+    assert isinstance(op, Add)
+    live = ctx.queries().live(account, op)
+    if take_back:
+        if not live:
+            raise CallError("not_found", f"There is nothing to undo by {method}.", 404)
+        return append(ctx, account, [undo(op.coll, live)], now)
+    return live[-1].entry if live else append(ctx, account, [draft], now)
+
+
+@METHODS.write("react", "not_found", "refused")
+def reaction(ctx: Context, ask: ReactRequest, now: float) -> Written:
+    """Reacts to a post with an emoji. Where the reaction stands already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    emoji = ask.emoji.strip()
+    if not emoji:
+        raise CallError("bad_request", "A reaction is an emoji: this one is empty.")
+    draft = react(hosted.salt_of(ctx, account), target, emoji)
+    return Written(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+
+
+@METHODS.write("repost", "not_found", "refused")
+def reposting(ctx: Context, ask: RepostRequest, now: float) -> Written:
+    """Shows a post to one's own followers. Where it was reposted already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    draft = repost(hosted.salt_of(ctx, account), target)
+    return Written(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+
+
+def _relate(
+    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
+) -> Related:
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if account == other:
+        raise CallError("bad_request", f"An account cannot {relation} itself.")
+    draft = relate(hosted.salt_of(ctx, account), relation, other)
+    return Related(entry_hex(_add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
+
+
+@METHODS.write("follow", "not_found", "refused")
+def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Follows an account."""
+    return _relate(ctx, ask, now, "follow", "follow", ask.undo)
+
+
+@METHODS.write("unfollow", "not_found", "refused")
+def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Follows an account no longer."""
+    return _relate(ctx, ask, now, "follow", "unfollow", True)
+
+
+@METHODS.write("block", "not_found", "refused")
+def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Blocks an account: its posts leave the home feed. Anybody can see it."""
+    return _relate(ctx, ask, now, "block", "block", ask.undo)
+
+
+@METHODS.write("mute", "not_found", "refused")
+def mute(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Mutes an account: its posts leave the home feed. Anybody can see it."""
+    return _relate(ctx, ask, now, "mute", "mute", ask.undo)
+
+
+@METHODS.write("profile.set", "not_found", "refused")
+def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
+    """Sets fields of a profile."""
+    account = hosted.account_of(ctx, ask.by)
+    if not ask.fields:
+        raise CallError("bad_request", "A profile change names at least one field.")
+    set_fields(ctx, account, ask.fields, now)
+    shown = {f.field: f.value for f in ctx.queries().profile(account).fields}
+    return ProfileFields(did(account), shown)

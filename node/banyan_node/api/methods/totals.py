@@ -1,0 +1,53 @@
+"""What is held as a whole: digests that tell whether two nodes hold the same, and how large the graph is."""
+
+from __future__ import annotations
+
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading
+from banyan_node.api.texts import DigestHex, digest_hex
+
+METHODS = Declared()
+
+
+class Digest(Answer, frozen=True):
+    """digest: over all logs. views: over all that is shown, content included."""
+
+    digest: DigestHex
+    views: DigestHex
+    entries: int
+    lacking_parts: int
+
+
+class GraphStats(Answer, frozen=True):
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    reactions: int
+    reposts: int
+    entries: int
+    bytes: int
+    digest: DigestHex
+
+
+@METHODS.read("digest")
+def digest(at: Reading, ask: Nothing) -> Digest:
+    """What tells whether two nodes hold the same."""
+    q, store = at.queries(), at.store
+    return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
+
+
+@METHODS.read("graph.stats")
+def graph_stats(at: Reading, ask: Nothing) -> GraphStats:
+    """How large the graph is that is held here."""
+    s = at.queries().graph_stats()
+    return GraphStats(
+        accounts=s.accounts,
+        follows=s.follows,
+        posts=s.posts,
+        replies=s.replies,
+        reactions=s.reactions,
+        reposts=s.reposts,
+        entries=s.entries,
+        bytes=s.stored_bytes,
+        digest=digest_hex(s.digest),
+    )

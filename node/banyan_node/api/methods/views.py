@@ -1,0 +1,60 @@
+"""Views: how far each is, and building them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_storage.views.building import begin
+from banyan_storage.views.registry import NAMES
+from banyan_storage.views.standing import Standing, standings
+
+METHODS = Declared()
+
+
+class RebuildRequest(Request, frozen=True, forbid_unknown_fields=True):
+    view: Annotated[str | None, Meta(title="a view", description="Its name; left out: all.")] = None
+
+
+class ViewRow(Answer, frozen=True):
+    view: str
+    version: int
+    built: bool
+    percent: int
+
+
+class Views(Answer, frozen=True):
+    views: list[ViewRow]
+
+
+class Rebuilding(Answer, frozen=True):
+    """rebuilding: the views that were begun anew, which may be more than were asked for."""
+
+    rebuilding: list[str]
+    views: list[ViewRow]
+
+
+@METHODS.write("store.rebuild")
+def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
+    """Builds one view, or all, from nothing; the node does it in the background."""
+    view = ask.view
+    if view is not None and view not in NAMES:
+        raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
+    ctx.store.changes += 1
+    begun = begin(ctx.engine.write(), NAMES if view is None else [view])
+    return Rebuilding(list(begun), _rows(standings(ctx.engine.write())))
+
+
+@METHODS.read("store.views")
+def views(at: Reading, ask: Nothing) -> Views:
+    """Each view, and how much of it is there."""
+    return Views(_rows(at.queries().standings()))
+
+
+def _rows(found: Iterable[Standing]) -> list[ViewRow]:
+    return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]

@@ -1,0 +1,128 @@
+"""The API in the form of OpenAPI 3.1, from the declarations: what GET /openapi.json answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from banyan_node.api.declare import Answer, Method
+from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
+from banyan_node.api.events import AnyEvent
+from banyan_node.api.texts import EventCursor
+
+_REF = "#/components/schemas/{name}"
+_PLAIN = "text/plain"
+
+
+class Refusal(Answer, frozen=True):
+    """code: for programs, it does not change. message: a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Refused(Answer, frozen=True):
+    error: Refusal
+
+
+class Healthy(Answer, frozen=True):
+    ok: bool
+
+
+class Ready(Answer, frozen=True):
+    ready: bool
+
+
+def document(methods: Mapping[str, Method]) -> dict[str, Any]:
+    """The whole document, as values that JSON holds."""
+    types = [t for m in methods.values() for t in (m.asks, m.answers)]
+    shapes, components = msgspec.json.schema_components(
+        [*types, AnyEvent, EventCursor, Refused, Healthy, Ready], ref_template=_REF
+    )
+    event, cursor, refused, healthy, ready = shapes[len(types) :]
+    paths: dict[str, Any] = {
+        f"/v1/{m.name}": {"post": _operation(m, shapes[2 * k], shapes[2 * k + 1], refused)}
+        for k, m in enumerate(methods.values())
+    }
+    since = {"name": "since", "in": "query", "schema": cursor, "description": "Go on behind this cursor."}
+    paths["/v1/events"] = _get(
+        "Events, one JSON value a line, for as long as the reader stays.",
+        {"application/x-ndjson": {"schema": event}},
+        _refusals(("bad_request", "cursor_gone", "too_many_streams", *OF_THE_SERVER), refused),
+        parameters=[since],
+    )
+    paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, {})
+    paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), {})
+    paths["/healthz"] = _get("Whether the process answers.", _json(healthy), {}, security=[])
+    paths["/readyz"] = _get("Whether the node serves.", _json(ready), _refusals(("not_ready",), refused), security=[])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Banyan node",
+            "version": "1",
+            "description": "The control API of a node. It answers this machine only.",
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {name: _in_one_line(components[name]) for name in sorted(components)},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "control.token in the node's home"}
+            },
+        },
+    }
+
+
+def _operation(method: Method, asks: Any, answers: Any, refused: Any) -> dict[str, Any]:
+    errors = (*method.errors, *ALWAYS, "not_ready", *OF_THE_SERVER)
+    return {
+        "operationId": method.name,
+        "summary": summary(method),
+        "x-kind": method.kind,
+        "requestBody": {"required": bool(required(method)), "content": _json(asks)},
+        "responses": {"200": {"description": "Done.", "content": _json(answers)}, **_refusals(errors, refused)},
+    }
+
+
+def summary(method: Method) -> str:
+    """The first paragraph of what it does, in one line."""
+    return " ".join(method.about.split("\n\n")[0].split())
+
+
+def required(method: Method) -> list[str]:
+    return [f.name for f in msgspec.structs.fields(method.asks) if f.required]
+
+
+def _get(about: str, content: Any, refusals: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "get": {
+            "summary": about,
+            "responses": {"200": {"description": "Done.", "content": content}, **refusals},
+            **more,
+        }
+    }
+
+
+def _json(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _refusals(codes: Iterable[str], refused: Any) -> dict[str, Any]:
+    """By status: which codes it may carry, and when."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        for status in CODES[code][0]:
+            by_status.setdefault(status, []).append(f"`{code}`: {CODES[code][1]}")
+    return {
+        str(status): {"description": " ".join(by_status[status]), "content": _json(refused)}
+        for status in sorted(by_status)
+    }
+
+
+def _in_one_line(schema: dict[str, Any]) -> dict[str, Any]:
+    """Docstrings are wrapped; descriptions are not."""
+    said = schema.get("description")
+    return schema if said is None else {**schema, "description": re.sub(r"\s+", " ", said)}

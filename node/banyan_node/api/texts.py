@@ -1,0 +1,125 @@
+"""How ids and cursors are written in JSON: one type for each, so that none can stand in another's place.
+
+Each type has a function that makes it from what the kernel uses, and a pattern that the API's documentation shows.
+A type with `Ref` in its name is what a caller may give: more forms are allowed there than are ever answered.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NewType, TypeAlias
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, EntryId, WriterKey, account_to_text
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import Target, post_from_text, post_to_text
+
+_DID = "did:banyan:z[1-9A-HJ-NP-Za-km-z]+"
+
+DidText = NewType("DidText", str)
+EntryText = NewType("EntryText", str)
+WriterText = NewType("WriterText", str)
+KeyDigestText = NewType("KeyDigestText", str)
+DigestText = NewType("DigestText", str)
+UriText = NewType("UriText", str)
+FeedCursorText = NewType("FeedCursorText", str)
+EventCursorText = NewType("EventCursorText", str)
+
+Did: TypeAlias = Annotated[DidText, Meta(title="an account", description="An account.", pattern=f"^{_DID}$")]
+EntryHex: TypeAlias = Annotated[
+    EntryText, Meta(title="an entry", description="The id of an entry, in hexadecimal.", pattern="^[0-9a-f]{64}$")
+]
+WriterHex: TypeAlias = Annotated[
+    WriterText,
+    Meta(title="a writer", description="The public key of a writer, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
+]
+KeyDigestHex: TypeAlias = Annotated[
+    KeyDigestText,
+    Meta(title="a key's digest", description="What an account commits to: a key's digest.", pattern="^[0-9a-f]{64}$"),
+]
+DigestHex: TypeAlias = Annotated[
+    DigestText,
+    Meta(title="a digest", description="Of a whole state: equal digests, equal states.", pattern="^[0-9a-f]{64}$"),
+]
+PostUri: TypeAlias = Annotated[UriText, Meta(title="a post", description="A post.", pattern=f"^{_DID}/[0-9a-f]{{32}}$")]
+FeedCursor: TypeAlias = Annotated[
+    FeedCursorText,
+    Meta(
+        title="a place in a feed",
+        description="A place in a feed: `before` of the page above.",
+        pattern="^[0-9a-f]{112}$",
+    ),
+]
+EventCursor: TypeAlias = Annotated[
+    EventCursorText,
+    Meta(
+        title="a place among the events",
+        description="A place among the events of one store. It stays good when the node starts again.",
+        pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
+    ),
+]
+Milliseconds: TypeAlias = Annotated[int, Meta(title="a time", description="Milliseconds since 1970.", ge=0)]
+
+AccountRef: TypeAlias = Annotated[
+    str,
+    Meta(title="an account", description="A DID, or the name under which an account is hosted here.", min_length=1),
+]
+Own: TypeAlias = Annotated[
+    str | None,
+    Meta(
+        title="an account",
+        description="A DID, or the name under which an account is hosted here; left out: this node's own account.",
+    ),
+]
+PostRef: TypeAlias = Annotated[
+    str, Meta(title="a post", description="A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
+]
+KeyRef: TypeAlias = Annotated[
+    str,
+    Meta(title="64 hexadecimal digits", description="A key, 64 hexadecimal digits.", pattern="^[0-9A-Fa-f]{64}$"),
+]
+SecretRef: TypeAlias = Annotated[
+    str,
+    Meta(
+        title="64 hexadecimal digits",
+        description="A secret key, 64 hexadecimal digits. No error shows what was given.",
+        pattern="^[0-9A-Fa-f]{64}$",
+        extra={"secret": True},
+    ),
+]
+
+
+def did(account: AccountId) -> DidText:
+    return DidText(account_to_text(account))
+
+
+def entry_hex(entry: EntryId) -> EntryText:
+    return EntryText(entry.hex())
+
+
+def writer_hex(writer: WriterKey) -> WriterText:
+    return WriterText(writer.hex())
+
+
+def key_digest_hex(digest: bytes) -> KeyDigestText:
+    return KeyDigestText(digest.hex())
+
+
+def digest_hex(digest: bytes) -> DigestText:
+    return DigestText(digest.hex())
+
+
+def uri(target: Target) -> UriText:
+    return UriText(post_to_text(target))
+
+
+def target_of(text: str) -> Target:
+    """Raises CallError where it is no post."""
+    try:
+        return post_from_text(text)
+    except ValueError as error:
+        raise CallError("bad_request", f"{error}.") from None
+
+
+def feed_cursor(cursor: bytes) -> FeedCursorText:
+    return FeedCursorText(cursor.hex())

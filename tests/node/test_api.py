@@ -1,0 +1,380 @@
+"""The API: what is declared is what is taken, answered and documented; reads wait for no writer; cursors stay good."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from banyan_node import hosted
+from banyan_node.api import LocalBackend, page
+from banyan_node.api.decode import no_such_method, request
+from banyan_node.api.events import TOLD
+from banyan_node.api.methods import EVERY
+from banyan_node.api.openapi import document
+from banyan_node.home import find_home
+from banyan_node.local import open_local
+from banyan_node.node import Node
+from banyan_node.operator_errors import CallError
+from banyan_node.running import find_running
+from tests.node.real import load_settings, make_home, make_node, running
+
+ROOT = Path(__file__).parents[2]
+SECRET = "5e" * 31 + "zz"
+
+
+@contextmanager
+def local(path: Path) -> Iterator[LocalBackend]:
+    home = make_home(path)
+    with open_local(home, load_settings(home)) as backend:
+        yield backend
+
+
+def refusal(method: str, **params: Any) -> str:
+    with pytest.raises(CallError) as caught:
+        request(EVERY[method], params)
+    assert (caught.value.code, caught.value.status) == ("bad_request", 400)
+    return caught.value.message
+
+
+# -- what is taken
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "says"),
+    [
+        ("post", {"txet": "a"}, "post has no parameter 'txet'; did you mean 'text'?"),
+        ("status", {"verbose": True}, "status has no parameter 'verbose'; it takes none."),
+        ("delete", {"uri": "a", "colour": 1}, "delete has no parameter 'colour'; it takes uri."),
+        ("post", {}, "post needs 'text', a text; it got nothing."),
+        ("post", {"text": None}, "post takes 'text' as a text; it got nothing."),
+        ("post", {"text": 7}, "post takes 'text' as a text; it got 7."),
+        ("feed", {"limit": "20"}, "feed takes 'limit' as a whole number from 0 to 1000; it got '20'."),
+        ("feed", {"limit": 1001}, "feed takes 'limit' as a whole number from 0 to 1000; it got 1001."),
+        ("feed", {"limit": True}, "feed takes 'limit' as a whole number from 0 to 1000; it got True."),
+        ("feed", {"all": 1}, "feed takes 'all' as true or false; it got 1."),
+        ("follow", {"account": ["a"]}, "follow takes 'account' as an account; it got ['a']."),
+        ("account.cut", {"writer": "12"}, "account.cut takes 'writer' as 64 hexadecimal digits; it got '12'."),
+        (
+            "account.rotate",
+            {"seed": SECRET},
+            "account.rotate takes 'seed' as 64 hexadecimal digits; it got something else.",
+        ),
+        ("import.begin", {"kind": "film", "source": "", "batches": 1}, "graph or posts; it got 'film'."),
+        ("profile.set", {"fields": {"bio": 1}}, "profile.set takes 'fields' as an object; expected `str`, got `int`"),
+        ("account.recover", {"keep": ["x"]}, "account.recover takes 'keep' as a list, each 64 hexadecimal digits;"),
+    ],
+)
+def test_what_a_method_does_not_take_is_refused_by_name(method: str, params: dict[str, Any], says: str) -> None:
+    assert says in refusal(method, **params)
+
+
+def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:
+    assert "did you mean 'account.show'?" in no_such_method("account.shwo", EVERY).message
+    assert "docs/api.md" in no_such_method("zzz", EVERY).message
+
+
+def test_null_stands_for_what_may_be_left_out() -> None:
+    assert request(EVERY["post"], {"text": "a", "lang": None, "by": None}) == request(EVERY["post"], {"text": "a"})
+
+
+# -- what is answered
+
+
+def test_every_answer_is_what_is_declared_for_it(tmp_path: Path) -> None:
+    """Ids and cursors too: each has a pattern, and decoding checks it."""
+    with local(tmp_path / "home") as node:
+
+        def ask(method: str, **params: Any) -> Any:
+            answer = node.call(method, **params)
+            msgspec.convert(answer, EVERY[method].answers)
+            return answer
+
+        mine = ask("account.create", name="an")["account"]
+        user = ask("account.create", name="bình", hosted=True)["account"]
+        uri = ask("post", text="một", lang="vi")["uri"]
+        answer = ask("reply", uri=uri, text="hai", by="bình")["uri"]
+        ask("quote", uri=uri, text="ba", by=user)
+        ask("edit", uri=uri, text="bốn")
+        ask("react", uri=uri, emoji="🌸")
+        ask("repost", uri=answer)
+        ask("follow", account="bình")
+        ask("mute", account="bình")
+        ask("mute", account="bình", undo=True)
+        ask("profile.set", fields={"bio": "x"})
+        assert ask("profile.get")["following"] == [{"account": user, "name": "bình"}]
+        above = ask("feed", all=True, limit=2)
+        assert len(ask("feed", all=True, before=above["before"])["posts"]) == 1
+        assert [p["depth"] for p in ask("thread", uri=answer)["posts"]] == [0, 1]
+        ask("account.grant", writer="12" * 32, until=2_000_000_000_000, colls=["post"])
+        ask("account.pin")
+        ask("account.cut", writer="12" * 32)
+        ask("account.rotate")
+        shown = ask("account.show")
+        assert shown["own"]
+        assert shown["cuts"]
+        assert shown["pins"]
+        assert ask("account.list", limit=1)["after"] == mine
+        ask("content.withhold", uri=uri, order="QĐ 1")
+        ask("content.release", uri=uri)
+        ask("delete", uri=answer)
+        for method in ("id", "status", "digest", "graph.stats", "store.stats", "store.verify"):
+            ask(method)
+        ask("archive.export", path=str(tmp_path / "archive"))
+        ask("archive.import", path=str(tmp_path / "archive"))
+        begun = ask("import.begin", kind="graph", source="x", batches=1)["id"]
+        ask("import.batch", id=begun, number=0, rows=[{"accounts": ["lan"]}])
+        ask("import.end", id=begun)
+        ask("account.close", account="lan")
+
+
+def test_a_second_account_of_the_node_itself_is_refused_and_nothing_made(tmp_path: Path) -> None:
+    with local(tmp_path) as node:
+        mine = node.call("account.create", name="Lotus")["account"]
+        with pytest.raises(CallError, match=f"has its own account, {mine}; for a user's account give 'hosted': true"):
+            node.call("account.create", name="an")
+        assert [a["name"] for a in node.call("account.list")["accounts"]] == ["Lotus"]
+        made = node.call("account.create", name="an", hosted=True)
+        assert made["created"]
+        assert node.call("account.create", name="an", hosted=True) == {**made, "created": False}
+
+
+def test_accounts_are_counted_and_paged_in_the_order_in_which_they_were_opened(tmp_path: Path) -> None:
+    with local(tmp_path) as node:
+        node.call("account.create", name="Lotus")
+        names = [f"người {k}" for k in range(7)]
+        for name in names:
+            node.call("account.create", name=name, hosted=True)
+        found, after = [], None
+        while True:
+            listed = node.call("account.list", limit=3, after=after)
+            assert listed["count"] == 8
+            found += [a["name"] for a in listed["accounts"]]
+            after = listed["after"]
+            if after is None:
+                break
+        assert found == ["Lotus", *names]
+        with pytest.raises(CallError, match="is not hosted here"):
+            node.call("account.list", after="did:banyan:z" + "1" * 32)
+
+
+def test_accounts_of_a_store_without_the_index_are_listed_and_then_indexed(tmp_path: Path) -> None:
+    with local(tmp_path) as node:
+        for k in range(4):
+            node.call("account.create", name=f"người {k}", hosted=True)
+        before = node.call("account.list")
+        store = node.context.store
+        for key, _ in [*store.notes(hosted._AT), *store.notes(hosted._COUNT)]:
+            store.put_note(key, None)
+        store.commit()
+        assert node.call("account.list") == before
+        assert node.call("account.list", after=before["accounts"][1]["account"])["accounts"] == before["accounts"][2:]
+        node.call("account.create", name="người 4", hosted=True)
+        assert len(list(store.notes(hosted._AT))) == node.call("account.list")["count"] == 5
+
+
+# -- what is documented
+
+
+def test_the_page_says_what_is_declared() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert page.filled(text) == text, "run `uv run python -m banyan_node.api.page docs/api.md`"
+
+
+def test_the_commands_in_the_readme_look_where_a_home_is_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert str(find_home(env={}).path) == str(Path.home() / ".local/share/banyan")
+    for file in ("README.md", "docs/api.md"):
+        assert "NODE=${BANYAN_HOME:-$HOME/.local/share/banyan}\n" in (ROOT / file).read_text("utf-8")
+
+
+def test_the_openapi_document_has_every_method_and_no_reference_leads_nowhere() -> None:
+    found = document(EVERY)
+    schemas = found["components"]["schemas"]
+
+    def walk(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(ref := value.get("$ref"), str):
+                yield ref
+            for inner in value.values():
+                yield from walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(inner)
+
+    refs = set(walk(found))
+    assert refs
+    assert {ref.removeprefix("#/components/schemas/") for ref in refs} <= set(schemas)
+    for name, method in EVERY.items():
+        operation = found["paths"][f"/v1/{name}"]["post"]
+        assert operation["summary"]
+        assert operation["x-kind"] == method.kind
+        assert not schemas[method.asks.__name__].get("additionalProperties", True)
+    assert msgspec.json.decode(msgspec.json.encode(found)).keys() == found.keys()
+
+
+def test_all_that_the_replica_tells_is_an_event() -> None:
+    told = {
+        node.args[0].value
+        for file in (ROOT / "replica").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "tell"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert told == {*TOLD, "entries", "control"}
+
+
+# -- with a running node
+
+
+async def test_reads_are_answered_while_the_writer_is_busy_and_see_what_was_answered_before(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path))) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        uri = (await node.backend.call("post", {"text": "một"}))["uri"]
+        busy, go_on = threading.Event(), threading.Event()
+
+        def hold(context: Any, now: float) -> None:
+            busy.set()
+            go_on.wait(20)
+
+        node.worker.post(hold)
+        await trio.to_thread.run_sync(busy.wait)
+        try:
+            with trio.fail_after(10):
+                for method, params in (
+                    ("feed", {}),
+                    ("feed", {"all": True}),
+                    ("profile.get", {}),
+                    ("thread", {"uri": uri}),
+                    ("account.list", {}),
+                    ("digest", {}),
+                    ("graph.stats", {}),
+                    ("store.stats", {}),
+                ):
+                    assert EVERY[method].runs == "snapshot"
+                    answer = await node.backend.call(method, params)
+                    assert node.worker.waiting == 0
+                    if method == "feed":
+                        assert [p["uri"] for p in answer["posts"]] == [uri]
+        finally:
+            go_on.set()
+
+
+async def test_the_document_is_served_and_a_misspelt_parameter_refused_over_http(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path))) as node:
+        endpoint, token = find_running(node.home)
+        async with httpx.AsyncClient(
+            base_url=endpoint.endpoint.url, headers={"authorization": f"Bearer {token}"}, trust_env=False
+        ) as http:
+            assert (await http.get("/openapi.json")).json()["openapi"] == "3.1.0"
+            answer = await http.post("/v1/post", json={"txet": "a"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+            assert "did you mean 'text'?" in answer.json()["error"]["message"]
+            assert (await http.get("/v1/events?form=1")).status_code == 400
+            assert (await http.get("/v1/events?since=abc")).status_code == 400
+
+
+# -- events
+
+
+async def heard(node: Node, until: int, **params: str) -> list[Any]:
+    """Events until one says that the log has so many entries."""
+    found = []
+    with trio.fail_after(20):
+        async with aclosing(await node.backend.events(params)) as events:
+            async for event in events:
+                found.append(event)
+                if event.get("length") == until:
+                    return found
+    raise AssertionError(found)
+
+
+async def begun(node: Node, **params: str) -> Any:
+    async with aclosing(await node.backend.events(params)) as events:
+        return await anext(events)
+
+
+async def test_a_cursor_stays_good_when_the_node_starts_again(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    async with running(make_node(home)) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        cursor = (await begun(node))["cursor"]
+        for k in range(3):
+            await node.backend.call("post", {"text": f"tin {k}"})
+        told = await heard(node, 4, since=cursor)
+        assert [e["event"] for e in told] == ["begin", "entries"]
+        assert (told[1]["entries"], told[1]["length"]) == (3, 4)
+        last = told[-1]["cursor"]
+    async with running(make_node(home)) as node:
+        own = (await node.backend.call("account.show", {}))["logs"]
+        (log,) = [row for row in own if row["own"]]
+        again = await heard(node, 4, since=cursor)
+        assert again[1]["log"] == {"account": told[1]["log"]["account"], "writer": log["writer"], "log": log["log"]}
+        assert {k: v for k, v in again[1].items() if k != "time_ms"} == {
+            k: v for k, v in told[1].items() if k != "time_ms"
+        }
+        async with aclosing(await node.backend.events({"since": last})) as events:
+            assert (await anext(events))["event"] == "begin"
+            await node.backend.call("post", {"text": "sau"})
+            event = await anext(events)
+            assert (event["event"], event["length"], event["entries"]) == ("entries", 5, 1)
+            assert event["head"] != event["log"]["account"]
+            assert not event["head"].startswith("did:")
+
+
+async def test_a_cursor_of_another_store_or_of_a_later_state_is_refused(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path))) as node:
+        cursor = (await begun(node))["cursor"]
+        store, _, number = cursor.partition("-")
+        for gone in (f"{store}-{int(number) + 1}", f"{'0' * 16}-{number}"):
+            with pytest.raises(CallError, match="then follow the events without `since`") as caught:
+                await node.backend.events({"since": gone})
+            assert (caught.value.code, caught.value.status) == ("cursor_gone", 410)
+        for bad in ("", "1", f"{store}-", f"{store}-x", f"{store}-1\n"):
+            with pytest.raises(CallError, match="is no cursor"):
+                await node.backend.events({"since": bad})
+
+
+async def test_a_slow_reader_is_told_what_it_missed_and_no_entry_is_lost(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path), limits__event_queue="16")) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        async with aclosing(await node.backend.events({})) as events:
+            assert (await anext(events))["event"] == "begin"
+            for k in range(60):
+                await node.backend.call("post", {"text": f"tin {k}"})
+            lost, lengths = 0, []
+            with trio.fail_after(20):
+                async for event in events:
+                    lost += event.get("events", 0)
+                    if event["event"] == "entries":
+                        lengths.append(event["length"] - event["entries"])
+                        if event["length"] == 61:
+                            break
+        assert lost > 16
+        assert lengths == sorted(lengths)
+        assert lengths[0] == 1
+
+
+async def test_an_event_comes_after_what_it_tells_of_is_in_the_store(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path))) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        async with aclosing(await node.backend.events({})) as events:
+            await anext(events)
+            for k in range(5):
+                await node.backend.call("post", {"text": f"tin {k} {time.time()}"})
+                event = await anext(events)
+                later = await begun(node, since=event["cursor"])
+                assert later["cursor"] == event["cursor"]
+                assert (await heard(node, event["length"], since=event["cursor"]))[-1]["head"] == event["head"]

@@ -1,0 +1,216 @@
+"""The server under the control API, with bytes on real sockets: no packet, no slow and no greedy client ends it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import trio
+from starlette.types import Receive, Scope, Send
+
+from banyan_node.home import Home
+from banyan_node.http_connections import Patience, let_in
+from banyan_node.http_server import Bind, serve_control
+from banyan_node.running import find_running
+from tests.cli.shell import banyan, node_up
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+ANSWERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def says(port: int, data: bytes, seconds: float = 2.0) -> bytes:
+    """What comes back until the other side closes, or for so long."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), seconds) as line:
+        line.settimeout(seconds)
+        try:
+            line.sendall(data)
+            while chunk := line.recv(65_536):
+                found += chunk
+        except OSError:
+            pass
+    return found
+
+
+def test_a_packet_of_one_byte_too_many_does_not_end_a_node(tmp_path: Path) -> None:
+    """A WebSocket upgrade and one more byte, which needs no token."""
+    home = tmp_path / "home"
+    assert banyan("--home", home, "init", "--name", "an", "--realm", "test").code == 0
+    with node_up(home) as node:
+        port = find_running(Home(home))[0].endpoint.port
+        for packet in (
+            UPGRADE + b"x",
+            UPGRADE + b"\x88\x00",
+            PREFACE + b"x" * 40,
+            UPGRADE.replace(b"websocket", b"h2c"),
+        ):
+            says(port, packet, 0.3)
+            assert says(port, ANSWERS, 0.3).startswith(b"HTTP/1.1 200")
+        assert node.call("status")["ready"]
+
+
+async def plain_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """/big answers with more than a socket holds, /wrong breaks HTTP, /token is let in, all else is fine."""
+    body = b"x" * (64 << 20) if scope["path"] == "/big" else b"fine"
+    if scope["path"] == "/token":
+        let_in(scope)
+    length = 1 if scope["path"] == "/wrong" else len(body)
+    headers = [(b"content-length", str(length).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Served:
+    """Connections to a server, closed at the end of the test."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.lines: list[trio.SocketStream] = []
+
+    async def connect(self) -> trio.SocketStream:
+        self.lines.append(await trio.open_tcp_stream("127.0.0.1", self.port))
+        return self.lines[-1]
+
+
+@asynccontextmanager
+async def serving(path: Path, grace: float = 0.3, **bounds: Any) -> AsyncIterator[Served]:
+    shutdown = trio.Event()
+
+    async def run(task_status: Any) -> None:
+        await serve_control(
+            plain_app,
+            Bind(),
+            Home(path),
+            "t",
+            shutdown=shutdown,
+            grace_seconds=grace,
+            task_status=task_status,
+            **bounds,
+        )
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            endpoint = await nursery.start(run)
+            it = Served(endpoint.port)
+            yield it
+            shutdown.set()
+    for line in it.lines:
+        await line.aclose()
+
+
+async def answer(line: trio.SocketStream, path: str = "/") -> bytes:
+    await line.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    found = b""
+    while not found.endswith(b"fine") and (chunk := await line.receive_some()):
+        found += chunk
+    return found
+
+
+async def test_no_upgrade_to_http_2_however_broken_ends_more_than_its_connection(tmp_path: Path) -> None:
+    """The first: settings that are no base64, which is an error in the middle of anycorn."""
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    async with serving(tmp_path) as it:
+        other = await it.connect()
+        assert b"fine" in await answer(other)
+        for packet in (
+            head + b"HTTP2-Settings: AAMAAABk\r\n\r\n" + PREFACE,
+            PREFACE + b"\0\0\0\4\0\0\0\0\0",
+            head + b"HTTP2-Settings: A\r\n\r\n",
+            head + b"HTTP2-Settings: \xff\r\n\r\n" + PREFACE,
+            PREFACE + b"\0\0\x01\0\0\0\0\0\0x",
+            PREFACE + b"\xff" * 99,
+        ):
+            line = await it.connect()
+            await line.send_all(packet)
+            with suppress(trio.BrokenResourceError):
+                while await line.receive_some():
+                    pass
+            assert b"fine" in await answer(other)
+            assert b"fine" in await answer(await it.connect())
+
+
+async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, patience=Patience(head=0.5)) as it:
+        line, begun = await it.connect(), trio.current_time()
+        with suppress(trio.BrokenResourceError):
+            for byte in b"GET / HTTP/1.1\r\nX: " + b"x" * 400:
+                await line.send_all(bytes([byte]))
+                await trio.sleep(0.02)
+        assert trio.current_time() - begun < 3
+
+
+async def test_a_connection_that_says_nothing_is_closed_also_after_an_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path, patience=Patience(head=0.3)) as it:
+        silent, once = await it.connect(), await it.connect()
+        assert b"fine" in await answer(once)
+        for line in (silent, once):
+            assert await line.receive_some() == b""
+
+
+async def test_a_client_that_does_not_read_is_given_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, patience=Patience(send=0.3)) as it:
+        line = await it.connect()
+        await line.send_all(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await trio.sleep(1.5)
+        got = 0
+        with suppress(trio.BrokenResourceError):
+            while chunk := await line.receive_some():
+                got += len(chunk)
+        assert got < 64 << 20
+
+
+async def test_a_client_that_does_not_read_holds_up_no_shutdown(tmp_path: Path) -> None:
+    async with serving(tmp_path, grace=0.2) as it:
+        line = await it.connect()
+        await line.send_all(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await trio.sleep(0.3)
+        begun = trio.current_time()
+    assert trio.current_time() - begun < 3
+
+
+async def test_of_too_many_connections_those_go_that_never_showed_the_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, connections=4) as it:
+        known = [await it.connect() for _ in range(2)]
+        for line in known:
+            assert b"fine" in await answer(line, "/token")
+        strangers = [await it.connect() for _ in range(8)]
+        for line in strangers[:6]:
+            assert await line.receive_some() == b""
+        for line in (*known, *strangers[6:]):
+            assert b"fine" in await answer(line)
+        known += strangers[6:]
+        for line in strangers[6:]:
+            assert b"fine" in await answer(line, "/token")
+        late = await it.connect()
+        assert await late.receive_some() == b""
+        assert b"fine" in await answer(known[0])
+
+
+async def test_a_client_that_leaves_frees_its_place_at_once(tmp_path: Path) -> None:
+    async with serving(tmp_path, connections=4) as it:
+        for path in ("/token", "/token", "", "/token"):
+            for line in [await it.connect() for _ in range(4)]:
+                if path:
+                    assert b"fine" in await answer(line, path)
+                else:
+                    await line.send_all(b"GET /tok")
+                await line.aclose()
+            await trio.sleep(0.2)
+        assert b"fine" in await answer(await it.connect())
+
+
+async def test_an_error_of_the_server_ends_one_connection(tmp_path: Path) -> None:
+    async with serving(tmp_path) as it:
+        line = await it.connect()
+        other = await it.connect()
+        assert b"fine" in await answer(other)
+        assert b"fine" not in await answer(line, "/wrong")
+        assert b"fine" in await answer(other)
+        assert b"fine" in await answer(await it.connect())
