@@ -209,6 +209,18 @@ def test_bytes_that_begin_as_a_post_are_judged_alike(content: bytes) -> None:
     read_alike(COLLECTION, content)
 
 
+def test_lengths_and_times_that_are_not_in_their_shortest_form_are_no_post() -> None:
+    nulls = b"\xf6\xf6\xf6"
+    long_texts = [b"\x58%c" % size + b"x" * size for size in range(24)]
+    long_texts += [b"\x59\0%c" % size + b"x" * size for size in (0, 24, 255)]
+    long_times = [b"\x18\x17", b"\x19\x00\xff", b"\x1a\0\0\xff\xff", b"\x1b\0\0\0\0\xff\xff\xff\xff"]
+    for content in [b"\x85" + said + nulls + b"\xf6" for said in long_texts] + [
+        b"\x85\x41x" + nulls + time for time in long_times
+    ]:
+        read_alike(COLLECTION, content)
+        assert LAYOUT.decode(content) is None, content.hex()
+
+
 def test_what_looks_the_same_is_written_the_same() -> None:
     composed, decomposed = Post("Vi\u1ec7t Nam"), Post("Vie\u0323\u0302t Nam")
     assert encode_post(composed) == encode_post(decomposed)
