@@ -32,7 +32,8 @@ BUSY_S = 2.0
 """How long the node counts as busy after somebody else wrote."""
 BUSY, IDLE = (256, 0.5), (1_024, 0.1)
 """Entries in a step, and how long the pause after it is, in steps, while others write and while nobody does: a step of
-256 takes some 10 ms and a commit, and a writer waits for one at most. Larger ones made posts wait four times as long."""
+256 takes some 10 ms and a commit, and a writer waits for at most one. Posts waited four times as long with larger ones.
+"""
 SAY_S = 10.0
 """How often it is said how far a long build is."""
 COMMIT_STEPS = 50
