@@ -79,8 +79,8 @@ class Collection(Generic[C]):
 
     `layout`: of the content of a register or a set. A counter has no content, and that of a text is its characters.
 
-    `seed`: of the time of the entry (8 bytes) and the values of the content's fields. `facts`: of a seed;
-    `kinds`: those that such facts can have.
+    `seed`: of the time of the entry (8 bytes) and the values of the content's fields; `seeds`: one more whenever it is
+    another one for the same content. `facts`: of a seed; `kinds`: those that such facts can have.
     `quick`: makes of the layout and of the usual `seed_in` a faster one that says the same.
     """
 
@@ -89,6 +89,7 @@ class Collection(Generic[C]):
     layout: Layout[C] | None = None
     limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     seed: Callable[[bytes, list[Any]], bytes] = no_seed
+    seeds: int = 1
     kinds: frozenset[str] = frozenset()
     facts: Callable[[bytes], Facts] = no_facts
     quick: Callable[[Layout[Any], SeedIn], SeedIn] | None = None

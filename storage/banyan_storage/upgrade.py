@@ -25,7 +25,7 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 
 MEND = b"mend"
 """The note of a store whose logs have to be checked: how far that has come, empty at its beginning."""
-_VIEWS_OF_5 = ("shown", "timeline", "thread", "reactions", "relations", "followers")
+_VIEWS_OF_5 = dict.fromkeys(("timeline", "thread", "reactions", "relations", "followers"), 1) | {"shown": 0x8D513ACC}
 BLOCK, SAY_ROWS = 10_000, 250_000
 """Rows that are written at a time, and after how many it is said how far a step is."""
 
@@ -103,8 +103,8 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
 
 
 def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:
-    """5 to 6: the store says of which version each view is. All were of their first; counters came later."""
-    note_versions(txn, dict.fromkeys(_VIEWS_OF_5, 1))
+    """5 to 6: the store says which version each view has: the first; what is shown has that of the collections then."""
+    note_versions(txn, _VIEWS_OF_5)
 
 
 STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views}

@@ -631,8 +631,8 @@ IN_STORAGE = (
     Mutant(
         "counters of a store of the version before are taken to be there",
         "storage/banyan_storage/upgrade.py",
-        "dict.fromkeys(_VIEWS_OF_5, 1)",
-        "dict.fromkeys(_VIEWS_OF_5, 2)",
+        '"relations", "followers"), 1)',
+        '"relations", "followers"), 2)',
         ("tests/storage/test_views_upgraded.py",),
     ),
     Mutant(

@@ -3,9 +3,13 @@ written before, meanwhile and after."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from banyan_crdt.realm import TEST
+from banyan_schema.collection import Collection
+from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.memory_engine import MemoryEngine
@@ -13,7 +17,7 @@ from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from banyan_storage.views.building import begin, step
-from banyan_storage.views.registry import NAMES
+from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, version_of
 from banyan_storage.views.standing import standings
 from tests.storage.views_world import World
 
@@ -98,3 +102,10 @@ def test_power_that_goes_while_views_are_built_costs_one_step() -> None:
     assert steps > 3
     assert Queries(engine.write(), store, lambda: 0).views_digest() == digest
     assert [p for p in verify(store, lambda account, n: None) if p.where.startswith("views")] == []
+
+
+def test_a_collection_more_or_another_seed_of_one_has_everything_built_again() -> None:
+    poll: Collection[None] = Collection("vn.example.poll", "counter")
+    more, again = SOCIAL.adding(poll), SOCIAL.adding(replace(poll, seeds=2))
+    assert len({shown_version(each) for each in (SOCIAL, more, again)}) == 3
+    assert shown_version(reversed(list(SOCIAL))) == version_of(SHOWN_NAME)

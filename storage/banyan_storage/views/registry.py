@@ -1,20 +1,25 @@
 """Every view that there is. A new one is a module like thread.py, and a line here.
 
 `SHOWN_NAME` is what all others are made of: which operation of each slot shows, and the seed of its content
-(view_rows.py). It is folded from the log; the others follow from it. A collection whose seed changes, or that is new,
-raises `SHOWN_VERSION`, and everything is built again from the log.
+(view_rows.py). It is folded from the log; the others follow from it. Its version follows from the collections: with a
+new one, one field more, or another seed, everything is built again from the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any
+
+from banyan_schema.collection import Collection
+from banyan_schema.registry import SOCIAL
 
 from ..engine import Table
 from ..view_rows import SHOWN_TABLES, facts_of
 from . import followers, reactions, relations, thread, timeline
 from .view import Row, RowOf, Showing, View
 
-SHOWN_NAME, SHOWN_VERSION = "shown", 1
+SHOWN_NAME = "shown"
 VIEWS: tuple[View, ...] = (timeline.VIEW, thread.VIEW, reactions.VIEW, relations.VIEW, followers.VIEW)
 
 VERSIONS = Table("view_versions")
@@ -26,6 +31,15 @@ ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
 VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING)
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
+
+
+def shown_version(collections: Iterable[Collection[Any]]) -> int:
+    """32 bits of a hash over the name, the version and the seeds of each."""
+    said = sorted(f"{c.name} {c.version} {c.seeds}" for c in collections)
+    return int.from_bytes(sha256("\n".join(said).encode()).digest()[:4], "big")
+
+
+SHOWN_VERSION = shown_version(SOCIAL)
 
 
 def version_of(name: str) -> int:
