@@ -29,7 +29,8 @@ from banyan_storage.reader import StoreReader
 
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
-"""Accounts by the index of their keys, and how many there are: so that a page costs no look at the others."""
+"""Accounts by the index of their keys (two may have one: a recovered account, and the node's own), and how many there
+are: so that a page costs no look at the others."""
 GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
@@ -147,7 +148,7 @@ def all_hosted(ctx: Reads) -> list[Hosted]:
     for key, raw in ctx.store.notes(_HOSTED):
         index, name = decode(raw)
         found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
-    return sorted(found, key=lambda h: h.number)
+    return sorted(found, key=_at)
 
 
 def _index(ctx: Context, new: Hosted) -> None:
@@ -156,14 +157,18 @@ def _index(ctx: Context, new: Hosted) -> None:
     if store.note(_COUNT) is None:
         every = all_hosted(ctx)
         for one in every:
-            store.put_note(_AT + one.number.to_bytes(4, "big"), one.account)
+            store.put_note(_at(one), b"")
         store.put_note(_COUNT, len(every).to_bytes(4, "big"))
     before = hosted(ctx, new.account)
     if before is None:
         store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
     elif before.number != new.number:  # a recovery gave it fresh keys
-        store.put_note(_AT + before.number.to_bytes(4, "big"), None)
-    store.put_note(_AT + new.number.to_bytes(4, "big"), new.account)
+        store.put_note(_at(before), None)
+    store.put_note(_at(new), b"")
+
+
+def _at(home: Hosted) -> bytes:
+    return _AT + home.number.to_bytes(4, "big") + home.account
 
 
 def count(ctx: Reads) -> int:
@@ -179,9 +184,9 @@ def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
         raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
     if ctx.store.note(_COUNT) is None:  # a store of an older program, in which none was made since
         every = all_hosted(ctx)
-        return [h for h in every if last is None or h.number > last.number][:limit]
-    start = None if last is None else _AT + last.number.to_bytes(4, "big")
-    found = (hosted(ctx, AccountId(raw)) for _, raw in islice(ctx.store.notes(_AT, start), limit))
+        return [h for h in every if last is None or _at(h) > _at(last)][:limit]
+    start = None if last is None else _at(last)
+    found = (hosted(ctx, AccountId(key[-32:])) for key, _ in islice(ctx.store.notes(_AT, start), limit))
     return [h for h in found if h is not None]
 
 

@@ -52,6 +52,8 @@ QUIET_S = 6.0
 QUIETER, LONG_QUIET_S = 10, 60.0
 FRESH_S = 10_000.0
 """Links that are let go for a fresh node come back when it is gone."""
+CONTENT_QUESTIONS = 20
+"""For content that a node lacks, each to a neighbour drawn at random."""
 DAYS_S = 31 * 86_400.0
 """After so long a node forgets what does not count."""
 
@@ -488,15 +490,23 @@ class _Run:
                 self.slights.append(f"{name} slights {peer}: {reason}")
 
     def check_content(self) -> None:
-        stores = {n: self.net.replicas[n].store for n in self.names}
+        for _ in range(CONTENT_QUESTIONS):
+            if not self.content_elsewhere():
+                return
+            self.net.pass_time(self.net.limits.parts_most_s, 10.0)  # it may be asked for as seldom as that by now
+        for sentence in self.content_elsewhere()[:1]:
+            self.out.note("9 content", sentence)
+
+    def content_elsewhere(self) -> list[str]:
+        """What a node lacks and another has."""
+        stores, found = {n: self.net.replicas[n].store for n in self.names}, list[str]()
         for name, store in stores.items():
             for row in store.lacking(b"", 1_000):
                 have = [n for n, other in stores.items() if other.has_part(row.entry, row.op)]
                 if have:
                     i = self.union.index[row.entry]
-                    self.out.note(
-                        "9 content", f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}"
-                    )
+                    found.append(f"{name} lacks operation {row.op} of entry {i}, held by {' '.join(have)}")
+        return found
 
     def check_served(self, want: bytes) -> None:
         """A store that is given all that one node serves, and nothing else, is in the same state; nodes that serve the

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import trio
 
+from banyan_crdt.ids import account_from_text
 from banyan_node import hosted
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
@@ -180,6 +181,17 @@ def test_accounts_of_a_store_without_the_index_are_listed_and_then_indexed(tmp_p
         assert node.call("account.list", after=before["accounts"][1]["account"])["accounts"] == before["accounts"][2:]
         node.call("account.create", name="người 4", hosted=True)
         assert len(list(store.notes(hosted._AT))) == node.call("account.list")["count"] == 5
+
+
+def test_a_recovered_account_whose_keys_have_the_index_of_the_own_one_is_listed_beside_it(tmp_path: Path) -> None:
+    with local(tmp_path) as node:
+        own = node.call("account.create", name="Lotus", hosted=False)["account"]
+        user = node.call("account.create", name="An", hosted=True)["account"]
+        hosted.note(node.context, hosted.Hosted(account_from_text(user), hosted.OWN_INDEX, "An"), False)
+        node.context.store.commit()
+        listed = node.call("account.list")
+        assert {a["account"] for a in listed["accounts"]} == {own, user}
+        assert listed["count"] == 2
 
 
 # -- what is documented

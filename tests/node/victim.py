@@ -46,7 +46,8 @@ def say(line: str) -> None:
 def write(home: Home) -> None:
     id_index.YOUNG_IDS = 300  # so that many a kill falls while ids move on
     with open_local(home, load_settings(home)) as local:
-        local.call("account.create", name="An", hosted=False)
+        if local.call("account.list")["accounts"] == []:
+            local.call("account.create", name="An", hosted=False)
         local.call("account.create", name=f"An {os.getpid()}", hosted=True)
         c = local.context
         # the first that leaves room: no log may hold more than 10,000 entries on its first day
