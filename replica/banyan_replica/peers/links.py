@@ -52,8 +52,8 @@ class Limits:
     """How often a neighbour drawn at random is compared with under a fresh salt: so long may a hidden fork live."""
     parts_s: float = 1.0
     """How often missing content is asked for while some comes."""
-    parts_most_s: float = 600.0
-    """And at the least, where no neighbour has it."""
+    parts_most_s: float = 60.0
+    """And at the least, where no neighbour has it: so late content may come that a neighbour got after it was asked."""
     parts_asked: int = 256
     """Pieces of content in one question."""
     work_burst: int = 100_000
