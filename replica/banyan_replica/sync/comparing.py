@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -28,11 +28,11 @@ from banyan_replica.frontier.probes import PROBE_BYTES, cells_for, estimate, pro
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, pack, submod, unpack
 from banyan_replica.frontier.table import FrontierTable
 from banyan_replica.gossip.settings import Rng
-from banyan_replica.peers.links import Link
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Names, Sketch
-
-if TYPE_CHECKING:
-    from banyan_replica.sync.sync import Sync
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.links import Limits, Link
+from banyan_replica.sync.asking import Asking
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Message, Names, Sketch
+from banyan_storage.store import Store
 
 SALT_BYTES = 16
 QUESTIONS = 6
@@ -72,12 +72,30 @@ class Build:
     told: bool = False
 
 
+class Fetching(Protocol):
+    """What fetches what a comparison finds, and what it cannot find: the sync around it."""
+
+    ingest: Ingest
+    store: Store
+    asking: Asking
+    limits: Limits
+    out: list[tuple[str, Message | bytes]]
+
+    def may(self, link: Link, rows: int, now: float) -> bool: ...
+
+    def tree_of(self, link: Link) -> FrontierIndex: ...
+
+    def by_ranges(self, link: Link, salt: bytes) -> None: ...
+
+    def tell(self, link: Link, heads: list[tuple[LogId, Head]]) -> None: ...
+
+
 class Comparing:
     """Asks, answers and decodes; what it finds, and what it cannot find, is for `sync` to fetch."""
 
     def __init__(
         self,
-        sync: Sync,
+        sync: Fetching,
         links: dict[str, Link],
         rng: Rng,
         random_bytes: Callable[[int], bytes],
