@@ -47,7 +47,7 @@ def test_content_that_the_only_neighbour_has_not_is_asked_of_it_ever_more_seldom
     assert len(times) < 70
     gaps = [b - a for a, b in pairwise(times)]
     assert gaps[0] <= 3
-    assert all(y >= x - 2.0 for x, y in pairwise(gaps))
+    assert all(y >= x - 1.5 for x, y in pairwise(gaps))
     assert gaps[-1] == pytest.approx(w.limits.parts_most_s, abs=2)
     assert w.points("a", "r") == 0
 
