@@ -28,6 +28,9 @@ class Changes:
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
         """A slot shows something else."""
+        if before is None:
+            self.come(self._rows(after))
+            return
         gone, came = self._rows(before), self._rows(after)
         self.come([row for row in came if row not in gone])
         for table, key, value in gone:

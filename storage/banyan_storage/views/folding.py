@@ -13,7 +13,7 @@ again from nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -119,10 +119,12 @@ class _Cover(NamedTuple):
 
 
 class Fold:
-    """Takes newly counted entries into the tables."""
+    """Takes newly counted entries into the tables. `empty`: numbers of accounts of which nothing shows yet."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
-        self._txn, self._reader, self._building = txn, reader, building
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
+        self._txn, self._reader, self._building, self._empty = txn, reader, building, empty
         self._fresh: list[Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
@@ -141,7 +143,7 @@ class Fold:
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
     def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
-        """Puts over nothing else of one account."""
+        """Puts over nothing else, and adds, of one account."""
         self._numbers.add(number)
         self._fresh += fresh
 
@@ -215,7 +217,8 @@ class Fold:
         """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
-        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
+        older = [slot for slot in slots if slot[:4] not in self._empty] if self._empty else slots
+        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(older)]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
