@@ -170,7 +170,7 @@ class Fold:
 
     def settle(self) -> None:
         """Writes what follows from all that was taken."""
-        slots = Slots(self._txn, self._reader, self._building)
+        slots = Slots(self._txn, self._reader, self._building, self._empty)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
@@ -288,11 +288,13 @@ class _Slot:
 class Slots:
     """The slots that are worked out whole, and all rows that are to be written."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
         self._txn, self._reader = txn, reader
         self._slots: dict[bytes, _Slot] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building)
+        self.changes = Changes(txn, building, empty)
 
     def at(self, slot: bytes) -> _Slot:
         found = self._slots.get(slot)
