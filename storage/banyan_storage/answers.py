@@ -56,7 +56,7 @@ class ReactionCount:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphStats:
+class GraphTotals:
     """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
 
     accounts: int

@@ -21,7 +21,7 @@ from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
 from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
 
-from .answers import GraphStats, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
+from .answers import GraphTotals, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
@@ -45,11 +45,11 @@ from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, R
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
-from .views.standing import Standing, cursors, need, standings
+from .views.standing import ViewStanding, cursors, need, standings
 from .views.view import count_of
 
 __all__ = [
-    "GraphStats",
+    "GraphTotals",
     "PostView",
     "ProfileView",
     "Queries",
@@ -83,7 +83,7 @@ class Queries:
         if self._building:
             need(self._building, SHOWN_NAME, *views)
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[ViewStanding]:
         """How far each view is."""
         return standings(self._txn)
 
@@ -319,11 +319,11 @@ class Queries:
 
     # -- the whole
 
-    def graph_stats(self) -> GraphStats:
+    def graph_stats(self) -> GraphTotals:
         """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
         self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
-        return GraphStats(
+        return GraphTotals(
             accounts=counts.accounts,
             follows=rows(FOLLOWS),
             posts=rows(TIMELINE),

@@ -513,8 +513,8 @@ IN_STORAGE = (
     Mutant(
         "the check does not look whether wanted content is held",
         _CHECK,
-        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield Problem("lacking"',
-        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield Problem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield StoreProblem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield StoreProblem("lacking"',
         _CHECKED,
     ),
     Mutant(

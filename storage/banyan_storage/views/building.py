@@ -22,7 +22,7 @@ from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
-from ..viewhook import Counted
+from ..viewhook import CountedEntry
 from .changes import Changes
 from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
@@ -118,7 +118,7 @@ def _step_shown(txn: WriteTxn, reader: StoreReader, cursor: bytes, size: int) ->
     return None if last is None or (read < size and len(accounts) < QUIET_ACCOUNTS) else last + WHOLE
 
 
-def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
+def counted(reader: StoreReader, account: AccountId) -> Iterator[CountedEntry]:
     """Every entry of its granted logs that counts, with the ops that count; of a log that cannot be read, what can."""
     grants = reader.grants(account)
     if grants is None:
@@ -127,7 +127,7 @@ def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
         try:
             entries = counted_entries(grants, log, reader.walk(log))
             for n, (entry, body) in zip(reader.counted_arrivals(log), entries, strict=False):
-                yield Counted(n, entry, body)
+                yield CountedEntry(n, entry, body)
         except (BanyanError, CorruptStore):
             continue  # `store verify` names it
 

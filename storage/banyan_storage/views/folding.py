@@ -46,7 +46,7 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
-from ..viewhook import Append, Counted
+from ..viewhook import Append, CountedEntry
 from .changes import Changes
 from .social.timeline import TIMELINE
 from .view import Showing
@@ -59,7 +59,11 @@ _collection = itemgetter(slice(0, 13))
 
 
 def fold_account(
-    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+    txn: WriteTxn,
+    reader: StoreReader,
+    account: AccountId,
+    counted: Iterator[CountedEntry],
+    building: Mapping[str, bytes],
 ) -> int:
     """Folds an account of which nothing shows; returns how many entries it has. `building`: as of `Changes`."""
     entries, number = 0, b""
@@ -272,7 +276,7 @@ class Fold:
         return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
-class _Slot:
+class _SlotState:
     """One slot while it is worked out: what it showed and which other operations were live, and which are."""
 
     __slots__ = ("cells", "live", "was")
@@ -292,14 +296,14 @@ class Slots:
         self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
     ) -> None:
         self._txn, self._reader = txn, reader
-        self._slots: dict[bytes, _Slot] = {}
+        self._slots: dict[bytes, _SlotState] = {}
         self.contents: dict[bytes, bytes] = {}
         self.changes = Changes(txn, building, empty)
 
-    def at(self, slot: bytes) -> _Slot:
+    def at(self, slot: bytes) -> _SlotState:
         found = self._slots.get(slot)
         if found is None:
-            found = self._slots[slot] = _Slot(self._txn, self._reader, slot)
+            found = self._slots[slot] = _SlotState(self._txn, self._reader, slot)
         return found
 
     def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
@@ -336,7 +340,7 @@ class Slots:
             self._finish(slot, state)
         self.changes.write()
 
-    def _finish(self, slot: bytes, state: _Slot) -> None:
+    def _finish(self, slot: bytes, state: _SlotState) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
         changes, number, rest = self.changes, slot[:4], slot[4:]
