@@ -7,7 +7,8 @@ _INTAKE, _APPENDING, _ACCOUNTS = (f"replica/banyan_replica/intake/{m}.py" for m 
 _RECEIVING, _PARTS = "replica/banyan_replica/receiving.py", "replica/banyan_replica/sync/parts.py"
 _SERVE, _SERVING, _ASKING = (f"replica/banyan_replica/sync/{m}.py" for m in ("serve", "serving", "asking"))
 _OWED, _ORDERS = (f"replica/banyan_replica/sync/{m}.py" for m in ("owed", "orders"))
-_FLOW, _LOAD = (f"replica/banyan_replica/peers/{m}.py" for m in ("flow", "load"))
+_FLOW, _LOAD, _STATES = (f"replica/banyan_replica/peers/{m}.py" for m in ("flow", "load", "states"))
+_STATED = ("tests/node/test_sessions.py", "tests/node/test_replaying.py")
 
 _TAKEN = ("tests/node/test_ingest.py", "tests/node/test_counting.py")
 _COUNTED = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
@@ -905,6 +906,49 @@ IN_NODE = (
         "if len(link.orders.named) < self._limits.jobs:",
         "if len(link.orders.named) >= 0:",
         _GIVEN,
+    ),
+    # -- the states of a session
+    Mutant(
+        "equal roots end a replay that is under way",
+        _STATES,
+        "CourseEvent.EQUAL: CourseState.REPLAYING,",
+        "CourseEvent.EQUAL: CourseState.LIVE,",
+        _STATED,
+    ),
+    Mutant(
+        "a replay that left something is asked for again",
+        "replica/banyan_replica/sync/replaying.py",
+        "if note is None or link.course.replayed:",
+        "if note is None:",
+        _STATED,
+    ),
+    Mutant(
+        "a comparison begins while the last one has time",
+        "replica/banyan_replica/sync/course.py",
+        "        if now < self.until:\n            return False\n",
+        "",
+        _STATED,
+    ),
+    Mutant(
+        "content is taken from a peer that was not asked for it",
+        _RECEIVING,
+        "return self.missing.asked(link.peer)",
+        "return True",
+        _STATED,
+    ),
+    Mutant(
+        "who holds chosen accounts is read to like one who holds all",
+        _RECEIVING,
+        "return self.sync.interests.pair(link.peer) is None",
+        "return True",
+        _STATED,
+    ),
+    Mutant(
+        "who said goodbye is heard",
+        "replica/banyan_replica/outbox.py",
+        "        link.close()\n",
+        "",
+        _STATED,
     ),
     # -- hellos, sums, content that is lacked
     Mutant(

@@ -43,7 +43,7 @@ class Load:
         self._work.rise(rows)
         return True
 
-    def add(self, rows: float) -> None:
+    def cost(self, rows: float) -> None:
         """An answer cost so much more than was known before."""
         self._work.rise(rows)
 

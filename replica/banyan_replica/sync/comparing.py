@@ -158,7 +158,7 @@ class Comparing:
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
         mine = table.cells if at.mine is None else at.mine
         found = decode(submod(mine[: len(at.theirs)], at.theirs))
-        link.load.add(ITEM_ROWS * len(found.items))
+        link.load.cost(ITEM_ROWS * len(found.items))
         if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
             self._ask_more(link, at, mine)
             return
@@ -209,7 +209,7 @@ class Comparing:
         most = max(1_000, int(self._limits.work_burst - link.load.work))  # beyond, the peer names what it shows
         tree = self._sync.tree_of(link)
         named, looked = tree.named(salt, list(items), most)
-        link.load.add(looked)
+        link.load.cost(looked)
         pull: dict[LogId, Head] = {}
         tell: list[tuple[LogId, Head]] = []
         ask: list[int] = []
@@ -281,14 +281,14 @@ class Comparing:
             return
         most = self._limits.work_burst
         named, looked = tree.named(m.salt, asked[:CELLS], most)
-        link.load.add(looked)
+        link.load.cost(looked)
         self._sync.tell(link, [row for rows in named.values() for row in rows])
         if looked >= most:
             self._sync.by_ranges(link, m.salt)
 
     def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
         reply = answer(m, table.cells, self._stamp(link))
-        link.load.add(len(reply.cells) // CELL_BYTES)
+        link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
 
     def _refuse(self, link: PeerSession, m: Sketch) -> None:

@@ -313,7 +313,7 @@ class Interests:
         theirs.change(come, go)
         if pair.told:
             come, go = come & self._mine.held, go & pair.share.names
-        link.load.add(pair.share.change(come, go))
+        link.load.cost(pair.share.change(come, go))
         self._bound(pair.share)
 
     def _bound(self, share: Share) -> None:
@@ -367,7 +367,7 @@ class Interests:
             ]
             if share is not self._own:
                 for link in links:
-                    link.load.add(tree.rows - rows >> 2)
+                    link.load.cost(tree.rows - rows >> 2)
                 self._bound(share)
             return links if share.tree.ready and not ready else []
         return []

@@ -168,7 +168,7 @@ class Sync:
         tree = self.tree_of(link)
         children = tree.children(salt, prefix)
         if children is not None:
-            link.load.add(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # so deep, all rows are looked at
+            link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # so deep, all rows are looked at
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
@@ -212,7 +212,7 @@ class Sync:
             if theirs == own:
                 continue
             below = m.prefix + bytes((n,))
-            link.load.add(min(own[0], self.limits.bucket) + self.interests.lacked(link.peer, below, own[0]))
+            link.load.cost(min(own[0], self.limits.bucket) + self.interests.lacked(link.peer, below, own[0]))
             if max(theirs[0], own[0]) <= self.limits.bucket or len(below) > MAX_RANGE:
                 self._send_heads(link, below, list(tree.heads(below)), 1)
             else:
@@ -225,7 +225,7 @@ class Sync:
         if m.answer:
             most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
             mine = list(islice(self.tree_of(link).heads(m.prefix), most))
-            link.load.add(len(mine) + self.interests.lacked(link.peer, m.prefix, len(mine)))
+            link.load.cost(len(mine) + self.interests.lacked(link.peer, m.prefix, len(mine)))
             if len(mine) == most:  # more than one list of heads is for: sums divide it
                 self.by_ranges(link, b"", m.prefix)
                 mine = []
