@@ -35,6 +35,8 @@ GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
 """Salts kept at hand."""
+WRONG_PAPER = b"wrong paper"
+"""The account whose recovery words were restored as if they were backup words."""
 OWN_INDEX = 0
 """The index of the keys of this node's own account; no other account that is made here has it."""
 
@@ -198,6 +200,8 @@ def me(ctx: Reads) -> AccountId | None:
 
 def my_account(ctx: Reads) -> AccountId:
     found = me(ctx)
+    if found is None and (wrong := ctx.store.note(WRONG_PAPER)) is not None:
+        raise CallError("refused", wrong_paper(account_to_text(AccountId(wrong))))
     if found is None and ctx.store.note(RESTORING) is not None:
         raise CallError(
             "refused",
@@ -207,6 +211,15 @@ def my_account(ctx: Reads) -> AccountId:
     if found is None:
         raise CallError("refused", "This node has no account yet; `banyan account create NAME --own` makes it.")
     return found
+
+
+def wrong_paper(account: str) -> str:
+    """What to do where recovery words were given to `banyan keys restore`."""
+    return (
+        f"The words that `banyan keys restore` was given are the recovery words of {account} and bring no node back. "
+        f"Make a new home with `banyan init`, let the account come from a peer, then `banyan account recover --account "
+        f"{account} --own`; or restore from the backup words."
+    )
 
 
 def init_of(inception: Entry) -> Init:
