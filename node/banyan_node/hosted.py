@@ -324,7 +324,8 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
     if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
         who = account_to_text(account)
         if control.closed:
-            raise CallError("refused", f"The account {who} is closed: nobody can write in it again.", 409)
+            undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
+            raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
 

@@ -162,6 +162,30 @@ def test_what_a_thief_did_to_an_account_can_be_undone_from_its_first_entry_on(tm
     assert {p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines} == {"còn", "và viết tiếp"}
 
 
+def test_closing_and_dropping_say_who_can_undo_them_and_it_is_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    paper = _paper(tmp_path, _made(home, "Minh")["recovery_words"])
+    _run(home, "post", "còn")
+    (log,) = [log for log in _run(home, "account", "show")["logs"] if log["own"]]
+    for command in (("drop", log["writer"], str(log["log"])), ("close",)):
+        asked = banyan("--home", home, "account", *command)
+        _refused(asked, errors.USAGE, "Only the account's recovery words undo it; after 30 days", "Say --yes.")
+        done = banyan("--home", home, "account", *command, "--yes")
+        assert done.code == errors.OK
+        number = _run(home, "account", "show")["path"][-1]["seq"]
+        assert f"`banyan account recover --undo {number}` undoes it" in done.err
+        assert banyan("--home", home, "feed", "--all", "--json").lines == []
+    _refused(banyan("--home", home, "post", "?"), errors.FAILED, "is closed; only its recovery key undoes that")
+    _run(home, "keys", "renew")
+    _run(home, "account", "recover", "--undo", "1", "--yes", "--words-file", paper)
+    assert [post["text"] for post in banyan("--home", home, "feed", "--all", "--json").lines] == ["còn"]
+
+    kept = tmp_path / "kept"
+    _made(kept, "Lan", "--keep-recovery")
+    asked = banyan("--home", kept, "account", "close")
+    _refused(asked, errors.USAGE, "recovery key, which is kept on this node, undoes it")
+
+
 def test_what_a_thief_wrote_and_deleted_goes_with_the_log_that_the_copy_wrote(tmp_path: Path) -> None:
     home, thief = tmp_path / "home", tmp_path / "thief"
     made = _made(home, "Minh")
