@@ -163,7 +163,7 @@ def settle(ctx: Context) -> bool:
     """Ends the restoring once the own account is back and all that a peer with the whole network holds is here."""
     replica = ctx.replica
     whole = [link for link in replica.links.values() if link.hello is not None and not link.hello.partial]
-    if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.equal for link in whole):
+    if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.course.live for link in whole):
         return False
     ctx.store.put_note(RESTORING, None)
     return True

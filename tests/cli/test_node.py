@@ -16,7 +16,7 @@ from banyan_cli import errors
 from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views.timeline import TIMELINE
+from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
 
 
