@@ -44,7 +44,7 @@ def init(
     ] = None,
     keep_recovery: Annotated[
         bool,
-        typer.Option("--keep-recovery", help="No words: the key stays here, and who copies this home keeps the account."),
+        typer.Option("--keep-recovery", help="No words: the key stays here; who copies the home has the account."),
     ] = False,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
