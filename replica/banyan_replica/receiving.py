@@ -25,15 +25,13 @@ from banyan_replica.wire import (
     VERSION,
     Answered,
     Bye,
-    Cells,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -42,6 +40,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     WantParts,
     Wants,
@@ -94,7 +94,7 @@ class Receiving:
                 self._hello(link, m, now)
             case GossipFrame(frame):
                 self.spreading.frame(link, frame, now)
-            case Data():
+            case DataItems():
                 self._data(link, whole, now)
             case Credit(more):
                 link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
@@ -115,9 +115,9 @@ class Receiving:
                 self.sync.heads(link, m, now)
             case Sketch():
                 self.sync.comparing.asked(link, m, now)
-            case Cells():
+            case SketchCells():
                 self.sync.comparing.cells(link, m, now)
-            case Names():
+            case SketchNames():
                 self.sync.comparing.names(link, m, now)
             case Replay():
                 self.sync.replay(link, m, now)

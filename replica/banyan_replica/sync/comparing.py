@@ -31,7 +31,7 @@ from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.links import Limits, Link
 from banyan_replica.sync.asking import Asking
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Message, Names, Sketch
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
 SALT_BYTES = 16
@@ -135,7 +135,7 @@ class Comparing:
             if build is not None and build.peer == peer:
                 self._end(build)
 
-    def cells(self, link: Link, m: Cells, now: float) -> None:
+    def cells(self, link: Link, m: SketchCells, now: float) -> None:
         """The answer. Raises Malformed where no honest peer sends it."""
         at = self._exchanges.get((link.peer, m.salt))
         if at is None:
@@ -177,7 +177,7 @@ class Comparing:
         at.until, at.asked = have + more, at.asked + 1
         self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
 
-    def _refused(self, link: Link, at: Exchange, m: Cells, now: float) -> None:
+    def _refused(self, link: Link, at: Exchange, m: SketchCells, now: float) -> None:
         del self._exchanges[link.peer, at.salt]
         if m.state == TOO_MANY:
             self._sync.by_ranges(link, at.salt)
@@ -230,7 +230,7 @@ class Comparing:
         self._sync.asking.pull(link, pull)
         self._sync.tell(link, tell)
         if ask:
-            self._out.append((link.peer, Names(salt, np.array(ask, ">u8").tobytes())))
+            self._out.append((link.peer, SketchNames(salt, np.array(ask, ">u8").tobytes())))
 
     def _held(self, log: LogId, length: int) -> Head:
         """Our head when the log had that length; of a checkpoint only the last is known."""
@@ -269,7 +269,7 @@ class Comparing:
         """Whether the peer is sending us what it would find that we lack."""
         return link.replaying is not None or self._sync.asking.catchup.keeps(link.peer, now)
 
-    def names(self, link: Link, m: Names, now: float) -> None:
+    def names(self, link: Link, m: SketchNames, now: float) -> None:
         """Heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
         tree = self._sync.tree_of(link)
@@ -289,7 +289,7 @@ class Comparing:
         self._out.append((link.peer, reply))
 
     def _refuse(self, link: Link, m: Sketch) -> None:
-        self._out.append((link.peer, Cells(m.salt, 0, BUSY, 0, b"")))
+        self._out.append((link.peer, SketchCells(m.salt, 0, BUSY, 0, b"")))
 
     def _may_build(self, link: Link, rows: int, now: float) -> bool:
         """One table for others at a time, not too often, and at the expense of who asks."""
@@ -365,7 +365,7 @@ class Comparing:
             self._theirs = None
 
 
-def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
+def answer(m: Sketch, mine: Numbers, stamp: int) -> SketchCells:
     """What a table has to say to a question; `stamp`: of the heads that are in it."""
     if m.start and m.stamp == stamp:
         start, count = m.start, m.wanted
@@ -374,10 +374,10 @@ def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
     else:
         start, count = 0, cells_for(estimate(mine, m.probes))
     state = HERE if count else TOO_MANY
-    return Cells(m.salt, start, state, stamp, pack(mine[start : start + count]))
+    return SketchCells(m.salt, start, state, stamp, pack(mine[start : start + count]))
 
 
-def _unpacked(m: Cells) -> Numbers:
+def _unpacked(m: SketchCells) -> Numbers:
     try:
         came = unpack(m.cells)
     except ValueError as why:

@@ -17,7 +17,7 @@ from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_i
 from banyan_replica.wire import (
     CANNOT,
     Answered,
-    Data,
+    DataItems,
     Message,
     Replay,
     Replayed,
@@ -100,7 +100,7 @@ class Serving:
             items.append(item)
             size += size_of(item)
         if items:
-            frame = encode_message(Data(items))
+            frame = encode_message(DataItems(items))
             link.may_send -= len(frame)
             link.gave += len(frame)
             self._out.append((link.peer, frame))

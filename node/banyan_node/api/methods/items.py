@@ -16,7 +16,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods.social import append
 from banyan_node.api.texts import (
     Did,
@@ -103,7 +103,7 @@ class ItemDelete(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class CollectionField(Answer, frozen=True):
+class CollectionField(Response, frozen=True):
     """holds: what JSON has for it, in words. optional: whether it may be empty."""
 
     name: str
@@ -111,7 +111,7 @@ class CollectionField(Answer, frozen=True):
     optional: bool
 
 
-class CollectionRow(Answer, frozen=True):
+class CollectionRow(Response, frozen=True):
     """merge: register, set, counter or text. methods: those that write it, where it has its own; else empty."""
 
     name: str
@@ -121,11 +121,11 @@ class CollectionRow(Answer, frozen=True):
     methods: str
 
 
-class KnownCollections(Answer, frozen=True):
+class KnownCollections(Response, frozen=True):
     collections: list[CollectionRow]
 
 
-class ItemRow(Answer, frozen=True):
+class ItemRow(Response, frozen=True):
     """element: null but in a set. content: its fields by name; of a counter `count`, of a text `text`.
 
     time_ms, entry: of the write that shows; null for counters and texts, which many writes make."""
@@ -139,14 +139,14 @@ class ItemRow(Answer, frozen=True):
     entry: EntryHex | None
 
 
-class ItemsPage(Answer, frozen=True):
+class ItemsPage(Response, frozen=True):
     """By key, then element. after: give it to get the next page; null where there is none."""
 
     items: list[ItemRow]
     after: ItemCursor | None
 
 
-class ItemWritten(Answer, frozen=True):
+class ItemWritten(Response, frozen=True):
     account: Did
     collection: str
     key: KeyHex
@@ -155,13 +155,13 @@ class ItemWritten(Answer, frozen=True):
 
 
 @METHODS.read("collections")
-def known(at: Reading, ask: Nothing) -> KnownCollections:
+def known(at: CommitView, ask: Nothing) -> KnownCollections:
     """The collections that this node knows, and the fields of their content."""
     return KnownCollections([_row(of) for of in registry.SOCIAL])
 
 
 @METHODS.read("items.list", "refused")
-def listing(at: Reading, ask: ItemsRequest) -> ItemsPage:
+def listing(at: CommitView, ask: ItemsRequest) -> ItemsPage:
     """What an account shows of a collection: its registers, or the elements of its sets, its counters or its texts.
 
     Counters and texts are folded from all entries of the account; registers and sets cost what a page has.
@@ -174,7 +174,7 @@ def listing(at: Reading, ask: ItemsRequest) -> ItemsPage:
 
 
 @METHODS.read("items.get", "not_found", "refused")
-def get(at: Reading, ask: ItemRequest) -> ItemRow:
+def get(at: CommitView, ask: ItemRequest) -> ItemRow:
     """One item of an account."""
     of, account = _known(ask.collection), hosted.account_of(at, ask.account)
     _element(of, ask.element, needed=True)
@@ -293,7 +293,7 @@ def _nothing(of: Collection[Any], key: str, element: str | None, account: Accoun
     return CallError("not_found", f"{did(account)} shows no item {named} of {of.name} here.", 404)
 
 
-def _items(at: Reading, account: AccountId, of: Collection[Any], prefix: bytes, after: bytes) -> Iterator[ItemRow]:
+def _items(at: CommitView, account: AccountId, of: Collection[Any], prefix: bytes, after: bytes) -> Iterator[ItemRow]:
     if of.layout is not None:
         names, fields = of.layout.names, of.layout.fields
         for found in at.queries().items(account, of, prefix, after):
