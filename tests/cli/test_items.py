@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from banyan_cli import errors
 from banyan_node.control_client import ControlClient
 from banyan_node.home import Home
 from banyan_node.operator_errors import NoNode
-from tests.cli.shell import Ran, banyan, clean_environment
-from tests.schema import added
+from tests.cli.shell import COMMAND, Ran, banyan, clean_environment
+from tests.node.test_a_new_view import program_with_polls
 
-FOLDER = str(Path(added.__file__).parent)
-WITH_POLLS = (
-    f"import banyan_schema.social as social; social.__path__.append({FOLDER!r}); from banyan_cli.main import run; run()"
-)
-COMMAND = [sys.executable, "-c", WITH_POLLS]
 OPTIONS = '["phở", "bún chả"]'
 
 
-def polling(home: Path, *words: str) -> Ran:
-    """A process in which poll.py stands beside the other collections."""
+@pytest.fixture
+def with_polls(tmp_path: Path) -> dict[str, str]:
+    """The environment of a program in which poll.py stands beside the other collections."""
+    return {**clean_environment(), "PYTHONPATH": program_with_polls(tmp_path / "more")}
+
+
+def polling(env: dict[str, str], home: Path, *words: str) -> Ran:
     ran = subprocess.run(
         [*COMMAND, "--home", str(home), *words],
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=clean_environment(),
+        env=env,
         timeout=60,
         check=False,
     )
@@ -40,9 +41,9 @@ def polling(home: Path, *words: str) -> Ran:
 
 
 @contextmanager
-def node_with_polls(home: Path) -> Iterator[None]:
+def node_with_polls(env: dict[str, str], home: Path) -> Iterator[None]:
     with home.with_suffix(".log").open("ab") as log:
-        node = subprocess.Popen([*COMMAND, "--home", str(home), "up"], stdout=log, stderr=log, env=clean_environment())
+        node = subprocess.Popen([*COMMAND, "--home", str(home), "up"], stdout=log, stderr=log, env=env)
         try:
             deadline = time.monotonic() + 40
             while time.monotonic() < deadline:
@@ -60,12 +61,15 @@ def node_with_polls(home: Path) -> Iterator[None]:
             node.wait(15)
 
 
-def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(home: Path) -> None:
-    made = polling(home, "item", "put", "vn.example.poll", "question=12", f"options={OPTIONS}", "--json")
+def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(
+    with_polls: dict[str, str], home: Path
+) -> None:
+    made = polling(with_polls, home, "item", "put", "vn.example.poll", "question=12", f"options={OPTIONS}", "--json")
     assert made.code == 0, made.err
     key, account = made.json["key"], made.json["account"]
-    with node_with_polls(home):
+    with node_with_polls(with_polls, home):
         vote = polling(
+            with_polls,
             home,
             "item",
             "put",
@@ -79,17 +83,17 @@ def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(
         )
         assert vote.code == 0, vote.err
         assert vote.json["key"] == key
-        listed = polling(home, "item", "list", "Minh", "vn.example.poll", "--json")
+        listed = polling(with_polls, home, "item", "list", "Minh", "vn.example.poll", "--json")
         assert [row["content"] for row in listed.lines] == [{"question": "12", "options": json.loads(OPTIONS)}]
-        shown = polling(home, "item", "list", "Minh", "vn.example.vote").out
+        shown = polling(with_polls, home, "item", "list", "Minh", "vn.example.vote").out
         assert f"{key} {vote.json['element']}" in shown
         assert "option: 1" in shown
-    one = polling(home, "item", "get", "Minh", "vn.example.vote", key, vote.json["element"], "--json")
+    one = polling(with_polls, home, "item", "get", "Minh", "vn.example.vote", key, vote.json["element"], "--json")
     assert one.json["content"] == {"account": account, "key": key, "option": 1}
-    gone = polling(home, "item", "delete", "vn.example.poll", key)
+    gone = polling(with_polls, home, "item", "delete", "vn.example.poll", key)
     assert (gone.code, gone.out) == (0, f"Deleted: vn.example.poll {key}.\n")
-    assert polling(home, "item", "list", "Minh", "vn.example.poll", "--json").lines == []
-    proved = polling(home, "store", "verify")
+    assert polling(with_polls, home, "item", "list", "Minh", "vn.example.poll", "--json").lines == []
+    proved = polling(with_polls, home, "store", "verify")
     assert proved.code == 0, proved.out + proved.err
 
 

@@ -21,7 +21,7 @@ from banyan_schema.collection import Collection, Draft
 from banyan_storage import view_rows
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_api import local
-from tests.schema.added.poll import COLLECTIONS, POLL, VOTE
+from tests.schema.poll import COLLECTIONS, POLL, VOTE
 
 LUNCH: dict[str, Any] = {"question": "Ăn trưa?", "options": ["phở", "bún chả"]}
 VISITS: Collection[Any] = Collection("vn.example.visits", "counter")
@@ -31,7 +31,7 @@ ABSENT = "00" * 16
 
 @pytest.fixture(autouse=True)
 def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if tests/schema/added/poll.py stood in social/: tests/cli/test_items.py puts it there."""
+    """As if tests/schema/poll.py stood in social/: tests/cli/test_items.py puts it there."""
     monkeypatch.setattr(registry, "SOCIAL", registry.SOCIAL.adding(*COLLECTIONS, VISITS, NOTES))
     for of in COLLECTIONS:
         slot = of.id + view_rows.KINDS[of.merge]

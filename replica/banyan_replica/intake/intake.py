@@ -18,7 +18,8 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, Later
-from banyan_replica.peers.links import Limits, Link, Note
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item
 
@@ -38,16 +39,24 @@ class Judged(NamedTuple):
     """What counts now and did not before; of a control log nothing is listed."""
 
 
+class NotTaken(NamedTuple):
+    """Why something was not taken yet."""
+
+    reason: str
+    sentence: str
+    at: float
+
+
 class Intake:
     """Judges items against the store, through the one ingest."""
 
     def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
         self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
         self._asking, self._store = sync.asking, ingest.store
-        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        self.notes: OrderedDict[tuple[str, LogId], NotTaken] = OrderedDict()
         """Why something of a peer was not taken yet, by peer and log."""
 
-    def item(self, link: Link, item: Checked, now: float, wall_ms: int) -> Judged:
+    def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
         if isinstance(item, Later):
             self._not_yet(link, item.log, item.why, now)
@@ -69,7 +78,7 @@ class Intake:
             self.notes.pop((link.peer, run.log), None)
         return Judged((last.id,), self._sync.moves != moves, run.log, added)
 
-    def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
+    def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
         try:
             n = self._control_work(item)
@@ -91,7 +100,7 @@ class Intake:
             return len(item.entries)
         return len(item.entries) + held + len(self._store.loose_rows(log))
 
-    def _checkpoint(self, link: Link, item: Checkpoint, now: float, wall_ms: int) -> Judged:
+    def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> Judged:
         try:
             news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may(link, n, now))
         except NotYet as why:
@@ -100,9 +109,9 @@ class Intake:
         self.notes.pop((link.peer, item.log_id), None)
         return Judged((item.id,), news, item.log_id, ())
 
-    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+    def _not_yet(self, link: PeerSession, log: LogId, why: NotYet, now: float) -> None:
         self._ingest.flush()
-        self.notes[link.peer, log] = Note(why.reason, str(why), now)
+        self.notes[link.peer, log] = NotTaken(why.reason, str(why), now)
         self.notes.move_to_end((link.peer, log))
         if len(self.notes) > self._limits.notes:
             self.notes.popitem(last=False)

@@ -1,9 +1,6 @@
-"""Polls and votes: all of what somebody who wants them writes. A file like this one in social/ is found by itself.
+"""Polls and votes: a file of schema/banyan_schema/social/ as somebody who wants them would write it.
 
-| collection | op | cell | element | content |
-|---|---|---|---|---|
-| `vn.example.poll` | put | any key | | [question, [option, ...]] |
-| `vn.example.vote` | add | the poll | the option | [account, key, option] |
+Nothing else is touched: neither the kernel nor the store nor what peers say to each other.
 """
 
 from __future__ import annotations
