@@ -27,15 +27,13 @@ from banyan_replica.wire import (
     VERSION,
     Answered,
     Bye,
-    Cells,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -44,6 +42,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     WantParts,
     Wants,
@@ -110,7 +110,7 @@ class Receiving:
     def _asked(self, link: PeerSession, m: Message) -> bool:
         """Whether it answers a question of ours."""
         match m:
-            case Cells():
+            case SketchCells():
                 return self.sync.comparing.asks(link.peer, m.salt)
             case Parts():
                 return self.missing.asked(link.peer)
@@ -127,7 +127,7 @@ class Receiving:
                 self._hello(link, m, now)
             case GossipFrame(frame):
                 self.spreading.frame(link, frame, now)
-            case Data():
+            case DataItems():
                 self._data(link, whole, now)
             case Credit(more):
                 link.flow.granted(more)
@@ -148,9 +148,9 @@ class Receiving:
                 self.sync.heads(link, m, now)
             case Sketch():
                 self.sync.comparing.asked(link, m, now)
-            case Cells():
+            case SketchCells():
                 self.sync.comparing.cells(link, m, now)
-            case Names():
+            case SketchNames():
                 self.sync.comparing.names(link, m, now)
             case Replay():
                 self.sync.replay(link, m, now)

@@ -70,11 +70,11 @@ def posts(
     press: Annotated[str, typer.Option(help="The account that posts the articles.")] = "press",
 ) -> None:
     """A CSV file of posts; with --thread each row answers an article, which the press account posts."""
-    from banyan_cli.importing.comments import Columns, posts_plan, survey
+    from banyan_cli.importing.comments import CommentColumns, posts_plan, survey
     from banyan_cli.progress import waiting
 
     s = session.of(ctx)
-    columns = Columns(text, author, thread, time, authors, press)
+    columns = CommentColumns(text, author, thread, time, authors, press)
     with waiting(s.out.notes, f"reading {file.name}"):
         found = survey(file, columns)
         plan = posts_plan(file, columns, found)

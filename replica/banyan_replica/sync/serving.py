@@ -20,7 +20,7 @@ from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
     CANNOT,
     Answered,
-    Data,
+    DataItems,
     Item,
     Message,
     Replay,
@@ -106,7 +106,7 @@ class Serving:
             items.append(item)
             size += size_of(item)
         if items:
-            frame = encode_message(Data(items))
+            frame = encode_message(DataItems(items))
             link.flow.sent(len(frame))
             self._out.append((link.peer, frame))
         if orders.answered != answered:
