@@ -659,6 +659,20 @@ IN_STORAGE = (
         "        one = read_single(ops)\n",
         ("tests/storage/test_views_rebuilt.py",),
     ),
+    Mutant(
+        "an account of which a block is written is still taken to show nothing",
+        _REFOLDING,
+        "self._waiting, self._empty, [], set(), 0",
+        "self._waiting, self._empty, [], self._empty, 0",
+        _BUILT,
+    ),
+    Mutant(
+        "one account that cannot be folded takes those beside it along",
+        _REFOLDING,
+        "            for read in waiting:\n",
+        "            for read in waiting[:0]:\n",
+        _BUILT,
+    ),
     # -- views that are proved
     Mutant(
         "the check does not look for rows that no entry gives",
