@@ -122,7 +122,7 @@ def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
         return found[0]
     if found:
         raise BadInput(f"'{text}' fits {listed(found)}; give more of the {what} you mean.")
-    some = f"there are {listed(known)}" if known else "there is none"
+    some = f"there {'is' if len(known) == 1 else 'are'} {listed(known)}" if known else "there is none"
     raise BadInput(f"'{text}' is no {what} here: {some}; {source} lists them.")
 
 

@@ -178,7 +178,8 @@ def _cut_question(value: dict[str, Any], key: str, here: str) -> str:
 
 def _wrote(value: dict[str, Any], key: str) -> str:
     lengths = [log["length"] for log in value["logs"] if log["writer"] == key and log["log"]]
-    return f"{sum(lengths):,} entries in {len(lengths)} logs"
+    entries = "1 entry" if sum(lengths) == 1 else f"{sum(lengths):,} entries"
+    return f"{entries} in {count(len(lengths), 'log')}"
 
 
 @_account.command("drop")

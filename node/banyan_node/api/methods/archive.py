@@ -131,7 +131,8 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
         said = f"{path} is no archive of banyan's, so it was left as it is; choose another name."
         raise CallError("refused", said, 409) from error
     except OSError as error:
-        raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
+        then = "; go on with --resume" if path.exists() else ""
+        raise CallError("storage", f"{path} cannot be written ({error.strerror}){then}.", 507) from error
     return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
 
 
