@@ -1,7 +1,7 @@
-"""The body of one put over nothing else, or of one add, with content: nearly every body there is, told by position.
+"""The most frequent bodies, read and written by position: one put without refs, or one add, with content.
 
-The only place that knows where the bytes of such a body stand. What it takes, the strict reader (ops.decode_any_body)
-takes and reads alike; what it is not sure of, that one decides. It knows ids and hashes, not what they are of.
+Only this module knows where the bytes of such a body are. If it accepts a body, the strict reader
+(ops.decode_any_body) accepts it too and reads the same; if it is not sure, the strict reader decides.
 
     body = 82 80 81 85 | 01 | 48 coll | 50 key | 80       | 82 58 20 hash, size     a put
     body = 82 80 81 85 | 02 | 48 coll | 50 key | 50 elem  | 82 58 20 hash, size     an add
@@ -37,11 +37,11 @@ _TO_SIZE = struct.Struct(">6s8s1s16s4s32s")
 
 
 Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]
-"""Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple: they are many."""
+"""Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple, because there are many."""
 
 
 def read_single(raw: bytes) -> Single | None:
-    """What such a body says, with a part of 24 to 65,535 bytes; None where it is, or may be, another."""
+    """The fields of such a body, if its part has 24 to 65,535 bytes. None if it is, or may be, another body."""
     unpack = _FORMS.get(len(raw))
     if unpack is None:
         return None
@@ -57,7 +57,8 @@ def read_single(raw: bytes) -> Single | None:
 
 
 def write_single(one: Single) -> bytes | None:
-    """Its body, joined and not encoded, in a tenth of the time; None where a field has another size than it must."""
+    """The body of these fields. It is joined and not encoded, in a tenth of the time. None if a field has a wrong
+    size."""
     code, coll, key, elem, part, size = one
     if len(coll) != 8 or len(key) != 16 or len(part) != 32 or len(elem) != (16 if code == ADD else 0):
         return None
@@ -67,7 +68,7 @@ def write_single(one: Single) -> bytes | None:
 
 
 class Puts(NamedTuple):
-    """What as many bodies put, each one put over nothing else and with content, field by field."""
+    """The puts of a sequence of bodies, as columns. Each body is one put without refs, with content."""
 
     colls: tuple[Coll, ...]
     keys: tuple[CellKey, ...]
@@ -75,6 +76,7 @@ class Puts(NamedTuple):
     sizes: tuple[int, ...]
 
     def since(self, first: int) -> Puts:
+        """The puts from index `first` on."""
         return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
 
 
@@ -82,7 +84,8 @@ _BETWEEN = (_PUT_STARTS, _KEY, _NO_REFS + _PART)
 
 
 def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
-    """Of bodies that are each one put over nothing else, with content of the size given; else None."""
+    """The puts of bodies that are each one put without refs, with content of the given size in bytes; otherwise
+    None."""
     end = _TO_SIZE.size
     if len(ops) == 1:  # without the columns' preparations
         if ops[0][end:] != uint(sizes[0]):
