@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
@@ -103,3 +104,22 @@ def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
     page = (ROOT / "docs" / "operating.md").read_text("utf-8")
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in page
+
+
+PURE = sorted(path for room in ("crdt", "schema") for path in (ROOT / room).glob("banyan_*/**/*.py"))
+
+
+def docstrings(node: ast.Module | ast.ClassDef, within: str = "") -> Iterator[tuple[str, str | None]]:
+    """Each public class and function with its docstring."""
+    for found in node.body:
+        if isinstance(found, ast.FunctionDef | ast.ClassDef) and not found.name.startswith("_"):
+            yield within + found.name, ast.get_docstring(found)
+            if isinstance(found, ast.ClassDef):
+                yield from docstrings(found, f"{found.name}.")
+
+
+@pytest.mark.parametrize("path", PURE, ids=[path.name for path in PURE])
+def test_every_public_name_of_crdt_and_schema_has_a_docstring(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree), f"{path.name} says nothing"
+    assert [name for name, said in docstrings(tree) if not said] == []
