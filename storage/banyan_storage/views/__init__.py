@@ -1,12 +1,13 @@
-"""Views: what people read, derived from the log, each with a version; built again in the background, proved against it.
+"""Views: rows that people read, derived from the log. Each has a version, can be rebuilt, and can be compared with the
+log.
 
-view.py        what a view is                       registry.py   which there are
-timeline.py    posts by account                     changes.py    rows that come and go, counters in step
-thread.py      answers, and how many                folding.py    from operations to what shows
-reactions.py   reactions, reposts, and how many     hooks.py      what the store tells the views
-relations.py   follows, blocks, mutes               building.py   built again, little by little, while others write
-followers.py   who follows, and how many            refolding.py  an account from its log
-proof.py       every row compared with the log      standing.py   how far each view is
+view.py        what a view is                       registry.py   all views
+timeline.py    posts by account                     changes.py    writes changed rows, and their counters
+thread.py      answers, and their number            folding.py    from operations to what is shown
+reactions.py   reactions, reposts, their numbers    hooks.py      what the store calls
+relations.py   follows, blocks, mutes               building.py   rebuilds views step by step, beside other writes
+followers.py   followers, and their number          refolding.py  folds an account again from its log
+proof.py       compares every row with the log      standing.py   how much of each view is built
 """
 
 from .hooks import SocialViews

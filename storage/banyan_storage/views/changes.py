@@ -1,4 +1,4 @@
-"""Rows that go and rows that come, gathered over many slots, written table by table; counters follow them."""
+"""Collects the rows to remove and to add for many slots, writes them table by table, and updates their counters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
 class Changes:
-    """`building`: cursors of views that are being built (standing.py); they get rows up to there only."""
+    """`building`: the cursors of views that are being built (standing.py). These views get rows up to there only."""
 
     def __init__(self, txn: WriteTxn, building: Mapping[str, bytes]) -> None:
         self._txn, self.building = txn, building
@@ -27,7 +27,7 @@ class Changes:
         self._names: dict[bytes, bytes] = {}
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
-        """A slot shows something else."""
+        """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
         gone, came = self._rows(before), self._rows(after)
         self.come([row for row in came if row not in gone])
         for table, key, value in gone:
@@ -35,6 +35,7 @@ class Changes:
                 self._gone[table].append((key, value))
 
     def come(self, rows: Iterable[Row]) -> None:
+        """Adds these rows."""
         for table, key, value in rows:
             self.puts[table].append((key, value))
 
@@ -53,9 +54,11 @@ class Changes:
         return found
 
     def delete(self, table: Table, key: bytes, value: bytes) -> None:
+        """Removes a row."""
         self._gone[table].append((key, value))
 
     def write(self) -> None:
+        """Writes all changes, and the counters of the tables that changed. Commits nothing."""
         txn = self._txn
         touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(touched, both=True)
@@ -74,7 +77,8 @@ class Changes:
         return {(c.rows, c.once): self._present(c, both) for c in touched if c.once}
 
     def _present(self, counter: Counter, both: bool) -> set[bytes]:
-        """Which of what counts once, among the rows that change, is there. `both`: before the change."""
+        """Of the things that count once, and of which rows change: those that have a row. `both`: before the change;
+        otherwise after it."""
         assert counter.once is not None
         came = {counter.once(key) for key, _ in self.puts.get(counter.rows, ())}
         gone = {counter.once(key) for key, _ in self._gone.get(counter.rows, ())}

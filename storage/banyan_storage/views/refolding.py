@@ -1,7 +1,7 @@
-"""An account is folded again from its log, block by block.
+"""Folds an account again from its log, block by block.
 
-Most entries are one put over nothing else (`puts_in`): those are taken field by field, without an entry or a body being
-made of them, which halves the time. In which order a block has its operations makes no difference to the fold.
+Most entries are one put without refs (`puts_in`). These are read as columns, without making an entry or a body, which
+halves the time. The order of operations in a block does not matter to the fold.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .folding import STEP, Fold, Fresh, Said, numbers_of
 
 
 def refold(txn: WriteTxn, reader: StoreReader, account: AccountId) -> int:
-    """Writes all that an account shows, of which nothing does yet, in every view; returns how many entries it has.
+    """Writes what an account shows, in every view. The account must not have rows yet. Returns how many entries it has.
 
-    What cannot be read of a log is left out: `store verify` names it.
+    If a log cannot be read to its end, the rest of it is left out; `store verify` names it.
     """
     grants, entries, number = reader.grants(account), 0, b""
     for log in [log for log in reader.heads(account) if log.log]:
@@ -45,7 +45,7 @@ def refold(txn: WriteTxn, reader: StoreReader, account: AccountId) -> int:
 
 
 def _blocks(reader: StoreReader, log: LogId) -> Iterator[tuple[int, list[Line]]]:
-    """The counted entries of a log, each block with the total below it."""
+    """The counted entries of a log in blocks, each with the log's total before it (bytes)."""
     first = below = 0
     while lines := reader.lines(log, first, first + STEP):
         yield below, lines

@@ -1,8 +1,8 @@
-"""Every view that there is. A new one is a module like thread.py, and a line here.
+"""All views. To add one, write a module like thread.py and add it here.
 
-`SHOWN_NAME` is what all others are made of: which operation of each slot shows, and the seed of its content
-(view_rows.py). It is folded from the log; the others follow from it. Its version follows from the collections: with a
-new one, one field more, or another seed, everything is built again from the log.
+`SHOWN_NAME` is the view that all others are made from: for each slot, which operation shows, and the seed of its
+content (view_rows.py). It is folded from the log. Its version is computed from the collections: a new collection, a new
+field or another seed rebuilds everything from the log.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SHOWN_NAME = "shown"
 VIEWS: tuple[View, ...] = (timeline.VIEW, thread.VIEW, reactions.VIEW, relations.VIEW, followers.VIEW)
 
 VERSIONS = Table("view_versions")
-"""name -> version u32. Of views whose rows are all there."""
+"""name -> version u32, for views that are complete."""
 BUILDING = Table("views_building")
-"""name -> version u32 | cursor (building.py). Of views whose rows are being built."""
+"""name -> version u32 | cursor (building.py), for views that are being built."""
 
 ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
@@ -34,7 +34,7 @@ NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 
 def shown_version(collections: Iterable[Collection[Any]]) -> int:
-    """32 bits of a hash over the name, the version and the seeds of each."""
+    """32 bits of a hash over name, version and `seeds` of each collection."""
     said = sorted(f"{c.name} {c.version} {c.seeds}" for c in collections)
     return int.from_bytes(sha256("\n".join(said).encode()).digest()[:4], "big")
 
@@ -43,11 +43,12 @@ SHOWN_VERSION = shown_version(SOCIAL)
 
 
 def version_of(name: str) -> int:
-    """The one of this program."""
+    """The version of a view in this program."""
     return SHOWN_VERSION if name == SHOWN_NAME else next(view.version for view in VIEWS if view.name == name)
 
 
 def tables_of(name: str) -> tuple[Table, ...]:
+    """All tables of a view, counters included."""
     return SHOWN_TABLES if name == SHOWN_NAME else next(view.all_tables for view in VIEWS if view.name == name)
 
 
@@ -55,7 +56,8 @@ _LISTENING: dict[str, tuple[str, RowOf]] = {kind: (view.name, of) for view in VI
 
 
 def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
-    """What views make of a slot; `takes`: whether a view, by its name, is asked. Other facts are left."""
+    """The rows that views make of a slot. `takes`: whether to include the view of that name. Facts that no view shows
+    give no row."""
     slot, place, seed = showing
     found = []
     for kind, key in facts_of(slot, seed):
