@@ -1,7 +1,7 @@
 """The most frequent bodies, read and written by position: one put without refs, or one add, with content.
 
 If this module accepts a body, the strict reader (ops.decode_any_body) accepts it too and reads the same; if it is not
-sure, the strict reader decides. Where the bytes of the fields are it learns from what the encoder writes.
+sure, the strict reader decides. It learns the positions of the fields from what the encoder writes.
 
     put = before, coll, before, key, before,               hash, size
     add = before, coll, before, key, before, elem, before, hash, size
@@ -21,11 +21,11 @@ PUT, ADD = 1, 2
 """The codes of the two operations."""
 NO_ELEM = CellKey(b"")
 _COLL, _KEY, _ELEM, _HASH = b"c" * 8, b"k" * 16, b"e" * 16, b"h" * 32
-"""Of samples: no byte of theirs stands around them."""
+"""Fields of samples. Their bytes do not occur around the fields."""
 
 
 def _around(code: int, middle: Value, *elem: bytes) -> tuple[bytes, ...]:
-    """What stands before each field of such a body. `middle`: its third field."""
+    """The bytes before each field of such a body. `middle`: its third field."""
     body = encode(plain_body((), [plain_op(code, (_COLL, _KEY, middle, (_HASH, 0)))]))
     return between(body.removesuffix(uint(0)), _COLL, _KEY, *elem, _HASH)[:-1]
 
