@@ -169,7 +169,8 @@ class Shown(Answer, frozen=True):
 
 @METHODS.write("account.create", "refused")
 def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
-    """Opens an account: with `hosted` a user's, which may be asked for again; without it this node's own, once."""
+    """Opens an account. With `hosted` it is a user's, and the call may be repeated; without it, this node's own,
+    once."""
     if ask.hosted and not ask.name.strip():
         raise CallError("bad_request", "The name is empty; say what the account is called.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
@@ -205,7 +206,7 @@ def listing(at: Reading, ask: ListRequest) -> Listed:
 
 @METHODS.look("account.show", "not_found", "refused")
 def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
-    """What an account's control log says: its keys, who may write in it, and what was taken from whom."""
+    """What an account's control log says: its keys, who may write in it, and which rights were revoked."""
     account = hosted.account_of(ctx, ask.account)
     c = hosted.control_of(ctx, account)
     home = hosted.hosted(ctx, account)

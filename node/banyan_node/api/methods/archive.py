@@ -151,7 +151,7 @@ def _quiet(account: AccountId, done: int) -> None:
 
 @METHODS.write("archive.import", "not_found", "refused", alone=True)
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
-    """Takes an archive in. It is judged as what comes from a peer is."""
+    """Imports an archive. Its entries are judged like those from a peer."""
     path = _path("archive.import", ask.path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))

@@ -73,7 +73,8 @@ class Released(Answer, frozen=True):
 
 @METHODS.write("content.withhold", "not_found", "refused")
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
-    """Stops giving out the content of a post, by an order; every write of it, edits and what they replaced."""
+    """Stops giving out the content of a post, by an order. This includes all its writes, edits and what they
+    replaced."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():

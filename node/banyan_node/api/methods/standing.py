@@ -1,4 +1,4 @@
-"""How the node stands: who it is, what it holds, how complete that is, and why it differs from a peer."""
+"""The state of the node: who it is, what it holds, how complete that is, and why it differs from a peer."""
 
 from __future__ import annotations
 

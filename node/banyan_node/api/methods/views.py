@@ -41,7 +41,7 @@ class Rebuilding(Answer, frozen=True):
 
 @METHODS.write("store.rebuild")
 def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
-    """Builds one view, or all, from nothing; the node does it in the background."""
+    """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view
     if view is not None and view not in NAMES:
         raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
