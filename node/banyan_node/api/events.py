@@ -142,7 +142,7 @@ class Events:
         self._listening: list[_Listener] = []
 
     def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
-        """An event of the replica for whoever listens. reached: all arrivals up to it were told before."""
+        """An event of the replica for all who listen. reached: all arrivals up to it were told before."""
         if not self._listening:
             return
         event = _plain(self._event(name, fields, reached))

@@ -37,8 +37,8 @@ PAGE_MOST = 10_000
 
 
 class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as `banyan
-    keys words` prints it; left out: that of this node's own account."""
+    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as
+    `banyan keys words` prints it; if it is left out, that of this node's own account."""
 
     name: str = ""
     hosted: bool = False
@@ -57,7 +57,7 @@ class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Created(Answer, frozen=True):
-    """created: false where an account was hosted under that name before."""
+    """created: false if an account was already hosted under that name."""
 
     account: Did
     name: str
@@ -118,14 +118,14 @@ class KeptRow(Answer, frozen=True):
 
 
 class CutRow(Answer, frozen=True):
-    """keeps: what goes on counting of the logs of a writer that was cut off."""
+    """keeps: up to where the logs of a writer that was cut still count."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
 class PinRow(Answer, frozen=True):
-    """The log is vouched for up to the entry."""
+    """The log is pinned up to the entry."""
 
     writer: WriterHex
     log: int

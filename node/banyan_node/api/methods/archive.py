@@ -44,14 +44,14 @@ from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
 COMMIT_BYTES = 4 << 20
-"""How much of an archive is taken in between two commits."""
+"""How much of an archive is imported between two commits."""
 
 
 WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
 
 
 class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """resume: go on with a file that was broken off."""
+    """resume: continue a file that was interrupted."""
 
     path: WholePath
     resume: bool = False

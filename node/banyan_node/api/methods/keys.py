@@ -80,7 +80,7 @@ class Pinned(Answer, frozen=True):
 
 
 class CutOff(Answer, frozen=True):
-    """keeps: what goes on counting of the writer's logs."""
+    """keeps: up to where the writer's logs still count."""
 
     entry: EntryHex
     keeps: list[KeptRow]
@@ -93,7 +93,7 @@ class Rotated(Answer, frozen=True):
 
 
 class Recovered(Answer, frozen=True):
-    """cut: writers that were cut off. uncut: those of which nothing is held, so nothing can be kept."""
+    """cut: writers that were cut. uncut: writers of which nothing is held here, so a cut would keep nothing."""
 
     entry: EntryHex
     account: Did

@@ -53,8 +53,8 @@ class Followed(Answer, frozen=True):
 
 
 class Clock(Answer, frozen=True):
-    """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
-    null where none was heard twice."""
+    """wrong: a sentence if this machine's clock is wrong, by what peers say. ahead_ms: of the median of so many
+    platforms; null where none was heard twice."""
 
     wrong: str | None
     ahead_ms: int | None
@@ -62,14 +62,14 @@ class Clock(Answer, frozen=True):
 
 
 class Restoring(Answer, frozen=True):
-    """How many accounts of restored keys are back, and whether this node's own is."""
+    """How many accounts of restored keys are back, and whether this node's own is among them."""
 
     accounts: int
     own: bool
 
 
 class Status(Answer, frozen=True):
-    """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
+    """doubt: why completeness is not known, whatever is held. restoring: null once all accounts of restored keys are
     back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
     platform's word. following: the first 500."""
 

@@ -33,7 +33,7 @@ class Views(Answer, frozen=True):
 
 
 class Rebuilding(Answer, frozen=True):
-    """rebuilding: the views that were begun anew, which may be more than were asked for."""
+    """rebuilding: the views that are rebuilt now, which may be more than were asked for."""
 
     rebuilding: list[str]
     views: list[ViewRow]
