@@ -1,8 +1,9 @@
 """Where rows are kept from one run to the next: columns of bytes that a driver writes and maps. This is a cache.
 
-The replica does no I/O. It asks a `Keeper` for what was kept last, and gives it a new `Draft` slice by slice, which the
-driver writes in the background. The node keeps a file (rows_file.py); a simulator may keep memory or nothing. The
+The replica does no I/O. It asks a `Keeper` for what was kept last, and gives it a new `RowsDraft` slice by slice, which
+the driver writes in the background. The node keeps a file (rows_file.py); a simulator may keep memory or nothing. The
 promise, which tests/node/test_kept.py checks for both:
+
 
 - `load` gives exactly what was given to one draft and its `finish`, or nothing. If the power fails before a draft is
   `done`, the next `load` gives this draft or the one before it.
@@ -28,8 +29,8 @@ class Size(NamedTuple):
     room: int
 
 
-class Kept(Protocol):
-    """What was kept. `about` and `tail`: as given to `Draft.finish`."""
+class KeptRows(Protocol):
+    """What was kept. `about` and `tail`: as given to `RowsDraft.finish`."""
 
     @property
     def about(self) -> bytes: ...
@@ -45,7 +46,7 @@ class Kept(Protocol):
         """Checks everything, in slices of some ms. Yields True, and False once if anything is damaged."""
 
 
-class Draft(Protocol):
+class RowsDraft(Protocol):
     """What will be kept. Nothing raises: an error of the disk is in `fault`, and the driver reports it."""
 
     @property
@@ -75,9 +76,9 @@ class Draft(Protocol):
 class Keeper(Protocol):
     """Where drafts are kept."""
 
-    def load(self) -> Kept | None: ...
+    def load(self) -> KeptRows | None: ...
 
-    def draft(self, columns: Sequence[Size]) -> Draft:
+    def draft(self, columns: Sequence[Size]) -> RowsDraft:
         """Begins a new draft. One at a time."""
 
 

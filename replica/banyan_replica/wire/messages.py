@@ -123,7 +123,7 @@ class CheckpointItem(NamedTuple):
 Item: TypeAlias = ControlItem | RunItem | CheckpointItem
 
 
-class Data(NamedTuple):
+class DataItems(NamedTuple):
     """Entries with their content, and checkpoints."""
 
     items: list[Item]
@@ -211,7 +211,7 @@ class Sketch(NamedTuple):
     probes: bytes
 
 
-class Cells(NamedTuple):
+class SketchCells(NamedTuple):
     """The answer to a sketch: cells from `start` on, 23 bytes each. `stamp`: 32 bits of the sender's root."""
 
     salt: bytes
@@ -225,7 +225,7 @@ HERE, BUSY, TOO_MANY = 0, 1, 2
 """The states of an answer."""
 
 
-class Names(NamedTuple):
+class SketchNames(NamedTuple):
     """Asks which logs are at these places, 8 bytes each."""
 
     salt: bytes
@@ -249,6 +249,6 @@ class Shared(NamedTuple):
 
 
 Message: TypeAlias = (
-    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
-    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names | Interest | Shared
+    Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
+    | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
 )  # fmt: skip

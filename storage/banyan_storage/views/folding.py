@@ -13,7 +13,7 @@ from the beginning.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -46,7 +46,7 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
-from ..viewhook import Append, Counted
+from ..viewhook import Append, CountedEntry
 from .changes import Changes
 from .social.timeline import TIMELINE
 from .view import Showing
@@ -59,7 +59,11 @@ _collection = itemgetter(slice(0, 13))
 
 
 def fold_account(
-    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+    txn: WriteTxn,
+    reader: StoreReader,
+    account: AccountId,
+    counted: Iterator[CountedEntry],
+    building: Mapping[str, bytes],
 ) -> int:
     """Folds the `counted` entries of an account that has no rows yet. Returns their number. `building`: see
     `Changes`."""
@@ -120,10 +124,13 @@ class _Cover(NamedTuple):
 
 
 class Fold:
-    """Collects entries that count now and did not before; `settle` writes what follows from them."""
+    """Collects entries that count now and did not before; `settle` writes what follows from them. `empty`: numbers of
+    accounts of which nothing shows yet."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
-        self._txn, self._reader, self._building = txn, reader, building
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
+        self._txn, self._reader, self._building, self._empty = txn, reader, building, empty
         self._fresh: list[Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
@@ -143,7 +150,7 @@ class Fold:
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
     def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
-        """Takes puts without refs of one account."""
+        """Takes puts without refs, and adds, of one account."""
         self._numbers.add(number)
         self._fresh += fresh
 
@@ -171,7 +178,7 @@ class Fold:
 
     def settle(self) -> None:
         """Writes what follows from all entries taken. Commits nothing."""
-        slots = Slots(self._txn, self._reader, self._building)
+        slots = Slots(self._txn, self._reader, self._building, self._empty)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
@@ -218,7 +225,8 @@ class Fold:
         """Slots that must be computed as a whole: written twice, written before, or covered in this batch."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
-        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
+        older = [slot for slot in slots if slot[:4] not in self._empty] if self._empty else slots
+        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(older)]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
@@ -272,7 +280,7 @@ class Fold:
         return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
-class _Slot:
+class _SlotState:
     """One slot while it is computed. `was`: what it showed. `cells`: the other live operations before. `live`: all live
     operations now."""
 
@@ -289,17 +297,19 @@ class _Slot:
 class Slots:
     """The slots that are computed as a whole, and all rows to write."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
         self._txn, self._reader = txn, reader
-        self._slots: dict[bytes, _Slot] = {}
+        self._slots: dict[bytes, _SlotState] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building)
+        self.changes = Changes(txn, building, empty)
 
-    def at(self, slot: bytes) -> _Slot:
+    def at(self, slot: bytes) -> _SlotState:
         """The slot, read from the store when it is first asked for."""
         found = self._slots.get(slot)
         if found is None:
-            found = self._slots[slot] = _Slot(self._txn, self._reader, slot)
+            found = self._slots[slot] = _SlotState(self._txn, self._reader, slot)
         return found
 
     def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
@@ -338,7 +348,7 @@ class Slots:
             self._finish(slot, state)
         self.changes.write()
 
-    def _finish(self, slot: bytes, state: _Slot) -> None:
+    def _finish(self, slot: bytes, state: _SlotState) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
         changes, number, rest = self.changes, slot[:4], slot[4:]
