@@ -1,4 +1,4 @@
-"""A process of a bench: it runs real nodes, plays one role on them, and talks with the bench in lines of JSON.
+"""A process of a bench: it runs real nodes, performs one role on them, and exchanges lines of JSON with the bench.
 
 python -m bench.rig.child MODULE:ROLE '{"homes": [...], "flags": {...}, ...}'
 

@@ -1,7 +1,7 @@
 """The accounts and stores that benches run on: written by the node's own author, the same in every run.
 
-A store is made once and kept under a name that holds a digest of the code that wrote it, so that a bench never reads
-what an older schema left. Accounts are drawn from their number alone: two stores can hold the same ones.
+A store is made once and kept under a name with a digest of the code that wrote it, so that a bench never reads a store
+of an older schema. An account is computed from its number alone, so two stores can hold the same accounts.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Opening(NamedTuple):
 
 
 def drawn(seed: str) -> Callable[[int], bytes]:
-    """Bytes that look random and are the same in every run."""
+    """Bytes that look random, the same in every run."""
     count = 0
 
     def draw(n: int) -> bytes:
@@ -145,7 +145,7 @@ def following(account: Account, others: Sequence[AccountId]) -> EntryDraft:
 
 
 def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[EntryDraft]]], each_signed: bool) -> int:
-    """Appends and commits as it goes; returns how many entries. `each_signed`: as posts that were published alone."""
+    """Appends entries and commits. Returns their number. `each_signed`: like posts that were published one by one."""
     entries = waiting = 0
     for account, drafts in work:
         pieces = [[d] for d in drafts] if each_signed else [drafts]

@@ -1,8 +1,8 @@
-"""A store as a network fills it: names, follows, posts and answers, most of them around the accounts that most follow.
+"""A store as a network fills it: names, follows, posts and answers, most of them around the most followed accounts.
 
-Three sizes, each the one before with more accounts. The smallest holds the shared accounts alone, with 5 entries each;
-every further account writes 100. So the same new entries, by shared accounts, can be given to the smallest and to the
-largest, and cost what the size makes them cost.
+There are three sizes; each adds accounts to the one before. The smallest holds only the shared accounts, with 5 entries
+each; every other account writes 100. So the same new entries, by shared accounts, can be given to all sizes, and any
+difference in cost is due to the size.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ QUICK = Plan(400, (80, 200))
 
 
 class World:
-    """Who is there, and which posts: everything that a new entry may name."""
+    """The accounts and posts that a new entry may name."""
 
     def __init__(self, people: list[Account], written: list[int]) -> None:
         self.people, self.written = people, written

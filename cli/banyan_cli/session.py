@@ -1,7 +1,7 @@
-"""One command at work: which home, which settings, and who answers its calls.
+"""One command: its home, its settings, and who answers its calls.
 
-A running node answers over its control API; without one the store is opened here, and the same methods give the same
-JSON. The invariant: a command never writes beside a running node, because only one process can hold the store.
+A running node answers over its control API. Without one the store is opened here, and the same methods give the same
+JSON. The invariant: a command never writes while a node runs, because only one process can hold the store.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Session:
             return None
 
     def close(self) -> None:
-        """Let go of the store or the connection."""
+        """Closes the store or the connection."""
         self._backend = None
         self._open.close()
 

@@ -1,4 +1,4 @@
-"""The replica's thread: one thread owns the store's pending transaction and the replica; everybody else posts to it.
+"""The replica's thread: one thread owns the store's pending transaction and the replica. Others post to its inbox.
 
 Whatever waits in the inbox is taken together, up to TAKE items, and shares one commit: 64 people who post at once wait
 for one fsync, not for 64. Effects leave for the event loop in order, after the commit that they depend on, and a call
@@ -32,12 +32,12 @@ TAKE_BYTES = WINDOW // 2
 ENOUGH_BYTES = 32 << 10
 """Bytes of frames that are worth a commit by themselves."""
 GC_OBJECTS = 50_000
-"""New objects between two looks for garbage that refers to itself. A frame makes as many, nearly all of them tuples
-that end with it; with Python's 700 the looking took a seventh of the time."""
+"""New objects between two runs of the cyclic garbage collector. A frame makes about as many, nearly all of them tuples
+that end with it. With Python's default of 700 the collector took a seventh of the time."""
 GC_BUSY = 10
-"""How many times as many, while there is something to do: what is on its way is looked at in vain."""
+"""Multiplier for GC_OBJECTS while busy: scanning live objects is wasted work."""
 IDLE_S = 0.1
-"""How long nothing was to be done before it is the time to look."""
+"""The thread is idle after this time without work; then the collector may run, seconds."""
 WINDOW_S = 0.004
 """How long a commit of little waits for company, where several came lately."""
 

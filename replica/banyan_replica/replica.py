@@ -1,8 +1,8 @@
 """The replica: bytes and the time go in, effects come out, nothing waits.
 
-It joins the gossip (speed), the reconciliation (truth) and the ingest (the only way in). The trio node and the
-simulator are two drivers of this one surface. What it holds beside the store can be lost at any moment: a restarted
-replica says the same things, later.
+It combines the gossip (speed), the reconciliation (truth) and the ingest (the only way into the store). The trio node
+and the simulator are two drivers of these methods. What the replica holds beside the store may be lost at any moment: a
+restarted replica sends the same messages, later.
 
 The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
 forwarded or announced before it is durable.

@@ -1,14 +1,14 @@
-"""The types of which content is made. Each can be written, read strictly, and read by position.
+"""The types of fields in content. Each type can be written, read strictly, and read by position.
 
 - `json` says how the value is written in JSON, where programs and people meet it.
-- `plain` turns a value into what CBOR carries; raises ValueError with a sentence past a limit.
-- `read` turns what CBOR carried back into the value; raises NotContent on anything else.
-- `step` reads the value out of the content's bytes at a position, and says where it ends. It may give up (NotContent)
-  on a value that `read` accepts; it never accepts what `read` refuses. It need not look whether the bytes are long
-  enough: what ends behind them ends elsewhere than the content.
+- `plain` turns a value into a CBOR value. It raises ValueError with a sentence past a limit.
+- `read` turns a CBOR value back. It raises NotContent on anything else.
+- `step` reads the value from the content's bytes at a position, and says where it ends. It may give up (NotContent)
+  on a value that `read` accepts, but never accepts what `read` refuses. It need not check that the bytes are long
+  enough: the caller notices a value that ends beyond the content.
 
-Strings are written in NFC and read as they come, normal or not: which strings are normal depends on the version of
-Unicode that the reader has, and two readers of one content must see the same.
+Strings are written in NFC, and read unchanged, normal or not. Which strings are normal depends on the reader's version
+of Unicode, and two readers of one content must see the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .address import Target, post_from_text, post_to_text
 
 
 class NotContent(ValueError):
-    """These bytes are not content of this schema."""
+    """These bytes are not content of this layout."""
 
 
 class Json(NamedTuple):
@@ -68,7 +68,7 @@ def _told(kind: str, show: Callable[[Any], str], read: Callable[[str], Any]) -> 
 
 
 class Field(NamedTuple):
-    """One field of content. `null`: it may be left empty."""
+    """The type of one field. `null`: it may be null."""
 
     plain: Callable[[Any], Value]
     read: Callable[[Value], Any]
@@ -78,7 +78,7 @@ class Field(NamedTuple):
 
 
 def optional(field: Field) -> Field:
-    """The same, or null."""
+    """The same type, or null."""
     plain, read = field.plain, field.read
     return Field(
         lambda value: None if value is None else plain(value),
@@ -94,7 +94,7 @@ def optional(field: Field) -> Field:
 
 
 def text(what: str, most: int) -> Field:
-    """A string of at most `most` bytes of UTF-8, at most 65,535. `what` it is, for the sentence of an error."""
+    """A string of at most `most` bytes of UTF-8, at most 65,535. `what`: its name in errors."""
 
     def plain(value: str) -> bytes:
         return normal(what, value, most)
@@ -123,8 +123,8 @@ def text(what: str, most: int) -> Field:
 
 
 def normal(what: str, value: str, most: int) -> bytes:
-    """UTF-8 in NFC, so that what looks the same is written the same; raises ValueError past the limit or on a lone
-    surrogate."""
+    """The string in NFC, as UTF-8, so that equal-looking strings are written equally. Raises ValueError if this has
+    more than `most` bytes, or on a lone surrogate. `what`: its name in the error."""
     raw = unicodedata.normalize("NFC", value).encode()
     if len(raw) > most:
         raise ValueError(f"{what} has {len(raw)} bytes; {most} is the most: shorten it")
@@ -132,11 +132,11 @@ def normal(what: str, value: str, most: int) -> bytes:
 
 
 _LEAST = (24, 1 << 8, 1 << 16, 1 << 32)
-"""What is written in one byte, in two, in four, in eight: nothing that fits in fewer."""
+"""The least integer that is written in 1, 2, 4 and 8 bytes; a smaller one has a shorter form."""
 
 
 def number(what: str) -> Field:
-    """An unsigned integer of 64 bits."""
+    """An unsigned integer of 64 bits. `what`: its name in errors."""
 
     def plain(value: int) -> int:
         if not 0 <= value < 1 << 64:
@@ -189,7 +189,7 @@ def key_from_text(text: str) -> CellKey:
 
 ACCOUNT = _fixed(32, _told("an account", account_to_text, account_from_text))
 KEY = _fixed(16, _told("a key", bytes.hex, key_from_text))
-"""An account's id; a cell's key."""
+"""The types of an account's id (32 bytes) and of a cell's key (16 bytes)."""
 
 
 def _plain_target(value: Target) -> Value:
@@ -214,14 +214,14 @@ def _step_target(raw: bytes, at: int) -> tuple[Target, int]:
 
 
 TARGET = Field(_plain_target, _read_target, _step_target, json=_told("a post", post_to_text, post_from_text))
-"""[account, key]."""
+"""The type of a Target: [account, key]."""
 
 
 _PAIR = array_head(2)[0]
 
 
 def pair(field: Field) -> Field:
-    """[first, second], both of one type."""
+    """[first, second], both of the type `field`."""
 
     def plain(value: tuple[Any, Any]) -> Value:
         return [field.plain(value[0]), field.plain(value[1])]

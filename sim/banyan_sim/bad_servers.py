@@ -1,6 +1,6 @@
-"""Machines that are asked for what they hold and serve it badly: they stall, crawl, boast, stray, flood.
+"""Machines that serve badly: too slowly, nothing, too much, or other things than they were asked for.
 
-Each runs the honest software and holds what honest machines hold. `spare`: how much it serves before it turns bad.
+Each runs the honest software and holds what honest machines hold. `spare`: how much it serves well before it turns bad.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from .byzantine import Liar
 from .node import TABLES, Node
 
 OWED = (DataItems, Scanned, Answered)
-"""What a peer owes once it was asked."""
+"""The messages that a peer owes after it was asked."""
 
 
 def _heard(data: bytes) -> Message | None:
-    """What it says, if it says anything: others lie too."""
+    """The message, or None if it is malformed: other machines lie too."""
     try:
         return decode_message(data)
     except Reject:
@@ -54,7 +54,7 @@ def _heard(data: bytes) -> Message | None:
 
 
 class Staller(Liar):
-    """Serves some, then nothing more: what it was asked for never comes, nor any word of it."""
+    """Serves some, then nothing more: neither what it was asked for nor the message that ends an answer."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -89,7 +89,7 @@ class Crawler(Liar):
 
 
 class Braggart(Liar):
-    """Claims to hold a thousand times more than it does, and when asked for it says at once that this was all."""
+    """Claims to hold a thousand times more than it does. When asked for it, it says at once that it has sent all."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -111,7 +111,7 @@ class Braggart(Liar):
 
 
 class Strayer(Liar):
-    """Asked for a span of accounts it serves all of them, and says that it is where it is."""
+    """When asked for a span of accounts it serves all accounts, and says truly how far it is."""
 
     def heard(self, peer: str, data: bytes) -> bool:
         message = _heard(data)
@@ -155,7 +155,7 @@ class Gusher(Liar):
             self.say(peer, frame)
 
     def _large(self) -> RunItem:
-        """Of an account that nobody else was told of."""
+        """Posts of an account that no other machine was told of."""
         store = Store(MemoryEngine(TABLES), TEST, new_store_id=bytes(16), views=NoViews())
         author = Author(Ingest(store, TEST), TEST, self.rng.randbytes)
         root, later, device = (Signer(TEST, self.rng.randbytes(32)) for _ in range(3))

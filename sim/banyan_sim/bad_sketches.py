@@ -1,6 +1,6 @@
-"""Machines that mean ill where frontiers are compared: cells that never decode or contradict each other, places that
-nobody has, a new salt every second. Nothing of it is malformed, so nobody may charge for it; and it must not keep
-honest machines from finding what differs, nor cost them more than a bounded time."""
+"""Machines that are hostile when frontiers are compared: cells that never decode or contradict each other, places
+without a log, a new salt every second. None of this is malformed, so no machine may charge for it. It must not keep
+honest machines from finding what differs, and must cost them only a bounded time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .byzantine import Liar
 
 
 class Sketcher(Liar):
-    """Answers with cells of its own making, and asks without end."""
+    """Answers with invented cells, and asks without end."""
 
     def act(self) -> None:
         peer = self.someone()
@@ -58,7 +58,7 @@ class Sketcher(Liar):
         return pack(np.array(rows, np.uint64).reshape(-1, 3))
 
     def _contradicting(self, raw: bytes) -> bytes:
-        """Each cell holds one item more, of its own, which its walk visits and no other cell knows of."""
+        """Adds to each cell an invented item, whose walk visits that cell, but which is in no other cell."""
         cells = unpack(raw)
         for i in range(min(len(cells), 40)):
             h = self.rng.randrange(P)

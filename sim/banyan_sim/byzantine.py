@@ -1,6 +1,6 @@
-"""Machines that lie. Each runs the honest software, so that it is let in, and tampers with what that wants to say.
+"""Machines that lie. Each runs the honest software, so that others accept it, and changes what this software sends.
 
-They go on to the end, after all faults have healed: honest replicas must converge beside them.
+They continue to the end, after all faults have healed: honest replicas must converge nevertheless.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ from .node import TABLES, Node
 
 
 class Liar:
-    """The honest one: the others change what they must. `act` is called about once a second, `heal` when faults end."""
+    """The base class, which is honest; subclasses change methods. `act` is called about once a second, `heal` when
+    faults end."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         self.node, self.rng = node, rng
@@ -179,7 +180,7 @@ class Withholder(Liar):
 
 
 class Refuser(Liar):
-    """Takes and never gives: no data, no parts, no pushes; its announcements are not honoured."""
+    """Receives and never sends: no data, no parts, no pushes. It does not send what it announced."""
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         message = decode_message(data)
@@ -194,7 +195,7 @@ class Refuser(Liar):
 
 
 class Replayer(Liar):
-    """Says again what it heard from anybody, to anybody."""
+    """Repeats to anybody what it heard from anybody."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -212,7 +213,7 @@ class Replayer(Liar):
 
 
 class Flooder(Liar):
-    """Asks for everything, all the time, throws it away and says that it has room for more."""
+    """Asks for everything, all the time, discards it and gives credit for more."""
 
     def heard(self, peer: str, data: bytes) -> bool:
         if not is_bulk(data):
@@ -234,7 +235,7 @@ class Flooder(Liar):
 
 
 class Futurist(Liar):
-    """Lives an hour ahead, or just beyond the five minutes allowed: what it writes is not yet, or only later."""
+    """Its clock is an hour ahead, or just beyond the five minutes allowed: its entries are *not yet*, or only later."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -261,7 +262,7 @@ class Futurist(Liar):
 
 
 class Boaster(Liar):
-    """Claims heads and roots that nobody has."""
+    """Claims heads and roots that no machine has."""
 
     def act(self) -> None:
         peer = self.someone()

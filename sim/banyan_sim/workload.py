@@ -1,8 +1,8 @@
-"""People: what they write while everything breaks, from several machines each, control operations included.
+"""People: what they write while faults happen, from several machines each, control operations included.
 
-Each account has a home, which holds its root key and a device, and a second machine that is granted a device on the
-way. Whatever a machine cannot do (it is down, does not hold the account yet, lost its grant) it does not do: as for
-people, what failed is not queued for later.
+Each account has a home, which holds its root key and a device, and later a second machine, which is granted a device.
+If a machine cannot do something (it is down, does not hold the account yet, lost its grant), it is not done, and not
+queued for later.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Device:
 
 @dataclass(slots=True)
 class Person:
-    """`posts`: what they wrote and where its newest write is; `live`: (collection, add) that could be undone."""
+    """`posts`: each post and its newest write. `live`: (collection, add) that could be undone."""
 
     name: str
     roots: list[Signer]

@@ -1,4 +1,4 @@
-"""What the store tells the views, inside the transaction that it changes: views are never ahead of it, or behind."""
+"""What the store tells the views, inside the transaction of the change. So views always agree with the store."""
 
 from __future__ import annotations
 

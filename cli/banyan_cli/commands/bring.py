@@ -1,7 +1,7 @@
 """Bringing data in and taking it out: graphs, posts, archives.
 
-An import that was broken off goes on where it stopped when the same command is given again: the node knows which
-batches it has made durable, and they are not sent twice.
+If an import was interrupted, the same command continues it: the node knows which batches are durable, and they are not
+sent twice.
 """
 
 from __future__ import annotations

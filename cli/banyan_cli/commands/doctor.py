@@ -1,7 +1,7 @@
 """`banyan doctor`: what is wrong with this node and this machine, and what to do about it.
 
-Each check is tried by itself and answers in a sentence; nothing is changed. A check that cannot be made says so and is
-no failure: a node that is not running has no peers to count.
+Each check is made alone and answers in a sentence; nothing is changed. A check that cannot be made says so and is no
+failure: a node that is not running has no peers to count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MARKS = {True: "ok", False: "!!", None: "--"}
 
 
 class Finding(NamedTuple):
-    """ok: None when there was nothing to check.."""
+    """ok: None if there was nothing to check."""
 
     check: str
     ok: bool | None

@@ -1,7 +1,7 @@
-"""The demo's story: people on three platforms and one at home meet, one platform is cut off, all agree in the end.
+"""The demo's story: people on three platforms and one at home meet, one platform is cut off, and all agree in the end.
 
-Everything happens through the control API of four real nodes. Two nodes agree when their digests do: one over heads,
-one over all that a person reads, content included.
+Everything happens through the control API of four real nodes. Two nodes agree if both of their digests are equal: one
+over heads, one over all that people read, content included.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AGREE_SECONDS = 15.0
 
 
 def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
-    """Play it; what is returned is what `--json` prints. wait: keep the nodes up until ctrl-C."""
+    """Runs the story. Returns what `--json` prints. wait: keep the nodes running until ctrl-C."""
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nodes are stopped then too
     folder = Path(tempfile.mkdtemp(prefix="banyan-demo-"))

@@ -1,10 +1,10 @@
 """Posts from a CSV file: one column is the text; others may name the author, the thread and the time.
 
-A thread (an article, a topic) becomes one post by the press account, and each of its rows an answer to that. Where no
-column names the author, rows are spread over a number of accounts in turn. The file is read twice: the first reading
-checks every row, so that a bad one costs a sentence with its line and not half an import; the second one sends.
+A thread (an article, a topic) becomes one post by the press account, and each of its rows an answer to it. If no column
+names the author, rows are spread over a number of accounts in turn. The file is read twice. The first reading checks
+every row, so that a bad row gives an error with its line before anything is sent; the second one sends.
 
-Text is NFC, as everywhere in Banyan; otherwise it arrives as it was written, line breaks within quotes too.
+Text is written in NFC, as everywhere in Banyan. Otherwise it is unchanged, including line breaks within quotes.
 """
 
 from __future__ import annotations

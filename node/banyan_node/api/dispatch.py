@@ -1,9 +1,9 @@
-"""How a call reaches its method, and its answer the caller.
+"""How a call reaches its method, and how the answer reaches the caller.
 
-A read runs on a snapshot of the last commit, on one of READERS threads: it is never in the replica's inbox, so nobody
-who writes waits behind it. A write, and a look at what only the replica's thread has, runs on that thread, and is
-answered after what it wrote is durable. Without a node all but the `node` methods run in place, on the store that the
-command line opened. Answers are values that JSON holds, the same in all three cases.
+A read runs on a snapshot of the last commit, on one of READERS threads. It is never in the replica's inbox, so it
+delays no write. A write, and a look at what only the replica's thread has, runs on that thread, and is answered after a
+commit. Without a node all methods except the `node` ones run in place, on the store that the command line opened.
+Answers are JSON values, the same in all three cases.
 """
 
 from __future__ import annotations

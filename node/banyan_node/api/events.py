@@ -1,9 +1,9 @@
 """Events: what happens at a node, one JSON value a line, from now on or from a cursor.
 
 A cursor is a place in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
-good when the node starts again, however long it was down. A reader that goes on with the last cursor that it saw is
-told of every entry that came after it, in order; of some perhaps twice. What is not about entries (peers that come and
-go, penalties) is told to whoever listens at that moment, and not again.
+valid when the node restarts, however long it was down. A reader that continues with the last cursor that it saw is
+told of every entry that arrived after it, in order; of some perhaps twice. Events that are not about entries (peers,
+penalties) are told to those who listen at that moment, and not again.
 
 A cursor names its store. One of another store, or of a later state than a store that was restored from a backup, is
 refused with `cursor_gone`: what the reader knows and what the store holds have parted, so it has to read anew.
@@ -143,7 +143,7 @@ class Events:
         self._listening: list[_Listener] = []
 
     def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
-        """An event of the replica for whoever listens. reached: all arrivals up to it were told before."""
+        """An event of the replica for all who listen. reached: all arrivals up to it were told before."""
         if not self._listening:
             return
         event = _plain(self._event(name, fields, reached))

@@ -1,14 +1,13 @@
-"""Where every log stands, in a form that arithmetic can read: 48 bytes a log in arrays, and sums over all of them.
+"""Where every log stands, in arrays: 48 bytes per log, and sums over all of them.
 
-A log is a row (rows.py). From rows and a key come places and weights (sketch.py) without hashing anything
-again, so a table under a key that nobody could foresee is one pass of numpy over the rows. Tables follow heads that
-move, by differences; the one under the realm's key is always there, others are built on demand. All that is long is
-done in slices (`work`): reading the frontier at start, building, keeping.
+A log is a row (rows.py). Places and weights (sketch.py) are computed from rows and a key without hashing, so a table
+under a new key is one pass of numpy over the rows. Tables are updated by differences when heads move. The table under
+the realm's key is always there; others are built on demand. Long work is done in slices (`work`): reading the frontier
+at a start, building tables, keeping rows.
 
-`count` and `root` are right from the first moment: they are noted in the transaction that moves heads. Rows and the
-public table are kept beside the store where there is a place for it (saving.py); then a start maps them and
-follows what moved since. Without it, or where it is not to be believed, a start reads the heads, and proves or replaces
-the note.
+`count` and `root` are right from the beginning, because they are noted in the transaction that moves heads. If a driver
+keeps files (saving.py), rows and the public table are kept beside the store; then a start maps them and applies what
+moved since. Otherwise, or if they cannot be trusted, a start reads the heads, and confirms or replaces the note.
 """
 
 from __future__ import annotations
@@ -40,17 +39,20 @@ from banyan_replica.frontier.table import DEPTH, FrontierTable, Range
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
-"""Heads that one call of `work` reads from the store: about 10 ms."""
+"""The heads that one call of `work` reads from the store: about 10 ms."""
 TOGETHER = 1_024
-"""Heads that move in one go: alone, one costs ten times as much."""
+"""This many moved heads are applied together. One alone costs ten times as much."""
 JOURNAL = 65_536
-"""Heads that are remembered one by one between commits, or while the frontier is being read."""
+"""The most heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
 FRONTIER_NOTE, _PLAIN = b"frontier", 48
-"""The note of `count` and `root`. Whoever moves heads beside the index takes it away: then all heads are read."""
+"""The store's note of `count` and `root`. Code that moves heads without the index must delete it; then all heads are
+read."""
 
 
 class FrontierSource(Protocol):
+    """What the index reads from a store."""
+
     @property
     def last_arrival(self) -> int: ...
 
@@ -64,44 +66,44 @@ class FrontierSource(Protocol):
 
 
 class FrontierIndex:
-    """Rows, the table under the public key, and tables under other salts while somebody compares by them."""
+    """The rows, the table under the public key, and tables under other salts while they are used for comparing."""
 
     def __init__(self, source: FrontierSource, public: bytes, keeping: Keeping | None = None) -> None:
         self._source, self._public, self._keeping = source, key_of(public), keeping
         self._since: dict[LogId, Head] = {}
-        """Heads that moved and may not be durable; more than JOURNAL of them, and a rollback reads everything anew."""
+        """Heads that moved and may not be durable. If there are more than JOURNAL, a rollback reads all heads again."""
         self._moves: dict[LogId, Head] = {}
-        """Heads whose rows and tables have not followed yet."""
+        """Heads that moved and are not yet applied to rows and tables."""
         self._saving: Saving | None = None
         self._failed = False
-        """Whether the keeper did."""
+        """Whether the keeper failed."""
         self._kept_at: bytes | None = None
-        """The position that what is kept is right for; None where nothing is kept that would be believed."""
+        """The position for which the kept rows are right; None: no kept rows can be trusted."""
         self._unkept = 0
-        """Heads that moved after it."""
+        """How many heads moved after that position."""
         noted = source.note(FRONTIER_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
-        """The last arrival that the note knows of."""
+        """The last arrival that the note includes."""
         self._proved = keeping is None or noted[_PLAIN:] == keeping.moves.position
-        """Whether the note that is durable may be taken to name the position of the store."""
+        """Whether the durable note is for the position of the store."""
         if len(noted) > _PLAIN and not self._proved:
             self._noted = -1  # heads moved in a commit that noted nothing
         self._start()
         if self._noted != source.last_arrival:
-            while not self.ready:  # nothing is known of the root: whoever is told one would be told a lie
+            while not self.ready:  # the root is not known, so a peer would be told a wrong one
                 self.work()
         elif keeping is not None and self._proved:
             self._load(keeping)
 
     def _start(self) -> None:
-        """Read the frontier."""
+        """Begins to read all heads."""
         self._rows = Rows(self._public, self._count + (self._count >> 3))
         self._tables = {b"": FrontierTable(self._public)}
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
-        """While the frontier is being read: (the log reached, heads so far, their sum)."""
+        """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
-        """While rows that were kept are loaded, or rows that were read are sorted."""
+        """While kept rows are loaded, or rows that were read are sorted."""
         self._kept_at = None
         if self._saving is not None and not self._saving.ended:
             self._saving.draft.drop()
@@ -116,21 +118,21 @@ class FrontierIndex:
 
     @property
     def root(self) -> bytes:
-        """32 bytes; equal at two nodes exactly when their frontiers are."""
+        """The frontier root, 32 bytes. Equal frontiers have equal roots."""
         return self._sum.to_bytes(32, "big")
 
     @property
     def rows(self) -> int:
-        """What a new table costs."""
+        """How many rows there are: the cost of a new table."""
         return self._rows.n
 
     @property
     def ready(self) -> bool:
-        """Whether the frontier was read or loaded; before, there is nothing to compare by."""
+        """Whether all heads were read or loaded. Before, nothing can be compared."""
         return self._read is None and self._loading is None
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
-        """A head moved; a head of length 0 without flag is no head."""
+        """A head moved from `old` to `new`. A head of length 0 without a flag is no head."""
         if len(self._since) <= JOURNAL:
             self._since[log] = new
         self._moves[log] = new
@@ -143,12 +145,12 @@ class FrontierIndex:
         if self._read is not None and self._read[0] is not None and log <= self._read[0]:
             self._read = self._read[0], self._read[1] + more, (self._read[2] + delta) % _MOD
         if len(self._moves) >= TOGETHER:
-            while not self.ready and len(self._moves) >= JOURNAL:  # nobody drives the timers of a command
+            while not self.ready and len(self._moves) >= JOURNAL:  # a command has no timers that call `work`
                 self.work()
             self._follow()
 
     def note(self) -> None:
-        """Before a commit: what must be right when the next start reads it."""
+        """Call before a commit: writes the note that the next start reads."""
         arrival, position = self._source.last_arrival, b""
         if self._keeping is not None:
             moves = self._keeping.moves
@@ -165,7 +167,7 @@ class FrontierIndex:
             self._source.put_note(FRONTIER_NOTE, note)
 
     def durable(self) -> None:
-        """What moved is committed, and nothing is pending."""
+        """Call after a commit, while nothing is pending: what moved is durable."""
         self._since.clear()
         saving = self._saving
         if saving is not None and saving.written and not saving.ended and not saving.keeping.moves.pending:
@@ -174,7 +176,8 @@ class FrontierIndex:
             self._unkept = 0
 
     def rolled_back(self) -> None:
-        """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
+        """Call after a rollback: the heads that moved since the last commit are read from the store again. Some of them
+        may be durable."""
         since, self._since = self._since, {}
         self._proved = self._keeping is None
         if len(since) > JOURNAL:
@@ -190,7 +193,7 @@ class FrontierIndex:
     # -- comparing
 
     def table(self, salt: bytes) -> FrontierTable | None:
-        """The table under a salt (empty: the public one) as heads stand now; None while it is not there."""
+        """The table under a salt (empty: the public one), with all moves applied. None if it is not built."""
         made = self._tables.get(salt)
         if made is None or made.built is not None or not self.ready:
             return None
@@ -198,12 +201,13 @@ class FrontierIndex:
         return made
 
     def begin(self, salt: bytes) -> None:
-        """Have a table built under this salt by `work`."""
+        """Lets `work` build a table under this salt."""
         self._follow()
         if salt not in self._tables:
             self._tables[salt] = FrontierTable(key_of(salt), 0)
 
     def drop(self, salt: bytes) -> None:
+        """Forgets the table under a salt. The public one stays."""
         if salt:
             self._tables.pop(salt, None)
 
@@ -217,7 +221,7 @@ class FrontierIndex:
         )
 
     def work(self) -> None:
-        """One slice of what is to be done in the background."""
+        """One slice of the background work, about 10 ms."""
         if self._read is not None:
             self._read_on(self._read)
             return
@@ -242,7 +246,8 @@ class FrontierIndex:
         table.take(self._rows.columns.x0[rows], *self._rows.items(table.key, rows), self._rows.heads(rows))
 
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
-        """(count, sum) below each nibble that may come next; None without the table. Deep ones read all rows."""
+        """(count, sum) below each of the 16 nibbles that may follow the prefix; None without the table. From DEPTH on,
+        this reads all rows."""
         table = self.table(salt)
         if table is None or len(prefix) < DEPTH:
             return None if table is None else table.children(prefix)
@@ -254,7 +259,7 @@ class FrontierIndex:
         return table.ranges(below, *self._rows.items(table.key, rows), self._rows.heads(rows))
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
-        """The heads below a prefix of nibbles, in order."""
+        """The heads of the accounts whose ids begin with these nibbles, in order."""
         start = int.from_bytes(_packed(prefix, 32), "big")
         return self._between(start, start + (1 << 256 - 4 * len(prefix)))
 
@@ -264,9 +269,9 @@ class FrontierIndex:
         return self._source.all_heads(start.to_bytes(32, "big"), last)
 
     def named(self, salt: bytes, asked: Sequence[int], most: int) -> tuple[dict[int, list[tuple[LogId, Head]]], int]:
-        """The logs at these places that have a head, and how many heads were looked at: `most` at most.
+        """The logs with a head at these places, and how many heads were read for it, at most `most`.
 
-        Two logs at one place are no accident, and both are named.
+        Two logs at one place were made on purpose; both are returned.
         """
         table = self.table(salt)
         if table is None or not asked:
@@ -288,14 +293,14 @@ class FrontierIndex:
         return out, looked
 
     def weigh(self, salt: bytes, head: Head) -> int:
-        """The head's weight under a salt; 0 for none."""
+        """The head's weight under a salt; 0 if it is no head."""
         key = self._tables[salt].key
         return weight(key, *id_words(head), head.length, head.flag) if _is_head(head) else 0
 
     # -- rows
 
     def _follow(self) -> None:
-        """Rows and tables follow the heads that moved."""
+        """Applies the heads that moved to rows and tables."""
         if self._moves and self.ready:
             moves, self._moves = self._moves, {}
             self._apply(moves)
@@ -332,9 +337,10 @@ class FrontierIndex:
             self._saving.moved.append(np.array([row]))
 
     def _read_on(self, read: tuple[LogId | None, int, int]) -> None:
-        """The next heads of the store; at the end the rows stand, and what moved meanwhile is applied to them."""
+        """Reads the next heads of the store. At the end the rows are complete, except for heads that moved
+        meanwhile."""
         reached, count, total = read
-        # a scan may begin in the midst of an account: one may have more logs than a slice
+        # a scan may begin in the middle of an account, because an account may have more logs than a slice
         found = self._source.all_heads(name_of(reached) if reached else None)
         heads = dict[LogId, Head]()
         for log, head in found:
@@ -354,7 +360,7 @@ class FrontierIndex:
             self._loading = self._sorted()
 
     def _sorted(self) -> Iterator[bool]:
-        """In steps."""
+        """Sorts the rows, in steps."""
         for _ in self._rows.sort():
             yield True
         self._loading = None
@@ -363,7 +369,7 @@ class FrontierIndex:
     # -- keeping
 
     def _load(self, keeping: Keeping) -> None:
-        """Begin to load what was kept, if it is worth it."""
+        """Begins to load the kept rows, if they can be trusted so far."""
         kept = keeping.keeper.load()
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
         if kept is None or about is None:
@@ -375,7 +381,7 @@ class FrontierIndex:
         self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
     def _loaded(self, keeping: Keeping, kept: KeptRows, about: About, commits: Iterable[int]) -> Iterator[bool]:
-        """In steps; False where it is not to be believed."""
+        """Loads the kept rows, in steps. Yields False if they cannot be trusted."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
         ((self._rows, self._tables[b""]),) = out
@@ -401,7 +407,7 @@ class FrontierIndex:
             self._start()
 
     def tick(self) -> None:
-        """Now and then: begins to keep where many heads moved."""
+        """Call now and then: begins to keep the rows again if many heads moved."""
         if self._saving is not None:
             if self._saving.draft.done:
                 self._kept()
@@ -413,17 +419,17 @@ class FrontierIndex:
             self._saving = Saving(self._keeping, self._rows)
 
     def _kept(self) -> None:
-        """A draft is done."""
+        """The draft is durable, or has failed."""
         assert self._saving is not None
         if self._saving.draft.fault is None:
             self._kept_at = self._saving.position
             self.note()
         else:
-            self._failed = True  # until the next start: a disk that is full would be written to again and again
+            self._failed = True  # until the next start; otherwise a full disk would be written again and again
         self._saving = None
 
     def close(self) -> None:
-        """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
+        """Call at the end, when nothing is pending: keeps the rows if the next start would otherwise take long."""
         if self._keeping is None or len(self._since) > JOURNAL:
             return
         self.rolled_back()
@@ -442,6 +448,7 @@ class FrontierIndex:
 
 
 def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogId, Head]]:
+    """Heads grouped by account."""
     out: dict[AccountId, dict[LogId, Head]] = {}
     for log, head in heads:
         out.setdefault(log.account, {})[log] = head
@@ -453,5 +460,5 @@ def _is_head(head: Head) -> bool:
 
 
 def _packed(prefix: bytes, size: int = 8) -> bytes:
-    """Nibbles as bytes, zeros behind."""
+    """The nibbles, two per byte, padded with zeros to `size` bytes."""
     return bytes(a << 4 | b for a, b in zip(prefix[::2], (prefix[1:] + b"\0")[::2], strict=False)).ljust(size, b"\0")

@@ -1,8 +1,8 @@
-"""What can be said of a frame without looking at the store: decoded, hashed, signatures checked, content compared.
+"""Everything about a frame that needs no store: decoding, hashing, checking signatures, comparing content.
 
-A pure function of the bytes, and a third of the work that a frame costs; so threads may do it ahead of the replica,
-which then only judges. The simulator calls it in line. An item that is wrong keeps its verdict, for the replica to
-charge in its turn: what came before it in the frame is taken all the same.
+This is a pure function of the bytes, and a third of the work of a frame. So threads may do it before the replica's
+turn, which then only judges. The simulator calls it directly. A wrong item keeps its verdict, and the replica charges
+the peer when it comes to it; items before it in the frame are still accepted.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
 
 
 def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all) -> list[Checked | Reject]:
-    """Each item checked, or why it is wrong whoever looks at it."""
+    """Each item, checked, or the reject that every node would give it."""
     checked: list[Checked | Reject] = []
     of: list[int] = []
     signatures: list[Signed] = []

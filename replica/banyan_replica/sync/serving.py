@@ -1,9 +1,8 @@
-"""Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
+"""Sends a peer what it asked for, as fast as it digests it: data frames under its credit, and how far they are.
 
-Logs that it asked for by name come first, in the order in which it asked; then what came since it was here; then, one
-range at a time, what is read to it. Every question ends with a word (`answered`, `replayed`, `scanned`): the stream is
-ordered, so whoever asked knows what it will never get instead of guessing by the clock. Bulk that waits for a peer is
-bounded by the credit that it gave.
+Logs that it asked for by name come first, in that order; then a replay; then a range of accounts, one at a time. Every
+answer ends with a message (`answered`, `replayed`, `scanned`). The stream is in order, so the asker knows what it will
+not get, and need not guess by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ RETOLD_LOGS = 100_000
 
 
 class Serving:
-    """Fills windows, a frame at a time, for whoever serves a whole window at once does nothing else meanwhile; `out`
+    """Fills windows, a frame at a time, because serving a whole window at once would block everything else. `out`
     takes the frames."""
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""Rows that go and rows that come, gathered over many slots, written table by table; counters follow them."""
+"""Collects the rows to remove and to add for many slots, writes them table by table, and updates their counters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
 class Changes:
-    """`building`: cursors of views that are being built (standing.py); they get rows up to there only.
+    """`building`: the cursors of views that are being built (standing.py). These views get rows up to there only.
 
     `empty`: numbers of accounts of which nothing shows yet, so that no rows of theirs need be looked for.
     """
@@ -32,7 +32,7 @@ class Changes:
         self._names: dict[bytes, bytes] = {}
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
-        """A slot shows something else."""
+        """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
         if before is None:
             self.come(self._rows(after))
             return
@@ -43,6 +43,7 @@ class Changes:
                 self._gone[table].append((key, value))
 
     def come(self, rows: Iterable[Row]) -> None:
+        """Adds these rows."""
         for table, key, value in rows:
             self.puts[table].append((key, value))
 
@@ -61,9 +62,11 @@ class Changes:
         return found
 
     def delete(self, table: Table, key: bytes, value: bytes) -> None:
+        """Removes a row."""
         self._gone[table].append((key, value))
 
     def write(self) -> None:
+        """Writes all changes, and the counters of the tables that changed. Commits nothing."""
         txn = self._txn
         touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(touched, both=True)
@@ -79,7 +82,7 @@ class Changes:
             self._count(counter, before.get(at, set()), after.get(at, set()))
 
     def _there(self, touched: list[Counter], both: bool) -> _There:
-        """By the rows that it counts and what of them counts once, which counters may share."""
+        """By (counted table, `once`), which counters may share: the things that have a row."""
         found: _There = {}
         for counter in touched:
             if counter.once is not None and (counter.rows, counter.once) not in found:
@@ -88,7 +91,7 @@ class Changes:
         return found
 
     def _before(self, rows: Table, once: KeyOf) -> set[bytes]:
-        """Which of what counts once, among the rows that change, was there before them."""
+        """Of the things that count once, and of which rows change: those that had a row before the change."""
         keys: Iterable[bytes] = (key for key, _ in chain(self.puts.get(rows, ()), self._gone.get(rows, ())))
         if self._empty:
             at = _ACCOUNT_AT[rows]

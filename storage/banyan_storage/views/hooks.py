@@ -1,6 +1,6 @@
-"""The hooks of the store (viewhook.ViewHooks): which operations came, went or got content, inside its transaction.
+"""What the store calls inside its transaction when operations or content were added or removed (viewhook.ViewHooks).
 
-Accounts that the builder has not come to yet are passed over (building.py): it will read them.
+Accounts that the builder has not reached yet are ignored (building.py): it will read them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .standing import cursors, is_folded
 
 
 class SocialViews:
-    """Keeps no state of its own: everything is in the tables."""
+    """Has no state of its own: everything is in the tables."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
         building.opened(txn, fresh)
@@ -51,7 +51,7 @@ class SocialViews:
         fold_account(txn, reader, account, counted, at)
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        """Many at once: cheaper, and the same in effect as one by one in any order."""
+        """Takes many at once, which is cheaper. The effect is the same as one by one, in any order."""
         at = cursors(txn)
         about = [p for p in arrived if isinstance(p.op, Put | Add) and is_folded(at, p.entry.account)]
         numbers = numbers_of(txn, {part.entry.account for part in about})

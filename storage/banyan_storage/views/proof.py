@@ -1,11 +1,11 @@
-"""Every row of every view against the log: each account is folded again, plainly, and compared both ways.
+"""Compares every row of every view with the log: folds each account again and compares in both directions.
 
-The fold is the kernel's own definition (banyan_crdt.cells.fold) over all that counts, and shares no code with the one
-that keeps views in step. What a view then shows of a slot is its pure function. Rows that ought to be there and are
-not, that are there and ought not to be, and those with another value are named with their view and account.
+The fold is the kernel's own definition (banyan_crdt.cells.fold) over all counted entries. It shares no code with the
+fold that updates the views. Pure functions then give the rows of each view. Rows that are missing, rows that no entry
+gives, and rows with another value are reported with their view and account.
 
-Rows by account are compared account by account. Of the other tables each row that ought to be there is looked up, and
-they are counted: only where the numbers differ is looked for the rows that nobody accounts for.
+Tables by account are compared account by account. In the other tables each expected row is looked up, and the rows are
+counted. Only if the numbers differ are the surplus rows looked for.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Row = TypeVar("_Row", bytes, Showing)
 
 
 class WrongRow(NamedTuple):
-    """One row that is not what the log says. `account`: the one that the row is of, if that can be told."""
+    """One row that disagrees with the log. `account`: that of the row, or None if it is not known."""
 
     view: str
     account: bytes | None
@@ -55,7 +55,7 @@ class WrongRow(NamedTuple):
 
 
 class Proof:
-    """Compares one state of a store. Views that are being built are left out: `left_out` names them."""
+    """Compares one state of a store. Views that are being built are skipped; `left_out` names them."""
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader, self._txn = reader, reader.txn
@@ -64,9 +64,10 @@ class Proof:
         self._shown = SHOWN_NAME not in building
         self._views = [view for view in VIEWS if view.name not in building and self._shown]
         self._rows: dict[Table, int] = defaultdict(int)
-        """How many rows of each table ought to be there and are."""
+        """How many expected rows of each table are there."""
 
     def faults(self) -> Iterator[WrongRow]:
+        """Every row that disagrees with the log."""
         if not self._shown:
             return
         for account in self._reader.accounts():
@@ -102,7 +103,7 @@ class Proof:
                 yield from self._expect(view, account, rows_of(one, view.name.__eq__))
 
     def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[WrongRow]:
-        """Covers wait for what has not come. That one waits whose target is here does no harm: it came first."""
+        """Covers whose targets are not held must be there. A cover whose target is held may be there: it came first."""
         possible, needed = said.covers()
         for row in sorted(needed - held):
             yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is missing")
@@ -138,7 +139,7 @@ class Proof:
                 yield WrongRow(SHOWN_NAME, account, f"number {number.hex()} stands for the account, which has another")
 
     def _unaccounted(self, view: View, table: Table) -> Iterator[WrongRow]:
-        """Rows that are there and ought not to be: their accounts are folded again."""
+        """Rows that no entry gives. To find them, their accounts are folded again."""
         at = view.account_at[table]
         by_number: dict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
         for key, value in self._txn.scan(table):
@@ -157,7 +158,7 @@ class Proof:
         return {key + value if table.dupsort else key for of, key, value in rows if of == table}
 
     def _counted(self, view: View, counter: Counter) -> Iterator[WrongRow]:
-        """Counters against the rows that they count, which were compared themselves."""
+        """Compares counters with the rows that they count. These rows were compared before."""
         wanted: dict[bytes, int] = defaultdict(int)
         once = counter.once or _whole
         for name, _ in groupby(self._txn.scan(counter.rows), lambda row: once(row[0])):
@@ -183,7 +184,7 @@ class Proof:
 
 
 class _Said:
-    """What the log of one account says, folded plainly."""
+    """What the logs of one account say, by the kernel's fold."""
 
     def __init__(self, reader: StoreReader, account: AccountId) -> None:
         self._reader = reader
@@ -211,7 +212,7 @@ class _Said:
         return showing, beside
 
     def covers(self) -> tuple[set[bytes], set[bytes]]:
-        """Rows that may wait, and those that must: whose targets do not count here."""
+        """(covers that may be there, covers that must be there because their targets do not count here)."""
         possible: dict[bytes, Ref] = {}
         for _, body in self.counted:
             for op in body.ops:

@@ -1,7 +1,7 @@
-"""Accounts are folded again from their logs, many at a time, so that what they show is written table by table.
+"""Folds accounts again from their logs, many at a time, so that what they show is written table by table.
 
-Most entries are one put over nothing else, or one add (`read_single`): those are taken field by field, without an entry
-or a body being made of them. In which order a block has its operations makes no difference to the fold.
+Most entries are one put without refs, or one add (`read_single`). These are read by position, without making an entry
+or a body. The order of operations in a block does not matter to the fold.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Read(NamedTuple):
 class Refolding:
     """Takes accounts of which nothing shows yet. What they show is written by `settle`, and now and then before it.
 
-    What cannot be read of a log is left out: `store verify` names it.
+    If a log cannot be read to its end, the rest of it is left out; `store verify` names it.
     """
 
     def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
@@ -98,7 +98,7 @@ class Refolding:
 
 
 def _blocks(reader: StoreReader, log: LogId) -> Iterator[tuple[int, list[Line]]]:
-    """The counted entries of a log, each block with the total below it."""
+    """The counted entries of a log in blocks, each with the log's total before it (bytes)."""
     first = below = 0
     while lines := reader.lines(log, first, first + STEP):
         yield below, lines

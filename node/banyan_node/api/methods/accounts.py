@@ -38,8 +38,8 @@ PAGE_MOST = 10_000
 
 
 class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as `banyan
-    keys words` prints it; left out: that of this node's own account."""
+    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as
+    `banyan keys words` prints it; if it is left out, that of this node's own account."""
 
     name: str = ""
     hosted: bool = False
@@ -58,7 +58,7 @@ class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Created(Response, frozen=True):
-    """created: false where an account was hosted under that name before."""
+    """created: false if an account was already hosted under that name."""
 
     account: Did
     name: str
@@ -119,14 +119,14 @@ class KeptRow(Response, frozen=True):
 
 
 class CutRow(Response, frozen=True):
-    """keeps: what goes on counting of the logs of a writer that was cut off."""
+    """keeps: up to where the logs of a writer that was cut still count."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
 class PinRow(Response, frozen=True):
-    """The log is vouched for up to the entry."""
+    """The log is pinned up to the entry."""
 
     writer: WriterHex
     log: int
@@ -170,7 +170,8 @@ class AccountShown(Response, frozen=True):
 
 @METHODS.write("account.create", "refused")
 def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
-    """Opens an account: with `hosted` a user's, which may be asked for again; without it this node's own, once."""
+    """Opens an account. With `hosted` it is a user's, and the call may be repeated; without it, this node's own,
+    once."""
     if ask.hosted and not ask.name.strip():
         raise CallError("bad_request", "The name is empty; say what the account is called.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
@@ -207,7 +208,7 @@ def listing(at: CommitView, ask: ListRequest) -> Listed:
 
 @METHODS.look("account.show", "not_found", "refused")
 def show(ctx: Context, ask: AccountOf, now: float) -> AccountShown:
-    """What an account's control log says: its keys, who may write in it, and what was taken from whom."""
+    """What an account's control log says: its keys, who may write in it, and which rights were revoked."""
     account = hosted.account_of(ctx, ask.account)
     c = hosted.control_of(ctx, account)
     home = hosted.hosted(ctx, account)

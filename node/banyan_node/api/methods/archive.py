@@ -44,14 +44,14 @@ from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
 COMMIT_BYTES = 4 << 20
-"""How much of an archive is taken in between two commits."""
+"""How much of an archive is imported between two commits."""
 
 
 WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
 
 
 class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """resume: go on with a file that was broken off."""
+    """resume: continue a file that was interrupted."""
 
     path: WholePath
     resume: bool = False
@@ -152,7 +152,7 @@ def _quiet(account: AccountId, done: int) -> None:
 
 @METHODS.write("archive.import", "not_found", "refused", alone=True)
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
-    """Takes an archive in. It is judged as what comes from a peer is."""
+    """Imports an archive. Its entries are judged like those from a peer."""
     path = _path("archive.import", ask.path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))

@@ -1,7 +1,7 @@
 """Content that this node does not give out: withholding a post by an order, and lifting that again.
 
-Only content goes. Heads, state and everybody else's copies stay as they are; whoever asks this node for the content
-gets the signed statement.
+Only content is withheld. Heads, state and the copies of other nodes stay unchanged. A peer that asks this node for the
+content gets the signed statement.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAY_MS = 86_400_000
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """order, basis, scope: go into the signed statement that whoever asks for the content gets."""
+    """order, basis, scope: parts of the signed statement that is given in the place of the content."""
 
     uri: PostRef
     order: Annotated[str, Meta(description="The order or decision.")]
@@ -41,7 +41,7 @@ class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class WithheldAnswer(Response, frozen=True):
-    """withheld: how many writes of the post, edits and what they replaced."""
+    """withheld: how many writes of the post; edits, and what they replaced, count."""
 
     uri: PostUri
     withheld: int
@@ -73,7 +73,8 @@ class Released(Response, frozen=True):
 
 @METHODS.write("content.withhold", "not_found", "refused")
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
-    """Stops giving out the content of a post, by an order; every write of it, edits and what they replaced."""
+    """Stops giving out the content of a post, by an order. This includes all its writes, edits and what they
+    replaced."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():

@@ -39,7 +39,7 @@ class FoundAccounts(Response, frozen=True):
 
 @METHODS.read("find")
 def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
-    """The account hosted under exactly this name, alone; else those whose id begins so, at most 10, in order."""
+    """The account hosted under exactly this name; if there is none, those whose id begins so, at most 10, in order."""
     q, text = at.queries(), ask.text.strip().rstrip("…")
     if not text:
         raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")

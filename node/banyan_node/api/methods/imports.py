@@ -130,7 +130,7 @@ def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
 
 @METHODS.write("import.batch", "not_found", "out_of_order", "refused")
 def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
-    """Takes one batch in. A batch that was taken before changes nothing."""
+    """Imports one batch. A batch that was imported before changes nothing."""
     name, state = _known(ctx, ask.id)
     number = ask.number
     if number < state.next:

@@ -1,4 +1,4 @@
-"""What an account's owner changes by its control log: who may write, which keys speak, and what a thief did."""
+"""What an account's owner changes in its control log: who may write, which keys are valid, and what a thief did."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Pinned(Response, frozen=True):
 
 
 class CutOff(Response, frozen=True):
-    """keeps: what goes on counting of the writer's logs."""
+    """keeps: up to where the writer's logs still count."""
 
     entry: EntryHex
     keeps: list[KeptRow]
@@ -93,7 +93,7 @@ class Rotated(Response, frozen=True):
 
 
 class Recovered(Response, frozen=True):
-    """cut: writers that were cut off. uncut: those of which nothing is held, so nothing can be kept."""
+    """cut: writers that were cut. uncut: writers of which nothing is held here, so a cut would keep nothing."""
 
     entry: EntryHex
     account: Did
@@ -129,7 +129,7 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
 
 @METHODS.write("account.pin", "not_found", "refused")
 def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
-    """Vouches for one log where it stands, or for every log of a writer, or of the account."""
+    """Pins one log where it stands, or every log of a writer, or of the account."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     writer = None if ask.writer is None else _writer(ask.writer)
@@ -147,7 +147,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
 
 @METHODS.write("account.cut", "not_found", "refused")
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
-    """Closes a writer for good; what is held of its logs now goes on counting, nothing later does."""
+    """Closes a writer for good. What is held of its logs now still counts; nothing later does."""
     account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
@@ -177,7 +177,7 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 @METHODS.write("account.drop", "not_found", "refused")
 def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
-    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own. Only
+    """Removes one log of a writer with all that it says: a thief's copy of a home writes in a log of its own. Only
     the account's recovery key undoes that."""
     account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
@@ -209,7 +209,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
 
 @METHODS.write("account.recover", "not_found", "refused")
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
-    """The recovery key installs a new root out of this node's own secret; only this device and `keep` write on.
+    """The recovery key installs a new root from this node's own secret; only this device and `keep` may still write.
 
     Everything is checked before the first entry is signed.
     """

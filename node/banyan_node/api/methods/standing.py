@@ -1,4 +1,4 @@
-"""How the node stands: who it is, what it holds, how complete that is, and why it differs from a peer."""
+"""The state of the node: who it is, what it holds, how complete that is, and why it differs from a peer."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Followed(Response, frozen=True):
 
 
 class ClockStatus(Response, frozen=True):
-    """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
-    null where none was heard twice."""
+    """wrong: a sentence if this machine's clock is wrong, by what peers say. ahead_ms: of the median of so many
+    platforms; null where none was heard twice."""
 
     wrong: str | None
     ahead_ms: int | None
@@ -62,14 +62,14 @@ class ClockStatus(Response, frozen=True):
 
 
 class Restoring(Response, frozen=True):
-    """How many accounts of restored keys are back, and whether this node's own is."""
+    """How many accounts of restored keys are back, and whether this node's own is among them."""
 
     accounts: int
     own: bool
 
 
 class Status(Response, frozen=True):
-    """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
+    """doubt: why completeness is not known, whatever is held. restoring: null once all accounts of restored keys are
     back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
     platform's word. following: the first 500."""
 

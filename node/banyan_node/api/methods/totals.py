@@ -31,7 +31,7 @@ class GraphTotals(Response, frozen=True):
 
 @METHODS.read("digest")
 def digest(at: CommitView, ask: Nothing) -> Digest:
-    """What tells whether two nodes hold the same."""
+    """Two digests, which are equal on two nodes that hold the same."""
     q, store = at.queries(), at.store
     return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 

@@ -33,7 +33,7 @@ class ViewRows(Response, frozen=True):
 
 
 class Rebuilding(Response, frozen=True):
-    """rebuilding: the views that were begun anew, which may be more than were asked for."""
+    """rebuilding: the views that are rebuilt now, which may be more than were asked for."""
 
     rebuilding: list[str]
     views: list[ViewRow]
@@ -41,7 +41,7 @@ class Rebuilding(Response, frozen=True):
 
 @METHODS.write("store.rebuild")
 def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
-    """Builds one view, or all, from nothing; the node does it in the background."""
+    """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view
     if view is not None and view not in NAMES:
         raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
