@@ -122,7 +122,7 @@ def _profile_name(ctx: Context, account: AccountId) -> str:
 # -- restoring: from a new store under old keys until its accounts are back
 
 
-def restoring(ctx: Context) -> bool:
+def restoring(ctx: hosted.Reads) -> bool:
     """Whether this store was begun with keys that had accounts, and they may not all be back."""
     return ctx.store.note(RESTORING) is not None
 

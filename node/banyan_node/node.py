@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import trio
@@ -23,7 +23,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node import chores, claims, hosted, views
 from banyan_node.api import NodeBackend
-from banyan_node.api.declare import Nothing
+from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
@@ -35,6 +35,7 @@ from banyan_node.linking import Links
 from banyan_node.mending import Stopped
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
+from banyan_node.published import Published, Publisher
 from banyan_node.running import new_token
 from banyan_node.settings import Settings
 from banyan_node.worker import Worker
@@ -42,6 +43,7 @@ from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError, ViewBuilding
 
+T = TypeVar("T")
 log = structlog.get_logger("banyan")
 Greet = Callable[[dict[str, Any]], None]
 """Told once, when the node is ready, who it is and where: in the place of a log line, where a person looks on."""
@@ -70,6 +72,7 @@ class Node:
         self.backend: NodeBackend
         self.nursery: trio.Nursery
         self.links: Links
+        self._publisher: Publisher | None = None
         self._linking = False
         """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
 
@@ -106,6 +109,7 @@ class Node:
             lambda c: c.replica,
             close_context,
             self._deliver,
+            self._publish,
         )
         try:
             await self.worker.start()
@@ -168,11 +172,17 @@ class Node:
             self.nursery.start_soon(self.links.keep_dialling, addr)
         self.ready = True
         if self.greet is not None:
-            said = await self.worker.call(_said)
+            said = await self.look(_said)
             self.greet({**said, "addresses": list(self.edge.addresses), "bootstrap": known})
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    def _publish(self, context: Context, now: float, answers: bool) -> float:
+        """On the replica's thread, after each batch."""
+        if self._publisher is None:
+            self._publisher = Publisher(context, now)
+        return self._publisher.after(context, now, answers)
 
     # -- effects
 
@@ -246,6 +256,14 @@ class Node:
     # -- what the API asks of it (`api.declare.Shell`)
 
     @property
+    def seen(self) -> Published:
+        assert self._publisher is not None
+        return self._publisher.seen
+
+    async def look(self, do: Callable[[Looking], T]) -> T:
+        return await self.backend.look(do)
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(self.edge.addresses)
 
@@ -280,11 +298,11 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
     return context
 
 
-def _said(context: Context, now: float) -> dict[str, Any]:
-    mine, interest = hosted.me(context), context.settings.config.interest.mode
-    follows = len(context.queries().follows(mine, limit=1)) if mine else 0
-    known = to_builtins(standing.identity(context, Nothing(), now))
-    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(context)}
+def _said(at: Looking) -> dict[str, Any]:
+    mine, interest = hosted.me(at), at.here.settings.config.interest.mode
+    follows = len(at.queries().follows(mine, limit=1)) if mine else 0
+    known = to_builtins(standing.identity(at, Nothing()))
+    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
 
 
 def _figures(context: Context, now: float) -> dict[str, int]:
