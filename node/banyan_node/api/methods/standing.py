@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
-from banyan_node import claims, completeness, hosted
+from banyan_node import claims, completeness, hosted, own_account
 from banyan_node.api.declare import Answer, Declared, Looking, Nothing
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
@@ -72,13 +72,15 @@ class Restoring(Answer, frozen=True):
 
 
 class Status(Answer, frozen=True):
-    """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
-    back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
-    platform's word. following: the first 500."""
+    """doubt: why completeness cannot be said, whatever is held. trouble: what took this node's own account out of its
+    hands, and what to do; null where all is well. restoring: null once all accounts of restored keys are back that a
+    peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a platform's
+    word. following: the first 500."""
 
     running: bool
     ready: bool
     doubt: str | None
+    trouble: str | None
     clock: Clock
     complete: bool
     role: str
@@ -169,6 +171,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         running=False,
         ready=True,
         doubt=doubt,
+        trouble=own_account.trouble(at, here),
         clock=Clock(seen.wrong_clock, seen.ahead_ms, seen.platforms),
         complete=doubt is None and known and whole and not restoring,
         role=config.node.role,
