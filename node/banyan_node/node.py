@@ -5,13 +5,11 @@ Tasks: those of the links (linking.py), the control API, some timers, and the re
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -21,14 +19,14 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores, claims, hosted, views
+from banyan_node import anchors, chores, claims, hosted, views
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
-from banyan_node.home import Home, write_private
+from banyan_node.home import Home
 from banyan_node.http_server import Bind, serve_control
 from banyan_node.keystore import Keys, Keystore, passphrase_from
 from banyan_node.linking import Links
@@ -40,7 +38,6 @@ from banyan_node.running import new_token
 from banyan_node.settings import Settings
 from banyan_node.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError, ViewBuilding
 
 T = TypeVar("T")
@@ -55,6 +52,8 @@ CHORES_BUSY_S = 0.5
 """The same while more of it waits: some 16,000 arrivals a second are read, at a tenth of the replica's time."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
+LAST_LOOK_S = 2.0
+"""How long a node that stops may take for the same."""
 
 
 class Node:
@@ -126,6 +125,8 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
+                    with trio.move_on_after(LAST_LOOK_S):  # while they are linked
+                        await self._remember_now()
                 finally:
                     self._linking = False  # nothing new begins in a nursery that ends
                     self.links.close()
@@ -167,9 +168,12 @@ class Node:
                 connections=config.control.connections,
             )
         )
-        known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
+        before = anchors.read(self.home.peers)
+        known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
             self.nursery.start_soon(self.links.keep_dialling, addr)
+        for addr in {a.addr for a in before if a.called}.difference(known):
+            self.nursery.start_soon(partial(self.links.keep_dialling, addr, until_linked=True))
         self.ready = True
         if self.greet is not None:
             said = await self.look(_said)
@@ -285,9 +289,14 @@ class Node:
     async def _remember(self) -> None:
         while True:
             await trio.sleep(ANCHORS_S)
-            anchors = await self.worker.call(lambda c, now: c.replica.gossip.anchors())
-            rows = [{"peer": a.peer, "addrs": list(a.addrs)} for a in anchors]
-            await trio.to_thread.run_sync(write_private, self.home.peers, json.dumps(rows).encode())
+            await self._remember_now()
+
+    async def _remember_now(self) -> None:
+        known = await self.worker.call(_known)
+        try:
+            await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
+        except OSError as why:
+            log.warning("the peers of this run cannot be written down", path=str(self.home.peers), reason=str(why))
 
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
@@ -316,13 +325,9 @@ def _figures(context: Context, now: float) -> dict[str, int]:
     }
 
 
-def read_anchors(path: Path) -> list[PeerInfo]:
-    """Peers remembered from the last run; an unreadable file is no reason not to start."""
-    try:
-        rows = json.loads(path.read_text("utf-8"))
-        return [PeerInfo(str(r["peer"]), tuple(map(str, r["addrs"]))) for r in rows]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+def _known(context: Context, now: float) -> list[anchors.Anchor]:
+    gossip = context.replica.gossip
+    return anchors.worth_keeping(gossip.anchors(), gossip.callers())
 
 
 def main(home: Home, settings: Settings, passphrase: str | None = None, greet: Greet | None = None) -> int:
