@@ -19,7 +19,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.keystore import Keys
 from banyan_node.settings import Settings
 from banyan_replica.intake.ingest import FUTURE_MS
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import WHOLE
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def published(ctx: Context, now: float) -> Published:
     )
 
 
-def _link(ctx: Context, link: Link, now: float) -> LinkSeen:
+def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
     standing = ctx.replica.standing
     points = standing.points(link.peer, now)
     return LinkSeen(
@@ -144,13 +144,13 @@ def _link(ctx: Context, link: Link, now: float) -> LinkSeen:
         operator=link.hello is not None and bool(link.hello.operator),
         outbound=link.outbound,
         since=link.since,
-        equal=link.equal,
-        compared=link.settled_at > NEVER,
+        equal=link.course.live,
+        compared=link.course.settled_at > NEVER,
         score=ctx.replica.gossip.score(link.peer),
         points=points,
         reason=standing.last_reason(link.peer) if points else "",
-        differences=dict(link.differences),
-        asked=tuple(link.asked),
+        differences=dict(link.told.differences),
+        asked=tuple(link.owed.logs),
     )
 
 

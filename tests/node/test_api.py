@@ -330,7 +330,7 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
 
         def say(c: Context, now: float) -> standing.Facts:
             (link,) = c.replica.links.values()
-            link.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
+            link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
             return standing.facts(c, link.peer)
 
         known = await b.worker.call(say)

@@ -14,7 +14,8 @@ from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, 
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_node.published import LinkSeen
-from banyan_replica.peers.links import Link, Note
+from banyan_replica.intake.intake import NotTaken
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
 from banyan_storage.errors import ViewBuilding
 
@@ -283,11 +284,11 @@ class Facts(NamedTuple):
     was not taken yet, and the last reasons for content that nobody gave us."""
 
     differences: Mapping[LogId, Head]
-    notes: Mapping[LogId, Note]
+    notes: Mapping[LogId, NotTaken]
     withheld: Mapping[tuple[EntryId, int], bytes]
 
 
-def link_of(ctx: Context, peer: str) -> Link:
+def link_of(ctx: Context, peer: str) -> PeerSession:
     """A linked peer by its id or a unique beginning of it. Raises CallError."""
     found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
     if len(found) != 1 or not peer:
@@ -299,7 +300,7 @@ def link_of(ctx: Context, peer: str) -> Link:
 def compare_with(ctx: Context, peer: str, now: float) -> str:
     """Starts a comparison by sums, whatever was compared before. On the replica's thread, and quick."""
     link = link_of(ctx, peer)
-    link.differences.clear()
+    link.told.agrees()
     ctx.replica.compare(link.peer, now)
     return link.peer
 
@@ -308,7 +309,7 @@ def facts(ctx: Context, peer: str) -> Facts:
     """On the replica's thread, and quick: what they mean is worked out elsewhere."""
     link = link_of(ctx, peer)
     notes = {log: note for (who, log), note in ctx.replica.intake.notes.items() if who == link.peer}
-    return Facts(dict(link.differences), notes, dict(ctx.replica.missing.withheld))
+    return Facts(dict(link.told.differences), notes, dict(ctx.replica.missing.withheld))
 
 
 def differences(at: Looking, known: Facts) -> list[Difference]:
