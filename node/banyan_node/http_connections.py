@@ -27,7 +27,7 @@ from anycorn.events import Closed, Event, RawData, Updated
 from anycorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
-from banyan_node.http_protocol import Context, Http, NotSpoken, Settings, Tasks
+from banyan_node.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
 
 _STATE = "banyan.connection"
 _READ = 1 << 16
@@ -58,7 +58,7 @@ class Connection:
         """Who writes to a client that reads slowly, and how many want to."""
         self._http: Http
 
-    async def run(self, app: ASGIApp, settings: Settings, context: Context) -> None:
+    async def run(self, app: ASGIApp, settings: ServerSettings, context: ServerContext) -> None:
         """Serves until either side ends it. Never raises an Exception."""
         try:
             with self._scope:
@@ -167,7 +167,7 @@ class Connections:
 
     def __init__(self, app: ASGIApp, most: int, patience: Patience) -> None:
         self._app, self._most, self._patience = app, most, patience
-        self._settings, self._context = Settings(), Context(None)
+        self._settings, self._context = ServerSettings(), ServerContext(None)
         self._open: dict[Connection, None] = {}
 
     @property

@@ -39,7 +39,7 @@ class NotSpoken(Exception):
     """The client wants HTTP/2."""
 
 
-class Settings(Config):
+class ServerSettings(Config):
     """anycorn's settings. The date of an answer is made once a second."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class _Flag:
         return self._event.is_set()
 
 
-class Context(WorkerContext):
+class ServerContext(WorkerContext):
     """Of all connections to one listener. terminated: whether connections end with the answer on its way."""
 
     event_class = _Flag
@@ -145,7 +145,7 @@ class Http(H11Protocol):
     def __init__(
         self,
         config: Config,
-        context: Context,
+        context: ServerContext,
         tasks: Tasks,
         state: ConnectionState,
         tell: Callable[[Event], Awaitable[None]],

@@ -37,7 +37,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a method asks for. A field that is unknown is an error."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """What a method answers."""
 
 
@@ -45,11 +45,11 @@ class Nothing(Request, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class Done(Answer, frozen=True):
+class NoResult(Response, frozen=True):
     """Nothing more to say."""
 
 
-class Reading:
+class CommitView:
     """What a read is given: the store and its views, as they were at one commit."""
 
     def __init__(self, q: Queries) -> None:
@@ -63,7 +63,7 @@ class Reading:
         return self._q
 
 
-class Looking(Reading):
+class Looking(CommitView):
     """What a look is given: the same, who this node is, and what the replica's thread said last."""
 
     def __init__(self, q: Queries, here: Here, seen: Published) -> None:
@@ -106,7 +106,8 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """do: read (Reading, request), look (Looking, request), write (Context, request, now), node async (Shell, request).
+    """do: read (CommitView, request), look (Looking, request), write (Context, request, now), node async (Shell,
+    request).
 
     on_node: what a running node adds to the answer of `do`: async (Shell, answer). alone, together: see Worker.call.
     """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
 from banyan_node import claims, completeness, hosted, own_account
-from banyan_node.api.declare import Answer, Declared, Looking, Nothing
+from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
@@ -23,7 +23,7 @@ METHODS = Declared()
 FOLLOWING_SHOWN = 500
 
 
-class Identity(Answer, frozen=True):
+class NodeIdentity(Response, frozen=True):
     """account: null before this node has one. writer: the key that signs for the accounts that granted it."""
 
     peer_id: str
@@ -37,14 +37,14 @@ class Identity(Answer, frozen=True):
     running: bool
 
 
-class CatchingUp(Answer, frozen=True):
+class CatchingUp(Response, frozen=True):
     """peers: how many read the network to this node. left: how much of it is left, 0 to 1."""
 
     peers: int
     left: float
 
 
-class Followed(Answer, frozen=True):
+class Followed(Response, frozen=True):
     """held, known: entries held here, and those that some peer claims. asking: peers that are being asked."""
 
     account: Did
@@ -56,7 +56,7 @@ class Followed(Answer, frozen=True):
     complete: bool
 
 
-class Clock(Answer, frozen=True):
+class ClockStatus(Response, frozen=True):
     """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
     null where none was heard twice."""
 
@@ -65,14 +65,14 @@ class Clock(Answer, frozen=True):
     platforms: int
 
 
-class Restoring(Answer, frozen=True):
+class Restoring(Response, frozen=True):
     """How many accounts of restored keys are back, and whether this node's own is."""
 
     accounts: int
     own: bool
 
 
-class Status(Answer, frozen=True):
+class Status(Response, frozen=True):
     """doubt: why completeness cannot be said, whatever is held. trouble: what took this node's own account out of its
     hands, and what to do; null where all is well. restoring: null once all accounts of restored keys are back that a
     peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a platform's
@@ -82,7 +82,7 @@ class Status(Answer, frozen=True):
     ready: bool
     doubt: str | None
     trouble: str | None
-    clock: Clock
+    clock: ClockStatus
     complete: bool
     role: str
     name: str
@@ -102,12 +102,12 @@ class Status(Answer, frozen=True):
     following: list[Followed]
 
 
-class Ban(Answer, frozen=True):
+class Ban(Response, frozen=True):
     until_ms: Milliseconds
     reason: str
 
 
-class PeerRow(Answer, frozen=True):
+class PeerRow(Response, frozen=True):
     """behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked since."""
 
     peer: str
@@ -123,7 +123,7 @@ class PeerRow(Answer, frozen=True):
     since_ms: Milliseconds | None
 
 
-class Difference(Answer, frozen=True):
+class Difference(Response, frozen=True):
     """mine, theirs: how many entries of the log count here and at the peer."""
 
     account: Did
@@ -137,11 +137,11 @@ class Difference(Answer, frozen=True):
 
 
 @METHODS.look("id")
-def identity(at: Looking, ask: Nothing) -> Identity:
+def identity(at: Looking, ask: Nothing) -> NodeIdentity:
     """Who this node is."""
     mine, here = hosted.me(at), at.here
     config = here.settings.config.node
-    return Identity(
+    return NodeIdentity(
         peer_id=here.peer,
         addresses=[],
         account=did(mine) if mine else None,
@@ -173,7 +173,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         ready=True,
         doubt=doubt,
         trouble=own_account.trouble(at, here),
-        clock=Clock(seen.wrong_clock, seen.ahead_ms, seen.platforms),
+        clock=ClockStatus(seen.wrong_clock, seen.ahead_ms, seen.platforms),
         complete=doubt is None and known and whole and not restoring,
         role=config.node.role,
         name=config.node.name,
