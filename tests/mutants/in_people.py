@@ -34,7 +34,7 @@ IN_PEOPLE = (
     Mutant(
         "a node that nobody talks to is complete",
         _COMPLETE,
-        "if not any(link.hello is not None for link in ctx.replica.links.values()):",
+        "if not any(link.greeted for link in seen.links):",
         "if False:",
         _SAID,
     ),

@@ -38,7 +38,7 @@ class Node:
         self.entered = trio.Event()
         self.streams_left = 0
 
-    async def call(self, method: str, params: dict[str, Any]) -> Any:
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
         if method == "echo":
             return params
         if method == "break":

@@ -65,6 +65,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("disk", _disk),
         ("clock", _clock),
         ("store", _store),
+        ("account", _account),
         ("ports", _ports),
         ("node", _node),
         ("peers", _peers),
@@ -150,6 +151,17 @@ def _store(s: session.Session) -> tuple[bool | None, str]:
         return None, "There is none before `banyan init`."
     stats = s.call("store.stats")
     return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
+
+
+def _account(s: session.Session) -> tuple[bool | None, str]:
+    if not s.home.keys.exists():
+        return None, "There is none before `banyan init`."
+    trouble = s.call("status").get("trouble")
+    if trouble:
+        return False, f"{trouble[0].upper()}{trouble[1:]}."
+    if s.call("id")["account"] is None:
+        return None, "This node has no account of its own yet."
+    return True, "This node's own account is in its hands."
 
 
 def _ports(s: session.Session) -> tuple[bool | None, str]:

@@ -43,10 +43,8 @@ def _overview() -> Iterator[str]:
 
 
 def kind(method: Method) -> str:
-    """read: on a snapshot; look: a read that waits for the replica's thread; node: needs the running node."""
-    if method.runs == "node":
-        return f"{method.kind}, node"
-    return "look" if method.kind == "read" and method.runs == "replica" else method.kind
+    """read or write; node: it needs the running node."""
+    return f"{method.kind}, node" if method.runs == "node" else method.kind
 
 
 def _methods() -> Iterator[str]:

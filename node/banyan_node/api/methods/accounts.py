@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
+from banyan_crdt.ids import account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
 from banyan_node import hosted
-from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.declare import CommitView, Declared, Looking, Request, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
@@ -32,6 +32,7 @@ from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT
 from banyan_node.operator_errors import CallError
 from banyan_node.recovery import slot_of
+from banyan_replica.intake.own import own_tips
 
 METHODS = Declared()
 PAGE_MOST = 10_000
@@ -142,7 +143,8 @@ class CheckpointRow(Response, frozen=True):
 
 
 class LogRow(Response, frozen=True):
-    """flag: 1 if it is forked. own: whether this data folder writes it."""
+    """flag: 1 if it is forked. own: whether this data folder wrote in it, under whatever keys: a copied home has the
+    same writer and writes in a log of its own."""
 
     writer: WriterHex
     log: int
@@ -207,23 +209,22 @@ def listing(at: CommitView, ask: ListRequest) -> Listed:
 
 
 @METHODS.look("account.show", "not_found", "refused")
-def show(ctx: Context, ask: AccountOf, now: float) -> AccountShown:
+def show(at: Looking, ask: AccountOf) -> AccountShown:
     """What an account's control log says: its keys, who may write in it, and which rights were revoked."""
-    account = hosted.account_of(ctx, ask.account)
-    c = hosted.control_of(ctx, account)
-    home = hosted.hosted(ctx, account)
-    own = ctx.own_log(account)
-    checkpoints = list(ctx.store.checkpoints(account))
+    account = hosted.account_of(at, ask.account)
+    c = hosted.control_at(at, account)
+    home = hosted.hosted(at, account)
+    checkpoints = list(at.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
     return AccountShown(
         account=did(account),
         name=home.name if home else "",
         hosted=home is not None,
-        own=account == hosted.me(ctx),
+        own=account == hosted.me(at),
         frozen=c.frozen,
         closed=c.closed,
         path=[_step(e) for e in c.path],
-        keys=[_key(ctx, account, c, slot) for slot in range(len(c.keys))],
+        keys=[_key(at, home, c, slot) for slot in range(len(c.keys))],
         grants=[_grant(g.grant) for grants in c.grants.values() for g in grants],
         cuts=[CutRow(writer_hex(w), kept_rows(kept.values())) for w, kept in c.cuts.items()],
         pins=[pin_row(o) for o in pins],
@@ -233,8 +234,8 @@ def show(ctx: Context, ask: AccountOf, now: float) -> AccountShown:
         ],
         host=c.host.hex() if c.host else None,
         logs=[
-            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, log == own)
-            for log, h in ctx.store.heads(account).items()
+            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, bool(log.log and own_tips(at.store, log)))
+            for log, h in at.store.heads(account).items()
             if not is_checkpoint(log)
         ],
     )
@@ -283,14 +284,11 @@ def _sentence(op: Op) -> str:
     return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
 
 
-def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> KeyRow:
-    try:
-        _, generation = hosted.slot_signer(ctx, account, slot)
-        held = True
-    except CallError:
-        generation, held = rotations(c, slot), False
+def _key(at: Looking, home: hosted.Hosted | None, c: Control, slot: int) -> KeyRow:
     s = c.keys[slot]
-    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), held)
+    found = None if home is None else hosted.key_here(at.here, home, slot, s.current)
+    generation = rotations(c, slot) if found is None else found[1]
+    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), found is not None)
 
 
 def rotations(c: Control, slot: int) -> int:

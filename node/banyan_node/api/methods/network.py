@@ -50,8 +50,7 @@ async def stop(shell: Shell, ask: Nothing) -> NoResult:
 @METHODS.node("peers", "read")
 async def peers(shell: Shell, ask: Nothing) -> list[standing.PeerRow]:
     """Linked peers and banned ones."""
-    found: list[standing.PeerRow] = await shell.worker.call(standing.peers)
-    return found
+    return await shell.look(standing.peers)
 
 
 @METHODS.node("peers.add", "write", "no_peer")
@@ -95,8 +94,8 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
     """Compares with a peer now, then says what differs and why."""
     whole = await shell.worker.call(lambda c, now: standing.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    found: list[standing.Difference] = await shell.worker.call(lambda c, now: standing.differences(c, whole))
-    return found
+    known = await shell.worker.call(lambda c, now: standing.facts(c, whole))
+    return await shell.look(lambda at: standing.differences(at, known))
 
 
 @standing.METHODS.on_node("id")
