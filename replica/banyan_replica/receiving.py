@@ -166,7 +166,8 @@ class Receiving:
                 self.sync.answered(link, m, now)
             case WantParts(wanted):
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
-                    self.out.send(link.peer, Parts(self.missing.answer(wanted)))
+                    held, sound = self.missing.answer(wanted), self.sync.serving.sound
+                    self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)
                 if self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
@@ -175,6 +176,8 @@ class Receiving:
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self.out.spread(m, link.peer)
             case Bye(reason):
+                if link.hello is not None:
+                    self.sync.serving.sound.doubt(link.peer)
                 self.out.hang_up(link, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
     def _hello(self, link: PeerSession, m: Hello, now: float) -> None:

@@ -69,7 +69,7 @@ class ShownItem:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphStats:
+class GraphTotals:
     """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
 
     accounts: int

@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 _CLAIMS, _COMPLETE = "node/banyan_node/claims.py", "node/banyan_node/completeness.py"
 _FOUND, _SAID = ("tests/node/test_claims.py",), ("tests/node/test_completeness.py",)
 _IDS = ("tests/cli/test_ids.py",)
+_SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/node/test_sound.py",)
+_THEFT = ("tests/cli/test_theft.py",)
 _ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
 IN_PEOPLE = (
@@ -91,5 +93,47 @@ IN_PEOPLE = (
         "    if len(found) > 1:\n        raise BadInput(f\"'{text}' fits",
         "    if len(found) > 1 and not text:\n        raise BadInput(f\"'{text}' fits",
         _IDS,
+    ),
+    Mutant(
+        "whoever doubts what it is given is given the same again",
+        _SOUND,
+        "yield self._checked(log, item) if peer in self._doubted else item",
+        "yield item",
+        _ROTTEN,
+    ),
+    Mutant(
+        "a peer that asks for the same again is not doubted",
+        _SOUND,
+        "        self._asked[key] = want.locator",
+        "",
+        _ROTTEN,
+    ),
+    Mutant(
+        "a log that cannot be read takes back what is pending for all",
+        _SOUND,
+        "            self._note(log, str(why) or type(why).__name__)",
+        "            raise",
+        _ROTTEN,
+    ),
+    Mutant(
+        "recovery words are taken for a master",
+        "node/banyan_node/words.py",
+        "    if plain is not None:\n        return plain",
+        "    if (plain or marked) is not None:\n        return plain or marked or b''",
+        _THEFT,
+    ),
+    Mutant(
+        "numbers beside words do not order them",
+        "node/banyan_node/words.py",
+        "sorted(zip(numbers, words, strict=True))",
+        "zip(numbers, words, strict=True)",
+        _THEFT,
+    ),
+    Mutant(
+        "a copied home speaks to the node of the original",
+        "node/banyan_node/running.py",
+        "    _refuse_a_copy(home, running)\n",
+        "",
+        ("tests/cli/test_node.py",),
     ),
 )

@@ -31,7 +31,7 @@ from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.serve import control_items, log_items
 from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
 from banyan_schema.social import Post, encode_post
-from banyan_storage.check import Problem, verify
+from banyan_storage.check import StoreProblem, verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival
 from banyan_storage.store import Store
@@ -54,7 +54,7 @@ def known(person: Person) -> Ingest:
     return made
 
 
-def problems(ingest: Ingest) -> list[Problem]:
+def problems(ingest: Ingest) -> list[StoreProblem]:
     ingest.store.commit()
     return verify(ingest.store, lambda account, n: None)
 

@@ -99,7 +99,8 @@ class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
 
 
 class StorageEvent(ApiEvent, frozen=True, kw_only=True, tag="storage"):
-    """The store could not be written; what was pending is taken back and comes again."""
+    """The store could not be written, and what was pending is taken back and comes again; or something in it is not
+    what was written. error: which, and what to do."""
 
     error: str
 

@@ -14,6 +14,7 @@ from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, d
 from banyan_crdt.state import pins_of
 from banyan_node import hosted
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import name_of
 from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
     Did,
@@ -195,10 +196,11 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
 @METHODS.read("account.list")
 def listing(at: CommitView, ask: ListRequest) -> Listed:
     """The accounts whose keys this node holds."""
-    mine = hosted.me(at)
+    mine, q = hosted.me(at), at.queries()
     after = None if ask.after is None else hosted.account_of(at, ask.after)
     page = hosted.page(at, after, ask.limit + 1)
-    rows = [HostedRow(did(h.account), h.name, True, h.account == mine) for h in page[: ask.limit]]
+    shown = page[: ask.limit]
+    rows = [HostedRow(did(h.account), h.name or name_of(q, h.account), True, h.account == mine) for h in shown]
     more = len(page) > ask.limit and rows
     return Listed(rows, hosted.count(at), rows[-1].account if more else None)
 

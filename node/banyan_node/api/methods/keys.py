@@ -10,7 +10,7 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node import hosted
+from banyan_node import claims, hosted
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
 from banyan_node.api.methods.social import WrittenEntry
@@ -237,6 +237,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
     entry = write(account, signer, Recover(root, following), at, control.path)
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
+    if home is None:
+        claims.give_name(ctx, account)
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
     cut = [writer for writer in others if writer in held or not undo]

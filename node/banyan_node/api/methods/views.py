@@ -12,7 +12,7 @@ from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
-from banyan_storage.views.standing import Standing, standings
+from banyan_storage.views.standing import ViewStanding, standings
 
 METHODS = Declared()
 
@@ -56,5 +56,5 @@ def views(at: CommitView, ask: Nothing) -> ViewRows:
     return ViewRows(_rows(at.queries().standings()))
 
 
-def _rows(found: Iterable[Standing]) -> list[ViewRow]:
+def _rows(found: Iterable[ViewStanding]) -> list[ViewRow]:
     return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]
