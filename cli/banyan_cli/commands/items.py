@@ -147,5 +147,7 @@ def _show_items(console: Console, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         console.print(Text(" ".join(filter(None, (row["key"], row["element"]))), "bold"), soft_wrap=True)
         for name, value in row["content"].items():
+            if value is None:
+                continue
             said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             console.print(Text.assemble((f"  {plain(name)}: ", "dim"), plain(said, lines=True)), soft_wrap=True)
