@@ -13,18 +13,20 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
 
-from .answers import GraphTotals, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
+from .answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
+from .items import items_of
 from .reader import StoreReader
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
@@ -178,6 +180,16 @@ class Queries:
         number = self._number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self._ref(stamp[8:]) for stamp in live)
+
+    def items(
+        self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
+    ) -> Iterator[ShownItem]:
+        """What the account shows of a collection of registers or sets, by key. prefix: how key and element begin;
+        after: the key and element of the last one of the page before."""
+        self.need()
+        number = self._number(account)
+        found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
+        return (ShownItem(key, elem, ms, values, self._ref(place)) for place, key, elem, ms, values in found)
 
     # -- posts
 

@@ -45,8 +45,9 @@ SHOWN = Table("shown", dupsort=True)
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
-_KINDS = {"register": REGISTER, "set": ELEMENT}
-_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in SOCIAL if of.merge in _KINDS}
+KINDS = {"register": REGISTER, "set": ELEMENT}
+"""The kind of the slots of a collection, by how it merges."""
+_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + KINDS[of.merge]: of for of in SOCIAL if of.merge in KINDS}
 """Collection and kind of a slot -> what its content says."""
 _SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
