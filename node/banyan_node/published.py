@@ -1,8 +1,8 @@
 """What the replica's thread says of itself for readers on other threads: nobody who only asks waits for the writer.
 
-The replica's thread makes a `Published` after what it did is durable, and before it answers the calls among that, so a
-caller finds what he was told. Else it does so every LAG_S. It may cost a fiftieth of that thread's time and no more:
-after a costly one the next is later. What the store says, readers take from a snapshot of the store.
+The replica's thread makes a `Published` after what it did is durable: before it answers calls, so that a caller finds
+what it was told, when a peer comes, says hello or goes, and else every LAG_S. A costly one is made more seldom, so that
+it takes a fiftieth of that thread's time at most. What the store says, readers take from a snapshot of the store.
 """
 
 from __future__ import annotations
@@ -178,10 +178,17 @@ class Publisher:
 
     def after(self, ctx: Context, now: float, answers: bool) -> float:
         """After a batch; answers: whether calls are answered now. Returns when it is due, if it was put off."""
-        if now >= self._due or (answers and self._cost < CHEAP_S):
+        if now >= self._due or (self._cost < CHEAP_S and (answers or self._peers_changed(ctx))):
             began = time.perf_counter()
             self.seen = published(ctx, now)
             self._cost = time.perf_counter() - began
             self._due = now + max(LAG_S, SHARE * self._cost)
             return math.inf
         return self._due
+
+    def _peers_changed(self, ctx: Context) -> bool:
+        links, seen = ctx.replica.links, self.seen.links
+        return len(links) != len(seen) or any(
+            link.peer != was.peer or (link.hello is not None) != was.greeted
+            for link, was in zip(links.values(), seen, strict=True)
+        )
