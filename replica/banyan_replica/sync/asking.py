@@ -227,7 +227,7 @@ class Asking:
         ranges = link.owed.ranges
         if link.owed.logs.came(log, ready):
             return
-        if ranges and ranges.cover(log.account):
+        if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
             return
         if link.course.replaying:
