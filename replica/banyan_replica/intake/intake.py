@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
@@ -22,8 +23,6 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item
 
-_OPENS = b"\x58\x20"
-"""The header of a byte string of 32."""
 JUDGED_ROWS = 4
 """An entry judged again costs about what so many rows read do."""
 SHORT_CONTROL = 64
@@ -129,6 +128,6 @@ def account_of(item: Item) -> AccountId:
     if isinstance(item, ControlItem):
         return item.account
     raw = item.checkpoint if isinstance(item, CheckpointItem) else item.run
-    if raw[1:3] != _OPENS or len(raw) < 35:  # byte 0: how many fields
+    if raw[1:3] != BYTES_32 or len(raw) < 35:  # byte 0: how many fields
         raise Malformed("a run or a checkpoint opens with its account")
     return AccountId(raw[3:35])
