@@ -33,7 +33,8 @@ from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.links import WINDOW, Limits, Link, Standing
+from banyan_replica.peers.ledger import Ledger
+from banyan_replica.peers.links import WINDOW, Limits, Link
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
@@ -81,7 +82,7 @@ class Replica:
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
-        self.standing = Standing(self.limits)
+        self.ledger = Ledger(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         asking = self.sync.asking
         self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify)
@@ -100,7 +101,7 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
-        self.conduct = Conduct(self.links, self.standing, asking, self._out, self.limits)
+        self.conduct = Conduct(self.links, self.ledger, asking, self._out, self.limits)
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -121,7 +122,7 @@ class Replica:
         address: str = "",
     ) -> None:
         """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
-        why = self.standing.banned(peer, now)
+        why = self.ledger.banned(peer, now)
         if why is not None:
             self._out.hang_up(peer, f"banned: {why}")
             return

@@ -467,7 +467,7 @@ class _Run:
                 self.out.note("5 store", f"{name}: {problem.where}: {problem.sentence}")
             self.check_events(name)
             for other in self.names:
-                if replica.standing.banned(other, self.net.now):
+                if replica.ledger.banned(other, self.net.now):
                     self.out.note("6 honest", f"{name} banned {other}")
             self.check_bounds(name)
 

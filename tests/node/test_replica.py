@@ -18,7 +18,8 @@ from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import Data as GossipData
 from banyan_replica.gossip.frames import Item, encode_frame
-from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Standing
+from banyan_replica.peers.ledger import Ledger
+from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_replica.peers.witness import STALE_MS, _named
 from banyan_replica.replica import Replica
@@ -377,7 +378,7 @@ def test_a_first_hello_that_is_wrong_is_told_which_field_and_costs_nothing(wrong
         assert isinstance(bye, Bye)
         assert re.search(f"no hello of version {VERSION}: .*{sentence}", bye.reason.decode())
         assert w.points("a", "r") == 0
-        assert w.replicas["a"].standing.banned("r", w.now) is None
+        assert w.replicas["a"].ledger.banned("r", w.now) is None
         w.heard["r"].clear()
         w.unlink("r", "a")
     w.rogue("r", "a")
@@ -420,7 +421,7 @@ def test_three_lies_and_a_peer_is_banned_and_a_pardon_brings_it_back() -> None:
     w.link("r", "a")
     assert w.cut[-1] == ("a", "r", "banned: no message has code 99")
     assert "r" not in w.replicas["a"].links
-    w.replicas["a"].standing.pardon("r")
+    w.replicas["a"].ledger.pardon("r")
     w.rogue("r", "a")
     assert "r" in w.replicas["a"].links
     w.replicas["a"].ban("r", "by the operator", w.now)
@@ -448,14 +449,14 @@ def test_a_ban_ends_by_itself_and_points_heal() -> None:
 
 def test_throw_away_peers_do_not_wash_out_the_ban_of_another() -> None:
     limits = Limits(bans=4)
-    standing = Standing(limits)
-    standing.ban("known", "by the operator", 0.0)
-    standing.charge("worst", 100, "lies", 5.0)
+    ledger = Ledger(limits)
+    ledger.ban("known", "by the operator", 0.0)
+    ledger.charge("worst", 100, "lies", 5.0)
     for k in range(20):
-        standing.charge(f"throw-away {k}", 100, "lies", 1.0 + k / 100)
-    assert standing.banned("known", 9.0) == "by the operator"
-    assert standing.banned("worst", 9.0) == "lies"
-    assert len(standing.bans(9.0)) == 4
+        ledger.charge(f"throw-away {k}", 100, "lies", 1.0 + k / 100)
+    assert ledger.banned("known", 9.0) == "by the operator"
+    assert ledger.banned("worst", 9.0) == "lies"
+    assert len(ledger.bans(9.0)) == 4
 
 
 def test_a_forged_signature_under_a_held_entry_is_charged_and_not_kept() -> None:

@@ -247,7 +247,7 @@ def _catchup(catchup: Catchup) -> CatchingUp | None:
 
 def peers(ctx: Context, now: float) -> list[PeerRow]:
     rows: list[PeerRow] = []
-    standing = ctx.replica.standing
+    ledger = ctx.replica.ledger
     for link in ctx.replica.links.values():
         info = ctx.replica.gossip
         rows.append(
@@ -258,14 +258,14 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
                 role="platform" if link.hello and link.hello.operator else "",
                 connected=link.hello is not None,
                 inbound=not link.outbound,
-                score=info.score(link.peer) - round(standing.points(link.peer, now), 1),
+                score=info.score(link.peer) - round(ledger.points(link.peer, now), 1),
                 ban=None,
-                reason=standing.last_reason(link.peer) if standing.points(link.peer, now) else None,
+                reason=ledger.last_reason(link.peer) if ledger.points(link.peer, now) else None,
                 behind=_behind(ctx, link),
                 since_ms=int(link.since * 1000),
             )
         )
-    for peer, (left, reason) in standing.bans(now).items():
+    for peer, (left, reason) in ledger.bans(now).items():
         rows.append(
             PeerRow(
                 peer=peer,
@@ -274,7 +274,7 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
                 role="",
                 connected=peer in ctx.replica.links,
                 inbound=False,
-                score=-round(standing.points(peer, now), 1),
+                score=-round(ledger.points(peer, now), 1),
                 ban=Ban(int((now + left) * 1000), reason),
                 reason=reason,
                 behind=None,
