@@ -1,4 +1,4 @@
-"""One node's promises to its neighbours: verdicts, repair, standing, bounds, and who may be a neighbour."""
+"""One node's promises to its neighbours: verdicts, repair, bounds, and who may be a neighbour."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from banyan_replica.gossip.frames import (
 )
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
+from banyan_replica.peers.ledger import Fault, Ledger, Reason
 
 A, B = b"a" * 16, b"b" * 16
 
@@ -45,8 +46,14 @@ def up(node: Gossip, peer: str, now: float = 0.0, group: str = "", operator: str
     node.receive(peer, Join(), now)
 
 
-def node_with(*peers: str, settings: GossipSettings | None = None, fetch: dict[bytes, bytes] | None = None) -> Gossip:
-    node = Gossip("me", settings or GossipSettings(), random.Random(1), (fetch or {}).get, ("/dns/me.org/tcp/1",))
+def node_with(
+    *peers: str,
+    settings: GossipSettings | None = None,
+    fetch: dict[bytes, bytes] | None = None,
+    ledger: Ledger | None = None,
+) -> Gossip:
+    addrs = ("/dns/me.org/tcp/1",)
+    node = Gossip("me", settings or GossipSettings(), random.Random(1), (fetch or {}).get, addrs, ledger=ledger)
     for peer in peers:
         up(node, peer)
     drain(node)
@@ -113,11 +120,10 @@ def test_after_a_rejection_the_other_announcers_are_asked_at_once() -> None:
     assert sent(node, "q") == [Data(grafts=(A,))]
 
 
-def test_not_yet_leaves_no_trace_and_costs_nothing() -> None:
+def test_not_yet_leaves_no_trace() -> None:
     node = node_with("p")
     node.receive("p", push((A, b"x")), 1.0)
     node.ignored(A, "p", 1.1)
-    assert node.score("p") == 0
     assert len(node.receive("p", push((A, b"x")), 1.2)) == 1
 
 
@@ -127,16 +133,23 @@ def test_a_verdict_that_never_comes_is_taken_for_not_yet() -> None:
     assert len(node.receive("q", push((A, b"x")), 20.0)) == 1
 
 
-def test_rejections_cost_the_sender_his_link() -> None:
+def test_who_is_expelled_is_no_neighbour_and_no_candidate() -> None:
     node = node_with("p", "q")
-    node.rejected(A, "p", 1.0)
-    node.rejected(B, "p", 1.0)
-    assert node.score("p") == -100
-    assert [(e.peer, e.fault) for e in drain(node) if isinstance(e, Drop)] == [("p", True)]
-    assert "p" not in node.neighbours()
+    node.expel("p", 1.0)
+    assert node.neighbours() == ("q",)
     node.peer_down("p", 1.1)
+    assert "p" not in {info.peer for info in node.passive()}
+
+
+def test_who_lost_too_many_points_becomes_no_neighbour() -> None:
+    ledger = Ledger()
+    node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
+    ledger.charge("p", Fault(Reason.PUSHED, "x"), 1.0)
+    ledger.charge("p", Fault(Reason.PUSHED, "x"), 1.0)
     up(node, "p", 1.2)
-    assert "p" not in node.neighbours()
+    assert node.neighbours() == ()
+    up(node, "p", 400.0)
+    assert node.neighbours() == ("p",)
 
 
 # -- repair
@@ -152,24 +165,26 @@ def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
     assert [peer for peer, _ in asked] == ["q", "r"]
 
 
-def test_an_announcement_not_honoured_costs_score_even_if_another_honours_it() -> None:
-    node = node_with("p", "q")
+def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() -> None:
+    ledger = Ledger()
+    node = node_with("p", "q", ledger=ledger)
     node.receive("p", Data(ihaves=(A,)), 1.0)
     node.receive("q", Data(ihaves=(A,)), 1.0)
     run_to(node, 2.5)
     (delivery,) = node.receive("q", push((A, b"x")), 2.5)
     node.accepted(delivery, 2.5)
     run_to(node, 8.0)
-    assert node.score("p") < 0 < node.score("q")
+    assert ledger.points("q", 8.0) == 0 < ledger.points("p", 8.0)
 
 
 def test_what_came_by_reconciliation_is_not_asked_for() -> None:
-    node = node_with("p")
+    ledger = Ledger()
+    node = node_with("p", ledger=ledger)
     node.receive("p", Data(ihaves=(A,)), 1.0)
     node.learned(A, 1.5)
     assert not [e for e in run_to(node, 8.0) if isinstance(e, SendFrame) and e.frame == Data(grafts=(A,))]
     assert node.receive("p", push((A, b"x")), 8.0) == ()
-    assert node.score("p") == 0
+    assert ledger.points("p", 8.0) == 0
 
 
 def test_a_graft_is_answered_from_memory_or_from_the_store() -> None:

@@ -31,8 +31,8 @@ from banyan_replica.gossip.frames import (
 )
 from banyan_replica.gossip.groups import LOCAL, group_of_any
 from banyan_replica.gossip.kept import Conn, Dial, Spare
-from banyan_replica.gossip.memory import Standings
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
+from banyan_replica.peers.ledger import Ledger
 
 NEVER = float("inf")
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Membership:
         settings: GossipSettings,
         rng: Rng,
         out: deque[Effect],
-        standings: Standings,
+        ledger: Ledger,
         tree: Neighbours,
     ) -> None:
         self.me = me
@@ -61,7 +61,7 @@ class Membership:
         self.s = settings
         self.rng = rng
         self.out = out
-        self.standings = standings
+        self.ledger = ledger
         self.tree = tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
@@ -116,9 +116,6 @@ class Membership:
                 Drop(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
             )
             return
-        if self.standings.of(peer) <= self.s.drop_at:
-            self.out.append(Drop(peer, f"its standing is {self.standings.of(peer)}", True))
-            return
         mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
         self.up[peer] = Conn(group, operator, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
@@ -137,20 +134,18 @@ class Membership:
         self._forget_asked(peer)
         if peer in self.active:
             self._leave(peer, now)
-            self._note_passive(PeerInfo(peer, self.up[peer].addrs))
+            self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
         if self.up.pop(peer, None) is not None:
             self._refill(now)
 
-    def expel(self, peer: PeerId, standing: int, now: float) -> None:
-        """Its standing fell too low: it is no neighbour and no candidate, and its connection ends."""
+    def expel(self, peer: PeerId, now: float) -> None:
+        """It is no neighbour and no candidate any more."""
         self.passive.pop(peer, None)
         self.anchored.pop(peer, None)
         if peer in self.active:
             self._leave(peer, now)
             self.anchored.pop(peer, None)
-        if peer in self.up:
-            self.out.append(Drop(peer, f"its standing is {standing}, at {self.s.drop_at} a peer is dropped", True))
-            self._refill(now)
+        self._refill(now)
 
     def dial_failed(self, peer: PeerId, now: float) -> None:
         self.dials.pop(peer, None)
@@ -177,13 +172,13 @@ class Membership:
             case Disconnect():
                 if src in self.active:
                     self._leave(src, now)
-                    self._note_passive(PeerInfo(src, self.up[src].addrs))
+                    self._note_passive(PeerInfo(src, self.up[src].addrs), now)
                     self._refill(now)
             case Shuffle(origin, ttl, peers):
                 if src in self.active:
-                    self._on_shuffle(src, origin, ttl, peers)
+                    self._on_shuffle(src, origin, ttl, peers, now)
             case Shuffled(origin, peers):
-                self._on_shuffled(src, origin, peers)
+                self._on_shuffled(src, origin, peers, now)
 
     def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
         """Where a peer that dialled us may be dialled is what it says; what we dialled ourselves we know."""
@@ -201,7 +196,7 @@ class Membership:
         if joiner.peer == self.me:
             return
         if ttl == self.s.join_spare_ttl:
-            self._note_passive(joiner)
+            self._note_passive(joiner, now)
         onward = [p for p in self.active if p not in (src, joiner.peer)]
         if ttl > 0 and len(self.active) > 1 and onward:
             self.out.append(SendFrame(self._pick(onward), ForwardJoin(joiner, min(ttl, self.s.join_ttl) - 1)))
@@ -216,7 +211,7 @@ class Membership:
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
 
-    def _on_shuffle(self, src: PeerId, origin: PeerInfo, ttl: int, peers: tuple[PeerInfo, ...]) -> None:
+    def _on_shuffle(self, src: PeerId, origin: PeerInfo, ttl: int, peers: tuple[PeerInfo, ...], now: float) -> None:
         if origin.peer == self.me:
             return
         self.routes.pop(origin.peer, None)
@@ -229,13 +224,13 @@ class Membership:
             return
         back = tuple(self._sample([spare.info for spare in self.passive.values()], self.s.shuffle_back))
         self.out.append(SendFrame(src, Shuffled(origin.peer, back)))
-        self._note_all((origin, *peers))
+        self._note_all((origin, *peers), now)
 
-    def _on_shuffled(self, src: PeerId, origin: PeerId, peers: tuple[PeerInfo, ...]) -> None:
+    def _on_shuffled(self, src: PeerId, origin: PeerId, peers: tuple[PeerInfo, ...], now: float) -> None:
         if origin == self.me:
             if src == self.shuffled_to:
                 self.shuffled_to = None
-                self._note_all(peers[: self.s.shuffle_back])
+                self._note_all(peers[: self.s.shuffle_back], now)
             return
         back = self.routes.pop(origin, None)
         if back is not None and back in self.up:
@@ -248,14 +243,14 @@ class Membership:
         if peer in self.active:
             return True
         conn = self.up[peer]
-        if self.standings.of(peer) <= self.s.drop_at or self._clashes(conn.group, conn.operator):
+        if not self.ledger.trusted(peer, now) or self._clashes(conn.group, conn.operator):
             return False
         if len(self.active) >= self.s.active:
             protected = self._protected(now)
             victim = self._pick([p for p in self.active if p not in protected])
             self._leave(victim, now)
             self.out.append(SendFrame(victim, Disconnect()))
-            self._note_passive(PeerInfo(victim, self.up[victim].addrs))
+            self._note_passive(PeerInfo(victim, self.up[victim].addrs), now)
         self.active[peer] = now
         self.passive.pop(peer, None)
         self.tree.neighbour_up(peer, now)
@@ -311,11 +306,11 @@ class Membership:
 
     # -- the passive view
 
-    def _note_passive(self, info: PeerInfo) -> None:
+    def _note_passive(self, info: PeerInfo, now: float) -> None:
         peer, addrs = info
         if peer == self.me or peer in self.active or peer in self.passive or not addrs:
             return
-        if self.standings.of(peer) <= self.s.drop_at:
+        if not self.ledger.trusted(peer, now):
             return
         group = group_of_any(addrs)
         if group and not (self.s.local_exempt and group.startswith(LOCAL)):
@@ -326,9 +321,9 @@ class Membership:
             del self.passive[self._pick(list(self.passive))]
         self.passive[peer] = Spare(info, group)
 
-    def _note_all(self, peers: tuple[PeerInfo, ...]) -> None:
+    def _note_all(self, peers: tuple[PeerInfo, ...], now: float) -> None:
         for info in peers:
-            self._note_passive(info)
+            self._note_passive(info, now)
 
     def _shuffle(self, now: float) -> None:
         self.shuffle_at = now + self.s.shuffle_s

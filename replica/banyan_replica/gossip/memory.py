@@ -1,4 +1,4 @@
-"""Three bounded memories: what was seen, which payloads are at hand, and how each peer stands.
+"""Two bounded memories: what was seen, and which payloads are at hand.
 
 Invariant: only what was accepted, published or learned is ever marked seen; what depends on context leaves no trace.
 """
@@ -6,8 +6,6 @@ Invariant: only what was accepted, published or learned is ever marked seen; wha
 from __future__ import annotations
 
 from typing import NamedTuple
-
-from banyan_replica.gossip.frames import PeerId
 
 
 class Seen:
@@ -78,32 +76,3 @@ class Recent:
             out.append(mid)
         out.reverse()
         return out
-
-
-class Standings:
-    """How each peer behaved, across reconnections. The best are forgotten first: leaving cleans no record."""
-
-    __slots__ = ("most", "points")
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.points: dict[PeerId, int] = {}
-
-    def of(self, peer: PeerId) -> int:
-        return self.points.get(peer, 0)
-
-    def change(self, peer: PeerId, by: int, top: int) -> int:
-        value = min(top, self.points.get(peer, 0) + by)
-        if value:
-            if peer not in self.points and len(self.points) >= self.most:
-                del self.points[max(self.points, key=self.points.__getitem__)]
-            self.points[peer] = value
-        else:
-            self.points.pop(peer, None)
-        return value
-
-    def heal(self) -> None:
-        """One point back towards 0 for every peer below it."""
-        for peer, value in list(self.points.items()):
-            if value < 0:
-                self.change(peer, 1, 0)

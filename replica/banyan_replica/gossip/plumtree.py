@@ -28,14 +28,14 @@ class Plumtree:
         settings: GossipSettings,
         out: deque[Effect],
         fetch: Callable[[bytes], bytes | None],
-        charge: Callable[[PeerId, int], None],
+        unhonoured: Callable[[PeerId, float], None],
         join: Callable[[Sequence[Item]], list[Item]],
     ) -> None:
         self.s = settings
         self.out = out
         self.fetch = fetch
         self.join = join
-        self.charge = charge
+        self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
         """Marked seen and perhaps not durable yet."""
@@ -394,7 +394,7 @@ class Plumtree:
                 if until <= now:
                     del link.debts[mid]
                     self.counters.unhonoured += 1
-                    self.charge(link.peer, self.s.unhonoured)
+                    self.unhonoured(link.peer, now)
                 else:
                     self.debt_at = min(self.debt_at, until)
 

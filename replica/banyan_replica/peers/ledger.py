@@ -1,70 +1,182 @@
-"""How far each peer is to be trusted: points that it lost, and who is refused.
+"""How far each peer is to be trusted: one scale of points, and one list of what costs them.
 
-The ledger is kept by peer id and outlives a connection, so that dialling again is no pardon.
+0 points: nothing is held against the peer. `Reason` is the list. A lie is what no honest node sends; lies add up
+without an end, and at `ban_at` the peer is let go and refused for a while. A slight is what an honest peer on a bad
+line does too; slights add up to `let_go_at` and no more, where the link ends, so they never ban. Points heal.
+
+The gossip, the sync and the door (backlog.py) charge here and nowhere else. The ledger is kept by peer id and outlives
+a connection, so that dialling again is no pardon. It is bounded: peers with the fewest points are forgotten first.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, NamedTuple, TypeAlias
 
-from banyan_replica.peers.links import Limits
+from banyan_crdt.errors import Malformed, Reject
+
+Verdict: TypeAlias = Literal["stays", "let go", "banned"]
+FOREVER_S = 10 * 365 * 86_400.0
+"""What is left of an operator's ban, as it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Points and seconds."""
+
+    let_go_at: int = 15
+    """Points at which a slight ends the link, and the most that slights add up to. Above it a peer is no neighbour."""
+    ban_at: int = 30
+    """Points at which a lie ends the link, and the peer is banned."""
+    ban_s: float = 600.0
+    """For how long a banned peer is refused."""
+    heal_s: float = 60.0
+    """Time in which a peer is forgiven one point."""
+    bans: int = 1_024
+    """Banned peers remembered; who would be free first is forgotten first."""
+    peers: int = 4_096
+    """Peers remembered with their points."""
+    credit: float = 7.5
+    """The most that news pays for beforehand: 25 announcements that are not honoured."""
+
+
+class Cost(NamedTuple):
+    """`points`: what it costs. `lie`: no honest node does it. `patient`: it ends the link at `ban_at` only, not at
+    `let_go_at`. `sentence`: what the peer did."""
+
+    points: float
+    lie: bool
+    patient: bool
+    sentence: str
+
+
+class Reason(Enum):
+    """What a peer can lose points for."""
+
+    WRONG = Cost(10, True, True, "sent what every node rejects: its bytes, shape, hash or signature are wrong")
+    BEYOND_CREDIT = Cost(10, True, True, "sent more bulk than its credit and one frame")
+    UNASKED = Cost(10, True, True, "sent entries that nobody asked for, beyond what is excused")
+    TOO_OFTEN = Cost(10, True, True, "asked one question more often than any node needs")
+    PUSHED = Cost(10, True, False, "pushed by gossip what every node rejects, for others to pass on")
+    STALLED = Cost(3, False, False, "owed something, had credit, and sent next to nothing")
+    UNSERVED = Cost(3, False, False, "claimed heads and did not serve them")
+    UNREAD = Cost(3, False, False, "read out far too little of a range for what it claims")
+    UNHONOURED = Cost(0.3, False, False, "announced a message by gossip and did not send it when asked")
+
+
+NEWS = 0.15
+"""Points of credit for a message that was new and right. Credit pays for UNHONOURED and for nothing else."""
+
+
+class Fault(NamedTuple):
+    """One deed of a peer. `sentence`: what exactly it was."""
+
+    reason: Reason
+    sentence: str
+
+
+class Breach(Malformed):
+    """A breach of the protocol that has a reason of its own; any other Reject is WRONG."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+def fault_of(why: Reject, otherwise: Reason = Reason.WRONG) -> Fault:
+    return Fault(why.reason if isinstance(why, Breach) else otherwise, str(why))
+
+
+@dataclass(slots=True)
+class _Account:
+    """`points` as of `at`; `sentence`: of the last deed that cost some."""
+
+    points: float
+    at: float
+    sentence: str = ""
+    credit: float = 0.0
 
 
 class Ledger:
-    """Points against peers, by peer id."""
+    def __init__(self, scale: Scale | None = None) -> None:
+        self.scale = scale or Scale()
+        self._accounts: dict[str, _Account] = {}
+        self._banned: dict[str, tuple[float, str]] = {}
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._points: OrderedDict[str, tuple[float, float, str]] = OrderedDict()
-        self._banned: OrderedDict[str, tuple[float, str]] = OrderedDict()
+    # -- what peers did
 
-    def slight(self, peer: str, reason: str, now: float) -> bool:
-        """Notes what an honest peer on a bad line may do too. Whether it is enough to let the peer go, unbanned."""
-        held = self.points(peer, now)
-        self._note(peer, max(held, min(held + self._limits.slight, self._limits.slights)), reason, now)
-        return held + self._limits.slight >= self._limits.slights
+    def charge(self, peer: str, fault: Fault, now: float) -> Verdict:
+        """Notes it. What is to be done with the peer."""
+        cost, scale = fault.reason.value, self.scale
+        account = self._account(peer, now)
+        held, points = self.points(peer, now), cost.points
+        if fault.reason is Reason.UNHONOURED:
+            paid = min(points, account.credit)
+            account.credit -= paid
+            points -= paid
+            if not points:
+                return "stays"
+        total = held + points
+        kept = total if cost.lie else max(held, min(total, scale.let_go_at))
+        account.points, account.at, account.sentence = kept, now, fault.sentence
+        if cost.lie and total >= scale.ban_at:
+            until = max(now + scale.ban_s, self._banned.get(peer, (0.0, ""))[0])
+            self._refuse(peer, until, fault.sentence)
+            return "banned"
+        return "let go" if not cost.patient and total >= scale.let_go_at else "stays"
 
-    def charge(self, peer: str, points: int, reason: str, now: float) -> str | None:
-        """The reason to let the peer go, or None while it may stay."""
-        held = self.points(peer, now) + points
-        self._note(peer, held, reason, now)
-        if held < self._limits.ban_at:
-            return None
-        self._banned[peer] = (max(now + self._limits.ban_s, self._banned.get(peer, (0.0, ""))[0]), reason)
-        if len(self._banned) > self._limits.bans:  # whoever would be free first; an operator's word goes last
-            del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
-        return reason
+    def news(self, peer: str, now: float) -> None:
+        """The peer sent a message that was new and right."""
+        account = self._account(peer, now)
+        account.credit = min(self.scale.credit, account.credit + NEWS)
 
-    def _note(self, peer: str, points: float, reason: str, now: float) -> None:
-        self._points[peer] = (points, now, reason)
-        self._points.move_to_end(peer)
-        if len(self._points) > self._limits.bans:
-            self._points.popitem(last=False)
+    def _account(self, peer: str, now: float) -> _Account:
+        account = self._accounts.get(peer)
+        if account is None:
+            if len(self._accounts) >= self.scale.peers:
+                del self._accounts[min(self._accounts, key=lambda p: self.points(p, now))]
+            account = self._accounts[peer] = _Account(0.0, now)
+        return account
 
-    def ban(self, peer: str, reason: str, now: float) -> None:
+    # -- who is refused
+
+    def ban(self, peer: str, reason: str) -> None:
         """Refuse the peer until it is pardoned: an operator's word does not heal by itself."""
-        self._banned[peer] = (float("inf"), reason)
+        self._refuse(peer, float("inf"), reason)
 
-    def points(self, peer: str, now: float) -> float:
-        held, at, _ = self._points.get(peer, (0.0, now, ""))
-        return max(0.0, held - (now - at) / self._limits.heal_s)
-
-    def last_reason(self, peer: str) -> str:
-        return self._points[peer][2] if peer in self._points else ""
-
-    def banned(self, peer: str, now: float) -> str | None:
-        """Why the peer is refused, or None."""
-        until, reason = self._banned.get(peer, (0.0, ""))
-        if until <= now:
-            self._banned.pop(peer, None)
-            return None
-        return reason
+    def _refuse(self, peer: str, until: float, why: str) -> None:
+        self._banned[peer] = (until, why)
+        if len(self._banned) > self.scale.bans:  # an operator's word goes last
+            del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
 
     def pardon(self, peer: str) -> None:
         self._banned.pop(peer, None)
-        self._points.pop(peer, None)
+        self._accounts.pop(peer, None)
+
+    # -- how a peer stands
+
+    def points(self, peer: str, now: float) -> float:
+        """0 is a stranger, or a peer that nothing is held against."""
+        account = self._accounts.get(peer)
+        return 0.0 if account is None else max(0.0, account.points - (now - account.at) / self.scale.heal_s)
+
+    def trusted(self, peer: str, now: float) -> bool:
+        """Whether the gossip may have it as a neighbour: it holds no more points than slights alone add up to."""
+        return self.points(peer, now) <= self.scale.let_go_at
+
+    def last_sentence(self, peer: str) -> str:
+        """What it last lost points for, or nothing."""
+        return self._accounts[peer].sentence if peer in self._accounts else ""
+
+    def banned(self, peer: str, now: float) -> str | None:
+        """Why the peer is refused, or None."""
+        until, why = self._banned.get(peer, (0.0, ""))
+        if until <= now:
+            self._banned.pop(peer, None)
+            return None
+        return why
 
     def bans(self, now: float) -> dict[str, tuple[float, str]]:
-        """peer -> (seconds left, reason); an operator's ban has 10 years left."""
-        forever = 10 * 365 * 86_400.0
-        return {p: (min(until - now, forever), why) for p, (until, why) in self._banned.items() if until > now}
+        """peer -> (seconds left, why); an operator's ban has 10 years left."""
+        return {p: (min(until - now, FOREVER_S), why) for p, (until, why) in self._banned.items() if until > now}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_replica.peers.ledger import Scale
 from banyan_replica.sync.catchup import Span
 from banyan_replica.wire import Hello, Item
 
@@ -70,28 +71,16 @@ class Limits:
     """Remembered reasons of "not yet", for people who ask why; oldest go first."""
     differences: int = 4_096
     """Remembered claims of one peer about heads that differ from ours."""
-    reject: int = 10
-    """Points that a rejected item costs its sender; context never costs any."""
-    ban_at: int = 30
-    """Points at which a peer is let go and banned."""
-    ban_s: float = 600.0
-    """For how long a banned peer is refused."""
-    slight: int = 3
-    """Points for what a slow link may be guilty of too: stalling, crawling, a head that it does not serve."""
+    scale: Scale = field(default_factory=Scale)
+    """What points come to (ledger.py)."""
     excused: int = 16
     """Claims that a peer may fail to serve, one after another, because its heads moved."""
-    slights: int = 15
-    """Points at which a peer is let go for such things. They add up to no more, so they never ban."""
     stall_s: float = 10.0
     """A peer that owes us something, has credit, and sends slower than `crawl` over so long, has stalled."""
     crawl: int = 1_000
     """Bytes per second."""
     strays: int = 20_000
     """Entries that nobody asked for and that are taken from one peer all the same; forgiven at 100 a second."""
-    heal_s: float = 60.0
-    """Time in which a peer is forgiven one point."""
-    bans: int = 1_024
-    """Banned peers remembered."""
     sums: int = 256
     """Questions by sums that a peer may ask in a minute, beside one for each SUMS_LOGS logs that are compared."""
     witness_s: float = 60.0

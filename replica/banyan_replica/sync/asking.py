@@ -18,6 +18,7 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.peers.ledger import Breach, Fault, Reason
 from banyan_replica.peers.links import Asked, Limits, Link, Waiting
 from banyan_replica.sync.catchup import Ask, Catchup, Span, covers
 from banyan_replica.sync.serve import locator
@@ -44,7 +45,7 @@ class Asking:
         """Who was asked for a log, and up to which head; others who claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
-        self.slighted: list[tuple[str, str]] = []
+        self.slighted: list[tuple[str, Fault]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
     def interesting(self, account: AccountId) -> bool:
@@ -141,7 +142,7 @@ class Asking:
             log = false[0]
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
-            self.slighted.append((link.peer, sentence))
+            self.slighted.append((link.peer, Fault(Reason.UNSERVED, sentence)))
 
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -213,7 +214,7 @@ class Asking:
             return False
         why = self.catchup.scanned(link.peer, m, now)
         if why is not None:
-            self.slighted.append((link.peer, why))
+            self.slighted.append((link.peer, Fault(Reason.UNREAD, why)))
         self._assign(now)
         self._write_note()
         return not self.catchup.active
@@ -249,7 +250,7 @@ class Asking:
     # -- what comes of it
 
     def came(self, link: Link, log: LogId, entries: int, ready: bool, now: float) -> None:
-        """An item of a log came. Raises Malformed once too much came that nobody asked for."""
+        """An item of a log came. Raises Breach once too much came that nobody asked for."""
         asked = link.asked.get(log)
         if asked is not None:
             link.asked[log] = asked._replace(came=True, unready=asked.unready or not ready)
@@ -264,15 +265,17 @@ class Asking:
         if link.strays > self._limits.strays:
             where = f"account {log.account.hex()[:8]}"
             if not link.ranges:
-                raise Malformed(f"sent {entries} entries of {where} that nobody asked for, after many such")
-            raise Malformed(f"was asked for accounts {_ranges(link.ranges.values())} and sent {entries} of {where}")
+                sentence = f"sent {entries} entries of {where} that nobody asked for, after many such"
+                raise Breach(Reason.UNASKED, sentence)
+            sentence = f"was asked for accounts {_ranges(link.ranges.values())} and sent {entries} of {where}"
+            raise Breach(Reason.UNASKED, sentence)
 
     def tick(self, now: float) -> None:
         """Once a second: who stalls, and who could help whom."""
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                self.slighted.append((link.peer, why))
+                self.slighted.append((link.peer, Fault(Reason.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
 
