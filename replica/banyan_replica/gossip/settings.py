@@ -98,7 +98,7 @@ class GossipSettings:
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
-    links: int = 256
+    links: int = 128
 
     join_ttl: int = 6
     join_spare_ttl: int = 3
@@ -147,8 +147,13 @@ class GossipSettings:
     frame_bytes: int = 1 << 20
     grafts_per_s: int = 512
 
+    @property
+    def least_active(self) -> int:
+        """The smallest active view that leaves a slot to newcomers."""
+        return self.chosen + self.elders + 1
+
     def __post_init__(self) -> None:
-        if self.chosen < 1 or self.elders < 0 or self.chosen + self.elders >= self.active:
+        if self.chosen < 1 or self.elders < 0 or self.active < self.least_active:
             raise ValueError(
                 f"chosen {self.chosen} and elders {self.elders} leave no slot of the {self.active} active ones to "
                 "newcomers; raise active, or choose fewer but at least one yourself"
