@@ -17,7 +17,7 @@ from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, Prepared, named
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.ledger import Breach, Reason
+from banyan_replica.peers.ledger import Breach, Offence
 from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Link
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.sync.parts import MissingParts
@@ -166,7 +166,7 @@ class Receiving:
         link.came += whole.size
         link.window -= whole.size
         if link.window < -OVERSHOOT:
-            raise Breach(Reason.BEYOND_CREDIT, f"{-link.window} bytes more of bulk than there was credit for")
+            raise Breach(Offence.BEYOND_CREDIT, f"{-link.window} bytes more of bulk than there was credit for")
         try:
             self._items(link, whole.items, now)
         finally:

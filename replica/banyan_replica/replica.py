@@ -33,7 +33,7 @@ from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.ledger import Fault, Ledger, Reason, fault_of
+from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
 from banyan_replica.peers.links import WINDOW, Limits, Link
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
@@ -165,7 +165,7 @@ class Replica:
         try:
             self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
         except Reject as error:
-            self.conduct.charge(link, fault_of(error), now)
+            self.conduct.charge(link, charge_of(error), now)
         self._out.collect()
         self.conduct.note_slights(now)
 
@@ -174,7 +174,7 @@ class Replica:
         self._clock(now)
         link = self.links.get(peer)
         if link is not None and not link.leaving:
-            self.conduct.charge(link, Fault(Reason.BEYOND_CREDIT, why), now)
+            self.conduct.charge(link, Charge(Offence.BEYOND_CREDIT, why), now)
             self._out.collect()
 
     def handle_timer(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""One scale of points and one list of reasons: what costs a peer how much, and what comes of it."""
+"""One scale of points and one list of offences: what costs a peer how much, and what comes of it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import BadSignature, Malformed
-from banyan_replica.gossip.frames import Data, Delivery, Drop, Join
+from banyan_replica.gossip.frames import Delivery, DropPeer, Join, Pushes
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
-from banyan_replica.peers.ledger import NEWS, Breach, Fault, Ledger, Reason, Scale, fault_of
+from banyan_replica.peers.ledger import NEWS, Breach, Charge, Ledger, Offence, Scale, charge_of
 from banyan_replica.wire import GossipFrame
 from tests.node.helpers import World
 
-LIES = [r for r in Reason if r.value.lie]
-SLIGHTS = [r for r in Reason if not r.value.lie]
+LIES = [r for r in Offence if r.value.lie]
+SLIGHTS = [r for r in Offence if not r.value.lie]
 
 
-def fault(reason: Reason, sentence: str = "it did") -> Fault:
-    return Fault(reason, sentence)
+def done(offence: Offence, sentence: str = "it did") -> Charge:
+    return Charge(offence, sentence)
 
 
-@pytest.mark.parametrize("reason", LIES, ids=lambda r: r.name)
-def test_three_lies_of_any_kind_ban(reason: Reason) -> None:
+@pytest.mark.parametrize("offence", LIES, ids=lambda r: r.name)
+def test_three_lies_of_any_kind_ban(offence: Offence) -> None:
     ledger = Ledger()
-    verdicts = [ledger.charge("p", fault(reason, f"lie {k}"), 0.0) for k in range(3)]
+    verdicts = [ledger.charge("p", done(offence, f"lie {k}"), 0.0) for k in range(3)]
     assert verdicts[0] == "stays"
     assert verdicts[2] == "banned"
     assert ledger.banned("p", 1.0) == "lie 2"
 
 
-@pytest.mark.parametrize("reason", SLIGHTS, ids=lambda r: r.name)
-def test_slights_of_any_kind_end_the_link_and_never_ban(reason: Reason) -> None:
+@pytest.mark.parametrize("offence", SLIGHTS, ids=lambda r: r.name)
+def test_slights_of_any_kind_end_the_link_and_never_ban(offence: Offence) -> None:
     ledger = Ledger()
-    verdicts = [ledger.charge("p", fault(reason), 0.0) for _ in range(1_000)]
+    verdicts = [ledger.charge("p", done(offence), 0.0) for _ in range(1_000)]
     assert verdicts.index("let go") in (4, 49, 50)
     assert "banned" not in verdicts
     assert ledger.points("p", 0.0) == ledger.scale.let_go_at
@@ -43,10 +43,10 @@ def test_slights_of_any_kind_end_the_link_and_never_ban(reason: Reason) -> None:
 
 
 def test_two_pushed_lies_end_the_link_and_two_of_another_kind_do_not() -> None:
-    for reason in LIES:
+    for offence in LIES:
         ledger = Ledger()
-        assert ledger.charge("p", fault(reason), 0.0) == "stays"
-        assert ledger.charge("p", fault(reason), 0.0) == ("let go" if reason is Reason.PUSHED else "stays")
+        assert ledger.charge("p", done(offence), 0.0) == "stays"
+        assert ledger.charge("p", done(offence), 0.0) == ("let go" if offence is Offence.PUSHED else "stays")
         assert not ledger.trusted("p", 0.0)
         assert ledger.trusted("p", 301.0)
 
@@ -54,16 +54,16 @@ def test_two_pushed_lies_end_the_link_and_two_of_another_kind_do_not() -> None:
 def test_slights_add_up_to_less_than_a_ban_and_lies_count_beside_them() -> None:
     ledger = Ledger()
     for _ in range(50):
-        ledger.charge("p", fault(Reason.STALLED), 0.0)
-    assert ledger.charge("p", fault(Reason.WRONG), 0.0) == "stays"
-    assert ledger.charge("p", fault(Reason.WRONG), 0.0) == "banned"
-    assert ledger.charge("p", fault(Reason.STALLED), 0.0) == "let go"
+        ledger.charge("p", done(Offence.STALLED), 0.0)
+    assert ledger.charge("p", done(Offence.WRONG), 0.0) == "stays"
+    assert ledger.charge("p", done(Offence.WRONG), 0.0) == "banned"
+    assert ledger.charge("p", done(Offence.STALLED), 0.0) == "let go"
     assert ledger.points("p", 0.0) == 35
 
 
 def test_points_heal_and_what_cost_them_is_remembered() -> None:
     ledger = Ledger()
-    ledger.charge("p", fault(Reason.STALLED, "was slow"), 0.0)
+    ledger.charge("p", done(Offence.STALLED, "was slow"), 0.0)
     assert ledger.points("p", 60.0) == 2
     assert ledger.points("p", 1e6) == 0
     assert ledger.last_sentence("p") == "was slow"
@@ -75,14 +75,14 @@ def test_news_pays_for_announcements_not_honoured_and_for_nothing_else() -> None
     for _ in range(1_000):
         ledger.news("p", 0.0)
     paid = 0
-    while ledger.charge("p", fault(Reason.UNHONOURED), 0.0) == "stays" and not ledger.points("p", 0.0):
+    while ledger.charge("p", done(Offence.UNHONOURED), 0.0) == "stays" and not ledger.points("p", 0.0):
         paid += 1
-    assert paid == round(Scale().credit / Reason.UNHONOURED.value.points)
+    assert paid == round(Scale().credit / Offence.UNHONOURED.value.points)
     for _ in range(1_000):
         ledger.news("q", 0.0)
-    ledger.charge("q", fault(Reason.STALLED), 0.0)
+    ledger.charge("q", done(Offence.STALLED), 0.0)
     assert ledger.points("q", 0.0) == 3
-    ledger.charge("q", fault(Reason.WRONG), 0.0)
+    ledger.charge("q", done(Offence.WRONG), 0.0)
     ledger.news("q", 0.0)
     assert ledger.points("q", 0.0) == 13
     assert pytest.approx(Scale().credit / NEWS) == 50
@@ -92,10 +92,10 @@ def test_an_operators_ban_outlives_every_other_and_a_pardon_forgets_all() -> Non
     ledger = Ledger(Scale(bans=4))
     ledger.ban("known", "by the operator")
     for _ in range(3):
-        ledger.charge("worst", fault(Reason.WRONG, "lies"), 5.0)
+        ledger.charge("worst", done(Offence.WRONG, "lies"), 5.0)
     for k in range(20):
         for _ in range(3):
-            ledger.charge(f"throw-away {k}", fault(Reason.WRONG, "lies"), 1.0 + k / 100)
+            ledger.charge(f"throw-away {k}", done(Offence.WRONG, "lies"), 1.0 + k / 100)
     assert ledger.banned("known", 9.0) == "by the operator"
     assert ledger.banned("worst", 9.0) == "lies"
     assert len(ledger.bans(9.0)) == 4
@@ -106,17 +106,17 @@ def test_an_operators_ban_outlives_every_other_and_a_pardon_forgets_all() -> Non
 
 def test_throw_away_peers_do_not_wash_out_the_points_of_another() -> None:
     ledger = Ledger(Scale(peers=8))
-    ledger.charge("liar", fault(Reason.WRONG), 0.0)
+    ledger.charge("liar", done(Offence.WRONG), 0.0)
     for k in range(100):
-        ledger.charge(f"slow {k}", fault(Reason.STALLED), 0.0)
+        ledger.charge(f"slow {k}", done(Offence.STALLED), 0.0)
         ledger.news(f"good {k}", 0.0)
     assert ledger.points("liar", 0.0) == 10
 
 
 def test_a_rejection_is_wrong_unless_it_names_another_reason() -> None:
-    assert fault_of(BadSignature("x")) == Fault(Reason.WRONG, "x")
-    assert fault_of(Malformed("x"), Reason.PUSHED) == Fault(Reason.PUSHED, "x")
-    assert fault_of(Breach(Reason.TOO_OFTEN, "x")) == Fault(Reason.TOO_OFTEN, "x")
+    assert charge_of(BadSignature("x")) == Charge(Offence.WRONG, "x")
+    assert charge_of(Malformed("x"), Offence.PUSHED) == Charge(Offence.PUSHED, "x")
+    assert charge_of(Breach(Offence.TOO_OFTEN, "x")) == Charge(Offence.TOO_OFTEN, "x")
 
 
 # -- the gossip and the sync charge one ledger
@@ -155,12 +155,12 @@ def test_a_peer_that_does_not_honour_what_it_announces_is_let_go() -> None:
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
     node.peer_up("p", group="g", operator=None, outbound=False, addrs=("/dns/p.org/tcp/1",), now=0.0)
     node.receive("p", Join(), 0.0)
-    node.receive("p", Data(ihaves=tuple(k.to_bytes(16, "big") for k in range(60))), 1.0)
+    node.receive("p", Pushes(ihaves=tuple(k.to_bytes(16, "big") for k in range(60))), 1.0)
     dropped = []
     for tenth in range(10, 120):
         node.handle_timer(tenth / 10)
         while (effect := node.next_effect()) is not None:
-            dropped += [effect] if isinstance(effect, Drop) else []
+            dropped += [effect] if isinstance(effect, DropPeer) else []
     assert [(d.peer, d.fault) for d in dropped] == [("p", True)]
     assert node.neighbours() == ()
     assert ledger.banned("p", 12.0) is None
@@ -172,17 +172,17 @@ def test_news_by_gossip_is_credit_in_the_ledger() -> None:
     node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
     for k in range(2):
         node.accepted(Delivery(k.to_bytes(16, "big"), b"x", 1, "p"), 0.0)
-    assert ledger.charge("p", fault(Reason.UNHONOURED), 0.0) == "stays"
+    assert ledger.charge("p", done(Offence.UNHONOURED), 0.0) == "stays"
     assert ledger.points("p", 0.0) == 0
-    ledger.charge("p", fault(Reason.UNHONOURED), 0.0)
-    assert ledger.points("p", 0.0) == pytest.approx(Reason.UNHONOURED.value.points)
+    ledger.charge("p", done(Offence.UNHONOURED), 0.0)
+    assert ledger.points("p", 0.0) == pytest.approx(Offence.UNHONOURED.value.points)
 
 
-def test_the_page_for_operators_has_the_reasons_as_they_are() -> None:
+def test_the_page_for_operators_has_the_offences_as_they_are() -> None:
     page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
     head = "| a peer that | points | is a | and the link ends at |\n|---|---|---|---|\n"
     rows = page.split(head)[1].split("\n\n")[0].splitlines()
     scale = Scale()
-    for cost, row in zip((r.value for r in Reason), rows, strict=True):
-        end = scale.ban_at if cost.patient else scale.let_go_at
-        assert row == f"| {cost.sentence} | {cost.points} | {'lie' if cost.lie else 'slight'} | {end} |"
+    for price, row in zip((r.value for r in Offence), rows, strict=True):
+        end = scale.ban_at if price.patient else scale.let_go_at
+        assert row == f"| {price.sentence} | {price.points} | {'lie' if price.lie else 'slight'} | {end} |"

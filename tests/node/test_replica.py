@@ -16,8 +16,7 @@ from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
-from banyan_replica.gossip.frames import Data as GossipData
-from banyan_replica.gossip.frames import Item, encode_frame
+from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits
 from banyan_replica.peers.withholding import Withheld, sign_withheld
@@ -246,7 +245,7 @@ def test_a_post_reaches_neighbours_of_neighbours_in_a_few_delays() -> None:
 
 
 def gossip(item: ControlItem | RunItem, mid: bytes) -> GossipFrame:
-    return GossipFrame(encode_frame(GossipData((Item(mid[:16], 0, encode(encode_item(item))),))))
+    return GossipFrame(encode_frame(Pushes((Push(mid[:16], 0, encode(encode_item(item))),))))
 
 
 def test_an_old_message_told_again_is_neither_charged_nor_passed_on() -> None:

@@ -15,11 +15,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from banyan_replica.gossip.frames import Data, Delivery, Drop, Effect, Frame, Item, PeerId, PeerInfo, SendFrame
+from banyan_replica.gossip.frames import (
+    AnyFrame,
+    Delivery,
+    DropPeer,
+    GossipEffect,
+    PeerId,
+    PeerInfo,
+    Push,
+    Pushes,
+    SendFrame,
+)
 from banyan_replica.gossip.membership import Membership
 from banyan_replica.gossip.plumtree import Plumtree
 from banyan_replica.gossip.settings import GossipSettings, Rng
-from banyan_replica.peers.ledger import Fault, Ledger, Reason
+from banyan_replica.peers.ledger import Charge, Ledger, Offence
 
 
 def _nothing(_mid: bytes) -> bytes | None:
@@ -40,11 +50,11 @@ class Gossip:
         rng: Rng,
         fetch: Callable[[bytes], bytes | None] = _nothing,
         addrs: tuple[str, ...] = (),
-        join: Callable[[Sequence[Item]], list[Item]] = list,
+        join: Callable[[Sequence[Push]], list[Push]] = list,
         ledger: Ledger | None = None,
     ) -> None:
         self.settings = settings
-        self._out: deque[Effect] = deque()
+        self._out: deque[GossipEffect] = deque()
         self._now: float | None = None
         self._ledger = ledger or Ledger()
         self._tree = Plumtree(settings, self._out, fetch, self._unhonoured, join)
@@ -98,12 +108,12 @@ class Gossip:
         self._clock(now)
         self._tree.publish(mid, payload, now)
 
-    def receive(self, peer: PeerId, frame: Frame, now: float) -> tuple[Delivery, ...]:
+    def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[Delivery, ...]:
         """The messages of the frame that are not known here, to be judged. A peer that is not up is not heard."""
         self._clock(now)
         if peer not in self._members.up:
             return ()
-        if isinstance(frame, Data):
+        if isinstance(frame, Pushes):
             return tuple(self._tree.receive(peer, frame, now))
         self._members.receive(peer, frame, now)
         return ()
@@ -138,7 +148,7 @@ class Gossip:
 
     def forget_messages(self) -> None:
         """What came since the last `durable` was lost with its transaction: it does not go out, and may come again."""
-        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Data))]
+        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Pushes))]
         self._out.clear()
         self._out.extend(kept)
         self._tree.forget_fresh()
@@ -156,7 +166,7 @@ class Gossip:
             return None
         return min(self._tree.get_timer(), self._members.tick_at, self._members.shuffle_at)
 
-    def next_effect(self) -> Effect | None:
+    def next_effect(self) -> GossipEffect | None:
         if not self._out and self._now is not None:
             self._tree.flush(self._now)
         return self._out.popleft() if self._out else None
@@ -200,7 +210,7 @@ class Gossip:
 
     def _unhonoured(self, peer: PeerId, now: float) -> None:
         sentence = "announced messages and did not send them when asked"
-        verdict = self._ledger.charge(peer, Fault(Reason.UNHONOURED, sentence), now)
+        verdict = self._ledger.charge(peer, Charge(Offence.UNHONOURED, sentence), now)
         if verdict == "let go" and peer in self._members.active:  # it may owe several, and is let go once
             self._members.expel(peer, now)
-            self._out.append(Drop(peer, sentence, True))
+            self._out.append(DropPeer(peer, sentence, True))

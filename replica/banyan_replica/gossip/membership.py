@@ -14,15 +14,15 @@ from collections import deque
 from typing import Protocol, TypeVar
 
 from banyan_replica.gossip.frames import (
-    Answer,
-    Connect,
-    Disconnect,
-    Drop,
-    Effect,
+    DialPeer,
+    DropPeer,
     ForwardJoin,
+    GossipEffect,
     Join,
     MemberFrame,
     Neighbour,
+    NeighbourAnswer,
+    NoNeighbour,
     PeerId,
     PeerInfo,
     SendFrame,
@@ -52,7 +52,7 @@ class Membership:
         me: PeerId,
         settings: GossipSettings,
         rng: Rng,
-        out: deque[Effect],
+        out: deque[GossipEffect],
         ledger: Ledger,
         tree: Neighbours,
     ) -> None:
@@ -113,7 +113,7 @@ class Membership:
         dial = self.dials.pop(peer, None)
         if peer == self.me or (peer not in self.up and len(self.up) >= self.s.links):
             self.out.append(
-                Drop(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
+                DropPeer(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
             )
             return
         mine = dial is not None
@@ -167,9 +167,9 @@ class Membership:
                 self._may_dial(src, addrs)
                 free = len(self.active) < self.s.active or src in self.active
                 self._answer(src, (urgent or free) and self._admit(src, now))
-            case Answer(yes):
+            case NeighbourAnswer(yes):
                 self._on_answer(src, yes, now)
-            case Disconnect():
+            case NoNeighbour():
                 if src in self.active:
                     self._leave(src, now)
                     self._note_passive(PeerInfo(src, self.up[src].addrs), now)
@@ -207,7 +207,7 @@ class Membership:
         expected = src in self.expecting
         self._forget_asked(src)
         if yes and src not in self.active and not (expected and self._admit(src, now)):
-            self.out.append(SendFrame(src, Disconnect()))
+            self.out.append(SendFrame(src, NoNeighbour()))
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
 
@@ -249,7 +249,7 @@ class Membership:
             protected = self._protected(now)
             victim = self._pick([p for p in self.active if p not in protected])
             self._leave(victim, now)
-            self.out.append(SendFrame(victim, Disconnect()))
+            self.out.append(SendFrame(victim, NoNeighbour()))
             self._note_passive(PeerInfo(victim, self.up[victim].addrs), now)
         self.active[peer] = now
         self.passive.pop(peer, None)
@@ -357,12 +357,12 @@ class Membership:
                 self._forget_asked(info.peer)
                 return
             dial = self.dials[info.peer] = Dial(info.addrs, chosen, now + self.s.dial_s)
-            self.out.append(Connect(info.peer, info.addrs))
+            self.out.append(DialPeer(info.peer, info.addrs))
         if len(dial.frames) < self.s.held_frames:
             dial.frames.append(frame)
 
     def _answer(self, peer: PeerId, yes: bool) -> None:
-        self.out.append(SendFrame(peer, Answer(yes)))
+        self.out.append(SendFrame(peer, NeighbourAnswer(yes)))
 
     def _forget_asked(self, peer: PeerId) -> None:
         self.expecting.pop(peer, None)
@@ -389,7 +389,7 @@ class Membership:
         for peer, conn in self.up.items():
             if conn.dialled and conn.spare_at <= now and peer not in self.active:
                 conn.spare_at = NEVER
-                self.out.append(Drop(peer, "it is not a neighbour", False))
+                self.out.append(DropPeer(peer, "it is not a neighbour", False))
         if self.active:
             self.retry_s = self.s.retry_s
         if self.audit_at <= now:

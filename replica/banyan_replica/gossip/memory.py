@@ -34,7 +34,7 @@ class Seen:
         self.old.discard(mid)
 
 
-class Kept(NamedTuple):
+class RecentPayload(NamedTuple):
     payload: bytes
     hop: int
     at: float
@@ -49,12 +49,12 @@ class Recent:
         self.count = count
         self.size = size
         self.held = 0
-        self.items: dict[bytes, Kept] = {}
+        self.items: dict[bytes, RecentPayload] = {}
 
     def put(self, mid: bytes, payload: bytes, hop: int, now: float) -> None:
         if mid in self.items or len(payload) > self.size:
             return
-        self.items[mid] = Kept(payload, hop, now)
+        self.items[mid] = RecentPayload(payload, hop, now)
         self.held += len(payload)
         while len(self.items) > self.count or self.held > self.size:
             self.held -= len(self.items.pop(next(iter(self.items))).payload)
@@ -64,7 +64,7 @@ class Recent:
         if kept is not None:
             self.held -= len(kept.payload)
 
-    def get(self, mid: bytes) -> Kept | None:
+    def get(self, mid: bytes) -> RecentPayload | None:
         return self.items.get(mid)
 
     def newest(self, most: int, since: float) -> list[bytes]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from banyan_replica.gossip.frames import Data, Delivery, Effect, Item, PeerId, SendFrame
-from banyan_replica.gossip.kept import Counters, Link, Note, Pending
+from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes, SendFrame
+from banyan_replica.gossip.kept import Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.memory import Recent, Seen
 from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_HOP, MAX_IHAVES, MAX_ITEMS, GossipSettings
 
@@ -26,10 +26,10 @@ class Plumtree:
     def __init__(
         self,
         settings: GossipSettings,
-        out: deque[Effect],
+        out: deque[GossipEffect],
         fetch: Callable[[bytes], bytes | None],
         unhonoured: Callable[[PeerId, float], None],
-        join: Callable[[Sequence[Item]], list[Item]],
+        join: Callable[[Sequence[Push]], list[Push]],
     ) -> None:
         self.s = settings
         self.out = out
@@ -40,11 +40,11 @@ class Plumtree:
         self.fresh: set[bytes] = set()
         """Marked seen and perhaps not durable yet."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
-        self.links: dict[PeerId, Link] = {}
+        self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
-        self.notes: dict[bytes, Note] = {}
-        self.dirty: dict[PeerId, Link] = {}  # something to send in the next frame
-        self.lazy: dict[PeerId, Link] = {}  # only announcements, which may wait
+        self.notes: dict[bytes, Awaited] = {}
+        self.dirty: dict[PeerId, TreeLink] = {}  # something to send in the next frame
+        self.lazy: dict[PeerId, TreeLink] = {}  # only announcements, which may wait
         self.flush_at = NEVER
         self.lazy_at = NEVER
         self.repair_at = NEVER
@@ -56,7 +56,7 @@ class Plumtree:
     # -- neighbours
 
     def neighbour_up(self, peer: PeerId, now: float) -> None:
-        link = self.links[peer] = Link(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
+        link = self.links[peer] = TreeLink(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
         for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
             self._announce(link, mid, now)
 
@@ -95,7 +95,7 @@ class Plumtree:
         self._settle(mid)
         self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
-        self._spread(Item(mid, 0, payload), (), now)
+        self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
         """True if the message is new; then it goes on to the neighbours not known to have it.
@@ -121,7 +121,7 @@ class Plumtree:
             if stale:
                 self._tire(link, stale, now)
         holders.add(peer)
-        self._spread(Item(mid, hop, payload), holders, now)
+        self._spread(Push(mid, hop, payload), holders, now)
         return True
 
     def ignored(self, mid: bytes) -> None:
@@ -160,7 +160,7 @@ class Plumtree:
 
     # -- frames in
 
-    def receive(self, peer: PeerId, frame: Data, now: float) -> list[Delivery]:
+    def receive(self, peer: PeerId, frame: Pushes, now: float) -> list[Delivery]:
         link = self.links.get(peer)
         out: list[Delivery] = []
         duplicates = 0
@@ -205,7 +205,7 @@ class Plumtree:
             link.eager = False
         return out
 
-    def _tire(self, link: Link, duplicates: int, now: float) -> None:
+    def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
         link.score -= duplicates
         if link.score > -self.s.prune_at:
             return
@@ -219,7 +219,7 @@ class Plumtree:
             self.counters.prunes += 1
             self._mark(link, now)
 
-    def _note(self, mid: bytes, link: Link, now: float) -> None:
+    def _note(self, mid: bytes, link: TreeLink, now: float) -> None:
         pending = self.pending.get(mid)
         if pending is not None:
             pending.holders.add(link.peer)
@@ -229,13 +229,13 @@ class Plumtree:
                 note.sources.append(link.peer)
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
             at = pending.until if pending is not None else now + self.s.graft_s
-            self.notes[mid] = Note(link.peer, at, [link.peer])
+            self.notes[mid] = Awaited(link.peer, at, [link.peer])
             link.notes += 1
             self.repair_at = min(self.repair_at, at)
         else:
             self.counters.overflowed += 1
 
-    def _drop_note(self, mid: bytes) -> Note | None:
+    def _drop_note(self, mid: bytes) -> Awaited | None:
         note = self.notes.pop(mid, None)
         if note is not None:
             link = self.links.get(note.by)
@@ -243,7 +243,7 @@ class Plumtree:
                 link.notes -= 1
         return note
 
-    def _graft(self, link: Link, mids: tuple[bytes, ...], now: float) -> None:
+    def _graft(self, link: TreeLink, mids: tuple[bytes, ...], now: float) -> None:
         rate = float(self.s.grafts_per_s)
         link.allowance = min(rate, link.allowance + rate * (now - link.allowed_at))
         link.allowed_at = now
@@ -261,11 +261,11 @@ class Plumtree:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self._push(link, Item(mid, kept.hop if kept is not None else 0, payload), now)
+            self._push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
 
     # -- frames out
 
-    def _spread(self, item: Item, holders: set[PeerId] | tuple[()], now: float) -> None:
+    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float) -> None:
         for link in self.links.values():
             if link.peer in holders:
                 continue
@@ -274,7 +274,7 @@ class Plumtree:
             else:
                 self._announce(link, item.mid, now)
 
-    def _push(self, link: Link, item: Item, now: float) -> None:
+    def _push(self, link: TreeLink, item: Push, now: float) -> None:
         if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
             self.counters.overflowed += 1
             self._announce(link, item.mid, now)
@@ -284,7 +284,7 @@ class Plumtree:
         if link.peer not in self.dirty:
             self._mark(link, now)
 
-    def _announce(self, link: Link, mid: bytes, now: float) -> None:
+    def _announce(self, link: TreeLink, mid: bytes, now: float) -> None:
         link.ihaves.append(mid)
         if len(link.ihaves) > self.s.ihave_queue:
             del link.ihaves[: len(link.ihaves) // 2]
@@ -293,7 +293,7 @@ class Plumtree:
         if self.lazy_at == NEVER:
             self.lazy_at = now + self.s.lazy_s
 
-    def _mark(self, link: Link, now: float) -> None:
+    def _mark(self, link: TreeLink, now: float) -> None:
         self.dirty[link.peer] = link
         if self.flush_at == NEVER:  # the first one leaves at once
             self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
@@ -305,7 +305,7 @@ class Plumtree:
         self.flush_at = NEVER
         self.flushed = now
         dirty, self.dirty = self.dirty, {}
-        joined: dict[tuple[bytes, ...], tuple[Item, ...]] = {}
+        joined: dict[tuple[bytes, ...], tuple[Push, ...]] = {}
         for link in dirty.values():
             if link.held:
                 continue
@@ -321,7 +321,7 @@ class Plumtree:
                 link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
             else:
                 link.ihaves, link.grafts = [], []
-            self.out.append(SendFrame(link.peer, Data(items, tuple(ihaves), tuple(grafts), link.prune)))
+            self.out.append(SendFrame(link.peer, Pushes(items, tuple(ihaves), tuple(grafts), link.prune)))
             link.prune = False
             self.counters.frames += 1
             self.counters.pushed += len(taken)
@@ -329,7 +329,7 @@ class Plumtree:
             if link.items or link.ihaves or link.grafts:
                 self._mark(link, now)
 
-    def _take_items(self, link: Link) -> list[Item]:
+    def _take_items(self, link: TreeLink) -> list[Push]:
         if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
             items, link.items, link.item_bytes = link.items, [], 0
             return items

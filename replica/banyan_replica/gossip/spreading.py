@@ -21,7 +21,7 @@ from banyan_replica.intake.author import Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
 from banyan_replica.intake.prepare import Checked, CheckedRun, Verify, check_items
-from banyan_replica.peers.ledger import Fault, Reason, fault_of
+from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.links import Link
 from banyan_replica.wire import Item, RunItem, encode_item
 
@@ -40,7 +40,7 @@ class Spreading:
         take: Take,
         interesting: Callable[[AccountId], bool],
         verify: Verify,
-        charge: Callable[[Link, Fault, float], None],
+        charge: Callable[[Link, Charge, float], None],
     ) -> None:
         self._realm, self._gossip, self._ingest = realm, gossip, ingest
         self._take, self._interesting, self._verify, self._charge = take, interesting, verify, charge
@@ -53,16 +53,16 @@ class Spreading:
         try:
             decoded = decode_frame(frame)
         except Malformed as error:
-            self._charge(link, Fault(Reason.PUSHED, f"gossip frame: {error}"), now)
+            self._charge(link, Charge(Offence.PUSHED, f"gossip frame: {error}"), now)
             return
-        lies: list[Fault] = []
+        lies: list[Charge] = []
         deliveries = self._gossip.receive(link.peer, decoded, now)
         with self._ingest.batch():
             for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
                 try:
                     self._judge(link, delivery, item, now)
                 except Reject as error:  # what came beside it gets its own verdict all the same
-                    lies.append(fault_of(error, Reason.PUSHED))
+                    lies.append(charge_of(error, Offence.PUSHED))
         for lie in lies:
             self._charge(link, lie, now)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.ledger import Fault, Ledger
+from banyan_replica.peers.ledger import Charge, Ledger
 from banyan_replica.peers.links import Link
 from banyan_replica.sync.asking import Asking
 
@@ -15,29 +15,29 @@ class Conduct:
     def __init__(self, links: Mapping[str, Link], ledger: Ledger, asking: Asking, gossip: Gossip, out: Outbox) -> None:
         self._links, self._ledger, self._asking, self._gossip, self._out = links, ledger, asking, gossip, out
 
-    def charge(self, link: Link, fault: Fault, now: float) -> None:
+    def charge(self, link: Link, charge: Charge, now: float) -> None:
         """A peer that is let go is told why. After a lie it is no candidate of the gossip either; after a slight it
         may come back."""
-        lie = fault.reason.value.lie
+        lie = charge.offence.value.lie
         if lie:
-            self._out.tell("rejected", peer=link.peer, reason=fault.sentence)
+            self._out.tell("rejected", peer=link.peer, reason=charge.sentence)
             self._asking.failed(link, now)
         else:
-            self._out.tell("slighted", peer=link.peer, reason=fault.sentence)
-        verdict = self._ledger.charge(link.peer, fault, now)
+            self._out.tell("slighted", peer=link.peer, reason=charge.sentence)
+        verdict = self._ledger.charge(link.peer, charge, now)
         if verdict == "stays":
             return
         if lie:
             self._gossip.expel(link.peer, now)
         if not link.leaving:
-            self._out.bye(link, f"banned: {fault.sentence}" if verdict == "banned" else fault.sentence)
+            self._out.bye(link, f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
 
     def note_slights(self, now: float) -> None:
         """Those that were found while peers were waited for."""
         slighted, self._asking.slighted = self._asking.slighted, []
-        for peer, fault in slighted:
+        for peer, charge in slighted:
             if peer in self._links:
-                self.charge(self._links[peer], fault, now)
+                self.charge(self._links[peer], charge, now)
 
     def ban(self, peer: str, reason: str, now: float) -> None:
         """An operator's word."""

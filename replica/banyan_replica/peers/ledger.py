@@ -1,6 +1,6 @@
-"""How far each peer is to be trusted: one scale of points, and one list of what costs them.
+"""How far each peer is to be trusted: one scale of points, and one list of what costs some.
 
-0 points: nothing is held against the peer. `Reason` is the list. A lie is what no honest node sends; lies add up
+0 points: nothing is held against the peer. `Offence` is the list. A lie is what no honest node sends; lies add up
 without an end, and at `ban_at` the peer is let go and refused for a while. A slight is what an honest peer on a bad
 line does too; slights add up to `let_go_at` and no more, where the link ends, so they never ban. Points heal.
 
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from banyan_crdt.errors import Malformed, Reject
 
-Verdict: TypeAlias = Literal["stays", "let go", "banned"]
+Outcome: TypeAlias = Literal["stays", "let go", "banned"]
 FOREVER_S = 10 * 365 * 86_400.0
 """What is left of an operator's ban, as it is shown."""
 
@@ -41,7 +41,7 @@ class Scale:
     """The most that news pays for beforehand: 25 announcements that are not honoured."""
 
 
-class Cost(NamedTuple):
+class Price(NamedTuple):
     """`points`: what it costs. `lie`: no honest node does it. `patient`: it ends the link at `ban_at` only, not at
     `let_go_at`. `sentence`: what the peer did."""
 
@@ -51,41 +51,41 @@ class Cost(NamedTuple):
     sentence: str
 
 
-class Reason(Enum):
+class Offence(Enum):
     """What a peer can lose points for."""
 
-    WRONG = Cost(10, True, True, "sent what every node rejects: its bytes, shape, hash or signature are wrong")
-    BEYOND_CREDIT = Cost(10, True, True, "sent more bulk than its credit and one frame")
-    UNASKED = Cost(10, True, True, "sent entries that nobody asked for, beyond what is excused")
-    TOO_OFTEN = Cost(10, True, True, "asked one question more often than any node needs")
-    PUSHED = Cost(10, True, False, "pushed by gossip what every node rejects, for others to pass on")
-    STALLED = Cost(3, False, False, "owed something, had credit, and sent next to nothing")
-    UNSERVED = Cost(3, False, False, "claimed heads and did not serve them")
-    UNREAD = Cost(3, False, False, "read out far too little of a range for what it claims")
-    UNHONOURED = Cost(0.3, False, False, "announced a message by gossip and did not send it when asked")
+    WRONG = Price(10, True, True, "sent what every node rejects: its bytes, shape, hash or signature are wrong")
+    BEYOND_CREDIT = Price(10, True, True, "sent more bulk than its credit and one frame")
+    UNASKED = Price(10, True, True, "sent entries that nobody asked for, beyond what is excused")
+    TOO_OFTEN = Price(10, True, True, "asked one question more often than any node needs")
+    PUSHED = Price(10, True, False, "pushed by gossip what every node rejects, for others to pass on")
+    STALLED = Price(3, False, False, "owed something, had credit, and sent next to nothing")
+    UNSERVED = Price(3, False, False, "claimed heads and did not serve them")
+    UNREAD = Price(3, False, False, "read out far too little of a range for what it claims")
+    UNHONOURED = Price(0.3, False, False, "announced a message by gossip and did not send it when asked")
 
 
 NEWS = 0.15
 """Points of credit for a message that was new and right. Credit pays for UNHONOURED and for nothing else."""
 
 
-class Fault(NamedTuple):
+class Charge(NamedTuple):
     """One deed of a peer. `sentence`: what exactly it was."""
 
-    reason: Reason
+    offence: Offence
     sentence: str
 
 
 class Breach(Malformed):
-    """A breach of the protocol that has a reason of its own; any other Reject is WRONG."""
+    """A breach of the protocol that has an offence of its own; any other Reject is WRONG."""
 
-    def __init__(self, reason: Reason, sentence: str) -> None:
+    def __init__(self, offence: Offence, sentence: str) -> None:
         super().__init__(sentence)
-        self.reason = reason
+        self.offence = offence
 
 
-def fault_of(why: Reject, otherwise: Reason = Reason.WRONG) -> Fault:
-    return Fault(why.reason if isinstance(why, Breach) else otherwise, str(why))
+def charge_of(why: Reject, otherwise: Offence = Offence.WRONG) -> Charge:
+    return Charge(why.offence if isinstance(why, Breach) else otherwise, str(why))
 
 
 @dataclass(slots=True)
@@ -106,25 +106,25 @@ class Ledger:
 
     # -- what peers did
 
-    def charge(self, peer: str, fault: Fault, now: float) -> Verdict:
+    def charge(self, peer: str, charge: Charge, now: float) -> Outcome:
         """Notes it. What is to be done with the peer."""
-        cost, scale = fault.reason.value, self.scale
+        price, scale = charge.offence.value, self.scale
         account = self._account(peer, now)
-        held, points = self.points(peer, now), cost.points
-        if fault.reason is Reason.UNHONOURED:
+        held, points = self.points(peer, now), price.points
+        if charge.offence is Offence.UNHONOURED:
             paid = min(points, account.credit)
             account.credit -= paid
             points -= paid
             if not points:
                 return "stays"
         total = held + points
-        kept = total if cost.lie else max(held, min(total, scale.let_go_at))
-        account.points, account.at, account.sentence = kept, now, fault.sentence
-        if cost.lie and total >= scale.ban_at:
+        kept = total if price.lie else max(held, min(total, scale.let_go_at))
+        account.points, account.at, account.sentence = kept, now, charge.sentence
+        if price.lie and total >= scale.ban_at:
             until = max(now + scale.ban_s, self._banned.get(peer, (0.0, ""))[0])
-            self._refuse(peer, until, fault.sentence)
+            self._refuse(peer, until, charge.sentence)
             return "banned"
-        return "let go" if not cost.patient and total >= scale.let_go_at else "stays"
+        return "let go" if not price.patient and total >= scale.let_go_at else "stays"
 
     def news(self, peer: str, now: float) -> None:
         """The peer sent a message that was new and right."""

@@ -18,7 +18,7 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.ledger import Breach, Fault, Reason
+from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.links import Asked, Limits, Link, Waiting
 from banyan_replica.sync.catchup import Ask, Catchup, Span, covers
 from banyan_replica.sync.serve import locator
@@ -45,7 +45,7 @@ class Asking:
         """Who was asked for a log, and up to which head; others who claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
-        self.slighted: list[tuple[str, Fault]] = []
+        self.slighted: list[tuple[str, Charge]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
     def interesting(self, account: AccountId) -> bool:
@@ -142,7 +142,7 @@ class Asking:
             log = false[0]
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
-            self.slighted.append((link.peer, Fault(Reason.UNSERVED, sentence)))
+            self.slighted.append((link.peer, Charge(Offence.UNSERVED, sentence)))
 
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -214,7 +214,7 @@ class Asking:
             return False
         why = self.catchup.scanned(link.peer, m, now)
         if why is not None:
-            self.slighted.append((link.peer, Fault(Reason.UNREAD, why)))
+            self.slighted.append((link.peer, Charge(Offence.UNREAD, why)))
         self._assign(now)
         self._write_note()
         return not self.catchup.active
@@ -266,16 +266,16 @@ class Asking:
             where = f"account {log.account.hex()[:8]}"
             if not link.ranges:
                 sentence = f"sent {entries} entries of {where} that nobody asked for, after many such"
-                raise Breach(Reason.UNASKED, sentence)
+                raise Breach(Offence.UNASKED, sentence)
             sentence = f"was asked for accounts {_ranges(link.ranges.values())} and sent {entries} of {where}"
-            raise Breach(Reason.UNASKED, sentence)
+            raise Breach(Offence.UNASKED, sentence)
 
     def tick(self, now: float) -> None:
         """Once a second: who stalls, and who could help whom."""
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                self.slighted.append((link.peer, Fault(Reason.STALLED, why)))
+                self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
 

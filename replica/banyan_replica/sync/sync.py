@@ -19,7 +19,7 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.table import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.ledger import Breach, Reason
+from banyan_replica.peers.ledger import Breach, Offence
 from banyan_replica.peers.links import SUMS_LOGS, Limits, Link
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
@@ -211,7 +211,7 @@ class Sync:
         link.sums = max(0.0, link.sums - most / 60 * (now - link.sums_at)) + 1
         link.sums_at = now
         if link.sums > most:
-            raise Breach(Reason.TOO_OFTEN, f"asks for sums more than {most} times a minute")
+            raise Breach(Offence.TOO_OFTEN, f"asks for sums more than {most} times a minute")
         if not self.may(link, 2 * FANOUT, now):
             return
         mine = tree.children(m.salt, m.prefix)
