@@ -164,11 +164,11 @@ class Gossip:
         """When to call handle_timer; None before the first call of any kind."""
         if self._now is None:
             return None
-        return min(self._tree.get_timer(), self._members.tick_at, self._members.shuffle_at)
+        return min(self._tree.get_timer(), self._members.tick_at, self._members.shuffles.at)
 
     def next_effect(self) -> GossipEffect | None:
         if not self._out and self._now is not None:
-            self._tree.flush(self._now)
+            self._tree.outgoing.flush(self._now)
         return self._out.popleft() if self._out else None
 
     # -- what an operator may ask
@@ -177,7 +177,7 @@ class Gossip:
         return tuple(self._members.active)
 
     def passive(self) -> tuple[PeerInfo, ...]:
-        return tuple(spare.info for spare in self._members.passive.values())
+        return tuple(self._members.passive.infos())
 
     def eager(self) -> tuple[PeerId, ...]:
         return tuple(link.peer for link in self._tree.links.values() if link.eager)

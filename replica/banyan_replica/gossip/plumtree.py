@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes, SendFrame
+from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
 from banyan_replica.gossip.kept import Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.memory import Recent, Seen
-from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_HOP, MAX_IHAVES, MAX_ITEMS, GossipSettings
+from banyan_replica.gossip.outgoing import Outgoing
+from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
@@ -32,9 +33,7 @@ class Plumtree:
         join: Callable[[Sequence[Push]], list[Push]],
     ) -> None:
         self.s = settings
-        self.out = out
         self.fetch = fetch
-        self.join = join
         self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
@@ -43,34 +42,29 @@ class Plumtree:
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
         self.notes: dict[bytes, Awaited] = {}
-        self.dirty: dict[PeerId, TreeLink] = {}  # something to send in the next frame
-        self.lazy: dict[PeerId, TreeLink] = {}  # only announcements, which may wait
-        self.flush_at = NEVER
-        self.lazy_at = NEVER
         self.repair_at = NEVER
         self.debt_at = NEVER
-        self.flushed = NEVER
         self.prune_ok = -NEVER
         self.counters = Counters()
+        self.outgoing = Outgoing(settings, out, join, self.counters)
 
     # -- neighbours
 
     def neighbour_up(self, peer: PeerId, now: float) -> None:
         link = self.links[peer] = TreeLink(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
         for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
-            self._announce(link, mid, now)
+            self.outgoing.announce(link, mid, now)
 
     def neighbour_down(self, peer: PeerId) -> None:
         self.links.pop(peer, None)
-        self.dirty.pop(peer, None)
-        self.lazy.pop(peer, None)
+        self.outgoing.forget(peer)
 
     def hold(self, peer: PeerId, held: bool, now: float) -> None:
         link = self.links.get(peer)
         if link is not None:
             link.held = held
             if not held:
-                self._mark(link, now)
+                self.outgoing.mark(link, now)
 
     def _mark_seen(self, mid: bytes) -> None:
         self.seen.add(mid)
@@ -147,7 +141,7 @@ class Plumtree:
         if awaited:  # still on its way through the network: let it go on, lazily
             for link in self.links.values():
                 if link.peer not in holders:
-                    self._announce(link, mid, now)
+                    self.outgoing.announce(link, mid, now)
 
     def _settle(self, mid: bytes) -> set[PeerId]:
         """Forgets what waits for this message; returns who is known to have it."""
@@ -217,7 +211,7 @@ class Plumtree:
             link.eager = False
             link.prune = True
             self.counters.prunes += 1
-            self._mark(link, now)
+            self.outgoing.mark(link, now)
 
     def _note(self, mid: bytes, link: TreeLink, now: float) -> None:
         pending = self.pending.get(mid)
@@ -261,7 +255,7 @@ class Plumtree:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self._push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
+            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
 
     # -- frames out
 
@@ -270,94 +264,21 @@ class Plumtree:
             if link.peer in holders:
                 continue
             if link.eager:
-                self._push(link, item, now)
+                self.outgoing.push(link, item, now)
             else:
-                self._announce(link, item.mid, now)
-
-    def _push(self, link: TreeLink, item: Push, now: float) -> None:
-        if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
-            self.counters.overflowed += 1
-            self._announce(link, item.mid, now)
-            return
-        link.items.append(item)
-        link.item_bytes += len(item.payload)
-        if link.peer not in self.dirty:
-            self._mark(link, now)
-
-    def _announce(self, link: TreeLink, mid: bytes, now: float) -> None:
-        link.ihaves.append(mid)
-        if len(link.ihaves) > self.s.ihave_queue:
-            del link.ihaves[: len(link.ihaves) // 2]
-            self.counters.overflowed += 1
-        self.lazy[link.peer] = link
-        if self.lazy_at == NEVER:
-            self.lazy_at = now + self.s.lazy_s
-
-    def _mark(self, link: TreeLink, now: float) -> None:
-        self.dirty[link.peer] = link
-        if self.flush_at == NEVER:  # the first one leaves at once
-            self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
-
-    def flush(self, now: float) -> None:
-        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
-        if self.flush_at > now:
-            return
-        self.flush_at = NEVER
-        self.flushed = now
-        dirty, self.dirty = self.dirty, {}
-        joined: dict[tuple[bytes, ...], tuple[Push, ...]] = {}
-        for link in dirty.values():
-            if link.held:
-                continue
-            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
-            mids = tuple([item.mid for item in taken])
-            items = joined.get(mids)
-            if items is None:
-                items = joined[mids] = tuple(self.join(taken))
-            if not (items or ihaves or grafts or link.prune):
-                continue
-            if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
-                link.ihaves, ihaves = ihaves[MAX_IHAVES:], ihaves[:MAX_IHAVES]
-                link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
-            else:
-                link.ihaves, link.grafts = [], []
-            self.out.append(SendFrame(link.peer, Pushes(items, tuple(ihaves), tuple(grafts), link.prune)))
-            link.prune = False
-            self.counters.frames += 1
-            self.counters.pushed += len(taken)
-            self.counters.announced += len(ihaves)
-            if link.items or link.ihaves or link.grafts:
-                self._mark(link, now)
-
-    def _take_items(self, link: TreeLink) -> list[Push]:
-        if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
-            items, link.items, link.item_bytes = link.items, [], 0
-            return items
-        n = size = 0
-        for item in link.items[:MAX_ITEMS]:
-            size += len(item.payload)
-            if n and size > self.s.frame_bytes:
-                break
-            n += 1
-        items, link.items = link.items[:n], link.items[n:]
-        link.item_bytes = sum(len(item.payload) for item in link.items)
-        return items
+                self.outgoing.announce(link, item.mid, now)
 
     # -- time
 
     def get_timer(self) -> float:
-        return min(self.flush_at, self.lazy_at, self.repair_at, self.debt_at)
+        return min(self.outgoing.get_timer(), self.repair_at, self.debt_at)
 
     def handle_timer(self, now: float) -> None:
         if self.repair_at <= now:
             self._repair(now)
         if self.debt_at <= now:
             self._collect(now)
-        if self.lazy_at <= now:
-            self.lazy_at = NEVER
-            self.dirty.update(self.lazy)
-            self.lazy = {}
-            self.flush_at = now
+        self.outgoing.due(now)
 
     def _repair(self, now: float) -> None:
         """Asks for what was announced and did not come: one source first, then two others at once."""
@@ -380,10 +301,10 @@ class Plumtree:
                     self.counters.grafts += 1
                     note.sources.remove(peer)
                     note.sources.append(peer)
-                    self._mark(link, now)
+                    self.outgoing.mark(link, now)
                 note.tries += 1
                 note.at = now + self.s.retry_graft_s
-                self.flush_at = now
+                self.outgoing.at_once(now)
             self.repair_at = min(self.repair_at, note.at)
 
     def _collect(self, now: float) -> None:
