@@ -469,6 +469,10 @@ class _Run:
             for other in self.names:
                 if replica.ledger.banned(other, self.net.now):
                     self.out.note("6 honest", f"{name} banned {other}")
+                points = replica.ledger.points(other, self.net.now)  # what was announced may stop counting: a few
+                if points >= replica.ledger.scale.let_go_at / 3:
+                    why = replica.ledger.last_sentence(other)
+                    self.slights.append(f"{name} holds {points:.1f} points against {other}: {why}")
             self.check_bounds(name)
 
     def check_bounds(self, name: str) -> None:
