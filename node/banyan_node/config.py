@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from banyan_replica.gossip.settings import GossipSettings
-from banyan_replica.peers.links import WINDOW, Limits
+from banyan_replica.peers.flow import WINDOW
+from banyan_replica.peers.links import Limits
 
 GOSSIP, REPLICA = GossipSettings(), Limits()
 """What the replica does where nobody says otherwise. A setting that overrides a field of one has its default from there

@@ -22,10 +22,10 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
 from banyan_replica.intake.prepare import Checked, CheckedRun, Verify, check_items
 from banyan_replica.peers.ledger import Charge, Offence, charge_of
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
-Take: TypeAlias = Callable[[Link, Checked, float], Judged]
+Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
 
 
@@ -40,7 +40,7 @@ class Spreading:
         take: Take,
         interesting: Callable[[AccountId], bool],
         verify: Verify,
-        charge: Callable[[Link, Charge, float], None],
+        charge: Callable[[PeerSession, Charge, float], None],
     ) -> None:
         self._realm, self._gossip, self._ingest = realm, gossip, ingest
         self._take, self._interesting, self._verify, self._charge = take, interesting, verify, charge
@@ -49,7 +49,7 @@ class Spreading:
 
     # -- what comes
 
-    def frame(self, link: Link, frame: list[Any], now: float) -> None:
+    def frame(self, link: PeerSession, frame: list[Any], now: float) -> None:
         try:
             decoded = decode_frame(frame)
         except Malformed as error:
@@ -84,7 +84,7 @@ class Spreading:
             out[k] = found
         return out
 
-    def _judge(self, link: Link, d: Delivery, item: Checked | Reject | None, now: float) -> None:
+    def _judge(self, link: PeerSession, d: Delivery, item: Checked | Reject | None, now: float) -> None:
         try:
             if item is None:
                 self._gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Charge, Ledger
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 
 
 class Conduct:
-    def __init__(self, links: Mapping[str, Link], ledger: Ledger, asking: Asking, gossip: Gossip, out: Outbox) -> None:
+    def __init__(
+        self, links: Mapping[str, PeerSession], ledger: Ledger, asking: Asking, gossip: Gossip, out: Outbox
+    ) -> None:
         self._links, self._ledger, self._asking, self._gossip, self._out = links, ledger, asking, gossip, out
 
-    def charge(self, link: Link, charge: Charge, now: float) -> None:
+    def charge(self, link: PeerSession, charge: Charge, now: float) -> None:
         """A peer that is let go is told why. After a lie it is no candidate of the gossip either; after a slight it
         may come back."""
         lie = charge.offence.value.lie
@@ -29,7 +31,7 @@ class Conduct:
             return
         if lie:
             self._gossip.expel(link.peer, now)
-        if not link.leaving:
+        if not link.closing:
             self._out.bye(link, f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
 
     def note_slights(self, now: float) -> None:
