@@ -239,8 +239,8 @@ class Net(World):
             self.say(rogue, node, Data([*items]))
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
-            pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data(tuple(pushed)))))
+            pushed = [gossip.Push(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes(tuple(pushed)))))
         else:
             for item in items:
                 self.ingested(node, self.replicas[node].ingest, item)
@@ -264,8 +264,8 @@ class Net(World):
         if how == "data":
             self.say(rogue, node, Data([item]))
         elif how == "gossip":
-            pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))
+            pushed = gossip.Push(said.id[:16], 0, encode(encode_item(item)))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes((pushed,)))))
         else:
             self.told(node, self.replicas[node].ingest, said)
             self.drain(node)

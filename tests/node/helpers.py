@@ -207,7 +207,7 @@ class World:
         return self.replicas[name].store.head(log)
 
     def points(self, name: str, peer: str) -> float:
-        return self.replicas[name].standing.points(peer, self.now)
+        return self.replicas[name].ledger.points(peer, self.now)
 
     # -- writing
 

@@ -16,6 +16,7 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
+from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.links import Limits
 from banyan_replica.peers.load import Leak, Load
 from banyan_replica.peers.session import PeerSession
@@ -128,7 +129,8 @@ CHANGING = {
     "remove", "setdefault", "update",
 }  # fmt: skip
 OTHERS = {
-    ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"), ("sync/comparing.py", "at"),
+    ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
+    ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
     ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("banyan_node/mending.py", "self._found"),
     ("banyan_sim/network.py", "wire"),
 }  # fmt: skip
@@ -349,7 +351,7 @@ def test_whatever_peers_say_in_whatever_order_no_step_is_illegal_and_every_state
 def chatter(seed: int) -> set[Enum]:
     """The states of two peers that say anything at any time."""
     rng, seen = random.Random(seed), set[Enum]()
-    w = World("a", seed=seed, limits=Limits(ban_at=1 << 30, slights=1 << 30))
+    w = World("a", seed=seed, limits=Limits(scale=Scale(let_go_at=1 << 30, ban_at=1 << 30)))
     a, an = w.replicas["a"], w.person("a", "an")
     w.post("a", an, 5)
     note_agreement(a.store, plain_hello().store_id, 5)

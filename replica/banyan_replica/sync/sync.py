@@ -200,7 +200,7 @@ class Sync:
     # -- answering
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
-        """Raises Malformed where a peer asks for more than comparing everything again and again would take."""
+        """Raises Breach where a peer asks for more than comparing everything again and again would take."""
         if self.asking.catchup.keeps(link.peer, now):
             return
         tree = self.tree_of(link)

@@ -102,7 +102,9 @@ class Ban(Answer, frozen=True):
 
 
 class PeerRow(Answer, frozen=True):
-    """behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked since."""
+    """points: what is held against it, 0 where nothing is. reason: what it last lost points for, while it has some, or
+    why it is banned. behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked
+    since."""
 
     peer: str
     address: str
@@ -110,7 +112,7 @@ class PeerRow(Answer, frozen=True):
     role: str
     connected: bool
     inbound: bool
-    score: float
+    points: float
     ban: Ban | None
     reason: str | None
     behind: int | None
@@ -247,9 +249,8 @@ def _catchup(catchup: Catchup) -> CatchingUp | None:
 
 def peers(ctx: Context, now: float) -> list[PeerRow]:
     rows: list[PeerRow] = []
-    standing = ctx.replica.standing
+    ledger = ctx.replica.ledger
     for link in ctx.replica.links.values():
-        info = ctx.replica.gossip
         rows.append(
             PeerRow(
                 peer=link.peer,
@@ -258,14 +259,14 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
                 role="platform" if link.hello and link.hello.operator else "",
                 connected=link.hello is not None,
                 inbound=not link.outbound,
-                score=info.score(link.peer) - round(standing.points(link.peer, now), 1),
+                points=round(ledger.points(link.peer, now), 1),
                 ban=None,
-                reason=standing.last_reason(link.peer) if standing.points(link.peer, now) else None,
+                reason=ledger.last_sentence(link.peer) if ledger.points(link.peer, now) else None,
                 behind=_behind(ctx, link),
                 since_ms=int(link.since * 1000),
             )
         )
-    for peer, (left, reason) in standing.bans(now).items():
+    for peer, (left, reason) in ledger.bans(now).items():
         rows.append(
             PeerRow(
                 peer=peer,
@@ -274,7 +275,7 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
                 role="",
                 connected=peer in ctx.replica.links,
                 inbound=False,
-                score=-round(standing.points(peer, now), 1),
+                points=round(ledger.points(peer, now), 1),
                 ban=Ban(int((now + left) * 1000), reason),
                 reason=reason,
                 behind=None,
