@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 
 GOSSIP, REPLICA = GossipSettings(), Limits()
 """What the replica does where nobody says otherwise. A setting that overrides a field of one has its default from there

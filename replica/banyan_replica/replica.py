@@ -34,7 +34,7 @@ from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
 from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving

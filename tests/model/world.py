@@ -19,7 +19,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import checkpoint_items, control_items, log_items
 from banyan_sim.memo import remembered_signatures

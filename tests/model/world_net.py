@@ -24,7 +24,7 @@ from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames as gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item, is_bulk
 from banyan_storage.memory_engine import MemoryEngine

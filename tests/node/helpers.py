@@ -17,7 +17,7 @@ from banyan_crdt.signing import Signer
 from banyan_replica.effects import Commit, Disconnect, Event, Send
 from banyan_replica.intake.author import Draft
 from banyan_replica.intake.ingest import Ingest, PartItem
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import (
     VERSION,

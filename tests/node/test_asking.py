@@ -8,7 +8,7 @@ import pytest
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.wire import (
     CANNOT,
     LAST,

@@ -19,7 +19,7 @@ from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_replica.peers.witness import STALE_MS, _named
 from banyan_replica.replica import Replica

@@ -17,7 +17,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
 from banyan_replica.peers.ledger import Scale
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak, Load
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.states import (

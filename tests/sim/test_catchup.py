@@ -13,7 +13,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import Draft, grant_to
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import ControlItem, Data, RunItem, Scan, decode_message
 from banyan_schema import social

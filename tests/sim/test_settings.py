@@ -14,7 +14,7 @@ from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.settings import load
 from banyan_replica.gossip.settings import GossipSettings
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import MAX_FRAME
 from banyan_sim.gossip_world import World as GossipWorld

@@ -18,7 +18,7 @@ from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.ledger import Breach, Charge, Offence
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
