@@ -27,7 +27,7 @@ from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_node.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Disconnect, Send
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine

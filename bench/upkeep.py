@@ -25,7 +25,7 @@ from banyan_node.context import TABLES
 from banyan_replica.intake.author import Author, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import own_key
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import run_item
 from banyan_sim.node import EPOCH

@@ -64,7 +64,6 @@ class LinkSeen:
     since: float
     equal: bool
     compared: bool
-    score: int
     points: float
     reason: str
     differences: Mapping[LogId, Head]
@@ -115,12 +114,11 @@ def published(ctx: Context, now: float) -> Published:
     """As it is now. On the replica's thread."""
     replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
     fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
-    standing = replica.standing
+    ledger = replica.ledger
     return Published(
         links=tuple(_link(ctx, link, now) for link in replica.links.values()),
         bans=tuple(
-            BanSeen(peer, now + left, why, standing.points(peer, now))
-            for peer, (left, why) in standing.bans(now).items()
+            BanSeen(peer, now + left, why, ledger.points(peer, now)) for peer, (left, why) in ledger.bans(now).items()
         ),
         logs=replica.tree.count,
         root=replica.tree.root,
@@ -135,8 +133,8 @@ def published(ctx: Context, now: float) -> Published:
 
 
 def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
-    standing = ctx.replica.standing
-    points = standing.points(link.peer, now)
+    ledger = ctx.replica.ledger
+    points = ledger.points(link.peer, now)
     return LinkSeen(
         peer=link.peer,
         address=link.address,
@@ -146,9 +144,8 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
         since=link.since,
         equal=link.course.live,
         compared=link.course.settled_at > NEVER,
-        score=ctx.replica.gossip.score(link.peer),
         points=points,
-        reason=standing.last_reason(link.peer) if points else "",
+        reason=ledger.last_sentence(link.peer) if points else "",
         differences=dict(link.told.differences),
         asked=tuple(link.owed.logs),
     )

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_replica.gossip.frames import Connect as GossipConnect
-from banyan_replica.gossip.frames import Drop, SendFrame, encode_frame
+from banyan_replica.gossip.frames import DialPeer, DropPeer, SendFrame, encode_frame
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -85,9 +84,9 @@ class Outbox:
             match effect:
                 case SendFrame(peer, frame):
                     self.send(peer, GossipFrame(encode_frame(frame)))
-                case GossipConnect(peer, addrs):
+                case DialPeer(peer, addrs):
                     self._waits.append(Connect(peer, addrs))
-                case Drop(peer, reason, fault):
+                case DropPeer(peer, reason, fault):
                     link = self._links.get(peer)
                     if link is not None and (fault or not self._in_use(link)):
                         self.hang_up(link, reason)

@@ -18,7 +18,7 @@ from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, Prepared, named
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.sync.parts import MissingParts

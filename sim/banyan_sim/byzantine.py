@@ -83,7 +83,7 @@ class Liar:
 
     def push(self, peer: str, mid: bytes, item: ControlItem | RunItem) -> None:
         """One message by gossip."""
-        frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
+        frame = gossip.Pushes((gossip.Push(mid, 0, encode(encode_item(item))),))
         self.say(peer, GossipFrame(gossip.encode_frame(frame)))
 
     def someone(self) -> str | None:
@@ -170,7 +170,7 @@ class Withholder(Liar):
             return (encode_message(Parts([])),)
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Data) and frame.items:
+            if isinstance(frame, gossip.Pushes) and frame.items:
                 items = tuple(
                     i._replace(payload=encode(encode_item(_bare(decode_item(decode(i.payload, 8))))))
                     for i in frame.items
@@ -188,9 +188,9 @@ class Refuser(Liar):
             return ()
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Data):
+            if isinstance(frame, gossip.Pushes):
                 told = tuple(i.mid for i in frame.items) + frame.ihaves
-                return (encode_message(GossipFrame(gossip.encode_frame(gossip.Data(ihaves=told)))),)
+                return (encode_message(GossipFrame(gossip.encode_frame(gossip.Pushes(ihaves=told)))),)
         return (data,)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from banyan_crdt.realm import TEST
 from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine

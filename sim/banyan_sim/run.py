@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_storage.queries import Queries
 
 from .faults import KINDS as FAULTS

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from banyan_replica.peers.backlog import Backlog
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 
 from .byzantine import Liar
 from .faults import Fault

@@ -24,7 +24,7 @@ from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames as gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import (
     CheckpointItem,
@@ -248,8 +248,8 @@ class Net(World):
             self.say(rogue, node, DataItems([*items]))
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
-            pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data(tuple(pushed)))))
+            pushed = [gossip.Push(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes(tuple(pushed)))))
         else:
             for item in items:
                 self.ingested(node, self.replicas[node].ingest, item)
@@ -273,8 +273,8 @@ class Net(World):
         if how == "data":
             self.say(rogue, node, DataItems([item]))
         elif how == "gossip":
-            pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))
+            pushed = gossip.Push(said.id[:16], 0, encode(encode_item(item)))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes((pushed,)))))
         else:
             self.told(node, self.replicas[node].ingest, said)
             self.drain(node)

@@ -17,7 +17,7 @@ from banyan_crdt.signing import Signer
 from banyan_replica.effects import Commit, Disconnect, Event, Send
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest, PartItem
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import (
     VERSION,
@@ -207,7 +207,7 @@ class World:
         return self.replicas[name].store.head(log)
 
     def points(self, name: str, peer: str) -> float:
-        return self.replicas[name].standing.points(peer, self.now)
+        return self.replicas[name].ledger.points(peer, self.now)
 
     # -- writing
 

@@ -8,7 +8,7 @@ import pytest
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
-from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.limits import Limits
 from banyan_replica.wire import (
     CANNOT,
     LAST,
@@ -55,7 +55,7 @@ def halves(w: World) -> tuple[Scan, Scan]:
 
 
 def reason(w: World, peer: str) -> str:
-    return w.replicas["a"].standing.last_reason(peer)
+    return w.replicas["a"].ledger.last_sentence(peer)
 
 
 # -- stalling
@@ -108,7 +108,7 @@ def test_one_that_stalls_for_ever_is_asked_ever_more_rarely_and_never_banned() -
         w.run(5)
         w.say("r1", "a", Root(1_000, b32("r1"), 1))
     assert 5 <= len([s for s in said(w, "r1", Scan) if s.stop == LAST]) <= 12
-    assert w.replicas["a"].standing.bans(w.now) == {}
+    assert w.replicas["a"].ledger.bans(w.now) == {}
 
 
 def test_one_that_never_serves_what_it_claims_is_let_go_and_may_come_back() -> None:
@@ -118,22 +118,10 @@ def test_one_that_never_serves_what_it_claims_is_let_go_and_may_come_back() -> N
     for k in range(5):
         w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes(32), 0))
     assert [(peer, why.split(":")[0]) for _, peer, why in w.cut] == [("r", "claims heads that it does not serve")]
-    assert w.replicas["a"].standing.bans(w.now) == {}
+    assert w.replicas["a"].ledger.bans(w.now) == {}
     w.unlink("r", "a")
     w.rogue("r", "a")
     assert "r" in w.replicas["a"].links
-
-
-def test_slights_add_up_to_less_than_a_ban_and_lies_count_beside_them() -> None:
-    standing = Standing(Limits())
-    verdicts = [standing.slight("p", "slow", 0.0) for _ in range(50)]
-    assert verdicts[:5] == [False, False, False, False, True]
-    assert standing.points("p", 0.0) == Limits().slights
-    assert standing.banned("p", 0.0) is None
-    assert standing.charge("p", 10, "a lie", 0.0) is None
-    assert standing.charge("p", 10, "another lie", 0.0) == "another lie"
-    assert standing.slight("p", "slow", 0.0)
-    assert standing.points("p", 0.0) == 35
 
 
 # -- claims

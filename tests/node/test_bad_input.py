@@ -86,7 +86,7 @@ class Bench(NamedTuple):
         peer = self.edge.peer_id
 
         def look(c: Any, now: float) -> tuple[float, str]:
-            return c.replica.standing.points(peer, now), c.replica.standing.last_reason(peer)
+            return c.replica.ledger.points(peer, now), c.replica.ledger.last_sentence(peer)
 
         found: tuple[float, str] = await self.node.worker.call(look)
         return found

@@ -114,11 +114,11 @@ async def test_a_fresh_node_has_everything_though_one_of_three_that_read_to_it_i
             finally:
                 os.kill(stopped.pid, signal.SIGCONT)
             others = [s for s in servers if s is not stopped]
-            standing = node.context.replica.standing if node.context else None
-            assert standing is not None
-            assert standing.bans(time.time()) == {}
-            assert [standing.last_reason(s.peer) for s in others] == ["", ""]
-            reason = standing.last_reason(stopped.peer)  # none where the others had taken over before it was missed
+            ledger = node.context.replica.ledger if node.context else None
+            assert ledger is not None
+            assert ledger.bans(time.time()) == {}
+            assert [ledger.last_sentence(s.peer) for s in others] == ["", ""]
+            reason = ledger.last_sentence(stopped.peer)  # none where the others had taken over before it was missed
             assert not reason or "while it owed us a range of accounts" in reason
             assert (await node.backend.call("digest", {}))["lacking_parts"] == 0
             held = await digest_of(node)

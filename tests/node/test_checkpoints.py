@@ -223,7 +223,7 @@ def test_a_pushed_checkpoint_under_another_name_is_a_lie() -> None:
     an = w.person("a", "an")
     w.rogue("r", "a")
     item = encode([2, encode_checkpoint(an.checkpoint("phone"))])
-    w.say("r", "a", GossipFrame(frames.encode_frame(frames.Data((frames.Item(bytes(16), 0, item),), (), (), False))))
+    w.say("r", "a", GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(bytes(16), 0, item),), (), (), False))))
     assert w.rejections("a")
 
 

@@ -15,7 +15,7 @@ from banyan_crdt.realm import TEST
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.wire import BUSY, HERE, TOO_MANY, Heads, Message, Root, Sketch, SketchCells, SketchNames, Sums
 from tests.crdt.make import Person, add, follow, signer
 from tests.node.helpers import NOW_MS, World, give, plain_hello

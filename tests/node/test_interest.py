@@ -11,7 +11,7 @@ import pytest
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.interest import AGAIN_S, Names, Share
 from banyan_replica.wire import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.sync import serving
 from banyan_replica.sync.serving import BLOCK, SMALL
 from banyan_replica.wire import (

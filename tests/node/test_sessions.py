@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import random
 import runpy
 from collections.abc import Iterator
 from enum import Enum
@@ -15,6 +16,8 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
+from banyan_replica.peers.ledger import Scale
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak, Load
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.states import (
@@ -39,6 +42,7 @@ from banyan_replica.wire import (
     BUSY,
     LAST,
     TABLE,
+    TOO_MANY,
     Answered,
     Bye,
     Credit,
@@ -125,7 +129,8 @@ CHANGING = {
     "remove", "setdefault", "update",
 }  # fmt: skip
 OTHERS = {
-    ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"), ("sync/comparing.py", "at"),
+    ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
+    ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
     ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("banyan_node/mending.py", "self._found"),
     ("banyan_sim/network.py", "wire"),
 }  # fmt: skip
@@ -338,6 +343,50 @@ def test_who_said_goodbye_is_not_heard_any_more() -> None:
     assert link.told.arrival == 0
     assert w.points("a", "r") == 0
     assert w.cut == [("a", "r", "the peer says: see you")]
+
+
+def test_whatever_peers_say_in_whatever_order_no_step_is_illegal_and_every_state_is_seen() -> None:
+    seen = set[Enum]().union(*(chatter(seed) for seed in range(20)))
+    assert seen == {*CourseState, *TurnState}
+
+
+def chatter(seed: int) -> set[Enum]:
+    """The states of two peers that say anything at any time."""
+    rng, seen = random.Random(seed), set[Enum]()
+    w = World("a", seed=seed, limits=Limits(scale=Scale(let_go_at=1 << 30, ban_at=1 << 30)))
+    a, an = w.replicas["a"], w.person("a", "an")
+    w.post("a", an, 5)
+    note_agreement(a.store, plain_hello().store_id, 5)
+    w.drain("a")
+    claims: list[Message] = [
+        Root(0, b"1" * 32, 1_000),
+        Root(100_000, b"2" * 32, 9),
+        SketchCells(b"", 0, TOO_MANY, 0, b""),
+        Answered(0),
+    ]
+    for n in range(200):
+        peer = rng.choice(["r1", "r2"])
+        if peer not in a.links:
+            arrival, partial = rng.choice([0, 1_000]), int(rng.random() < 0.1)
+            w.rogue(peer, "a", arrival=arrival, partial=partial, root=bytes([n]) * 32)
+        link = a.links[peer]
+        if rng.random() < 0.2:
+            link.flow.granted(-link.flow.may_send)
+        read = Scanned(link.owed.ranges.last, rng.choice([b"", LAST]), rng.randrange(3))
+        sayable: list[Message] = [*UNASKED, *claims, Root(a.tree.count, a.tree.root, 1_000), read]
+        w.say(peer, "a", rng.choice(sayable))
+        if rng.random() < 0.1:
+            w.post("a", an, 1)
+        if rng.random() < 0.05:
+            a.commit_failed(None)
+        if rng.random() < 0.02:
+            w.unlink(peer, "a")
+        w.run(rng.choice([0, 0, 0.1, 1, 12]))
+        for one in a.links.values():
+            seen |= {one.course.state, one.orders.state}
+            assert (one.orders.retold is not None) == (one.orders.state in (TurnState.RETELLING, TurnState.BOTH))
+            assert (one.orders.aloud is not None) == (one.orders.state in (TurnState.READING, TurnState.BOTH))
+    return seen
 
 
 def test_every_kind_of_sender_is_judged() -> None:

@@ -13,7 +13,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import EntryDraft, grant_to
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_message
 from banyan_schema import social
@@ -140,8 +140,8 @@ def test_a_fresh_machine_catches_up_beside_a_bad_server(lie: str, seed: int) -> 
             reader.slow_disk = 100.0
         reader.boot()
         until_agreed(world, [one, two, reader], 180.0)
-        assert lie != "gush" or "than it had credit for" in reader.replica.standing.last_reason(bad.name)
+        assert lie != "gush" or "than it had credit for" in reader.replica.ledger.last_sentence(bad.name)
         honest = {one.name, two.name, reader.name}
         for node in (one, two, reader):
             assert not [x for x in node.rejected if x[0] in honest]
-            assert all(node.replica.standing.points(name, node.local()) <= SLOW.slights for name in honest)
+            assert all(node.replica.ledger.points(name, node.local()) <= SLOW.scale.let_go_at for name in honest)

@@ -13,7 +13,7 @@ from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import EntryDraft, grant_to
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_sim.faults import KINDS as FAULTS

@@ -261,7 +261,7 @@ def messages() -> list[dict[str, Any]]:
     root = b32("root")
     found: list[Message] = [
         Hello(VERSION, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
-        GossipFrame(list(g.encode_frame(g.Data((g.Item(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
+        GossipFrame(list(g.encode_frame(g.Pushes((g.Push(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
         Sums(b"", b"\x0a\x0f", [(0, bytes(16))] * 15 + [(1, root[:16])]),

@@ -208,9 +208,14 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
     node = s.node()
     bootstrap = list(s.settings.config.node.bootstrap)
     if node is not None:
-        connected = [p for p in node.call("peers") if p.get("connected", True)]
+        peers = node.call("peers")
+        connected = [p for p in peers if p["connected"]]
+        lost = sum(p["points"] > 0 for p in connected)
+        banned = sum(p["ban"] is not None for p in peers)
+        told = [f"{lost} of them lost points"] * bool(lost) + [f"{banned} are banned"] * bool(banned)
         if connected:
-            return True, f"{len(connected)} are connected."
+            why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
+            return True, f"{len(connected)} are connected{why}"
         if not bootstrap:
             return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
     if not bootstrap:

@@ -86,7 +86,7 @@ def ban(ctx: typer.Context, peer: Peer) -> None:
 
 @_peers.command("pardon")
 def pardon(ctx: typer.Context, peer: Peer) -> None:
-    """Lift a ban and forget a bad score."""
+    """Lift a ban and forget what the peer lost points for."""
     s = session.of(ctx)
     peer = _peer(s, peer)
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")

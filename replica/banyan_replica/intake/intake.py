@@ -18,7 +18,7 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, Later
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item

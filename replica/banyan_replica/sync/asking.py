@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.ledger import Breach, Charge, Offence
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
@@ -44,7 +44,7 @@ class Asking:
         """Who was asked for a log, and up to which head; others who claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
-        self.slighted: list[tuple[str, str]] = []
+        self.slighted: list[tuple[str, Charge]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
     def interesting(self, account: AccountId) -> bool:
@@ -124,7 +124,7 @@ class Asking:
             log = false[0]
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
-            self.slighted.append((link.peer, sentence))
+            self.slighted.append((link.peer, Charge(Offence.UNSERVED, sentence)))
 
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -189,7 +189,7 @@ class Asking:
             return False
         why = self.catchup.scanned(link.peer, m, now)
         if why is not None:
-            self.slighted.append((link.peer, why))
+            self.slighted.append((link.peer, Charge(Offence.UNREAD, why)))
         self._assign(now)
         self._write_note()
         return not self.catchup.active
@@ -223,11 +223,11 @@ class Asking:
     # -- what comes of it
 
     def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float) -> None:
-        """An item of a log came. Raises Malformed once too much came that nobody asked for."""
+        """An item of a log came. Raises Breach once too much came that nobody asked for."""
         ranges = link.owed.ranges
         if link.owed.logs.came(log, ready):
             return
-        if ranges and ranges.cover(log.account):
+        if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
             return
         if link.course.replaying:
@@ -235,15 +235,17 @@ class Asking:
         if link.owed.pace.stray(entries, now) > self._limits.strays:
             where = f"account {log.account.hex()[:8]}"
             if not ranges:
-                raise Malformed(f"sent {entries} entries of {where} that nobody asked for, after many such")
-            raise Malformed(f"was asked for accounts {ranges} and sent {entries} of {where}")
+                raise Breach(
+                    Offence.UNASKED, f"sent {entries} entries of {where} that nobody asked for, after many such"
+                )
+            raise Breach(Offence.UNASKED, f"was asked for accounts {ranges} and sent {entries} of {where}")
 
     def tick(self, now: float) -> None:
         """Once a second: who stalls, and who could help whom."""
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                self.slighted.append((link.peer, why))
+                self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
 

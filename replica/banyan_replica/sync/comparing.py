@@ -29,7 +29,7 @@ from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode
 from banyan_replica.frontier.table import FrontierTable
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames

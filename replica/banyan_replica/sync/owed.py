@@ -136,7 +136,7 @@ class OwedRanges:
             del self._spans[number]
 
     def cover(self, account: AccountId) -> bool:
-        return any(covers(span, account) for span in self._spans.values())
+        return bool(self._spans) and any(covers(span, account) for span in self._spans.values())
 
     def __str__(self) -> str:
         return " and ".join(f"{s.cursor.hex()[:8] or 'the first'} .. {s.stop.hex()[:8]}" for s in self._spans.values())

@@ -10,7 +10,7 @@ nothing was left out, so one comparison of everything follows each replay.
 
 from __future__ import annotations
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Message, Replay, Replayed
 from banyan_storage.store import Store

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of

@@ -85,7 +85,7 @@ async def ban(shell: Shell, ask: PeerRequest) -> Peer:
 async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
     """Lifts a ban, and forgets what the peer lost points for."""
     peer = _whole(ask.peer)
-    await shell.worker.call(lambda c, now: c.replica.standing.pardon(peer))
+    await shell.worker.call(lambda c, now: c.replica.ledger.pardon(peer))
     return Peer(peer)
 
 

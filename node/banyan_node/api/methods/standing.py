@@ -108,7 +108,9 @@ class Ban(Response, frozen=True):
 
 
 class PeerRow(Response, frozen=True):
-    """behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked since."""
+    """points: what is held against it, 0 where nothing is. reason: what it last lost points for, while it has some, or
+    why it is banned. behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked
+    since."""
 
     peer: str
     address: str
@@ -116,7 +118,7 @@ class PeerRow(Response, frozen=True):
     role: str
     connected: bool
     inbound: bool
-    score: float
+    points: float
     ban: Ban | None
     reason: str | None
     behind: int | None
@@ -240,7 +242,7 @@ def peers(at: Looking) -> list[PeerRow]:
                 role="platform" if link.operator else "",
                 connected=link.greeted,
                 inbound=not link.outbound,
-                score=link.score - round(link.points, 1),
+                points=round(link.points, 1),
                 ban=None,
                 reason=link.reason if link.points else None,
                 behind=_behind(at, link),
@@ -257,7 +259,7 @@ def peers(at: Looking) -> list[PeerRow]:
                 role="",
                 connected=ban.peer in linked,
                 inbound=False,
-                score=-round(ban.points, 1),
+                points=round(ban.points, 1),
                 ban=Ban(int(ban.until * 1000), ban.reason),
                 reason=ban.reason,
                 behind=None,
