@@ -36,7 +36,7 @@ from banyan_node.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Send
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.sync.serve import log_items
-from banyan_replica.wire import Data, Item, RunItem, encode_message, size_of
+from banyan_replica.wire import DataItems, Item, RunItem, encode_message, size_of
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
@@ -111,9 +111,9 @@ def _frames(items: Sequence[RunItem]) -> list[bytes]:
         waiting.append(item)
         size += size_of(item)
         if size >= PIECE:
-            frames.append(encode_message(Data(waiting)))
+            frames.append(encode_message(DataItems(waiting)))
             waiting, size = [], 0
-    return [*frames, encode_message(Data(waiting))] if waiting else frames
+    return [*frames, encode_message(DataItems(waiting))] if waiting else frames
 
 
 def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattered: int) -> dict[str, list[float]]:

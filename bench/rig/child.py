@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import trio
 
 from banyan_node import settings
-from banyan_node.config import LogConfig
+from banyan_node.config import LogSettings
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.logging import set_up_logging
@@ -73,7 +73,7 @@ def main() -> None:
     module, name = where.split(":")
     talk = os.dup(1)
     os.dup2(2, 1)
-    set_up_logging(LogConfig(level="warning"))
+    set_up_logging(LogSettings(level="warning"))
     role = getattr(importlib.import_module(module), name)
 
     async def run() -> None:

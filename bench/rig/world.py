@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_replica.intake.author import Author, Draft
+from banyan_replica.intake.author import Author, EntryDraft
 from banyan_schema.social import ReplyTo, Target
 from bench.harness import say
 from bench.rig.people import (
@@ -69,7 +69,7 @@ class World:
         """Few accounts are named often, most seldom."""
         return int(len(self.people) * self.rng.random() ** 3)
 
-    def drafts(self, who: int, first: int, count: int) -> list[Draft]:
+    def drafts(self, who: int, first: int, count: int) -> list[EntryDraft]:
         """Entries first .. first+count-1 of an account: a name, whom it follows, then posts, one in four an answer."""
         out = []
         for n in range(first, first + count):
@@ -120,7 +120,7 @@ def _grow(author: Author, people: list[Account], accounts: int, each: int, home:
     author.store.commit()
     world = World(people, [SHARED_EACH if n < shared else MORE_EACH for n in range(old)] + [0] * accounts)
 
-    def work() -> Iterator[tuple[Account, Sequence[Draft]]]:
+    def work() -> Iterator[tuple[Account, Sequence[EntryDraft]]]:
         for first in range(0, each, STEP):
             count = min(STEP, each - first)
             for who in range(old, old + accounts):

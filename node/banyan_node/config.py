@@ -38,7 +38,7 @@ Cidr = Annotated[
 ]
 
 
-class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who this node is and where others reach it."""
 
     name: Annotated[
@@ -68,7 +68,7 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class NetworkConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class NetworkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may connect at all, below everything that the protocol judges."""
 
     allow: Annotated[
@@ -91,7 +91,7 @@ class NetworkConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class ControlConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the command line and the platform's own programs reach this node. Never another machine."""
 
     host: Annotated[
@@ -122,7 +122,7 @@ class ControlConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 3.0
 
 
-class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of this machine the network may use. None decides what is valid: a node delays, never refuses."""
 
     peers: Annotated[
@@ -162,7 +162,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 90.0
 
 
-class InterestConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What this node holds, in whole logs."""
 
     mode: Annotated[
@@ -182,7 +182,7 @@ class InterestConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2
 
 
-class DiscoveryConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class DiscoverySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How neighbours are found, kept and compared with."""
 
     active_view: Annotated[
@@ -208,7 +208,7 @@ class DiscoveryConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = GOSSIP.retry_max_s
 
 
-class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What the node says about itself, always to standard error."""
 
     level: Annotated[
@@ -222,10 +222,10 @@ class LogConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All sections. The name of a setting is `section.key`."""
 
-    node: NodeConfig = field(default_factory=NodeConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    control: ControlConfig = field(default_factory=ControlConfig)
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
-    interest: InterestConfig = field(default_factory=InterestConfig)
-    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
-    log: LogConfig = field(default_factory=LogConfig)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    interest: InterestSettings = field(default_factory=InterestSettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    log: LogSettings = field(default_factory=LogSettings)

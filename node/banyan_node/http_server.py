@@ -16,7 +16,7 @@ import trio
 from anyio.abc import SocketListener
 from starlette.types import ASGIApp
 
-from banyan_node.config import ControlConfig
+from banyan_node.config import ControlSettings
 from banyan_node.home import Home
 from banyan_node.http_connections import PATIENCE, Connections, Patience
 from banyan_node.operator_errors import ControlError, PortBusy
@@ -41,7 +41,7 @@ class Bind(NamedTuple):
     socket: str = ""
 
     @classmethod
-    def of(cls, control: ControlConfig, home: Home) -> "Bind":
+    def of(cls, control: ControlSettings, home: Home) -> "Bind":
         """What the settings ask for; a relative socket path is inside the home."""
         return cls(control.host, control.port, str(home.path / control.socket) if control.socket else "")
 

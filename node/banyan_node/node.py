@@ -184,6 +184,8 @@ class Node:
                 case Event(name, fields):
                     self.metrics.event(name)
                     self.backend.tell(name, fields, reached)
+                    if name == "storage":
+                        log.error("storage", error=fields["error"])
                     if name == "entries" and self.settings.config.network.heads_bridge:
                         self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
                 case Send(peer, data):

@@ -75,6 +75,9 @@ class Outbox:
             if peer in self._links:
                 self.send(peer, message)
         self._sync.out.clear()
+        for sentence in self._sync.serving.sound.found:
+            self.tell("storage", error=sentence)
+        self._sync.serving.sound.found.clear()
 
     def collect_gossip(self) -> None:
         while (effect := self._gossip.next_effect()) is not None:

@@ -27,7 +27,7 @@ from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import Fetch, control_push, joined
 from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_replica.gossip.spreading import Spreading
-from banyan_replica.intake.author import Author, Draft, Sign, Written
+from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
@@ -268,7 +268,7 @@ class Replica:
         return self.store.changes + self.ingest.held - self.author.settled + self.author.held
 
     def publish(
-        self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
+        self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
     ) -> list[Written]:
         """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)

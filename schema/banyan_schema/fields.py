@@ -1,5 +1,6 @@
 """The types of which content is made. Each can be written, read strictly, and read by position.
 
+- `json` says how the value is written in JSON, where programs and people meet it.
 - `plain` turns a value into what CBOR carries; raises ValueError with a sentence past a limit.
 - `read` turns what CBOR carried back into the value; raises NotContent on anything else.
 - `step` reads the value out of the content's bytes at a position, and says where it ends. It may give up (NotContent)
@@ -17,14 +18,53 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, array_head, bytes_head, encode
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_crdt.shapes import between
 
-from .address import Target
+from .address import Target, post_from_text, post_to_text
 
 
 class NotContent(ValueError):
     """These bytes are not content of this schema."""
+
+
+class Json(NamedTuple):
+    """`kind`: in a word or two. `show`: a value as JSON has it; `take`: the value of that, raises ValueError with a
+    sentence on anything else."""
+
+    kind: str
+    show: Callable[[Any], Any]
+    take: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+AS_IT_IS = Json("JSON", _same, _same)
+"""For values that JSON holds; `plain` judges what is taken."""
+
+
+def _only(kind: str, of: type, what: str) -> Json:
+    """A value of a type that JSON has."""
+
+    def take(value: Any) -> Any:
+        if type(value) is not of:
+            raise ValueError(f"{what} is {kind}, not {value!r:.60}")
+        return value
+
+    return Json(kind, _same, take)
+
+
+def _told(kind: str, show: Callable[[Any], str], read: Callable[[str], Any]) -> Json:
+    """A value that is written as a text."""
+
+    def take(value: Any) -> Any:
+        if type(value) is not str:
+            raise ValueError(f"{value!r:.60} is not {kind}")
+        return read(value)
+
+    return Json(kind, show, take)
 
 
 class Field(NamedTuple):
@@ -34,6 +74,7 @@ class Field(NamedTuple):
     read: Callable[[Value], Any]
     step: Callable[[bytes, int], tuple[Any, int]]
     null: bool = False
+    json: Json = AS_IT_IS
 
 
 def optional(field: Field) -> Field:
@@ -44,6 +85,11 @@ def optional(field: Field) -> Field:
         lambda value: None if value is None else read(value),
         field.step,
         null=True,
+        json=Json(
+            field.json.kind,
+            lambda value: None if value is None else field.json.show(value),
+            lambda value: None if value is None else field.json.take(value),
+        ),
     )
 
 
@@ -73,7 +119,7 @@ def text(what: str, most: int) -> Field:
         end = start + size
         return raw[start:end].decode(), end
 
-    return Field(plain, read, step)
+    return Field(plain, read, step, json=_only("a text", str, what))
 
 
 def normal(what: str, value: str, most: int) -> bytes:
@@ -113,10 +159,10 @@ def number(what: str) -> Field:
                 return value, end
         raise NotContent
 
-    return Field(plain, read, step)
+    return Field(plain, read, step, json=_only("a whole number", int, what))
 
 
-def _fixed(size: int) -> Field:
+def _fixed(size: int, json: Json) -> Field:
     head = bytes_head(size)
     skip = len(head)
 
@@ -131,10 +177,18 @@ def _fixed(size: int) -> Field:
             raise NotContent
         return raw[start : start + size], start + size
 
-    return Field(bytes, read, step)
+    return Field(bytes, read, step, json=json)
 
 
-ACCOUNT, KEY = _fixed(32), _fixed(16)
+def key_from_text(text: str) -> CellKey:
+    """Raises ValueError with a sentence."""
+    if len(text) != 32 or any(c not in "0123456789abcdef" for c in text):
+        raise ValueError(f"'{text[:60]}' is no key: it has 32 hexadecimal digits")
+    return CellKey(bytes.fromhex(text))
+
+
+ACCOUNT = _fixed(32, _told("an account", account_to_text, account_from_text))
+KEY = _fixed(16, _told("a key", bytes.hex, key_from_text))
 """An account's id; a cell's key."""
 
 
@@ -159,7 +213,7 @@ def _step_target(raw: bytes, at: int) -> tuple[Target, int]:
     return Target(AccountId(raw[at + 3 : at + 35]), CellKey(raw[at + 36 : at + 52])), at + 52
 
 
-TARGET = Field(_plain_target, _read_target, _step_target)
+TARGET = Field(_plain_target, _read_target, _step_target, json=_told("a post", post_to_text, post_from_text))
 """[account, key]."""
 
 
@@ -184,4 +238,12 @@ def pair(field: Field) -> Field:
         second, at = field.step(raw, at)
         return (first, second), at
 
-    return Field(plain, read, step)
+    def take(value: Any) -> tuple[Any, Any]:
+        if type(value) is not list or len(value) != 2:
+            raise ValueError(f"{value!r:.60} is not a list of two, each {field.json.kind}")
+        return field.json.take(value[0]), field.json.take(value[1])
+
+    def show(value: tuple[Any, Any]) -> list[Any]:
+        return [field.json.show(value[0]), field.json.show(value[1])]
+
+    return Field(plain, read, step, json=Json(f"two, each {field.json.kind}", show, take))

@@ -11,6 +11,8 @@ that are null, so content that does not use them keeps its bytes. A reader leave
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from inspect import signature
 from typing import Any, Generic, TypeVar
 
 from banyan_crdt.codec import ARRAY, NULL, decode, encode
@@ -44,6 +46,14 @@ class Layout(Generic[C]):
         if not 0 < self.least <= len(self.fields) <= MAX_FIELDS:
             raise ValueError(f"content has 1 to {MAX_FIELDS} fields; this layout has {len(self.fields)}")
         self._steps = tuple([(field.step, field.null) for field in self.fields])
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the fields are called, for people and in JSON: as the parameters of `make`."""
+        found = tuple(signature(self.make).parameters)
+        if len(found) != len(self.fields):
+            raise ValueError(f"`make` of a layout names its {len(self.fields)} fields; it has {', '.join(found)}")
+        return found
 
     def with_field(self, make: Callable[..., D], split: Callable[[D], Sequence[Any]], field: Field) -> Layout[D]:
         """The next version: one more field at the end."""

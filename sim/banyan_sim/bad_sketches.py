@@ -10,7 +10,16 @@ import numpy as np
 
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
-from banyan_replica.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message, opens_as
+from banyan_replica.wire import (
+    HERE,
+    TOO_MANY,
+    Sketch,
+    SketchCells,
+    SketchNames,
+    decode_message,
+    encode_message,
+    opens_as,
+)
 
 from .byzantine import Liar
 
@@ -25,14 +34,14 @@ class Sketcher(Liar):
         salt = self.rng.choice((b"", self.rng.randbytes(16)))
         self.say(peer, Sketch(salt, 0, 0, 0, self.rng.randbytes(PROBE_BYTES)))
         self.say(peer, Sketch(b"", 1, CELLS - 1, 0, b""))
-        self.say(peer, Names(b"", self.rng.randbytes(8 * self.rng.randint(1, 50))))
-        self.say(peer, Cells(salt, 0, HERE, 7, self._thin_air(3)))
+        self.say(peer, SketchNames(b"", self.rng.randbytes(8 * self.rng.randint(1, 50))))
+        self.say(peer, SketchCells(salt, 0, HERE, 7, self._thin_air(3)))
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if not opens_as(data, Cells):
+        if not opens_as(data, SketchCells):
             return (data,)
         m = decode_message(data)
-        assert isinstance(m, Cells)
+        assert isinstance(m, SketchCells)
         if m.state != HERE:
             return (data,)
         made = self.rng.randrange(4)

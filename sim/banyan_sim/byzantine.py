@@ -18,7 +18,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip import frames as gossip
-from banyan_replica.intake.author import Author, Draft, Written, grant_to
+from banyan_replica.intake.author import Author, EntryDraft, Written, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import control_item, run_item
@@ -26,7 +26,7 @@ from banyan_replica.wire import (
     LAST,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
@@ -131,7 +131,7 @@ class Forker(Liar):
         assert self.account is not None
         log = LogId(self.account, self.device.key, 1)
         drafts = [write_post(post_key(self.salt, author.random(16)), Post("either or")) for _ in range(entries)]
-        return author.append(log, self.device, [Draft((d.op,), (d.content,)) for d in drafts], self.node.wall_ms())
+        return author.append(log, self.device, [EntryDraft((d.op,), (d.content,)) for d in drafts], self.node.wall_ms())
 
     def _tell(self, peer: str, author: Author, written: list[Written]) -> None:
         assert self.account is not None
@@ -163,8 +163,8 @@ class Withholder(Liar):
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         message = decode_message(data)
-        if isinstance(message, Data):
-            return (encode_message(Data([_bare(item) for item in message.items])),)
+        if isinstance(message, DataItems):
+            return (encode_message(DataItems([_bare(item) for item in message.items])),)
         if isinstance(message, Parts):
             return (encode_message(Parts([])),)
         if isinstance(message, GossipFrame):
@@ -183,7 +183,7 @@ class Refuser(Liar):
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         message = decode_message(data)
-        if isinstance(message, Data | Parts):
+        if isinstance(message, DataItems | Parts):
             return ()
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
@@ -255,7 +255,9 @@ class Futurist(Liar):
             return
         r.ahead_s = self.node.skew
         draft = write_post(post_key(self.salt, self.rng.randbytes(16)), Post("news of tomorrow"))
-        r.publish(LogId(self.account, self.device.key, 1), self.device, [Draft((draft.op,), (draft.content,))], now)
+        r.publish(
+            LogId(self.account, self.device.key, 1), self.device, [EntryDraft((draft.op,), (draft.content,))], now
+        )
 
 
 class Boaster(Liar):
@@ -303,7 +305,7 @@ class Impostor(Liar):
         if self.rng.random() < 0.5:
             self.push(peer, mid, item)
         else:
-            self.say(peer, Data([item]))
+            self.say(peer, DataItems([item]))
 
 
 Kind: TypeAlias = Callable[[Node, random.Random], Liar]

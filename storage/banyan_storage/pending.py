@@ -21,7 +21,7 @@ from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, schema_of
-from .viewhook import Views
+from .viewhook import ViewHooks
 
 CACHED_LOGS = 100_000
 
@@ -42,7 +42,7 @@ class PendingStore(StoreReader):
     new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
     """
 
-    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
+    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: ViewHooks) -> None:
         super().__init__(engine.write(), realm)
         self._engine = engine
         self._write = engine.write()

@@ -513,8 +513,8 @@ IN_STORAGE = (
     Mutant(
         "the check does not look whether wanted content is held",
         _CHECK,
-        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield Problem("lacking"',
-        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield Problem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield StoreProblem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield StoreProblem("lacking"',
         _CHECKED,
     ),
     Mutant(
@@ -655,8 +655,8 @@ IN_STORAGE = (
     Mutant(
         "content that a grant does not cover shows once it is built again",
         _REFOLDING,
-        "        puts = puts_in([line.ops], [declared]) if anything and declared > 0 else None\n",
-        "        puts = puts_in([line.ops], [declared]) if declared > 0 else None\n",
+        "        one = read_single(ops) if anything else None\n",
+        "        one = read_single(ops)\n",
         ("tests/storage/test_views_rebuilt.py",),
     ),
     # -- views that are proved

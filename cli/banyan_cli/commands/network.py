@@ -100,7 +100,7 @@ def _peer(s: session.Session, text: str) -> str:
 
 
 def status(ctx: typer.Context) -> None:
-    """Is this node complete? Per account that you follow: what is held, what is known of, who is asked."""
+    """Whether this node is complete; for each account that you follow: what is held, what peers have, who is asked."""
     from banyan_cli.show import tables
 
     s = session.of(ctx)

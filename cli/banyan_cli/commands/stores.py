@@ -134,7 +134,10 @@ def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
 def withhold(
     ctx: typer.Context,
     uri: Annotated[
-        str, typer.Argument(help="The post; the short form that a feed shows will do.", autocompletion=completing.posts)
+        str,
+        typer.Argument(
+            metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completing.posts
+        ),
     ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
@@ -162,7 +165,9 @@ def withheld(ctx: typer.Context) -> None:
 @_store.command("release")
 def release(
     ctx: typer.Context,
-    uri: Annotated[str, typer.Argument(help="The post whose content was withheld.", autocompletion=completing.posts)],
+    uri: Annotated[
+        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completing.posts)
+    ],
 ) -> None:
     """Lift a withholding: the content is asked of peers again."""
     s = session.of(ctx)
@@ -174,7 +179,7 @@ def release(
 def compact(
     ctx: typer.Context,
     to: Annotated[
-        Path | None, typer.Option(help="Write the compacted copy there instead; the way while a node runs.")
+        Path | None, typer.Option(help="Write a compacted copy there instead; works while a node runs.")
     ] = None,
 ) -> None:
     """Give the disk back what deleted content took."""

@@ -28,7 +28,7 @@ SILENCE_SECONDS = 2.0
 _COLOURS = ("green", "yellow", "magenta", "cyan")
 
 
-class View:
+class Screen:
     """Sentences of the story, and the last status of each node."""
 
     def __init__(self, console: Console, nodes: Sequence[DemoNode]) -> None:

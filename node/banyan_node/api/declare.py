@@ -34,7 +34,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a method asks for. A field that is unknown is an error."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """What a method answers."""
 
 
@@ -42,11 +42,11 @@ class Nothing(Request, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class Done(Answer, frozen=True):
+class NoResult(Response, frozen=True):
     """Nothing more to say."""
 
 
-class Reading:
+class CommitView:
     """What a read is given: the store and its views, as they were at one commit."""
 
     def __init__(self, q: Queries) -> None:
@@ -88,7 +88,7 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """do: read (Reading, request), look and write (Context, request, now), node async (Shell, request).
+    """do: read (CommitView, request), look and write (Context, request, now), node async (Shell, request).
 
     on_node: what a running node adds to the answer of `do`: async (Shell, answer). alone, together: see Worker.call.
     """

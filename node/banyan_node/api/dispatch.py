@@ -19,7 +19,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node import chores, claims
 from banyan_node.api import decode
-from banyan_node.api.declare import Method, Reading, Request, Shell
+from banyan_node.api.declare import CommitView, Method, Request, Shell
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.methods import EVERY
@@ -46,7 +46,7 @@ def method_of(name: str) -> Method:
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. For any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(Reading(q), ask)
+        return method.do(CommitView(q), ask)
 
 
 class NodeBackend:
@@ -128,7 +128,7 @@ class ReadingBackend:
             raise self._why
         try:
             with queries(self._engine, self._realm) as q:
-                return msgspec.to_builtins(found.do(Reading(q), ask))
+                return msgspec.to_builtins(found.do(CommitView(q), ask))
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
 

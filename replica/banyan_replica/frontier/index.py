@@ -20,7 +20,7 @@ import numpy as np
 
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_replica.frontier.kept import Kept
+from banyan_replica.frontier.kept import KeptRows
 from banyan_replica.frontier.rows import (
     SLICE,
     Rows,
@@ -374,7 +374,7 @@ class FrontierIndex:
         self._kept_at = about.position
         self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-    def _loaded(self, keeping: Keeping, kept: Kept, about: About, commits: Iterable[int]) -> Iterator[bool]:
+    def _loaded(self, keeping: Keeping, kept: KeptRows, about: About, commits: Iterable[int]) -> Iterator[bool]:
         """In steps; False where it is not to be believed."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)

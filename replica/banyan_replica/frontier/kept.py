@@ -1,8 +1,8 @@
 """Where rows are kept from one run to the next: columns of bytes that a driver writes and maps. A cache.
 
-The replica's side does no I/O. It asks a `Keeper` for what was kept last, and hands it a new `Draft` slice by slice;
-the driver writes behind its back. The node keeps a file (rows_file.py), a simulator may keep memory or nothing. The
-promise, which tests/node/test_kept.py holds both to:
+The replica's side does no I/O. It asks a `Keeper` for what was kept last, and hands it a new `RowsDraft` slice by
+slice; the driver writes behind its back. The node keeps a file (rows_file.py), a simulator may keep memory or nothing.
+The promise, which tests/node/test_kept.py holds both to:
 
 - What `load` gives is what one `finish` was given, whole, or nothing. A draft that was not finished, or was finished
   and not yet `done`, may be there later or the one before it may, whatever moment the power goes.
@@ -28,7 +28,7 @@ class Size(NamedTuple):
     room: int
 
 
-class Kept(Protocol):
+class KeptRows(Protocol):
     """What was kept."""
 
     @property
@@ -45,7 +45,7 @@ class Kept(Protocol):
         """In slices of some ms: True, and False once if anything is damaged."""
 
 
-class Draft(Protocol):
+class RowsDraft(Protocol):
     """What will be kept. A fault of the disk shows in `fault`, and the driver tells of it; nothing raises."""
 
     @property
@@ -73,9 +73,9 @@ class Draft(Protocol):
 
 
 class Keeper(Protocol):
-    def load(self) -> Kept | None: ...
+    def load(self) -> KeptRows | None: ...
 
-    def draft(self, columns: Sequence[Size]) -> Draft:
+    def draft(self, columns: Sequence[Size]) -> RowsDraft:
         """Begin a new one. One at a time."""
 
 

@@ -39,7 +39,7 @@ Word = TypeVar("Word", np.uint64, np.uint32)
 _NO_ID = bytes(32)
 
 
-class Run(NamedTuple):
+class SortedRun(NamedTuple):
     """Places that ascend, and the row at each."""
 
     places: Numbers
@@ -52,12 +52,12 @@ class Run(NamedTuple):
         first, last = self.places.searchsorted(h), self.places.searchsorted(h, "right")
         return [int(row) for a, b in zip(first, last, strict=True) for row in self.order[a:b]]
 
-    def merged(self, other: Run) -> Run:
+    def merged(self, other: SortedRun) -> SortedRun:
         at = self.places.searchsorted(other.places)
-        return Run(np.insert(self.places, at, other.places), np.insert(self.order, at, other.order))
+        return SortedRun(np.insert(self.places, at, other.places), np.insert(self.order, at, other.order))
 
 
-class Columns(NamedTuple):
+class RowColumns(NamedTuple):
     """What is known of each row. `size`: length and flag in 32 bits; 0 for no head."""
 
     x0: Numbers
@@ -84,7 +84,7 @@ class Rows:
         """Rows in `base` and `recent`; those after them are in `_later`."""
 
     @classmethod
-    def of(cls, public: Key, columns: Columns, n: int, base: Run) -> Rows:
+    def of(cls, public: Key, columns: RowColumns, n: int, base: SortedRun) -> Rows:
         """Rows that were kept; those of `base` are the first, the others are sorted in."""
         rows = cls(public)
         rows.columns, rows.n, rows.base, rows._sorted = columns, n, base, len(base.places)
@@ -186,7 +186,7 @@ class Rows:
         if n > len(self.columns.x0):
             room = max(n, len(self.columns.x0) * 5 // 4, 1_024)
             x0, x1, y0, y1 = (_longer(words, self.n, room) for words in self.columns[:4])
-            self.columns = Columns(x0, x1, y0, y1, _longer(self.columns.size, self.n, room))
+            self.columns = RowColumns(x0, x1, y0, y1, _longer(self.columns.size, self.n, room))
 
     def _came(self, asked: Iterable[int], first: int) -> None:
         for row, h in enumerate(asked, first):
@@ -211,7 +211,7 @@ class Rows:
             yield
         bits = min(8, (self.n // SORTED).bit_length())
         part = (h >> np.uint64(61 - bits)).astype(np.uint8)
-        run, end = Run(np.empty_like(h), np.empty(self.n, np.uint32)), 0
+        run, end = SortedRun(np.empty_like(h), np.empty(self.n, np.uint32)), 0
         for k in range(1 << bits):
             rows_of_part = np.flatnonzero(part == k)
             some = h[rows_of_part]
@@ -222,17 +222,17 @@ class Rows:
         self.base, self.recent, self._sorted = run, _no_run(), self.n
         self._later.clear()
 
-    def _run(self, first: int) -> Run:
+    def _run(self, first: int) -> SortedRun:
         h = self._places(slice(first, self.n))
         order = np.argsort(h)
-        return Run(h[order], (order + first).astype(np.uint32))
+        return SortedRun(h[order], (order + first).astype(np.uint32))
 
     def _places(self, rows: slice) -> Numbers:
         return places(self._public, self.columns.x0[rows], self.columns.x1[rows])
 
 
-def _no_run() -> Run:
-    return Run(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
+def _no_run() -> SortedRun:
+    return SortedRun(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
 def _longer(column: npt.NDArray[Word], n: int, room: int) -> npt.NDArray[Word]:
@@ -241,9 +241,9 @@ def _longer(column: npt.NDArray[Word], n: int, room: int) -> npt.NDArray[Word]:
     return out
 
 
-def _no_columns(room: int) -> Columns:
+def _no_columns(room: int) -> RowColumns:
     x0, x1, y0, y1 = (np.zeros(room, np.uint64) for _ in range(4))
-    return Columns(x0, x1, y0, y1, np.zeros(room, np.uint32))
+    return RowColumns(x0, x1, y0, y1, np.zeros(room, np.uint32))
 
 
 # -- what becomes of names and heads

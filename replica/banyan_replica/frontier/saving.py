@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from banyan_replica.frontier.kept import Draft, Keeper, Kept, Size
-from banyan_replica.frontier.rows import KINDS, Columns, Rows, Run
+from banyan_replica.frontier.kept import Keeper, KeptRows, RowsDraft, Size
+from banyan_replica.frontier.rows import KINDS, RowColumns, Rows, SortedRun
 from banyan_replica.frontier.sketch import CELLS, Indexes, Key
 from banyan_replica.frontier.table import RANGES, FrontierTable
 from banyan_storage.moves import POSITION, Moves
@@ -86,7 +86,7 @@ class Saving:
         self.keeping, self._columns = keeping, (*rows.columns, *rows.base)
         self._counts = [rows.n] * 5 + [len(rows.base.places)] * 2
         room = [rows.n + (rows.n >> 3) + LEAST] * 5 + self._counts[5:]
-        self.draft: Draft = keeping.keeper.draft(
+        self.draft: RowsDraft = keeping.keeper.draft(
             [Size(n * item, most * item) for n, most, item in zip(self._counts, room, _ITEM, strict=True)]
         )
         self._column = self._row = 0
@@ -141,7 +141,7 @@ class Saving:
         self.draft.finish(about, b"".join([part.tobytes() for part in parts]))
 
 
-def about_of(kept: Kept, store_id: bytes, public: Key) -> About | None:
+def about_of(kept: KeptRows, store_id: bytes, public: Key) -> About | None:
     """None where it is of another store, realm, machine or version."""
     if len(kept.about) != _ABOUT.size:
         return None
@@ -156,10 +156,10 @@ def about_of(kept: Kept, store_id: bytes, public: Key) -> About | None:
     return about if whole and base <= n <= about.rows and len(kept.tail) == tail else None
 
 
-def open_rows(kept: Kept, about: About, public: Key, out: list[tuple[Rows, FrontierTable]]) -> Iterator[bool]:
+def open_rows(kept: KeptRows, about: About, public: Key, out: list[tuple[Rows, FrontierTable]]) -> Iterator[bool]:
     """Checks it all and puts the rows and their table into `out`, in steps; False where it is damaged."""
     yield from kept.check()
-    columns = Columns(*(raw.view(kind) for raw, kind in zip(kept.columns[:5], KINDS[:5], strict=True)))
+    columns = RowColumns(*(raw.view(kind) for raw, kind in zip(kept.columns[:5], KINDS[:5], strict=True)))
     places, order = (raw.view(kind) for raw, kind in zip(kept.columns[5:], KINDS[5:], strict=True))
     tail, at = kept.tail, _CELLS + _SUMS
     cells = np.frombuffer(tail, np.uint64, CELLS * 3).reshape(-1, 3).copy()
@@ -177,5 +177,5 @@ def open_rows(kept: Kept, about: About, public: Key, out: list[tuple[Rows, Front
         for start in range(0, about.laid, LAY):
             column[laid[start : start + LAY]] = values[start : start + LAY]
             yield True
-    base = Run(places[: about.base], order[: about.base])
+    base = SortedRun(places[: about.base], order[: about.base])
     out.append((Rows.of(public, rows.columns, about.rows, base), FrontierTable(public, None, cells, sums)))

@@ -19,7 +19,7 @@ from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, Item, Message, RunItem, decode_message
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, DataItems, Item, Message, RunItem, decode_message
 
 
 class CheckedControl(NamedTuple):
@@ -59,7 +59,7 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
         message = decode_message(frame)
     except Reject as why:
         return Prepared(len(frame), why, [])
-    if not isinstance(message, Data):
+    if not isinstance(message, DataItems):
         return Prepared(len(frame), message, [])
     return Prepared(len(frame), message, check_items(realm, message.items, verify))
 

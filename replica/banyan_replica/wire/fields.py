@@ -24,7 +24,9 @@ class Kind(NamedTuple):
     write: Callable[[Any], Any] = as_it_is
 
 
-class Field(NamedTuple):
+class Member(NamedTuple):
+    """A field of a shape."""
+
     name: str
     kind: Kind
 
@@ -35,7 +37,7 @@ class Shape(NamedTuple):
     code: int
     name: str
     made: Callable[..., Any]
-    fields: tuple[Field, ...]
+    fields: tuple[Member, ...]
 
     @property
     def grammar(self) -> str:
@@ -189,7 +191,7 @@ def nullable(kind: Kind) -> Kind:
     return Kind(f"{kind.grammar} / null", lambda v: None if v is None else read(v))
 
 
-def rows(*fields: Field, most: int | None = None, least: int = 0) -> Kind:
+def rows(*fields: Member, most: int | None = None, least: int = 0) -> Kind:
     """An array of arrays of these fields, read as tuples."""
     reads, size = [f.kind.read for f in fields], len(fields)
     cells = [f"x{n}" for n in range(size)]

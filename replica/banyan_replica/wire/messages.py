@@ -103,7 +103,7 @@ class CheckpointItem(NamedTuple):
 Item: TypeAlias = ControlItem | RunItem | CheckpointItem
 
 
-class Data(NamedTuple):
+class DataItems(NamedTuple):
     items: list[Item]
 
 
@@ -172,7 +172,7 @@ class Sketch(NamedTuple):
     probes: bytes
 
 
-class Cells(NamedTuple):
+class SketchCells(NamedTuple):
     salt: bytes
     start: int
     state: int
@@ -184,7 +184,7 @@ HERE, BUSY, TOO_MANY = 0, 1, 2
 """States of an answer."""
 
 
-class Names(NamedTuple):
+class SketchNames(NamedTuple):
     salt: bytes
     places: bytes
 
@@ -205,6 +205,6 @@ class Shared(NamedTuple):
 
 
 Message: TypeAlias = (
-    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
-    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names | Interest | Shared
+    Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
+    | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
 )  # fmt: skip

@@ -26,8 +26,8 @@ from banyan_replica.wire.fields import (
     U32,
     U48,
     U63,
-    Field,
     Kind,
+    Member,
     Shape,
     at_most,
     exactly_or_none,
@@ -133,9 +133,9 @@ SALT, PREFIX, REASON = exactly_or_none(16, "salt"), _prefix(64), at_most(MAX_REA
 HEADS = Kind("[* head]", _heads, _heads_out)
 WANTS = Kind("[* wanted]", _wants, _wants_out)
 ITEMS = Kind("[* item]", decode_items, encode_items)
-CHILDREN = rows(Field("count", U63), Field("sum", B16), least=FANOUT, most=FANOUT)
-WANT_PARTS = rows(Field("entry", B32), Field("op", U16))
-PARTS = rows(Field("entry", B32), Field("op", U16), Field("bytes", nullable(BYTES)), Field("reason", BYTES))
+CHILDREN = rows(Member("count", U63), Member("sum", B16), least=FANOUT, most=FANOUT)
+WANT_PARTS = rows(Member("entry", B32), Member("op", U16))
+PARTS = rows(Member("entry", B32), Member("op", U16), Member("bytes", nullable(BYTES)), Member("reason", BYTES))
 DONE = up_to(m.CANNOT)
 
 GRAMMAR = {
@@ -152,11 +152,11 @@ GRAMMAR = {
 """Rules that fields name."""
 
 
-def _line(code: int, made: Callable[..., Message], name: str, says: str, *fields: Field, **more: Any) -> Spoken:
+def _line(code: int, made: Callable[..., Message], name: str, says: str, *fields: Member, **more: Any) -> Spoken:
     return Spoken(Shape(code, name, made, fields), says, **more)
 
 
-F = Field
+F = Member
 TABLE: tuple[Spoken, ...] = (
     _line(
         1, m.Hello, "hello", "who I am; the first frame of each side",
@@ -178,7 +178,7 @@ TABLE: tuple[Spoken, ...] = (
         F("prefix", PREFIX), F("answer", FLAG), F("heads", HEADS),
     ),
     _line(6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS), unstored=True),
-    _line(7, m.Data, "data", "entries with their content", F("items", ITEMS), bulk=True),
+    _line(7, m.DataItems, "data", "entries with their content", F("items", ITEMS), bulk=True),
     _line(
         8, m.Credit, "credit", "I have digested so much", F("size", U63), who=Who.RECEIVER, unstored=True
     ),
@@ -212,13 +212,13 @@ TABLE: tuple[Spoken, ...] = (
         F("salt", SALT), F("start", U16), F("wanted", U16), F("stamp", U32), F("probes", exactly_or_none(PROBES)),
     ),
     _line(
-        18, m.Cells, "cells", "state 0: here they are, 1: busy, 2: too many differences",
+        18, m.SketchCells, "cells", "state 0: here they are, 1: busy, 2: too many differences",
         F("salt", SALT), F("start", U16), F("state", up_to(TOO_MANY)), F("stamp", U32),
         F("cells", pieces("cells23", CELL)),
         who=Who.ANSWER,
     ),
     _line(
-        19, m.Names, "names", "which logs are at these places; answered by heads",
+        19, m.SketchNames, "names", "which logs are at these places; answered by heads",
         F("salt", SALT), F("places", pieces("places8", PLACE)),
     ),
     _line(

@@ -22,9 +22,9 @@ from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
-from ..viewhook import Counted
+from ..viewhook import CountedEntry
 from .changes import Changes
-from .refolding import refold
+from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .standing import WHOLE, cursors
 from .view import Showing
@@ -77,7 +77,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int = STEP) -> bool:
         return False
     if SHOWN_NAME in at:
         group = dict.fromkeys(at, at[SHOWN_NAME])
-        cursor = _step_shown(txn, reader, group, size)
+        cursor = _step_shown(txn, reader, at[SHOWN_NAME], size)
     else:
         least = min(at.values())
         group = {name: cursor for name, cursor in at.items() if cursor == least}
@@ -106,20 +106,19 @@ def _accounts(reader: StoreReader, cursor: bytes) -> Iterator[AccountId]:
     return reader.accounts(start)
 
 
-def _step_shown(txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], size: int) -> bytes | None:
+def _step_shown(txn: WriteTxn, reader: StoreReader, cursor: bytes, size: int) -> bytes | None:
     """Folds accounts from the log until `size` entries are read. The new cursor; None at the end."""
-    read, accounts = 0, list(islice(_accounts(reader, group[SHOWN_NAME]), QUIET_ACCOUNTS))
+    folding, read, last = Refolding(txn, reader), 0, None
+    accounts = list(islice(_accounts(reader, cursor), QUIET_ACCOUNTS))
     for account in accounts:
-        cursor = account + WHOLE
-        for name in group:
-            _move(txn, name, cursor)
-        read += refold(txn, reader, account)
+        read, last = read + folding.take(account), account
         if read >= size:
-            return cursor
-    return accounts[-1] + WHOLE if len(accounts) == QUIET_ACCOUNTS else None
+            break
+    folding.settle()
+    return None if last is None or (read < size and len(accounts) < QUIET_ACCOUNTS) else last + WHOLE
 
 
-def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
+def counted(reader: StoreReader, account: AccountId) -> Iterator[CountedEntry]:
     """Every entry of its granted logs that counts, with the ops that count; of a log that cannot be read, what can."""
     grants = reader.grants(account)
     if grants is None:
@@ -128,7 +127,7 @@ def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
         try:
             entries = counted_entries(grants, log, reader.walk(log))
             for n, (entry, body) in zip(reader.counted_arrivals(log), entries, strict=False):
-                yield Counted(n, entry, body)
+                yield CountedEntry(n, entry, body)
         except (BanyanError, CorruptStore):
             continue  # `store verify` names it
 

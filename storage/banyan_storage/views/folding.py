@@ -13,7 +13,7 @@ again from nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -46,7 +46,7 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
-from ..viewhook import Append, Counted
+from ..viewhook import Append, CountedEntry
 from .changes import Changes
 from .social.timeline import TIMELINE
 from .view import Showing
@@ -59,7 +59,11 @@ _collection = itemgetter(slice(0, 13))
 
 
 def fold_account(
-    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+    txn: WriteTxn,
+    reader: StoreReader,
+    account: AccountId,
+    counted: Iterator[CountedEntry],
+    building: Mapping[str, bytes],
 ) -> int:
     """Folds an account of which nothing shows; returns how many entries it has. `building`: as of `Changes`."""
     entries, number = 0, b""
@@ -119,10 +123,12 @@ class _Cover(NamedTuple):
 
 
 class Fold:
-    """Takes newly counted entries into the tables."""
+    """Takes newly counted entries into the tables. `empty`: numbers of accounts of which nothing shows yet."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
-        self._txn, self._reader, self._building = txn, reader, building
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
+        self._txn, self._reader, self._building, self._empty = txn, reader, building, empty
         self._fresh: list[Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
@@ -141,7 +147,7 @@ class Fold:
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
     def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
-        """Puts over nothing else of one account."""
+        """Puts over nothing else, and adds, of one account."""
         self._numbers.add(number)
         self._fresh += fresh
 
@@ -168,7 +174,7 @@ class Fold:
 
     def settle(self) -> None:
         """Writes what follows from all that was taken."""
-        slots = Slots(self._txn, self._reader, self._building)
+        slots = Slots(self._txn, self._reader, self._building, self._empty)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
@@ -215,7 +221,8 @@ class Fold:
         """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
-        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
+        older = [slot for slot in slots if slot[:4] not in self._empty] if self._empty else slots
+        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(older)]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
@@ -269,7 +276,7 @@ class Fold:
         return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
-class _Slot:
+class _SlotState:
     """One slot while it is worked out: what it showed and which other operations were live, and which are."""
 
     __slots__ = ("cells", "live", "was")
@@ -285,16 +292,18 @@ class _Slot:
 class Slots:
     """The slots that are worked out whole, and all rows that are to be written."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
         self._txn, self._reader = txn, reader
-        self._slots: dict[bytes, _Slot] = {}
+        self._slots: dict[bytes, _SlotState] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building)
+        self.changes = Changes(txn, building, empty)
 
-    def at(self, slot: bytes) -> _Slot:
+    def at(self, slot: bytes) -> _SlotState:
         found = self._slots.get(slot)
         if found is None:
-            found = self._slots[slot] = _Slot(self._txn, self._reader, slot)
+            found = self._slots[slot] = _SlotState(self._txn, self._reader, slot)
         return found
 
     def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
@@ -331,7 +340,7 @@ class Slots:
             self._finish(slot, state)
         self.changes.write()
 
-    def _finish(self, slot: bytes, state: _Slot) -> None:
+    def _finish(self, slot: bytes, state: _SlotState) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
         changes, number, rest = self.changes, slot[:4], slot[4:]

@@ -1,4 +1,4 @@
-"""The hooks of the store (viewhook.Views): which operations came, went or got content, inside its transaction.
+"""The hooks of the store (viewhook.ViewHooks): which operations came, went or got content, inside its transaction.
 
 Accounts that the builder has not come to yet are passed over (building.py): it will read them.
 """
@@ -14,7 +14,7 @@ from banyan_crdt.ops import Add, Op, Put
 from ..engine import WriteTxn
 from ..reader import StoreReader
 from ..view_rows import place_bytes, slot_of
-from ..viewhook import Append, ArrivedPart, Counted
+from ..viewhook import Append, ArrivedPart, CountedEntry
 from . import building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .standing import cursors, is_folded
@@ -41,7 +41,7 @@ class SocialViews:
             fold.take(number, ((n, e.id, e.header.time, body) for n, (e, body) in both), iter(append.parts))
         fold.settle()
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         at = cursors(txn)
         if not is_folded(at, account):
             for _ in counted:

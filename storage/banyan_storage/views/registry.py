@@ -81,9 +81,9 @@ _LISTENING: dict[str, tuple[str, RowOf]] = {kind: (view.name, of) for view in VI
 def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
     """What views make of a slot; `takes`: whether a view, by its name, is asked. Other facts are left."""
     slot, place, seed = showing
-    found = []
+    number, unique, found = slot[:4], slot[13:], []
     for kind, key in facts_of(slot, seed):
-        view, of = _LISTENING.get(kind, ("", None))
-        if of is not None and (takes is None or takes(view)):
-            found.append(of(slot[:4], key, slot[13:], place))
+        listening = _LISTENING.get(kind)
+        if listening is not None and (takes is None or takes(listening[0])):
+            found.append(listening[1](number, key, unique, place))
     return found

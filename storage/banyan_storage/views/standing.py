@@ -15,7 +15,7 @@ WHOLE = b"\xff" * 64
 """The rest of a cursor that stands behind all slots of its account."""
 
 
-class Standing(NamedTuple):
+class ViewStanding(NamedTuple):
     """A view: its version, and how much of it is there, 0 to 1; 1 where nothing is left to build."""
 
     name: str
@@ -35,9 +35,9 @@ def done_of(cursor: bytes) -> float:
     return int.from_bytes(cursor[:8].ljust(8, b"\0"), "big") / (1 << 64)
 
 
-def standings(txn: ReadTxn) -> list[Standing]:
+def standings(txn: ReadTxn) -> list[ViewStanding]:
     at = cursors(txn)
-    return [Standing(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
+    return [ViewStanding(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
 
 
 def need(at: Mapping[str, bytes], *names: str) -> None:

@@ -13,7 +13,8 @@ from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import name_of
 from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
     Did,
@@ -56,7 +57,7 @@ class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
 
 
-class Created(Answer, frozen=True):
+class Created(Response, frozen=True):
     """created: false where an account was hosted under that name before."""
 
     account: Did
@@ -64,7 +65,7 @@ class Created(Answer, frozen=True):
     created: bool
 
 
-class HostedRow(Answer, frozen=True):
+class HostedRow(Response, frozen=True):
     """own: whether it is this node's own account."""
 
     account: Did
@@ -73,7 +74,7 @@ class HostedRow(Answer, frozen=True):
     own: bool
 
 
-class Listed(Answer, frozen=True):
+class Listed(Response, frozen=True):
     """In the order in which they were opened. count: of all pages. after: null on the last page."""
 
     accounts: list[HostedRow]
@@ -81,7 +82,7 @@ class Listed(Answer, frozen=True):
     after: Did | None
 
 
-class StepRow(Answer, frozen=True):
+class StepRow(Response, frozen=True):
     """One entry of the control log."""
 
     seq: int
@@ -91,7 +92,7 @@ class StepRow(Answer, frozen=True):
     sentence: str
 
 
-class KeyRow(Answer, frozen=True):
+class KeyRow(Response, frozen=True):
     """slot: 0 the root, 1 the recovery key. current, next: what the account commits to. held: whether it is here."""
 
     slot: int
@@ -101,7 +102,7 @@ class KeyRow(Answer, frozen=True):
     held: bool
 
 
-class GrantRow(Answer, frozen=True):
+class GrantRow(Response, frozen=True):
     """writer may write logs first .. first + logs - 1. colls: which collections, null for all."""
 
     writer: WriterHex
@@ -112,19 +113,19 @@ class GrantRow(Answer, frozen=True):
     colls: list[str] | None
 
 
-class KeptRow(Answer, frozen=True):
+class KeptRow(Response, frozen=True):
     log: int
     length: int
 
 
-class CutRow(Answer, frozen=True):
+class CutRow(Response, frozen=True):
     """keeps: what goes on counting of the logs of a writer that was cut off."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
-class PinRow(Answer, frozen=True):
+class PinRow(Response, frozen=True):
     """The log is vouched for up to the entry."""
 
     writer: WriterHex
@@ -133,14 +134,14 @@ class PinRow(Answer, frozen=True):
     entry: EntryHex
 
 
-class CheckpointRow(Answer, frozen=True):
+class CheckpointRow(Response, frozen=True):
     writer: WriterHex
     n: int
     seq: int
     root: bool
 
 
-class LogRow(Answer, frozen=True):
+class LogRow(Response, frozen=True):
     """flag: 1 if it is forked. own: whether this data folder writes it."""
 
     writer: WriterHex
@@ -150,7 +151,7 @@ class LogRow(Answer, frozen=True):
     own: bool
 
 
-class Shown(Answer, frozen=True):
+class AccountShown(Response, frozen=True):
     account: Did
     name: str
     hosted: bool
@@ -193,18 +194,19 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
 
 
 @METHODS.read("account.list")
-def listing(at: Reading, ask: ListRequest) -> Listed:
+def listing(at: CommitView, ask: ListRequest) -> Listed:
     """The accounts whose keys this node holds."""
-    mine = hosted.me(at)
+    mine, q = hosted.me(at), at.queries()
     after = None if ask.after is None else hosted.account_of(at, ask.after)
     page = hosted.page(at, after, ask.limit + 1)
-    rows = [HostedRow(did(h.account), h.name, True, h.account == mine) for h in page[: ask.limit]]
+    shown = page[: ask.limit]
+    rows = [HostedRow(did(h.account), h.name or name_of(q, h.account), True, h.account == mine) for h in shown]
     more = len(page) > ask.limit and rows
     return Listed(rows, hosted.count(at), rows[-1].account if more else None)
 
 
 @METHODS.look("account.show", "not_found", "refused")
-def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
+def show(ctx: Context, ask: AccountOf, now: float) -> AccountShown:
     """What an account's control log says: its keys, who may write in it, and what was taken from whom."""
     account = hosted.account_of(ctx, ask.account)
     c = hosted.control_of(ctx, account)
@@ -212,7 +214,7 @@ def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
     own = ctx.own_log(account)
     checkpoints = list(ctx.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
-    return Shown(
+    return AccountShown(
         account=did(account),
         name=home.name if home else "",
         hosted=home is not None,

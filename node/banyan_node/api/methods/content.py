@@ -13,7 +13,7 @@ from msgspec import Meta
 from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
@@ -40,7 +40,7 @@ class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
     uri: PostRef
 
 
-class WithheldAnswer(Answer, frozen=True):
+class WithheldAnswer(Response, frozen=True):
     """withheld: how many writes of the post, edits and what they replaced."""
 
     uri: PostUri
@@ -48,7 +48,7 @@ class WithheldAnswer(Answer, frozen=True):
     expires_ms: Milliseconds | None
 
 
-class WithheldRow(Answer, frozen=True):
+class WithheldRow(Response, frozen=True):
     """A post that this node withholds. expires_ms: 0 for an order without an end."""
 
     uri: PostUri
@@ -60,11 +60,11 @@ class WithheldRow(Answer, frozen=True):
     expires_ms: Milliseconds
 
 
-class WithheldPosts(Answer, frozen=True):
+class WithheldPosts(Response, frozen=True):
     posts: list[WithheldRow]
 
 
-class Released(Answer, frozen=True):
+class Released(Response, frozen=True):
     """released: how many writes of the post are asked of others again."""
 
     uri: PostUri
@@ -100,7 +100,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
 
 
 @METHODS.read("content.withheld")
-def listing(at: Reading, ask: Nothing) -> WithheldPosts:
+def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
     """What this node withholds."""
     q = at.queries()
     return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])

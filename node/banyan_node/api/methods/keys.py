@@ -10,10 +10,10 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node import claims, hosted
+from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
-from banyan_node.api.methods.social import Written
+from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
@@ -75,24 +75,24 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     own: bool = False
 
 
-class Pinned(Answer, frozen=True):
+class Pinned(Response, frozen=True):
     pins: list[PinRow]
 
 
-class CutOff(Answer, frozen=True):
+class CutOff(Response, frozen=True):
     """keeps: what goes on counting of the writer's logs."""
 
     entry: EntryHex
     keeps: list[KeptRow]
 
 
-class Rotated(Answer, frozen=True):
+class Rotated(Response, frozen=True):
     entry: EntryHex
     slot: int
     generation: int
 
 
-class Recovered(Answer, frozen=True):
+class Recovered(Response, frozen=True):
     """cut: writers that were cut off. uncut: those of which nothing is held, so nothing can be kept."""
 
     entry: EntryHex
@@ -115,7 +115,7 @@ def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pi
 
 
 @METHODS.write("account.grant", "not_found", "refused")
-def grant(ctx: Context, ask: GrantRequest, now: float) -> Written:
+def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     """Lets a writer write in the account: another device, or another node."""
     account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
     until = ask.until << 16 or None
@@ -124,7 +124,7 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> Written:
     if writer in hosted.control_of(ctx, account).cuts:
         raise CallError("refused", "That writer was cut off for good: grant a new key.", 409)
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
-    return Written(entry_hex(_change(ctx, account, root, granted, now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
 
 
 @METHODS.write("account.pin", "not_found", "refused")
@@ -176,14 +176,14 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 
 @METHODS.write("account.drop", "not_found", "refused")
-def drop(ctx: Context, ask: DropRequest, now: float) -> Written:
+def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own. Only
     the account's recovery key undoes that."""
     account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return Written(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
 
 
 @METHODS.write("account.rotate", "not_found", "refused")
@@ -237,6 +237,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
     entry = write(account, signer, Recover(root, following), at, control.path)
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
+    if home is None:
+        claims.give_name(ctx, account)
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
     cut = [writer for writer in others if writer in held or not undo]
@@ -285,8 +287,8 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
 
 
 @METHODS.write("account.close", "not_found", "refused")
-def close(ctx: Context, ask: AccountOf, now: float) -> Written:
+def close(ctx: Context, ask: AccountOf, now: float) -> WrittenEntry:
     """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key undoes that."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return Written(entry_hex(_change(ctx, account, root, Close(), now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, Close(), now)))

@@ -9,7 +9,7 @@ from typing import Annotated
 import trio
 from msgspec import Meta, structs
 
-from banyan_node.api.declare import Answer, Declared, Done, Nothing, Request, Shell
+from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import standing
 from banyan_node.operator_errors import CallError
 
@@ -36,15 +36,15 @@ class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
     wait_ms: Annotated[int, Meta(ge=0, le=30_000)] = DIFF_MS
 
 
-class Peer(Answer, frozen=True):
+class Peer(Response, frozen=True):
     peer: PeerId
 
 
 @METHODS.node("shutdown", "write")
-async def stop(shell: Shell, ask: Nothing) -> Done:
+async def stop(shell: Shell, ask: Nothing) -> NoResult:
     """Stops the node, everything durable."""
     shell.stop()
-    return Done()
+    return NoResult()
 
 
 @METHODS.node("peers", "read")
@@ -100,7 +100,7 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
 
 
 @standing.METHODS.on_node("id")
-async def identity(shell: Shell, shown: standing.Identity) -> standing.Identity:
+async def identity(shell: Shell, shown: standing.NodeIdentity) -> standing.NodeIdentity:
     return structs.replace(shown, addresses=list(shell.addresses), running=True)
 
 

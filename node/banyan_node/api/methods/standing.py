@@ -5,7 +5,7 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
 from banyan_node import claims, completeness, hosted
-from banyan_node.api.declare import Answer, Declared, Nothing
+from banyan_node.api.declare import Declared, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
@@ -19,7 +19,7 @@ METHODS = Declared()
 FOLLOWING_SHOWN = 500
 
 
-class Identity(Answer, frozen=True):
+class NodeIdentity(Response, frozen=True):
     """account: null before this node has one. writer: the key that signs for the accounts that granted it."""
 
     peer_id: str
@@ -33,14 +33,14 @@ class Identity(Answer, frozen=True):
     running: bool
 
 
-class CatchingUp(Answer, frozen=True):
+class CatchingUp(Response, frozen=True):
     """peers: how many read the network to this node. left: how much of it is left, 0 to 1."""
 
     peers: int
     left: float
 
 
-class Followed(Answer, frozen=True):
+class Followed(Response, frozen=True):
     """held, known: entries held here, and those that some peer claims. asking: peers that are being asked."""
 
     account: Did
@@ -52,7 +52,7 @@ class Followed(Answer, frozen=True):
     complete: bool
 
 
-class Clock(Answer, frozen=True):
+class ClockStatus(Response, frozen=True):
     """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
     null where none was heard twice."""
 
@@ -61,14 +61,14 @@ class Clock(Answer, frozen=True):
     platforms: int
 
 
-class Restoring(Answer, frozen=True):
+class Restoring(Response, frozen=True):
     """How many accounts of restored keys are back, and whether this node's own is."""
 
     accounts: int
     own: bool
 
 
-class Status(Answer, frozen=True):
+class Status(Response, frozen=True):
     """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
     back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
     platform's word. following: the first 500."""
@@ -76,7 +76,7 @@ class Status(Answer, frozen=True):
     running: bool
     ready: bool
     doubt: str | None
-    clock: Clock
+    clock: ClockStatus
     complete: bool
     role: str
     name: str
@@ -96,12 +96,12 @@ class Status(Answer, frozen=True):
     following: list[Followed]
 
 
-class Ban(Answer, frozen=True):
+class Ban(Response, frozen=True):
     until_ms: Milliseconds
     reason: str
 
 
-class PeerRow(Answer, frozen=True):
+class PeerRow(Response, frozen=True):
     """points: what is held against it, 0 where nothing is. reason: what it last lost points for, while it has some, or
     why it is banned. behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked
     since."""
@@ -119,7 +119,7 @@ class PeerRow(Answer, frozen=True):
     since_ms: Milliseconds | None
 
 
-class Difference(Answer, frozen=True):
+class Difference(Response, frozen=True):
     """mine, theirs: how many entries of the log count here and at the peer."""
 
     account: Did
@@ -133,11 +133,11 @@ class Difference(Answer, frozen=True):
 
 
 @METHODS.look("id")
-def identity(ctx: Context, ask: Nothing, now: float) -> Identity:
+def identity(ctx: Context, ask: Nothing, now: float) -> NodeIdentity:
     """Who this node is."""
     mine = hosted.me(ctx)
     config = ctx.settings.config.node
-    return Identity(
+    return NodeIdentity(
         peer_id=ctx.replica.me.peer,
         addresses=[],
         account=did(mine) if mine else None,
@@ -169,7 +169,7 @@ def status(ctx: Context, ask: Nothing, now: float) -> Status:
         running=False,
         ready=True,
         doubt=doubt,
-        clock=Clock(**completeness.clock(ctx)),
+        clock=ClockStatus(**completeness.clock(ctx)),
         complete=doubt is None and known and whole and not claims.restoring(ctx),
         role=config.role,
         name=config.name,

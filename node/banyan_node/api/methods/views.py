@@ -7,12 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
-from banyan_storage.views.standing import Standing, standings
+from banyan_storage.views.standing import ViewStanding, standings
 
 METHODS = Declared()
 
@@ -21,18 +21,18 @@ class RebuildRequest(Request, frozen=True, forbid_unknown_fields=True):
     view: Annotated[str | None, Meta(title="a view", description="Its name; left out: all.")] = None
 
 
-class ViewRow(Answer, frozen=True):
+class ViewRow(Response, frozen=True):
     view: str
     version: int
     built: bool
     percent: int
 
 
-class Views(Answer, frozen=True):
+class ViewRows(Response, frozen=True):
     views: list[ViewRow]
 
 
-class Rebuilding(Answer, frozen=True):
+class Rebuilding(Response, frozen=True):
     """rebuilding: the views that were begun anew, which may be more than were asked for."""
 
     rebuilding: list[str]
@@ -51,10 +51,10 @@ def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
 
 
 @METHODS.read("store.views")
-def views(at: Reading, ask: Nothing) -> Views:
+def views(at: CommitView, ask: Nothing) -> ViewRows:
     """Each view, and how much of it is there."""
-    return Views(_rows(at.queries().standings()))
+    return ViewRows(_rows(at.queries().standings()))
 
 
-def _rows(found: Iterable[Standing]) -> list[ViewRow]:
+def _rows(found: Iterable[ViewStanding]) -> list[ViewRow]:
     return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]
