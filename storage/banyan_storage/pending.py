@@ -6,17 +6,19 @@ that nothing is held of them, is cached. A rollback drops what is pending.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import EntryId, Head, LogId
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
 from . import tables as t
 from .engine import Engine
 from .errors import StorageError
+from .grant_rows import decode_grants
 from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
@@ -143,6 +145,20 @@ class PendingStore(StoreReader):
         found = super()._find(log)
         self._cache(log, found)
         return found
+
+    def look_up(self, logs: Iterable[LogId]) -> None:
+        """Finds where all these logs stand in one pass: asked one by one afterwards, none costs a look at the table."""
+        names = {t.log_name(log): log for log in logs if log not in self._logs}
+        found = dict(self._write.get_many(t.HEADS, sorted(names)))
+        for name, log in names.items():
+            raw = found.get(name)
+            self._cache(log, None if raw is None else t.head_of_value(raw))
+
+    def grants_of(self, accounts: Iterable[AccountId]) -> Iterator[tuple[AccountId, Grants]]:
+        """`grants` of each of these accounts that is held, in one pass."""
+        for account, raw in self._write.get_many(t.ACCOUNTS, sorted(accounts)):
+            if raw:
+                yield AccountId(account), decode_grants(raw)
 
     def any_loose(self) -> bool:
         if self._any_loose is None:

@@ -40,7 +40,7 @@ IN_NODE = (
     Mutant(
         "where a usual run joins the log is not looked at",
         _INGEST,
-        "        if not ours:\n            self._check_joint(run)\n",
+        "        if not ours and run.prev is not None:\n            self._check_joint(run, run.prev)\n",
         "",
         _TAKEN,
     ),

@@ -104,6 +104,11 @@ class Ingest:
             return entries[at].id if at < len(entries) else None
         return self.store.id_at(log, seq)
 
+    def look_up(self, logs: Sequence[LogId]) -> None:
+        """Reads in one pass what `run` must know of these logs and of their accounts."""
+        self._accounts.look_up([log.account for log in logs])
+        self.store.look_up(logs)
+
     def flush(self) -> None:
         """Writes what waits in the batch."""
         if self._batch:
@@ -306,8 +311,8 @@ class Ingest:
         usual = run.first == head.length and run.prev == head.id and run.log not in known.loose and not head.flag
         if not usual:
             return self._unusual(known, run, granted, cut, contents, proof, may, now_ms // 1000)
-        if not ours:
-            self._check_joint(run)
+        if not ours and run.prev is not None:
+            self._check_joint(run, run.prev)
         count = len(run.entries)
         if not (cut is None and self._all_valid(granted, run)):
             count = self._counting(run.entries, granted, cut)
@@ -502,13 +507,11 @@ class Ingest:
             self.store.put_parts(taken)
         return taken
 
-    def _check_joint(self, run: Run) -> None:
-        """What the run says of the log below it must be what is held: total, time, skip targets."""
-        if run.prev is None:
-            return
-        end = self._ends.get(run.prev)
+    def _check_joint(self, run: Run, prev: EntryId) -> None:
+        """What the run says of the log below it must be what is held: total, time, skip targets. `prev`: its own."""
+        end = self._ends.get(prev)
         if end is None:
-            parent = self.store.entry(run.prev)
+            parent = self.store.entry(prev)
             if parent is None:
                 raise NotYet("gap", f"the parent of entry {run.first} is not held")
             end = parent.header.time, parent.header.total
