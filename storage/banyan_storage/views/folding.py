@@ -132,6 +132,11 @@ class Fold:
         """The entries of one account, field by field: in a fifth of the time of `take`."""
         self._numbers.add(number)
         entries = append.entries
+        if len(entries) == 1:  # what follows, without its lists
+            id_, header, _, _ = entries[0]
+            slot = number + puts.colls[0] + REGISTER + puts.keys[0]
+            self._fresh.append((slot, stamp_bytes(header.time, first << 16), id_, append.parts[0]))
+            return
         if isinstance(entries, Entries):
             ids, times = entries.columns.ids, entries.columns.times
         else:
