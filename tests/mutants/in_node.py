@@ -293,15 +293,15 @@ IN_NODE = (
     Mutant(
         "what a forked log pinned above its fork stays chosen",
         _COUNTING,
-        "self.recount(account, self._named(account, removed), now_s, rebuild=True)",
-        "self.recount(account, set(), now_s, rebuild=True)",
+        "named = self._named(account, [e for e, _ in removed])",
+        "named = set[LogId]()",
         _COUNTED,
     ),
     Mutant(
         "views still show what a fork took away",
         _COUNTING,
-        "self.recount(account, self._named(account, removed), now_s, rebuild=True)",
-        "self.recount(account, self._named(account, removed), now_s)",
+        "if named or not self._store.take_out_of_views(account, removed):",
+        "if named:",
         _COUNTED,
     ),
     Mutant(

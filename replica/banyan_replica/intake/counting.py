@@ -116,13 +116,18 @@ class Counting:
 
     def fork(self, log: LogId, head: Head, now_s: int) -> None:
         """Two entries of the log have one parent: it stops counting there."""
-        removed = list(self._store.walk(log, head.length))
+        control = self._accounts.control(log.account)
+        assert control is not None
+        below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
+        removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
         if self.room(log).over:  # evidence is always taken; what it makes needless goes
             rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
             self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
-        self.recount(account, self._named(account, removed), now_s, rebuild=True)
+        named = self._named(account, [e for e, _ in removed])
+        if named or not self._store.take_out_of_views(account, removed):
+            self.recount(account, named, now_s, rebuild=True)
 
     def recount(
         self,

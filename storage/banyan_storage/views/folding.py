@@ -6,8 +6,9 @@ is written as it comes: the usual post. Every other slot is worked out whole (`S
 changed, and what it shows is computed anew and compared with what it showed, and only what differs is written.
 
 So the rows never depend on the order in which entries, covers, tombstones and content arrived: a cover that comes
-before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting, the account is folded
-again from nothing.
+before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting that covered and ended
+nothing, and were not covered, their slots alone are worked out anew (hooks.py); else the account is folded again from
+nothing.
 """
 
 from __future__ import annotations
