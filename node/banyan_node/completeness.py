@@ -12,7 +12,7 @@ from typing import Any
 from banyan_crdt.ids import Head, LogId, control_log, is_control
 from banyan_node import claims
 from banyan_node.context import Context
-from banyan_replica.intake.ingest import FUTURE_MS
+from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.peers.links import Link
 
 _NEVER = -1e8

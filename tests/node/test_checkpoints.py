@@ -18,7 +18,8 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.state import account_state
 from banyan_replica.gossip import frames
 from banyan_replica.intake.author import grant_to
-from banyan_replica.intake.ingest import Ingest, PartItem, checkpoints_allowed
+from banyan_replica.intake.future import checkpoints_allowed
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.replica import Replica
 from banyan_replica.wire import Answered, CheckpointItem, ControlItem, Data, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check

@@ -35,7 +35,8 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_replica.intake.ingest import Ingest, PartItem, checkpoints_allowed, is_future
+from banyan_replica.intake.future import checkpoints_allowed, is_future
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.own import own_key, wrote_control
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content

@@ -26,6 +26,7 @@ from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.own import own_tips
+from banyan_replica.wire import MAX_PINS
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
@@ -34,6 +35,8 @@ KEEP_S = 30 * 86_400
 """How long what does not count is kept, seconds: so long a thief's word can be undone."""
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """What is taken of a log that never counted here: whoever has its key can write branches without end."""
+PINS_LOOKED_AT = 64
+"""Pins of a log, the highest, among which those that are lacked are looked for."""
 ROOMS = 1_000
 """Logs of which it is at hand how much of that is used."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
@@ -111,6 +114,19 @@ class Counting:
         for p in pins:
             by_seq.setdefault(p.seq, set()).add(p.id)
         return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
+
+    def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
+        """(seq, id) of pins of a forked log that are not held, those of the control log and the highest first: what a
+        peer that serves the log may show to stand above what it sends."""
+        known = self._accounts.get(log.account)
+        if known is None or log not in known.loose:
+            return []
+        cut = known.grants.cut_of(log)[1]
+        spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
+        control = self._accounts.control(log.account)
+        first = set(control.pins.get((log.writer, log.log), ())) if control else set()
+        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
+        return [(p.seq, p.id) for p in pins if not self._store.has(p.id)][:MAX_PINS]
 
     # -- what changes
 
