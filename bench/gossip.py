@@ -10,8 +10,8 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 
+from banyan_sim.gossip_world import World
 from bench.harness import arguments, at_least, finish, say
-from tests.node.gossip_world import World
 
 Figures = dict[str, float]
 

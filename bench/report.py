@@ -105,6 +105,7 @@ FIGURES = (
     Figure("start to ready with 1,000,000 entries", "growth.seconds_to_ready", 5, 2, " s", True),
     Figure("one entry more on a forked account of 20,000", "upkeep.branch_ms", 5, 0.5, " ms", True),
     Figure("one control entry more, of 1,000: on the wire", "upkeep.control_entry_bytes", 1_000, 300, " B", True),
+    Figure("one checkpoint more of that account", "upkeep.checkpoint_bytes", 1_000, 300, " B", True),
     Figure("20,000 accounts of interest, nothing new: a link, up", "upkeep.up_bytes_per_s", 100, 10, " B/s", True),
     Figure("the same, down", "upkeep.down_bytes_per_s", 100, 10, " B/s", True),
     Figure("start to ready with 10,000,000 logs", "start.seconds_to_ready", 15, 3, " s", True),

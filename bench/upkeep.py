@@ -1,10 +1,11 @@
-"""What does not get dearer as a network grows: an entry more on an account that is forked, a control entry more of an
-account with many, a link of a node that holds chosen accounts while nothing happens.
+"""What does not get dearer as a network grows: an entry more on an account that is forked, a control entry or a
+checkpoint more of an account with many control entries, a link of a node with chosen accounts while nothing happens.
 
-`forked`: an account of 20,000 entries in four logs, of which one is forked, on an LMDB store with views; what each of
-100 entries more costs the thread that judges, commit left out: on a branch that does not count, at the end of a log
-that does, and of the entry that forked it. `control`: bytes on the wire, every frame counted, between two nodes in
-virtual time, of one entry more of a control log of 1,000. `interest`: the same of 120 s in which nothing happens.
+`forked`: an account of 20,000 posts in four logs, of which one is forked, on an LMDB store with views; what each of
+100 posts more costs the thread that judges, commit left out: on a branch that does not count, at the end of a log
+that does, and of the post that forked it. `control`: bytes on the wire, every frame counted, from one node to another
+in virtual time, of one control entry and of one checkpoint more of an account with 1,000 control entries. `interest`:
+the same of 120 s in which nothing happens, each way.
 
 python -m bench upkeep --json
 """
@@ -16,101 +17,161 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from banyan_crdt.entry import Entry
+from banyan_crdt.ids import EntryId, LogId
+from banyan_crdt.ops import Pin
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_node.context import TABLES
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.author import Author, Written
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.own import own_key
+from banyan_replica.peers.links import Limits
+from banyan_replica.replica import Replica
+from banyan_replica.sync.serve import run_item
+from banyan_sim.node import EPOCH
+from banyan_sim.world import World
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.reader import StoreReader
 from bench.harness import arguments, finish, median, say, workplace
-from bench.rig.people import opened
-from tests.crdt.make import Person, add, follow, run_bytes, signer
-from tests.node.helpers import NOW_MS, World, give
+from bench.rig.people import Account, admit, drawn, open_account, opened, post, root_of
 
-LOGS, MORE, QUIET_S = 4, 100, 120
+LOGS, MORE, STEP, QUIET_S = 4, 100, 1_000, 120
+NOW_MS = int(EPOCH * 1_000)
+FULL, FEW = "n0", "n1"
+"""The two nodes of a world: one holds all, the other what it wants."""
 
 
 def forked(folder: Path, entries: int) -> dict[str, float]:
-    """Milliseconds: of the entry that forks, and medians of those that come then."""
-    ingest = opened(LmdbEngine(folder / "store", TABLES))
-    eve = Person("eve")
-    ingest.control(eve.id, eve.control, NOW_MS)
+    """Milliseconds: of the post that forks, and medians of those that come then."""
+    holder, twin = opened(LmdbEngine(folder, TABLES)), opened(MemoryEngine(TABLES))
+    phone, copy = Author(holder, TEST, drawn("phone")), Author(twin, TEST, drawn("a copy of the phone"))
+    account, opening = open_account(phone, 1)
+    admit(twin, account, opening)
     each = entries // LOGS
-    logs = [_log(eve, each, number) for number in range(1, LOGS + 1)]
-    for log in logs:
-        for k in range(0, each, 1_000):
-            give(ingest, log, k, min(k + 1_000, each))
-        ingest.store.commit()
-    branch = [*logs[0][: each - 1], follow(eve.full("phone"), eve.log(), logs[0][: each - 1], add("fork"))]
-    fork_ms = _timed(lambda: give(ingest, branch, each - 1))
-    assert ingest.head(eve.log()).flag
-    beside, on = list[float](), list[float]()
-    for _ in range(MORE):
-        branch.append(follow(eve.full("phone"), eve.log(), branch, add(f"branch {len(branch)}")))
-        beside.append(_one(ingest, branch))
-        other = logs[1]
-        other.append(follow(eve.full("phone"), eve.log(number=2), other, add(f"on {len(other)}")))
-        on.append(_one(ingest, other))
-    ingest.store.rollback()
-    ingest.store.close()
-    return {"fork_ms": fork_ms, "branch_ms": median(beside), "other_log_ms": median(on)}
+    for number in range(1, LOGS + 1):
+        for first, stop in _pieces(each):
+            for made in _write(phone, account, number, first, stop):
+                if number == 2 or (number == 1 and stop < each):
+                    _give(phone, made, twin)
+                    twin.store.put_note(own_key(made.log), made.entries[-1].id)  # a copy of a home knows no better
+        holder.store.commit()
+    fork = _write_and_give(copy, account, 1, each, holder)
+    assert holder.head(_log(account, 1)).flag
+    branch, on = list[float](), list[float]()
+    for n in range(each + 1, each + 1 + MORE):
+        branch.append(_write_and_give(copy, account, 1, n, holder))
+        on.append(_write_and_give(copy, account, 2, n, holder))
+    holder.store.rollback()
+    holder.store.close()
+    return {"fork_ms": fork, "branch_ms": median(branch), "other_log_ms": median(on)}
 
 
-def _log(eve: Person, entries: int, number: int) -> list[Entry]:
-    log = eve.write(entries, number=number, signed=False)
-    for k in [*range(999, entries, 1_000), entries - 1]:
-        log[k] = log[k]._replace(sig=signer(eve.full("phone")).sign(log[k].id))
-    return log
+def _pieces(entries: int) -> list[tuple[int, int]]:
+    """(first, stop) of what is written under one signature; the last entry alone, so that a log can fork there."""
+    ends = [*range(STEP, entries - 1, STEP), entries - 1, entries]
+    return list(zip([0, *ends], ends, strict=False))
 
 
-def _one(ingest: Ingest, log: Sequence[Entry]) -> float:
-    run = decode_run(TEST, run_bytes(log, len(log) - 1, len(log)))
-    return _timed(lambda: ingest.run(run, NOW_MS))
+def _log(account: Account, number: int) -> LogId:
+    return LogId(account.id, account.device.key, number)
 
 
-def _timed(work: Callable[[], Any]) -> float:
+def _write(author: Author, account: Account, number: int, first: int, stop: int) -> list[Written]:
+    drafts = [post(account, 1_000_000 * number + n) for n in range(first, stop)]
+    return author.append(_log(account, number), account.device, drafts, NOW_MS)
+
+
+def _give(author: Author, made: Written, to: Ingest) -> float:
+    """What was written in one store, to another: the milliseconds that it takes there."""
+    item = run_item(author.store, made.log, made.entries)
+    run = decode_run(TEST, item.run)
     began = time.perf_counter()
-    work()
+    to.run(run, NOW_MS, contents=item.contents)
     return (time.perf_counter() - began) * 1e3
 
 
+def _write_and_give(author: Author, account: Account, number: int, n: int, to: Ingest) -> float:
+    [made] = _write(author, account, number, n, n + 1)
+    return _give(author, made, to)
+
+
+def linked(write: Callable[[Replica], Any], interest: Callable[[], frozenset[Any]] | None = None) -> World:
+    """Two nodes: what one wrote before they met. `interest`: what the other wants, asked for after the writing."""
+    w = World(2, 1, limits=Limits())
+    w.boot(1.0)
+    w.run(0.1)
+    w.nodes[FULL].feed(lambda r, now: write(r))
+    if interest is not None:
+        w.at(0.5, w.nodes[FEW].feed, lambda r, now: r.set_interest(interest(), now))
+    return w
+
+
+def until(w: World, done: Callable[[Replica], bool], within_s: float) -> None:
+    """Runs until `done` of the node that holds less."""
+    end = w.now + within_s
+    while not (w.nodes[FEW].up and done(w.nodes[FEW].replica)):
+        if w.now >= end:
+            raise SystemExit(f"the two nodes did not get there within {within_s:.0f} s of virtual time")
+        w.run(w.now + 0.25)
+
+
 def control(entries: int) -> dict[str, float]:
-    """Bytes from one node to its neighbour until it has one pin more, by gossip."""
-    w, an = World("a", "b"), Person("an")
-    log = an.write(3)
-    while len(an.control) < entries:
-        an.say(an.pin(log[0]))
-    for name in "ab":
-        r = w.replicas[name]
-        r.ingest.control(an.id, an.control, NOW_MS)
-        r.ingest.parts([PartItem(an.control[0].id, 0, an.salt)])
-        give(r.ingest, log)
-        w.drain(name)
-    w.link("a", "b")
-    w.run(20)
-    before, a = w.bytes["a", "b"], w.replicas["a"]
-    more = an.say(an.pin(log[1]))
-    a.ingest.control(an.id, [more], NOW_MS)
-    a.publish_control(an.id, w.now)
-    w.drain("a")
-    w.until(lambda: w.replicas["b"].store.has(more.id), 30)
-    return {"control_entry_bytes": w.bytes["a", "b"] - before}
+    """Bytes from one node to its neighbour until it has one pin more, then one checkpoint more, by gossip."""
+    root, wrote = root_of(1), list[Written]()
+    account: Account
+
+    def write(r: Replica) -> None:
+        nonlocal account
+        account, _ = open_account(r.author, 1)
+        wrote.extend(r.author.append(account.log, account.device, [post(account, n) for n in range(3)], NOW_MS))
+        for _ in range(entries - 1):
+            pin(r, 0)
+
+    def pin(r: Replica, seq: int) -> EntryId:
+        at = Pin(account.device.key, 1, seq, wrote[0].entries[seq].id)
+        return r.author.control(account.id, root, at, NOW_MS).id
+
+    def say_pin(r: Replica, now: float) -> None:
+        said.append(pin(r, 1))
+        r.publish_control(account.id, now)
+
+    def say_checkpoint(r: Replica, now: float) -> None:
+        said.append(r.publish_checkpoint(account.id, root, now).id)
+
+    w, said = linked(write), list[EntryId]()
+    until(w, lambda r: r.store.counts().entries == w.nodes[FULL].replica.store.counts().entries, 120)
+    found = dict[str, float]()
+    for name, job in (("control_entry", say_pin), ("checkpoint", say_checkpoint)):
+        w.run(w.now + 20)
+        before = w.network.sent[FULL, FEW]
+        w.nodes[FULL].feed(job)
+        until(w, lambda r: _holds(r.store, account, said[-1]), 30)
+        found[f"{name}_bytes"] = w.network.sent[FULL, FEW] - before
+    return found
+
+
+def _holds(store: StoreReader, account: Account, said: EntryId) -> bool:
+    return store.has(said) or said in [c.id for c in store.checkpoints(account.id)]
 
 
 def interest(accounts: int) -> dict[str, float]:
     """Bytes a second each way, once the node holds all that it wants."""
-    w = World("full", "few")
-    people = [w.person("full", f"u{k}") for k in range(accounts)]
-    for p in people:
-        w.post("full", p, 1)
-    w.replicas["few"].set_interest(frozenset(p.id for p in people), w.now)
-    w.link("few", "full")
-    w.until(lambda: w.replicas["few"].store.counts().accounts == accounts, 600)
-    w.run(60)
-    before = dict(w.bytes)
-    w.run(QUIET_S)
-    ways = {"up": ("few", "full"), "down": ("full", "few")}
-    return {f"{name}_bytes_per_s": (w.bytes[way] - before[way]) / QUIET_S for name, way in ways.items()}
+    people = list[Account]()
+
+    def write(r: Replica) -> None:
+        for number in range(accounts):
+            account, _ = open_account(r.author, number)
+            r.author.append(account.log, account.device, [post(account, 0)], NOW_MS)
+            people.append(account)
+
+    w = linked(write, lambda: frozenset(p.id for p in people))
+    until(w, lambda r: r.store.counts().accounts == accounts, 600)
+    w.run(w.now + 60)
+    before = dict(w.network.sent)
+    w.run(w.now + QUIET_S)
+    ways = {"up": (FEW, FULL), "down": (FULL, FEW)}
+    return {f"{name}_bytes_per_s": (w.network.sent[way] - before[way]) / QUIET_S for name, way in ways.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

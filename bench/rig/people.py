@@ -99,6 +99,11 @@ def open_account(author: Author, number: int) -> tuple[Account, Opening]:
     return Account(number, account, salt, signer), Opening(control, PartItem(control[0].id, 0, raw))
 
 
+def root_of(number: int) -> Signer:
+    """The root key of account `number`."""
+    return Signer(TEST, drawn(f"account {number}")(32))
+
+
 def known_account(number: int, account: AccountId) -> Account:
     """An account that some store holds already, from its number and id."""
     draw = drawn(f"account {number}")

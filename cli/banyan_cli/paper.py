@@ -6,7 +6,10 @@ else read from a file or from standard input.
 
 from __future__ import annotations
 
+import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +26,12 @@ WordsFile = Annotated[
 ]
 
 
+PASTE_SECONDS = 0.2
+"""How long a terminal may be still in the middle of 24 words before the rest is asked for."""
+
+
 def words_from(file: Path | None, question: str) -> str:
-    """24 words as they were given, unchecked. Raises BadInput."""
+    """24 words as they were given, unchecked, on one line or on several. Raises BadInput."""
     if file is not None:
         try:
             return file.read_text("utf-8")
@@ -32,8 +39,50 @@ def words_from(file: Path | None, question: str) -> str:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BadInput(f"The words cannot be read from {file}: {why}.") from error
     if sys.stdin.isatty():
-        return str(typer.prompt(question, hide_input=True, err=True))
+        return _typed(question)
     return sys.stdin.read()
+
+
+def _typed(question: str) -> str:
+    """Lines from the terminal until they are 24 words, or one is empty."""
+    from banyan_node.words import COUNT, given
+
+    text, so_far = "", 0
+    with _no_echo():
+        _ask(question)
+        while so_far < COUNT:
+            line = sys.stdin.readline()
+            if not line and not text:
+                raise typer.Abort
+            text += line
+            so_far = len(given(text))
+            if not line.strip():
+                break
+            if so_far < COUNT and not select.select([sys.stdin], [], [], PASTE_SECONDS)[0]:
+                _ask(f"{so_far} of {COUNT} so far; the next words")
+    sys.stderr.write("\n")
+    return text
+
+
+def _ask(question: str) -> None:
+    sys.stderr.write(f"{question}: ")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _no_echo() -> Iterator[None]:
+    """What is typed is not shown; what was typed beyond is thrown away, so that it answers no other question."""
+    import termios
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 
 def checked_commitment(text: str) -> str:

@@ -17,7 +17,7 @@ import typer
 
 from banyan_cli.out import Out
 from banyan_node.home import Home
-from banyan_node.operator_errors import NoNode
+from banyan_node.operator_errors import CopiedHome, NoNode
 
 if TYPE_CHECKING:
     from banyan_node.settings import Settings
@@ -43,6 +43,7 @@ class Session:
         self._open = ExitStack()
         self._backend: Backend | None = None
         self._passphrase: str | None = None
+        self._said_copied = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -66,13 +67,18 @@ class Session:
         return self._backend
 
     def node(self) -> Backend | None:
-        """The running node, or None."""
+        """The running node, or None. Of a copied home that is said once: the command works on the copy itself."""
         if not self.home.running.exists():
             return None
         from banyan_node.control_client import ControlClient
 
         try:
             return self._open.enter_context(ControlClient.from_home(self.home, LONG_SECONDS))
+        except CopiedHome as error:
+            if not self._said_copied:
+                self._said_copied = True
+                self.out.note(str(error))
+            return None
         except NoNode:
             return None
 

@@ -119,3 +119,31 @@ def bstr(raw: bytes) -> bytes:
         return bytes((0x58, len(raw))) + raw
     size = uint(len(raw))
     return bytes((size[0] | 0x40,)) + size[1:] + raw
+
+
+# --- for code that reads by position ---------------------------------------------------------------------------------
+
+
+def bytes_head(size: int) -> bytes:
+    """What stands before the bytes of a byte string of this size."""
+    return encode(bytes(size))[: -size or None]
+
+
+def array_head(count: int) -> bytes:
+    """What stands before the members of an array of so many."""
+    return encode([0] * count)[: -count or None]
+
+
+NULL = encode(None)
+UINT_1, UINT_2, UINT_4, UINT_8 = (encode(least)[0] for least in (24, 1 << 8, 1 << 16, 1 << 32))
+"""The first byte of an integer that has one byte, two, four or eight behind it. Up to 23 it is that byte itself."""
+BYTES, BYTES_1, BYTES_2 = (bytes_head(size)[0] for size in (0, 24, 1 << 8))
+"""The first byte of an empty byte string, and of one whose size takes one byte or two. Up to a size of 23, the size is
+added to the first."""
+ARRAY = array_head(0)[0]
+"""The first byte of an empty array; up to 23, the number of members is added."""
+BYTES_32 = bytes_head(32)
+A_SIZE = rb"\x58([\x18-\xff])"
+"""What stands before a byte string of 24 to 255 bytes, as a pattern of one group, the size."""
+A_UINT = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00).{2}|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
+"""What `uint` writes, as a pattern of one group, where a point matches any byte."""

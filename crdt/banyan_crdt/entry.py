@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from banyan_crdt.codec import decode, uint
+from banyan_crdt.codec import BYTES_32, NULL, UINT_2, UINT_4, UINT_8, array_head, bytes_head, decode, uint
 from banyan_crdt.errors import Malformed, NotYet, Oversized, WrongLink
-from banyan_crdt.ids import AccountId, EntryId, H, LogId, Time, WriterKey, control_log
+from banyan_crdt.ids import AccountId, EntryId, H, LogId, Time, WriterKey, control_log, domain
 from banyan_crdt.realm import Realm
 
 VERSION = 1
@@ -100,14 +100,17 @@ def _skip(seq: int) -> int | None:
 
 def b32(value: bytes | None) -> bytes:
     """The encoding of 32 bytes or null."""
-    return b"\xf6" if value is None else b"\x58\x20" + value
+    return NULL if value is None else BYTES_32 + value
+
+
+HEADER_OPENS, _NO_ACCOUNT = array_head(len(Header._fields) + 1) + uint(VERSION), bytes_head(0)
 
 
 def encode_header(h: Header) -> bytes:
-    account = b"\x58\x20" + h.account if h.account else b"\x40"
+    account = BYTES_32 + h.account if h.account else _NO_ACCOUNT
     return b"".join(
-        (b"\x8a\x01", account, b"\x58\x20", h.writer, uint(h.log), uint(h.seq), b32(h.prev), b32(h.skip))
-        + (uint(h.time), uint(h.total), b"\x58\x20", h.ops_hash)
+        (HEADER_OPENS, account, BYTES_32, h.writer, uint(h.log), uint(h.seq), b32(h.prev), b32(h.skip))
+        + (uint(h.time), uint(h.total), BYTES_32, h.ops_hash)
     )
 
 
@@ -160,6 +163,7 @@ def entry_id(realm: Realm, header: bytes) -> EntryId:
 
 _USUAL, _USUAL_WITH_SKIP = struct.Struct(">BHH32sBBQBIH32s").pack, struct.Struct(">BHH32sH32sBQBIH32s").pack
 """Of a header, seq in 2 bytes, prev, skip, time in 8, total in 4, hash of the ops; each behind its first bytes."""
+_LINK, _NONE = int.from_bytes(BYTES_32, "big"), NULL[0]
 
 
 def entry_ids(
@@ -177,20 +181,21 @@ def entry_ids(
     """
     start, prev = first.seq, first.prev
     prefix = b"".join(
-        (b"banyan/1/entry\0", realm.id, b"\x8a\x01\x58\x20", first.account, b"\x58\x20", first.writer, uint(first.log))
+        (domain("entry"), realm.id, HEADER_OPENS, BYTES_32, first.account, BYTES_32, first.writer, uint(first.log))
     )
     sha256, skip_of, usual, with_skip = hashlib.sha256, skip_seq, _USUAL, _USUAL_WITH_SKIP
+    u2, u4, u8, link, none = UINT_2, UINT_4, UINT_8, _LINK, _NONE
     ids: list[EntryId] = []
     skips: list[EntryId | None] = []
     for seq, time, total, ops_hash in zip(range(start, start + len(hashes)), times, totals, hashes, strict=True):
         target = skip_of(seq)
         skip = None if target is None else known[target] if target < start else ids[target - start]
         if not 255 < seq < 65_536 < total < 1 << 32 <= time:
-            end = b"".join((uint(seq), b32(prev), b32(skip), uint(time), uint(total), b"\x58\x20", ops_hash))
+            end = b"".join((uint(seq), b32(prev), b32(skip), uint(time), uint(total), BYTES_32, ops_hash))
         elif skip is None:
-            end = usual(0x19, seq, 0x5820, prev, 0xF6, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
+            end = usual(u2, seq, link, prev, none, u8, time, u4, total, link, ops_hash)
         else:
-            end = with_skip(0x19, seq, 0x5820, prev, 0x5820, skip, 0x1B, time, 0x1A, total, 0x5820, ops_hash)
+            end = with_skip(u2, seq, link, prev, link, skip, u8, time, u4, total, link, ops_hash)
         prev = EntryId(sha256(prefix + end).digest())
         ids.append(prev)
         skips.append(skip)

@@ -79,12 +79,17 @@ def H(tag: str, *parts: bytes) -> bytes:
     return hashlib.sha256(_DOMAINS[tag] + b"".join(parts)).digest()
 
 
+def domain(tag: str) -> bytes:
+    """What `H` hashes before the parts, for loops that hash by themselves."""
+    return _DOMAINS[tag]
+
+
 class _Domains(dict[str, bytes]):
     """What is hashed before the parts; there are some twenty tags."""
 
     def __missing__(self, tag: str) -> bytes:
-        self[tag] = domain = b"banyan/1/" + tag.encode() + b"\0"
-        return domain
+        self[tag] = before = b"banyan/1/" + tag.encode() + b"\0"
+        return before
 
 
 _DOMAINS = _Domains()

@@ -11,15 +11,18 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.arguments import Void, array, need, sized, unsigned
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import decode, encode, uint
 from banyan_crdt.entry import MAX_OPS_BYTES, MAX_PART_BYTES
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import CellKey, Coll, EntryId, PartHash, Ref, WriterKey
+from banyan_crdt.shapes import ONE_OP, plain_body, plain_op
 from banyan_crdt.single import ADD, NO_ELEM, PUT, read_single, write_single
 
 MAX_OPS = 512
 MAX_DEPS = 16
 MAX_SLOTS = 8
+CONTROL, LAST_CONTROL = 16, 23
+"""The codes of control operations, the first and the last."""
 
 
 class Part(NamedTuple):
@@ -221,10 +224,10 @@ def _position(v: Any) -> Position | None:
 def _parse(o: list[Any]) -> Op:
     code, f = o[0], o[1:]
     n = len(f)
-    if code == 1:
+    if code == PUT:
         need(n == 4)
         return Put(sized(f[0], 8), sized(f[1], 16), tuple([_ref(r) for r in array(f[2])]), _part(f[3]))
-    if code == 2:
+    if code == ADD:
         need(n == 4)
         return Add(sized(f[0], 8), sized(f[1], 16), sized(f[2], 16), _part(f[3]))
     if code == 3:
@@ -249,7 +252,7 @@ def _parse(o: list[Any]) -> Op:
     if code == 8:
         need(n == 4)
         return Pin(sized(f[0], 32), unsigned(f[1], 32), unsigned(f[2], 48), sized(f[3], 32))
-    if 16 <= code <= 23:
+    if CONTROL <= code <= LAST_CONTROL:
         return _parse_control(code, f)
     return Unknown(code, tuple(f))
 
@@ -291,6 +294,8 @@ def _parse_control(code: int, f: list[Any]) -> Op:
     return Host(sized(f[0], 32))
 
 
+_CONTROL_STARTS, _AT_CODE = uint(CONTROL), slice(len(ONE_OP) + 1, len(ONE_OP) + 2)
+_LAST_STARTS, _OPENS = uint(LAST_CONTROL), slice(len(ONE_OP))
 REMEMBERED = 8_192
 """Control operations at hand, about 1 kB each: one is read when it comes, when its account is resolved, when it is
 stored and when its content is."""
@@ -311,7 +316,7 @@ def decode_body(raw: bytes) -> Body:
         part = new(Part, (digest, size))
         op = new(Put, (coll, key, (), part)) if code == PUT else new(Add, (coll, key, elem, part))
         return new(Body, ((), (op,), False, size))
-    control = len(raw) <= SHORT and raw[:3] == b"\x82\x80\x81" and b"\x10" <= raw[4:5] <= b"\x17"
+    control = len(raw) <= SHORT and raw[_OPENS] == ONE_OP and _CONTROL_STARTS <= raw[_AT_CODE] <= _LAST_STARTS
     return _remembered(raw) if control else decode_any_body(raw)
 
 
@@ -349,18 +354,15 @@ _WITH_PART = (Put, Add, Text)
 """A tuple: a union would be made anew for every operation."""
 
 
-def _plain(op: Op) -> list[Any]:
-    def nest(v: Any) -> Any:
-        return [nest(x) for x in v] if isinstance(v, tuple) else v
-
+def _plain(op: Op) -> Any:
     if isinstance(op, Count):
-        return [4, op.coll, op.key, op.delta << 1 if op.delta >= 0 else (-op.delta << 1) - 1]
+        return plain_op(4, (op.coll, op.key, op.delta << 1 if op.delta >= 0 else (-op.delta << 1) - 1))
     if isinstance(op, Unknown):
-        return [op.code, *nest(op.fields)]
-    return [_CODES[type(op)], *nest(tuple(op))]
+        return plain_op(op.code, op.fields)
+    return plain_op(_CODES[type(op)], op)
 
 
-_CODES: dict[type, int] = {Put: 1, Add: 2, Del: 3, Text: 5, TextDel: 6, Tomb: 7, Pin: 8}
+_CODES: dict[type, int] = {Put: PUT, Add: ADD, Del: 3, Text: 5, TextDel: 6, Tomb: 7, Pin: 8}
 _CODES |= {Init: 16, Grant: 17, Cut: 18, Rotate: 19, Recover: 20, Drop: 21, Close: 22, Host: 23}
 
 
@@ -371,7 +373,7 @@ def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
     """Raises Oversized past the limits that every receiver applies."""
     if len(ops) == 1 and not deps and (usual := _usual(ops[0])) is not None:
         return usual
-    raw = encode([list(deps), [_plain(o) for o in ops]])
+    raw = encode(plain_body(deps, map(_plain, ops)))
     if len(raw) > MAX_OPS_BYTES or len(ops) > MAX_OPS:
         raise Oversized(f"{len(ops)} ops in {len(raw)} bytes; {MAX_OPS} ops and {MAX_OPS_BYTES} bytes are the most")
     if len(deps) > MAX_DEPS:

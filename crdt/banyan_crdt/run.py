@@ -16,20 +16,22 @@ from itertools import accumulate
 from operator import add
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import decode, encode, uint
+from banyan_crdt.codec import A_SIZE, A_UINT, BYTES_32, NULL, array_head, bytes_head, decode, encode, uint
 from banyan_crdt.columns import Bodies, Columns, Entries
 from banyan_crdt.entry import (
+    HEADER_OPENS,
     MAX_OPS_BYTES,
     MAX_PART_BYTES,
     Entry,
     Header,
+    b32,
     check_header,
     entry_ids,
     make_entry,
     skip_seq,
 )
 from banyan_crdt.errors import Malformed, Oversized
-from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey, domain
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
@@ -105,13 +107,20 @@ def decode_run(realm: Realm, raw: bytes) -> Run:
     return _single(realm, raw) or decode_any_run(realm, raw)
 
 
-_UINT = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00).{2}|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
-_B32 = rb"\x58\x20(.{32})"
+_OPS, _ENTRY, _SIG = domain("ops"), domain("entry"), bytes_head(64)
+_B32 = re.escape(BYTES_32) + b"(.{32})"
+
+
+def _array(count: int) -> bytes:
+    return re.escape(array_head(count))
+
+
 _SINGLE = re.compile(
     b"".join(
-        (rb"\x89", _B32, _B32, _UINT, _UINT, rb"(?:\xf6|", _B32, rb")", _UINT)  # account, ..., prev, total before
-        + (rb"(?:\x80|\x81\x82", _UINT, _B32, rb")")  # skips
-        + (rb"\x81\x83", _UINT, _UINT, rb"\x58([\x18-\xff])")  # one row: dt, part bytes, length of ops
+        (_array(9), _B32, _B32, A_UINT, A_UINT)  # account, writer, log, first
+        + (b"(?:", re.escape(NULL), b"|", _B32, b")", A_UINT)  # prev, total before
+        + (b"(?:", _array(0), b"|", _array(1), _array(2), A_UINT, _B32, b")")  # skips
+        + (_array(1), _array(3), A_UINT, A_UINT, A_SIZE)  # one row: dt, part bytes, length of ops
     ),
     re.DOTALL,
 ).match
@@ -129,16 +138,16 @@ def _single(realm: Realm, raw: bytes) -> Run | None:
     start, end = m.end(), m.end() + width[0]
     log, first, base, size, time = _int(log_), _int(first_), _int(base_), _int(size_), _int(dt)
     ops, total = raw[start:end], base + width[0] + size
-    whole = len(raw) == end + 66 and raw[end : end + 2] == b"\x58\x40"
+    whole = len(raw) == end + 66 and raw[end : end + 2] == _SIG
     ranges = log and not log >> 32 and not first >> 48 and size <= MAX_PART_BYTES and not total >> 53
     linked = (
         (first or not base) and (prev is None) == (not first) and (_int(skip_seq_) if skip else None) == skip_seq(first)
     )
     if not (whole and ranges and linked and (first or not base)):
         return None
-    ops_hash = hashlib.sha256(b"banyan/1/ops\0" + ops).digest()
-    links = raw[1 : m.start(6)] + (b"\xf6" if skip is None else b"\x58\x20" + skip)
-    hashed = b"".join((b"banyan/1/entry\0", realm.id, b"\x8a\x01", links, dt, uint(total), b"\x58\x20", ops_hash))
+    ops_hash = hashlib.sha256(_OPS + ops).digest()
+    links = raw[1 : m.start(6)] + b32(skip)
+    hashed = b"".join((_ENTRY, realm.id, HEADER_OPENS, links, dt, uint(total), BYTES_32, ops_hash))
     new = tuple.__new__
     header = new(Header, (account, writer, log, first, prev, skip, time, total, ops_hash))
     entry = new(Entry, (EntryId(hashlib.sha256(hashed).digest()), header, ops, raw[end + 2 :]))
@@ -226,7 +235,7 @@ def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, Entry
     if times[-1] >> 64 or totals[-1] >> 53 or (start + len(rows) - 1) >> 48:
         raise Malformed(f"time, total or seq is out of range in the entries from {start} on")
     sha256 = hashlib.sha256
-    hashes = [sha256(b"banyan/1/ops\0" + o).digest() for o in ops]
+    hashes = [sha256(_OPS + o).digest() for o in ops]
     ids, skips = entry_ids(realm, zero, times, totals, hashes, known)
     return Columns(ids, skips, times, totals, hashes, ops), sizes
 

@@ -1,10 +1,10 @@
 """The body of one put over nothing else, or of one add, with content: nearly every body there is, told by position.
 
-The only place that knows where the bytes of such a body stand. What it takes, the strict reader (ops.decode_any_body)
-takes and reads alike; what it is not sure of, that one decides. It knows ids and hashes, not what they are of.
+What it takes, the strict reader (ops.decode_any_body) takes and reads alike; what it is not sure of, that one decides.
+It knows ids and hashes, not what they are of. Where their bytes stand it learns from what the encoder writes.
 
-    body = 82 80 81 85 | 01 | 48 coll | 50 key | 80       | 82 58 20 hash, size     a put
-    body = 82 80 81 85 | 02 | 48 coll | 50 key | 50 elem  | 82 58 20 hash, size     an add
+    put = before, coll, before, key, before,               hash, size
+    add = before, coll, before, key, before, elem, before, hash, size
 """
 
 from __future__ import annotations
@@ -13,26 +13,39 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.codec import uint
+from banyan_crdt.codec import UINT_1, UINT_2, Value, encode, uint
 from banyan_crdt.ids import CellKey, Coll, PartHash
+from banyan_crdt.shapes import between, plain_body, plain_op
 
 PUT, ADD = 1, 2
 """The codes of the two operations."""
 NO_ELEM = CellKey(b"")
-_PUT_STARTS, _ADD_STARTS, _KEY, _NO_REFS, _PART = (
-    b"\x82\x80\x81\x85\x01\x48",
-    b"\x82\x80\x81\x85\x02\x48",
-    b"\x50",
-    b"\x80",
-    b"\x82\x58\x20",
-)
-_PUT_BETWEEN = (_PUT_STARTS, _KEY, b"", _NO_REFS + _PART)
-_ADD_BETWEEN = (_ADD_STARTS, _KEY, _KEY, _PART)
+_COLL, _KEY, _ELEM, _HASH = b"c" * 8, b"k" * 16, b"e" * 16, b"h" * 32
+"""Of samples: no byte of theirs stands around them."""
+
+
+def _around(code: int, middle: Value, *elem: bytes) -> tuple[bytes, ...]:
+    """What stands before each field of such a body. `middle`: its third field."""
+    body = encode(plain_body((), [plain_op(code, (_COLL, _KEY, middle, (_HASH, 0)))]))
+    return between(body.removesuffix(uint(0)), _COLL, _KEY, *elem, _HASH)[:-1]
+
+
+_PUT, _ADD = _around(PUT, ()), _around(ADD, _ELEM, _ELEM)
+_PUT_COLL, _PUT_KEY, _PUT_PART = _PUT
+_ADD_COLL, _ADD_KEY, _ADD_ELEM, _ADD_PART = _ADD
+_PUT_BETWEEN, _ADD_BETWEEN = (_PUT_COLL, _PUT_KEY, b"", _PUT_PART), _ADD
+
+
+def _form(around: tuple[bytes, ...], elem: int, size: str) -> str:
+    coll, key, before, part = map(len, around)
+    return f">{coll}s8s{key}s16s{before}s{elem}s{part}s32s{size}"
+
+
 _FORMS = {
     struct.calcsize(form): struct.Struct(form).unpack
-    for form in (">6s8s1s16s0s0s4s32sBB", ">6s8s1s16s0s0s4s32sBH", ">6s8s1s16s1s16s3s32sBB", ">6s8s1s16s1s16s3s32sBH")
+    for form in (_form(*of, size) for of in ((_PUT_BETWEEN, 0), (_ADD_BETWEEN, 16)) for size in ("BB", "BH"))
 }
-_TO_SIZE = struct.Struct(">6s8s1s16s4s32s")
+_TO_SIZE = struct.Struct(">{}s8s{}s16s{}s32s".format(*map(len, _PUT)))
 """A put up to the size of its part."""
 
 
@@ -46,12 +59,12 @@ def read_single(raw: bytes) -> Single | None:
     if unpack is None:
         return None
     start, coll, k, key, e, elem, p, part, width, size = unpack(raw)
-    if not ((width == 0x18 and 23 < size < 256) or (width == 0x19 and size > 255)):
+    if not ((width == UINT_1 and 23 < size < 256) or (width == UINT_2 and size > 255)):
         return None
-    between = (start, k, e, p)
-    if between == _PUT_BETWEEN:
+    around = (start, k, e, p)
+    if around == _PUT_BETWEEN:
         return PUT, coll, key, elem, part, size
-    if between == _ADD_BETWEEN:
+    if around == _ADD_BETWEEN:
         return ADD, coll, key, elem, part, size
     return None
 
@@ -62,8 +75,8 @@ def write_single(one: Single) -> bytes | None:
     if len(coll) != 8 or len(key) != 16 or len(part) != 32 or len(elem) != (16 if code == ADD else 0):
         return None
     if code == ADD:
-        return b"".join((_ADD_STARTS, coll, _KEY, key, _KEY, elem, _PART, part, uint(size)))
-    return b"".join((_PUT_STARTS, coll, _KEY, key, _NO_REFS, _PART, part, uint(size)))
+        return b"".join((_ADD_COLL, coll, _ADD_KEY, key, _ADD_ELEM, elem, _ADD_PART, part, uint(size)))
+    return b"".join((_PUT_COLL, coll, _PUT_KEY, key, _PUT_PART, part, uint(size)))
 
 
 class Puts(NamedTuple):
@@ -78,9 +91,6 @@ class Puts(NamedTuple):
         return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
 
 
-_BETWEEN = (_PUT_STARTS, _KEY, _NO_REFS + _PART)
-
-
 def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
     """Of bodies that are each one put over nothing else, with content of the size given; else None."""
     end = _TO_SIZE.size
@@ -88,9 +98,9 @@ def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
         if ops[0][end:] != uint(sizes[0]):
             return None
         start, coll, k, key, p, part = _TO_SIZE.unpack_from(ops[0])
-        return Puts((coll,), (key,), (part,), (sizes[0],)) if (start, k, p) == _BETWEEN else None
+        return Puts((coll,), (key,), (part,), (sizes[0],)) if (start, k, p) == _PUT else None
     tails = {size: uint(size) for size in set(sizes)}
     if [raw[end:] for raw in ops] != [tails[size] for size in sizes]:
         return None
     starts, colls, k, keys, p, parts = zip(*_TO_SIZE.iter_unpack(b"".join([raw[:end] for raw in ops])), strict=True)
-    return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_BETWEEN} else None
+    return Puts(colls, keys, parts, tuple(sizes)) if {*starts, *k, *p} == {*_PUT} else None

@@ -21,7 +21,8 @@ from typing import NamedTuple
 from banyan_crdt.control import Control
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Op, Put, Tomb, decode_body, part_of
+from banyan_crdt.ops import Op, Put, Tomb, decode_body, encode_ops, part_of
+from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node import claims, hosted
 from banyan_node.context import Context
@@ -47,7 +48,8 @@ _SCANNED = b"accounts scanned"
 """The note of how far the accounts of such a store were looked at."""
 _OLD_NOTES = (b"pinned:", b"swept:")
 """Of the rounds over all accounts that older programs made."""
-_TOMB = b"\x83\x07\x48"
+_COLL = Coll(b"c" * 8)
+_TOMB, _ = between(encode_ops((Tomb(_COLL, CellKey(bytes(16))),)).removeprefix(ONE_OP), _COLL)
 """How a tombstone begins in an entry; what has these bytes by chance is looked at in vain."""
 
 

@@ -7,27 +7,37 @@ control log arrives is looked at: does it let this device write, and is its root
 - The account with index 0 is the node's own; no other account is ever taken for it.
 - What was looked at in vain is remembered, and looked at again when more indices are known to be in use.
 - Nothing is called by a made-up name: an account is called what its profile says, once that has arrived.
+- If the words that were restored are the recovery words of an account that arrives, that is said: they bring no node
+  back. (Words of today say themselves what they are, see words.py; those from before do not.)
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 
-from banyan_crdt.ids import AccountId, EntryId, key_digest
+from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
 from banyan_node import hosted
 from banyan_node.context import RESTORING, Context, Search
-from banyan_node.keystore import ROOT_SLOT
+from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.recovery import first_digests
 
 AHEAD = 1_024
 """Indices beyond the last known that are tried: 50 ms of key derivation. Accounts come back in any order."""
 NAMES = 100
 """Accounts without a name whose profiles are looked at in one go."""
+RECOVERIES = 8
+"""Rotations of recovery words that are tried where they may have been taken for backup words."""
 _UNNAMED, _UNKNOWN = b"unnamed:", b"unclaimed:"
+_log = logging.getLogger(__name__)
 
 
 def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
     """Those of the accounts held here that this master secret opened and that were not known to be ours."""
     search, found = ctx.claims, []
+    accounts = list(accounts)
+    if restoring(ctx):
+        _compare_words(ctx, accounts)
     unknown = _unknown(ctx, search)
     for account in accounts:
         if account in unknown.values() or hosted.is_hosted(ctx.store, account) or not _may_be_ours(ctx, account):
@@ -122,6 +132,20 @@ def _profile_name(ctx: Context, account: AccountId) -> str:
 # -- restoring: from a new store under old keys until its accounts are back
 
 
+def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
+    """Notes the first account whose recovery words are what was restored as backup words."""
+    if ctx.store.note(hosted.WRONG_PAPER) is not None:
+        return
+    digests = first_digests(ctx.keys, RECOVERIES)
+    for account in accounts:
+        inception = ctx.store.entry(EntryId(account))
+        slots = () if inception is None else hosted.init_of(inception).slots[RECOVERY_SLOT:]
+        if slots and slots[0].current in digests:
+            ctx.store.put_note(hosted.WRONG_PAPER, account)
+            _log.warning("%s", hosted.wrong_paper(account_to_text(account)))
+            return
+
+
 def restoring(ctx: Context) -> bool:
     """Whether this store was begun with keys that had accounts, and they may not all be back."""
     return ctx.store.note(RESTORING) is not None
@@ -131,7 +155,7 @@ def settle(ctx: Context) -> bool:
     """Ends the restoring once the own account is back and all that a peer with the whole network holds is here."""
     replica = ctx.replica
     whole = [link for link in replica.links.values() if link.hello is not None and not link.hello.partial]
-    if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.equal for link in whole):
+    if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.course.live for link in whole):
         return False
     ctx.store.put_note(RESTORING, None)
     return True

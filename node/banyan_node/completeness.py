@@ -13,7 +13,7 @@ from banyan_crdt.ids import Head, LogId, control_log, is_control
 from banyan_node import claims
 from banyan_node.context import Context
 from banyan_replica.intake.future import FUTURE_MS
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 
 _NEVER = -1e8
 """Before any `now`: a link that was never compared to its end says so."""
@@ -22,7 +22,8 @@ _NEVER = -1e8
 def is_compared(ctx: Context) -> bool:
     """Whether a peer that is linked now was found equal, or was once since it came."""
     return any(
-        link.hello is not None and (link.equal or link.settled_at > _NEVER) for link in ctx.replica.links.values()
+        link.hello is not None and (link.course.live or link.course.settled_at > _NEVER)
+        for link in ctx.replica.links.values()
     )
 
 
@@ -62,12 +63,12 @@ def clock(ctx: Context) -> dict[str, Any]:
     return {"wrong": wrong_clock(ctx), "ahead_ms": ahead_ms, "platforms": platforms}
 
 
-def control_blame(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tuple[str, str] | None:
+def control_blame(ctx: Context, link: PeerSession, log: LogId, mine: Head, theirs: Head) -> tuple[str, str] | None:
     """(word, sentence) where a log differs because the control log of its account does; None where it does not."""
     if is_control(log):
         return None
     control = control_log(log.account)
-    here, there = ctx.replica.ingest.head(control), link.differences.get(control)
+    here, there = ctx.replica.ingest.head(control), link.told.differences.get(control)
     if there is None or here == there:
         return None
     lengths = f"the account's control log has length {here.length} here and {there.length} at the peer"

@@ -28,7 +28,8 @@ from banyan_node.verifier import Verifier
 from banyan_node.views import finish
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
-from banyan_replica.peers.links import WINDOW, Limits
+from banyan_replica.peers.flow import WINDOW
+from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.errors import StorageError

@@ -35,6 +35,8 @@ GENERATIONS = 256
 """Rotations of one key that are looked through when the current one is searched."""
 SALTS = 4_096
 """Salts kept at hand."""
+WRONG_PAPER = b"wrong paper"
+"""The account whose recovery words were restored as if they were backup words."""
 OWN_INDEX = 0
 """The index of the keys of this node's own account; no other account that is made here has it."""
 
@@ -198,6 +200,8 @@ def me(ctx: Reads) -> AccountId | None:
 
 def my_account(ctx: Reads) -> AccountId:
     found = me(ctx)
+    if found is None and (wrong := ctx.store.note(WRONG_PAPER)) is not None:
+        raise CallError("refused", wrong_paper(account_to_text(AccountId(wrong))))
     if found is None and ctx.store.note(RESTORING) is not None:
         raise CallError(
             "refused",
@@ -207,6 +211,15 @@ def my_account(ctx: Reads) -> AccountId:
     if found is None:
         raise CallError("refused", "This node has no account yet; `banyan account create NAME --own` makes it.")
     return found
+
+
+def wrong_paper(account: str) -> str:
+    """What to do where recovery words were given to `banyan keys restore`."""
+    return (
+        f"The words that `banyan keys restore` was given are the recovery words of {account} and bring no node back. "
+        f"Make a new home with `banyan init`, let the account come from a peer, then `banyan account recover --account "
+        f"{account} --own`; or restore from the backup words."
+    )
 
 
 def init_of(inception: Entry) -> Init:
@@ -311,7 +324,8 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
     if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
         who = account_to_text(account)
         if control.closed:
-            raise CallError("refused", f"The account {who} is closed: nobody can write in it again.", 409)
+            undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
+            raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
 

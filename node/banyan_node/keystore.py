@@ -10,7 +10,7 @@ else whoever copies the file has the account for good. The invariants:
 - A writer key belongs to one store: a new, restored or cloned data folder has a new id, hence a new writer, hence logs
   that nobody continues by mistake.
 
-The words are BIP-39 (English, 24 words, 8 checksum bits) over the master itself; BIP-39's own stretching is not used.
+How the words are written is words.py's.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,11 +26,9 @@ import msgspec
 import nacl.exceptions
 import nacl.pwhash.argon2id as argon2id
 import nacl.secret
-from mnemonic import Mnemonic
 
 from banyan_node.home import write_private
 from banyan_node.operator_errors import (
-    BadBackup,
     KeysExist,
     KeysExposed,
     KeysLocked,
@@ -40,6 +37,7 @@ from banyan_node.operator_errors import (
     NoKeys,
     WrongPassphrase,
 )
+from banyan_node.words import Paper, read, spell
 
 FORMAT = 1
 ROOT_SLOT = 0
@@ -99,7 +97,7 @@ class Keys:
 
     def words(self) -> str:
         """The 24-word backup. Whoever reads it has every key of the node."""
-        return _word_list().to_mnemonic(self._master)
+        return spell(self._master, Paper.BACKUP)
 
     def _check(self) -> bytes:
         return self.derive("check")[:8]
@@ -242,25 +240,8 @@ def passphrase_from(
 
 
 def keys_from_words(words: str) -> Keys:
-    """The keys that 24 words encode; upper case and any white space are forgiven. Raises BadBackup."""
-    given = words.lower().split()
-    if len(given) != 24:
-        raise BadBackup(f"24 words are needed and {len(given)} were given; give all of them, in order.")
-    known = _word_list().wordlist
-    for place, word in enumerate(given, 1):
-        if word not in known:  # not shown: it is nearly a secret
-            raise BadBackup(f"Word {place} of the 24 is not on the list; check its spelling against the paper.")
-    try:
-        return Keys(bytes(_word_list().to_entropy(given)))
-    except ValueError as error:
-        raise BadBackup(
-            "Every word is on the list but their checksum disagrees; a word is wrong or two are swapped."
-        ) from error
-
-
-@cache
-def _word_list() -> Mnemonic:
-    return Mnemonic("english")
+    """The keys that 24 backup words encode, however they are written (words.py). Raises BadBackup."""
+    return Keys(read(words, Paper.BACKUP))
 
 
 def _wrap(keys: Keys, passphrase: str | None, cost: Cost) -> _File:

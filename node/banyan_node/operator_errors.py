@@ -15,6 +15,7 @@ OperatorError
  └── ControlError
       ├── PortBusy          the control address is taken by another program
       ├── NoNode            nobody answers for this home
+      │    └── CopiedHome   this home was copied from that of a running node
       └── CallError         a running node refused what it was asked
 """
 
@@ -77,6 +78,10 @@ class PortBusy(ControlError):
 
 class NoNode(ControlError):
     """No node answers for this home."""
+
+
+class CopiedHome(NoNode):
+    """The home is a copy, and what it says of a running node is about the original."""
 
 
 class CallError(ControlError):

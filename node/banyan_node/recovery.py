@@ -6,7 +6,7 @@ account, and a commitment can be made where no node is. The invariants:
 - A node is given a commitment, which is public, and never the words. Only for a recovery is it given one key's seed.
 - The key after that one stays on the paper: whoever copies the seed of the current key cannot pass the next one.
 
-The words are written as those of the master are (keystore.py), and no key of the one is a key of the other.
+The words are written nearly as those of the master are (words.py), and no key of the one is a key of the other.
 """
 
 import secrets
@@ -15,8 +15,9 @@ from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import WriterKey, key_digest
 from banyan_crdt.ops import Slot
-from banyan_node.keystore import Keys, keys_from_words
+from banyan_node.keystore import Keys
 from banyan_node.operator_errors import WrongWords
+from banyan_node.words import Paper, read, spell
 
 GENERATIONS = 256
 """Rotations of a recovery key that are looked through for the one that an account commits to."""
@@ -24,12 +25,12 @@ GENERATIONS = 256
 
 def new_words() -> str:
     """24 fresh words. They are kept nowhere: show them once."""
-    return Keys(secrets.token_bytes(32)).words()
+    return spell(secrets.token_bytes(32), Paper.RECOVERY)
 
 
 def commitment(words: str) -> str:
     """What an account is opened with: the digests of the first key and of its next, 128 digits. Raises BadBackup."""
-    keys = keys_from_words(words)
+    keys = _keys(words)
     return (_digest(_seed(keys, 0)) + _digest(_seed(keys, 1))).hex()
 
 
@@ -46,7 +47,7 @@ def slot_of(text: str) -> Slot:
 
 def seed_for(words: str, current: bytes) -> bytes:
     """The seed of the key whose digest an account commits to now. Raises BadBackup, WrongWords."""
-    keys = keys_from_words(words)
+    keys = _keys(words)
     for generation in range(GENERATIONS):
         seed = _seed(keys, generation)
         if _digest(seed) == current:
@@ -57,12 +58,21 @@ def seed_for(words: str, current: bytes) -> bytes:
     )
 
 
+def first_digests(keys: Keys, count: int) -> frozenset[bytes]:
+    """What accounts commit to whose recovery words are, by mistake, this master: the digests of the first keys."""
+    return frozenset(_digest(_seed(keys, generation)) for generation in range(count))
+
+
 def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
     """(seed of the next key, whose digest is `following`; digest of the key after it). As `seed_for`."""
     seed = seed_for(words, following)
-    keys = keys_from_words(words)
+    keys = _keys(words)
     generation = next(g for g in range(GENERATIONS) if _seed(keys, g) == seed)
     return seed, _digest(_seed(keys, generation + 1))
+
+
+def _keys(words: str) -> Keys:
+    return Keys(read(words, Paper.RECOVERY))
 
 
 def _seed(keys: Keys, generation: int) -> bytes:

@@ -2,6 +2,8 @@
 
 The invariant: both files exist only between the moment the node listens and the moment it stops, are 0600, and name
 one run. Every run draws a new token, so what a stale file leads somebody to send is worth nothing to whoever gets it.
+The file names its own home too (device and inode of the folder), because a folder that is copied under a running node
+takes the file along: a command in the copy must not speak to the node of the original.
 """
 
 import os
@@ -14,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from banyan_node.home import Home, write_private
-from banyan_node.operator_errors import NoNode
+from banyan_node.operator_errors import CopiedHome, NoNode
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -36,11 +38,14 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The content of control.json."""
+    """The content of control.json. home, device, inode: the folder that it was written for; inode 0: not said."""
 
     format: int
     pid: int
     endpoint: Endpoint
+    home: str = ""
+    device: int = 0
+    inode: int = 0
 
 
 def new_token() -> str:
@@ -51,7 +56,9 @@ def new_token() -> str:
 @contextmanager
 def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
     """Let others find this run until the block ends. Call it with the store's lock held: one node a home."""
-    written = msgspec.json.encode(Running(1, os.getpid(), endpoint)) + b"\n"
+    folder = home.path.stat()
+    running = Running(1, os.getpid(), endpoint, str(home.path), folder.st_dev, folder.st_ino)
+    written = msgspec.json.encode(running) + b"\n"
     write_private(home.token, token.encode())
     write_private(home.running, written)
     try:
@@ -63,7 +70,7 @@ def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
 
 
 def find_running(home: Home) -> tuple[Running, str]:
-    """Where the node of this home listens, and its token. Raises NoNode."""
+    """Where the node of this home listens, and its token. Raises NoNode, CopiedHome."""
     nobody = f"No node is running in {home.path}; start one with `banyan up`."
     try:
         running = msgspec.json.decode(home.running.read_bytes(), type=Running)
@@ -74,6 +81,7 @@ def find_running(home: Home) -> tuple[Running, str]:
         raise NoNode(f"{error.filename} belongs to another user; ask as the user that runs the node.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise NoNode(f"{home.running} cannot be read ({error}); start the node again with `banyan up`.") from error
+    _refuse_a_copy(home, running)
     if not running.endpoint.socket and not alive(running.pid):
         raise NoNode(
             f"No node is running in {home.path}: {home.running} names process {running.pid}, which has ended without "
@@ -85,6 +93,15 @@ def find_running(home: Home) -> tuple[Running, str]:
             "one with `banyan up`."
         )
     return running, token
+
+
+def _refuse_a_copy(home: Home, running: Running) -> None:
+    folder = home.path.stat()
+    if running.inode and (running.device, running.inode) != (folder.st_dev, folder.st_ino):
+        raise CopiedHome(
+            f"No node is running in {home.path}: its control.json was copied from {running.home}, which has a node "
+            "of its own; start one here with `banyan up`."
+        )
 
 
 def _answers(endpoint: Endpoint) -> bool:

@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from banyan_replica.effects import Commit, Effect
-from banyan_replica.peers.links import WINDOW
+from banyan_replica.peers.flow import WINDOW
 from banyan_replica.replica import Replica
 from banyan_storage.errors import StorageError
 

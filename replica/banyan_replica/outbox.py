@@ -13,7 +13,7 @@ from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import Connect as GossipConnect
 from banyan_replica.gossip.frames import Drop, SendFrame, encode_frame
 from banyan_replica.gossip.gossip import Gossip
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import (
     MAX_REASON,
@@ -31,7 +31,7 @@ from banyan_replica.wire import (
 class Outbox:
     """Effects that wait for their turn; `links`: the peers that can be told something."""
 
-    def __init__(self, links: Mapping[str, Link], sync: Sync, gossip: Gossip) -> None:
+    def __init__(self, links: Mapping[str, PeerSession], sync: Sync, gossip: Gossip) -> None:
         self._links, self._sync, self._gossip = links, sync, gossip
         self._waits: deque[Effect] = deque()
 
@@ -47,20 +47,22 @@ class Outbox:
         """Whoever listens at this node."""
         self._waits.append(Event(name, fields))
 
-    def hang_up(self, peer: str, reason: str) -> None:
+    def refuse(self, peer: str, reason: str) -> None:
+        """Ends a link on which nothing was said."""
         self._waits.append(Disconnect(peer, reason))
 
-    def bye(self, link: Link, reason: str) -> None:
+    def hang_up(self, link: PeerSession, reason: str) -> None:
+        self._waits.append(Disconnect(link.peer, reason))
+        link.close()
+
+    def bye(self, link: PeerSession, reason: str) -> None:
         """Lets a peer go that is told why."""
         self.send(link.peer, Bye(reason.encode()[:MAX_REASON]))
-        self.hang_up(link.peer, reason)
-        link.leaving = True
+        self.hang_up(link, reason)
 
-    def credit(self, link: Link) -> None:
+    def credit(self, link: PeerSession) -> None:
         """The peer may send as much more as was digested of what it sent."""
-        self.send(link.peer, Credit(link.undigested))
-        link.window += link.undigested
-        link.undigested = 0
+        self.send(link.peer, Credit(link.flow.give_back()))
 
     def spread(self, witness: Witness, came_from: str) -> None:
         """To every peer but the one that it came from."""
@@ -83,8 +85,9 @@ class Outbox:
                 case GossipConnect(peer, addrs):
                     self._waits.append(Connect(peer, addrs))
                 case Drop(peer, reason, fault):
-                    if fault or not self._in_use(peer):
-                        self.hang_up(peer, reason)
+                    link = self._links.get(peer)
+                    if link is not None and (fault or not self._in_use(link)):
+                        self.hang_up(link, reason)
 
     def gone(self, peer: str) -> None:
         """The connection is gone: what waits was meant for it, and on the next one would come before the hello."""
@@ -102,12 +105,9 @@ class Outbox:
             ):
                 self._waits.append(effect)
             elif isinstance(effect, Send) and is_bulk(effect.data) and effect.peer in self._links:
-                self._links[effect.peer].may_send += len(effect.data)
+                self._links[effect.peer].flow.unsent(len(effect.data))
 
-    def _in_use(self, peer: str) -> bool:
+    def _in_use(self, link: PeerSession) -> bool:
         """Whether reconciliation is under way on a link that the gossip does not need."""
-        link = self._links.get(peer)
-        if link is None:
-            return False
-        given, owed = link.jobs or link.aloud or link.retold, link.asked or link.replaying is not None
-        return bool(given or owed or self._sync.asking.catchup.reads(peer))
+        owed = len(link.owed.logs) > 0 or link.course.replaying or self._sync.asking.catchup.reads(link.peer)
+        return owed or link.orders.any

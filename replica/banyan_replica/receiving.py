@@ -1,7 +1,8 @@
 """What a peer says, given to the part of the replica that it is for; and the two hellos that come first.
 
-Which messages there are, which of them are heard before the hello and which count against credit, the table of the wire
-says (wire/table.py). A first hello that does not fit is answered with `bye` and a sentence, and costs nothing: its
+Which messages there are, which of them are heard before the hello and who may send which, the table of the wire says
+(wire/table.py). It is asked in one place (`_heard`): what a peer may not say in the state that the session is in is not
+heard, and costs nothing. A first hello that does not fit is answered with `bye` and a sentence, and costs nothing: its
 sender is a newer node, one of another network, or somebody's second implementation.
 """
 
@@ -17,7 +18,8 @@ from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Link
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
@@ -45,9 +47,11 @@ from banyan_replica.wire import (
     Sums,
     WantParts,
     Wants,
+    Who,
     Witness,
     before_hello,
     opens_as,
+    who_says,
 )
 
 WITNESSES = 16
@@ -74,7 +78,7 @@ class Receiving:
     soon: Callable[[float], None]
     wall_ms: Callable[[float], int]
 
-    def frame(self, link: Link, raw: bytes, frame: Prepared, now: float) -> None:
+    def frame(self, link: PeerSession, raw: bytes, frame: Prepared, now: float) -> None:
         """Raises Reject where the peer is to be charged for it."""
         message = frame.message
         if isinstance(message, Reject):
@@ -83,14 +87,43 @@ class Receiving:
                 if opens_as(raw, Hello):
                     return
             raise message
-        if link.hello is None and not before_hello(message):
+        if self._heard(link, message):
+            self._message(link, message, frame, now)
+
+    def _heard(self, link: PeerSession, m: Message) -> bool:
+        """Whether the peer may say that now."""
+        if link.hello is None:
             # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
             # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
             # nothing.
-            return
-        self._message(link, message, frame, now)
+            return before_hello(m)
+        match who_says(m):
+            case Who.EITHER | Who.CHOSEN:  # whoever names accounts holds chosen accounts from then on
+                return True
+            case Who.WHOLE:
+                return self.sync.interests.pair(link.peer) is None
+            case Who.SHARE:
+                return self.sync.interests.pair(link.peer) is not None
+            case Who.RECEIVER:
+                return link.flow.gave > 0
+            case Who.ANSWER:
+                return self._asked(link, m)
 
-    def _message(self, link: Link, m: Message, whole: Prepared, now: float) -> None:
+    def _asked(self, link: PeerSession, m: Message) -> bool:
+        """Whether it answers a question of ours."""
+        match m:
+            case Cells():
+                return self.sync.comparing.asks(link.peer, m.salt)
+            case Parts():
+                return self.missing.asked(link.peer)
+            case Replayed():
+                return link.course.replaying
+            case Scanned():
+                return link.owed.ranges.last > 0
+            case _:  # `answered` counts from the first question on; more than were asked is malformed
+                return True
+
+    def _message(self, link: PeerSession, m: Message, whole: Prepared, now: float) -> None:
         match m:
             case Hello():
                 self._hello(link, m, now)
@@ -99,12 +132,12 @@ class Receiving:
             case Data():
                 self._data(link, whole, now)
             case Credit(more):
-                link.may_send = min(link.may_send + more, WINDOW, self.limits.outbox)
+                link.flow.granted(more)
                 self.sync.serving.pump(link)
             case Root(logs, root, arrival):
                 self.sync.compare(link, logs, root, arrival, now)
                 self.sync.asking.told(link)
-                if link.equal:
+                if link.course.live:
                     self.sync.settled(link, now)
             case Shared():
                 self.sync.shared(link, m, now)
@@ -144,9 +177,9 @@ class Receiving:
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self.out.spread(m, link.peer)
             case Bye(reason):
-                self.out.hang_up(link.peer, f"the peer says: {reason.decode('utf-8', 'replace')}")
+                self.out.hang_up(link, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
-    def _hello(self, link: Link, m: Hello, now: float) -> None:
+    def _hello(self, link: PeerSession, m: Hello, now: float) -> None:
         if link.hello is not None:
             if link.hello.store_id != m.store_id:
                 raise Malformed("a second hello, of another store")
@@ -157,25 +190,21 @@ class Receiving:
             mine = f"{self.realm.id.hex()[:16]} ({self.realm.name})"
             self.out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
         else:
-            link.hello = m
+            link.greeted(m)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)
 
-    def _data(self, link: Link, whole: Prepared, now: float) -> None:
-        link.came += whole.size
-        link.window -= whole.size
-        if link.window < -OVERSHOOT:
-            raise Malformed(f"{-link.window} bytes more of bulk than there was credit for")
+    def _data(self, link: PeerSession, whole: Prepared, now: float) -> None:
+        link.flow.received(whole.size)
         try:
             self._items(link, whole.items, now)
         finally:
-            link.undigested += whole.size
-            if link.undigested >= self.limits.credit:
+            if link.flow.digested(whole.size) >= self.limits.credit:
                 self.out.credit(link)
 
-    def _items(self, link: Link, items: Sequence[Checked | Reject], now: float) -> None:
+    def _items(self, link: PeerSession, items: Sequence[Checked | Reject], now: float) -> None:
         self.soon(now)
         if len(items) >= MANY:
             self.ingest.look_up([item.run.log for item in items if isinstance(item, CheckedRun)])

@@ -33,7 +33,8 @@ from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.links import WINDOW, Limits, Link, Standing
+from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
@@ -77,7 +78,7 @@ class Replica:
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, PeerSession] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
@@ -123,10 +124,10 @@ class Replica:
         """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
         why = self.standing.banned(peer, now)
         if why is not None:
-            self._out.hang_up(peer, f"banned: {why}")
+            self._out.refuse(peer, f"banned: {why}")
             return
         self._clock(now)
-        link = self.links[peer] = Link(peer, outbound, now, address, may_send=min(WINDOW, self.limits.outbox))
+        self.links[peer] = PeerSession(peer, outbound, now, address, self.limits.outbox)
         self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
@@ -139,12 +140,12 @@ class Replica:
             int(self.sync.interest is not None),
         )
         self._out.send(peer, hello)
-        link.root_at = now
 
     def peer_down(self, peer: str, now: float) -> None:
         self._clock(now)
         if (link := self.links.pop(peer, None)) is not None:
             self.sync.gone(link, now)
+            self.missing.gone(peer)
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
@@ -157,7 +158,7 @@ class Replica:
         """One frame of a peer that is up. `ahead`: what `prepare` said of these bytes, where a driver asked it."""
         self._clock(now)
         link = self.links.get(peer)
-        if link is None or link.leaving:
+        if link is None or link.closing:
             return
         try:
             self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
@@ -170,7 +171,7 @@ class Replica:
         """A frame of the peer was dropped at the door (backlog.py), for this reason."""
         self._clock(now)
         link = self.links.get(peer)
-        if link is not None and not link.leaving:
+        if link is not None and not link.closing:
             self.conduct.charge(link, why, now)
             self._out.collect()
 
@@ -234,8 +235,7 @@ class Replica:
         """Compare with a linked peer now, whatever was compared before."""
         link = self.links.get(peer)
         if link is not None and link.hello is not None:
-            link.session_until = now + self.limits.session_s
-            self.sync.comparing.ask(link, now)
+            self.sync.ask(link, now)
             self._out.collect()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
@@ -308,7 +308,7 @@ class Replica:
 
     # -- inside
 
-    def _take_item(self, link: Link, item: Checked, now: float) -> Judged:
+    def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             self._told(judged.log, judged.added)
@@ -324,9 +324,9 @@ class Replica:
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():
-            if link.hello is not None and now - link.root_at >= self.limits.root_s:
+            if link.hello is not None and now - link.course.told_at >= self.limits.root_s:
                 self.sync.root(link, now)
-            if link.undigested:
+            if link.flow.undigested:
                 self._out.credit(link)
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
@@ -345,7 +345,8 @@ class Replica:
 
     def _differ(self) -> None:
         for link in self.links.values():
-            link.equal = False
+            if link.course.live:
+                link.course.moved()
 
     def wall_ms(self, now: float) -> int:
         """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""

@@ -16,8 +16,9 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import Value
+from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, array_head, bytes_head, encode
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.shapes import between
 
 from .address import Target
 
@@ -59,11 +60,11 @@ def text(what: str, most: int) -> Field:
 
     def step(raw: bytes, at: int) -> tuple[str, int]:
         head = raw[at]
-        if 0x40 <= head < 0x58:
-            start, size = at + 1, head - 0x40
-        elif head == 0x58 and raw[at + 1] > 23:
+        if BYTES <= head < BYTES_1:
+            start, size = at + 1, head - BYTES
+        elif head == BYTES_1 and raw[at + 1] > 23:
             start, size = at + 2, raw[at + 1]
-        elif head == 0x59 and raw[at + 1]:
+        elif head == BYTES_2 and raw[at + 1]:
             start, size = at + 3, raw[at + 1] << 8 | raw[at + 2]
         else:
             raise NotContent
@@ -105,7 +106,7 @@ def number(what: str) -> Field:
         head = raw[at]
         if head < 24:
             return head, at + 1
-        if head <= 0x1B:
+        if head <= UINT_8:
             end = at + 1 + (1 << (head - 24))
             value = int.from_bytes(raw[at + 1 : end], "big")
             if value >= _LEAST[head - 24]:
@@ -116,7 +117,7 @@ def number(what: str) -> Field:
 
 
 def _fixed(size: int) -> Field:
-    head = b"\x50" if size == 16 else b"\x58%c" % size
+    head = bytes_head(size)
     skip = len(head)
 
     def read(value: Value) -> bytes:
@@ -147,14 +148,22 @@ def _read_target(value: Value) -> Target:
     return Target(AccountId(ACCOUNT.read(value[0])), CellKey(KEY.read(value[1])))
 
 
+_SAMPLE = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
+_TARGET, _BEFORE_KEY, _ = between(encode(_plain_target(_SAMPLE)), *_SAMPLE)
+_KEY = _BEFORE_KEY[0]
+
+
 def _step_target(raw: bytes, at: int) -> tuple[Target, int]:
-    if raw[at : at + 3] != b"\x82\x58\x20" or raw[at + 35] != 0x50:
+    if raw[at : at + 3] != _TARGET or raw[at + 35] != _KEY:
         raise NotContent
     return Target(AccountId(raw[at + 3 : at + 35]), CellKey(raw[at + 36 : at + 52])), at + 52
 
 
 TARGET = Field(_plain_target, _read_target, _step_target)
 """[account, key]."""
+
+
+_PAIR = array_head(2)[0]
 
 
 def pair(field: Field) -> Field:
@@ -169,7 +178,7 @@ def pair(field: Field) -> Field:
         return field.read(value[0]), field.read(value[1])
 
     def step(raw: bytes, at: int) -> tuple[Any, int]:
-        if raw[at] != 0x82:
+        if raw[at] != _PAIR:
             raise NotContent
         first, at = field.step(raw, at + 1)
         second, at = field.step(raw, at)

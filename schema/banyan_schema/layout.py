@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import ARRAY, NULL, decode, encode
 from banyan_crdt.errors import BanyanError
 
 from .fields import Field, NotContent, optional
 
 C = TypeVar("C")
 D = TypeVar("D")
+_NULL = NULL[0]
 MAX_DEPTH = 3
 """How deep arrays nest in content."""
 MAX_FIELDS = 23
@@ -68,13 +69,13 @@ class Layout(Generic[C]):
     def by_position(self, raw: bytes) -> list[Any] | None:
         """What `strictly` says, or None where this reader is not sure."""
         try:
-            count = raw[0] - 0x80
+            count = raw[0] - ARRAY
             if not self.least <= count <= len(self.fields):
                 return None
             values: list[Any] = []
             at = 1
             for step, null in self._steps[:count]:
-                if null and raw[at] == 0xF6:
+                if null and raw[at] == _NULL:
                     values.append(None)
                     at += 1
                 else:

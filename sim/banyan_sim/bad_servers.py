@@ -15,7 +15,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.intake.author import Author, Draft, grant_to
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import OVERSHOOT, WINDOW
+from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.serve import run_item
 from banyan_replica.wire import (
     LAST,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -72,7 +73,9 @@ class Network:
         """Which side of a partition each machine is on; empty when there is none."""
         self.slow: dict[str, float] = {}
         """Machines whose links are slower by a factor."""
-        self.messages = self.bytes = self.resets = 0
+        self.messages = self.resets = 0
+        self.sent: Counter[tuple[str, str]] = Counter()
+        """Bytes, by sender and receiver."""
         self._closing: dict[tuple[str, str], Wire] = {}
         self._latency: dict[tuple[str, str], float] = {}
 
@@ -92,7 +95,7 @@ class Network:
         if wire is None or wire.doomed:
             return
         self.messages += 1
-        self.bytes += len(data)
+        self.sent[src, dst] += len(data)
         now = self.clock.now
         if self.loss and self.rng.random() < self.loss:
             self.doom(wire, self.rng.uniform(0.1, 1.0))

@@ -143,7 +143,7 @@ def _result(world: World, converged: bool, seconds: float) -> Result:
         world.seed,
         round(seconds, 3),
         network.messages,
-        network.bytes,
+        network.sent.total(),
         round((needed + total["gossip duplicates"]) / needed, 3) if needed else 0.0,
         world.trace.events,
         dict(sorted(world.workload.done.items())),

@@ -38,6 +38,8 @@ MAX_FRAME = 4 << 20
 PARTS_FRAME = 1 << 20
 RUN_BYTES = MAX_RUN_BYTES * 3 // 4
 _HEAD = 36
+_BEGINS = len(encode([0, b"", MAGIC, bytes(32)])).to_bytes(4, "big")
+"""The first bytes of every archive: how long its start frame is."""
 
 
 class ArchiveDamaged(StorageError):
@@ -46,6 +48,13 @@ class ArchiveDamaged(StorageError):
     def __init__(self, offset: int, sentence: str) -> None:
         super().__init__(f"at byte {offset} of the archive: {sentence}; everything before it is good and can be used")
         self.offset = offset
+
+
+class NotAnArchive(ArchiveDamaged):
+    """The file does not begin as an archive does."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "this is not how an archive begins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,17 +236,23 @@ def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry],
 
 
 def read_archive(stream: BinaryIO) -> Iterator[Frame]:
-    """The frames in order. Raises ArchiveDamaged at the first that is cut off or damaged, or where the end is not."""
+    """The frames in order. Raises ArchiveDamaged at the first that is cut off or damaged, or where the end is not, and
+    NotAnArchive where the file is something else."""
     return (frame for _, frame in _frames(stream))
 
 
 def whole_until(stream: BinaryIO) -> tuple[int, AccountId | None]:
-    """(how many bytes of a broken archive to keep, the account to resume after). (0, None): begin again."""
+    """(how many bytes of a broken archive to keep, the account to resume after). (0, None): begin again.
+
+    Raises NotAnArchive: such a file is somebody's and not to be written over.
+    """
     keep, account = 0, None
     try:
         for end, frame in _frames(stream):
             if isinstance(frame, DoneFrame):
                 keep, account = end, frame.account
+    except NotAnArchive:
+        raise
     except ArchiveDamaged:
         pass
     return keep, account
@@ -248,6 +263,8 @@ def _frames(stream: BinaryIO) -> Iterator[tuple[int, Frame]]:
     at = 0
     while True:
         head = stream.read(_HEAD)
+        if at == 0 and not head[:4].startswith(_BEGINS[: len(head)]):
+            raise NotAnArchive
         if not head:
             raise ArchiveDamaged(at, "it ends here, without the frame that says that it is whole")
         length = int.from_bytes(head[:4], "big")
@@ -262,7 +279,7 @@ def _frames(stream: BinaryIO) -> Iterator[tuple[int, Frame]]:
             raise ArchiveDamaged(at, f"the checksum of a frame of {length} bytes does not match")
         frame = _parse(body, at)
         if (at == 0) != isinstance(frame, StartFrame):
-            raise ArchiveDamaged(at, "this is not how an archive begins" if at == 0 else "a second archive begins here")
+            raise NotAnArchive if at == 0 else ArchiveDamaged(at, "a second archive begins here")
         at += _HEAD + length
         yield at, frame
         if isinstance(frame, EndFrame):

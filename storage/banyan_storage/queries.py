@@ -39,13 +39,13 @@ from .view_rows import (
     slot_size,
     target_bytes,
 )
-from .views.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
 from .views.registry import NAMES, SHOWN_NAME
-from .views.relations import BLOCKS, FOLLOWS, MUTES
+from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
+from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.social.relations import BLOCKS, FOLLOWS, MUTES
+from .views.social.thread import REPLIES, REPLY_COUNTS
+from .views.social.timeline import TIMELINE
 from .views.standing import Standing, cursors, need, standings
-from .views.thread import REPLIES, REPLY_COUNTS
-from .views.timeline import TIMELINE
 from .views.view import count_of
 
 __all__ = [

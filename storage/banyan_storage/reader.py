@@ -1,39 +1,31 @@
-"""What the store answers: heads, chains, entries, parts; the same methods on a snapshot and on what is pending.
+"""What the store answers: the same methods on a snapshot and on what is pending.
 
-A log's entries are of two kinds. Those that count form one chain from seq 0 and are found by number. Those that are
-held and do not count (branches of a fork, tails beyond a cut) are loose and found by id. Which is which was judged
-above this room.
+Heads, chains and entries are read in entry_reader.py; here is what is held beside them: loose entries, checkpoints and
+grants, parts, work of a later time, notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry
-from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.grants import Grants
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, control_log
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, control_log
 from banyan_crdt.ops import Part
-from banyan_crdt.realm import Realm
 
 from . import due as d
-from . import id_index
 from . import tables as t
-from .engine import Item, ReadTxn, after_prefix
-from .errors import CorruptStore
+from .engine import after_prefix
+from .entry_reader import Arrival, EntryReader
 from .grant_rows import decode_grants
-from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
-NOTHING = Head(0, None, 0)
+__all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
+
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
 """How the names of control logs and of checkpoints end."""
-NAMES = 100_000
-"""Names of logs kept at hand."""
-STEP = 1_024
-"""Entries read at a time where a whole log is walked."""
 LOOKED_AT = 1_024
 """Loose entries among which the highest are looked for."""
 
@@ -50,16 +42,6 @@ class Counts(NamedTuple):
     withheld: int
 
 
-class Arrival(NamedTuple):
-    """An entry, counted or loose, in the order in which this store got it."""
-
-    n: int
-    log: LogId
-    seq: int
-    id: EntryId
-    record: bytes
-
-
 class Lack(NamedTuple):
     """A part that counts, is wanted and is not held. `cursor` goes into the next `lacking` call."""
 
@@ -69,222 +51,10 @@ class Lack(NamedTuple):
     part: Part
 
 
-class StoreReader:
+class StoreReader(EntryReader):
     """Reads of one state of the store, on the thread that opened it. late_ids: the writer's, if one is beside it."""
 
-    def __init__(self, txn: ReadTxn, realm: Realm, late_ids: id_index.Offer = id_index.nothing) -> None:
-        self.realm = realm
-        self._txn = txn
-        self._late_ids = late_ids
-        self._late: id_index.Late | None = None
-        self._names: dict[int, LogId] = {}
-
-    @property
-    def txn(self) -> ReadTxn:
-        """The transaction itself, for what else in this room reads tables: views, queries, checks."""
-        return self._txn
-
-    # -- heads
-
-    def _find(self, log: LogId) -> tuple[int, Head] | None:
-        raw = self._txn.get(t.HEADS, t.log_name(log))
-        return None if raw is None else t.head_of_value(raw)
-
-    def head(self, log: LogId) -> Head:
-        """Where the log stands; Head(0, None, 0) where nothing of it counts."""
-        found = self._find(log)
-        return found[1] if found else NOTHING
-
-    def _heads(self, rows: Iterable[Item]) -> Iterator[tuple[LogId, Head]]:
-        for key, value in rows:
-            head = t.head_of_value(value)[1]
-            if head.length or head.flag:
-                yield t.log_of_name(key), head
-
-    def heads(self, account: AccountId) -> dict[LogId, Head]:
-        """The account's frontier, its control log first; logs of which nothing counts are left out."""
-        return dict(self._heads(self._txn.prefix(t.HEADS, account)))
-
-    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
-        """The whole frontier in the order of LogId, from the first account or log whose name is not below `start` up to
-        the last whose name is below `stop`. Both may be the beginnings of names."""
-        return self._heads(self._txn.scan(t.HEADS, start or b"", stop))
-
-    def logs(self, account: AccountId) -> list[LogId]:
-        """Every log of the account of which anything is held, also those of which nothing counts."""
-        return [t.log_of_name(key) for key, _ in self._txn.prefix(t.HEADS, account)]
-
-    def digest(self) -> bytes:
-        """The frontier in 32 bytes: equal digests are equal states."""
-        return frontier_digest(self.all_heads())
-
-    def accounts(self, start: AccountId | None = None) -> Iterator[AccountId]:
-        """In order, from `start` on."""
-        return (AccountId(key) for key, _ in self._txn.scan(t.ACCOUNTS, start or b""))
-
-    def counts(self) -> Counts:
-        rows = self._txn.count
-        entries, parts = rows(t.ENTRIES), (t.PARTS, t.LACKING, t.WITHHELD)
-        return Counts(rows(t.ACCOUNTS), rows(t.LOGS), entries, entries - rows(t.LOOSE), *map(rows, parts))
-
-    # -- entries
-
-    def _candidates(self, entry: bytes) -> Iterator[int]:
-        """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
-        if self._late is None:
-            self._late = id_index.late(self._txn, self._late_ids)
-        return id_index.candidates(self._txn, self._late, entry)
-
-    def _record(self, entry: bytes) -> tuple[int, bytes] | None:
-        """(arrival number, record) of the entry whose id begins with these bytes, at least 16."""
-        for n in self._candidates(entry):
-            raw = self._txn.get(t.ENTRIES, t.u48(n))
-            if raw is not None and record_id(raw).startswith(entry):
-                return n, raw
-        return None
-
-    def number_of(self, entry: EntryId) -> int | None:
-        """The arrival number of an entry that is held."""
-        found = self._record(entry)
-        return None if found is None else found[0]
-
-    def _name(self, lid: int) -> LogId:
-        name = self._names.get(lid)
-        if name is None:
-            raw = self._txn.get(t.LOGS, t.u32(lid))
-            if raw is None:
-                raise CorruptStore(f"log number {lid} is used but has no name; run a check, then sync again from peers")
-            if len(self._names) >= NAMES:
-                self._names.clear()
-            name = self._names[lid] = t.log_of_name(raw)
-        return name
-
-    def _decode(self, n: int, raw: bytes, log: LogId | None = None) -> Entry:
-        before = self._txn.get(t.ENTRIES, t.u48(n - 1)) if record_after(raw) else None
-        return decode_record(
-            raw, log or self._name(record_name(raw).lid), None if before is None else record_id(before)
-        )
-
-    def _records(self, ns: Sequence[int], log: LogId) -> list[Entry]:
-        """The entries with these arrival numbers, in that order."""
-        entries: list[Entry] = []
-        last = -1
-        for key, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns)):
-            n = t.number(key)
-            if entries and n == last + 1:
-                entries.append(decode_record(raw, log, entries[-1].id))
-            else:
-                entries.append(self._decode(n, raw, log))
-            last = n
-        if len(entries) != len(ns):
-            raise CorruptStore(f"{len(ns)} entries are indexed, {len(entries)} are there; run a check, then sync again")
-        return entries
-
-    def at(self, n: int) -> Entry | None:
-        """The entry that arrived as number n, if it is held."""
-        raw = self._txn.get(t.ENTRIES, t.u48(n))
-        return None if raw is None else self._decode(n, raw)
-
-    def name_at(self, n: int) -> tuple[EntryId, bytes] | None:
-        """(id, time as 8 bytes) of the entry that arrived as number n."""
-        raw = self._txn.get(t.ENTRIES, t.u48(n))
-        return None if raw is None else (record_id(raw), record_time(raw))
-
-    def has(self, entry: EntryId) -> bool:
-        return self._record(entry) is not None
-
-    def entry(self, entry: EntryId) -> Entry | None:
-        """Counted or loose."""
-        found = self._record(entry)
-        return None if found is None else self._decode(*found)
-
-    def by_half(self, half: bytes) -> Entry | None:
-        """The entry whose id begins with these 16 bytes, which is how gossip names messages."""
-        found = self._record(half)
-        return None if found is None else self._decode(*found)
-
-    def place(self, entry: EntryId) -> tuple[LogId, int] | None:
-        """(log, seq) of an entry that is held."""
-        found = self._record(entry)
-        if found is None:
-            return None
-        name = record_name(found[1])
-        return self._name(name.lid), name.seq
-
-    def is_counted(self, entry: EntryId) -> bool:
-        found = self._record(entry)
-        if found is None:
-            return False
-        name = record_name(found[1])
-        return self._chain_n(name.lid, name.seq) == found[0]
-
-    def _stretches(self, lid: int, first: int, stop: int) -> Iterator[t.Stretch]:
-        """Those that hold any of the counted entries first .. stop-1, in order."""
-        if first:
-            for row in self._txn.scan(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid, first), reverse=True, limit=1):
-                stretch = t.stretch_of(*row)
-                if stretch.seq + stretch.size > first:
-                    yield stretch
-        for row in self._txn.scan(t.CHAIN, t.chain_key(lid, first), t.chain_key(lid, max(first, stop))):
-            yield t.stretch_of(*row)
-
-    def _chain_n(self, lid: int, seq: int) -> int | None:
-        """The arrival number of counted entry `seq`."""
-        stretch = next(self._stretches(lid, seq, seq + 1), None)
-        return None if stretch is None else stretch.n + seq - stretch.seq
-
-    def _chain_ns(self, lid: int, first: int, stop: int) -> list[int]:
-        """The arrival numbers of counted entries first .. stop-1."""
-        ns: list[int] = []
-        for seq, n, size, _ in self._stretches(lid, first, stop):
-            ns += range(n + max(first - seq, 0), n + min(stop - seq, size))
-        return ns
-
-    def chain(self, log: LogId, first: int = 0, stop: int | None = None) -> list[Entry]:
-        """Counted entries first .. stop-1, as many as there are."""
-        found = self._find(log)
-        if found is None:
-            return []
-        lid, head = found
-        ns = self._chain_ns(lid, first, head.length if stop is None else min(stop, head.length))
-        return self._records(ns, log)
-
-    def lines(self, log: LogId, first: int, stop: int) -> list[Line]:
-        """Counted entries first .. stop-1 as far as a run names them."""
-        found = self._find(log)
-        if found is None:
-            return []
-        ns = self._chain_ns(found[0], first, min(stop, found[1].length))
-        lines = [decode_line(t.number(key), raw) for key, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
-        if len(lines) != len(ns):
-            raise CorruptStore(f"{len(ns)} entries are indexed, {len(lines)} are there; run a check, then sync again")
-        return lines
-
-    def contents(self, ns: Sequence[int]) -> dict[int, list[tuple[int, bytes]]]:
-        """The parts held of the entries of these arrival numbers (ascending): (op index, bytes), ascending."""
-        out: dict[int, list[tuple[int, bytes]]] = {}
-        at = 0
-        while at < len(ns):
-            end = at + 1
-            while end < len(ns) and ns[end] == ns[end - 1] + 1:
-                end += 1
-            for key, raw in self._txn.scan(t.PARTS, t.part_key(ns[at], 0), t.part_key(ns[end - 1] + 1, 0)):
-                n, op = t.part_place(key)
-                out.setdefault(n, []).append((op, raw))
-            at = end
-        return out
-
-    def walk(self, log: LogId, first: int = 0) -> Iterator[Entry]:
-        """Counted entries from `first` on, a block at a time."""
-        while block := self.chain(log, first, first + STEP):
-            yield from block
-            first += len(block)
-
-    def counted_arrivals(self, log: LogId) -> Iterator[int]:
-        """The arrival numbers of its counted entries, in order."""
-        found = self._find(log)
-        stretches = self._stretches(found[0], 0, found[1].length) if found else ()
-        return (n for s in stretches for n in range(s.n, s.n + s.size))
+    # -- loose entries
 
     def any_loose(self) -> bool:
         """Whether anything is held that does not count: rarely, and then every log must be looked at for it."""
@@ -312,10 +82,6 @@ class StoreReader:
         by_kind = sorted((t.loose_of(*row) for row in rows), key=lambda row: (row.kind != t.VOUCHED, -row.seq))
         named = ((row.seq, self.name_at(row.n)) for row in by_kind[:most])
         return [(seq, name[0]) for seq, name in named if name is not None]
-
-    def sizes(self, ns: Sequence[int]) -> list[int]:
-        """Bytes of the records of these arrival numbers."""
-        return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
 
     def loose_kinds(self, log: LogId) -> dict[bytes, int]:
         """The kind of each loose entry of a log, by the first 16 bytes of its id."""
@@ -369,36 +135,6 @@ class StoreReader:
                 found.append(t.log_of_name(key))
         return frozenset(found) or NO_LOGS
 
-    def id_at(self, log: LogId, seq: int) -> EntryId | None:
-        """The id of counted entry `seq`."""
-        found = self._find(log)
-        if found is None or not 0 <= seq < found[1].length:
-            return None
-        if seq == found[1].length - 1:
-            return found[1].id
-        n = self._chain_n(found[0], seq)
-        name = None if n is None else self.name_at(n)
-        return None if name is None else name[0]
-
-    def next_signed(self, log: LogId, seq: int) -> int | None:
-        """The first counted entry at or after `seq` that holds a signature: where a run may end."""
-        found = self._find(log)
-        if found is None:
-            return None
-        ends = (s.seq + s.size - 1 for s in self._stretches(found[0], seq, found[1].length) if s.signed)
-        return next(ends, None)
-
-    def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """What came after arrival number `after`, which a peer may have made up, and is still held; oldest first."""
-        rows = self._txn.scan(t.ENTRIES, t.u48(min(after + 1, t.MAX_ARRIVAL)), limit=limit)
-        named = ((t.number(key), record_name(value), value) for key, value in rows)
-        return [Arrival(n, self._name(name.lid), name.seq, name.id, value) for n, name, value in named]
-
-    @property
-    def last_arrival(self) -> int:
-        """0 when nothing ever came."""
-        return t.number(self._txn.get(t.META, t.LAST_KEY) or b"")
-
     # -- parts
 
     def part(self, entry: EntryId, op: int) -> bytes | None:
@@ -409,6 +145,20 @@ class StoreReader:
     def part_at(self, n: int, op: int) -> bytes | None:
         """The same, by the arrival number of its entry."""
         return self._txn.get(t.PARTS, t.part_key(n, op))
+
+    def contents(self, ns: Sequence[int]) -> dict[int, list[tuple[int, bytes]]]:
+        """The parts held of the entries of these arrival numbers (ascending): (op index, bytes), ascending."""
+        out: dict[int, list[tuple[int, bytes]]] = {}
+        at = 0
+        while at < len(ns):
+            end = at + 1
+            while end < len(ns) and ns[end] == ns[end - 1] + 1:
+                end += 1
+            for key, raw in self._txn.scan(t.PARTS, t.part_key(ns[at], 0), t.part_key(ns[end - 1] + 1, 0)):
+                n, op = t.part_place(key)
+                out.setdefault(n, []).append((op, raw))
+            at = end
+        return out
 
     def has_part(self, entry: EntryId, op: int) -> bool:
         return self.part(entry, op) is not None
@@ -444,6 +194,16 @@ class StoreReader:
         return d.due_at(self._txn, work, key)
 
     # -- the store itself
+
+    def counts(self) -> Counts:
+        rows = self._txn.count
+        entries, parts = rows(t.ENTRIES), (t.PARTS, t.LACKING, t.WITHHELD)
+        return Counts(rows(t.ACCOUNTS), rows(t.LOGS), entries, entries - rows(t.LOOSE), *map(rows, parts))
+
+    @property
+    def last_arrival(self) -> int:
+        """0 when nothing ever came."""
+        return t.number(self._txn.get(t.META, t.LAST_KEY) or b"")
 
     @property
     def store_id(self) -> bytes:

@@ -161,6 +161,18 @@ def test_an_archive_carries_everything_to_another_home(home: Path, tmp_path: Pat
     assert "byte" in damaged.err
 
 
+def test_a_file_that_is_no_archive_is_said_to_be_none_and_is_not_written_over(home: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("buy bread, and write to Lan\n" * 10, "utf-8")
+    ran = banyan("--home", home, "import", "archive", notes)
+    assert (ran.code, len(ran.err.splitlines())) == (errors.USAGE, 1)
+    assert f"{notes} is no archive of banyan's" in ran.err
+    assert "`banyan export FILE` writes an archive" in ran.err
+    ran = banyan("--home", home, "export", notes, "--resume")
+    assert (ran.code, "was left as it is" in ran.err) == (errors.FAILED, True)
+    assert notes.read_text("utf-8").startswith("buy bread")
+
+
 def test_a_graph_is_imported_once_however_often_it_is_given(home: Path, tmp_path: Path) -> None:
     edges = tmp_path / "g.txt"
     edges.write_text("# friends\n" + "".join(f"{a} {b}\n" for a in range(12) for b in range(a + 1, 12)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ from banyan_cli import errors
 from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.views.timeline import TIMELINE
+from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
 
 
@@ -85,6 +86,37 @@ def test_a_check_that_finds_a_wrong_row_says_which_and_how_to_put_it_right(home:
     assert banyan("--home", home, "store", "rebuild", "timeline").code == 0
     assert banyan("--home", home, "store", "verify").code == 0
     assert banyan("--home", home, "feed", "--json").lines[0]["text"] == "một"
+
+
+def test_a_home_copied_under_a_running_node_says_so_and_leaves_that_node_alone(home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    with node_up(home) as original:
+        shutil.copytree(home, copy)
+        ran = process("--home", copy, "post", "của bản sao", "--json")
+        assert ran.code == errors.OK, ran.err
+        assert ran.err.splitlines() == [
+            f"No node is running in {copy}: its control.json was copied from {home}, which has a node of its own; "
+            "start one here with `banyan up`."
+        ]
+        assert original.call("feed", all=True)["posts"] == []
+        down = process("--home", copy, "down")
+        assert (down.code, "was copied from" in down.err) == (errors.UNREACHABLE, True)
+        assert original.call("id")["name"] == "Minh"
+        assert [row["text"] for row in banyan("--home", copy, "feed", "--all", "--json").lines] == ["của bản sao"]
+        original.call("post", text="của bản gốc")
+        with node_up(copy) as other:
+            logs = [log for node in (original, other) for log in node.call("account.show")["logs"] if log["own"]]
+            assert len({log["log"] for log in logs}) == 2  # each writes a log of its own
+
+
+def test_a_home_that_is_moved_under_its_running_node_still_finds_it(home: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    with node_up(home) as node:
+        home.rename(moved)
+        ran = process("--home", moved, "post", "dọn nhà", "--json")
+        assert (ran.code, ran.err) == (errors.OK, "")
+        assert [row["text"] for row in node.call("feed", all=True)["posts"]] == ["dọn nhà"]
+        moved.rename(home)
 
 
 def test_ctrl_c_stops_a_node_cleanly_and_another_start_finds_everything(home: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from banyan_cli import errors
-from banyan_node.keystore import keys_from_words
+from banyan_node.keystore import Keys, keys_from_words
 from banyan_node.recovery import commitment
+from banyan_node.words import Paper, read
 from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up, process
 
 BAD_WORD = "liquide"
@@ -118,7 +119,7 @@ def test_no_file_of_a_home_holds_the_words_or_a_key_of_them(tmp_path: Path) -> N
         _run(home, "account", "create", "Lan")
         paper = _paper(tmp_path, words.split())
         _run(home, "account", "recover", "--yes", "--words-file", paper)
-    keys = keys_from_words(words)
+    keys = Keys(read(words, Paper.RECOVERY))
     secrets = [keys._master, *(keys.derive("recovery", n.to_bytes(8, "big")) for n in range(4))]
     written = [p for p in (*home.rglob("*"), home.with_suffix(".log")) if p.is_file()]
     assert len(written) > 4
@@ -159,6 +160,30 @@ def test_what_a_thief_did_to_an_account_can_be_undone_from_its_first_entry_on(tm
     assert [step["op"] for step in shown["path"]] == ["init", "recover", "cut", "grant"]
     _run(home, "post", "và viết tiếp")
     assert {p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines} == {"còn", "và viết tiếp"}
+
+
+def test_closing_and_dropping_say_who_can_undo_them_and_it_is_so(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    paper = _paper(tmp_path, _made(home, "Minh")["recovery_words"])
+    _run(home, "post", "còn")
+    (log,) = [log for log in _run(home, "account", "show")["logs"] if log["own"]]
+    for command in (("drop", log["writer"], str(log["log"])), ("close",)):
+        asked = banyan("--home", home, "account", *command)
+        _refused(asked, errors.USAGE, "Only the account's recovery words undo it; after 30 days", "Say --yes.")
+        done = banyan("--home", home, "account", *command, "--yes")
+        assert done.code == errors.OK
+        number = _run(home, "account", "show")["path"][-1]["seq"]
+        assert f"`banyan account recover --undo {number}` undoes it" in done.err
+        assert banyan("--home", home, "feed", "--all", "--json").lines == []
+    _refused(banyan("--home", home, "post", "?"), errors.FAILED, "is closed; only its recovery key undoes that")
+    _run(home, "keys", "renew")
+    _run(home, "account", "recover", "--undo", "1", "--yes", "--words-file", paper)
+    assert [post["text"] for post in banyan("--home", home, "feed", "--all", "--json").lines] == ["còn"]
+
+    kept = tmp_path / "kept"
+    _made(kept, "Lan", "--keep-recovery")
+    asked = banyan("--home", kept, "account", "close")
+    _refused(asked, errors.USAGE, "recovery key, which is kept on this node, undoes it")
 
 
 def test_what_a_thief_wrote_and_deleted_goes_with_the_log_that_the_copy_wrote(tmp_path: Path) -> None:
@@ -222,7 +247,7 @@ def test_wrong_words_are_one_sentence_that_shows_none_of_them_and_change_nothing
     ):
         ran = process("--home", home, "account", "recover", "--yes", stdin=" ".join(given))
         if given is unsound and ran.code == errors.KEYS and "checksum" not in ran.err:
-            said = "not the recovery words"  # one swap in 256 keeps the checksum
+            said = "not the recovery words"  # one swap in 128 fits one of the two checksums
         _refused(ran, errors.KEYS, said)
         assert BAD_WORD not in ran.err
         assert _run(home, "digest") == before
@@ -231,11 +256,34 @@ def test_wrong_words_are_one_sentence_that_shows_none_of_them_and_change_nothing
 
 
 def test_words_that_are_typed_are_not_echoed(tmp_path: Path) -> None:
+    words = _made(tmp_path / "home", "Minh")["recovery_words"]
+    out, seen = _typed(" ".join(words) + "\n", "keys", "words", "--check")
+    assert out.strip() == commitment(" ".join(words))
+    assert words[0] not in seen
+
+
+def test_words_may_be_pasted_one_a_line_with_their_numbers(tmp_path: Path) -> None:
     home = tmp_path / "home"
     words = _made(home, "Minh")["recovery_words"]
+    lines = "".join(f"{n}. {word}\n" for n, word in enumerate(words, 1))
+    out, seen = _typed(lines + "\n\n", "keys", "words", "--check")
+    assert out.strip() == commitment(" ".join(words))
+    assert words[0] not in seen
+    assert "so far" not in seen
+
+
+def test_half_of_the_words_and_a_pause_are_asked_for_the_rest(tmp_path: Path) -> None:
+    words = _made(tmp_path / "home", "Minh")["recovery_words"]
+    out, seen = _typed(" ".join(words[:12]) + "\n", "keys", "words", "--check", then=" ".join(words[12:]) + "\n")
+    assert out.strip() == commitment(" ".join(words))
+    assert "12 of 24 so far" in seen
+
+
+def _typed(text: str, *command: str, then: str = "") -> tuple[str, str]:
+    """Standard output, and what was seen on the terminal where the text was typed (and `then`, once more is asked)."""
     mine, screen = pty.openpty()
     run = subprocess.Popen(
-        [*COMMAND, "keys", "words", "--check"],
+        [*COMMAND, *command],
         stdin=screen,
         stdout=subprocess.PIPE,
         stderr=screen,
@@ -244,17 +292,62 @@ def test_words_that_are_typed_are_not_echoed(tmp_path: Path) -> None:
     )
     os.close(screen)
     seen = b""
-    while b": " not in seen:  # the echo is off then
-        seen += os.read(mine, 1000)
-    os.write(mine, " ".join(words).encode() + b"\n")
+    for typed in filter(None, (text, then)):
+        asked = seen.count(b": ")
+        while seen.count(b": ") == asked:  # the echo is off then
+            seen += os.read(mine, 1000)
+        os.write(mine, typed.encode())
     out, _ = run.communicate(timeout=30)
     try:
         seen += os.read(mine, 1000)
     except OSError:  # the terminal closed with nothing more on it
         pass
     os.close(mine)
-    assert out.decode().strip() == commitment(" ".join(words))
-    assert words[0].encode() not in seen
+    return out.decode(), seen.decode()
+
+
+def test_words_are_read_as_init_showed_them_and_with_any_numbering(tmp_path: Path) -> None:
+    home, back = tmp_path / "home", tmp_path / "back"
+    words = _made(home, "Minh")["recovery_words"]
+    backup = banyan("--home", home, "keys", "backup").out  # columns: 1, 7, 13, 19 are on the first line
+    assert process("--home", back, "keys", "restore", stdin=backup).code == errors.OK
+    assert _words_of(back) == _words_of(home)
+    for form in ("{n}.{word}", "{n}) {word},", "({n})\t{word}", "#{n} {word}\n", "- {word}"):
+        text = " ".join(form.format(n=n, word=word.upper()) for n, word in enumerate(words, 1))
+        assert process("keys", "words", "--check", stdin=text).out.strip() == commitment(" ".join(words))
+    twice = " ".join(f"{1 if n == 2 else n} {word}" for n, word in enumerate(words, 1))
+    _refused(process("keys", "words", "--check", stdin=twice), errors.KEYS, "No word has the number 2")
+    some = f"1. {words[0]} {' '.join(words[1:])}"
+    _refused(process("keys", "words", "--check", stdin=some), errors.KEYS, "1 of the 24 words have a number")
+
+
+def test_recovery_words_are_no_backup_words(tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    words = _made(home, "Minh")["recovery_words"]
+    ran = process("--home", other, "keys", "restore", stdin=" ".join(words))
+    _refused(ran, errors.KEYS, "recovery words", "`banyan account recover`")
+    assert not (other / "keys").exists()
+    checked = process("keys", "words", "--check", stdin=" ".join(_words_of(home)))
+    assert (checked.code, "backup words" in checked.err) == (errors.OK, True)
+
+
+def test_recovery_words_without_a_mark_are_found_out_when_their_account_comes_and_still_recover_it(
+    tmp_path: Path,
+) -> None:
+    home, mistaken, right = tmp_path / "home", tmp_path / "mistaken", tmp_path / "right"
+    made = _run(tmp_path, "keys", "words")
+    old = Keys(read(" ".join(made["words"]), Paper.RECOVERY)).words()  # as programs before the mark spelled them
+    account = _made(home, "Minh", "--recovery", commitment(old))["account"]
+    assert commitment(old) == made["commitment"]
+    assert process("--home", mistaken, "keys", "restore", stdin=old).code == errors.OK
+    banyan("--home", mistaken, "config", "set", "node.realm", "test")
+    _carry(home, mistaken)
+    _refused(banyan("--home", mistaken, "post", "hm"), errors.FAILED, "recovery words of " + account, "backup words")
+    _made(right, "Minh")
+    _carry(home, right)
+    recovered = process("--home", right, "account", "recover", "--account", account, "--own", "--yes", stdin=old)
+    assert recovered.code == errors.OK, recovered.err
+    _run(right, "post", "tôi đây")
 
 
 def test_words_and_their_commitment_are_made_without_any_home(tmp_path: Path) -> None:

@@ -509,8 +509,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "a claim that waited for a control log is taken for one of now",
         _ASKING,
-        "link.root if root is None else root",
-        "link.root",
+        "link.told.root if root is None else root",
+        "link.told.root",
         _ASKED,
     ),
     # -- what control entries cost

@@ -7,6 +7,9 @@ _INGEST, _COUNTING, _JOINTS = (f"replica/banyan_replica/intake/{m}.py" for m in 
 _INTAKE, _APPENDING, _ACCOUNTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("intake", "appending", "accounts"))
 _RECEIVING, _PARTS = "replica/banyan_replica/receiving.py", "replica/banyan_replica/sync/parts.py"
 _SERVE, _SERVING, _ASKING = (f"replica/banyan_replica/sync/{m}.py" for m in ("serve", "serving", "asking"))
+_OWED, _ORDERS = (f"replica/banyan_replica/sync/{m}.py" for m in ("owed", "orders"))
+_FLOW, _LOAD, _STATES = (f"replica/banyan_replica/peers/{m}.py" for m in ("flow", "load", "states"))
+_STATED = ("tests/node/test_sessions.py", "tests/node/test_replaying.py")
 
 _TAKEN = ("tests/node/test_ingest.py", "tests/node/test_counting.py")
 _COUNTED = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
@@ -664,16 +667,16 @@ IN_NODE = (
     ),
     Mutant(
         "the last question that was answered is still open",
-        _ASKING,
-        "next(iter(link.asked.values())).n <= m.logs:",
-        "next(iter(link.asked.values())).n < m.logs:",
+        _OWED,
+        "next(iter(self._held.values())).n <= count:",
+        "next(iter(self._held.values())).n < count:",
         _ASKED,
     ),
     Mutant(
         "a peer that answers one question too many is believed",
-        _ASKING,
-        "if m.logs > link.asked_n:",
-        "if m.logs > link.asked_n + 1:",
+        _OWED,
+        "if count > self.count:",
+        "if count > self.count + 1:",
         _ASKED,
     ),
     Mutant(
@@ -686,30 +689,30 @@ IN_NODE = (
     Mutant(
         "what a peer that stalls owes is asked of no other",
         _ASKING,
-        "        for log, asked in link.asked.items():\n"
+        "        for log, asked in link.owed.logs.items():\n"
         "            if self._asked_of.get(log) == (link.peer, asked.head):",
-        "        for log, asked in link.asked.items():\n            if self._asked_of.get(log) == asked.head:",
+        "        for log, asked in link.owed.logs.items():\n            if self._asked_of.get(log) == asked.head:",
         _ASKED,
     ),
     Mutant(
         "a peer is charged for a head that it did not serve though the head moved",
-        _ASKING,
-        "if root == link.root or link.excused >= self._limits.excused:",
-        "if link.excused >= 0:",
+        _OWED,
+        "if before == root or self._excused >= most:",
+        "if self._excused >= 0:",
         _ASKED,
     ),
     Mutant(
         "a peer is excused for ever as long as its heads move",
-        _ASKING,
-        "if root == link.root or link.excused >= self._limits.excused:",
-        "if root == link.root:",
+        _OWED,
+        "if before == root or self._excused >= most:",
+        "if before == root:",
         _ASKED,
     ),
     Mutant(
         "excuses of long ago count against a peer that served since",
         _ASKING,
-        "                link.excused = 0\n                continue",
-        "                continue",
+        "                logs.served()\n",
+        "                pass\n",
         _ASKED,
     ),
     Mutant(
@@ -721,7 +724,7 @@ IN_NODE = (
     ),
     Mutant(
         "that something was not to be taken yet is forgotten with the next item",
-        _ASKING,
+        _OWED,
         "unready=asked.unready or not ready)",
         "unready=not ready)",
         _ASKED,
@@ -742,30 +745,30 @@ IN_NODE = (
     ),
     Mutant(
         "heads that wait for a control log are counted twice",
-        _ASKING,
-        "        link.waiting_heads -= len(waiting.heads)\n        waiting.heads.update(heads)",
-        "        waiting.heads.update(heads)",
+        _OWED,
+        "        self.heads -= len(later.heads)\n        later.heads.update(heads)",
+        "        later.heads.update(heads)",
         _ASKED,
     ),
     Mutant(
         "a run that nobody asked for counts as one entry",
-        _ASKING,
-        "STRAYS_PER_S * (now - link.strays_at)) + entries",
-        "STRAYS_PER_S * (now - link.strays_at)) + 1",
+        _OWED,
+        "self._strays.rise(entries)",
+        "self._strays.rise(1)",
         _ASKED,
     ),
     Mutant(
         "what nobody asked for is forgiven for all the time since the link came up, again and again",
-        _ASKING,
-        "        link.strays_at = now\n",
+        _LOAD,
+        "        self._at = now\n",
         "",
         _ASKED,
     ),
     Mutant(
         "a peer without credit is late",
-        _ASKING,
-        "if not owes or link.window <= 0 or not since:",
-        "if not owes or not since:",
+        _OWED,
+        "if not owes or waits or not self._since:",
+        "if not owes or not self._since:",
         _ASKED,
     ),
     # -- serving
@@ -858,16 +861,16 @@ IN_NODE = (
     ),
     Mutant(
         "what is sent to a peer is not taken off its credit",
-        _SERVING,
-        "            link.may_send -= len(frame)\n",
+        _FLOW,
+        "        self.may_send -= size\n",
         "",
         _GIVEN,
     ),
     Mutant(
         "a log that nothing of is to be sent is never answered",
-        _SERVING,
-        "            link.jobs.popleft()\n            link.answered += 1\n",
-        "            link.jobs.popleft()\n",
+        _ORDERS,
+        "            self.named.popleft()\n            self.answered += 1\n",
+        "            self.named.popleft()\n",
         _GIVEN,
     ),
     Mutant(
@@ -893,17 +896,60 @@ IN_NODE = (
     ),
     Mutant(
         "questions that a failed commit took back are never answered",
-        _SERVING,
-        "            link.answered += len(link.jobs)\n",
+        _ORDERS,
+        "            self.answered += len(self.named)\n",
         "",
         _GIVEN,
     ),
     Mutant(
         "one peer may ask for logs without end",
         _SERVING,
-        "if len(link.jobs) < self._limits.jobs:",
-        "if len(link.jobs) >= 0:",
+        "if len(link.orders.named) < self._limits.jobs:",
+        "if len(link.orders.named) >= 0:",
         _GIVEN,
+    ),
+    # -- the states of a session
+    Mutant(
+        "equal roots end a replay that is under way",
+        _STATES,
+        "CourseEvent.EQUAL: CourseState.REPLAYING,",
+        "CourseEvent.EQUAL: CourseState.LIVE,",
+        _STATED,
+    ),
+    Mutant(
+        "a replay that left something is asked for again",
+        "replica/banyan_replica/sync/replaying.py",
+        "if note is None or link.course.replayed:",
+        "if note is None:",
+        _STATED,
+    ),
+    Mutant(
+        "a comparison begins while the last one has time",
+        "replica/banyan_replica/sync/course.py",
+        "        if now < self.until:\n            return False\n",
+        "",
+        _STATED,
+    ),
+    Mutant(
+        "content is taken from a peer that was not asked for it",
+        _RECEIVING,
+        "return self.missing.asked(link.peer)",
+        "return True",
+        _STATED,
+    ),
+    Mutant(
+        "who holds chosen accounts is read to like one who holds all",
+        _RECEIVING,
+        "return self.sync.interests.pair(link.peer) is None",
+        "return True",
+        _STATED,
+    ),
+    Mutant(
+        "who said goodbye is heard",
+        "replica/banyan_replica/outbox.py",
+        "        link.close()\n",
+        "",
+        _STATED,
     ),
     # -- hellos, sums, content that is lacked
     Mutant(
@@ -922,8 +968,8 @@ IN_NODE = (
     ),
     Mutant(
         "sums are answered as often as they are asked for",
-        "replica/banyan_replica/sync/sync.py",
-        "        if link.sums > most:",
+        _LOAD,
+        "        if self._sums.level > most:",
         "        if False:",
         ("tests/node/test_replica.py",),
     ),

@@ -20,15 +20,15 @@ IN_SCHEMA = (
     Mutant(
         "the quickest reader of a post takes a time that is not in its shortest form",
         _POST,
-        ' and part[-6:-4] != b"\\0\\0":',
+        ' and part[at_high] != b"\\0\\0":',
         ":",
         _OF_POSTS,
     ),
     Mutant(
         "the quickest reader of a post takes what is not UTF-8",
         _POST,
-        "                part[23:-12].decode()\n",
-        "                part[23:-12]\n",
+        "                part[at_text].decode()\n",
+        "                part[at_text]\n",
         _OF_POSTS,
     ),
     Mutant(
@@ -69,8 +69,8 @@ IN_SCHEMA = (
     Mutant(
         "a string is read by position whose length has a shorter form",
         _FIELDS,
-        "elif head == 0x58 and raw[at + 1] > 23:",
-        "elif head == 0x58:",
+        "elif head == BYTES_1 and raw[at + 1] > 23:",
+        "elif head == BYTES_1:",
         _OF_POSTS,
     ),
     Mutant(

@@ -3,6 +3,9 @@
 from tests.mutants.mutant import Mutant
 
 _STORE, _PENDING, _IDS = (f"storage/banyan_storage/{m}.py" for m in ("store", "pending", "id_index"))
+_REWRITING, _CONTENT, _BATCH, _ENTRIES = (
+    f"storage/banyan_storage/{m}.py" for m in ("rewriting", "content_store", "batch", "entry_reader")
+)
 _READER, _RECORDS, _GRANTS = (f"storage/banyan_storage/{m}.py" for m in ("reader", "records", "grant_rows"))
 _CHECK, _VIEWS, _VIEW_ROWS = (f"storage/banyan_storage/{m}.py" for m in ("check", "views/folding", "view_rows"))
 _HOOKS = "storage/banyan_storage/views/hooks.py"
@@ -31,63 +34,63 @@ IN_STORAGE = (
     ),
     Mutant(
         "a later signature of an entry is not written when its log is rewritten",
-        _STORE,
+        _REWRITING,
         "                if e.sig and not record_signed(was.raw):\n",
         "                if e.sig and record_signed(was.raw):\n",
         _STORED,
     ),
     Mutant(
         "signature marks of stretches are lost when a log is rewritten with unsigned copies",
-        _STORE,
+        _REWRITING,
         "if e.sig or (was and record_signed(was.raw)):",
         "if e.sig:",
         _STORED,
     ),
     Mutant(
         "entries that came right after a parent that goes still point at it",
-        _STORE,
+        _REWRITING,
         "        self._part_from_parents(log, lid, old, ns)\n",
         "",
         _STORED,
     ),
     Mutant(
         "entries that a log no longer consists of stay",
-        _STORE,
+        _REWRITING,
         "                self._delete(was.n, entry)\n",
         "                pass\n",
         _STORED,
     ),
     Mutant(
         "each rewriting makes what does not count young again",
-        _STORE,
+        _REWRITING,
         "row = was.loose if was else None",
         "row = None",
         ("tests/storage/test_store.py", "tests/node/test_counting.py"),
     ),
     Mutant(
         "what counted once is noted as what never did",
-        _STORE,
+        _REWRITING,
         "t.BRANCH if was is None else t.QUARANTINED, now_s)",
         "t.BRANCH, now_s)",
         ("tests/storage/test_store.py", "tests/node/test_counting.py"),
     ),
     Mutant(
         "a stretch goes over entries that are signed",
-        _STORE,
+        _BATCH,
         "if was_signed or n != first + size:",
         "if n != first + size:",
         _STORED,
     ),
     Mutant(
         "a stretch goes over a gap of arrival numbers",
-        _STORE,
+        _BATCH,
         "if was_signed or n != first + size:",
         "if was_signed:",
         _STORED,
     ),
     Mutant(
         "the first entry of a run is said to have come right after its parent",
-        _STORE,
+        _BATCH,
         "after = self._end is not None and entries[0].header.prev == self._end",
         "after = entries[0].header.prev is not None",
         _STORED,
@@ -101,21 +104,21 @@ IN_STORAGE = (
     ),
     Mutant(
         "shortening keeps a signed mark that is gone",
-        _STORE,
+        _REWRITING,
         "t.chain_value(stretch.n, kept, False))",
         "t.chain_value(stretch.n, kept, stretch.signed))",
         _STORED,
     ),
     Mutant(
         "shortening leaves the rows of what counts no more",
-        _STORE,
+        _REWRITING,
         "            self._write.delete(t.CHAIN, t.chain_key(lid, stretch.seq))\n            kept",
         "            kept",
         _STORED,
     ),
     Mutant(
         "content of what counts no more is still asked for after shortening",
-        _STORE,
+        _REWRITING,
         "            rows.append((t.loose_key(lid, row.seq, record_id(raw)), t.loose_value(row)))\n"
         "            self._unwant(row.n)\n",
         "            rows.append((t.loose_key(lid, row.seq, record_id(raw)), t.loose_value(row)))\n",
@@ -123,21 +126,21 @@ IN_STORAGE = (
     ),
     Mutant(
         "content of what counts no more is still asked for after rewriting",
-        _STORE,
+        _REWRITING,
         "                self._unwant(row.n)\n            rows[t.loose_key",
         "            rows[t.loose_key",
         _STORED,
     ),
     Mutant(
         "content of what counts again is not asked for",
-        _STORE,
+        _REWRITING,
         "            if was is None or was.loose is not None:\n                self._want",
         "            if was is None:\n                self._want",
         _STORED,
     ),
     Mutant(
         "that something is held beside is not noticed while it is pending",
-        _STORE,
+        _REWRITING,
         "        self._write.put_many(t.LOOSE, sorted(rows))\n"
         "        self._any_loose = None\n"
         "        self._erase_again(entries)",
@@ -146,21 +149,21 @@ IN_STORAGE = (
     ),
     Mutant(
         "shortening does not say that something is held beside now",
-        _STORE,
+        _REWRITING,
         "        self._write.put_many(t.LOOSE, sorted(rows))\n        self._any_loose = None\n        self._set_head",
         "        self._write.put_many(t.LOOSE, sorted(rows))\n        self._set_head",
         _STORED,
     ),
     Mutant(
         "an entry that counts may be dropped from beside a log",
-        _STORE,
+        _REWRITING,
         "            if not self._write.delete(t.LOOSE, t.loose_key(lid, record_name(raw).seq, entry)):\n",
         "            if self._write.delete(t.LOOSE, t.loose_key(lid, record_name(raw).seq, entry)) is None:\n",
         _STORED,
     ),
     Mutant(
         "a later signature is not marked in the chain",
-        _STORE,
+        _REWRITING,
         "            size = seq + 1 - stretch.seq\n"
         "            rows = [(t.chain_key(lid, stretch.seq), t.chain_value(stretch.n, size, True))]",
         "            size = seq + 1 - stretch.seq\n"
@@ -169,35 +172,35 @@ IN_STORAGE = (
     ),
     Mutant(
         "a later signature takes the mark of the one above it away",
-        _STORE,
+        _REWRITING,
         "rest = t.chain_value(n + 1, stretch.size - size, stretch.signed)",
         "rest = t.chain_value(n + 1, stretch.size - size, False)",
         _STORED,
     ),
     Mutant(
         "a later signature of an entry beside the chain is marked in the chain",
-        _STORE,
+        _REWRITING,
         "if stretch is not None and stretch.n + seq - stretch.seq == n:",
         "if stretch is not None:",
         _STORED,
     ),
     Mutant(
         "ids of entries that go stay in the index",
-        _STORE,
+        _REWRITING,
         "        self._ids.remove(entry, n)\n",
         "",
         _STORED,
     ),
     Mutant(
         "content of entries that go stays",
-        _STORE,
+        _REWRITING,
         "for table in (t.PARTS, t.WITHHELD):",
         "for table in (t.WITHHELD,):",
         _STORED,
     ),
     Mutant(
         "content of entries that go is still asked for",
-        _STORE,
+        _REWRITING,
         "            self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))\n"
         "        self._unwant(n)\n",
         "            self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))\n",
@@ -205,7 +208,7 @@ IN_STORAGE = (
     ),
     Mutant(
         "that content was erased is forgotten when its entry goes",
-        _STORE,
+        _REWRITING,
         "        if erased:\n",
         "        if not erased:\n",
         _STORED,
@@ -219,21 +222,21 @@ IN_STORAGE = (
     ),
     Mutant(
         "erased content is taken again once its entry comes beside a log",
-        _STORE,
+        _REWRITING,
         "        self._any_loose = None\n        self._erase_again(entries)\n",
         "        self._any_loose = None\n",
         _STORED,
     ),
     Mutant(
         "erased content is taken again once its entry comes with a rewriting",
-        _STORE,
+        _REWRITING,
         "        self._erase_again([e for e in (*chain, *loose) if e.id not in old])\n",
         "",
         _STORED,
     ),
     Mutant(
         "the reason of an erasure is lost with its entry",
-        _STORE,
+        _CONTENT,
         "self.erase_part(e.id, t.erased_op(key), reason or None)",
         "self.erase_part(e.id, t.erased_op(key), None)",
         _STORED,
@@ -251,42 +254,42 @@ IN_STORAGE = (
     ),
     Mutant(
         "content that is held is asked for again",
-        _STORE,
+        _CONTENT,
         "if self._write.get(t.PARTS, key) is None and self._write.get(t.WITHHELD, key) is None:",
         "if self._write.get(t.WITHHELD, key) is None:",
         _STORED,
     ),
     Mutant(
         "content that was erased is asked for again",
-        _STORE,
+        _CONTENT,
         "if self._write.get(t.PARTS, key) is None and self._write.get(t.WITHHELD, key) is None:",
         "if self._write.get(t.PARTS, key) is None:",
         _STORED,
     ),
     Mutant(
         "content is taken that nothing that counts names",
-        _STORE,
+        _CONTENT,
         "if n is None or key in rows or not self._unlack(key):",
         "if n is None or key in rows or (self._unlack(key) and False):",
         _STORED,
     ),
     Mutant(
         "content that is erased before it came is still asked for",
-        _STORE,
+        _CONTENT,
         "        key = t.part_key(n, op)\n        self._unlack(key)\n",
         "        key = t.part_key(n, op)\n",
         _STORED,
     ),
     Mutant(
         "an erasure hides content and keeps it",
-        _STORE,
+        _CONTENT,
         "        self._write.delete(t.PARTS, key)\n",
         "",
         _STORED,
     ),
     Mutant(
         "lifting an erasure asks for content of what does not count",
-        _STORE,
+        _CONTENT,
         "if part is not None and self.is_counted(entry):",
         "if part is not None:",
         _STORED,
@@ -402,21 +405,21 @@ IN_STORAGE = (
     # -- reading
     Mutant(
         "a fork at the first entry is left out of the frontier",
-        _READER,
+        _ENTRIES,
         "            if head.length or head.flag:\n",
         "            if head.length:\n",
         _READ,
     ),
     Mutant(
         "the entry right above the end of what counts is taken to count",
-        _READER,
+        _ENTRIES,
         "if stretch.seq + stretch.size > first:",
         "if stretch.seq + stretch.size >= first:",
         _READ,
     ),
     Mutant(
         "entries that share half of their id are taken for one another",
-        _READER,
+        _ENTRIES,
         "if raw is not None and record_id(raw).startswith(entry):",
         "if raw is not None and record_id(raw)[:16] == entry[:16]:",
         _READ,
@@ -444,7 +447,7 @@ IN_STORAGE = (
     ),
     Mutant(
         "an arrival is told once more to whoever has it",
-        _READER,
+        _ENTRIES,
         "t.u48(min(after + 1, t.MAX_ARRIVAL))",
         "t.u48(min(after, t.MAX_ARRIVAL))",
         _READ,

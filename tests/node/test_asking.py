@@ -96,7 +96,7 @@ def test_one_that_has_no_credit_or_owes_nothing_is_not_late() -> None:
     w = World("a")
     w.rogue("idle", "a")
     reader(w, "r1")
-    w.replicas["a"].links["r1"].window = 0
+    w.replicas["a"].links["r1"].flow.window = 0
     w.run(60)
     assert w.points("a", "idle") == w.points("a", "r1") == 0
 
@@ -283,13 +283,13 @@ def test_heads_that_are_told_again_wait_once_for_their_control_log() -> None:
     log, other = an.write(2), an.write(3, number=2)
     heads = [(x[0].log_id, Head(len(x), x[-1].id, 0)) for x in (log, other)]
     w.rogue("r", "a")
-    link = w.replicas["a"].links["r"]
+    later = w.replicas["a"].links["r"].owed.later
     for _ in range(3):
         w.say("r", "a", Heads(b"", 0, heads))
-        assert link.waiting_heads == sum(len(w.heads) for w in link.waiting.values()) == 2
+        assert later.heads == sum(len(one.heads) for one in later.accounts.values()) == 2
     w.say("r", "a", data(control_item(an)))
     w.run(0.1)
-    assert (link.waiting_heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
+    assert (later.heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
 
 
 def test_a_claim_that_waited_for_a_control_log_is_as_old_as_it_is() -> None:
@@ -468,7 +468,7 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     filled(w, 30)
     w.rogue("r", "a")
     a, link = w.replicas["a"], w.replicas["a"].links["r"]
-    had = link.may_send
+    had = link.flow.may_send
     an = w.person("a", "an")
     a.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
     a.receive("r", encode_message(Scan(1, b"", LAST)), w.now)
@@ -476,7 +476,7 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     a.commit_failed("the disk is full")
     w.drain("a")
     w.run(0.1)
-    assert link.may_send == had
+    assert link.flow.may_send == had
     assert said(w, "r", Data) == []
     assert said(w, "r", Scanned)[-1].done in (1, CANNOT)
 

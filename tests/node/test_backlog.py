@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog
-from banyan_replica.peers.links import OVERSHOOT, WINDOW
+from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import MAX_FRAME, Bye, Data, Root, encode_message
 from tests.crdt.make import Person
 from tests.node.helpers import control_item

@@ -319,7 +319,7 @@ def test_names_of_an_endless_list_of_places_are_worth_a_bounded_look() -> None:
     w.rogue("r", "a")
     for _ in range(200):
         w.say("r", "a", Names(b"", bytes(8 * 10_000)))
-    assert w.replicas["a"].links["r"].work < 2 * Limits().work_burst
+    assert w.replicas["a"].links["r"].load.work < 2 * Limits().work_burst
     assert not [m for m in w.heard["r"] if isinstance(m, Heads)]
 
 
@@ -360,5 +360,5 @@ def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None
                 w.say("r", "a", answer_to(m, pack(cells)))
         w.run(0.05)
         named += sum(isinstance(m, Names) for m in w.heard["r"])
-        w.replicas["a"].links["r"].session_until = 0.0
+        w.replicas["a"].links["r"].course.anew()
     assert 1 <= named < 20

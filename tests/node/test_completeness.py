@@ -94,10 +94,10 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         def say(c: Context, now: float) -> dict[int, tuple[str, str]]:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
-            link.differences[control] = Head(9, EntryId(bytes(32)), 0)
-            link.differences[log] = Head(3, EntryId(bytes(32)), 0)
+            link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
+            link.told.differences[log] = Head(3, EntryId(bytes(32)), 0)
             said = {row.log: (row.reason, row.sentence) for row in standing.differences(c, link.peer)}
-            link.differences.clear()
+            link.told.differences.clear()
             return said
 
         said = await b.worker.call(say)

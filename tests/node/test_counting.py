@@ -21,7 +21,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from banyan_storage.views.registry import VIEW_TABLES
-from banyan_storage.views.timeline import TIMELINE
+from banyan_storage.views.social.timeline import TIMELINE
 from tests.crdt.make import Person, follow, make_part
 from tests.node.helpers import NOW_MS, give
 from tests.node.judging import held, ids, known, notes, reason, run_of, sound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.node.gossip_world import World
+from banyan_sim.gossip_world import World
 
 
 def mesh(size: int) -> World:

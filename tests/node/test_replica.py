@@ -18,7 +18,8 @@ from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import Data as GossipData
 from banyan_replica.gossip.frames import Item, encode_frame
-from banyan_replica.peers.links import OVERSHOOT, WINDOW, Limits, Standing
+from banyan_replica.peers.flow import OVERSHOOT, WINDOW
+from banyan_replica.peers.links import Limits, Standing
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_replica.peers.witness import STALE_MS, _named
 from banyan_replica.replica import Replica
@@ -400,7 +401,7 @@ def test_nothing_is_taken_before_the_hello_and_one_store_says_it() -> None:
     w.link("r", "a")
     w.say("r", "a", Root(1, bytes(32), 1))
     assert w.rejections("a") == []  # an honest frame may have been meant for the connection before
-    assert w.replicas["a"].links["r"].arrival == 0
+    assert w.replicas["a"].links["r"].told.arrival == 0
     w.unlink("r", "a")
     w.rogue("r", "a")
     w.say("r", "a", Hello(VERSION, TEST.id, b"another store 16", 0, bytes(32), 0, b"", 0))
@@ -535,12 +536,12 @@ def test_bulk_beyond_the_window_is_charged() -> None:
     w = World("a")
     an = w.person("a", "an")
     w.rogue("r", "a")
-    w.replicas["a"].links["r"].window = 0
+    w.replicas["a"].links["r"].flow.window = 0
     item = run_item(an.write(1))
     link = w.replicas["a"].links["r"]
     w.say("r", "a", data(item))
     assert w.rejections("a") == []
-    link.window = -OVERSHOOT
+    link.flow.window = -OVERSHOOT
     w.say("r", "a", data(item))
     assert "more of bulk than there was credit for" in w.rejections("a")[0]
 
@@ -558,7 +559,7 @@ def test_honest_bulk_never_exceeds_its_window_and_the_sender_stops_at_it() -> No
     def watch(sender: str, to: str, frame: bytes) -> bool:
         nonlocal lowest
         if "a" in w.replicas["b"].links:
-            lowest = min(lowest, w.replicas["b"].links["a"].window)
+            lowest = min(lowest, w.replicas["b"].links["a"].flow.window)
         return False
 
     w.lost = watch
@@ -590,11 +591,11 @@ def test_jobs_of_one_peer_are_bounded_and_it_reads_everything_only_once_at_a_tim
     an = w.person("a", "an")
     w.post("a", an, 3)
     link = w.replicas["a"].links["r"]
-    link.may_send = 0
+    link.flow.may_send = 0
     for _ in range(5):
         w.say("r", "a", Wants([Want(an.log(), [])] * 7))
         w.say("r", "a", Scan(1, b"", LAST))
-    assert len(link.jobs) <= 11
+    assert len(link.orders.named) <= 11
 
 
 def heads_of(n: int, account: bytes | None = None) -> list[tuple[LogId, Head]]:
@@ -610,14 +611,14 @@ def test_what_one_peer_makes_us_ask_for_and_wait_for_is_bounded() -> None:
     w = bounded(asked=100)
     link = w.replicas["a"].links["r"]
     w.say("r", "a", Heads(b"", 0, heads_of(1_000)))
-    assert len(link.asked) <= 100
-    assert len(link.waiting) + link.waiting_heads <= 100
+    assert len(link.owed.logs) <= 100
+    assert len(link.owed.later) <= 100
     w.say("r", "a", Heads(b"", 0, heads_of(1_000, b32("one account"))))
-    assert len(link.waiting) + link.waiting_heads <= 100
+    assert len(link.owed.later) <= 100
     for k in range(300):
         w.say("r", "a", data(run_item(Person(f"unknown {k}", recovery=False).write(1))))
-    assert len(link.waiting) + link.waiting_heads <= 100
-    assert sum(len(w.heads) for w in link.waiting.values()) == link.waiting_heads
+    assert len(link.owed.later) <= 100
+    assert sum(len(one.heads) for one in link.owed.later.accounts.values()) == link.owed.later.heads
 
 
 def test_claims_of_one_peer_and_reasons_of_not_yet_are_bounded() -> None:
@@ -625,7 +626,7 @@ def test_claims_of_one_peer_and_reasons_of_not_yet_are_bounded() -> None:
     an = w.person("a", "an")
     link = w.replicas["a"].links["r"]
     w.say("r", "a", Heads(b"", 0, heads_of(100, an.id)))
-    assert len(link.differences) <= 20
+    assert len(link.told.differences) <= 20
     for k in range(60):
         w.say("r", "a", data(run_item(Person(f"unknown {k}", recovery=False).write(1))))
     assert len(w.replicas["a"].intake.notes) <= 30
@@ -816,7 +817,7 @@ def test_no_garbled_frame_gets_more_than_a_charge() -> None:
             if not raw:
                 break
         r: Replica = w.replicas["a"]
-        if "r" not in r.links or r.links["r"].leaving:
+        if "r" not in r.links or r.links["r"].closing:
             w.unlink("r", "a")
             w.rogue("r", "a")
         r.receive("r", bytes(raw), w.now)

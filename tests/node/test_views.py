@@ -72,7 +72,7 @@ async def test_views_that_are_built_again_on_request_lose_nothing_that_is_writte
         await built(node)
         uri = await post(node, "before")
         begun = await node.backend.call("store.rebuild", {})
-        assert begun["rebuilding"] == ["shown", "timeline", "thread", "reactions", "relations", "followers"]
+        assert begun["rebuilding"] == ["shown", "followers", "reactions", "relations", "thread", "timeline"]
         written = 0
         while not all(v["built"] for v in (await node.backend.call("store.views", {}))["views"]):
             await post(node, f"meanwhile {written}")
@@ -111,7 +111,7 @@ async def test_daily_work_and_what_the_node_looks_up_wait_for_the_views_that_the
 
 async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "home"))) as node:
-        with pytest.raises(CallError, match="There is no view 'polls'; there are shown, timeline, thread"):
+        with pytest.raises(CallError, match="There is no view 'polls'; there are shown, followers, reactions"):
             await node.backend.call("store.rebuild", {"view": "polls"})
 
 

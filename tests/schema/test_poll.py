@@ -1,26 +1,21 @@
-"""The promise: a collection that nobody knows is defined in one file (this one), written, synced, and read back.
+"""The promise: a collection that nobody knows is defined in one file (poll.py), written, synced, and read back.
 
-Nothing else is touched: neither the kernel nor the store nor what peers say to each other.
+Polls are no file of the registry's folder here; with one more in it, and a view: tests/node/test_a_new_view.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
 
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
-from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_replica.intake.author import Draft as EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key, undo
-from banyan_schema.fields import ACCOUNT, KEY, Field, NotContent, number, text
-from banyan_schema.layout import Layout
+from banyan_schema.collection import Draft, undo
 from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
@@ -29,91 +24,10 @@ from banyan_storage.queries import queries
 from tests.crdt.make import Person, run_bytes
 from tests.node.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts
+from tests.schema.poll import MAX_OPTIONS, POLL, VOTE, Poll, Vote, vote, write_poll
 from tests.storage.social_accounts import social_store
 
-# --- the schema: what somebody who wants polls writes ----------------------------------------------------------------
-
-OPTION = text("an option of a poll", 200)
-MAX_OPTIONS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    question: str
-    options: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """For option number `option` of a poll."""
-
-    poll: Target
-    option: int
-
-
-def _plain(options: tuple[str, ...]) -> list[Any]:
-    if not 0 < len(options) <= MAX_OPTIONS:
-        raise ValueError(f"a poll has {len(options)} options; 1 to {MAX_OPTIONS} are possible")
-    return [OPTION.plain(option) for option in options]
-
-
-def _read(value: Any) -> tuple[str, ...]:
-    if type(value) is not list or not 0 < len(value) <= MAX_OPTIONS:
-        raise NotContent
-    return tuple([OPTION.read(option) for option in value])
-
-
-def _step(raw: bytes, at: int) -> tuple[tuple[str, ...], int]:
-    count = raw[at] - 0x80
-    if not 0 < count <= MAX_OPTIONS:
-        raise NotContent
-    at, options = at + 1, list[str]()
-    for _ in range(count):
-        option, at = OPTION.step(raw, at)
-        options.append(option)
-    return tuple(options), at
-
-
-POLL = Collection(
-    "vn.example.poll",
-    "register",
-    Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), Field(_plain, _read, _step))),
-    seed=lambda time, values: time,
-    kinds=frozenset({"timeline"}),
-    facts=lambda seed: (Fact("timeline", seed),),
-)
-
-
-def _votes(seed: bytes) -> Facts:
-    return (Fact("votes", seed),)
-
-
-VOTE = Collection(
-    "vn.example.vote",
-    "set",
-    Layout(
-        lambda account, key, option: Vote(Target(account, key), option),
-        lambda said: (*said.poll, said.option),
-        (ACCOUNT, KEY, number("an option")),
-    ),
-    seed=lambda time, values: bytes(values[0] + values[1] + values[2].to_bytes(8, "big")),
-    kinds=frozenset({"votes"}),
-    facts=_votes,
-)
 REGISTRY = SOCIAL.adding(POLL, VOTE)
-
-
-def write_poll(key: CellKey, poll: Poll, replaces: tuple[Ref, ...] = ()) -> Draft:
-    return Draft(Put(POLL.id, key, replaces, None), POLL.encode(poll))
-
-
-def vote(salt: bytes, poll: Target, option: int) -> Draft:
-    cell, elem = cell_key(salt, b"vote", *poll), cell_key(salt, b"vote", bytes((option,)))
-    return Draft(Add(VOTE.id, cell, elem, None), VOTE.encode(Vote(poll, option)))
-
-
-# --- what must hold of it --------------------------------------------------------------------------------------------
-
 SALT = b"s" * 32
 LUNCH = Poll("Lunch?", ("phở", "bún chả", "bánh mì"))
 

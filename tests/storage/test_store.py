@@ -19,9 +19,10 @@ from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
+from banyan_storage.entry_reader import NOTHING
 from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.reader import NOTHING, StoreReader
+from banyan_storage.reader import StoreReader
 from banyan_storage.store import Append, Store
 from banyan_storage.upgrade import STEPS, upgrade
 from banyan_storage.viewhook import ArrivedPart, Counted, NoViews

@@ -22,8 +22,8 @@ from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import COVERS, REGISTER, seed_in, seed_of
 from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import VIEW_TABLES, SocialViews
-from banyan_storage.views.relations import FOLLOWS
-from banyan_storage.views.timeline import TIMELINE
+from banyan_storage.views.social.relations import FOLLOWS
+from banyan_storage.views.social.timeline import TIMELINE
 from tests.storage.accounts import bodies, head_of
 from tests.storage.social_accounts import Person, agrees, key, social_store
 

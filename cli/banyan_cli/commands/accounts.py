@@ -171,7 +171,8 @@ def _to_cut(s: session.Session, value: dict[str, Any], here: str) -> str:
 
 def _cut_question(value: dict[str, Any], key: str, here: str) -> str:
     itself = "THIS NODE, " if key == here else ""
-    return f"Cut {itself}writer {key[:16]} for good ({_wrote(value, key)})? What it wrote so far stays."
+    so_far = f"{_wrote(value, key)})? What it wrote so far stays. Only the account's recovery key undoes it."
+    return f"Cut {itself}writer {key[:16]} for good ({so_far}"
 
 
 def _wrote(value: dict[str, Any], key: str) -> str:
@@ -187,13 +188,18 @@ def drop(
     account: Account = None,
     yes: Sure = False,
 ) -> None:
-    """Take one log away with all that it says, deletions too: a copied home writes in a log of its own."""
+    """Take one log away with all that it says, deletions too: a copied home writes in a log of its own.
+
+    The account's recovery key undoes it (`account recover --undo`); other nodes forget the log after 30 days.
+    """
     s = session.of(ctx)
     who = _which(s, account)
-    key = _granted(s.call("account.show", account=who), writer)
-    _confirm(s, f"Drop log {log} of writer {key[:16]} for good, with what it wrote and deleted?", yes)
+    value = s.call("account.show", account=who)
+    key = _granted(value, writer)
+    _confirm(s, f"Drop log {log} of writer {key[:16]}, with what it wrote and deleted? {_undoing(value)}", yes)
     answer = s.call("account.drop", account=who, writer=key, log=log)
     s.out.done(answer, f"Log {log} of writer {key[:16]} counts no longer.")
+    _say_how_to_undo(s, who, answer["entry"])
 
 
 @_account.command("rotate")
@@ -249,9 +255,9 @@ def recover(
 ) -> None:
     """Take an account back with its 24 recovery words: a new root key, made here, and every other writer cut.
 
-    The words are not those of `banyan keys backup`. In the home that was copied, `banyan keys renew` comes first; in
-    another home, let the account come from peers or from an archive first. A recovery key that is kept here needs no
-    words.
+    The words are not those of `banyan keys backup`. In the home that has the root key now, `banyan keys renew` comes
+    first, because a copy of that home could take the account back; in another home, let the account come from peers or
+    from an archive first. A recovery key that is kept here needs neither words nor `keys renew`.
     """
     from banyan_cli.show.words import count
     from banyan_node.recovery import seed_for
@@ -283,10 +289,34 @@ def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:
 
 @_account.command("close")
 def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> None:
-    """End the account: nobody can write in it again, and what it wrote counts no longer."""
+    """End the account: nobody can write in it, and nodes show nothing of it.
+
+    The account's recovery key undoes it (`account recover --undo`); other nodes forget what it wrote after 30 days.
+    """
     s = session.of(ctx)
-    _confirm(s, "Close the account for good? What it wrote goes with it, everywhere.", yes)
-    s.out.done(s.call("account.close", account=_which(s, account)), "The account is closed.")
+    who = _which(s, account)
+    undoing = _undoing(s.call("account.show", account=who))
+    _confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
+    answer = s.call("account.close", account=who)
+    s.out.done(answer, "The account is closed.")
+    _say_how_to_undo(s, who, answer["entry"])
+
+
+def _undoing(value: dict[str, Any]) -> str:
+    """Who can undo what takes posts away, and how long. value: the answer of `account.show`."""
+    recovery = value["keys"][RECOVERY : RECOVERY + 1]
+    if not recovery:
+        return "It cannot be undone: the account has no recovery key."
+    whose = "key, which is kept on this node, undoes" if recovery[0]["held"] else "words undo"
+    return f"Only the account's recovery {whose} it; after 30 days other nodes have forgotten what it takes away."
+
+
+def _say_how_to_undo(s: session.Session, account: str, entry: str) -> None:
+    """Names the command that undoes this entry of the control log."""
+    value = s.call("account.show", account=account)
+    number = next((step["seq"] for step in value["path"] if step["entry"] == entry), None)
+    if number is not None and len(value["keys"]) > RECOVERY:
+        s.out.note(f"Within 30 days `banyan account recover --undo {number}` undoes it; its --help says what it needs.")
 
 
 def _which(s: session.Session, account: str | None) -> str:
@@ -331,5 +361,5 @@ def _confirm(s: session.Session, question: str, yes: bool) -> None:
     if yes:
         return
     if s.out.json or not sys.stdin.isatty():
-        raise BadInput(f"{question} It cannot be undone; say --yes.")
+        raise BadInput(f"{question} Say --yes.")
     typer.confirm(question, abort=True, err=True)

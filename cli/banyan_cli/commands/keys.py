@@ -32,11 +32,15 @@ def words(
 ) -> None:
     """Make 24 recovery words and the commitment that an account is made with. Needs no node and no home."""
     from banyan_node.recovery import commitment, new_words
+    from banyan_node.words import is_marked
 
     s = session.of(ctx)
     if check:
-        committed = commitment(paper.words_from(words_file, "The 24 recovery words"))
+        text = paper.words_from(words_file, "The 24 recovery words")
+        committed = commitment(text)
         s.out.done({"commitment": committed}, committed)
+        if not is_marked(text):
+            s.out.note("These are backup words of a node, or recovery words of an older program; look at the paper.")
         return
     if words_file is not None:
         raise BadInput("--words-file names words that exist; say --check with it.")
@@ -86,12 +90,15 @@ def restore(
         bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
     ] = False,
 ) -> None:
-    """Bring this node's keys back from its 24 backup words, into a home that has none. Not from recovery words."""
+    """Bring this node's keys back from its 24 backup words, into a home that has none.
+
+    Recovery words are others and are refused: with them, `banyan account recover` takes an account back on any node.
+    """
     from banyan_node.home import write_private
     from banyan_node.keystore import Keystore, passphrase_from
 
     s = session.of(ctx)
-    text = paper.words_from(words_file, "The 24 backup words")
+    text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
     s.home.prepare()
     Keystore.restore(s.home.keys, text, sealed)

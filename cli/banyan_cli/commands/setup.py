@@ -224,5 +224,5 @@ def config_set(
     s.out.done(
         {"name": name, "value": typed, "file": str(s.home.config)}, f"{name} is now {typed!r} in {s.home.config}."
     )
-    if s.home.running.exists():
+    if s.node() is not None:
         s.out.note("The node that is running takes it at its next start.")

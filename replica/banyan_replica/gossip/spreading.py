@@ -21,10 +21,10 @@ from banyan_replica.intake.author import Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
 from banyan_replica.intake.prepare import Checked, CheckedRun, Verify, check_items
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
-Take: TypeAlias = Callable[[Link, Checked, float], Judged]
+Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
 
 
@@ -47,7 +47,7 @@ class Spreading:
 
     # -- what comes
 
-    def frame(self, link: Link, frame: list[Any], now: float) -> None:
+    def frame(self, link: PeerSession, frame: list[Any], now: float) -> None:
         try:
             decoded = decode_frame(frame)
         except Malformed as error:
@@ -82,7 +82,7 @@ class Spreading:
             out[k] = found
         return out
 
-    def _judge(self, link: Link, d: Delivery, item: Checked | Reject | None, now: float) -> None:
+    def _judge(self, link: PeerSession, d: Delivery, item: Checked | Reject | None, now: float) -> None:
         try:
             if item is None:
                 self._gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it

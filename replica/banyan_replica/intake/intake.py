@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, Later
-from banyan_replica.peers.links import Limits, Link, Note
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item
 
-_OPENS = b"\x58\x20"
-"""The header of a byte string of 32."""
 JUDGED_ROWS = 4
 """An entry judged again costs about what so many rows read do."""
 SHORT_CONTROL = 64
@@ -39,16 +39,24 @@ class Judged(NamedTuple):
     """What counts now and did not before; of a control log nothing is listed."""
 
 
+class NotTaken(NamedTuple):
+    """Why something was not taken yet."""
+
+    reason: str
+    sentence: str
+    at: float
+
+
 class Intake:
     """Judges items against the store, through the one ingest."""
 
     def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
         self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
         self._asking, self._store = sync.asking, ingest.store
-        self.notes: OrderedDict[tuple[str, LogId], Note] = OrderedDict()
+        self.notes: OrderedDict[tuple[str, LogId], NotTaken] = OrderedDict()
         """Why something of a peer was not taken yet, by peer and log."""
 
-    def item(self, link: Link, item: Checked, now: float, wall_ms: int) -> Judged:
+    def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
         if isinstance(item, Later):
             self._not_yet(link, item.log, item.why, now)
@@ -70,7 +78,7 @@ class Intake:
             self.notes.pop((link.peer, run.log), None)
         return Judged((last.id,), self._sync.moves != moves, run.log, added)
 
-    def _control_item(self, link: Link, item: CheckedControl, now: float, wall_ms: int) -> Judged:
+    def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
         try:
             n = self._control_work(item)
@@ -92,7 +100,7 @@ class Intake:
             return len(item.entries)
         return len(item.entries) + held + len(self._store.loose_rows(log))
 
-    def _checkpoint(self, link: Link, item: Checkpoint, now: float, wall_ms: int) -> Judged:
+    def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> Judged:
         try:
             news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may(link, n, now))
         except NotYet as why:
@@ -101,9 +109,9 @@ class Intake:
         self.notes.pop((link.peer, item.log_id), None)
         return Judged((item.id,), news, item.log_id, ())
 
-    def _not_yet(self, link: Link, log: LogId, why: NotYet, now: float) -> None:
+    def _not_yet(self, link: PeerSession, log: LogId, why: NotYet, now: float) -> None:
         self._ingest.flush()
-        self.notes[link.peer, log] = Note(why.reason, str(why), now)
+        self.notes[link.peer, log] = NotTaken(why.reason, str(why), now)
         self.notes.move_to_end((link.peer, log))
         if len(self.notes) > self._limits.notes:
             self.notes.popitem(last=False)
@@ -120,6 +128,6 @@ def account_of(item: Item) -> AccountId:
     if isinstance(item, ControlItem):
         return item.account
     raw = item.checkpoint if isinstance(item, CheckpointItem) else item.run
-    if raw[1:3] != _OPENS or len(raw) < 35:  # byte 0: how many fields
+    if raw[1:3] != BYTES_32 or len(raw) < 35:  # byte 0: how many fields
         raise Malformed("a run or a checkpoint opens with its account")
     return AccountId(raw[3:35])

@@ -6,7 +6,7 @@ and one last frame of it is more than any honest peer sends. That is seen at the
 
 from __future__ import annotations
 
-from banyan_replica.peers.links import OVERSHOOT, WINDOW
+from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import is_bulk
 
 FRAME_OVERHEAD = 256

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.links import Limits, Link, Standing
+from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 
 
@@ -13,11 +14,11 @@ class Conduct:
     """`standing`: the points, and who is banned."""
 
     def __init__(
-        self, links: Mapping[str, Link], standing: Standing, asking: Asking, out: Outbox, limits: Limits
+        self, links: Mapping[str, PeerSession], standing: Standing, asking: Asking, out: Outbox, limits: Limits
     ) -> None:
         self._links, self._standing, self._asking, self._out, self._limits = links, standing, asking, out, limits
 
-    def charge(self, link: Link, reason: str, now: float) -> None:
+    def charge(self, link: PeerSession, reason: str, now: float) -> None:
         """A lie, or a breach of the protocol."""
         self._out.tell("rejected", peer=link.peer, reason=reason)
         self._asking.failed(link, now)
@@ -25,10 +26,10 @@ class Conduct:
         if why is not None:
             self._out.bye(link, f"banned: {why}")
 
-    def slight(self, link: Link, reason: str, now: float) -> None:
+    def slight(self, link: PeerSession, reason: str, now: float) -> None:
         """Noted, and no lie: a peer that goes on like this is let go, and may come back."""
         self._out.tell("slighted", peer=link.peer, reason=reason)
-        if self._standing.slight(link.peer, reason, now) and not link.leaving:
+        if self._standing.slight(link.peer, reason, now) and not link.closing:
             self._out.bye(link, reason)
 
     def note_slights(self, now: float) -> None:

@@ -18,15 +18,15 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Asked, Limits, Link, Waiting
-from banyan_replica.sync.catchup import Ask, Catchup, Span, covers
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync.catchup import Ask, Catchup
+from banyan_replica.sync.owed import AskedLog
 from banyan_replica.sync.serve import locator
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
 
 WANTS = 1_000
 """Questions in one frame."""
-STRAYS_PER_S = 100
-"""Entries that nobody asked for, forgiven each second."""
 NOTE = b"catchup"
 """What is left to read, in the store."""
 
@@ -35,7 +35,7 @@ class Asking:
     """Decides what to ask of whom; `out` takes the frames. `interest`: the accounts that this node holds, None: all."""
 
     def __init__(
-        self, ingest: Ingest, limits: Limits, links: dict[str, Link], out: list[tuple[str, Message | bytes]]
+        self, ingest: Ingest, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.interest: frozenset[AccountId] | None = None
@@ -58,12 +58,12 @@ class Asking:
 
     # -- logs by name
 
-    def pull(self, link: Link, heads: dict[LogId, Head]) -> None:
+    def pull(self, link: PeerSession, heads: dict[LogId, Head]) -> None:
         """Ask for what the peer's heads say that we lack."""
         for account, theirs in by_account(heads.items()).items():
             if not self.interesting(account):
                 continue
-            if any(covers(span, account) for span in link.ranges.values()):
+            if link.owed.ranges.cover(account):
                 continue  # it is being read to us; what the reading leaves out is found by comparing, after it
             root = control_log(account)
             mine = self._ingest.head(root)
@@ -72,14 +72,14 @@ class Asking:
                 self.differs(link, root, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(root, claimed)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, self._want(root), claimed) or root in link.asked:
+                if self._ask(link, self._want(root), claimed) or root in link.owed.logs:
                     self.wait_for(link, account, theirs)
             else:
                 if mine.flag and claimed is not None and claimed != mine:
                     self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
                 self.pull_logs(link, theirs)
 
-    def pull_logs(self, link: Link, heads: dict[LogId, Head], root: bytes | None = None) -> None:
+    def pull_logs(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
         """`root`: the one that the peer had told last when it claimed these; None: the one it told last."""
         for log, theirs in heads.items():
             mine = self._ingest.head(log)
@@ -89,54 +89,37 @@ class Asking:
             if not self._holds(log, theirs):
                 self._ask(link, self._want(log), theirs, root)
 
-    def wait_for(self, link: Link, account: AccountId, heads: dict[LogId, Head]) -> None:
+    def wait_for(self, link: PeerSession, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
-        waiting = link.waiting.setdefault(account, Waiting({}, link.root))
-        link.waiting_heads -= len(waiting.heads)
-        waiting.heads.update(heads)
-        link.waiting_heads += len(waiting.heads)
-        while len(link.waiting) + link.waiting_heads > self._limits.asked:
-            link.waiting_heads -= len(link.waiting.popitem(last=False)[1].heads)
+        link.owed.later.put(account, heads, link.told.root, self._limits.asked)
 
-    def control_came(self, link: Link, account: AccountId) -> None:
-        waiting = link.waiting.pop(account, None)
-        if waiting is not None and waiting.heads:
-            link.waiting_heads -= len(waiting.heads)
-            self.pull_logs(link, waiting.heads, waiting.root)
+    def control_came(self, link: PeerSession, account: AccountId) -> None:
+        later = link.owed.later.take(account)
+        if later is not None and later.heads:
+            self.pull_logs(link, later.heads, later.root)
 
-    def ask_for(self, link: Link, log: LogId) -> None:
+    def ask_for(self, link: PeerSession, log: LogId) -> None:
         """Something hangs in the air: get what it hangs on from whoever sent it."""
         self._ask(link, self._want(log), None)
 
-    def answered(self, link: Link, m: Answered) -> bool:
+    def answered(self, link: PeerSession, m: Answered) -> bool:
         """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
 
         What was claimed and did not come is asked of whoever claims it next.
         """
-        if m.logs > link.asked_n:
-            raise Malformed(f"answered {m.logs} questions for logs, and was asked {link.asked_n}")
-        while link.asked and next(iter(link.asked.values())).n <= m.logs:
-            log, asked = link.asked.popitem(last=False)
+        logs = link.owed.logs
+        for log, asked in logs.through(m.logs):
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
             if asked.head is None or asked.unready or self._reached(log, asked):
-                link.excused = 0
-                continue
-            link.unserved.append((log, asked.root))
-        again = link.unasked and not link.asked
-        link.unasked = link.unasked and not again
-        return again
-
-    def told(self, link: Link) -> None:
-        """The peer told its root. If it is another one than when it claimed a head that it did not serve, the head may
-        have moved, and it is excused, a few times in a row."""
-        unserved, link.unserved = link.unserved, []
-        false = []
-        for log, root in unserved:
-            if root == link.root or link.excused >= self._limits.excused:
-                false.append(log)
+                logs.served()
             else:
-                link.excused += 1
+                logs.unserved(log, asked.root)
+        return logs.room_again()
+
+    def told(self, link: PeerSession) -> None:
+        """The peer told its root: what it claimed and did not serve is judged."""
+        false = link.owed.logs.false(link.told.root, self._limits.excused)
         if false:
             log = false[0]
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
@@ -146,16 +129,13 @@ class Asking:
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
 
-    def _ask(self, link: Link, want: Want, head: Head | None, root: bytes | None = None) -> bool:
+    def _ask(self, link: PeerSession, want: Want, head: Head | None, root: bytes | None = None) -> bool:
         """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
         log = want.log
-        if log in link.asked or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
+        if log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
-        if len(link.asked) >= self._limits.asked:
-            link.unasked = True
+        if not link.owed.logs.ask(log, head, link.told.root if root is None else root, self._limits.asked):
             return False
-        link.asked_n += 1
-        link.asked[log] = Asked(link.asked_n, head, link.root if root is None else root, False, False)
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
         if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:
@@ -164,7 +144,7 @@ class Asking:
             self._out.append((link.peer, Wants([want])))
         return True
 
-    def _reached(self, log: LogId, asked: Asked) -> bool:
+    def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id is of a length alone: what the peer counts of its log
         may be cut off or forked here, so whatever came for it will do."""
         head = asked.head
@@ -186,16 +166,13 @@ class Asking:
             return self._supersedes(log, theirs)
         return theirs.id is not None and not theirs.flag and self._store.has(theirs.id)
 
-    def differs(self, link: Link, log: LogId, theirs: Head) -> None:
+    def differs(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Remember where the peer says that it stands."""
-        link.differences[log] = theirs
-        link.differences.move_to_end(log)
-        if len(link.differences) > self._limits.differences:
-            link.differences.popitem(last=False)
+        link.told.differs(log, theirs, self._limits.differences)
 
     # -- ranges of accounts
 
-    def read_through(self, link: Link, logs: int, held: int, now: float) -> bool:
+    def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
         """Whether a peer that claims so many logs is to read to us instead of being compared with."""
         fresh = not self.catchup.active
         if not self.catchup.join(link.peer, logs, held, now):
@@ -205,10 +182,9 @@ class Asking:
             self._write_note()
         return True
 
-    def scanned(self, link: Link, m: Scanned, now: float) -> bool:
+    def scanned(self, link: PeerSession, m: Scanned, now: float) -> bool:
         """Whether that was the end of a catch-up."""
-        for number in [n for n in link.ranges if n < m.reading or (n == m.reading and m.done)]:
-            del link.ranges[number]
+        link.owed.ranges.scanned(m)
         if not self.catchup.reads(link.peer):
             return False
         why = self.catchup.scanned(link.peer, m, now)
@@ -236,9 +212,7 @@ class Asking:
         for link, scan in ((self._links.get(ask.peer), ask.scan) for ask in asks):
             if link is None:
                 continue
-            if scan.reading > link.reading:
-                link.reading = scan.reading
-                link.ranges[scan.reading] = Span(scan.cursor, scan.stop)
+            link.owed.ranges.ask(scan)
             self._out.append((link.peer, scan))
 
     def _write_note(self) -> None:
@@ -248,24 +222,21 @@ class Asking:
 
     # -- what comes of it
 
-    def came(self, link: Link, log: LogId, entries: int, ready: bool, now: float) -> None:
+    def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float) -> None:
         """An item of a log came. Raises Malformed once too much came that nobody asked for."""
-        asked = link.asked.get(log)
-        if asked is not None:
-            link.asked[log] = asked._replace(came=True, unready=asked.unready or not ready)
+        ranges = link.owed.ranges
+        if link.owed.logs.came(log, ready):
             return
-        if link.ranges and any(covers(span, log.account) for span in link.ranges.values()):
+        if ranges and ranges.cover(log.account):
             self.catchup.came(link.peer, log)
             return
-        if link.replaying is not None:
+        if link.course.replaying:
             return
-        link.strays = max(0.0, link.strays - STRAYS_PER_S * (now - link.strays_at)) + entries
-        link.strays_at = now
-        if link.strays > self._limits.strays:
+        if link.owed.pace.stray(entries, now) > self._limits.strays:
             where = f"account {log.account.hex()[:8]}"
-            if not link.ranges:
+            if not ranges:
                 raise Malformed(f"sent {entries} entries of {where} that nobody asked for, after many such")
-            raise Malformed(f"was asked for accounts {_ranges(link.ranges.values())} and sent {entries} of {where}")
+            raise Malformed(f"was asked for accounts {ranges} and sent {entries} of {where}")
 
     def tick(self, now: float) -> None:
         """Once a second: who stalls, and who could help whom."""
@@ -276,42 +247,36 @@ class Asking:
                 self.failed(link, now)
         self._assign(now)
 
-    def failed(self, link: Link, now: float) -> None:
+    def failed(self, link: PeerSession, now: float) -> None:
         """What the peer owes us is asked of others; it may still send it."""
         self._forget(link)
-        link.replaying = None
+        link.course.failed()
         self._say(self.catchup.rest(link.peer, now))
         self._assign(now)
 
-    def gone(self, link: Link, now: float) -> None:
+    def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
         self._forget(link)
         self.catchup.leave(link.peer)
         self._assign(now)
 
-    def _forget(self, link: Link) -> None:
-        for log, asked in link.asked.items():
+    def _forget(self, link: PeerSession) -> None:
+        for log, asked in link.owed.logs.items():
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
 
-    def _stalls(self, link: Link, now: float) -> str | None:
+    def _stalls(self, link: PeerSession, now: float) -> str | None:
         """A sentence when it sent less than a crawl for long although it owes us something and has credit."""
-        since, came = link.watched
-        owes = link.asked or link.replaying is not None or self.catchup.reads(link.peer)
-        here = link.came + self.waiting(link.peer)
-        if not owes or link.window <= 0 or not since:
-            link.watched = (now if owes else 0.0, here)
+        logs, reads, credit = link.owed.logs, self.catchup.reads(link.peer), link.flow.window
+        owes = len(logs) > 0 or link.course.replaying or reads
+        here = link.flow.came + self.waiting(link.peer)
+        pace = link.owed.pace.look(owes, credit <= 0, here, self._limits.stall_s, now)
+        if pace is None or pace[0] >= self._limits.crawl * pace[1]:
             return None
-        if now - since < self._limits.stall_s:
-            return None
-        link.watched = (now, here)
-        size, seconds = max(0, here - came), now - since
-        if size >= self._limits.crawl * seconds:
-            return None
-        what = "a range of accounts" if self.catchup.reads(link.peer) else f"{len(link.asked)} logs"
-        if link.replaying is not None:
+        what = "a range of accounts" if reads else f"{len(logs)} logs"
+        if link.course.replaying:
             what = "what came since we were there"
-        return f"sent {size} bytes in {seconds:.0f} s while it owed us {what} and had credit for {link.window}"
+        return f"sent {pace[0]} bytes in {pace[1]:.0f} s while it owed us {what} and had credit for {credit}"
 
 
 def _covers(asked: Head | None, head: Head | None) -> bool:
@@ -319,7 +284,3 @@ def _covers(asked: Head | None, head: Head | None) -> bool:
     if asked is None or head is None:
         return asked is head
     return asked.length >= head.length and (asked.id == head.id or asked.id is None or head.id is None)
-
-
-def _ranges(spans: Iterable[Span]) -> str:
-    return " and ".join(f"{s.cursor.hex()[:8] or 'the first'} .. {s.stop.hex()[:8]}" for s in spans)

@@ -8,7 +8,7 @@ left of the largest one, whose reader is told to stop there: so the fast help th
 The invariant: every account that was not read to us is in some span. A span shrinks only by a reader's word, and its
 word is doubted where hardly anything came for it; then the span is whole again, and another is asked. What is left is
 a note in the store, written with the entries that it speaks of, so a restart goes on where it was, with whomever it
-meets. Which peer stalls or lies is for others to see (watch.py); here it only loses its span.
+meets. Which peer stalls or lies is for others to see (asking.py); here it only loses its span.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, LogId
+from banyan_replica.peers.states import READER, ReaderEvent, ReaderState, step
 from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 
 SHARE = 4
@@ -58,7 +59,7 @@ WHOLE = Span(b"", LAST)
 
 
 @dataclass(slots=True)
-class Reading:
+class PeerReading:
     """One span as one peer reads it to us. `asked`: as it was asked for; `left`: what is left of it."""
 
     number: int
@@ -82,16 +83,50 @@ class Reading:
 
 
 @dataclass(slots=True)
-class Source:
-    """A peer that can read to us. `logs`: what it says that it holds."""
+class PeerReader:
+    """A peer that can read to us. `logs`: what it says that it holds. Its states are in peers/states.py (`Reader`)."""
 
     logs: int
     idle_since: float
-    reading: Reading | None = None
+    state: ReaderState = ReaderState.IDLE
+    reading: PeerReading | None = None
+    """What it reads, in the state READING."""
     rest_until: float = 0.0
     rests: int = 0
     read: int = 0
     """How much of the space it read to us."""
+
+    def rests_at(self, now: float) -> bool:
+        """Whether it failed not long ago, and is passed over."""
+        if self.state is ReaderState.RESTING and now >= self.rest_until:
+            self._on(ReaderEvent.RESTED)
+        return self.state is ReaderState.RESTING
+
+    def begin(self, reading: PeerReading) -> None:
+        self._on(ReaderEvent.ASKED)
+        self.reading = reading
+
+    def shorten(self, stop: bytes) -> None:
+        """Another takes what is beyond."""
+        self._on(ReaderEvent.ASKED)
+        if self.reading is not None:
+            self.reading.left = Span(self.reading.left.cursor, stop)
+
+    def end(self, now: float) -> None:
+        """It read all of it."""
+        self._on(ReaderEvent.READ)
+        self.reading, self.idle_since, self.rests = None, now, 0
+
+    def fail(self, now: float) -> PeerReading | None:
+        """It rests, twice as long each time; what it was reading is for another."""
+        self._on(ReaderEvent.FAILED)
+        self.rest_until = now + min(REST_MOST_S, REST_S * 2**self.rests)
+        self.rests = min(self.rests + 1, 8)
+        reading, self.reading = self.reading, None
+        return reading
+
+    def _on(self, event: ReaderEvent) -> None:
+        self.state = step(READER, self.state, event)
 
 
 class Ask(NamedTuple):
@@ -105,7 +140,7 @@ class Catchup:
     def __init__(self, note: bytes | None = None) -> None:
         self._free: list[tuple[Span, str]] = []
         """Spans that nobody reads, each with the reader that was doubted there, or empty."""
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, PeerReader] = {}
         self._base = 0
         """Logs that were held here when this catch-up began."""
         self._number = 0
@@ -125,18 +160,18 @@ class Catchup:
 
     @property
     def reading(self) -> bool:
-        return any(s.reading is not None for s in self._sources.values())
+        return any(s.state is ReaderState.READING for s in self._sources.values())
 
     def reads(self, peer: str) -> bool:
         source = self._sources.get(peer)
-        return source is not None and source.reading is not None
+        return source is not None and source.state is ReaderState.READING
 
     def keeps(self, peer: str, now: float) -> bool:
         """Whether the peer is a source that reads or soon will: comparing with it would bring the same twice."""
         source = self._sources.get(peer)
-        if source is None or now < source.rest_until:
+        if source is None or source.rests_at(now):
             return False
-        return source.reading is not None or now - source.idle_since < IDLE_S
+        return source.state is ReaderState.READING or now - source.idle_since < IDLE_S
 
     def left(self) -> list[Span]:
         """What was not read yet, in order, neighbours joined."""
@@ -159,7 +194,7 @@ class Catchup:
         """
         if peer in self._sources:
             self._sources[peer].logs = logs
-            return now >= self._sources[peer].rest_until
+            return not self._sources[peer].rests_at(now)
         if not self.active:
             read, at = self._read.get(peer, (0, -AGAIN_S))
             if held * SHARE >= logs or (2 * read > WHOLE.width and now - at < AGAIN_S):
@@ -167,23 +202,22 @@ class Catchup:
             self._base, self._free = held, [(WHOLE, "")]
         elif self._base * SHARE >= logs or held >= logs:
             return False
-        self._sources[peer] = Source(logs, now)
+        self._sources[peer] = PeerReader(logs, now)
         return True
 
     def leave(self, peer: str) -> None:
         """The link is down; what the peer was reading waits for another."""
         source = self._sources.pop(peer, None)
         if source is not None:
-            self._release(source)
+            self._free_again(source.reading)
 
     def rest(self, peer: str, now: float) -> list[Ask]:
         """The peer failed: its span waits for another, and it is passed over for a while. It is told to stop."""
         source = self._sources.get(peer)
         if source is None:
             return []
-        reading = source.reading
-        self._release(source)
-        self._send_off(source, now)
+        reading = source.fail(now)
+        self._free_again(reading)
         return [] if reading is None else [Ask(peer, _stop(reading))]
 
     def close(self) -> list[Ask]:
@@ -215,12 +249,10 @@ class Catchup:
         if source is None or reading is None or m.reading != reading.number:
             return None  # of a reading that we took from it
         if m.done == CANNOT:  # it cannot: it reads the network through itself, or its disk failed
-            self._release(source)
-            self._send_off(source, now)
+            self._free_again(source.fail(now))
             return None
         if not reading.left.cursor <= m.cursor <= reading.asked.stop:
-            self._release(source)
-            self._send_off(source, now)
+            self._free_again(source.fail(now))
             asked = f"{reading.left.cursor.hex()[:8] or 'the first'} .. {reading.asked.stop.hex()[:8]}"
             return f"was asked for accounts {asked} and says that it is at {m.cursor.hex()[:8]}"
         reached = reading.left.stop if m.done else min(m.cursor, reading.left.stop)
@@ -228,14 +260,12 @@ class Catchup:
         if reading.doubted in ("", peer) and expected > DOUBT_FROM + DOUBT * reading.logs:
             came = reading.logs
             reading.left = Span(reading.asked.cursor, reading.left.stop)
-            self._release(source, peer)
-            self._send_off(source, now)
+            self._free_again(source.fail(now), peer)
             return f"claims {source.logs} logs; about {expected} of them were to come and {came} came"
         source.read += _place(reached) - _place(reading.left.cursor)
         reading.left = Span(reached, reading.left.stop)
         if not reading.left.width:
-            source.reading = None
-            source.idle_since, source.rests = now, 0
+            source.end(now)
             self._over(now)
         return None
 
@@ -244,7 +274,7 @@ class Catchup:
     def assign(self, now: float) -> list[Ask]:
         """Something to read for everybody who has nothing to."""
         out: list[Ask] = []
-        idle = [p for p, s in self._sources.items() if s.reading is None and now >= s.rest_until]
+        idle = [p for p, s in self._sources.items() if s.state is not ReaderState.READING and not s.rests_at(now)]
         for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
             source = self._sources[peer]
             taken = self._take_free(peer)
@@ -254,11 +284,11 @@ class Catchup:
                     continue
                 middle = _name((_place(victim.left.cursor) + _place(victim.left.stop)) // 2)
                 taken = Span(middle, victim.left.stop), victim.doubted
-                victim.left = Span(victim.left.cursor, middle)
                 slow = next(p for p, s in self._sources.items() if s.reading is victim)
+                self._sources[slow].shorten(middle)
                 out.append(Ask(slow, Scan(victim.number, *victim.left)))
             self._number += 1
-            source.reading = Reading(self._number, taken[0], taken[0], now, taken[1])
+            source.begin(PeerReading(self._number, taken[0], taken[0], now, taken[1]))
             out.append(Ask(peer, Scan(self._number, *taken[0])))
         return out
 
@@ -274,7 +304,7 @@ class Catchup:
         self._free.remove(best)
         return best
 
-    def _victim(self, thief: Source, now: float) -> Reading | None:
+    def _victim(self, thief: PeerReader, now: float) -> PeerReading | None:
         """The reading that has most left, if helping is worth it."""
         best, width = None, 0
         for source in self._sources.values():
@@ -286,14 +316,10 @@ class Catchup:
                 best, width = reading, reading.left.width
         return best
 
-    def _release(self, source: Source, doubted: str = "") -> None:
-        reading, source.reading = source.reading, None
+    def _free_again(self, reading: PeerReading | None, doubted: str = "") -> None:
+        """What is left of it waits for another."""
         if reading is not None:
             self._free.append((reading.left, reading.doubted or doubted))
-
-    def _send_off(self, source: Source, now: float) -> None:
-        source.rest_until = now + min(REST_MOST_S, REST_S * 2**source.rests)
-        source.rests = min(source.rests + 1, 8)
 
     def _over(self, now: float) -> None:
         if self.active:
@@ -306,7 +332,7 @@ class Catchup:
         self._sources = {}
 
 
-def _stop(reading: Reading) -> Scan:
+def _stop(reading: PeerReading) -> Scan:
     """A stop that is behind the reader already."""
     return Scan(reading.number, reading.left.cursor, reading.left.cursor or bytes(32))
 

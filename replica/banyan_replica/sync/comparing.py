@@ -29,7 +29,8 @@ from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode
 from banyan_replica.frontier.table import FrontierTable
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits, Link
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Message, Names, Sketch
 from banyan_storage.store import Store
@@ -81,13 +82,13 @@ class Fetching(Protocol):
     limits: Limits
     out: list[tuple[str, Message | bytes]]
 
-    def may(self, link: Link, rows: int, now: float) -> bool: ...
+    def may(self, link: PeerSession, rows: int, now: float) -> bool: ...
 
-    def tree_of(self, link: Link) -> FrontierIndex: ...
+    def tree_of(self, link: PeerSession) -> FrontierIndex: ...
 
-    def by_ranges(self, link: Link, salt: bytes) -> None: ...
+    def by_ranges(self, link: PeerSession, salt: bytes) -> None: ...
 
-    def tell(self, link: Link, heads: list[tuple[LogId, Head]]) -> None: ...
+    def tell(self, link: PeerSession, heads: list[tuple[LogId, Head]]) -> None: ...
 
 
 class Comparing:
@@ -96,7 +97,7 @@ class Comparing:
     def __init__(
         self,
         sync: Fetching,
-        links: dict[str, Link],
+        links: dict[str, PeerSession],
         rng: Rng,
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -115,7 +116,7 @@ class Comparing:
 
     # -- asking
 
-    def ask(self, link: Link, now: float, salt: bytes = b"") -> None:
+    def ask(self, link: PeerSession, now: float, salt: bytes = b"") -> None:
         """One question; the answer may lead to more."""
         table = self._sync.tree_of(link).table(salt)
         if table is None:
@@ -123,7 +124,7 @@ class Comparing:
         self._exchanges[link.peer, salt] = Exchange(salt, now)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(table.cells))))
 
-    def met(self, link: Link, now: float) -> None:
+    def met(self, link: PeerSession, now: float) -> None:
         """A new link, after the hellos: the side that dialled asks under a salt once that is its turn."""
         if link.outbound:
             self._due[link.peer] = now + self._limits.root_s
@@ -135,11 +136,13 @@ class Comparing:
             if build is not None and build.peer == peer:
                 self._end(build)
 
-    def cells(self, link: Link, m: Cells, now: float) -> None:
+    def asks(self, peer: str, salt: bytes) -> bool:
+        """Whether the peer has a question of ours to answer that we did not give up."""
+        return (peer, salt) in self._exchanges
+
+    def cells(self, link: PeerSession, m: Cells, now: float) -> None:
         """The answer. Raises Malformed where no honest peer sends it."""
-        at = self._exchanges.get((link.peer, m.salt))
-        if at is None:
-            return  # to a question that we gave up
+        at = self._exchanges[link.peer, m.salt]
         if m.state != HERE:
             self._refused(link, at, m, now)
             return
@@ -155,7 +158,7 @@ class Comparing:
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
         mine = table.cells if at.mine is None else at.mine
         found = decode(submod(mine[: len(at.theirs)], at.theirs))
-        link.work += ITEM_ROWS * len(found.items)
+        link.load.cost(ITEM_ROWS * len(found.items))
         if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
             self._ask_more(link, at, mine)
             return
@@ -169,7 +172,7 @@ class Comparing:
         elif not found.items and m.stamp != self._stamp(link):
             self._due[link.peer] = now  # the frontiers differ, and under the public key nothing shows
 
-    def _ask_more(self, link: Link, at: Exchange, mine: Numbers) -> None:
+    def _ask_more(self, link: PeerSession, at: Exchange, mine: Numbers) -> None:
         if at.mine is None:
             at.mine, at.root = mine.copy(), self._sync.tree_of(link).root
         have = len(at.theirs)
@@ -177,7 +180,7 @@ class Comparing:
         at.until, at.asked = have + more, at.asked + 1
         self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
 
-    def _refused(self, link: Link, at: Exchange, m: Cells, now: float) -> None:
+    def _refused(self, link: PeerSession, at: Exchange, m: Cells, now: float) -> None:
         del self._exchanges[link.peer, at.salt]
         if m.state == TOO_MANY:
             self._sync.by_ranges(link, at.salt)
@@ -185,28 +188,28 @@ class Comparing:
             self._built(at.salt)
             self._due[link.peer] = now + self._limits.salt_s
 
-    def _failed(self, link: Link, salt: bytes, left: int, now: float) -> None:
+    def _failed(self, link: PeerSession, salt: bytes, left: int, now: float) -> None:
         """Not all came out. Few cells left of a public table: somebody may have ground them, so try a salt."""
         if salt or left > CELLS // 4:
             self._sync.by_ranges(link, salt)
         else:
             self._due[link.peer] = now
 
-    def _stamp(self, link: Link) -> int:
+    def _stamp(self, link: PeerSession) -> int:
         """32 bits of the root: of which moment cells are, and whether all is equal that seems so."""
         return int.from_bytes(self._sync.tree_of(link).root[:4], "big")
 
     # -- what the items say
 
-    def _act(self, link: Link, salt: bytes, items: dict[int, int], moved: bool) -> None:
+    def _act(self, link: PeerSession, salt: bytes, items: dict[int, int], moved: bool) -> None:
         """Ask for what the peer has more of, tell it what it lacks, and have it name the rest. `moved`: heads of ours
         did since the cells were taken that the items came out of, so no length is read out of them."""
         if not items:
             return
-        most = max(1_000, int(self._limits.work_burst - link.work))  # beyond, the peer names what it shows
+        most = max(1_000, int(self._limits.work_burst - link.load.work))  # beyond, the peer names what it shows
         tree = self._sync.tree_of(link)
         named, looked = tree.named(salt, list(items), most)
-        link.work += looked
+        link.load.cost(looked)
         pull: dict[LogId, Head] = {}
         tell: list[tuple[LogId, Head]] = []
         ask: list[int] = []
@@ -245,7 +248,7 @@ class Comparing:
 
     # -- answering
 
-    def asked(self, link: Link, m: Sketch, now: float) -> None:
+    def asked(self, link: PeerSession, m: Sketch, now: float) -> None:
         """Raises Malformed where no honest peer asks so."""
         shown = len(m.probes)
         if m.start + m.wanted > CELLS or (not m.wanted) != (not m.start) or shown != (0 if m.start else PROBE_BYTES):
@@ -253,7 +256,7 @@ class Comparing:
                 f"a question for {m.wanted} cells from {m.start} on, of {CELLS}, with {shown} bytes of probes"
             )
         if not m.salt:
-            link.session_until = max(link.session_until, now + self._limits.session_s / 2)  # it will tell us, too
+            link.course.compared_with(now + self._limits.session_s / 2)
         tree = self._sync.tree_of(link)
         if self._on_its_way(link, now) or not self._sync.may(link, 64, now):
             self._refuse(link, m)
@@ -265,11 +268,11 @@ class Comparing:
         else:
             self._refuse(link, m)
 
-    def _on_its_way(self, link: Link, now: float) -> bool:
+    def _on_its_way(self, link: PeerSession, now: float) -> bool:
         """Whether the peer is sending us what it would find that we lack."""
-        return link.replaying is not None or self._sync.asking.catchup.keeps(link.peer, now)
+        return link.course.replaying or self._sync.asking.catchup.keeps(link.peer, now)
 
-    def names(self, link: Link, m: Names, now: float) -> None:
+    def names(self, link: PeerSession, m: Names, now: float) -> None:
         """Heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
         tree = self._sync.tree_of(link)
@@ -278,20 +281,20 @@ class Comparing:
             return
         most = self._limits.work_burst
         named, looked = tree.named(m.salt, asked[:CELLS], most)
-        link.work += looked
+        link.load.cost(looked)
         self._sync.tell(link, [row for rows in named.values() for row in rows])
         if looked >= most:
             self._sync.by_ranges(link, m.salt)
 
-    def _answer(self, link: Link, m: Sketch, table: FrontierTable) -> None:
+    def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
         reply = answer(m, table.cells, self._stamp(link))
-        link.work += len(reply.cells) // CELL_BYTES
+        link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
 
-    def _refuse(self, link: Link, m: Sketch) -> None:
+    def _refuse(self, link: PeerSession, m: Sketch) -> None:
         self._out.append((link.peer, Cells(m.salt, 0, BUSY, 0, b"")))
 
-    def _may_build(self, link: Link, rows: int, now: float) -> bool:
+    def _may_build(self, link: PeerSession, rows: int, now: float) -> bool:
         """One table for others at a time, not too often, and at the expense of who asks."""
         if self._theirs is not None or now < self._free_at[1] or not self._sync.may(link, rows >> 4, now):
             return False
@@ -340,7 +343,7 @@ class Comparing:
             link = self._links.get(peer)
             if due > now or link is None or not self._comparable(link):
                 continue
-            if link.aloud is not None or link.retold is not None or self._on_its_way(link, now):
+            if link.orders.reading or self._on_its_way(link, now):
                 continue
             del self._due[peer]
             tree = self._sync.tree_of(link)
@@ -349,8 +352,8 @@ class Comparing:
             tree.begin(self._ours.salt)
             return
 
-    def _comparable(self, link: Link) -> bool:
-        return link.hello is not None and not link.leaving and self._sync.tree_of(link).ready
+    def _comparable(self, link: PeerSession) -> bool:
+        return link.hello is not None and not link.closing and self._sync.tree_of(link).ready
 
     def _built(self, salt: bytes) -> None:
         """Our question under a salt is through, nothing needs the table any more."""

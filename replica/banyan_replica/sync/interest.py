@@ -20,7 +20,8 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.peers.links import Limits, Link
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import NAME_BYTES, Interest, Message
 from banyan_storage.engine import after_prefix
 from banyan_storage.reader import StoreReader
@@ -196,7 +197,7 @@ class Interests:
         store: StoreReader,
         public: bytes,
         limits: Limits,
-        links: dict[str, Link],
+        links: dict[str, PeerSession],
         random_bytes: Callable[[int], bytes],
         out: list[tuple[str, Message | bytes]],
     ) -> None:
@@ -210,6 +211,10 @@ class Interests:
     def pair(self, peer: str) -> Pair | None:
         """None where both hold everything."""
         return self._pairs.get(peer)
+
+    def shared_with(self, peer: str) -> Pair:
+        """Where one of the two holds chosen accounts."""
+        return self._pairs[peer]
 
     def lacked(self, peer: str, prefix: bytes, heads: int) -> int:
         """What it costs, in rows, to leap over names below a prefix of which nothing is held; `heads`: what is."""
@@ -254,13 +259,13 @@ class Interests:
         at = bisect_left(ordered, self._start)
         return set((ordered[at:] + ordered[:at])[:most])
 
-    def met(self, link: Link, partial: bool, now: float) -> None:
+    def met(self, link: PeerSession, partial: bool, now: float) -> None:
         """Hellos were exchanged. `partial`: whether we said that we hold chosen accounts only."""
         theirs = Names() if link.hello is not None and link.hello.partial else None
         if partial or theirs is not None:
             self._pair(link, theirs, partial, now)
 
-    def _pair(self, link: Link, theirs: Names | None, told: bool, now: float) -> Pair:
+    def _pair(self, link: PeerSession, theirs: Names | None, told: bool, now: float) -> Pair:
         if theirs is None:
             assert self._own is not None
             share = self._own
@@ -271,16 +276,16 @@ class Interests:
             self._tell_all(link)
         return pair
 
-    def _tell_all(self, link: Link) -> None:
+    def _tell_all(self, link: PeerSession) -> None:
         self._out.append((link.peer, Interest(REPLACE, b"")))
         self._tell(link, ADD, self._mine.held)
 
-    def _tell(self, link: Link, how: int, names: Collection[bytes]) -> None:
+    def _tell(self, link: PeerSession, how: int, names: Collection[bytes]) -> None:
         ordered = sorted(names)
         for k in range(0, len(ordered), FRAME):
             self._out.append((link.peer, Interest(how, b"".join(ordered[k : k + FRAME]))))
 
-    def known(self, link: Link, pair: Pair, told: bytes, now: float) -> bool:
+    def known(self, link: PeerSession, pair: Pair, told: bytes, now: float) -> bool:
         """Whether the peer knows our names, by the digest that it told; all are told again where it long has not."""
         if told == (self._mine.digest if pair.told else ALL):
             return True
@@ -292,7 +297,7 @@ class Interests:
 
     # -- theirs
 
-    def told(self, link: Link, m: Interest, now: float) -> None:
+    def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """Raises Malformed where a peer names more accounts than it may."""
         names = {m.names[k : k + NAME_BYTES] for k in range(0, len(m.names), NAME_BYTES)}
         pair = self._pairs.get(link.peer)
@@ -308,7 +313,7 @@ class Interests:
         theirs.change(come, go)
         if pair.told:
             come, go = come & self._mine.held, go & pair.share.names
-        link.work += pair.share.change(come, go)
+        link.load.cost(pair.share.change(come, go))
         self._bound(pair.share)
 
     def _bound(self, share: Share) -> None:
@@ -349,7 +354,7 @@ class Interests:
     def busy(self) -> bool:
         return any(share.busy for share in self._shares())
 
-    def work(self) -> list[Link]:
+    def work(self) -> list[PeerSession]:
         """One slice of one share. The links whose shares stand now and did not before: they are to be told a root."""
         for share in self._shares():
             tree = share.tree
@@ -362,7 +367,7 @@ class Interests:
             ]
             if share is not self._own:
                 for link in links:
-                    link.work += tree.rows - rows >> 2
+                    link.load.cost(tree.rows - rows >> 2)
                 self._bound(share)
             return links if share.tree.ready and not ready else []
         return []

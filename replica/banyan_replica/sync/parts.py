@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import EntryId
 from banyan_replica.gossip.settings import Rng
-from banyan_replica.peers.links import Limits, Link
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.wire import Parts, WantParts
 from banyan_storage.store import Store
@@ -32,12 +33,16 @@ class MissingParts:
         self._fruitless = 0
         """Questions since content came, a neighbour came, or more was lacking."""
         self._lacking = 0
+        self._asked: dict[str, int] = {}
+        """Questions that each neighbour has not answered."""
+        self._named: dict[str, frozenset[tuple[EntryId, int]]] = {}
+        """What it was asked for last."""
         self._known: set[str] = set()
         """The neighbours of the last second."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
         """The last reason given for a part that nobody gave us yet; bounded by `Limits.notes`."""
 
-    def ask(self, links: Sequence[Link], now: float) -> list[tuple[str, WantParts]]:
+    def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
         ready = {link.peer: link for link in links if link.hello is not None}
         lacking = self._store.counts().lacking
@@ -55,7 +60,8 @@ class MissingParts:
         self._ask_at = now + self._pause(len(ready))
         link = list(ready.values())[self._rng.randrange(len(ready))]
         wanted = [(row.entry, row.op) for row in rows]
-        link.parts_asked = dict.fromkeys(wanted, now)
+        self._asked[link.peer] = self._asked.get(link.peer, 0) + 1
+        self._named[link.peer] = frozenset(wanted)
         return [(link.peer, WantParts(wanted))]
 
     def _pause(self, neighbours: int) -> float:
@@ -82,10 +88,20 @@ class MissingParts:
             out.append((entry, op, raw, reason or b""))
         return out
 
-    def answered(self, link: Link, m: Parts) -> None:
+    def asked(self, peer: str) -> bool:
+        """Whether the peer has a question to answer."""
+        return self._asked.get(peer, 0) > 0
+
+    def gone(self, peer: str) -> None:
+        """The link is down."""
+        self._asked.pop(peer, None)
+        self._named.pop(peer, None)
+
+    def answered(self, link: PeerSession, m: Parts) -> None:
         """Notes why content is withheld. Raises Reject where a reason is not what it says; one without a statement, or
         with one of a later version, is taken as it is."""
-        asked, link.parts_asked = link.parts_asked, {}
+        self._asked[link.peer] -= 1
+        asked = self._named.pop(link.peer, frozenset())
         for entry, op, raw, reason in m.parts:
             key = (entry, op)
             if raw is None and key in asked and len(self.withheld) < self._limits.notes:

@@ -10,7 +10,8 @@ nothing came for us before that; so after each replay one comparison looks at ev
 
 from __future__ import annotations
 
-from banyan_replica.peers.links import Limits, Link
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Message, Replay, Replayed
 from banyan_storage.store import Store
 
@@ -25,44 +26,42 @@ class Replaying:
     """Decides when to ask for a replay and keeps the notes; `out` takes the frames."""
 
     def __init__(
-        self, store: Store, limits: Limits, links: dict[str, Link], out: list[tuple[str, Message | bytes]]
+        self, store: Store, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
     ) -> None:
         self._store, self._limits, self._links, self._out = store, limits, links, out
 
     def under_way(self, now: float) -> bool:
-        return any(k.replaying is not None and now - k.replaying < ALONE_S for k in self._links.values())
+        return any(k.course.replaying and now - k.course.replay_at < ALONE_S for k in self._links.values())
 
-    def ask(self, link: Link, now: float) -> bool:
+    def ask(self, link: PeerSession, now: float) -> bool:
         """Whether a replay was asked for."""
         note = self._note(link)
-        if note is None or link.replayed:
+        if note is None or link.course.replayed:
             return False
         theirs, ours = note
-        missed, got = link.arrival - theirs, self._store.last_arrival - ours
+        missed, got = link.told.arrival - theirs, self._store.last_arrival - ours
         if missed <= 0 or got * MUCH > missed:
             return False
-        link.replaying = now
+        link.course.replay(now)
         self._out.append((link.peer, Replay(theirs)))
         return True
 
-    def replayed(self, link: Link, m: Replayed) -> bool:
+    def replayed(self, link: PeerSession, m: Replayed) -> bool:
         """Whether that was all of it."""
-        if link.replaying is None:
-            return False
         self._write(link, m.arrival)
         if m.done:
-            link.replaying, link.replayed = None, True
+            link.course.end_replay()
         return bool(m.done)
 
-    def agreed(self, link: Link, now: float) -> None:
+    def agreed(self, link: PeerSession, now: float) -> None:
         """Frontiers agree. Noted now and then, for it costs a commit."""
-        if link.hello is None or now - link.settled_at < self._limits.root_s / 2:
+        if link.hello is None or now - link.course.settled_at < self._limits.root_s / 2:
             return
-        link.settled_at, link.replayed = now, False
-        if self._note(link) != (link.arrival, self._store.last_arrival):
-            self._write(link, link.arrival)
+        link.course.settled(now)
+        if self._note(link) != (link.told.arrival, self._store.last_arrival):
+            self._write(link, link.told.arrival)
 
-    def _write(self, link: Link, theirs: int) -> None:
+    def _write(self, link: PeerSession, theirs: int) -> None:
         if self._note(link) is None:
             noted = [key for key, _ in self._store.notes(MET)]
             for key in noted[: max(0, len(noted) + 1 - self._limits.met)]:
@@ -70,7 +69,7 @@ class Replaying:
         if link.hello is not None:
             note_agreement(self._store, link.hello.store_id, theirs)
 
-    def _note(self, link: Link) -> tuple[int, int] | None:
+    def _note(self, link: PeerSession) -> tuple[int, int] | None:
         """(how far the peer had come, how far we had) when we agreed."""
         raw = self._store.note(MET + link.hello.store_id) if link.hello is not None else None
         if raw is None or len(raw) != 16:

@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from functools import partial
 
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
-from banyan_replica.peers.links import Aloud, Limits, Link, Retold, Served
+from banyan_replica.peers.links import Limits
+from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
 from banyan_replica.wire import (
     CANNOT,
     Answered,
     Data,
+    Item,
     Message,
     Replay,
-    Replayed,
     Scan,
     Scanned,
     Want,
@@ -45,7 +47,7 @@ class Serving:
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
         self._store, self._limits, self._out = store, limits, out
-        self._due: dict[str, Link] = {}
+        self._due: dict[str, PeerSession] = {}
 
     @property
     def busy(self) -> bool:
@@ -57,35 +59,35 @@ class Serving:
         for link in list(self._due.values()):
             self.pump(link)
 
-    def wants(self, link: Link, m: Wants) -> None:
+    def wants(self, link: PeerSession, m: Wants) -> None:
         for want in m.wants:
-            if len(link.jobs) < self._limits.jobs:
-                link.jobs.append(self._named(want))
+            if len(link.orders.named) < self._limits.jobs:
+                link.orders.name(self._named(want))
 
-    def scan(self, link: Link, m: Scan, whole: bool) -> None:
+    def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
 
         `whole`: not while this node reads the network through itself, for it would pass off a part as all.
         """
-        aloud = link.aloud
+        aloud = link.orders.aloud
         if aloud is not None and aloud.number == m.reading:
-            aloud.stop = min(aloud.stop, m.stop)
+            aloud.nearer(m.stop)
         elif whole:
-            link.aloud = aloud = Aloud(m.reading, m.cursor, m.stop, m.cursor, iter(()))
-            aloud.items = self._through(link, aloud)
+            aloud = link.orders.read(m.reading, m.cursor, m.stop)
+            aloud.reads(self._through(link, aloud))
         else:
             self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
 
-    def replay(self, link: Link, m: Replay) -> None:
-        """One at a time: a new one takes the place of the one before."""
-        link.retold = retold = Retold(m.arrival, m.arrival, iter(()))
-        retold.items = self._since(link, retold)
+    def replay(self, link: PeerSession, m: Replay) -> None:
+        """What came after an arrival."""
+        retold = link.orders.retell(m.arrival)
+        retold.reads(self._since(link, retold))
 
-    def pump(self, link: Link) -> None:
+    def pump(self, link: PeerSession) -> None:
         """The next frame of what the peer asked for, where its window is open; `work` sends those that follow."""
-        if link.may_send > 0 and link.asks:
+        if link.flow.may_send > 0 and link.orders.any:
             self._frame(link)
-        if link.may_send > 0 and link.asks:
+        if link.flow.may_send > 0 and link.orders.any:
             self._due[link.peer] = link
         else:
             self._due.pop(link.peer, None)
@@ -93,62 +95,30 @@ class Serving:
     def gone(self, peer: str) -> None:
         self._due.pop(peer, None)
 
-    def _frame(self, link: Link) -> None:
-        items, size, answered = list[Served](), 0, link.answered
+    def _frame(self, link: PeerSession) -> None:
+        orders = link.orders
+        items, size, answered = list[Item](), 0, orders.answered
         most = min(self._limits.piece, _aim(link))
-        while size < most and (item := self._next(link)) is not None:
+        while size < most and (item := orders.next()) is not None:
             items.append(item)
             size += size_of(item)
         if items:
             frame = encode_message(Data(items))
-            link.may_send -= len(frame)
-            link.gave += len(frame)
+            link.flow.sent(len(frame))
             self._out.append((link.peer, frame))
-        if link.answered != answered:
-            self._out.append((link.peer, Answered(link.answered)))
-        all_told = size < most
-        if (retold := link.retold) is not None:
-            if all_told:
-                link.retold = None
-            if all_told or retold.at != retold.said:
-                retold.said = retold.at
-                self._out.append((link.peer, Replayed(retold.at, int(all_told))))
-        elif (aloud := link.aloud) is not None:
-            if all_told:
-                link.aloud = None
-            if all_told or aloud.at != aloud.said:
-                aloud.said = aloud.at
-                self._out.append((link.peer, Scanned(aloud.number, aloud.at, int(all_told))))
+        if orders.answered != answered:
+            self._out.append((link.peer, Answered(orders.answered)))
+        word = orders.word(done=size < most)
+        if word is not None:
+            self._out.append((link.peer, word))
 
-    def drop(self, link: Link) -> None:
+    def drop(self, link: PeerSession) -> None:
         """What was being read is not as it was: break off, and say so."""
         self._due.pop(link.peer, None)
-        if link.jobs:
-            link.answered += len(link.jobs)
-            link.jobs.clear()
-            self._out.append((link.peer, Answered(link.answered)))
-        if link.retold is not None:
-            self._out.append((link.peer, Replayed(link.retold.said, 1)))
-            link.retold = None
-        if link.aloud is not None:
-            self._out.append((link.peer, Scanned(link.aloud.number, link.aloud.said, CANNOT)))
-            link.aloud = None
+        for word in link.orders.drop():
+            self._out.append((link.peer, word))
 
-    def _next(self, link: Link) -> Served | None:
-        """The next item for the peer, or None when it has all that it asked for."""
-        while link.jobs:
-            if (item := next(link.jobs[0], None)) is not None:
-                return item
-            link.jobs.popleft()
-            link.answered += 1
-        telling = link.retold or link.aloud
-        if telling is not None:
-            for item in telling.items:
-                if item is not None:
-                    return item
-        return None
-
-    def _named(self, want: Want) -> Iterator[Served]:
+    def _named(self, want: Want) -> Iterator[Item]:
         if is_checkpoint(want.log):
             yield from checkpoint_item(self._store, want.log)
         elif is_control(want.log):
@@ -156,7 +126,7 @@ class Serving:
         else:
             yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
 
-    def _since(self, link: Link, retold: Retold) -> Iterator[Served | None]:
+    def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
         """What came after an arrival, by log, in the order in which each was first touched."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
@@ -177,10 +147,10 @@ class Serving:
                 else:
                     yield from control_items(self._store, log.account, first)
                     yield from checkpoint_items(self._store, log.account)
-            retold.at = rows[-1].n
+            retold.reached(rows[-1].n)
             yield None
 
-    def _through(self, link: Link, aloud: Aloud) -> Iterator[Served | None]:
+    def _through(self, link: PeerSession, aloud: Aloud) -> Iterator[Item | None]:
         """Everything of the range, in account order, control logs first."""
         while True:
             start = AccountId(aloud.at) if aloud.at else None
@@ -193,10 +163,10 @@ class Serving:
                 for log in list(self._store.heads(account)):
                     if log.log:
                         yield from log_items(self._store, log, 0, partial(_aim, link))
-            aloud.at = account
+            aloud.reached(account)
             yield None
 
 
-def _aim(link: Link) -> int:
+def _aim(link: PeerSession) -> int:
     """Bytes that the next frame to the peer aims at."""
-    return min(PIECE_BYTES, SMALL + link.gave)
+    return min(PIECE_BYTES, SMALL + link.flow.gave)

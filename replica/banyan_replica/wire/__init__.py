@@ -61,6 +61,7 @@ from banyan_replica.wire.table import (
     is_bulk,
     opens_as,
     says_nothing_stored,
+    who_says,
 )
 
 __all__ = [
@@ -120,4 +121,5 @@ __all__ = [
     "opens_as",
     "says_nothing_stored",
     "size_of",
+    "who_says",
 ]

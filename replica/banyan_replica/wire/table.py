@@ -238,6 +238,7 @@ _BY_CODE = {line.shape.code: line for line in TABLE}
 _READ = {line.shape.code: reader(line.shape) for line in TABLE}
 _WRITE = writers(line.shape for line in TABLE)
 _BEFORE_HELLO = frozenset(line.shape.made for line in TABLE if line.before_hello)
+_WHO = {line.shape.made: line.who for line in TABLE}
 _HELLO = next(line.shape for line in TABLE if line.shape.made is m.Hello)
 _BULK = frozenset(bytes((0x81 + len(s.fields), s.code)) for s in (line.shape for line in TABLE if line.bulk))
 """How a frame opens that is bulk: an array of so many, and the code."""
@@ -266,6 +267,11 @@ def decode_message(raw: bytes) -> Message:
 def before_hello(message: Message) -> bool:
     """Whether a peer may say it before its hello."""
     return type(message) in _BEFORE_HELLO
+
+
+def who_says(message: Message) -> Who:
+    """Who may send it."""
+    return _WHO[type(message)]
 
 
 def is_bulk(raw: bytes) -> bool:

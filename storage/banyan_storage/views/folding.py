@@ -49,7 +49,7 @@ from ..view_rows import (
 )
 from ..viewhook import Append, Counted
 from .changes import Changes
-from .timeline import TIMELINE
+from .social.timeline import TIMELINE
 from .view import Showing
 
 STEP = 4_096

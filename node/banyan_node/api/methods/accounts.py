@@ -276,7 +276,7 @@ def _sentence(op: Op) -> str:
         case Recover():
             return "installs a new root key by the recovery key"
         case Close():
-            return "closes the account for good"
+            return "closes the account"
     return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
 
 

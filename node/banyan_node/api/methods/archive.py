@@ -31,6 +31,7 @@ from banyan_storage.archive import (
     DoneFrame,
     EndFrame,
     Frame,
+    NotAnArchive,
     PartsFrame,
     RunFrame,
     StartFrame,
@@ -126,6 +127,9 @@ def export(at: Reading, ask: ExportRequest) -> Exported:
     try:
         with path.open("r+b" if path.exists() else "xb") as file:
             written = _export(store, file)
+    except NotAnArchive as error:
+        said = f"{path} is no archive of banyan's, so it was left as it is; choose another name."
+        raise CallError("refused", said, 409) from error
     except OSError as error:
         raise CallError("storage", f"{path} cannot be written ({error.strerror}); go on with --resume.", 507) from error
     return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
@@ -155,6 +159,12 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
         with path.open("rb") as file:
             for frame in read_archive(file):
                 taking.frame(frame)
+    except NotAnArchive as error:
+        raise CallError(
+            "bad_request",
+            f"{path} is no archive of banyan's: it does not begin as one. `banyan export FILE` writes an archive; for "
+            "text there are `banyan import graph` and `banyan import posts`.",
+        ) from error
     except ArchiveDamaged as error:
         raise CallError("storage", f"{path}: {error}.", 507) from error
     except OSError as error:

@@ -177,7 +177,8 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 @METHODS.write("account.drop", "not_found", "refused")
 def drop(ctx: Context, ask: DropRequest, now: float) -> Written:
-    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own."""
+    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own. Only
+    the account's recovery key undoes that."""
     account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
@@ -285,7 +286,7 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
 
 @METHODS.write("account.close", "not_found", "refused")
 def close(ctx: Context, ask: AccountOf, now: float) -> Written:
-    """Closes the account: nobody can write in it again, and it cannot be opened again."""
+    """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key undoes that."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return Written(entry_hex(_change(ctx, account, root, Close(), now)))

@@ -10,7 +10,7 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
-from banyan_replica.peers.links import Link
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.sync.catchup import WHOLE, Catchup
 from banyan_storage.errors import ViewBuilding
@@ -160,7 +160,7 @@ def status(ctx: Context, ask: Nothing, now: float) -> Status:
         following, known = [], False
     fresh = replica.witnesses.fresh_as_of()
     greeted = [link for link in replica.links.values() if link.hello is not None]
-    asked = replica.sync.asking.catchup.reading or any(link.asked for link in greeted)
+    asked = replica.sync.asking.catchup.reading or any(len(link.owed.logs) for link in greeted)
     doubt = completeness.doubt(ctx)
     whole = not behind and not counts.lacking and not asked and all(f.complete for f in following)
     return Status(
@@ -192,7 +192,7 @@ def _claims(ctx: Context) -> dict[LogId, int]:
     """The greatest length that a peer claims of each log on which it differs from us."""
     claims: dict[LogId, int] = {}
     for link in ctx.replica.links.values():
-        for log, head in link.differences.items():
+        for log, head in link.told.differences.items():
             claims[log] = max(claims.get(log, 0), head.length)
     return claims
 
@@ -217,7 +217,7 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[Followed]:
         held = sum(h.length for log, h in heads.items() if not is_checkpoint(log))
         ahead = by_account.get(account, {})
         behind = sum(_lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
-        asking = sum(any(log.account == account for log in link.asked) for link in ctx.replica.links.values())
+        asking = sum(any(log.account == account for log in link.owed.logs) for link in ctx.replica.links.values())
         rows.append(
             Followed(
                 account=did(account),
@@ -284,17 +284,17 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
     return rows
 
 
-def _behind(ctx: Context, link: Link) -> int | None:
+def _behind(ctx: Context, link: PeerSession) -> int | None:
     """Entries by which we are behind what the peer last claimed; None before it was compared."""
     if link.hello is None:
         return None
-    if link.equal:
+    if link.course.live:
         return 0
     head = ctx.replica.ingest.head
-    return sum(_lag(log, head(log), theirs.length) for log, theirs in link.differences.items())
+    return sum(_lag(log, head(log), theirs.length) for log, theirs in link.told.differences.items())
 
 
-def link_of(ctx: Context, peer: str) -> Link:
+def link_of(ctx: Context, peer: str) -> PeerSession:
     """A linked peer by its id or a unique beginning of it. Raises CallError."""
     found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
     if len(found) != 1 or not peer:
@@ -306,7 +306,7 @@ def link_of(ctx: Context, peer: str) -> Link:
 def compare_with(ctx: Context, peer: str, now: float) -> str:
     """Starts a comparison by sums, whatever was compared before."""
     link = link_of(ctx, peer)
-    link.differences.clear()
+    link.told.agrees()
     ctx.replica.compare(link.peer, now)
     return link.peer
 
@@ -320,7 +320,7 @@ def differences(ctx: Context, peer: str) -> list[Difference]:
         name, writer = name_of(q, log.account), writer_hex(log.writer)
         rows.append(Difference(did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
 
-    for log, theirs in link.differences.items():
+    for log, theirs in link.told.differences.items():
         mine = ctx.replica.ingest.head(log)
         if mine != theirs:
             row(log, mine.length, theirs.length, *_why(ctx, link, log, mine, theirs))
@@ -347,7 +347,7 @@ _NOTED = {
 }
 
 
-def _why(ctx: Context, link: Link, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
+def _why(ctx: Context, link: PeerSession, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
     """A word and a sentence for one difference."""
     control = ctx.replica.ingest.control_of(log.account)
     note = ctx.replica.intake.notes.get((link.peer, log))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine import Table
-from .view import Counter, View, by_target
+from ...engine import Table
+from ..view import Counter, View, by_target
 
 FOLLOWERS = Table("followers")
 """target account 32 | account number 4 | cell key and element 32 -> nothing"""

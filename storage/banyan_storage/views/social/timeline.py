@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine import Table
-from .view import Row, View
+from ...engine import Table
+from ..view import Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: time 8 | post key 16 | place 8"""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine import Table
-from .view import Counter, View, by_target
+from ...engine import Table
+from ..view import Counter, View, by_target
 
 REACTIONS = Table("reactions")
 """target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""

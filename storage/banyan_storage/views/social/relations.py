@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine import Table
-from .view import View, by_account
+from ...engine import Table
+from ..view import View, by_account
 
 FOLLOWS = Table("follows")
 """account number 4 | target account 32 | cell key and element 32 -> nothing; so are blocks and mutes"""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..engine import Table
-from .view import Counter, Row, View
+from ...engine import Table
+from ..view import Counter, Row, View
 
 REPLIES = Table("replies")
 """parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""

@@ -1,0 +1,111 @@
+"""24 words: how 32 secret bytes are written on paper, and how they are read again however a person gives them.
+
+Two kinds of paper look alike and do different things: backup words are the master of a node (keystore.py), recovery
+words are no node's (recovery.py). Both are BIP-39, English, over the bytes themselves; BIP-39's own stretching is not
+used. The last word carries 8 checksum bits, and in recovery words these bits are inverted. So the invariants:
+
+- Recovery words are never taken for a master: their checksum refuses them, and the sentence says what they are.
+- Recovery words without that mark, as they were made before there was one, are still read as recovery words. Whoever
+  reads them compares what they commit to with the account.
+- No error shows a word.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from mnemonic import Mnemonic
+
+from banyan_node.operator_errors import BadBackup
+
+COUNT = 24
+_LAST_BITS = 0xFF
+"""The checksum: the low bits of the last word's place on the list."""
+_NUMBER = re.compile(r"[(\[#]*([0-9]{1,2})[.):\]]*")
+_AROUND = "-–—.,;:|()[]\"'“”"
+
+
+class Paper(enum.Enum):
+    """What 24 words are."""
+
+    BACKUP = "backup"
+    RECOVERY = "recovery"
+
+
+def spell(secret: bytes, paper: Paper) -> str:
+    """32 bytes as 24 words."""
+    words = _list().to_mnemonic(secret).split()
+    return " ".join(_marked(words) if paper is Paper.RECOVERY else words)
+
+
+def read(text: str, paper: Paper) -> bytes:
+    """The 32 bytes of 24 words. Upper case, white space, punctuation and numbers beside the words are forgiven.
+
+    Words with the numbers 1 to 24 beside them are put in the order of these. Raises BadBackup.
+    """
+    words = given(text)
+    if len(words) != COUNT:
+        raise BadBackup(f"{COUNT} words are needed and {len(words)} were given; give all of them, in order.")
+    known = _list().wordlist
+    for place, word in enumerate(words, 1):
+        if word not in known:  # not shown: it is nearly a secret
+            raise BadBackup(f"Word {place} of the 24 is not on the list; check its spelling against the paper.")
+    plain, marked = _secret(words), _secret(_marked(words))
+    if paper is Paper.RECOVERY and (secret := marked or plain) is not None:
+        return secret
+    if plain is not None:
+        return plain
+    if marked is not None:
+        raise BadBackup(
+            "These are the recovery words of an account, and the backup words of a node are wanted here: those that "
+            "`banyan keys backup` showed. Recovery words are for `banyan account recover`."
+        )
+    raise BadBackup("Every word is on the list but their checksum disagrees; a word is wrong or two are swapped.")
+
+
+def is_marked(text: str) -> bool:
+    """Whether sound words say of themselves that they are recovery words. Raises BadBackup."""
+    secret = read(text, Paper.RECOVERY)
+    return given(text) == spell(secret, Paper.RECOVERY).split()
+
+
+def given(text: str) -> list[str]:
+    """The words of a text, in order, in small letters, without numbers and punctuation. Raises BadBackup."""
+    numbers: list[int] = []
+    words: list[str] = []
+    for piece in text.lower().split():
+        found = _NUMBER.match(piece)
+        if found is not None:
+            numbers.append(int(found[1]))
+            piece = piece[found.end() :]
+        if piece := piece.strip(_AROUND):
+            words.append(piece)
+    if not numbers or len(words) != COUNT:
+        return words
+    if len(numbers) != COUNT:
+        raise BadBackup(f"{len(numbers)} of the 24 words have a number beside them; number all of them, or none.")
+    missing = sorted(set(range(1, COUNT + 1)) - set(numbers))
+    if missing:
+        raise BadBackup(f"No word has the number {missing[0]} beside it; number them from 1 to 24, each once.")
+    return [word for _, word in sorted(zip(numbers, words, strict=True))]
+
+
+def _marked(words: Sequence[str]) -> list[str]:
+    """The same words with their checksum bits inverted."""
+    known = _list().wordlist
+    return [*words[:-1], known[known.index(words[-1]) ^ _LAST_BITS]]
+
+
+def _secret(words: Sequence[str]) -> bytes | None:
+    try:
+        return bytes(_list().to_entropy(list(words)))
+    except ValueError:
+        return None
+
+
+@cache
+def _list() -> Mnemonic:
+    return Mnemonic("english")

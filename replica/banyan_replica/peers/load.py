@@ -1,0 +1,55 @@
+"""What a peer's questions cost us, and how much they may: a few bytes must not buy work without end."""
+
+from __future__ import annotations
+
+from banyan_crdt.errors import Malformed
+
+
+class Leak:
+    """A level that rises with what a peer does and sinks with time."""
+
+    __slots__ = ("_at", "level")
+
+    def __init__(self) -> None:
+        self.level = self._at = 0.0
+
+    def sink(self, per_s: float, now: float) -> float:
+        """What is left of it now."""
+        self.level = max(0.0, self.level - per_s * (now - self._at))
+        self._at = now
+        return self.level
+
+    def rise(self, much: float) -> None:
+        self.level += much
+
+
+class Load:
+    """One peer's. `work`: rows that its questions cost."""
+
+    __slots__ = ("_sums", "_work")
+
+    def __init__(self) -> None:
+        self._work, self._sums = Leak(), Leak()
+
+    @property
+    def work(self) -> float:
+        """As of when it was last asked for."""
+        return self._work.level
+
+    def may(self, rows: int, burst: int, per_s: int, now: float) -> bool:
+        """Whether the peer may have us look at so many rows more; then they are added."""
+        if self._work.sink(per_s, now) >= burst:
+            return False
+        self._work.rise(rows)
+        return True
+
+    def cost(self, rows: float) -> None:
+        """An answer cost so much more than was known before."""
+        self._work.rise(rows)
+
+    def sums(self, most: int, now: float) -> None:
+        """A question by sums came, of which `most` may come in a minute. Raises Malformed."""
+        self._sums.sink(most / 60, now)
+        self._sums.rise(1)
+        if self._sums.level > most:
+            raise Malformed(f"asks for sums more than {most} times a minute")

@@ -1,0 +1,56 @@
+"""One session: all that the replica keeps of a peer while the link to it is up.
+
+It is made when the connection stands and forgotten when that is down. Its states are in states.py. Everything that
+changes belongs to one of the objects below, which alone writes it (tests/node/test_sessions.py looks at every
+assignment): so what may happen to a field is read in one file.
+
+| object | what | who calls it |
+|---|---|---|
+| `life`, `hello` | greeting, open, closing | receiving.py, outbox.py |
+| `flow` | bulk both ways: windows and credit | receiving.py, outbox.py, sync/serving.py |
+| `load` | what its questions cost us | sync/ |
+| `told` | what it says of where it stands | sync/ |
+| `course` | how we get to its frontier | sync/ |
+| `owed` | what it owes us | sync/asking.py |
+| `orders` | what we owe it | sync/serving.py |
+"""
+
+from __future__ import annotations
+
+from banyan_replica.peers.flow import WINDOW, Flow
+from banyan_replica.peers.load import Load
+from banyan_replica.peers.states import LIFE, LifeEvent, LifeState, step
+from banyan_replica.peers.told import Told
+from banyan_replica.sync.course import Course
+from banyan_replica.sync.orders import Orders
+from banyan_replica.sync.owed import Owed
+from banyan_replica.wire import Hello
+
+
+class PeerSession:
+    """`since`: when the connection stood. `address`: where the peer is now. `outbox`: bulk that waits for it at most,
+    bytes."""
+
+    __slots__ = (
+        "address", "course", "flow", "hello", "life", "load", "orders", "outbound", "owed", "peer", "since", "told",
+    )  # fmt: skip
+
+    def __init__(self, peer: str, outbound: bool, since: float, address: str = "", outbox: int = WINDOW) -> None:
+        self.peer, self.outbound, self.since, self.address = peer, outbound, since, address
+        self.life = LifeState.GREETING
+        self.hello: Hello | None = None
+        """The peer's, of our version and realm; None while it has not come."""
+        self.flow, self.load, self.told = Flow(outbox), Load(), Told()
+        self.course, self.owed, self.orders = Course(since), Owed(), Orders()
+
+    @property
+    def closing(self) -> bool:
+        """Nothing that the peer says counts any more."""
+        return self.life is LifeState.CLOSING
+
+    def greeted(self, hello: Hello) -> None:
+        self.life = step(LIFE, self.life, LifeEvent.HELLO)
+        self.hello = hello
+
+    def close(self) -> None:
+        self.life = step(LIFE, self.life, LifeEvent.BYE)

@@ -1,0 +1,153 @@
+"""What one peer asked us to send and has not got yet: logs by name, then what came since it was here, then a range.
+
+Every question ends with a word (`answered`, `replayed`, `scanned`) behind the last data for it. The states of what is
+read are in peers/states.py (`Turn`); what is read, and when, is decided in serving.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from banyan_replica.peers.states import TURN, TurnEvent, TurnState, step
+from banyan_replica.wire import CANNOT, Answered, Item, Message, Replayed, Scanned
+
+
+class Aloud:
+    """A range that is read to a peer. `at`: the account that was read last; `stop`, the last, may be moved nearer."""
+
+    __slots__ = ("at", "items", "number", "said", "stop")
+
+    def __init__(self, number: int, at: bytes, stop: bytes) -> None:
+        self.number, self.at, self.stop = number, at, stop
+        self.said = at
+        """Where we last said that we are."""
+        self.items: Iterator[Item | None] = iter(())
+        """None between accounts."""
+
+    def reads(self, items: Iterator[Item | None]) -> None:
+        self.items = items
+
+    def reached(self, account: bytes) -> None:
+        self.at = account
+
+    def nearer(self, stop: bytes) -> None:
+        self.stop = min(self.stop, stop)
+
+    def word(self, done: bool) -> Scanned | None:
+        """What is to be said behind the frame that was sent now."""
+        if not done and self.at == self.said:
+            return None
+        self.said = self.at
+        return Scanned(self.number, self.at, int(done))
+
+
+class Retold:
+    """What came since a peer was here, as it is sent to it. `at`: the arrival that was reached."""
+
+    __slots__ = ("at", "items", "said")
+
+    def __init__(self, at: int) -> None:
+        self.at = self.said = at
+        self.items: Iterator[Item | None] = iter(())
+        """None where `at` moved."""
+
+    def reads(self, items: Iterator[Item | None]) -> None:
+        self.items = items
+
+    def reached(self, arrival: int) -> None:
+        self.at = arrival
+
+    def word(self, done: bool) -> Replayed | None:
+        """What is to be said behind the frame that was sent now."""
+        if not done and self.at == self.said:
+            return None
+        self.said = self.at
+        return Replayed(self.at, int(done))
+
+
+class Orders:
+    """One peer's."""
+
+    __slots__ = ("aloud", "answered", "named", "retold", "state")
+
+    def __init__(self) -> None:
+        self.named: deque[Iterator[Item]] = deque()
+        """Logs that it asked for by name."""
+        self.answered = 0
+        """How many of all that it ever asked for by name are through."""
+        self.state = TurnState.IDLE
+        self.retold: Retold | None = None
+        self.aloud: Aloud | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether the peer is owed bulk, or word that there is no more."""
+        return bool(self.named) or self.state is not TurnState.IDLE
+
+    @property
+    def reading(self) -> bool:
+        """Whether it gets what it lacks without asking by name: comparing would bring the same twice."""
+        return self.state is not TurnState.IDLE
+
+    # -- the peer asks
+
+    def name(self, items: Iterator[Item]) -> None:
+        self.named.append(items)
+
+    def retell(self, arrival: int) -> Retold:
+        """One at a time: a new one takes the place of the one before."""
+        self.state = step(TURN, self.state, TurnEvent.REPLAY)
+        self.retold = Retold(arrival)
+        return self.retold
+
+    def read(self, number: int, cursor: bytes, stop: bytes) -> Aloud:
+        """One at a time, too."""
+        self.state = step(TURN, self.state, TurnEvent.SCAN)
+        self.aloud = Aloud(number, cursor, stop)
+        return self.aloud
+
+    # -- it is given
+
+    def next(self) -> Item | None:
+        """The next item for the peer, or None when it has all that it asked for."""
+        while self.named:
+            if (item := next(self.named[0], None)) is not None:
+                return item
+            self.named.popleft()
+            self.answered += 1
+        telling = self.retold or self.aloud
+        if telling is not None:
+            for item in telling.items:
+                if item is not None:
+                    return item
+        return None
+
+    def word(self, done: bool) -> Message | None:
+        """What is to be said of what is being read, behind a frame. `done`: there is no more of it."""
+        if self.retold is not None:
+            said: Message | None = self.retold.word(done)
+            if done:
+                self.state, self.retold = step(TURN, self.state, TurnEvent.RETOLD), None
+            return said
+        if self.aloud is not None:
+            said = self.aloud.word(done)
+            if done:
+                self.state, self.aloud = step(TURN, self.state, TurnEvent.READ), None
+            return said
+        return None
+
+    def drop(self) -> list[Message]:
+        """What was being read is not as it was: what to say of all that is broken off."""
+        words: list[Message] = []
+        if self.named:
+            self.answered += len(self.named)
+            self.named.clear()
+            words.append(Answered(self.answered))
+        if self.retold is not None:
+            words.append(Replayed(self.retold.said, 1))
+        if self.aloud is not None:
+            words.append(Scanned(self.aloud.number, self.aloud.said, CANNOT))
+        self.state = step(TURN, self.state, TurnEvent.DROPPED)
+        self.retold = self.aloud = None
+        return words

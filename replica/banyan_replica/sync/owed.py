@@ -1,0 +1,220 @@
+"""What one peer owes us: logs asked for by name, ranges that it reads to us, and whether it pays.
+
+Only what was asked and what came of it is kept here; what to ask of whom is decided in asking.py.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from banyan_crdt.errors import Malformed
+from banyan_crdt.ids import AccountId, Head, LogId
+from banyan_replica.peers.load import Leak
+from banyan_replica.sync.catchup import Span, covers
+from banyan_replica.wire import Scan, Scanned
+
+STRAYS_PER_S = 100
+"""Entries that nobody asked for, forgiven each second."""
+
+
+class AskedLog(NamedTuple):
+    """A log asked for by name. `n`: its position among those asked for on this link. `head`: what the peer claims."""
+
+    n: int
+    head: Head | None
+    root: bytes
+    """The root that the peer had told last when it claimed that."""
+    came: bool
+    """Something of it came."""
+    unready: bool
+    """It came, and was not to be taken yet."""
+
+
+class OwedLogs:
+    """In the order in which they were asked for."""
+
+    __slots__ = ("_excused", "_held", "_unserved", "count", "full")
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[LogId, AskedLog] = OrderedDict()
+        self.count = 0
+        """How many were ever asked for on this link."""
+        self.full = False
+        """The peer claims more than it was asked for, because enough was asked for."""
+        self._unserved: list[tuple[LogId, bytes]] = []
+        """Claims that it did not serve, each with the root that it had told last; judged at its next root."""
+        self._excused = 0
+        """How many it did not serve in a row because its root had moved meanwhile."""
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, log: LogId) -> bool:
+        return log in self._held
+
+    def __iter__(self) -> Iterator[LogId]:
+        return iter(self._held)
+
+    def items(self) -> Iterator[tuple[LogId, AskedLog]]:
+        return iter(self._held.items())
+
+    def ask(self, log: LogId, head: Head | None, root: bytes, most: int) -> bool:
+        """Whether there was room for it."""
+        if len(self._held) >= most:
+            self.full = True
+            return False
+        self.count += 1
+        self._held[log] = AskedLog(self.count, head, root, False, False)
+        return True
+
+    def came(self, log: LogId, ready: bool) -> bool:
+        """Something of a log came; whether it was asked for."""
+        asked = self._held.get(log)
+        if asked is None:
+            return False
+        self._held[log] = asked._replace(came=True, unready=asked.unready or not ready)
+        return True
+
+    def through(self, count: int) -> Iterator[tuple[LogId, AskedLog]]:
+        """Takes out what is answered, by the peer's word: so many of all it was ever asked for. Raises Malformed."""
+        if count > self.count:
+            raise Malformed(f"answered {count} questions for logs, and was asked {self.count}")
+        while self._held and next(iter(self._held.values())).n <= count:
+            yield self._held.popitem(last=False)
+
+    def room_again(self) -> bool:
+        """Whether there was no room for all, and is now."""
+        again = self.full and not self._held
+        self.full = self.full and not again
+        return again
+
+    def served(self) -> None:
+        """What was claimed came."""
+        self._excused = 0
+
+    def unserved(self, log: LogId, root: bytes) -> None:
+        """The peer says that it answered, and what it claimed when its root was `root` did not come."""
+        self._unserved.append((log, root))
+
+    def false(self, root: bytes, most: int) -> list[LogId]:
+        """The peer told this root. Claims that it made under the same one and did not serve; under another one its head
+        may have moved, and that is excused, up to `most` times in a row."""
+        unserved, self._unserved = self._unserved, []
+        found = []
+        for log, before in unserved:
+            if before == root or self._excused >= most:
+                found.append(log)
+            else:
+                self._excused += 1
+        return found
+
+
+class OwedRanges:
+    """What the peer was asked to read to us and did not say that it ended, by number."""
+
+    __slots__ = ("_spans", "last")
+
+    def __init__(self) -> None:
+        self._spans: dict[int, Span] = {}
+        self.last = 0
+        """The number of what it was asked for last."""
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def ask(self, scan: Scan) -> None:
+        """Less of what it reads already is owed as before: what it had sent beyond is taken like anything."""
+        if scan.reading > self.last:
+            self.last = scan.reading
+            self._spans[scan.reading] = Span(scan.cursor, scan.stop)
+
+    def scanned(self, m: Scanned) -> None:
+        """The stream is ordered: who reads one to us has ended those before."""
+        for number in [n for n in self._spans if n < m.reading or (n == m.reading and m.done)]:
+            del self._spans[number]
+
+    def cover(self, account: AccountId) -> bool:
+        return any(covers(span, account) for span in self._spans.values())
+
+    def __str__(self) -> str:
+        return " and ".join(f"{s.cursor.hex()[:8] or 'the first'} .. {s.stop.hex()[:8]}" for s in self._spans.values())
+
+
+class LaterHeads(NamedTuple):
+    """Heads that a peer claimed, and the root that it had told last."""
+
+    heads: dict[LogId, Head]
+    root: bytes
+
+
+class Later:
+    """Heads to be looked at once the account's control log has come."""
+
+    __slots__ = ("accounts", "heads")
+
+    def __init__(self) -> None:
+        self.accounts: OrderedDict[AccountId, LaterHeads] = OrderedDict()
+        self.heads = 0
+        """How many, in all."""
+
+    def __len__(self) -> int:
+        """Accounts and heads."""
+        return len(self.accounts) + self.heads
+
+    def put(self, account: AccountId, heads: dict[LogId, Head], root: bytes, most: int) -> None:
+        """Beyond `most` the oldest are forgotten; they will be told again."""
+        later = self.accounts.setdefault(account, LaterHeads({}, root))
+        self.heads -= len(later.heads)
+        later.heads.update(heads)
+        self.heads += len(later.heads)
+        while len(self) > most:
+            self.heads -= len(self.accounts.popitem(last=False)[1].heads)
+
+    def take(self, account: AccountId) -> LaterHeads | None:
+        later = self.accounts.pop(account, None)
+        if later is not None:
+            self.heads -= len(later.heads)
+        return later
+
+
+class Pace:
+    """How fast what is owed comes, and how much came that nobody asked for."""
+
+    __slots__ = ("_came", "_since", "_strays")
+
+    def __init__(self) -> None:
+        self._since, self._came = 0.0, 0
+        """Since when the peer has owed us something (0: it owes nothing), and how much had come then."""
+        self._strays = Leak()
+
+    def look(self, owes: bool, waits: bool, came: int, least_s: float, now: float) -> tuple[int, float] | None:
+        """(bytes, seconds) since it was looked at last, after `least_s`; None while there is nothing to say.
+
+        `owes`: the peer owes us something; `waits`: it has no credit to send it; `came`: all bytes that ever came.
+        """
+        if not owes or waits or not self._since:
+            self._since, self._came = (now if owes else 0.0), came
+            return None
+        if now - self._since < least_s:
+            return None
+        size, seconds = max(0, came - self._came), now - self._since
+        self._since, self._came = now, came
+        return size, seconds
+
+    def stray(self, entries: int, now: float) -> float:
+        """Entries came unasked; how many are not forgiven yet."""
+        self._strays.sink(STRAYS_PER_S, now)
+        self._strays.rise(entries)
+        return self._strays.level
+
+
+class Owed:
+    __slots__ = ("later", "logs", "pace", "ranges")
+
+    def __init__(self) -> None:
+        self.logs = OwedLogs()
+        self.ranges = OwedRanges()
+        self.later = Later()
+        self.pace = Pace()

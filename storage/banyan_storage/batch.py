@@ -1,0 +1,107 @@
+"""The rows of a batch of appends, and how a chain is spelled as stretches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from banyan_crdt.columns import Entries
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import EntryId
+from banyan_crdt.ops import Body, part_of
+
+from . import tables as t
+from .engine import Item
+from .records import encode_record, encode_records
+from .viewhook import Append
+
+
+class Batch:
+    """The rows of entries that are appended, gathered over a batch so that each table is written once."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.records: list[Item] = []
+        self.places: list[Item] = []
+        self.parts: list[Item] = []
+        self.ids: dict[bytes, bytes] = {}
+        self.wanted: dict[bytes, bytes] = {}
+        self.recent: dict[int, tuple[Entry, Body]] = {}
+        self._end: EntryId | None = None
+
+    def take(self, lid: int, append: Append) -> None:
+        """The entries of one log: the next arrivals."""
+        entries, first = append.entries, self.last + 1
+        if len(entries) == 1:
+            self._take_one(lid, append, first)
+            return
+        arrivals = list(map(t.u48, range(first, first + len(entries))))
+        after = self._end is not None and entries[0].header.prev == self._end
+        if isinstance(entries, Entries):
+            records, ids = encode_records(lid, entries, after), entries.columns.ids
+            signed = [len(ids)]
+        else:
+            records, ids = (
+                [encode_record(lid, e, k > 0 or after) for k, e in enumerate(entries)],
+                [e.id for e in entries],
+            )
+            signed = [k for k, e in enumerate(entries, 1) if e.sig is not None]
+        self.records += zip(arrivals, records, strict=True)
+        self.ids.update(zip([id_[:16] for id_ in ids], arrivals, strict=True))
+        if append.puts:
+            raws = [raw for raw in append.parts if raw is not None]
+            self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
+        else:
+            self._take_parts(append, first)
+        seq, before = entries[0].header.seq, 0
+        self.last, self._end = first + len(ids) - 1, ids[-1]
+        for end in signed:
+            self.places += cut(lid, seq + before, first + before, end - before, True)
+            before = end
+        self.places += cut(lid, seq + before, first + before, len(ids) - before, False)
+
+    def _take_one(self, lid: int, append: Append, n: int) -> None:
+        """What `take` would do, without its lists."""
+        e, arrival = append.entries[0], t.u48(n)
+        prev = e.header.prev
+        self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
+        self.ids[e.id[:16]] = arrival
+        if append.puts and (raw := append.parts[0]) is not None:
+            self.parts.append((arrival + b"\0\0", raw))
+        else:
+            self._take_parts(append, n)
+        self.places.append((t.chain_key(lid, e.header.seq), t.chain_value(n, 1, e.sig is not None)))
+        self.last, self._end = n, e.id
+
+    def _take_parts(self, append: Append, first: int) -> None:
+        left = iter(append.parts)
+        for n, (e, body) in enumerate(zip(append.entries, append.bodies, strict=True), first):
+            for at, op in enumerate(body.ops):
+                part = part_of(op)
+                if part is None:
+                    continue
+                raw = next(left, None)
+                if raw is not None:
+                    self.parts.append((t.part_key(n, at), raw))
+                else:
+                    self.wanted[t.part_key(n, at)] = t.wanted_value(part)
+                    self.recent[n] = e, body
+
+
+def stretch_rows(lid: int, places: Iterable[tuple[int, bool]]) -> Iterator[Item]:
+    """The rows of a whole chain, given the arrival number of each entry and whether it is signed."""
+    seq, first, size, was_signed = 0, 0, 0, True
+    for n, signed in places:
+        if was_signed or n != first + size:
+            yield from cut(lid, seq, first, size, was_signed)
+            seq, first, size = seq + size, n, 0
+        size, was_signed = size + 1, signed
+    yield from cut(lid, seq, first, size, was_signed)
+
+
+def cut(lid: int, seq: int, first: int, size: int, signed: bool) -> Iterator[Item]:
+    """One stretch as rows: more than one where it is longer than a row can say."""
+    while size > t.MAX_STRETCH:
+        yield t.chain_key(lid, seq), t.chain_value(first, t.MAX_STRETCH, False)
+        seq, first, size = seq + t.MAX_STRETCH, first + t.MAX_STRETCH, size - t.MAX_STRETCH
+    if size:
+        yield t.chain_key(lid, seq), t.chain_value(first, size, signed)

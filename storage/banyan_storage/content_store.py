@@ -1,0 +1,143 @@
+"""Content while a transaction is pending: which parts are wanted, taken, dropped and erased.
+
+A part is wanted from when its entry counts until it comes or is erased. What was erased here stays erased, also when
+its entry goes and comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import EntryId
+from banyan_crdt.ops import Body, Op, decode_body, part_of
+from banyan_crdt.parts import content_of
+
+from . import tables as t
+from .errors import CorruptStore
+from .log_store import LogStore
+from .viewhook import ArrivedPart
+
+
+class ContentStore(LogStore):
+    """Part of `Store`."""
+
+    def _want(self, n: int, body: Body) -> None:
+        for at, op in enumerate(body.ops):
+            part = part_of(op)
+            if part is not None:
+                key = t.part_key(n, at)
+                if self._write.get(t.PARTS, key) is None and self._write.get(t.WITHHELD, key) is None:
+                    self._wanted[key] = t.wanted_value(part)
+
+    def _unwant(self, n: int) -> None:
+        self._flush_wanted()
+        self._write.delete_range(t.LACKING, t.part_key(n, 0), t.part_key(n + 1, 0))
+
+    def _unlack(self, key: bytes) -> bool:
+        """Strike a part off the list of what is lacking, in memory and on disk; whether it was on it."""
+        waiting = self._wanted.pop(key, None) is not None
+        return self._write.delete(t.LACKING, key) or waiting
+
+    def _erase_again(self, came: Iterable[Entry]) -> None:
+        """What was erased here of entries that went and came again stays erased."""
+        if not self.any_erased():
+            return
+        for e in came:
+            for key, reason in list(self._write.prefix(t.ERASED, e.id)):
+                self._write.delete(t.ERASED, key)
+                self.erase_part(e.id, t.erased_op(key), reason or None)
+        self._any_erased = None
+
+    def drop_part(self, entry: EntryId, op: int) -> None:
+        """A part that is not what its entry names goes, and is asked for again if the entry counts."""
+        self.changes += 1
+        ops, n = self.ops(entry), self.number_of(entry)
+        if ops is None or n is None:
+            return
+        place, part = t.part_key(n, op), part_of(ops[op])
+        self._write.delete(t.PARTS, place)
+        if self.is_counted(entry) and part is not None:
+            self._wanted[place] = t.wanted_value(part)
+
+    def put_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> int:
+        """Store parts that the caller has checked against their entries; returns how many were new.
+
+        Only what is lacking is taken: parts of operations that count and that are neither held nor erased here.
+        """
+        self.changes += 1
+        rows: dict[bytes, bytes] = {}
+        arrived: list[ArrivedPart] = []
+        for entry, at, raw in items:
+            n = self.number_of(entry)
+            key = b"" if n is None else t.part_key(n, at)
+            if n is None or key in rows or not self._unlack(key):
+                continue
+            e, ops = self._with_ops(n, entry)
+            arrived.append(ArrivedPart(n, e, at, ops[at], content_of(raw)))
+            rows[key] = raw
+        if not rows:
+            return 0
+        self._write.put_many(t.PARTS, sorted(rows.items()))
+        self._views.parts_arrived(self._write, self, arrived)
+        return len(rows)
+
+    def put_loose_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> None:
+        """Store parts, checked against their entries, of entries that do not count, to be at hand if they ever do."""
+        self.changes += 1
+        rows: dict[bytes, bytes] = {}
+        for entry, at, raw in items:
+            n = self.number_of(entry)
+            key = b"" if n is None else t.part_key(n, at)
+            if n is not None and self._write.get(t.WITHHELD, key) is None:
+                rows[key] = raw
+        self._write.put_many(t.PARTS, sorted(rows.items()))
+
+    def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
+        """The operations of an entry that is held: where content is to be put beside them."""
+        n = self.number_of(entry)
+        if n is None:
+            return None
+        return self._with_ops(n, entry)[1]
+
+    def _with_ops(self, n: int, entry: EntryId) -> tuple[Entry, tuple[Op, ...]]:
+        """The entry and its operations; at hand where it was appended or asked for since the last commit."""
+        found = self._recent.get(n)
+        if found is None:
+            e = self.entry(entry)
+            if e is None:
+                raise CorruptStore(
+                    f"a part of arrival {n} is wanted, but entry {entry.hex()[:16]} is not there; run a check"
+                )
+            found = self._recent[n] = e, decode_body(e.ops)
+        return found[0], found[1].ops
+
+    def erase_part(self, entry: EntryId, op: int, reason: bytes | None) -> bool:
+        """Erase a part for good: not kept, not asked for, not taken when offered. False if the entry is not held.
+
+        reason: the signed statement to answer with when somebody asks for it; None where there is none to give.
+        """
+        self.changes += 1
+        found = self._record(entry)
+        if found is None:
+            return False
+        n, raw = found
+        e = self._decode(n, raw)
+        key = t.part_key(n, op)
+        self._unlack(key)
+        self._write.delete(t.PARTS, key)
+        self._write.put(t.WITHHELD, key, reason or b"")
+        self._views.part_erased(self._write, self, e, op, decode_body(e.ops).ops[op])
+        return True
+
+    def want_part(self, entry: EntryId, op: int) -> bool:
+        """Lift an erasure: the part is asked for again. False where none was in place."""
+        self.changes += 1
+        n = self.number_of(entry)
+        e = self.entry(entry)
+        if n is None or e is None or not self._write.delete(t.WITHHELD, t.part_key(n, op)):
+            return False
+        part = part_of(decode_body(e.ops).ops[op])
+        if part is not None and self.is_counted(entry):
+            self._wanted[t.part_key(n, op)] = t.wanted_value(part)
+        return True

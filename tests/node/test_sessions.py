@@ -1,0 +1,372 @@
+"""Sessions: their states and steps, who writes their fields, and what a peer may not say in a state."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import runpy
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_crdt.codec import encode
+from banyan_crdt.ids import Head
+from banyan_replica.peers.flow import Flow
+from banyan_replica.peers.load import Leak, Load
+from banyan_replica.peers.session import PeerSession
+from banyan_replica.peers.states import (
+    COURSE,
+    LIFE,
+    READER,
+    TURN,
+    CourseState,
+    IllegalStep,
+    LifeState,
+    ReaderState,
+    TurnState,
+    step,
+)
+from banyan_replica.peers.told import Told
+from banyan_replica.sync.catchup import PeerReader, PeerReading
+from banyan_replica.sync.course import Course
+from banyan_replica.sync.orders import Aloud, Orders, Retold
+from banyan_replica.sync.owed import Later, Owed, OwedLogs, OwedRanges, Pace
+from banyan_replica.sync.replaying import note_agreement
+from banyan_replica.wire import (
+    BUSY,
+    LAST,
+    TABLE,
+    Answered,
+    Bye,
+    Cells,
+    Credit,
+    Data,
+    GossipFrame,
+    Heads,
+    Interest,
+    Message,
+    Names,
+    Parts,
+    Replay,
+    Replayed,
+    Root,
+    Scan,
+    Scanned,
+    Shared,
+    Sketch,
+    Sums,
+    WantParts,
+    Wants,
+    Who,
+    before_hello,
+)
+from tests.crdt.make import Person
+from tests.node.helpers import NOW_MS, World, data, plain_hello, run_item
+from tests.node.test_parts import bare
+
+ROOT = Path(__file__).parents[2]
+MACHINES: list[tuple[Any, Enum]] = [
+    (LIFE, LifeState.GREETING),
+    (COURSE, CourseState.APART),
+    (READER, ReaderState.IDLE),
+    (TURN, TurnState.IDLE),
+]
+
+
+# -- the tables
+
+
+def reached(table: Any, start: Enum) -> set[Enum]:
+    seen, todo = {start}, [start]
+    while todo:
+        for after in table[todo.pop()].values():
+            if after not in seen:
+                seen.add(after)
+                todo.append(after)
+    return seen
+
+
+@pytest.mark.parametrize(("table", "start"), MACHINES, ids=lambda x: type(x).__name__ if isinstance(x, Enum) else "")
+def test_every_state_of_a_machine_can_be_reached_and_every_event_is_known_somewhere(table: Any, start: Enum) -> None:
+    assert reached(table, start) == set(table) == set(type(start))
+    events: set[Enum] = {event for steps in table.values() for event in steps}
+    assert events == set(type(next(iter(events))))
+
+
+@pytest.mark.parametrize(("table", "start"), MACHINES, ids=lambda x: type(x).__name__ if isinstance(x, Enum) else "")
+def test_an_event_in_a_state_that_does_not_know_it_raises(table: Any, start: Enum) -> None:
+    events = {event for steps in table.values() for event in steps}
+    for state in type(start):
+        for event in events:
+            if event in table[state]:
+                assert step(table, state, event) is table[state][event]
+            else:
+                with pytest.raises(IllegalStep, match=f"{state.name} has no step for {event.name}"):
+                    step(table, state, event)
+
+
+def test_the_table_of_states_in_the_docs_is_that_of_the_code() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    made: str = runpy.run_path(str(ROOT / "docs" / "states_table.py"))["filled"](page)
+    assert page == made, "run `uv run python docs/states_table.py`"
+
+
+# -- who writes what
+
+OBJECTS = (
+    PeerSession, Flow, Load, Leak, Told, Course, Orders, Aloud, Retold, Owed, OwedLogs, OwedRanges, Later, Pace,
+    PeerReader, PeerReading,
+)  # fmt: skip
+CHANGING = {
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "move_to_end", "pop", "popitem", "popleft",
+    "remove", "setdefault", "update",
+}  # fmt: skip
+OTHERS = {
+    ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"), ("sync/comparing.py", "at"),
+    ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("banyan_node/mending.py", "self._found"),
+    ("banyan_sim/network.py", "wire"),
+}  # fmt: skip
+"""Variables that hold other objects, which have fields of the same names."""
+
+
+def owners() -> dict[str, set[Path]]:
+    """Field -> the modules of the objects that have it."""
+    found: dict[str, set[Path]] = {}
+    for kind in OBJECTS:
+        for name in kind.__slots__:
+            found.setdefault(name, set()).add(Path(inspect.getfile(kind)))
+    return found
+
+
+def written(tree: ast.AST, fields: set[str]) -> Iterator[tuple[str, int]]:
+    """(what, line) of all that writes a field of another object than `self`, or into what such a field holds."""
+    for node in ast.walk(tree):
+        target: ast.AST | None = None
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            target = node
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            target = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+            target = node.func.value
+        if not isinstance(target, ast.Attribute) or target.attr not in fields:
+            continue
+        if not (isinstance(target.value, ast.Name) and target.value.id == "self"):
+            yield ast.unparse(target), target.lineno
+
+
+def test_every_field_of_a_session_is_written_by_the_module_of_its_object_alone() -> None:
+    fields, wrong = owners(), []
+    for room in ("replica", "node", "sim", "cli", "bench"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            theirs = {name for name, modules in fields.items() if path not in modules}
+            for what, line in written(ast.parse(path.read_text("utf-8")), theirs):
+                if (f"{path.parent.name}/{path.name}", what.rsplit(".", 1)[0]) not in OTHERS:
+                    wrong.append(f"{path.relative_to(ROOT)}:{line} {what}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "link.hello = m",
+        "link.flow.window += 1",
+        "link.told.differences.clear()",
+        "link.told.differences[log] = head",
+        "del link.owed.later.accounts[account]",
+        "link.flow.came, rest = 1, 2",
+        "for link.told.root in roots: pass",
+    ],
+)
+def test_a_write_from_outside_is_seen(line: str) -> None:
+    assert list(written(ast.parse(line), set(owners())))
+
+
+def test_no_object_of_a_session_has_more_than_twelve_fields() -> None:
+    assert {kind.__name__: len(kind.__slots__) for kind in OBJECTS if len(kind.__slots__) > 12} == {}
+
+
+# -- the course
+
+
+def test_equal_roots_do_not_end_a_replay_so_the_rest_of_it_is_not_unasked() -> None:
+    w, an = World("a"), Person("an")
+    w.replicas["a"].ingest.control(an.id, an.control, NOW_MS)
+    note_agreement(w.replicas["a"].store, plain_hello().store_id, 5)
+    w.drain("a")
+    w.rogue("r", "a", arrival=1_000)
+    link = w.replicas["a"].links["r"]
+    assert link.course.state.name == "REPLAYING"
+    w.say("r", "a", Root(w.replicas["a"].tree.count, w.replicas["a"].tree.root, 1_000))
+    assert link.course.state.name == "REPLAYING"
+    w.say("r", "a", data(run_item(an.write(5))))
+    assert link.owed.pace.stray(0, w.now) == 0
+    w.say("r", "a", Replayed(1_000, 1))
+    assert link.course.state.name == "REPLAYED"
+    w.say("r", "a", Root(w.replicas["a"].tree.count, w.replicas["a"].tree.root, 1_000))
+    assert link.course.state.name == "LIVE"
+
+
+def test_what_a_replay_left_is_found_by_comparing_even_if_more_came_at_the_peer_meanwhile() -> None:
+    w = World("a")
+    note_agreement(w.replicas["a"].store, plain_hello().store_id, 5)
+    w.drain("a")
+    w.rogue("r", "a", arrival=1_000, root=b"1" * 32)
+    w.say("r", "a", Replayed(1_000, 1))
+    w.say("r", "a", Root(0, b"2" * 32, 2_000))
+    w.run(0.1)
+    assert [type(m) for m in w.heard["r"] if isinstance(m, Replay | Sketch)] == [Replay, Sketch]
+
+
+def test_a_comparison_has_its_time_and_the_next_waits_for_it() -> None:
+    w = World("a")
+    w.rogue("r", "a", root=b"1" * 32)
+    link = w.replicas["a"].links["r"]
+    assert link.course.state.name == "COMPARING"
+    w.run(1)
+    w.heard["r"].clear()
+    w.say("r", "a", Root(0, b"2" * 32, 0))
+    w.run(0.1)
+    assert not [m for m in w.heard["r"] if isinstance(m, Sketch)]
+    w.run(w.limits.session_s)
+    w.say("r", "a", Root(0, b"3" * 32, 0))
+    w.run(0.1)
+    assert [m for m in w.heard["r"] if isinstance(m, Sketch)]
+
+
+# -- what is not heard
+
+UNASKED: list[Message] = [
+    GossipFrame([]), Root(9, bytes(32), 9), Sums(b"", b"", [(0, bytes(16))] * 16), Heads(b"", 1, []), Wants([]),
+    Data([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
+    Sketch(b"", 0, 0, 0, bytes(88)), Cells(b"", 0, BUSY, 0, b""), Names(b"", b""), Replayed(1, 1), Interest(0, b""),
+    Shared(bytes(8), bytes(32)),
+]  # fmt: skip
+"""One of each but hello, bye and witness."""
+
+
+def state_of(link: PeerSession) -> tuple[Any, ...]:
+    return link.life, link.course.state, link.orders.state, link.told.root, link.told.arrival, link.flow.came
+
+
+@pytest.mark.parametrize("message", UNASKED, ids=lambda m: type(m).__name__)
+def test_what_comes_before_the_hello_is_not_heard_and_costs_nothing(message: Message) -> None:
+    w = World("a")
+    w.link("r", "a")
+    link = w.replicas["a"].links["r"]
+    before = state_of(link)
+    w.say("r", "a", message)
+    assert state_of(link) == before
+    w.run(0.1)
+    assert w.points("a", "r") == 0
+    assert {type(m).__name__ for m in w.heard["r"]} <= {"Hello", "GossipFrame"}
+
+
+def test_one_of_every_message_is_tried_before_the_hello() -> None:
+    made = {line.shape.made.__name__ for line in TABLE if not line.before_hello}
+    assert made - {type(m).__name__ for m in UNASKED} == {"Witness"}
+    assert [m for m in UNASKED if before_hello(m)] == []
+
+
+@pytest.mark.parametrize(
+    "message", [Root(9, b"9" * 32, 9), Replay(0), Scan(1, b"", LAST)], ids=lambda m: type(m).__name__
+)
+def test_who_holds_chosen_accounts_is_not_heard_where_both_must_hold_everything(message: Message) -> None:
+    w = World("a")
+    w.person("a", "an")
+    w.rogue("r", "a", partial=1)
+    w.run(1)
+    w.heard["r"].clear()
+    before = state_of(w.replicas["a"].links["r"])
+    w.say("r", "a", message)
+    assert state_of(w.replicas["a"].links["r"]) == before
+    w.run(0.1)
+    assert w.points("a", "r") == 0
+    assert [m for m in w.heard["r"] if isinstance(m, Data | Replayed | Scanned | Sketch)] == []
+
+
+def test_a_share_is_not_heard_of_where_both_hold_everything() -> None:
+    w = World("a")
+    w.rogue("r", "a")
+    before = state_of(w.replicas["a"].links["r"])
+    w.say("r", "a", Shared(bytes(8), b"1" * 32))
+    assert state_of(w.replicas["a"].links["r"]) == before
+    assert w.points("a", "r") == 0
+
+
+def test_answers_that_nobody_asked_for_are_not_heard_and_cost_nothing() -> None:
+    w = World("a")
+    w.rogue("r", "a", logs=0, root=World("b").replicas["b"].tree.root)
+    link = w.replicas["a"].links["r"]
+    before = state_of(link)
+    salt = b"0123456789abcdef"
+    w.say("r", "a", Cells(salt, 0, BUSY, 0, b""), Replayed(3, 1), Scanned(1, LAST, 1), Answered(0), Credit(1 << 40))
+    assert state_of(link) == before
+    assert w.points("a", "r") == 0
+
+
+def test_content_is_taken_from_whoever_was_asked_however_many_questions_are_open() -> None:
+    w, an = World("a"), Person("an")
+    whole, structure = bare(an, 2)
+    held = whole.replicas["whole"].store
+    w.rogue("r", "a")
+    w.say("r", "a", structure)
+    lacked = w.replicas["a"].store.counts().lacking
+    pieces = [(row[0], 0, held.part(row[0], 0), b"") for row in [(e.id,) for e in held.chain(an.log())]]
+    w.say("r", "a", Parts(pieces[:1]))
+    assert w.replicas["a"].store.counts().lacking == lacked, "nobody asked for it yet"
+    w.run(5)
+    asked = sum(isinstance(m, WantParts) for m in w.heard["r"])
+    assert asked > 1
+    for _ in range(asked - 1):
+        w.say("r", "a", Parts([]))
+    w.say("r", "a", Parts(pieces))
+    assert w.replicas["a"].store.counts().lacking == lacked - 2
+    assert w.points("a", "r") == 0
+
+
+def test_who_said_goodbye_is_not_heard_any_more() -> None:
+    w = World("a")
+    w.rogue("r", "a")
+    w.say("r", "a", Bye(b"see you"), encode([99]), Root(9, bytes(32), 9))
+    link = w.replicas["a"].links["r"]
+    assert link.life.name == "CLOSING"
+    assert link.told.arrival == 0
+    assert w.points("a", "r") == 0
+    assert w.cut == [("a", "r", "the peer says: see you")]
+
+
+def test_every_kind_of_sender_is_judged() -> None:
+    assert {line.who for line in TABLE} == set(Who)
+
+
+def test_a_peer_that_is_read_to_is_told_of_both_when_it_asks_for_a_replay_and_a_range() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    w.post("a", an, 3)
+    w.rogue("r", "a")
+    w.run(0.1)
+    link = w.replicas["a"].links["r"]
+    w.heard["r"].clear()
+    link.flow.may_send = 0
+    w.say("r", "a", Scan(1, b"", LAST), Replay(0))
+    assert link.orders.state.name == "BOTH"
+    link.flow.may_send = 1 << 20
+    w.replicas["a"].sync.serving.pump(link)
+    w.run(0.1)
+    ends = [m for m in w.heard["r"] if isinstance(m, Replayed | Scanned)]
+    assert [type(m) for m in ends] == [Replayed, Scanned]
+    assert link.orders.state.name == "IDLE"
+
+
+def test_heads_that_differ_are_remembered_until_roots_agree() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    w.rogue("r", "a")
+    link = w.replicas["a"].links["r"]
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(3, None, 0))]))
+    assert list(link.told.differences) == [an.log()]
+    w.say("r", "a", Root(w.replicas["a"].tree.count, w.replicas["a"].tree.root, 1))
+    assert not link.told.differences
