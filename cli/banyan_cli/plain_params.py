@@ -1,8 +1,8 @@
 """Parameters of the plain types, read without pydantic.
 
-Typer makes a pydantic adapter for each parameter that a command line gives, and importing pydantic costs as much as all
-the rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter; all else
-keeps Typer's own.
+Typer makes a pydantic adapter for each parameter on a command line, and importing pydantic costs as much as all the
+rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter. All other
+types keep Typer's own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typer.core import TyperArgument, TyperOption
 
 HELP = ["-h", "--help"]
 _TEXTS = list[str]
+_SHOWN = {str: "<text>", int: "<number>", Path: "<path>", _TEXTS: "<text>"}
+"""What `--help` calls the value of an option."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,19 @@ def _is_plain(param: TyperOption | TyperArgument) -> bool:
     return annotation in (str, int, bool, _TEXTS)
 
 
+def _name(param: Any) -> None:
+    """How `--help` and errors call the value of a parameter: people read it."""
+    if isinstance(param, TyperArgument):
+        param.metavar = param.metavar or str(param.name).upper()
+    elif isinstance(param, TyperOption) and not param.is_flag:
+        param.metavar = param.metavar or _SHOWN.get(param.type_descriptor.annotation)
+
+
 def use_plain_params(command: Any) -> Any:
-    """The same command; in it and in all below, texts are read as they are."""
+    """The same command. It and all its subcommands read these types without pydantic."""
     help_option = command.get_help_option(typer.Context(command, help_option_names=HELP))  # made here, kept there
     for param in (*command.params, *([help_option] if help_option else [])):
+        _name(param)
         if isinstance(param, TyperOption | TyperArgument) and _is_plain(param):
             param._runtime_param = _Plain(param.type_descriptor.parameter_info, param.type_descriptor.annotation)
     for below in getattr(command, "commands", {}).values():
@@ -65,5 +76,5 @@ def use_plain_params(command: Any) -> Any:
 
 
 def command_of(app: typer.Typer) -> Any:
-    """What `app` runs."""
+    """The command that `app` runs."""
     return use_plain_params(typer.main.get_command(app))

@@ -1,4 +1,4 @@
-"""The frontier: where every log stands. Equal frontiers are equal states, at any version of the software."""
+"""The frontier: where every log stands. Equal frontiers are equal states, in any version of the software."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ _DOMAIN = b"banyan/1/head\0"
 
 
 def head_bytes(log: LogId, head: Head) -> bytes:
-    """account 32 | writer 32 | log 4 | length 8 | head id 32 (zero where none) | flag 1: 109 bytes."""
+    """account 32 | writer 32 | log 4 | length 8 | head id 32 (zeros if None) | flag 1: 109 bytes, big-endian."""
     return _HEAD(*log, head.length, head.id or b"", head.flag)
 
 
 def frontier_digest(heads: Iterable[tuple[LogId, Head]]) -> bytes:
-    """SHA-256 over the heads in the order of their names, 32 bytes. Logs with nothing in them must be left out."""
+    """SHA-256 over the heads, which must come in the order of their names; 32 bytes. Leave out logs of length 0 without
+    a flag."""
     h = hashlib.sha256(b"banyan/1/frontier\0")
     for log, head in heads:
         h.update(head_bytes(log, head))

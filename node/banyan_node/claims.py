@@ -21,6 +21,7 @@ from banyan_node import hosted
 from banyan_node.context import RESTORING, Context, Search
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.recovery import first_digests
+from banyan_storage.errors import ViewBuilding
 
 AHEAD = 1_024
 """Indices beyond the last known that are tried: 50 ms of key derivation. Accounts come back in any order."""
@@ -107,25 +108,32 @@ def _is_recovered(ctx: Context, account: AccountId) -> bool:
 
 def give_names(ctx: Context) -> int:
     """Accounts that came back are called what their profiles say. Returns how many got a name."""
-    search, given = ctx.claims, 0
+    search = ctx.claims
     waiting = [key for key, _ in ctx.store.notes(_UNNAMED)]
     later = [key for key in waiting if key > search.looked] or waiting
-    for key in later[:NAMES]:
-        account = AccountId(key[-32:])
-        home, name = hosted.hosted(ctx, account), _profile_name(ctx, account)
-        if home is not None and name:
-            other = hosted.named(ctx, name)
-            unique = name if other in (None, account) else f"{name}-{home.number}"
-            hosted.note(ctx, home._replace(name=unique), False)
-        if home is None or name:
-            ctx.store.put_note(key, None)
-            given += 1
+    given = sum(give_name(ctx, AccountId(key[-32:])) for key in later[:NAMES])
     search.looked = later[:NAMES][-1] if later[:NAMES] else b""
     return given
 
 
+def give_name(ctx: Context, account: AccountId) -> bool:
+    """The account is called what its profile says, now or, where that has not arrived, later. Whether it is now."""
+    home, name = hosted.hosted(ctx, account), _profile_name(ctx, account)
+    if home is not None and name:
+        other = hosted.named(ctx, name)
+        unique = name if other in (None, account) else f"{name}-{home.number}"
+        hosted.note(ctx, home._replace(name=unique), False)
+    waits = home is not None and not name
+    ctx.store.put_note(_UNNAMED + account, b"" if waits else None)
+    return not waits
+
+
 def _profile_name(ctx: Context, account: AccountId) -> str:
-    fields = ctx.queries().profile(account).fields
+    """Empty where the profile has not arrived, or what is shown is being built."""
+    try:
+        fields = ctx.queries().profile(account).fields
+    except ViewBuilding:
+        return ""
     return next((f.value.strip() for f in fields if f.field == "name"), "")
 
 
@@ -146,7 +154,7 @@ def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
             return
 
 
-def restoring(ctx: Context) -> bool:
+def restoring(ctx: hosted.Reads) -> bool:
     """Whether this store was begun with keys that had accounts, and they may not all be back."""
     return ctx.store.note(RESTORING) is not None
 

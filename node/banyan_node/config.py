@@ -29,7 +29,7 @@ Cidr = Annotated[
 ]
 
 
-class Node(Struct, frozen=True, forbid_unknown_fields=True):
+class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who this node is and where others reach it."""
 
     name: Annotated[
@@ -59,7 +59,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Network(Struct, frozen=True, forbid_unknown_fields=True):
+class NetworkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may connect at all, below everything that the protocol judges."""
 
     allow: Annotated[
@@ -82,7 +82,7 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Control(Struct, frozen=True, forbid_unknown_fields=True):
+class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the command line and the platform's own programs reach this node. Never another machine."""
 
     host: Annotated[
@@ -113,7 +113,7 @@ class Control(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 3.0
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of this machine the network may use. None decides what is valid: a node delays, never refuses."""
 
     peers: Annotated[
@@ -151,7 +151,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 90.0
 
 
-class Interest(Struct, frozen=True, forbid_unknown_fields=True):
+class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What this node holds, in whole logs."""
 
     mode: Annotated[
@@ -171,7 +171,7 @@ class Interest(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2
 
 
-class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
+class DiscoverySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How neighbours are found, kept and compared with."""
 
     active_view: Annotated[
@@ -190,7 +190,7 @@ class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60.0
 
 
-class Log(Struct, frozen=True, forbid_unknown_fields=True):
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What the node says about itself, always to standard error."""
 
     level: Annotated[
@@ -204,10 +204,10 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All sections. The name of a setting is `section.key`."""
 
-    node: Node = field(default_factory=Node)
-    network: Network = field(default_factory=Network)
-    control: Control = field(default_factory=Control)
-    limits: Limits = field(default_factory=Limits)
-    interest: Interest = field(default_factory=Interest)
-    discovery: Discovery = field(default_factory=Discovery)
-    log: Log = field(default_factory=Log)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    interest: InterestSettings = field(default_factory=InterestSettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    log: LogSettings = field(default_factory=LogSettings)

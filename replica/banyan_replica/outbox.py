@@ -1,6 +1,6 @@
-"""What is to be done and said, in its order; and what of it may be said although the store took back what was pending.
+"""The queue of effects, in order, and which of them survive a rollback of the store.
 
-Reconciliation and gossip keep what they have to say until `collect` and `collect_gossip` bring it here.
+Reconciliation and gossip keep their messages until `collect` and `collect_gossip` move them here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Outbox:
         self._waits.append(Send(peer, message if isinstance(message, bytes) else encode_message(message)))
 
     def tell(self, name: str, **fields: Any) -> None:
-        """Whoever listens at this node."""
+        """Tells those who listen to this node's events."""
         self._waits.append(Event(name, fields))
 
     def refuse(self, peer: str, reason: str) -> None:
@@ -76,6 +76,9 @@ class Outbox:
             if peer in self._links:
                 self.send(peer, message)
         self._sync.out.clear()
+        for sentence in self._sync.serving.sound.found:
+            self.tell("storage", error=sentence)
+        self._sync.serving.sound.found.clear()
 
     def collect_gossip(self) -> None:
         while (effect := self._gossip.next_effect()) is not None:

@@ -27,15 +27,13 @@ from banyan_replica.wire import (
     VERSION,
     Answered,
     Bye,
-    Cells,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -44,6 +42,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     WantParts,
     Wants,
@@ -112,7 +112,7 @@ class Receiving:
     def _asked(self, link: PeerSession, m: Message) -> bool:
         """Whether it answers a question of ours."""
         match m:
-            case Cells():
+            case SketchCells():
                 return self.sync.comparing.asks(link.peer, m.salt)
             case Parts():
                 return self.missing.asked(link.peer)
@@ -129,7 +129,7 @@ class Receiving:
                 self._hello(link, m, now)
             case GossipFrame(frame):
                 self.spreading.frame(link, frame, now)
-            case Data():
+            case DataItems():
                 self._data(link, whole, now)
             case Credit(more):
                 link.flow.granted(more)
@@ -150,9 +150,9 @@ class Receiving:
                 self.sync.heads(link, m, now)
             case Sketch():
                 self.sync.comparing.asked(link, m, now)
-            case Cells():
+            case SketchCells():
                 self.sync.comparing.cells(link, m, now)
-            case Names():
+            case SketchNames():
                 self.sync.comparing.names(link, m, now)
             case Replay():
                 self.sync.replay(link, m, now)
@@ -168,7 +168,8 @@ class Receiving:
                 self.sync.answered(link, m, now)
             case WantParts(wanted):
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
-                    self.out.send(link.peer, Parts(self.missing.answer(wanted)))
+                    held, sound = self.missing.answer(wanted), self.sync.serving.sound
+                    self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)
                 if self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
@@ -177,6 +178,8 @@ class Receiving:
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self.out.spread(m, link.peer)
             case Bye(reason):
+                if link.hello is not None:
+                    self.sync.serving.sound.doubt(link.peer)
                 self.out.hang_up(link, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
     def _hello(self, link: PeerSession, m: Hello, now: float) -> None:

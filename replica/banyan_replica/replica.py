@@ -1,8 +1,8 @@
 """The replica: bytes and the time go in, effects come out, nothing waits.
 
-It joins the gossip (speed), the reconciliation (truth) and the ingest (the only way in). The trio node and the
-simulator are two drivers of this one surface. What it holds beside the store can be lost at any moment: a restarted
-replica says the same things, later.
+It combines the gossip (speed), the reconciliation (truth) and the ingest (the only way into the store). The trio node
+and the simulator are two drivers of these methods. What the replica holds beside the store may be lost at any moment: a
+restarted replica sends the same messages, later.
 
 The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
 forwarded or announced before it is durable.
@@ -27,7 +27,7 @@ from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import Fetch, control_push, joined
 from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_replica.gossip.spreading import Spreading
-from banyan_replica.intake.author import Author, Draft, Sign, Written
+from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
@@ -265,7 +265,7 @@ class Replica:
         return self.store.changes + self.ingest.held - self.author.settled + self.author.held
 
     def publish(
-        self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
+        self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
     ) -> list[Written]:
         """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)

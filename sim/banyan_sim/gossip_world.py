@@ -1,7 +1,7 @@
-"""A seeded world in virtual time for the gossip: latencies, losses, deaths, Sybils; the very code a node runs.
+"""A seeded world in virtual time for the gossip alone: latencies, losses, deaths, Sybils. It runs the code of a node.
 
-Every node is a `Gossip`; a verdict is reached `verdict_s` after a delivery, as a commit to disk takes time. Nothing
-measures by wall clock and nothing is random beyond the seed: a failing seed is a bug report.
+Every node is a `Gossip`. A verdict follows `verdict_s` after a delivery, because a commit to disk takes time. Nothing
+reads the wall clock and all randomness comes from the seed, so a failing seed is a bug report.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class World:
         self.run(self.now + settle_s)
 
     def kill(self, names: list[str]) -> None:
-        """They fall silent at once; their peers notice 0.5 to 2 s later."""
+        """These nodes stop at once; their peers notice 0.5 to 2 s later."""
         for name in names:
             del self.nodes[name]
         for name in names:
@@ -228,7 +228,7 @@ class World:
             node.accepted(delivery, self.now)
         self.drain(name)
 
-    # -- Sybils: they dial everybody, show only each other, and swallow every message
+    # -- Sybils: they dial everybody, name only each other, and drop every message
 
     def sybil_hears(self, sybil: str, src: str, frame: Frame) -> None:
         if isinstance(frame, Join | Neighbour):
@@ -250,7 +250,8 @@ class World:
             self.sybils[f"s{i}"] = f"{200 + i % groups}.7"
 
     def assault(self, share: float) -> None:
-        """One round: this share of the honest nodes is asked by a random Sybil to be its neighbour, and walked to."""
+        """One round: a random Sybil asks each of this share of the honest nodes to be its neighbour, and is forwarded
+        to it."""
         names, sybils = list(self.nodes), list(self.sybils)
         for name in names:
             if self.rng.random() < share:

@@ -44,7 +44,7 @@ class PendingStore(StoreReader):
     new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
     """
 
-    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
+    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: ViewHooks) -> None:
         super().__init__(engine.write(), realm)
         self._engine = engine
         self._write = engine.write()

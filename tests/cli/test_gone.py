@@ -13,7 +13,7 @@ def test_deleting_the_first_post_of_a_thread_leaves_others_answers_and_says_so(h
     answer = banyan("--home", home, "--json", "reply", first, "hai", "--as", "Lan").json["uri"]
     below = banyan("--home", home, "--json", "reply", answer, "ba").json["uri"]
     ran = banyan("--home", home, "delete", first)
-    assert "1 answer to it stays: it is other people's" in ran.out
+    assert "1 answer to it stays, and the thread says that you deleted the post above." in ran.out
     for asked in (first, answer, below):
         page = banyan("--home", home, "--json", "thread", asked).json
         assert [p["text"] for p in page["posts"]] == ["hai", "ba"]

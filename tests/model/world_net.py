@@ -26,7 +26,16 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.links import Limits
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item, is_bulk
+from banyan_replica.wire import (
+    CheckpointItem,
+    Content,
+    ControlItem,
+    DataItems,
+    GossipFrame,
+    RunItem,
+    encode_item,
+    is_bulk,
+)
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
@@ -236,7 +245,7 @@ class Net(World):
         """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
         items = [self.item(items, with_content) for items in given]
         if how == "data":
-            self.say(rogue, node, Data([*items]))
+            self.say(rogue, node, DataItems([*items]))
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
             pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
@@ -262,7 +271,7 @@ class Net(World):
         """A checkpoint, in one of the ways of `give`."""
         item = CheckpointItem(encode_checkpoint(said))
         if how == "data":
-            self.say(rogue, node, Data([item]))
+            self.say(rogue, node, DataItems([item]))
         elif how == "gossip":
             pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
             self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))

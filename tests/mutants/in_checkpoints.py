@@ -272,15 +272,15 @@ IN_CHECKPOINTS = (
     Mutant(
         "checkpoints are not read aloud",
         _SERVING,
-        "                yield from checkpoint_items(self._store, account)\n                for log in",
-        "                for log in",
+        "self._control(link, account, 0)",
+        "control_items(self._store, account)",
         _TAKEN,
     ),
     Mutant(
         "what came since leaves out checkpoints",
         _SERVING,
-        "                    yield from checkpoint_items(self._store, log.account)\n",
-        "",
+        "self._control(link, log.account, first)",
+        "control_items(self._store, log.account, first)",
         _TAKEN,
     ),
     Mutant(

@@ -5,6 +5,9 @@ from tests.mutants.mutant import Mutant
 _CLAIMS, _COMPLETE = "node/banyan_node/claims.py", "node/banyan_node/completeness.py"
 _FOUND, _SAID = ("tests/node/test_claims.py",), ("tests/node/test_completeness.py",)
 _IDS = ("tests/cli/test_ids.py",)
+_SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/node/test_sound.py",)
+_THEFT = ("tests/cli/test_theft.py",)
+_ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
 IN_PEOPLE = (
     Mutant(
@@ -31,7 +34,7 @@ IN_PEOPLE = (
     Mutant(
         "a node that nobody talks to is complete",
         _COMPLETE,
-        "if not any(link.hello is not None for link in ctx.replica.links.values()):",
+        "if not any(link.greeted for link in seen.links):",
         "if False:",
         _SAID,
     ),
@@ -50,10 +53,87 @@ IN_PEOPLE = (
         _SAID,
     ),
     Mutant(
+        "a page of items begins with the last one of the page before",
+        "storage/banyan_storage/items.py",
+        "start = max(start, after_prefix(opens + after) or start)",
+        "start = max(start, opens + after)",
+        _ITEMS,
+    ),
+    Mutant(
+        "an element of a set is written beside the one that it replaces",
+        _ITEM_METHODS,
+        "drafts = [undo(of.id, live)] if live else []\n    return",
+        "drafts = list[Draft]()\n    return",
+        _ITEMS,
+    ),
+    Mutant(
+        "an item is written over nothing, though its key shows something",
+        _ITEM_METHODS,
+        "[Draft(Put(of.id, key, live, None), content)]",
+        "[Draft(Put(of.id, key, (), None), content)]",
+        _ITEMS,
+    ),
+    Mutant(
+        "what was deleted for good can be put again and is not shown",
+        _ITEM_METHODS,
+        "if ask.key is not None and q.is_dead(account, of.id, key):",
+        "if False:",
+        _ITEMS,
+    ),
+    Mutant(
+        "a collection with methods of its own is written as any other",
+        _ITEM_METHODS,
+        "    if methods is not None:\n",
+        "    if False:\n",
+        _ITEMS,
+    ),
+    Mutant(
         "of a short form that fits two accounts the first is meant",
         "cli/banyan_cli/refs.py",
         "    if len(found) > 1:\n        raise BadInput(f\"'{text}' fits",
         "    if len(found) > 1 and not text:\n        raise BadInput(f\"'{text}' fits",
         _IDS,
+    ),
+    Mutant(
+        "whoever doubts what it is given is given the same again",
+        _SOUND,
+        "yield self._checked(log, item) if peer in self._doubted else item",
+        "yield item",
+        _ROTTEN,
+    ),
+    Mutant(
+        "a peer that asks for the same again is not doubted",
+        _SOUND,
+        "        self._asked[key] = want.locator",
+        "",
+        _ROTTEN,
+    ),
+    Mutant(
+        "a log that cannot be read takes back what is pending for all",
+        _SOUND,
+        "            self._note(log, str(why) or type(why).__name__)",
+        "            raise",
+        _ROTTEN,
+    ),
+    Mutant(
+        "recovery words are taken for a master",
+        "node/banyan_node/words.py",
+        "    if plain is not None:\n        return plain",
+        "    if (plain or marked) is not None:\n        return plain or marked or b''",
+        _THEFT,
+    ),
+    Mutant(
+        "numbers beside words do not order them",
+        "node/banyan_node/words.py",
+        "sorted(zip(numbers, words, strict=True))",
+        "zip(numbers, words, strict=True)",
+        _THEFT,
+    ),
+    Mutant(
+        "a copied home speaks to the node of the original",
+        "node/banyan_node/running.py",
+        "    _refuse_a_copy(home, running)\n",
+        "",
+        ("tests/cli/test_node.py",),
     ),
 )

@@ -15,7 +15,7 @@ from banyan_replica.wire import (
     Answered,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     Heads,
     Message,
     Root,
@@ -379,7 +379,7 @@ def test_accounts_outside_the_range_that_was_asked_for_are_charged() -> None:
 
 def through(w: World, peer: str) -> list[bytes]:
     """The accounts that were read to a rogue, in order."""
-    items = [item for m in said(w, peer, Data) for item in m.items]
+    items = [item for m in said(w, peer, DataItems) for item in m.items]
     return [item.account for item in items if isinstance(item, ControlItem)]
 
 
@@ -413,7 +413,7 @@ def test_a_nearer_stop_ends_a_reading_and_a_log_asked_for_meanwhile_comes_first(
     for _ in range(30):
         w.say("r", "a", Credit(2_000))
         w.run(0.1)
-    first = next(i for m in said(w, "r", Data) for i in m.items)
+    first = next(i for m in said(w, "r", DataItems) for i in m.items)
     assert isinstance(first, RunItem)
     assert said(w, "r", Answered) == [Answered(1)]
     assert far + through(w, "r") == [p.id for p in people[:13]]
@@ -428,7 +428,7 @@ def test_a_node_that_is_read_to_reads_out_nothing_itself() -> None:
     w.say("fresh", "a", Scan(1, b"", LAST))
     w.run(0.1)
     assert said(w, "fresh", Scanned) == [Scanned(1, b"", CANNOT)]
-    assert said(w, "fresh", Data) == []
+    assert said(w, "fresh", DataItems) == []
 
 
 def test_bulk_that_waits_for_one_peer_is_bounded_by_our_own_setting_too() -> None:
@@ -437,7 +437,7 @@ def test_bulk_that_waits_for_one_peer_is_bounded_by_our_own_setting_too() -> Non
     w.rogue("r", "a")
     w.say("r", "a", Wants([Want(p.log(), []) for p in people]), Credit(1 << 40))
     w.run(1)
-    assert 20_000 <= sum(len(encode_message(m)) for m in said(w, "r", Data)) <= 2 * (20_000 + 10_000)
+    assert 20_000 <= sum(len(encode_message(m)) for m in said(w, "r", DataItems)) <= 2 * (20_000 + 10_000)
 
 
 # -- faults of our own
@@ -477,7 +477,7 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     w.drain("a")
     w.run(0.1)
     assert link.flow.may_send == had
-    assert said(w, "r", Data) == []
+    assert said(w, "r", DataItems) == []
     assert said(w, "r", Scanned)[-1].done in (1, CANNOT)
 
 

@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
-from banyan_replica.intake.author import Draft, grant_to
+from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_schema.social import Post, post_key, write_post
 from tests.node.real import digest_of, load_settings, make_home, make_node, running
 
@@ -74,7 +74,7 @@ def fill(home: Home) -> None:
             account, _ = c.replica.author.open_account(slots, salt, [grant_to(device.key)], now)
             drafts = [write_post(post_key(salt, bytes((n,))), Post("xin chào " * 20)) for n in range(POSTS)]
             c.replica.author.append(
-                LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in drafts], now
+                LogId(account, device.key, 1), device, [EntryDraft((d.op,), (d.content,)) for d in drafts], now
             )
         c.store.commit()
 

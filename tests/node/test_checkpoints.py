@@ -21,7 +21,7 @@ from banyan_replica.intake.author import grant_to
 from banyan_replica.intake.future import checkpoints_allowed
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.replica import Replica
-from banyan_replica.wire import Answered, CheckpointItem, ControlItem, Data, GossipFrame, Heads, Replay, Root, Scan
+from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
 from banyan_storage.store import Store
 from tests.crdt.make import Person, digest, signer
@@ -136,7 +136,7 @@ def test_who_is_read_to_or_sent_what_came_hears_the_checkpoints_of_an_account_be
         w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
         w.say(name, "a", asks)
         w.run(0.1)
-        items = [item for m in w.heard[name] if isinstance(m, Data) for item in m.items]
+        items = [item for m in w.heard[name] if isinstance(m, DataItems) for item in m.items]
         assert [type(item) for item in items] == [ControlItem, CheckpointItem]
         assert items[1] == said
 

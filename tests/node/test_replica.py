@@ -31,7 +31,7 @@ from banyan_replica.wire import (
     CheckpointItem,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
@@ -185,10 +185,10 @@ def test_content_that_a_relay_kept_back_is_got_from_another() -> None:
 
     def headers_only(sender: str, to: str, frame: bytes) -> bool:
         m = decode_message(frame)
-        if sender != "relay" or to != "c" or not isinstance(m, Data | Parts):
+        if sender != "relay" or to != "c" or not isinstance(m, DataItems | Parts):
             return False
-        if isinstance(m, Data):
-            bare = Data([i if isinstance(i, CheckpointItem) else i._replace(contents=[]) for i in m.items])
+        if isinstance(m, DataItems):
+            bare = DataItems([i if isinstance(i, CheckpointItem) else i._replace(contents=[]) for i in m.items])
             w.replicas["c"].receive("relay", encode_message(bare), w.now)
             w.drain("c")
         return True
@@ -223,7 +223,7 @@ def test_a_peer_that_falls_silent_is_passed_over_and_another_asked() -> None:
     people = filled(w, "a", 5, 3)
     w.link("a", "mute")
     w.until(lambda: w.same("a mute"), 10)
-    w.lost = lambda sender, to, frame: sender == "mute" and isinstance(decode_message(frame), Data | Scanned)
+    w.lost = lambda sender, to, frame: sender == "mute" and isinstance(decode_message(frame), DataItems | Scanned)
     w.link("mute", "c")
     w.run(3)
     assert w.replicas["c"].store.counts().entries == 0
@@ -579,11 +579,11 @@ def test_without_credit_nothing_more_is_sent() -> None:
     w.rogue("r", "a")
     w.say("r", "a", Wants([Want(p.log(), [])]))
     w.run(5)
-    sent = sum(len(encode_message(m)) for m in messages(w, "r", Data))
+    sent = sum(len(encode_message(m)) for m in messages(w, "r", DataItems))
     assert WINDOW <= sent < WINDOW + OVERSHOOT
     w.say("r", "a", Credit(1 << 62))
     w.run(5)
-    assert sum(len(encode_message(m)) for m in messages(w, "r", Data)) < 2 * WINDOW + 2 * OVERSHOOT
+    assert sum(len(encode_message(m)) for m in messages(w, "r", DataItems)) < 2 * WINDOW + 2 * OVERSHOOT
 
 
 def test_jobs_of_one_peer_are_bounded_and_it_reads_everything_only_once_at_a_time() -> None:
@@ -762,7 +762,7 @@ def test_missing_content_is_asked_for_in_questions_of_bounded_length_at_a_bounde
     other.post("b", an, 35)
     bare = [RunItem(run_bytes(list(other.replicas["b"].store.chain(an.log())), 0, 35), [])]
     w.rogue("r", "a")
-    w.say("r", "a", Data(list(bare)))
+    w.say("r", "a", DataItems(list(bare)))
     w.run(10)
     asked = [len(m.parts) for m in messages(w, "r", WantParts) if isinstance(m, WantParts)]
     assert max(asked) == 10

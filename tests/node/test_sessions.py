@@ -41,14 +41,12 @@ from banyan_replica.wire import (
     TABLE,
     Answered,
     Bye,
-    Cells,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -57,6 +55,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     WantParts,
     Wants,
@@ -240,9 +240,9 @@ def test_a_comparison_has_its_time_and_the_next_waits_for_it() -> None:
 
 UNASKED: list[Message] = [
     GossipFrame([]), Root(9, bytes(32), 9), Sums(b"", b"", [(0, bytes(16))] * 16), Heads(b"", 1, []), Wants([]),
-    Data([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
-    Sketch(b"", 0, 0, 0, bytes(88)), Cells(b"", 0, BUSY, 0, b""), Names(b"", b""), Replayed(1, 1), Interest(0, b""),
-    Shared(bytes(8), bytes(32)),
+    DataItems([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
+    Sketch(b"", 0, 0, 0, bytes(88)), SketchCells(b"", 0, BUSY, 0, b""), SketchNames(b"", b""),
+    Replayed(1, 1), Interest(0, b""), Shared(bytes(8), bytes(32)),
 ]  # fmt: skip
 """One of each but hello, bye and witness."""
 
@@ -284,7 +284,7 @@ def test_who_holds_chosen_accounts_is_not_heard_where_both_must_hold_everything(
     assert state_of(w.replicas["a"].links["r"]) == before
     w.run(0.1)
     assert w.points("a", "r") == 0
-    assert [m for m in w.heard["r"] if isinstance(m, Data | Replayed | Scanned | Sketch)] == []
+    assert [m for m in w.heard["r"] if isinstance(m, DataItems | Replayed | Scanned | Sketch)] == []
 
 
 def test_a_share_is_not_heard_of_where_both_hold_everything() -> None:
@@ -302,7 +302,9 @@ def test_answers_that_nobody_asked_for_are_not_heard_and_cost_nothing() -> None:
     link = w.replicas["a"].links["r"]
     before = state_of(link)
     salt = b"0123456789abcdef"
-    w.say("r", "a", Cells(salt, 0, BUSY, 0, b""), Replayed(3, 1), Scanned(1, LAST, 1), Answered(0), Credit(1 << 40))
+    w.say(
+        "r", "a", SketchCells(salt, 0, BUSY, 0, b""), Replayed(3, 1), Scanned(1, LAST, 1), Answered(0), Credit(1 << 40)
+    )
     assert state_of(link) == before
     assert w.points("a", "r") == 0
 

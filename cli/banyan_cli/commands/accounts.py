@@ -11,6 +11,7 @@ import typer
 
 from banyan_cli import completing, paper, refs, session
 from banyan_cli.errors import BadInput
+from banyan_cli.show.words import count
 
 _account = typer.Typer(help="Accounts: grant, pin, cut, drop, rotate, recover, close.", no_args_is_help=True)
 
@@ -46,7 +47,7 @@ def create(
         str | None, typer.Option(help="A commitment of `banyan keys words`; else that of this node's own account.")
     ] = None,
     own: Annotated[
-        bool, typer.Option("--own", help="This node's own account, where it has none: not one that it hosts.")
+        bool, typer.Option("--own", help="Make this node's own account, if it has none, instead of hosting one.")
     ] = False,
 ) -> None:
     """Host an account here; one that exists under that name is left as it is."""
@@ -73,7 +74,7 @@ def listed(
     refs.remember(s.home, accounts=[(a["account"], a["name"]) for a in answer["accounts"]])
     s.out.answers(answer["accounts"], accounts)
     if answer["after"]:
-        s.out.note(f"More: `banyan account list --after {answer['after']}`")
+        s.out.note(f"More: `banyan account list --limit {limit} --after {answer['after']}`")
 
 
 @_account.command("show")
@@ -121,14 +122,14 @@ def pin(
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
     account: Account = None,
 ) -> None:
-    """State where logs stand now, so that no later fork can undo what is below."""
+    """Sign where logs stand now, so that no later fork can undo what was written before."""
     s = session.of(ctx)
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
     who = _which(s, account)
     writer = None if writer is None else _granted(s.call("account.show", account=who), writer)
     answer = s.call("account.pin", account=who, writer=writer, log=log)
-    s.out.done(answer, f"{len(answer['pins'])} logs are pinned where they stand.")
+    s.out.done(answer, f"{count(len(answer['pins']), 'log')} pinned.")
 
 
 @_account.command("cut")
@@ -159,7 +160,7 @@ def _to_cut(s: session.Session, value: dict[str, Any], here: str) -> str:
     gone = {cut["writer"] for cut in value["cuts"]}
     others = sorted({g["writer"] for g in value["grants"]} - gone - {here})
     if not others:
-        raise BadInput(f"No writer but this node's ({here[:16]}) may write in the account; there is none to cut.")
+        raise BadInput(f"Only this node's writer ({here[:16]}) may write in the account; there is none to cut.")
     if len(others) == 1:
         return str(others[0])
     if s.out.json or not sys.stdin.isatty():
@@ -177,7 +178,8 @@ def _cut_question(value: dict[str, Any], key: str, here: str) -> str:
 
 def _wrote(value: dict[str, Any], key: str) -> str:
     lengths = [log["length"] for log in value["logs"] if log["writer"] == key and log["log"]]
-    return f"{sum(lengths):,} entries in {len(lengths)} logs"
+    entries = "1 entry" if sum(lengths) == 1 else f"{sum(lengths):,} entries"
+    return f"{entries} in {count(len(lengths), 'log')}"
 
 
 @_account.command("drop")
@@ -222,7 +224,11 @@ def rotate(
         answer = s.call("account.rotate", account=who, slot=slot)
     else:
         answer = _rotate_by_words(s, who, key, paper.words_from(words_file, "The 24 recovery words of this account"))
-    s.out.done(answer, f"Slot {answer['slot']} is at generation {answer['generation']} now.")
+    s.out.done(answer, f"The {_slot(answer['slot'])} key is at generation {answer['generation']} now.")
+
+
+def _slot(number: int) -> str:
+    return {0: "root", RECOVERY: "recovery"}.get(number, f"slot {number}")
 
 
 def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: str) -> Any:
@@ -259,7 +265,6 @@ def recover(
     first, because a copy of that home could take the account back; in another home, let the account come from peers or
     from an archive first. A recovery key that is kept here needs neither words nor `keys renew`.
     """
-    from banyan_cli.show.words import count
     from banyan_node.recovery import seed_for
 
     s = session.of(ctx)
@@ -277,7 +282,7 @@ def recover(
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
     for writer in answer["uncut"]:
         s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
-    s.out.note("What they wrote until now stays; `banyan account drop` takes away a log that a thief wrote.")
+    s.out.note("What those writers wrote until now stays; `banyan account drop` takes away a log that a thief wrote.")
 
 
 def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Bringing data in and taking it out: graphs, posts, archives.
 
-An import that was broken off goes on where it stopped when the same command is given again: the node knows which
-batches it has made durable, and they are not sent twice.
+If an import was interrupted, the same command continues it: the node knows which batches are durable, and they are not
+sent twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from banyan_cli.importing.plan import Plan
 
 _import = typer.Typer(
-    help="Bring in a graph, posts or an archive; broken off, it goes on where it stopped.", no_args_is_help=True
+    help="Bring in a graph, posts or an archive; an interrupted import goes on where it stopped.", no_args_is_help=True
 )
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file to read.")]
@@ -37,7 +37,7 @@ def graph(
     ctx: typer.Context,
     file: File,
     undirected: Annotated[bool, typer.Option("--undirected", help="Each edge is a follow both ways.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first edges.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many edges, the first ones.")] = None,
     prefix: Annotated[str, typer.Option(help="Put before each number to name its account.")] = "",
 ) -> None:
     """A SNAP edge list: each number becomes an account hosted here, each edge a follow."""
@@ -70,11 +70,11 @@ def posts(
     press: Annotated[str, typer.Option(help="The account that posts the articles.")] = "press",
 ) -> None:
     """A CSV file of posts; with --thread each row answers an article, which the press account posts."""
-    from banyan_cli.importing.comments import Columns, posts_plan, survey
+    from banyan_cli.importing.comments import CommentColumns, posts_plan, survey
     from banyan_cli.progress import waiting
 
     s = session.of(ctx)
-    columns = Columns(text, author, thread, time, authors, press)
+    columns = CommentColumns(text, author, thread, time, authors, press)
     with waiting(s.out.notes, f"reading {file.name}"):
         found = survey(file, columns)
         plan = posts_plan(file, columns, found)
@@ -128,7 +128,7 @@ def archive(ctx: typer.Context, file: File) -> None:
 def export(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(dir_okay=False, help="The archive to write.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an archive that was broken off.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an archive whose export was interrupted.")] = False,
 ) -> None:
     """Write everything that is held into one archive, checked frame by frame."""
     from banyan_cli.progress import waiting

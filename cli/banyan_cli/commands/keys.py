@@ -46,7 +46,7 @@ def words(
         raise BadInput("--words-file names words that exist; say --check with it.")
     made = new_words()
     s.out.answer({"words": made.split(), "commitment": commitment(made)}, _show_made)
-    s.out.note("Write the 24 words down in order, and keep them off this machine: this is the only time.")
+    s.out.note("Write the 24 words down in order, and keep them off this machine: they are shown once.")
     s.out.note("The last line is public: `banyan account create NAME --recovery ...` takes it, on any node.")
 
 
@@ -92,7 +92,7 @@ def restore(
 ) -> None:
     """Bring this node's keys back from its 24 backup words, into a home that has none.
 
-    Recovery words are others and are refused: with them, `banyan account recover` takes an account back on any node.
+    Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
     from banyan_node.home import write_private
     from banyan_node.keystore import Keystore, passphrase_from
@@ -132,7 +132,7 @@ def renew(ctx: typer.Context) -> None:
 @_keys.command("passphrase")
 def passphrase(
     ctx: typer.Context,
-    remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a seal.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Keep the keys without a passphrase.")] = False,
     new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
 ) -> None:
     """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""

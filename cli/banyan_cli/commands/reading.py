@@ -49,7 +49,8 @@ def feed(
 
         show(_now_ms())(s.out.console, page)
     if page["before"]:
-        s.out.note(f"More: `banyan feed --before {page['before']}`")
+        same = " --all" if everything else "" if whom is None else f" {whom}"
+        s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
 
 def thread(

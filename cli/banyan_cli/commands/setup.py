@@ -40,10 +40,11 @@ def init(
         bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
     ] = False,
     recovery: Annotated[
-        str | None, typer.Option(help="A commitment of `banyan keys words`; no words are made here then.")
+        str | None, typer.Option(help="A commitment that `banyan keys words` made elsewhere; no words are made here.")
     ] = None,
     keep_recovery: Annotated[
-        bool, typer.Option("--keep-recovery", help="No recovery words: who copies this home has the account for good.")
+        bool,
+        typer.Option("--keep-recovery", help="No words: the key stays here; who copies the home has the account."),
     ] = False,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
@@ -65,7 +66,7 @@ def init(
         value["recovery_words"] = words.split()
     s.out.answer(value, _show_made)
     if words:
-        s.out.note("Write the 24 recovery words down in order, and keep them off this machine: this is the only time.")
+        s.out.note("Write the 24 recovery words down in order, and keep them off this machine: they are shown once.")
         s.out.note("They take the account back from whoever copies this home: `banyan account recover`.")
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
 

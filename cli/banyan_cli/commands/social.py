@@ -65,12 +65,12 @@ def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
-    """Take a post of yours back, for good. What others answered to it is theirs and stays."""
+    """Delete a post of yours, for good. Answers to it stay."""
     s = session.of(ctx)
     answer = s.call("delete", uri=refs.post(s, uri))
     kept = answer.get("answers") or 0
-    they = "1 answer to it stays: it is" if kept == 1 else f"{kept:,} answers to it stay: they are"
-    others = f" {they} other people's, and their thread says that you deleted what it began with." if kept else ""
+    they = "1 answer to it stays" if kept == 1 else f"{kept:,} answers to it stay"
+    others = f" {they}, and the thread says that you deleted the post above." if kept else ""
     s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
 
 
@@ -86,18 +86,18 @@ def react(
     if not emoji.strip():
         raise BadInput("The emoji is empty; give one, such as 👍.")
     answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
-    s.out.done(answer, "Taken back." if undo else f"{emoji.strip()} it is.")
+    s.out.done(answer, "Taken back." if undo else f"Reacted with {emoji.strip()}.")
 
 
 def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
     s = session.of(ctx)
     answer = s.call("repost", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
-    s.out.done(answer, "Taken back." if undo else "Passed on.")
+    s.out.done(answer, "Taken back." if undo else "Reposted.")
 
 
 def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
-    """Have an account's posts in your feed, and hold them here."""
+    """Show an account's posts in your feed, and hold them here."""
     _relate(ctx, "follow", account, by, None, "Following {}.")
 
 
@@ -107,12 +107,12 @@ def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:
 
 
 def block(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
-    """Have nothing to do with an account; others can see that you block it."""
+    """Block an account; everybody can see that you do."""
     _relate(ctx, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
 
 
 def mute(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
-    """Not see an account's posts."""
+    """Hide an account's posts from your feed."""
     _relate(ctx, "mute", account, by, undo, "No longer muting {}." if undo else "Muting {}.")
 
 

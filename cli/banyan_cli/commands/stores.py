@@ -134,7 +134,10 @@ def _rebuild_running(s: session.Session, view: str | None) -> list[str]:
 def withhold(
     ctx: typer.Context,
     uri: Annotated[
-        str, typer.Argument(help="The post; the short form that a feed shows will do.", autocompletion=completing.posts)
+        str,
+        typer.Argument(
+            metavar="POST", help="The post; the short form that a feed shows will do.", autocompletion=completing.posts
+        ),
     ],
     order: Annotated[str, typer.Option(help="What was ordered or decided; whoever asks for the content is told.")],
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
@@ -162,7 +165,9 @@ def withheld(ctx: typer.Context) -> None:
 @_store.command("release")
 def release(
     ctx: typer.Context,
-    uri: Annotated[str, typer.Argument(help="The post whose content was withheld.", autocompletion=completing.posts)],
+    uri: Annotated[
+        str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completing.posts)
+    ],
 ) -> None:
     """Lift a withholding: the content is asked of peers again."""
     s = session.of(ctx)
@@ -174,7 +179,7 @@ def release(
 def compact(
     ctx: typer.Context,
     to: Annotated[
-        Path | None, typer.Option(help="Write the compacted copy there instead; the way while a node runs.")
+        Path | None, typer.Option(help="Write a compacted copy there instead; works while a node runs.")
     ] = None,
 ) -> None:
     """Give the disk back what deleted content took."""
@@ -199,7 +204,8 @@ def compact(
 
 
 def _take_place(store: Path, compacted: Path) -> None:
-    """Put the compacted copy where the store was. Broken off between the two steps, the store is under the old name."""
+    """Puts the compacted copy in the place of the store. If this is interrupted between its two steps, the store is
+    under the old name."""
     old = store.with_name("store.before-compact")
     if old.exists():
         shutil.rmtree(old)

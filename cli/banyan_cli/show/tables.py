@@ -112,6 +112,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         if value.get("fresh_as_of"):
             line.append(Text(f"fresh as of {ago(value['fresh_as_of'], now_ms)}"))
         console.print(Text(" · ").join(part for part in line if part.plain))
+        if value.get("trouble"):
+            console.print(Text(f"{value['trouble'][0].upper()}{value['trouble'][1:]}.", "bold red"), soft_wrap=True)
         if running and value.get("doubt"):
             console.print(Text(f"{value['doubt'][0].upper()}{value['doubt'][1:]}.", "yellow"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]

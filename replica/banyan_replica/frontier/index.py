@@ -1,14 +1,13 @@
-"""Where every log stands, in a form that arithmetic can read: 48 bytes a log in arrays, and sums over all of them.
+"""Where every log stands, in arrays: 48 bytes per log, and sums over all of them.
 
-A log is a row (rows.py). From rows and a key come places and weights (sketch.py) without hashing anything
-again, so a table under a key that nobody could foresee is one pass of numpy over the rows. Tables follow heads that
-move, by differences; the one under the realm's key is always there, others are built on demand. All that is long is
-done in slices (`work`): reading the frontier at start, building, keeping.
+A log is a row (rows.py). Places and weights (sketch.py) are computed from rows and a key without hashing, so a table
+under a new key is one pass of numpy over the rows. Tables are updated by differences when heads move. The table under
+the realm's key is always there; others are built on demand. Long work is done in slices (`work`): reading the frontier
+at a start, building tables, keeping rows.
 
-`count` and `root` are right from the first moment: they are noted in the transaction that moves heads. Rows and the
-public table are kept beside the store where there is a place for it (saving.py); then a start maps them and
-follows what moved since. Without it, or where it is not to be believed, a start reads the heads, and proves or replaces
-the note.
+`count` and `root` are right from the beginning, because they are noted in the transaction that moves heads. If a driver
+keeps files (saving.py), rows and the public table are kept beside the store; then a start maps them and applies what
+moved since. Otherwise, or if they cannot be trusted, a start reads the heads, and confirms or replaces the note.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Protocol
 
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_replica.frontier.kept import Kept
+from banyan_replica.frontier.kept import KeptRows
 from banyan_replica.frontier.rows import (
     Rows,
     id_words,
@@ -33,17 +32,20 @@ from banyan_replica.frontier.table import FrontierTable, Range
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
-"""Heads that one call of `work` reads from the store: about 10 ms."""
+"""The heads that one call of `work` reads from the store: about 10 ms."""
 TOGETHER = 1_024
-"""Heads that move in one go: alone, one costs ten times as much."""
+"""This many moved heads are applied together. One alone costs ten times as much."""
 JOURNAL = 65_536
-"""Heads that are remembered one by one between commits, or while the frontier is being read."""
+"""The most heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
 FRONTIER_NOTE, _PLAIN = b"frontier", 48
-"""The note of `count` and `root`. Whoever moves heads beside the index takes it away: then all heads are read."""
+"""The store's note of `count` and `root`. Code that moves heads without the index must delete it; then all heads are
+read."""
 
 
 class FrontierSource(Protocol):
+    """What the index reads from a store."""
+
     @property
     def last_arrival(self) -> int: ...
 
@@ -57,32 +59,32 @@ class FrontierSource(Protocol):
 
 
 class FrontierIndex:
-    """Rows, the table under the public key, and tables under other salts while somebody compares by them."""
+    """The rows, the table under the public key, and tables under other salts while they are used for comparing."""
 
     def __init__(self, source: FrontierSource, public: bytes, keeping: Keeping | None = None) -> None:
         self._source, self._public, self._keeping = source, key_of(public), keeping
         self._since: dict[LogId, Head] = {}
-        """Heads that moved and may not be durable; more than JOURNAL of them, and a rollback reads everything anew."""
+        """Heads that moved and may not be durable. If there are more than JOURNAL, a rollback reads all heads again."""
         self._moves: dict[LogId, Head] = {}
-        """Heads whose rows and tables have not followed yet."""
+        """Heads that moved and are not yet applied to rows and tables."""
         self._saving: Saving | None = None
         self._failed = False
-        """Whether the keeper did."""
+        """Whether the keeper failed."""
         self._kept_at: bytes | None = None
-        """The position that what is kept is right for; None where nothing is kept that would be believed."""
+        """The position for which the kept rows are right; None: no kept rows can be trusted."""
         self._unkept = 0
-        """Heads that moved after it."""
+        """How many heads moved after that position."""
         noted = source.note(FRONTIER_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
-        """The last arrival that the note knows of."""
+        """The last arrival that the note includes."""
         self._proved = keeping is None or noted[_PLAIN:] == keeping.moves.position
-        """Whether the note that is durable may be taken to name the position of the store."""
+        """Whether the durable note is for the position of the store."""
         if len(noted) > _PLAIN and not self._proved:
             self._noted = -1  # heads moved in a commit that noted nothing
         self._start()
         if self._noted != source.last_arrival:
-            while not self.ready:  # nothing is known of the root: whoever is told one would be told a lie
+            while not self.ready:  # the root is not known, so a peer would be told a wrong one
                 self.work()
         elif keeping is not None and self._proved:
             self._load(keeping)
@@ -92,9 +94,9 @@ class FrontierIndex:
         rows = Rows(self._public, self._count + (self._count >> 3))
         self._summed = Summed(rows, FrontierTable(self._public))
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
-        """While the frontier is being read: (the log reached, heads so far, their sum)."""
+        """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
-        """While rows that were kept are loaded, or rows that were read are sorted."""
+        """While kept rows are loaded, or rows that were read are sorted."""
         self._kept_at = None
         if self._saving is not None and not self._saving.ended:
             self._saving.draft.drop()
@@ -109,7 +111,7 @@ class FrontierIndex:
 
     @property
     def root(self) -> bytes:
-        """32 bytes; equal at two nodes exactly when their frontiers are."""
+        """The frontier root, 32 bytes. Equal frontiers have equal roots."""
         return self._sum.to_bytes(32, "big")
 
     @property
@@ -119,11 +121,11 @@ class FrontierIndex:
 
     @property
     def ready(self) -> bool:
-        """Whether the frontier was read or loaded; before, there is nothing to compare by."""
+        """Whether all heads were read or loaded. Before, nothing can be compared."""
         return self._read is None and self._loading is None
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
-        """A head moved; a head of length 0 without flag is no head."""
+        """A head moved from `old` to `new`. A head of length 0 without a flag is no head."""
         if len(self._since) <= JOURNAL:
             self._since[log] = new
         self._moves[log] = new
@@ -136,12 +138,12 @@ class FrontierIndex:
         if self._read is not None and self._read[0] is not None and log <= self._read[0]:
             self._read = self._read[0], self._read[1] + more, (self._read[2] + delta) % _MOD
         if len(self._moves) >= TOGETHER:
-            while not self.ready and len(self._moves) >= JOURNAL:  # nobody drives the timers of a command
+            while not self.ready and len(self._moves) >= JOURNAL:  # a command has no timers that call `work`
                 self.work()
             self._follow()
 
     def note(self) -> None:
-        """Before a commit: what must be right when the next start reads it."""
+        """Call before a commit: writes the note that the next start reads."""
         arrival, position = self._source.last_arrival, b""
         if self._keeping is not None:
             moves = self._keeping.moves
@@ -158,7 +160,7 @@ class FrontierIndex:
             self._source.put_note(FRONTIER_NOTE, note)
 
     def durable(self) -> None:
-        """What moved is committed, and nothing is pending."""
+        """Call after a commit, while nothing is pending: what moved is durable."""
         self._since.clear()
         saving = self._saving
         if saving is not None and saving.written and not saving.ended and not saving.keeping.moves.pending:
@@ -167,7 +169,8 @@ class FrontierIndex:
             self._unkept = 0
 
     def rolled_back(self) -> None:
-        """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
+        """Call after a rollback: the heads that moved since the last commit are read from the store again. Some of them
+        may be durable."""
         since, self._since = self._since, {}
         self._proved = self._keeping is None
         if len(since) > JOURNAL:
@@ -191,11 +194,12 @@ class FrontierIndex:
         return made
 
     def begin(self, salt: bytes) -> None:
-        """Have a table built under this salt by `work`."""
+        """Lets `work` build a table under this salt."""
         self._follow()
         self._summed.begin(salt)
 
     def drop(self, salt: bytes) -> None:
+        """Forgets the table under a salt. The public one stays."""
         if salt:
             self._summed.tables.pop(salt, None)
 
@@ -205,7 +209,7 @@ class FrontierIndex:
         return not self.ready or self._summed.building or (self._saving is not None and self._saving.wants)
 
     def work(self) -> None:
-        """One slice of what is to be done in the background."""
+        """One slice of the background work, about 10 ms."""
         if self._read is not None:
             self._read_on(self._read)
             return
@@ -216,7 +220,8 @@ class FrontierIndex:
             self._saving.step()
 
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
-        """(count, sum) below each nibble that may come next; None without the table. Deep ones read all rows."""
+        """(count, sum) below each of the 16 nibbles that may follow the prefix; None without the table. From DEPTH on,
+        this reads all rows."""
         table = self.table(salt)
         return None if table is None else self._summed.children(table, prefix)
 
@@ -231,9 +236,9 @@ class FrontierIndex:
         return self._source.all_heads(start.to_bytes(32, "big"), last)
 
     def named(self, salt: bytes, asked: Sequence[int], most: int) -> tuple[dict[int, list[tuple[LogId, Head]]], int]:
-        """The logs at these places that have a head, and how many heads were looked at: `most` at most.
+        """The logs with a head at these places, and how many heads were read for it, at most `most`.
 
-        Two logs at one place are no accident, and both are named.
+        Two logs at one place were made on purpose; both are returned.
         """
         table = self.table(salt)
         if table is None or not asked:
@@ -261,7 +266,7 @@ class FrontierIndex:
     # -- rows
 
     def _follow(self) -> None:
-        """Rows and tables follow the heads that moved."""
+        """Applies the heads that moved to rows and tables."""
         if self._moves and self.ready:
             moves, self._moves = self._moves, {}
             self._apply(moves)
@@ -272,9 +277,10 @@ class FrontierIndex:
             self._saving.moved += rows
 
     def _read_on(self, read: tuple[LogId | None, int, int]) -> None:
-        """The next heads of the store; at the end the rows stand, and what moved meanwhile is applied to them."""
+        """Reads the next heads of the store. At the end the rows are complete, except for heads that moved
+        meanwhile."""
         reached, count, total = read
-        # a scan may begin in the midst of an account: one may have more logs than a slice
+        # a scan may begin in the middle of an account, because an account may have more logs than a slice
         found = self._source.all_heads(name_of(reached) if reached else None)
         heads = dict[LogId, Head]()
         for log, head in found:
@@ -301,7 +307,7 @@ class FrontierIndex:
     # -- keeping
 
     def _load(self, keeping: Keeping) -> None:
-        """Begin to load what was kept, if it is worth it."""
+        """Begins to load the kept rows, if they can be trusted so far."""
         kept = keeping.keeper.load()
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
         if kept is None or about is None:
@@ -312,8 +318,8 @@ class FrontierIndex:
         self._kept_at = about.position
         self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-    def _loaded(self, keeping: Keeping, kept: Kept, about: About, commits: Iterable[int]) -> Iterator[bool]:
-        """In steps; False where it is not to be believed."""
+    def _loaded(self, keeping: Keeping, kept: KeptRows, about: About, commits: Iterable[int]) -> Iterator[bool]:
+        """Loads the kept rows, in steps. Yields False if they cannot be trusted."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
         ((rows, table),) = out
@@ -340,7 +346,7 @@ class FrontierIndex:
             self._start()
 
     def tick(self) -> None:
-        """Now and then: begins to keep where many heads moved."""
+        """Call now and then: begins to keep the rows again if many heads moved."""
         if self._saving is not None:
             if self._saving.draft.done:
                 self._kept()
@@ -352,17 +358,17 @@ class FrontierIndex:
             self._saving = Saving(self._keeping, self._summed.rows)
 
     def _kept(self) -> None:
-        """A draft is done."""
+        """The draft is durable, or has failed."""
         assert self._saving is not None
         if self._saving.draft.fault is None:
             self._kept_at = self._saving.position
             self.note()
         else:
-            self._failed = True  # until the next start: a disk that is full would be written to again and again
+            self._failed = True  # until the next start; otherwise a full disk would be written again and again
         self._saving = None
 
     def close(self) -> None:
-        """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
+        """Call at the end, when nothing is pending: keeps the rows if the next start would otherwise take long."""
         if self._keeping is None or len(self._since) > JOURNAL:
             return
         self.rolled_back()
@@ -381,6 +387,7 @@ class FrontierIndex:
 
 
 def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogId, Head]]:
+    """Heads grouped by account."""
     out: dict[AccountId, dict[LogId, Head]] = {}
     for log, head in heads:
         out.setdefault(log.account, {})[log] = head

@@ -26,8 +26,8 @@ from banyan_replica.gossip.settings import (
     MID_BYTES,
 )
 from banyan_replica.wire.fields import (
-    Field,
     Kind,
+    Member,
     Shape,
     at_most,
     bounded,
@@ -187,17 +187,17 @@ SHAPES = (
     Shape(
         0, "pushes", Data,
         (
-            Field("items", ITEMS), Field("ihaves", several(MID, MAX_IHAVES)), Field("grafts", several(MID, MAX_GRAFTS)),
-            Field("prune", YES),
+            Member("items", ITEMS), Member("ihaves", several(MID, MAX_IHAVES)),
+            Member("grafts", several(MID, MAX_GRAFTS)), Member("prune", YES),
         ),
     ),
-    Shape(1, "join", Join, (Field("addresses", ADDRS),)),
-    Shape(2, "forwarded", ForwardJoin, (Field("joiner", PEER), Field("ttl", TTL))),
-    Shape(3, "neighbour", Neighbour, (Field("urgent", YES), Field("addresses", ADDRS))),
-    Shape(4, "answer", Answer, (Field("yes", YES),)),
+    Shape(1, "join", Join, (Member("addresses", ADDRS),)),
+    Shape(2, "forwarded", ForwardJoin, (Member("joiner", PEER), Member("ttl", TTL))),
+    Shape(3, "neighbour", Neighbour, (Member("urgent", YES), Member("addresses", ADDRS))),
+    Shape(4, "answer", Answer, (Member("yes", YES),)),
     Shape(5, "disconnect", Disconnect, ()),
-    Shape(6, "shuffle", Shuffle, (Field("origin", PEER), Field("ttl", TTL), Field("peers", PEERS))),
-    Shape(7, "shuffled", Shuffled, (Field("origin", PEER_ID), Field("peers", PEERS))),
+    Shape(6, "shuffle", Shuffle, (Member("origin", PEER), Member("ttl", TTL), Member("peers", PEERS))),
+    Shape(7, "shuffled", Shuffled, (Member("origin", PEER_ID), Member("peers", PEERS))),
 )  # fmt: skip
 _READ: dict[int, Callable[[list[Any]], Frame]] = {shape.code: reader(shape) for shape in SHAPES}
 _WRITE = writers(SHAPES)

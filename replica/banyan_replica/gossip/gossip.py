@@ -71,6 +71,10 @@ class Gossip:
         """Peers worth dialling first after a restart; write them to disk now and then."""
         return self._members.anchors()
 
+    def callers(self) -> tuple[PeerInfo, ...]:
+        """Neighbours that dialled us, with addresses that they tell: where there are no anchors, those to look for."""
+        return self._members.callers()
+
     def peer_up(
         self, peer: PeerId, *, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
     ) -> None:

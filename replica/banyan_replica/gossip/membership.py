@@ -29,7 +29,7 @@ from banyan_replica.gossip.frames import (
     Shuffle,
     Shuffled,
 )
-from banyan_replica.gossip.groups import LOCAL, group_of_any
+from banyan_replica.gossip.groups import LOCAL, group_of, group_of_any
 from banyan_replica.gossip.kept import Conn, Dial, Spare
 from banyan_replica.gossip.memory import Standings
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
@@ -106,6 +106,17 @@ class Membership:
         first = [PeerInfo(p, self.up[p].addrs) for p in self.active if self.up[p].chosen and self.up[p].addrs]
         rest = [a for a in self.anchored.values() if a.peer not in {p.peer for p in first}]
         return tuple((first + rest)[: self.s.anchors])
+
+    def callers(self) -> tuple[PeerInfo, ...]:
+        """Neighbours that dialled us, with those of the addresses they tell that are names, or lie where they dialled
+        from. A node that was only ever dialled has nobody else to look for after a restart."""
+        found = []
+        for peer in self.active:
+            conn = self.up[peer]
+            addrs = tuple(a for a in conn.addrs if a.startswith("/dns") or group_of(a) == conn.group)
+            if addrs and not conn.dialled:
+                found.append(PeerInfo(peer, addrs))
+        return tuple(found[: self.s.anchors])
 
     def peer_up(
         self, peer: PeerId, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float

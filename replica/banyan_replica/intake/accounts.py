@@ -1,9 +1,10 @@
-"""What is kept at hand of each account: the grants that its entries are judged by, and which of its logs are not plain.
+"""The cache of accounts: the grants by which entries are judged, and which logs have entries beside them.
 
-Of a store with a million accounts a node holds nothing when it starts, and an account must be cheap to come to: one
-look-up, without its control log. The whole control log is resolved only where somebody asks what it says of itself.
+After a start nothing is cached, even with a million accounts in the store. So loading an account must be cheap: one
+look-up, without its control log. The whole control log is resolved only if a caller needs it.
 
-The invariant: what is answered here is what the store holds, pending or not; whoever changes it says so.
+The invariant: the cache agrees with the store, pending writes included. Code that changes an account in the store must
+tell the cache.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ TIP_IDS = 16
 Sign: TypeAlias = Callable[[Sequence[tuple[Signer, EntryId]]], list[bytes]]
 
 
-class Draft(NamedTuple):
+class EntryDraft(NamedTuple):
     """One entry to be: operations whose `part` is still None, and the content of each (None: it has none)."""
 
     ops: tuple[Op, ...]
@@ -221,7 +221,7 @@ class Author:
         self.ingest.flush()
         return standing(self.store, account, control, writer, before)
 
-    def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
+    def append(self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.
 
         While the ingest holds, the runs are signed and written by `flush`.
@@ -278,7 +278,9 @@ class Author:
             raise Refused(f"entry {seq} of log {log.log} is not held here, so nothing can be written above it")
         return found
 
-    def _entry(self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: Draft, now_ms: int) -> _Made:
+    def _entry(
+        self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: EntryDraft, now_ms: int
+    ) -> _Made:
         ops: list[Op] = []
         raws: list[tuple[int, bytes]] = []
         size = 0

@@ -1,7 +1,7 @@
-"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside.
+"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside it.
 
-What does not count is kept beside the log for KEEP_S, out of the frontier: a pin or a stronger key may make it count
-again, here and, from here, everywhere. Only the logs that something names are counted again.
+Entries that do not count are kept beside the log for KEEP_S, outside the frontier. A pin or a stronger key may make
+them count again, here and then, through this node, everywhere. Only the logs that a change names are counted again.
 
 The invariant: the store says of each log what `account_state` says of all that is held of it, and every entry that is
 held has a signature within one run.
@@ -32,13 +32,13 @@ from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 
 KEEP_S = 30 * 86_400
-"""How long what does not count is kept, seconds: so long a thief's word can be undone."""
+"""How long entries that do not count are kept, seconds. Within this time a thief's acts can be undone."""
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """What is taken of a log that never counted here: whoever has its key can write branches without end."""
 PINS_LOOKED_AT = 64
 """Pins of a log, the highest, among which those that are lacked are looked for."""
 ROOMS = 1_000
-"""Logs of which it is at hand how much of that is used."""
+"""Logs for which the used part of that is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]

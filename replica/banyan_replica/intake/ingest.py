@@ -1,10 +1,11 @@
-"""One path in: judged entries become stored entries, and nothing else writes logs.
+"""The only way into the store: judges entries and stores those that are accepted. Nothing else writes logs.
 
-Accept, reject, not yet. What was not accepted is dropped and nothing is remembered against it, so it stays a
-difference between two frontiers and comes again. The usual run extends a log at its end and costs no look at what the
-account already holds. Any other run is first put in its place below what is held (joints.py: its parent, its total, its
-skip links). Then it is told what it changes: the log goes on, or forks, or a pin in it chooses (counting.py), or
-nothing changes and it is held beside. Of what never counted only so much is held, unless a pin is shown to stand above.
+The verdicts are accept, reject and not yet. What was not accepted is dropped and nothing is remembered against it, so
+it stays a difference between two frontiers and comes again. Most runs extend a log at its end and need nothing else of
+the account. For any other run, its place among the held entries is checked first (joints.py: its parent, its total, its
+skip links). Then there are four cases: the log continues, or it forks, or a pin names an entry of the run
+(counting.py), or nothing changes and the run is held beside the log. The room for entries that never counted is
+limited, unless a proof shows that they are below a pinned entry.
 
 The invariant: after every call the store says exactly the state of what it holds (`account_state`), and every entry in
 it can be served to others under a signature that was verified here.

@@ -1,4 +1,4 @@
-"""What comes of what a peer did: it is told of, it is noted against the peer, and a peer that goes on is let go."""
+"""The consequences of what a peer did: an event, points against the peer, and in the end a closed link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk on one link, both ways, in bytes: how much either side may still send, and how much it did."""
+"""Bulk on one link, in both directions, in bytes: how much each side may still send, and how much it sent."""
 
 from __future__ import annotations
 

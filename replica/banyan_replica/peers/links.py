@@ -1,4 +1,4 @@
-"""What the replica keeps of each neighbour: its window, what it asked for, and how far it is to be trusted.
+"""The bounds on what a peer can cause (`Limits`), and the standing of each peer: its points, and bans.
 
 Every bound on what a peer can make us keep or do is a field of `Limits`, with its reason.
 """

@@ -1,4 +1,4 @@
-"""What a peer's questions cost us, and how much they may: a few bytes must not buy work without end."""
+"""What a peer's questions cost us, and the limit on it: a few bytes must not cause unlimited work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from banyan_crdt.errors import Malformed
 
 
 class Leak:
-    """A level that rises with what a peer does and sinks with time."""
+    """A level that rises with what a peer does and falls with time."""
 
     __slots__ = ("_at", "level")
 

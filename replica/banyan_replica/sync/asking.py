@@ -1,13 +1,13 @@
-"""What this node asks of its peers, what they owe it then, and whether they pay.
+"""What this node asks its peers for, what they owe it then, and whether they send it.
 
-Logs are asked for by name where heads differ, of one peer at a time; ranges of accounts are read to us while we hold
-little (catchup.py). Control logs come first: an account is judged whole before any log that it grants is asked for.
+If heads differ, logs are asked for by name, from one peer at a time. While we hold little, peers read ranges of
+accounts to us (catchup.py). Control logs come first: an account is judged before any log that it grants is asked for.
 
-The stream from a peer is ordered and every question ends with a word of it, so what it owes is known exactly. Then four
-things can be told: it stalls while it owes us something and has credit; it said that it was through and what it claimed
-did not come; it sent what nobody asked for; it sent more than it had credit for (the replica sees to that one). The
-first two an honest peer on a bad line may do too: they cost few points, and never ban. Whatever came and was verified
-stays, and the rest is asked of another.
+The stream from a peer is in order, and a message ends every answer, so it is known exactly what the peer owes. Four
+faults can be noticed. The peer stalls while it owes us something and has credit. It said that it had answered, but what
+it claimed did not come. It sent what was not asked for. It sent more than it had credit for (the replica checks this).
+The first two can happen to an honest peer on a bad line, so they cost few points and never ban. Verified entries are
+kept in every case, and the rest is asked of another peer.
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ class Asking:
             self.pull_logs(link, later.heads, later.root)
 
     def ask_for(self, link: PeerSession, log: LogId) -> None:
-        """Something hangs in the air: get what it hangs on from whoever sent it."""
+        """Asks the peer that sent an entry for the missing entries below it."""
         self._ask(link, self._want(log), None)
 
     def answered(self, link: PeerSession, m: Answered) -> bool:
         """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
 
-        What was claimed and did not come is asked of whoever claims it next.
+        What was claimed and did not come is asked of the next peer that claims it.
         """
         logs = link.owed.logs
         for log, asked in logs.through(m.logs):

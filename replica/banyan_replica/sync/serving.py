@@ -1,9 +1,8 @@
-"""Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
+"""Sends a peer what it asked for, as fast as it digests it: data frames under its credit, and how far they are.
 
-Logs that it asked for by name come first, in the order in which it asked; then what came since it was here; then, one
-range at a time, what is read to it. Every question ends with a word (`answered`, `replayed`, `scanned`): the stream is
-ordered, so whoever asked knows what it will never get instead of guessing by the clock. Bulk that waits for a peer is
-bounded by the credit that it gave.
+Logs that it asked for by name come first, in that order; then a replay; then a range of accounts, one at a time. Every
+answer ends with a message (`answered`, `replayed`, `scanned`). The stream is in order, so the asker knows what it will
+not get, and need not guess by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from banyan_replica.peers.links import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
+from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
     CANNOT,
     Answered,
-    Data,
+    DataItems,
     Item,
     Message,
     Replay,
@@ -42,12 +42,13 @@ RETOLD_LOGS = 100_000
 
 
 class Serving:
-    """Fills windows, a frame at a time, for whoever serves a whole window at once does nothing else meanwhile; `out`
+    """Fills windows, a frame at a time, because serving a whole window at once would block everything else. `out`
     takes the frames."""
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
         self._store, self._limits, self._out = store, limits, out
         self._due: dict[str, PeerSession] = {}
+        self.sound = Sound(store)
 
     @property
     def busy(self) -> bool:
@@ -62,7 +63,8 @@ class Serving:
     def wants(self, link: PeerSession, m: Wants) -> None:
         for want in m.wants:
             if len(link.orders.named) < self._limits.jobs:
-                link.orders.name(self._named(want))
+                self.sound.asked(link.peer, want)
+                link.orders.name(self.sound.items(link.peer, want.log, self._named(want)))
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
@@ -103,7 +105,7 @@ class Serving:
             items.append(item)
             size += size_of(item)
         if items:
-            frame = encode_message(Data(items))
+            frame = encode_message(DataItems(items))
             link.flow.sent(len(frame))
             self._out.append((link.peer, frame))
         if orders.answered != answered:
@@ -143,10 +145,10 @@ class Serving:
                     counted = [row.seq for row in some if self._store.id_at(log, row.seq) == row.id]
                     first = min(counted, default=self._store.head(log).length)
                 if log.log:
-                    yield from log_items(self._store, log, first, partial(_aim, link), some)
+                    found = log_items(self._store, log, first, partial(_aim, link), some)
+                    yield from self.sound.items(link.peer, log, found)
                 else:
-                    yield from control_items(self._store, log.account, first)
-                    yield from checkpoint_items(self._store, log.account)
+                    yield from self._control(link, log.account, first)
             retold.reached(rows[-1].n)
             yield None
 
@@ -158,13 +160,18 @@ class Serving:
             if account is None or account > aloud.stop:
                 return
             if self._store.head(control_log(account)).length:
-                yield from control_items(self._store, account)
-                yield from checkpoint_items(self._store, account)
+                yield from self._control(link, account, 0)
                 for log in list(self._store.heads(account)):
                     if log.log:
-                        yield from log_items(self._store, log, 0, partial(_aim, link))
+                        found = log_items(self._store, log, 0, partial(_aim, link))
+                        yield from self.sound.items(link.peer, log, found)
             aloud.reached(account)
             yield None
+
+    def _control(self, link: PeerSession, account: AccountId, first: int) -> Iterator[Item]:
+        log = control_log(account)
+        yield from self.sound.items(link.peer, log, control_items(self._store, account, first))
+        yield from self.sound.items(link.peer, log, checkpoint_items(self._store, account))
 
 
 def _aim(link: PeerSession) -> int:

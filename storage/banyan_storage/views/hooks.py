@@ -1,6 +1,6 @@
-"""The hooks of the store (viewhook.Views): which operations came, went or got content, inside its transaction.
+"""What the store calls inside its transaction when operations or content were added or removed (viewhook.ViewHooks).
 
-Accounts that the builder has not come to yet are passed over (building.py): it will read them.
+Accounts that the builder has not reached yet are ignored (building.py): it will read them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .standing import cursors, is_folded
 
 
 class SocialViews:
-    """Keeps no state of its own: everything is in the tables."""
+    """Has no state of its own: everything is in the tables."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
         building.opened(txn, fresh)
@@ -41,7 +41,7 @@ class SocialViews:
             fold.take(number, ((n, e.id, e.header.time, body) for n, (e, body) in both), iter(append.parts))
         fold.settle()
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         at = cursors(txn)
         if not is_folded(at, account):
             for _ in counted:
@@ -69,7 +69,7 @@ class SocialViews:
         return True
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        """Many at once: cheaper, and the same in effect as one by one in any order."""
+        """Takes many at once, which is cheaper. The effect is the same as one by one, in any order."""
         at = cursors(txn)
         about = [p for p in arrived if isinstance(p.op, Put | Add) and is_folded(at, p.entry.account)]
         numbers = numbers_of(txn, {part.entry.account for part in about})

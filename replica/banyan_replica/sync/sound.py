@@ -1,0 +1,147 @@
+"""Whether what is about to be served is what was written: disks rot, and a peer would take it for a lie of ours.
+
+Serving reads what was checked when it came, and does not check it again: that would cost as much as taking it in. But
+where a peer asks for the same again, or ended its link to us, what it was given may be why: from then on what it is
+sent is checked first. The invariants:
+
+- An entry that is not what was signed, and all above it, is not sent; of content that is not what its entry names the
+  entry is sent without it, so that the peer asks others.
+- What cannot be read at all stops one log, not the others, and never what is pending in the store.
+- Each log that is damaged is told of once, with what to do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from banyan_crdt.checkpoint import decode_checkpoint
+from banyan_crdt.errors import BanyanError, Malformed
+from banyan_crdt.ids import EntryId, LogId, is_checkpoint
+from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.parts import open_part
+from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_crdt.signing import verify
+from banyan_replica.sync.serve import content_of
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, RunItem, Want
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
+
+DOUBTED = 256
+"""Peers that are remembered because what they were given may be wrong."""
+ASKED = 4_096
+"""Questions for a log that are remembered, so that one that comes again is known."""
+NOTED = 10_000
+"""Damaged logs that are remembered, so that each is told of once."""
+_UNREADABLE = (BanyanError, CorruptStore, ValueError, LookupError, TypeError, AssertionError, struct.error)
+"""What the decoders raise where bytes are not what was written."""
+_T = TypeVar("_T", ControlItem, RunItem, CheckpointItem, ControlItem | RunItem | CheckpointItem)
+
+
+class Sound:
+    """`found`: sentences about damage that nobody was told of yet."""
+
+    def __init__(self, store: StoreReader) -> None:
+        self._store = store
+        self._doubted: dict[str, None] = {}
+        self._asked: dict[tuple[str, LogId], list[tuple[int, EntryId]]] = {}
+        self._noted: set[LogId] = set()
+        self.found: list[str] = []
+
+    def asked(self, peer: str, want: Want) -> None:
+        """Who asks for a log again, and has not come further, could not use what it was given."""
+        key = (peer, want.log)
+        if self._asked.pop(key, None) == want.locator and peer not in self._doubted:
+            self.doubt(peer)
+        self._asked[key] = want.locator
+        if len(self._asked) > ASKED:
+            self._asked.pop(next(iter(self._asked)))
+
+    def doubt(self, peer: str) -> None:
+        """What we gave the peer may be wrong: it ended its link, or asks for the same again."""
+        self._doubted[peer] = self._doubted.pop(peer, None)
+        if len(self._doubted) > DOUBTED:
+            self._doubted.pop(next(iter(self._doubted)))
+
+    def is_doubted(self, peer: str) -> bool:
+        return peer in self._doubted
+
+    def items(self, peer: str, log: LogId, items: Iterator[_T]) -> Iterator[_T]:
+        """The items of a log, up to the first that is not what was written."""
+        try:
+            if peer in self._doubted and not is_checkpoint(log):
+                self._compare_head(log)
+            for item in items:
+                yield self._checked(log, item) if peer in self._doubted else item
+        except _UNREADABLE as why:
+            self._note(log, str(why) or type(why).__name__)
+
+    def parts(
+        self, answer: Sequence[tuple[EntryId, int, bytes | None, bytes]]
+    ) -> list[tuple[EntryId, int, bytes | None, bytes]]:
+        """Those of the pieces of content that are what their entries name."""
+        return [row for row in answer if row[2] is None or self._is_part(row[0], row[1], row[2])]
+
+    def _is_part(self, entry: EntryId, op: int, raw: bytes) -> bool:
+        place = self._store.place(entry)
+        try:
+            found = self._store.entry(entry)
+            part = None if found is None else part_of(decode_body(found.ops).ops[op])
+            if part is not None:
+                open_part(part, raw)
+        except _UNREADABLE as why:
+            if place is not None:
+                self._note(place[0], str(why))
+            return False
+        return True
+
+    def _compare_head(self, log: LogId) -> None:
+        """Raises Malformed where the head names another entry than the log ends with."""
+        head = self._store.head(log)
+        last = self._store.chain(log, head.length - 1) if head.length else []
+        if head.length and [e.id for e in last] != [head.id]:
+            raise Malformed("its head is not its last entry")
+
+    def _checked(self, log: LogId, item: _T) -> _T:
+        realm = self._store.realm
+        if isinstance(item, CheckpointItem):
+            verify(realm, *decode_checkpoint(realm, item.checkpoint).signed)
+            return item
+        if isinstance(item, RunItem):
+            run = decode_run(realm, item.run)
+            if run.log != log:
+                raise Malformed("it is kept under the name of another log")
+            verify_run(realm, run)
+            return item._replace(contents=self._contents(log, item.contents, [e.ops for e in run.entries]))
+        entries = [decode_control(realm, entry) for entry in item.entries]
+        return item._replace(contents=self._contents(log, item.contents, [e.ops for e in entries]))
+
+    def _contents(self, log: LogId, contents: Sequence[Content], bodies: Sequence[bytes]) -> list[Content]:
+        return [self._content(log, content, ops) for content, ops in zip(contents, bodies, strict=False)]
+
+    def _content(self, log: LogId, content: Content, body: bytes) -> Content:
+        """The content of one entry without what is not what its operations name."""
+        if content is None:
+            return None
+        pairs, ops = [(0, content)] if isinstance(content, bytes) else list(content), decode_body(body).ops
+        good = []
+        for op, raw in pairs:
+            part = part_of(ops[op]) if op < len(ops) else None
+            try:
+                if part is not None:
+                    open_part(part, raw)
+                    good.append((op, raw))
+            except Malformed as why:
+                self._note(log, str(why))
+        return content_of(good)
+
+    def _note(self, log: LogId, why: str) -> None:
+        if log in self._noted or len(self._noted) >= NOTED:
+            return
+        self._noted.add(log)
+        name = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
+        self.found.append(
+            f"the log {name} is not as it was written, and is not served whole ({why}); stop the node and run `banyan "
+            "store mend`, which drops what is wrong and has it asked for again"
+        )
