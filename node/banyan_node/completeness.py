@@ -11,12 +11,8 @@ from collections.abc import Mapping
 
 from banyan_crdt.ids import Head, LogId, control_log, is_control
 from banyan_node import claims
-from banyan_node.context import Context
-from banyan_replica.intake.future import FUTURE_MS
-from banyan_replica.peers.session import PeerSession
-
-_NEVER = -1e8
-"""Before any `now`: a link that was never compared to its end says so."""
+from banyan_node.hosted import Reads
+from banyan_node.published import Here, Published
 
 
 def is_compared(seen: Published) -> bool:

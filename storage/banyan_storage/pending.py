@@ -23,7 +23,7 @@ from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, schema_of
-from .viewhook import Counted, Views
+from .viewhook import CountedEntry, ViewHooks
 
 CACHED_LOGS = 100_000
 
@@ -164,7 +164,7 @@ class PendingStore(StoreReader):
         """Views follow where entries stopped counting and nothing else of the account changed. `gone`: with the ops
         that counted. False: nothing was done, and `rebuild_views` has to be called."""
         self.changes += 1
-        counted = [Counted(n, e, body) for e, body in gone if (n := self.number_of(e.id)) is not None]
+        counted = [CountedEntry(n, e, body) for e, body in gone if (n := self.number_of(e.id)) is not None]
         return self._views.taken_out(self._write, self, account, counted)
 
     def any_loose(self) -> bool:

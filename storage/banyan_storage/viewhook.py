@@ -68,7 +68,7 @@ class ViewHooks(Protocol):
         It has the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
-    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[Counted]) -> bool:
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """These entries of the account count no more, and nothing else of it changed. False: nothing was done, since
         more follows from it than taking out what they say; then call `rebuilt`."""
 
@@ -92,7 +92,7 @@ class NoViews:
         for _ in counted:
             pass
 
-    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[Counted]) -> bool:
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         return True
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:

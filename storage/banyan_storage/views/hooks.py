@@ -14,7 +14,7 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 from ..engine import WriteTxn
 from ..reader import StoreReader
 from ..view_rows import TOMBS, place_bytes, slot_of
-from ..viewhook import Append, ArrivedPart, Counted
+from ..viewhook import Append, ArrivedPart, CountedEntry
 from . import building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .standing import cursors, is_folded
@@ -50,7 +50,7 @@ class SocialViews:
         clear(txn, numbers_of(txn, {account})[account], at)
         fold_account(txn, reader, account, counted, at)
 
-    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[Counted]) -> bool:
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
         what was covered it is not known by whom: these need the whole log."""
         at = cursors(txn)
