@@ -23,7 +23,8 @@ class Lazy(Sequence[T]):
     __slots__ = ("_all", "_count")
 
     def __init__(self, count: int) -> None:
-        self._count, self._all = count, tuple[T, ...]()
+        self._count = count
+        self._all: tuple[T, ...] = ()
 
     @abstractmethod
     def _make(self, k: int) -> T:

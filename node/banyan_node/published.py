@@ -18,7 +18,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.keystore import Keys
 from banyan_node.settings import Settings
-from banyan_replica.intake.ingest import FUTURE_MS
+from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import WHOLE
 

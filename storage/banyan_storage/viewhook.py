@@ -68,6 +68,10 @@ class ViewHooks(Protocol):
         It has the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        """These entries of the account count no more, and nothing else of it changed. False: nothing was done, since
+        more follows from it than taking out what they say; then call `rebuilt`."""
+
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Content of counted operations is now held."""
 
@@ -87,6 +91,9 @@ class NoViews:
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         for _ in counted:
             pass
+
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        return True
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         return

@@ -547,6 +547,27 @@ IN_STORAGE = (
         _SHOWN,
     ),
     Mutant(
+        "what an edit covered does not live again when the edit stops counting",
+        _HOOKS,
+        "if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):",
+        "if isinstance(op, Del | Tomb):",
+        _SHOWN,
+    ),
+    Mutant(
+        "what a deletion ended does not live again when the deletion stops counting",
+        _HOOKS,
+        "if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):",
+        "if isinstance(op, Del) or (isinstance(op, Put) and op.refs):",
+        _SHOWN,
+    ),
+    Mutant(
+        "a cover is forgotten when what it covered stops counting",
+        _HOOKS,
+        "if not live and not any(txn.beginning(TOMBS,",
+        "if False and not any(txn.beginning(TOMBS,",
+        _SHOWN,
+    ),
+    Mutant(
         "covers of entries that stopped counting still cover",
         _VIEWS,
         "for table in (CELLS, TOMBS, COVERS, SHOWN):",

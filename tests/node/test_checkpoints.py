@@ -18,7 +18,8 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.state import account_state
 from banyan_replica.gossip import frames
 from banyan_replica.intake.author import grant_to
-from banyan_replica.intake.ingest import Ingest, PartItem, checkpoints_allowed
+from banyan_replica.intake.future import checkpoints_allowed
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.replica import Replica
 from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
@@ -502,7 +503,7 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
 
 
 def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.intake.author.MAX_PINS", 2)
+    monkeypatch.setattr("banyan_replica.intake.standing.MAX_PINS", 2)
     an = Person(within=("phone",))
     w = World("a")
     knows(w, "a", an)

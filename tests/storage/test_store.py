@@ -699,6 +699,10 @@ class Seen:
         assert all(reader.number_of(e.id) == n for n, e, _ in rebuilt)
         self.calls.append(("rebuilt", account, [e.header.seq for _, e, _ in rebuilt]))
 
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        self.calls.append(("taken out", account, [e.header.seq for _, e, _ in gone]))
+        return False
+
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         for n, entry, op_index, _, content in arrived:
             assert reader.at(n) == entry

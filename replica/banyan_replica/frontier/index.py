@@ -15,26 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.kept import KeptRows
 from banyan_replica.frontier.rows import (
-    SLICE,
     Rows,
-    heads_among,
     id_words,
     name_of,
     name_words,
-    size_of,
-    sizes_of,
-    weights_of,
-    words_of,
 )
 from banyan_replica.frontier.saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
-from banyan_replica.frontier.sketch import FEW, P, key_of, place, weight
-from banyan_replica.frontier.table import DEPTH, FrontierTable, Range
+from banyan_replica.frontier.sketch import key_of, place
+from banyan_replica.frontier.summed import Summed, is_head, packed
+from banyan_replica.frontier.table import FrontierTable, Range
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
@@ -97,9 +90,9 @@ class FrontierIndex:
             self._load(keeping)
 
     def _start(self) -> None:
-        """Begins to read all heads."""
-        self._rows = Rows(self._public, self._count + (self._count >> 3))
-        self._tables = {b"": FrontierTable(self._public)}
+        """Read the frontier."""
+        rows = Rows(self._public, self._count + (self._count >> 3))
+        self._summed = Summed(rows, FrontierTable(self._public))
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
         """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
@@ -123,8 +116,8 @@ class FrontierIndex:
 
     @property
     def rows(self) -> int:
-        """How many rows there are: the cost of a new table."""
-        return self._rows.n
+        """What a new table costs."""
+        return self._summed.rows.n
 
     @property
     def ready(self) -> bool:
@@ -137,7 +130,7 @@ class FrontierIndex:
             self._since[log] = new
         self._moves[log] = new
         self._unkept += 1
-        there, here = _is_head(old), _is_head(new)
+        there, here = is_head(old), is_head(new)
         more = int(here) - int(there)
         delta = (head_item(log, new) if here else 0) - (head_item(log, old) if there else 0)
         self._count += more
@@ -172,7 +165,7 @@ class FrontierIndex:
         saving = self._saving
         if saving is not None and saving.written and not saving.ended and not saving.keeping.moves.pending:
             self._follow()
-            saving.finish(self._public, self._rows, self._tables[b""], self._count, self.root)
+            saving.finish(self._public, self._summed.rows, self._summed.public, self._count, self.root)
             self._unkept = 0
 
     def rolled_back(self) -> None:
@@ -193,8 +186,8 @@ class FrontierIndex:
     # -- comparing
 
     def table(self, salt: bytes) -> FrontierTable | None:
-        """The table under a salt (empty: the public one), with all moves applied. None if it is not built."""
-        made = self._tables.get(salt)
+        """The table under a salt (empty: the public one) as heads stand now; None while it is not there."""
+        made = self._summed.tables.get(salt)
         if made is None or made.built is not None or not self.ready:
             return None
         self._follow()
@@ -203,22 +196,17 @@ class FrontierIndex:
     def begin(self, salt: bytes) -> None:
         """Lets `work` build a table under this salt."""
         self._follow()
-        if salt not in self._tables:
-            self._tables[salt] = FrontierTable(key_of(salt), 0)
+        self._summed.begin(salt)
 
     def drop(self, salt: bytes) -> None:
         """Forgets the table under a salt. The public one stays."""
         if salt:
-            self._tables.pop(salt, None)
+            self._summed.tables.pop(salt, None)
 
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return (
-            not self.ready
-            or (len(self._tables) > 1 and any(t.built is not None for t in self._tables.values()))
-            or (self._saving is not None and self._saving.wants)
-        )
+        return not self.ready or self._summed.building or (self._saving is not None and self._saving.wants)
 
     def work(self) -> None:
         """One slice of the background work, about 10 ms."""
@@ -228,39 +216,18 @@ class FrontierIndex:
         if self._loading is not None:
             self._load_on(self._loading)
             return
-        for table in self._tables.values():
-            if table.built is not None:
-                rows = slice(table.built, min(table.built + SLICE, self._rows.n))
-                if rows.stop - rows.start <= FEW:
-                    for row in range(rows.start, rows.stop):
-                        t = self._rows.weight(table.key, row)
-                        table.move_one(*self._rows.place(table.key, row), t, int(self._rows.columns.size[row] > 0))
-                else:
-                    self._put(table, rows)
-                table.built = rows.stop if rows.stop < self._rows.n else None
-                return
-        if self._saving is not None and self._saving.wants:
+        if not self._summed.build() and self._saving is not None and self._saving.wants:
             self._saving.step()
-
-    def _put(self, table: FrontierTable, rows: slice) -> None:
-        table.take(self._rows.columns.x0[rows], *self._rows.items(table.key, rows), self._rows.heads(rows))
 
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
         """(count, sum) below each of the 16 nibbles that may follow the prefix; None without the table. From DEPTH on,
         this reads all rows."""
         table = self.table(salt)
-        if table is None or len(prefix) < DEPTH:
-            return None if table is None else table.children(prefix)
-        shift = np.uint64(61 - 4 * len(prefix))
-        value = np.uint64(int.from_bytes(_packed(prefix), "big") >> 64 - 4 * len(prefix))
-        x0 = self._rows.columns.x0
-        rows = np.flatnonzero(x0[: self._rows.n] >> shift == value)
-        below = (x0[rows] >> shift - np.uint64(4) & np.uint64(15)).astype(np.intp)
-        return table.ranges(below, *self._rows.items(table.key, rows), self._rows.heads(rows))
+        return None if table is None else self._summed.children(table, prefix)
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
-        """The heads of the accounts whose ids begin with these nibbles, in order."""
-        start = int.from_bytes(_packed(prefix, 32), "big")
+        """The heads below a prefix of nibbles, in order."""
+        start = int.from_bytes(packed(prefix, 32), "big")
         return self._between(start, start + (1 << 256 - 4 * len(prefix)))
 
     def _between(self, start: int, stop: int) -> Iterator[tuple[LogId, Head]]:
@@ -277,8 +244,8 @@ class FrontierIndex:
         if table is None or not asked:
             return {}, 0
         key = table.key
-        rows = self._rows.at(asked) if not salt else self._rows.search(key, asked)
-        columns = self._rows.columns
+        rows = self._summed.rows.at(asked) if not salt else self._summed.rows.search(key, asked)
+        columns = self._summed.rows.columns
         out: dict[int, list[tuple[LogId, Head]]] = {}
         looked = 0
         for start in sorted({int(columns.x0[row]) for row in rows}):
@@ -293,9 +260,8 @@ class FrontierIndex:
         return out, looked
 
     def weigh(self, salt: bytes, head: Head) -> int:
-        """The head's weight under a salt; 0 if it is no head."""
-        key = self._tables[salt].key
-        return weight(key, *id_words(head), head.length, head.flag) if _is_head(head) else 0
+        """The head's weight under a salt; 0 for none."""
+        return self._summed.weigh(salt, head)
 
     # -- rows
 
@@ -306,35 +272,9 @@ class FrontierIndex:
             self._apply(moves)
 
     def _apply(self, moves: dict[LogId, Head]) -> None:
-        if len(moves) <= FEW:
-            for log, head in moves.items():
-                self._apply_one(log, head)
-            return
-        x0, x1, y0, y1 = words_of(moves)
-        size = sizes_of(moves)
-        rows = self._rows.rows_of(x0, x1)
-        columns = self._rows.columns
-        for table in self._tables.values():
-            on = slice(None) if table.built is None else np.flatnonzero(rows < table.built)
-            at = rows[on]
-            h, old = self._rows.items(table.key, at)
-            more = heads_among(size[on]) - self._rows.heads(at)
-            table.move(x0[on], h, old, weights_of(table.key, y0[on], y1[on], size[on]), more)
-        columns.y0[rows], columns.y1[rows], columns.size[rows] = y0, y1, size
+        rows = self._summed.move(moves)
         if self._saving is not None and not self._saving.ended:
-            self._saving.moved.append(rows)
-
-    def _apply_one(self, log: LogId, head: Head) -> None:
-        row, size = self._rows.row_of(*name_words(log)), size_of(head)
-        columns = self._rows.columns
-        followers = [t for t in self._tables.values() if t.built is None or row < t.built]
-        old = [self._rows.weight(table.key, row) for table in followers]
-        more = int(size > 0) - int(columns.size[row] > 0)
-        (columns.y0[row], columns.y1[row]), columns.size[row] = id_words(head), size
-        for table, less in zip(followers, old, strict=True):
-            table.move_one(*self._rows.place(table.key, row), (self._rows.weight(table.key, row) - less) % P, more)
-        if self._saving is not None and not self._saving.ended:
-            self._saving.moved.append(np.array([row]))
+            self._saving.moved += rows
 
     def _read_on(self, read: tuple[LogId | None, int, int]) -> None:
         """Reads the next heads of the store. At the end the rows are complete, except for heads that moved
@@ -348,20 +288,18 @@ class FrontierIndex:
                 heads[log] = head
                 if len(heads) == READ:
                     break
-        rows = self._rows.append(*words_of(heads))
-        self._rows.columns.size[rows] = sizes_of(heads)
+        self._summed.append(heads)
         count += len(heads)
         total = (total + sum(head_item(log, head) for log, head in heads.items())) % _MOD
-        self._put(self._tables[b""], rows)
         self._read = next(reversed(heads), reached), count, total
         if len(heads) < READ:
             self._count, self._sum, self._read = count, total, None
-            self._unkept = self._rows.n
+            self._unkept = self.rows
             self._loading = self._sorted()
 
     def _sorted(self) -> Iterator[bool]:
-        """Sorts the rows, in steps."""
-        for _ in self._rows.sort():
+        """In steps."""
+        for _ in self._summed.rows.sort():
             yield True
         self._loading = None
         yield True
@@ -384,7 +322,8 @@ class FrontierIndex:
         """Loads the kept rows, in steps. Yields False if they cannot be trusted."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
-        ((self._rows, self._tables[b""]),) = out
+        ((rows, table),) = out
+        self._summed = Summed(rows, table)
         waiting: dict[LogId, Head] = {}
         for n in commits:
             heads = keeping.moves.heads(n)
@@ -400,7 +339,7 @@ class FrontierIndex:
         self._apply(waiting)
         self._loading = None
         self._follow()
-        yield int(self._tables[b""].sums[:, 0].sum()) == self._count
+        yield int(self._summed.public.sums[:, 0].sum()) == self._count
 
     def _load_on(self, loading: Iterator[bool]) -> None:
         if not next(loading):
@@ -416,7 +355,7 @@ class FrontierIndex:
 
     def _keep(self) -> None:
         if self._keeping is not None and self.ready and not self._failed:
-            self._saving = Saving(self._keeping, self._rows)
+            self._saving = Saving(self._keeping, self._summed.rows)
 
     def _kept(self) -> None:
         """The draft is durable, or has failed."""
@@ -453,12 +392,3 @@ def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogI
     for log, head in heads:
         out.setdefault(log.account, {})[log] = head
     return out
-
-
-def _is_head(head: Head) -> bool:
-    return bool(head.length or head.flag)
-
-
-def _packed(prefix: bytes, size: int = 8) -> bytes:
-    """The nibbles, two per byte, padded with zeros to `size` bytes."""
-    return bytes(a << 4 | b for a, b in zip(prefix[::2], (prefix[1:] + b"\0")[::2], strict=False)).ljust(size, b"\0")

@@ -10,7 +10,7 @@ tell the cache.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -56,9 +56,13 @@ class Accounts:
             self._known.move_to_end(account)
             return known
         grants = self._store.grants(account)
-        if grants is None:
-            return None
-        return self._add(account, Known(grants, self._store.loose_logs(account)))
+        return None if grants is None else self._read(account, grants)
+
+    def look_up(self, accounts: Iterable[AccountId]) -> None:
+        """Reads all that are not at hand in one pass: one by one each costs a look at the table."""
+        wanted = {account for account in accounts if account not in self._known}
+        for account, grants in self._store.grants_of(wanted):
+            self._read(account, grants)
 
     def control(self, account: AccountId) -> Control | None:
         """Its control state whole; None where no control log of it is held."""
@@ -94,6 +98,9 @@ class Accounts:
         """After a rollback the store says something else."""
         self._known.clear()
         self._controls.clear()
+
+    def _read(self, account: AccountId, grants: Grants) -> Known:
+        return self._add(account, Known(grants, self._store.loose_logs(account)))
 
     def _add(self, account: AccountId, known: Known) -> Known:
         self._known[account] = known

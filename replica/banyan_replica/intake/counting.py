@@ -26,6 +26,7 @@ from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.own import own_tips
+from banyan_replica.wire import MAX_PINS
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
@@ -33,7 +34,9 @@ from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 KEEP_S = 30 * 86_400
 """How long entries that do not count are kept, seconds. Within this time a thief's acts can be undone."""
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
-"""How much is held of a log's entries that never counted here. A holder of its key can write any number of branches."""
+"""What is taken of a log that never counted here: whoever has its key can write branches without end."""
+PINS_LOOKED_AT = 64
+"""Pins of a log, the highest, among which those that are lacked are looked for."""
 ROOMS = 1_000
 """Logs for which the used part of that is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
@@ -112,17 +115,35 @@ class Counting:
             by_seq.setdefault(p.seq, set()).add(p.id)
         return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
 
+    def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
+        """(seq, id) of pins of a forked log that are not held, those of the control log and the highest first: what a
+        peer that serves the log may show to stand above what it sends."""
+        known = self._accounts.get(log.account)
+        if known is None or log not in known.loose:
+            return []
+        cut = known.grants.cut_of(log)[1]
+        spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
+        control = self._accounts.control(log.account)
+        first = set(control.pins.get((log.writer, log.log), ())) if control else set()
+        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
+        return [(p.seq, p.id) for p in pins if not self._store.has(p.id)][:MAX_PINS]
+
     # -- what changes
 
     def fork(self, log: LogId, head: Head, now_s: int) -> None:
         """Two entries of the log have one parent: it stops counting there."""
-        removed = list(self._store.walk(log, head.length))
+        control = self._accounts.control(log.account)
+        assert control is not None
+        below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
+        removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
         if self.room(log).over:  # evidence is always taken; what it makes needless goes
             rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
             self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
-        self.recount(account, self._named(account, removed), now_s, rebuild=True)
+        named = self._named(account, [e for e, _ in removed])
+        if named or not self._store.take_out_of_views(account, removed):
+            self.recount(account, named, now_s, rebuild=True)
 
     def recount(
         self,

@@ -105,7 +105,7 @@ def _check_run(realm: Realm, item: RunItem) -> CheckedRun:
     run = decode_run(realm, item.run)
     if run.puts is None or not are_parts(run.puts, item.contents):
         _check_contents(run.bodies, item.contents)
-    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof])
+    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof] if item.proof else ())
 
 
 def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | Later:

@@ -57,11 +57,11 @@ def content_size(content: Content) -> int:
 
 
 def decode_item(v: Any) -> Item:
-    """The inverse of `encode_item`. Raises Malformed."""
+    """Raises Malformed."""
+    if type(v) is list and len(v) == 3 and v[0] == RUN:  # most are
+        return RunItem(read_bytes(v[1]), _contents(v[2]))
     if type(v) is list and len(v) == 4 and v[0] == CONTROL:
         return ControlItem(AccountId(B32.read(v[1])), read_list(v[2]), _contents(v[3]))
-    if type(v) is list and len(v) == 3 and v[0] == RUN:
-        return RunItem(read_bytes(v[1]), _contents(v[2]))
     if type(v) is list and len(v) == 4 and v[0] == RUN:
         if not 0 < len(read_list(v[3])) <= MAX_PROOF:
             raise Malformed(f"a proof has 1 to {MAX_PROOF} headers, this one {len(v[3])}")

@@ -5,9 +5,10 @@ concerns (new slot, no tombstone, no cover, content held) is written directly: t
 computed as a whole (`Slots`): its live operations are read and changed, what it shows is computed again and compared
 with what it showed, and only differences are written.
 
-So the rows do not depend on the order in which entries, covers, tombstones and content arrive. A cover that arrives
-before its target waits in `COVERS`; a tombstone stays for good. When entries stop counting, the account is folded again
-from the beginning.
+So the rows never depend on the order in which entries, covers, tombstones and content arrived: a cover that comes
+before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting that covered and ended
+nothing, and were not covered, their slots alone are worked out anew (hooks.py); else the account is folded again from
+nothing.
 """
 
 from __future__ import annotations
@@ -142,6 +143,11 @@ class Fold:
         `first`: the arrival number of the first entry."""
         self.numbers.add(number)
         entries = append.entries
+        if len(entries) == 1:  # what follows, without its lists
+            id_, header, _, _ = entries[0]
+            slot = number + puts.colls[0] + REGISTER + puts.keys[0]
+            self._fresh.append((slot, stamp_bytes(header.time, first << 16), id_, append.parts[0]))
+            return
         if isinstance(entries, Entries):
             ids, times = entries.columns.ids, entries.columns.times
         else:

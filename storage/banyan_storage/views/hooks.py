@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId
-from banyan_crdt.ops import Add, Op, Put
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 
 from ..engine import WriteTxn
 from ..reader import StoreReader
-from ..view_rows import place_bytes, slot_of
+from ..view_rows import TOMBS, place_bytes, slot_of
 from ..viewhook import Append, ArrivedPart, CountedEntry
 from . import building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
@@ -49,6 +49,24 @@ class SocialViews:
             return
         clear(txn, numbers_of(txn, {account})[account], at)
         fold_account(txn, reader, account, counted, at)
+
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
+        what was covered it is not known by whom: these need the whole log."""
+        at = cursors(txn)
+        if not is_folded(at, account):
+            return True
+        number, slots = numbers_of(txn, {account})[account], Slots(txn, reader, at)
+        for n, _, body in gone:
+            for index, op in enumerate(body.ops):
+                if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):
+                    return False
+                if isinstance(op, Put | Add):
+                    live = slots.remove(slot_of(number, op), place_bytes(n, index))
+                    if not live and not any(txn.beginning(TOMBS, [(number, op.coll + op.key)])):
+                        return False
+        slots.finish()
+        return True
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Takes many at once, which is cheaper. The effect is the same as one by one, in any order."""
