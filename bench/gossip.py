@@ -10,14 +10,14 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 
-from banyan_sim.gossip_world import World
+from banyan_sim.gossip_world import GossipWorld
 from bench.harness import arguments, at_least, finish, say
 
 Figures = dict[str, float]
 
 
-def grown(nodes: int, seed: int, rate: float, loss: float = 0.0, settle_s: float = 20.0) -> World:
-    world = World(nodes, seed, loss=loss)
+def grown(nodes: int, seed: int, rate: float, loss: float = 0.0, settle_s: float = 20.0) -> GossipWorld:
+    world = GossipWorld(nodes, seed, loss=loss)
     world.grow(settle_s=settle_s)
     world.blast(250, min(rate, 25.0), tail_s=5.0)  # the tree settles
     return world

@@ -28,7 +28,7 @@ from banyan_replica.intake.own import own_key
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import run_item
-from banyan_sim.node import EPOCH
+from banyan_sim.machine import EPOCH
 from banyan_sim.world import World
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine

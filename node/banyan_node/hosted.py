@@ -50,7 +50,7 @@ class Reads(Protocol):
     def queries(self) -> Queries: ...
 
 
-class Slots(Protocol):
+class KeySlots(Protocol):
     """Who can make the keys of accounts hosted here."""
 
     def slot(self, index: int, slot: int, generation: int) -> Signer: ...
@@ -281,7 +281,7 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
     raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
 
 
-def key_here(slots: Slots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
+def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
     """(signer, generation) of the key of that digest, if this node can make it."""
     for generation in range(GENERATIONS):
         signer = slots.slot(home.number, slot, generation)

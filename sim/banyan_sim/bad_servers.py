@@ -39,7 +39,7 @@ from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
 
 from .byzantine import Liar
-from .node import TABLES, Node
+from .machine import TABLES, Machine
 
 OWED = (DataItems, Scanned, Answered)
 """The messages that a peer owes after it was asked."""
@@ -56,7 +56,7 @@ def _heard(data: bytes) -> Message | None:
 class Staller(Liar):
     """Serves some, then nothing more: neither what it was asked for nor the message that ends an answer."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.spare = rng.randint(0, 3)
 
@@ -70,7 +70,7 @@ class Staller(Liar):
 class Crawler(Liar):
     """Serves one item every few seconds."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.later: dict[str, deque[bytes]] = {}
 
@@ -91,7 +91,7 @@ class Crawler(Liar):
 class Braggart(Liar):
     """Claims to hold a thousand times more than it does. When asked for it, it says at once that it has sent all."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.stops: dict[tuple[str, int], bytes] = {}
 
@@ -141,7 +141,7 @@ class Spammer(Liar):
 class Gusher(Liar):
     """Sends far more than it has credit for: an account's large posts, again and again."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.gushes = 12
 
@@ -171,7 +171,7 @@ class Gusher(Liar):
 class Forgetter(Liar):
     """Says that everything asked for by name was answered, and sends none of it."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.asked: dict[str, int] = {}
 

@@ -51,14 +51,14 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
 
-from .node import TABLES, Node
+from .machine import TABLES, Machine
 
 
 class Liar:
     """The base class, which is honest; subclasses change methods. `act` is called about once a second, `heal` when
     faults end."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         self.node, self.rng = node, rng
         self.quiet = False
 
@@ -94,7 +94,7 @@ class Liar:
 class Forker(Liar):
     """Writes two histories of one log and tells each to different peers."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.root, self.device = (Signer(TEST, rng.randbytes(32)) for _ in range(2))
         self.salt = rng.randbytes(16)
@@ -197,7 +197,7 @@ class Refuser(Liar):
 class Replayer(Liar):
     """Repeats to anybody what it heard from anybody."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.tape: deque[bytes] = deque(maxlen=500)
 
@@ -237,7 +237,7 @@ class Flooder(Liar):
 class Futurist(Liar):
     """Its clock is an hour ahead, or just beyond the five minutes allowed: its entries are *not yet*, or only later."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.device, self.salt = Signer(TEST, rng.randbytes(32)), rng.randbytes(16)
         self.account: AccountId | None = None
@@ -285,7 +285,7 @@ class Boaster(Liar):
 class Impostor(Liar):
     """Rewrites the runs of others and signs them with a key of its own, or with noise."""
 
-    def __init__(self, node: Node, rng: random.Random) -> None:
+    def __init__(self, node: Machine, rng: random.Random) -> None:
         super().__init__(node, rng)
         self.signer = Signer(TEST, rng.randbytes(32))
 
@@ -309,7 +309,7 @@ class Impostor(Liar):
             self.say(peer, DataItems([item]))
 
 
-Kind: TypeAlias = Callable[[Node, random.Random], Liar]
+Kind: TypeAlias = Callable[[Machine, random.Random], Liar]
 
 
 def _bare(item: Item) -> Item:

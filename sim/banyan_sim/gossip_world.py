@@ -43,7 +43,7 @@ class Sent:
     hops: int = 0
 
 
-class World:
+class GossipWorld:
     def __init__(
         self,
         nodes: int,

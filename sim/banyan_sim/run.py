@@ -23,8 +23,8 @@ from banyan_storage.queries import Queries
 from .faults import KINDS as FAULTS
 from .faults import draw
 from .kinds import LIARS
+from .machine import Machine
 from .memo import remembered_signatures
-from .node import Node
 from .world import World
 
 BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
@@ -100,7 +100,7 @@ def _no_collection() -> Iterator[None]:
         gc.collect()
 
 
-def agreed(honest: Sequence[Node]) -> bool:
+def agreed(honest: Sequence[Machine]) -> bool:
     """Whether there is one frontier and one view, and no machine lacks a part that another one has."""
     if len({n.replica.tree.root for n in honest}) > 1 or _lacking(honest):
         return False
@@ -108,12 +108,12 @@ def agreed(honest: Sequence[Node]) -> bool:
     return len(digests) == 1
 
 
-def views_digest(node: Node) -> bytes:
+def views_digest(node: Machine) -> bytes:
     store = node.replica.store
     return Queries(store.txn, store, lambda: 0).views_digest()
 
 
-def _lacking(honest: Sequence[Node]) -> list[str]:
+def _lacking(honest: Sequence[Machine]) -> list[str]:
     """The machines that lack a part that another one has."""
     out = []
     for node in honest:
@@ -159,9 +159,9 @@ def _result(world: World, converged: bool, seconds: float) -> Result:
     )
 
 
-def _differences(honest: Sequence[Node]) -> Iterable[str]:
+def _differences(honest: Sequence[Machine]) -> Iterable[str]:
     """Which groups of machines agree, and what the two largest disagree on."""
-    groups: dict[bytes, list[Node]] = {}
+    groups: dict[bytes, list[Machine]] = {}
     for node in honest:
         groups.setdefault(node.replica.store.digest(), []).append(node)
     ordered = sorted(groups.values(), key=lambda g: (-len(g), g[0].name))

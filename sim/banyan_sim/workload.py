@@ -22,7 +22,7 @@ from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_schema.social import Target
 
-from .node import Node
+from .machine import Machine
 
 ACTS = (
     ("post", 30), ("reply", 14), ("react", 10), ("follow", 8), ("edit", 8), ("delete", 4), ("profile", 4), ("undo", 4),
@@ -35,7 +35,7 @@ _GENERATIONS = 16
 class Device:
     """A writer of one account on one machine."""
 
-    node: Node
+    node: Machine
     signer: Signer
     log: int = 1
 
@@ -56,7 +56,7 @@ class Person:
 class Workload:
     """`done` counts acts by name, `refused` those that the machine could not do."""
 
-    def __init__(self, seed: int, rng: random.Random, nodes: Sequence[Node], people: int) -> None:
+    def __init__(self, seed: int, rng: random.Random, nodes: Sequence[Machine], people: int) -> None:
         self.rng = rng
         self.people: list[Person] = []
         self.done: dict[str, int] = {}

@@ -16,8 +16,8 @@ from banyan_replica.peers.limits import Limits
 from .byzantine import Liar
 from .faults import Fault
 from .kinds import LIARS
+from .machine import Machine
 from .network import Network
-from .node import Node
 from .trace import Trace
 from .workload import Workload
 
@@ -32,7 +32,7 @@ class World:
         self.seed, self.now = seed, 0.0
         self.rng = random.Random(f"{seed}/world")
         self.trace = Trace()
-        self.nodes: dict[str, Node] = {f"n{i}": Node(f"n{i}", i, self, limits) for i in range(nodes)}
+        self.nodes: dict[str, Machine] = {f"n{i}": Machine(f"n{i}", i, self, limits) for i in range(nodes)}
         self.network = Network(
             self,
             random.Random(f"{seed}/network"),
@@ -79,7 +79,7 @@ class World:
         for liar in self.liars.values():
             self.at(self.now + over_s + self.rng.random(), self._act, liar)
 
-    def _boot(self, node: Node) -> None:
+    def _boot(self, node: Machine) -> None:
         self.trace.add(self.now, "boot", node.name)
         node.boot()
 

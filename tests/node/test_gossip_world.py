@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from banyan_sim.gossip_world import World
+from banyan_sim.gossip_world import GossipWorld
 
 
-def mesh(size: int) -> World:
-    world = World(size)
+def mesh(size: int) -> GossipWorld:
+    world = GossipWorld(size)
     names = list(world.nodes)
     for i, a in enumerate(names):
         for b in names[:i]:
@@ -28,7 +28,7 @@ def test_a_small_mesh_delivers_everything_over_one_hop(size: int) -> None:
 
 
 def test_a_message_published_before_the_neighbour_answered_still_arrives() -> None:
-    world = World(2)
+    world = GossipWorld(2)
     world.meet("n1", "n0")
     mid = world.publish("n1")
     world.run(3.0)
@@ -36,7 +36,7 @@ def test_a_message_published_before_the_neighbour_answered_still_arrives() -> No
 
 
 def test_everything_arrives_and_the_tree_settles() -> None:
-    world = World(300, seed=1)
+    world = GossipWorld(300, seed=1)
     world.grow()
     assert world.reached() == 300
     world.blast(250, 25.0, tail_s=5.0)
@@ -47,7 +47,7 @@ def test_everything_arrives_and_the_tree_settles() -> None:
 
 
 def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:
-    world = World(300, seed=2)
+    world = GossipWorld(300, seed=2)
     world.grow()
     world.blast(100, 25.0, tail_s=5.0)
     world.kill(world.rng.sample(list(world.nodes), 90))
@@ -57,7 +57,7 @@ def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:
 
 
 def test_one_frame_in_twenty_lost_loses_no_message() -> None:
-    world = World(300, seed=3, loss=0.05)
+    world = GossipWorld(300, seed=3, loss=0.05)
     world.grow()
     world.blast(80, 25.0, tail_s=5.0)
     figures = world.blast(100, 50.0)
@@ -65,7 +65,7 @@ def test_one_frame_in_twenty_lost_loses_no_message() -> None:
 
 
 def test_a_thousand_nodes_are_reached_within_two_seconds() -> None:
-    world = World(1000, seed=4)
+    world = GossipWorld(1000, seed=4)
     world.grow(settle_s=15.0)
     assert world.reached() == 1000
     figures = world.blast(30, 50.0, tail_s=5.0)
@@ -73,8 +73,8 @@ def test_a_thousand_nodes_are_reached_within_two_seconds() -> None:
     assert figures["max_s"] < 2.5
 
 
-def besieged(groups: int) -> World:
-    world = World(200, seed=5)
+def besieged(groups: int) -> GossipWorld:
+    world = GossipWorld(200, seed=5)
     world.grow(settle_s=70.0)
     world.infest(100, groups)
     for _ in range(60):
@@ -99,7 +99,7 @@ def test_a_hundred_sybils_of_twenty_groups_do_not_push_out_links_with_two_honest
 
 def test_the_same_seed_gives_the_same_history() -> None:
     def history() -> tuple[int, dict[str, float]]:
-        world = World(60, seed=9, loss=0.02)
+        world = GossipWorld(60, seed=9, loss=0.02)
         world.grow(settle_s=5.0)
         return world.steps, world.blast(40, 50.0, tail_s=3.0)
 

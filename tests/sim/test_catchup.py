@@ -19,8 +19,8 @@ from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_me
 from banyan_schema import social
 from banyan_sim.byzantine import Liar
 from banyan_sim.kinds import LIARS
+from banyan_sim.machine import Machine
 from banyan_sim.memo import remembered_signatures
-from banyan_sim.node import Node
 from banyan_sim.run import agreed
 from banyan_sim.world import World
 
@@ -33,7 +33,7 @@ ACCOUNTS = 400
 class Ears(Liar):
     """Honest; counts the bulk that its machine hears, and from whom."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Machine) -> None:
         super().__init__(node, random.Random(0))
         self.entries: Counter[str] = Counter()
         self.scans: list[tuple[str, Scan]] = []
@@ -92,7 +92,7 @@ def network(servers: int, seed: int) -> World:
     return world
 
 
-def until_agreed(world: World, honest: list[Node], within: float) -> None:
+def until_agreed(world: World, honest: list[Machine], within: float) -> None:
     end = world.now + within
     while not agreed(honest):
         assert world.now < end, f"not within {within} virtual seconds"

@@ -19,7 +19,7 @@ from banyan_schema import social
 from banyan_sim.faults import KINDS as FAULTS
 from banyan_sim.faults import Fault
 from banyan_sim.kinds import LIARS
-from banyan_sim.node import EPOCH, Node
+from banyan_sim.machine import EPOCH, Machine
 from banyan_sim.run import Result, agreed, run_world
 from banyan_sim.world import World
 
@@ -84,7 +84,7 @@ def test_a_network_parted_for_minutes_becomes_one_again(share: float) -> None:
 class Desk:
     """One account and its device on one machine."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Machine) -> None:
         self.node, self.device = node, Signer(TEST, bytes(31) + b"d")
         node.feed(self._open)
 

@@ -17,7 +17,7 @@ from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.prepare import Checked, CheckedControl, Later
+from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -58,7 +58,7 @@ class Intake:
 
     def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
-        if isinstance(item, Later):
+        if isinstance(item, CheckedLater):
             self._not_yet(link, item.log, item.why, now)
             raise item.why
         if isinstance(item, CheckedControl):

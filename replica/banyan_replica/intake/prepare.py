@@ -34,14 +34,14 @@ class CheckedRun(NamedTuple):
     proof: Sequence[Header] = ()
 
 
-class Later(NamedTuple):
+class CheckedLater(NamedTuple):
     """An item of a later version of the protocol: whether it is right this software cannot say."""
 
     log: LogId
     why: NotYet
 
 
-Checked: TypeAlias = CheckedControl | CheckedRun | Checkpoint | Later
+Checked: TypeAlias = CheckedControl | CheckedRun | Checkpoint | CheckedLater
 Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], list[BadSignature | None]]
 
 
@@ -88,13 +88,13 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
     return checked
 
 
-def _check_item(realm: Realm, item: ControlItem | CheckpointItem) -> CheckedControl | Checkpoint | Later:
+def _check_item(realm: Realm, item: ControlItem | CheckpointItem) -> CheckedControl | Checkpoint | CheckedLater:
     if isinstance(item, ControlItem):
         return _check_control(realm, item)
     return decode_checkpoint(realm, item.checkpoint)
 
 
-def _signatures(item: CheckedControl | Checkpoint | Later) -> Iterable[Signed]:
+def _signatures(item: CheckedControl | Checkpoint | CheckedLater) -> Iterable[Signed]:
     """Of a control log, those of each entry."""
     if isinstance(item, CheckedControl):
         return map(signed, item.entries)
@@ -108,11 +108,11 @@ def _check_run(realm: Realm, item: RunItem) -> CheckedRun:
     return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof] if item.proof else ())
 
 
-def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | Later:
+def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | CheckedLater:
     try:
         entries = tuple([read_control(realm, e) for e in item.entries])
     except NotYet as why:
-        return Later(control_log(item.account), why)
+        return CheckedLater(control_log(item.account), why)
     _check_contents([decode_body(e.ops) for e in entries], item.contents)
     return CheckedControl(item.account, entries, item.contents)
 

@@ -97,7 +97,7 @@ class StoreStats(Response, frozen=True):
     schema: int
 
 
-class StoreProblem(Response, frozen=True):
+class ProblemRow(Response, frozen=True):
     where: str
     sentence: str
 
@@ -107,7 +107,7 @@ class Verified(Response, frozen=True):
 
     checked: int
     unchecked: list[str]
-    problems: list[StoreProblem]
+    problems: list[ProblemRow]
 
 
 class StoreCompacted(Response, frozen=True):
@@ -264,7 +264,7 @@ def verify(at: CommitView, ask: Nothing) -> Verified:
     problems = check.verify(at.store, _quiet)
     unchecked = [view.name for view in at.queries().standings() if view.done < 1]
     return Verified(
-        at.store.counts().entries, unchecked, [StoreProblem(found.where, found.sentence) for found in problems]
+        at.store.counts().entries, unchecked, [ProblemRow(found.where, found.sentence) for found in problems]
     )
 
 

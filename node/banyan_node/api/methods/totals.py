@@ -17,7 +17,7 @@ class Digest(Response, frozen=True):
     lacking_parts: int
 
 
-class GraphTotals(Response, frozen=True):
+class GraphFigures(Response, frozen=True):
     accounts: int
     follows: int
     posts: int
@@ -37,10 +37,10 @@ def digest(at: CommitView, ask: Nothing) -> Digest:
 
 
 @METHODS.read("graph.stats")
-def graph_stats(at: CommitView, ask: Nothing) -> GraphTotals:
+def graph_stats(at: CommitView, ask: Nothing) -> GraphFigures:
     """How large the graph is that is held here."""
     s = at.queries().graph_stats()
-    return GraphTotals(
+    return GraphFigures(
         accounts=s.accounts,
         follows=s.follows,
         posts=s.posts,

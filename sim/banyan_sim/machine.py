@@ -53,7 +53,7 @@ class Adversary(Protocol):
     def heard(self, peer: str, data: bytes) -> bool: ...
 
 
-class Node:
+class Machine:
     """`skew`: how far its wall clock is ahead, seconds. `slow_disk`: multiplies fsync time."""
 
     def __init__(self, name: str, index: int, world: Outside, limits: Limits) -> None:
