@@ -1,4 +1,4 @@
-"""python -m bench NAME [options]: runs one bench. Without a name it says which there are."""
+"""python -m bench NAME [options]: runs one bench. Without a name it lists all benches."""
 
 from __future__ import annotations
 

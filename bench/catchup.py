@@ -1,4 +1,4 @@
-"""How fast a node that is new, or was away, gets what its peer holds: real nodes, libp2p + noise + yamux, LMDB, views.
+"""How fast a new or returning node fetches what its peer holds: real nodes, libp2p + noise + yamux, LMDB, views.
 
 Five cases, each between two processes of one node each:
 
@@ -10,8 +10,8 @@ singles_fresh     the same to a node that holds nothing: each writer costs three
 hundred_more      100 posts published at once while the two are connected: from publishing to durable at the other
 
 The clock runs from the moment the newcomer has its peer's hello (dialling, TCP, noise and yamux come before and are
-told as dial_ms) until its last commit holds every entry and lacks no content. That heads and views are then equal is
-checked after the clock has stopped.
+reported as dial_ms) until its last commit holds every entry and lacks no content. Then the clock stops, and heads and
+views are compared.
 
 python -m bench catchup --json
 """
@@ -54,7 +54,7 @@ from bench.rig.processes import Child, new_home
 CASES = ("runs", "singles", "singles_stranger", "singles_fresh", "hundred_more")
 QUICK = ("runs", "singles", "hundred_more")
 LOOK_S = 0.005
-"""How long the newcomer is left alone when it has said how much it holds: the clock's grain."""
+"""The time between two questions to the newcomer about how much it holds: the resolution of the clock."""
 BATCH = 100
 BATCHES_A_LOG = 40
 """A log may hold 10,000 entries on its first day."""
@@ -131,8 +131,8 @@ async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
 
 
 async def _committed(node: Node) -> tuple[int, int]:
-    """Entries held as of the last commit, and pieces of content that they lack. The replica's thread is asked in its
-    turn: a look at the store from beside takes the interpreter's lock from it every few milliseconds."""
+    """Entries held as of the last commit, and missing pieces of content. The replica's thread answers this: reading the
+    store from another thread would take the interpreter's lock from it every few milliseconds."""
     loop, asked, found = trio.lowlevel.current_trio_token(), trio.Event(), list[tuple[int, int]]()
 
     def look(context: Context, now: float) -> None:
@@ -146,7 +146,7 @@ async def _committed(node: Node) -> tuple[int, int]:
 
 
 def _moved(node: Node) -> float:
-    """Bytes of frames so far, both ways."""
+    """Bytes of frames so far, in both directions."""
     found = (node.metrics.registry.get_sample_value(f"banyan_{way}_bytes_total") for way in ("received", "sent"))
     return sum(n or 0.0 for n in found)
 
@@ -161,7 +161,7 @@ async def _linked(node: Node, up: trio.Event) -> None:
 
 
 async def _publish(node: Node, authors: list[str], count: int) -> list[float]:
-    """When each batch was handed to the node, on the clock that all processes of a machine share."""
+    """The time at which each batch was given to the node, on the clock that all processes of a machine share."""
     at: list[float] = []
     for k in range(count):
         await node.worker.call(partial(_write, account_from_text(authors[k // BATCHES_A_LOG]), k, at))
@@ -178,7 +178,7 @@ def _write(account: AccountId, k: int, at: list[float], context: Context, now: f
 
 
 async def _watch(node: Node, line: Line, count: int) -> list[float]:
-    """When each batch had been committed here: events leave the node after their commit."""
+    """The time at which each batch was committed here; events are told after the commit."""
     at: list[float] = []
     events = await node.backend.events({})
     held = 0
@@ -200,10 +200,10 @@ async def _watch(node: Node, line: Line, count: int) -> list[float]:
 def once(
     folder: Path, source: Path | None, start: Path | None, batches: int = 0, strangers: bool = False
 ) -> dict[str, Any]:
-    """One newcomer's way: the figures of its catching up, and of `batches` published after it.
+    """The figures of one newcomer: of its catch-up, and of `batches` published after it.
 
-    The holder begins with the home `source`, the newcomer with `start`; None: with nothing. `strangers`: what they
-    remember of each other is forgotten.
+    The holder starts with the home `source`, the newcomer with `start`; None: with nothing. `strangers`: the two do not
+    remember each other.
     """
     authors = -(-batches // BATCHES_A_LOG)
     here, there = folder / "holder", folder / "newcomer"
@@ -281,7 +281,7 @@ def _told(name: str, run: Callable[[], dict[str, Any]]) -> Callable[[], dict[str
 
 
 def _case(rows: list[dict[str, Any]], entries: int) -> dict[str, Any]:
-    """`entries`: what is counted, posts alone; control entries that came along are not."""
+    """`entries`: the posts; control entries are not counted."""
     seconds = [row["seconds"] for row in rows]
     return {
         "entries": entries,

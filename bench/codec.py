@@ -1,7 +1,7 @@
 """Why the wire has a decoder of its own: strict reading in one pass against a general decoder made strict.
 
-The general way (decode with cbor2, look at every type, encode again, compare) is the one that the rules of the wire
-would otherwise need. Both are timed in turn on the bodies and runs that peers send, and on a frame made to hurt.
+The general way (decode with cbor2, check every type, encode again, compare) is what the rules of the wire would need
+otherwise. Both are timed in turn on the bodies and runs that peers send, and on a hostile frame.
 
 python -m bench codec --json
 """
@@ -22,7 +22,7 @@ from bench.harness import arguments, finish, median
 
 
 def general(raw: bytes) -> Any:
-    """Decode, look, encode again, compare. Raises Malformed."""
+    """Decodes, checks types, encodes again, compares. Raises Malformed."""
     try:
         value = cbor2.loads(raw)
         if _plain(value) and cbor2.dumps(value) == raw:

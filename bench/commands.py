@@ -1,8 +1,8 @@
 """What one command costs: CPU seconds of a process of its own beside a running node, and what its imports cost.
 
-Each case is a command line as a person types it. `cpu_s` is user and system time of the whole process, of which
-`python_s` is the bare interpreter. The imports are those of a run with -X importtime, summed by package (its own files,
-not what they import), the dearest first, in milliseconds. Under load all are larger: compare rounds of one run.
+Each case is a command line as a person types it. `cpu_s` is user and system time of the whole process; `python_s` of it
+is the interpreter alone. The imports are those of a run with -X importtime, summed by package (its own files, not what
+they import), the most expensive first, in milliseconds. Under load all are larger: compare rounds of one run.
 
 python -m bench commands --json
 """
@@ -65,7 +65,7 @@ def _cpu(line: Sequence[str]) -> float:
 
 
 def _imports(home: Path, words: Sequence[str]) -> dict[str, Any]:
-    """Milliseconds by package, the dearest first; how many modules."""
+    """(milliseconds by package, the most expensive first; number of modules)."""
     said = _run(_line(home, words, "-X", "importtime")).stderr
     own: dict[str, int] = defaultdict(int)
     modules = 0

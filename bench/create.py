@@ -1,10 +1,10 @@
-"""How fast a node writes: every entry signed alone, hashed, judged like anybody's, stored, in the views, with fsync.
+"""How fast a node writes: every entry is signed alone, hashed, judged, stored with its views, and synced to the disk.
 
 Three cases, each on one running node:
 
-batched      a program hands over 500 posts a call, in turn for 8 accounts; the next call waits until they are durable
-publishers   64 publishers with an account each, one post at a time, each waits until its own is durable
-control_api  the same 64 as clients of the control API, over HTTP on loopback, in a process of their own
+batched      a program publishes 500 posts a call, in turn for 8 accounts; the next call waits until they are durable
+publishers   64 publishers with an account each; each posts one at a time and waits until its post is durable
+control_api  the same 64 as clients of the control API, over HTTP on loopback, in another process
 
 python -m bench create --json
 """
@@ -39,7 +39,7 @@ PUBLISHERS = 64
 
 
 async def writer(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
-    """The node that is written on."""
+    """The node that writes."""
     node = nodes[0]
     accounts = [
         (await node.backend.call("account.create", {"name": f"publisher {n}", "hosted": True}))["account"]
@@ -84,7 +84,7 @@ async def _batched(node: Node, accounts: list[str], entries: int) -> float:
 
 
 def _write(account: AccountId, first: int, context: Context, now: float) -> None:
-    """Posts as they would come one by one: each ends a run, so each is signed."""
+    """Posts as if they came one by one: each ends a run, so each is signed."""
     salt, log = hosted.salt_of(context, account), hosted.writable_log(context, account)
     for n in range(first, first + BATCH):
         draft = social_post(salt, os.urandom(16), n)
@@ -92,7 +92,7 @@ def _write(account: AccountId, first: int, context: Context, now: float) -> None
 
 
 async def _publish(post: Any, accounts: list[str], posts: int) -> dict[str, Any]:
-    """Every account writes `posts`, one after the other; how long all took, and each."""
+    """Every account writes `posts`, one after the other. Returns the seconds of all, and of each."""
     waits: list[float] = []
 
     async def one(account: str) -> None:

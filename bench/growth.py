@@ -1,4 +1,4 @@
-"""What size costs: an entry on a store of 1,000,000 against one of 10,000; memory, disk and start of such a node.
+"""What size costs: an entry on a store of 1,000,000 entries and on one of 10,000; memory, disk and start of a node.
 
 The same new entries are given to stores of 10,000, 100,000 and 1,000,000 in turn, as frames of a peer to a replica on
 LMDB, committed with fsync:
@@ -6,10 +6,10 @@ LMDB, committed with fsync:
 runs       250 posts each by 10 accounts
 scattered  one post each by 300 accounts
 
-All stores hold those accounts, in each round others. `ratio_to_small` is the worse of the two ratios of medians.
-Start and memory are those of `banyan up` as a process: from exec to the first answer that says it is ready, RssAnon
-some seconds later, and again once it has been asked things; a node with an empty home is the idle hobbyist. Disk is
-what the million takes, follows and views included (posts alone: see catchup).
+All stores hold these accounts; each round takes other accounts. `ratio_to_small` is the worse of the two ratios of
+medians. Start and memory are those of `banyan up` as a process: from exec to the first answer that says it is ready,
+RssAnon some seconds later, and again after some reads. A node with an empty home is the idle hobbyist. Disk is the size
+of the million entries, follows and views included (posts alone: see catchup).
 
 python -m bench growth --json
 """
@@ -36,7 +36,7 @@ from banyan_node.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Send
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.sync.serve import log_items
-from banyan_replica.wire import Data, Item, RunItem, encode_message, size_of
+from banyan_replica.wire import DataItems, Item, RunItem, encode_message, size_of
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
@@ -54,7 +54,7 @@ PEER = "a peer"
 
 
 class Store:
-    """A replica on a store, with one peer that only gives."""
+    """A replica on a store, with one peer that only sends."""
 
     def __init__(self, home: Path) -> None:
         self.engine = LmdbEngine(Home(home).store, TABLES)
@@ -91,7 +91,7 @@ def _replica(engine: Engine, name: str) -> Replica:
 
 
 def news(home: Path, writers: Sequence[Account], others: Sequence[Account], run: int) -> dict[str, list[bytes]]:
-    """Frames of new entries on top of what a copy of the smallest store holds; the copy is used up."""
+    """Frames of new entries that follow what a copy of the smallest store holds. The copy is changed."""
     with filling(home) as author:
         drafts = [post(writers[0], n) for n in range(SHARED_EACH, SHARED_EACH + run)]
         runs = ((w, [post(w, n) for n, _ in enumerate(drafts, SHARED_EACH)]) for w in writers)
@@ -111,15 +111,15 @@ def _frames(items: Sequence[RunItem]) -> list[bytes]:
         waiting.append(item)
         size += size_of(item)
         if size >= PIECE:
-            frames.append(encode_message(Data(waiting)))
+            frames.append(encode_message(DataItems(waiting)))
             waiting, size = [], 0
-    return [*frames, encode_message(Data(waiting))] if waiting else frames
+    return [*frames, encode_message(DataItems(waiting))] if waiting else frames
 
 
 def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattered: int) -> dict[str, list[float]]:
-    """Microseconds an entry on each store, by kind: medians of rounds in turn, after one that warms up.
+    """Microseconds per entry on each store, by kind: medians of rounds in turn, after a warm-up round.
 
-    The first home is copied for each round, since what comes in would soon double it; the others grow on.
+    The first home is copied for each round, because new entries would soon double it; the others grow.
     """
     people = people_of(homes[0])
     each = WRITERS + scattered
@@ -154,7 +154,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
 
 
 def started(home: Path, questions: int, rest_s: float) -> dict[str, float]:
-    """A node as people run it, not for the first time: seconds from exec to ready, memory at rest and once asked."""
+    """A node as people run it, not for the first time: seconds from exec to ready, memory at rest and after reads."""
     asked = [account_to_text(a.id) for a in people_of(home)[:questions]] if questions else []
     given = {"BANYAN_NODE_REALM": "test", "BANYAN_LOG_LEVEL": "warning", "BANYAN_INTEREST_MODE": "all"}
     environment = {**os.environ, **given}

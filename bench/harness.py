@@ -1,9 +1,9 @@
-"""What every bench has in common: its options, how it counts, what it says of the machine, and how it ends.
+"""What all benches share: options, statistics, the description of the machine, and the result.
 
-A bench says how it gets on to standard error and ends with one JSON object on standard output: `bench`, then its
-figures under the keys of FIGURES, then sizes, cases, machine and versions. With --json standard output holds that
-object and nothing else. Figures of several rounds are medians; what is compared is run in turn, so that a slow minute
-of the machine falls on both.
+A bench reports progress on standard error and ends with one JSON object on standard output: `bench`, then its figures
+under the keys of FIGURES, then sizes, cases, machine and versions. With --json standard output has that object and
+nothing else. Figures of several rounds are medians. Things that are compared are run in turn, so that a slow minute of
+the machine affects both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def arguments(
     rounds: int = 3,
     more: Callable[[argparse.ArgumentParser], object] | None = None,
 ) -> argparse.Namespace:
-    """The options of one bench; `more` adds its own. Exits with one sentence where they cannot be meant."""
+    """The options of one bench; `more` adds its own. Exits with one sentence if they make no sense."""
     parser = _Parser(
         prog=f"bench {name}",
         description=about,
@@ -101,7 +101,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 @contextmanager
 def workplace(folder: Path | None) -> Iterator[Path]:
-    """The folder of --folder, which stays, or a temporary one, which goes."""
+    """The folder of --folder, which stays, or a temporary one, which is removed."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
@@ -111,7 +111,7 @@ def workplace(folder: Path | None) -> Iterator[Path]:
 
 
 def say(text: str) -> None:
-    """How the bench gets on, to standard error."""
+    """Reports progress on standard error."""
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
@@ -141,13 +141,13 @@ def latencies_ms(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def anon_mb(pid: int | None = None) -> float:
-    """RssAnon in MB (10^6 bytes) of a process (None: this one) and of those that it began: what they hold beyond pages
+    """RssAnon in MB (10^6 bytes) of a process (None: this one) and of those that it started: their memory without pages
     of files, which the kernel can take back."""
     return round(sum(map(_anon, _family(pid or os.getpid()))) * 1024 / 1e6, 1)
 
 
 def cpu_s() -> float:
-    """CPU seconds of this process and of those that it began."""
+    """CPU seconds of this process and of those that it started."""
     return time.process_time() + sum(map(_spent, _family(os.getpid())[1:]))
 
 
@@ -170,7 +170,7 @@ def _family(pid: int) -> list[int]:
 
 
 def machine() -> dict[str, Any]:
-    """Where this runs. `load_1m`: what else the machine was doing, for who compares runs."""
+    """The machine. `load_1m`: its load average, for comparing runs."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
@@ -210,7 +210,7 @@ def _commit() -> str:
 
 
 def finish(args: argparse.Namespace, bench: str, **figures: Any) -> dict[str, Any]:
-    """Prints the one JSON object; without --json a line for a person above it. Returns the object."""
+    """Prints the one JSON object; without --json, a line for people before it. Returns the object."""
     first = {k: figures[k] for k in FIGURES if k in figures}
     rest = {k: v for k, v in figures.items() if k not in first}
     result = {

@@ -1,9 +1,9 @@
-"""How fast entries of others come in, without a network: decode, hash, verify, judge, store, views, commit.
+"""How fast a node ingests entries of others, without a network: decode, hash, verify, judge, store, views, commit.
 
-Two replicas on LMDB stores in this process, frames handed over as bytes: one holds 20 writers x 5,000 posts of about
-300 bytes, the other nothing. Only the newcomer's share is timed as `entries_per_second`, the holder's as
-`served_per_second`; what waits for the newcomer is taken together, at most half its credit, and committed with fsync.
-Garbage is collected as in a node: else chance decides in whose turn the full collections fall, a tenth of the figure.
+Two replicas on LMDB stores in this process exchange frames as bytes: one holds 20 writers x 5,000 posts of about 300
+bytes, the other nothing. `entries_per_second` times the newcomer's part only, `served_per_second` the holder's. Frames
+that wait for the newcomer are taken together, at most half its credit, and committed with fsync. Garbage is collected
+as in a node; otherwise full collections would happen in either part by chance, which is a tenth of the figure.
 
 python -m bench ingest --json
 """
@@ -27,7 +27,7 @@ from banyan_node.context import TABLES
 from banyan_node.home import Home
 from banyan_node.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Disconnect, Send
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -49,7 +49,8 @@ class Side:
         self.commits = 0
 
     def turn(self, other: Side, now: float) -> bool:
-        """Takes what waits, or a timer that is due, and hands over the answers. Whether there was anything."""
+        """Takes the frames that wait, or a timer that is due, and sends the answers. Returns whether there was
+        anything."""
         timer = self.replica.get_timer()
         if not self.inbox and (timer is None or timer > now):
             return False
@@ -83,7 +84,7 @@ class Side:
 
 
 def take(holder: Side, newcomer: Side, within_s: float = 600.0) -> None:
-    """Runs both until the newcomer holds everything. Time is virtual where nobody has anything to do."""
+    """Runs both until the newcomer holds everything. Virtual time passes when both have nothing to do."""
     now = time.time()
     end, wanted = now + within_s, holder.entries()
     for a, b in ((holder, newcomer), (newcomer, holder)):

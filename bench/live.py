@@ -1,8 +1,8 @@
-"""How soon what is published is durable elsewhere: 1 publisher, 20 other nodes, two processes, 200 entries a second.
+"""How soon a published post is durable at others: 1 publisher, 20 other nodes, two processes, 200 entries a second.
 
-Every node has its own keys, store, links and membership; the overlay is what they form among themselves. One process
-runs the publisher and 10 receivers, the other 10 receivers. Posts are published on a fixed beat whatever the node
-says (open loop), and a post's clock runs from its beat to the moment its commit at a receiver is told of.
+Every node has its own keys, store, links and membership; the nodes form the overlay themselves. One process runs the
+publisher and 10 receivers, the other 10 receivers. Posts are published at fixed times, even if the node is behind (open
+loop). A post's clock runs from its planned time to the event that a receiver sends after its commit.
 
 python -m bench live --json
 """
@@ -27,13 +27,13 @@ from bench.rig.processes import Child, new_home
 
 RECEIVERS = 20
 WARM = 100
-"""Posts before those that count: the gossip's tree settles on them."""
+"""Posts before those that count: with them the gossip's tree settles."""
 LATE_S = 15.0
-"""How long after the last beat a post may still arrive."""
+"""How long after the last planned time a post may still arrive, seconds."""
 
 
 class _Heard:
-    """When each entry of the one log that is written had been committed at a node."""
+    """The time at which each entry of the publisher's log was committed at a node."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
@@ -51,7 +51,7 @@ class _Heard:
 
 
 async def crowd(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
-    """Nodes that join one network and hear the publisher; the first of the first process is the publisher."""
+    """Nodes that join one network and receive posts; the first node of the first process is the publisher."""
     publisher = nodes[0] if params["publishes"] else None
     account = ""
     if publisher is not None:
@@ -86,7 +86,7 @@ async def crowd(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
 
 
 async def _publish(node: Node, account: str, count: int, rate: float) -> list[float]:
-    """The beats, and how many were answered as durable in the end: all, or this fails."""
+    """The planned times, and how many posts were durable in the end: all, or this fails."""
     start = time.monotonic() + 0.1
     beats = [start + k / rate for k in range(count)]
     async with trio.open_nursery() as nursery:
@@ -135,7 +135,7 @@ def once(folder: Path, posts: int, rate: int) -> dict[str, Any]:
 
 
 def _until(processes: Sequence[Child], count: int) -> None:
-    """Until every receiver holds so many, or has had its time."""
+    """Waits until every receiver holds so many posts, or the time is over."""
     end = time.monotonic() + LATE_S
     while time.monotonic() < end and any(process.ask("held") < count for process in processes):
         time.sleep(0.1)

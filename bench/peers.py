@@ -1,8 +1,8 @@
-"""Other systems of signed feeds beside this one: a fresh reader takes equal messages over loopback, in turn with ours.
+"""Compares other systems of signed feeds with this one: a fresh reader fetches equal messages over loopback, in turn.
 
 Hypercore, Secure Scuttlebutt (ssb-db2 with ssb-ebt) and OrbitDB come from the npm registry in the versions of
-bench/peers/package-lock.json. Each is used the way its own documents say for taking a whole feed, between two
-processes, both on disk. Every message carries the same text of 190 bytes, with which an entry of ours has about 300.
+bench/peers/package-lock.json. Each fetches a whole feed in the way that its own documents describe, between two
+processes, both on disk. Every message has the same text of 190 bytes; one of our entries then has about 300.
 
 The clock is the reader's: it runs from the dial, so handshakes count, until everything is held. Afterwards the store of
 each other system is closed, opened again without a peer, and its messages are counted and compared; ours is compared
@@ -30,7 +30,7 @@ OURS = "banyan"
 WRITERS = 20
 ENTRIES, QUICK_ENTRIES, ORBITDB_ENTRIES = 10_000, 4_000, 2_000
 MOST_A_LOG = 10_000
-"""Entries that a log of ours may hold on its first day; cases of one writer have no more."""
+"""The entries that one of our logs may hold on its first day; cases of one writer have no more."""
 MOST_SINGLES, MOST_CORES = 20_000, 1_000
 
 NOT_EQUAL: dict[str, dict[str, str]] = {
@@ -83,7 +83,7 @@ NOT_EQUAL: dict[str, dict[str, str]] = {
         "orbitdb": "one: a database is one log of all writers, so 20 writers are not run",
     },
 }
-"""What an equal payload hides, by topic and system."""
+"""What differs although the payload is equal, by topic and system."""
 
 SINGLE = f"{OURS}_single_posts"
 THEIR_SINGLE = "hypercore_single_posts"
@@ -126,8 +126,8 @@ class Case(NamedTuple):
 
 
 def ours(folder: Path, source: Path, start: Path | None = None) -> CaughtUp:
-    """A fresh node, or one that has the home `start`, against one that has the home `source`; the clock from the dial,
-    as for everybody."""
+    """A fresh node, or one with the home `start`, fetches from one with the home `source`. The clock starts at the
+    dial, as for the other systems."""
     got = catchup.once(folder, source, start)
     return CaughtUp(got["seconds"] + got["dial_ms"] / 1e3, got["cpu_s"], got["holder"]["cpu_s"], got["bytes"])
 

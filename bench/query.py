@@ -1,4 +1,4 @@
-"""What reading costs on a node that holds much: the methods that programs call, each on a snapshot of the last commit.
+"""What reading costs on a node with many entries: methods of the API, each on a snapshot of the last commit.
 
 home       the 50 newest posts of the 1,000 accounts that an account follows, follows, blocks and mutes read too (the
            view itself, in process)
@@ -8,9 +8,9 @@ thread     a conversation: what it answers, and up to 200 answers
 profile    an account's fields, counts, and the first 50 whom it follows
 followers  who follows an account, all of them (the view itself: no method of the control API lists them)
 
-Each on a store of 100,000 and of 1,000,000 entries, in turn, in a node without peers. The accounts and posts asked
-for are drawn so that those that many follow and answer come often; on the larger store they have more followers and
-answers to give, so its times are not those of the same work.
+Each runs on a store of 100,000 and of 1,000,000 entries, in turn, in a node without peers. Accounts and posts with many
+followers and answers are drawn more often. In the larger store they have more followers and answers, so its times are
+not for the same work.
 
 At the end each node builds all its views again from the log (`store.rebuild`), while somebody posts every 0.1 s.
 
@@ -116,7 +116,7 @@ async def _times(asks: Iterator[Callable[[], Awaitable[Any]]], count: int) -> li
 def _asks(
     node: Node, people: list[Account], kind: str, rng: random.Random, home: AccountId
 ) -> Iterator[Callable[[], Awaitable[Any]]]:
-    """Endless: the next thing to ask."""
+    """Yields the next request, without end."""
     call = node.backend.call
     if kind == "timeline":
         page: dict[str, Any] = {}

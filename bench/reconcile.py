@@ -1,14 +1,14 @@
-"""What it costs to find out which heads differ between two frontiers, and to keep the sums that tell it.
+"""What it costs to find which heads differ between two frontiers, and to update the sums for it.
 
-Two frontiers of 1,000,000 heads differ in 0, 1, 100, 1,000 of them, other ones in every try. Counted are all bytes of
-the frames that identify them, in both directions, as they go on the wire: questions with their probes, answers with
-their cells. A try counts only if exactly the heads that were changed come out, with the lengths of both sides. In turn
-with it, on the same differences: an XOR rateless sketch (cells of 8 + 8 + 8 bytes, the same walk, and as many cells as
-it takes: no estimate, no frames), and the ranges that the node falls back to (16 ways, frames without heads).
+Two frontiers of 1,000,000 heads differ in 0, 1, 100 or 1,000 of them, in every try other ones. All bytes of the frames
+that find them are counted, in both directions: questions with their probes, answers with their cells. A try counts only
+if exactly the changed heads are found, with the lengths of both sides. In turn, on the same differences: an XOR
+rateless sketch (cells of 8 + 8 + 8 bytes, the same walk, exactly as many cells as needed, no estimate, no frames), and
+the ranges that the node uses as a fallback (16 ways, frames without heads).
 
-The rest is time of the processor, for nothing here waits: decoding 1,000 differences; a head that moves in a table,
-alone and among 1,000; among 1,000 in all that follows it (two hashes for the root, one for the name, row, ranges,
-cells); and a table of all heads under a new salt.
+The other figures are CPU times: decoding 1,000 differences; a head that moves in a table, alone and among 1,000; the
+same with all updates that it causes (two hashes for the root, one for the name, row, ranges, cells); and a table of all
+heads under a new salt.
 
 python -m bench reconcile --json
 """
@@ -52,11 +52,11 @@ from banyan_replica.wire import Sketch, Sums, encode_message
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say
 
 BUCKET = 64
-"""Heads below a prefix that the node names instead of dividing further."""
+"""Up to this number of heads below a prefix, the node names them instead of dividing further."""
 
 
 class Heads:
-    """A frontier that exists by arithmetic: one log each in accounts spread evenly."""
+    """A computed frontier: one log each in evenly spread accounts."""
 
     last_arrival = 0
 
@@ -96,13 +96,13 @@ class Found(NamedTuple):
 
 
 def changes(rng: random.Random, heads: Heads, n: int) -> list[Change]:
-    """Heads that are further on the other side, by one to three entries."""
+    """The heads that are ahead on the other side, by one to three entries."""
     found = (heads.nth(k) for k in rng.sample(range(heads.size), n))
     return [Change(log, h, Head(h.length + rng.randint(1, 3), EntryId(rng.randbytes(32)), 0)) for log, h in found]
 
 
 def by_sketch(here: FrontierIndex, there: FrontierIndex, made: Sequence[Change]) -> Found:
-    """Questions and answers until all is out. Raises BenchError where anything else comes out than was changed."""
+    """Questions and answers until all differences are found. Raises BenchError if others are found than were made."""
     mine, theirs = _cells(here), _cells(there)
     ask = Sketch(b"", 0, 0, 0, probes(mine))
     size, trips, spent, came = 0, 0, 0.0, empty(0)

@@ -1,10 +1,10 @@
-"""docs/performance.md and its picture from the results of benches; with --run, measures first.
+"""Writes docs/performance.md and its picture from the results of benches; with --run, measures first.
 
 uv run python -m bench.report          writes the tables and the picture again from bench/results/*.json
 uv run python -m bench.report --run    runs every bench first, about 15 minutes on a quiet machine
 uv run python -m bench.report --run catchup query      only these; the others' results stay
 
-What a bench printed is kept as it is, so every figure in the page can be traced to a run, a machine and a commit.
+The output of each bench is kept unchanged, so every figure in the page can be traced to a run, a machine and a commit.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ FIGURES = (
 
 
 def table_of_figures(results: Results) -> str:
-    """What --quick found is of smaller sizes than promised, so it does not count here."""
+    """Without results of --quick, because their sizes are smaller than promised."""
     results = {name: result for name, result in results.items() if not result["quick"]}
     rows = ["| figure | must | aim | reached | | bench |", "|---|---:|---:|---:|---|---|"]
     for f in FIGURES:
@@ -130,7 +130,7 @@ def table_of_figures(results: Results) -> str:
 
 
 def table_of_cases(result: Result) -> str:
-    """Everything that the cases of one bench found: a row a case, a column a figure. Empty where there are none."""
+    """All figures of the cases of one bench: a row per case, a column per figure. Empty if there are none."""
     cases: Mapping[str, Mapping[str, Any]] = result.get("cases", {})
     columns = list(dict.fromkeys(k for found in cases.values() for k in found if k not in ("spread", "seconds")))
     rows = ["| | " + " | ".join(c.replace("_", " ") for c in columns) + " |", "|---|" + "---:|" * len(columns)]

@@ -1,8 +1,8 @@
-"""What a start costs a node that holds very many logs: seconds until it is ready, seconds until it can compare, memory.
+"""What a start costs with very many logs: seconds until the node is ready, seconds until it can compare, memory.
 
-A store of 10,000,000 heads, one log each in accounts spread evenly, written straight into its tables (no entries: a
-start looks at heads only). Its index is made once by reading every head, as each start did before rows were kept, and
-kept beside it. Then, each in a process of its own, on files that the kernel was asked to drop from memory:
+The store has 10,000,000 heads, one log each in evenly spread accounts, written directly into its tables (no entries: a
+start reads heads only). Its index is made once by reading every head, as in the first start, and kept beside it. Then,
+each in a process of its own, on files that the kernel was asked to drop from memory:
 
 node    `banyan up`: from exec to the first answer that says it is ready, and RssAnon some seconds later
 index   the store opened and the frontier index until it can compare: seconds, the longest step, memory that it added

@@ -1,11 +1,11 @@
-"""What does not get dearer as a network grows: an entry more on an account that is forked, a control entry or a
-checkpoint more of an account with many control entries, a link of a node with chosen accounts while nothing happens.
+"""Costs that must not grow with the network: one more entry on a forked account, one more control entry or checkpoint
+of an account with many control entries, a link of a node with chosen accounts while nothing happens.
 
-`forked`: an account of 20,000 posts in four logs, of which one is forked, on an LMDB store with views; what each of
-100 posts more costs the thread that judges, commit left out: on a branch that does not count, at the end of a log
-that does, and of the post that forked it. `control`: bytes on the wire, every frame counted, from one node to another
-in virtual time, of one control entry and of one checkpoint more of an account with 1,000 control entries. `interest`:
-the same of 120 s in which nothing happens, each way.
+`forked`: an account of 20,000 posts in four logs, one of them forked, on an LMDB store with views. Measured is what
+each of 100 more posts costs the judging thread without the commit: on a branch that does not count, at the end of a log
+that does, and the post that makes the fork. `control`: bytes on the wire, every frame counted, from one node to another
+in virtual time, for one more control entry and one more checkpoint of an account with 1,000 control entries.
+`interest`: the same for 120 s in which nothing happens, in each direction.
 
 python -m bench upkeep --json
 """
@@ -25,7 +25,7 @@ from banyan_node.context import TABLES
 from banyan_replica.intake.author import Author, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import own_key
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import run_item
 from banyan_sim.node import EPOCH

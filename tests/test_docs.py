@@ -1,7 +1,8 @@
-"""What the documentation says is so: its links lead somewhere, its commands exist, its tables are the code's."""
+"""What the documentation says is so: links lead somewhere, files and commands exist, tables are the code's."""
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
@@ -18,11 +19,34 @@ from banyan_cli.main import app, hoist
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "bench/*.md", "tests/**/*.md", "*/banyan_*/**/*.md")
+    for pattern in ("*.md", "docs/*.md", "bench/*.md", "sim/*.md", "tests/**/*.md", "*/banyan_*/**/*.md")
     for path in ROOT.glob(pattern)
     if ".venv" not in path.parts
 )
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+FILES = {
+    path.relative_to(ROOT).as_posix()
+    for path in ROOT.rglob("*")
+    if path.suffix in {".py", ".md", ".svg", ".json", ".toml", ".xz"} and not {".venv", ".git"} & set(path.parts)
+}
+PATHS = {part for name in FILES for part in ("/" + name, *(f"/{folder}/" for folder in Path(name).parents))}
+
+
+IN_A_HOME = {"store/"}
+
+
+def named(text: str) -> Iterator[str]:
+    """Each source file, and each folder in code, that the text names. A pattern with a star names no file."""
+    yield from re.findall(r"(?<![\w.*/<-])[\w./-]*\w\.(?:py|md)\b(?![\w*])", text)
+    yield from re.findall(r"`((?:[\w.]+/)+)`", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def command_lines(text: str) -> Iterator[str]:
@@ -39,6 +63,21 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
+    for file, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" not in file:
+            other = page.parent / file if file else page
+            assert anchor in anchors(other), f"{page.name} links to a section {anchor} of {other.name}, which has none"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_file_and_folder_that_is_named_exists(page: Path) -> None:
+    for name in set(named(page.read_text("utf-8"))) - IN_A_HOME:
+        there = any(path.endswith("/" + name.removeprefix("./").lstrip("/")) for path in PATHS)
+        assert there or (page.parent / name).exists(), f"{page.name} names {name}, which is not there"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -65,3 +104,22 @@ def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
     page = (ROOT / "docs" / "operating.md").read_text("utf-8")
     for code, meaning in EXIT_CODES.items():
         assert f"| {code} | {meaning} |" in page
+
+
+PURE = sorted(path for room in ("crdt", "schema") for path in (ROOT / room).glob("banyan_*/**/*.py"))
+
+
+def docstrings(node: ast.Module | ast.ClassDef, within: str = "") -> Iterator[tuple[str, str | None]]:
+    """Each public class and function with its docstring."""
+    for found in node.body:
+        if isinstance(found, ast.FunctionDef | ast.ClassDef) and not found.name.startswith("_"):
+            yield within + found.name, ast.get_docstring(found)
+            if isinstance(found, ast.ClassDef):
+                yield from docstrings(found, f"{found.name}.")
+
+
+@pytest.mark.parametrize("path", PURE, ids=[path.name for path in PURE])
+def test_every_public_name_of_crdt_and_schema_has_a_docstring(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree), f"{path.name} says nothing"
+    assert [name for name, said in docstrings(tree) if not said] == []

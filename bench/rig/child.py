@@ -1,4 +1,4 @@
-"""A process of a bench: it runs real nodes, plays one role on them, and talks with the bench in lines of JSON.
+"""A process of a bench: it runs real nodes, performs one role on them, and exchanges lines of JSON with the bench.
 
 python -m bench.rig.child MODULE:ROLE '{"homes": [...], "flags": {...}, ...}'
 
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import trio
 
 from banyan_node import settings
-from banyan_node.config import Log
+from banyan_node.config import LogSettings
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.logging import set_up_logging
@@ -73,7 +73,7 @@ def main() -> None:
     module, name = where.split(":")
     talk = os.dup(1)
     os.dup2(2, 1)
-    set_up_logging(Log(level="warning"))
+    set_up_logging(LogSettings(level="warning"))
     role = getattr(importlib.import_module(module), name)
 
     async def run() -> None:

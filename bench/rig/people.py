@@ -1,7 +1,7 @@
 """The accounts and stores that benches run on: written by the node's own author, the same in every run.
 
-A store is made once and kept under a name that holds a digest of the code that wrote it, so that a bench never reads
-what an older schema left. Accounts are drawn from their number alone: two stores can hold the same ones.
+A store is made once and kept under a name with a digest of the code that wrote it, so that a bench never reads a store
+of an older schema. An account is computed from its number alone, so two stores can hold the same accounts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.context import TABLES
 from banyan_node.home import Home
-from banyan_replica.intake.author import Author, Draft, grant_to
+from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.replaying import MET, note_agreement
 from banyan_schema.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
@@ -58,7 +58,7 @@ class Opening(NamedTuple):
 
 
 def drawn(seed: str) -> Callable[[int], bytes]:
-    """Bytes that look random and are the same in every run."""
+    """Bytes that look random, the same in every run."""
     count = 0
 
     def draw(n: int) -> bytes:
@@ -117,14 +117,14 @@ def admit(ingest: Ingest, account: Account, opening: Opening) -> None:
     ingest.parts([opening.content])
 
 
-def social_post(salt: bytes, nonce: bytes, n: int, reply: ReplyTo | None = None) -> Draft:
+def social_post(salt: bytes, nonce: bytes, n: int, reply: ReplyTo | None = None) -> EntryDraft:
     """A post of TEXT_BYTES in an account whose cells are keyed under `salt`."""
     text = f"post {n}: ".ljust(TEXT_BYTES, "x")
     made = write_post(post_key(salt, nonce, BIRTH_MS + n), Post(text, reply, created_ms=BIRTH_MS + n))
-    return Draft((made.op,), (made.content,))
+    return EntryDraft((made.op,), (made.content,))
 
 
-def post(account: Account, n: int, reply: ReplyTo | None = None) -> Draft:
+def post(account: Account, n: int, reply: ReplyTo | None = None) -> EntryDraft:
     """Post n of the account."""
     return social_post(account.salt, n.to_bytes(16, "big"), n, reply)
 
@@ -133,19 +133,19 @@ def post_target(account: Account, n: int) -> Target:
     return Target(account.id, post_key(account.salt, n.to_bytes(16, "big"), BIRTH_MS + n))
 
 
-def named(account: Account) -> Draft:
+def named(account: Account) -> EntryDraft:
     made = set_profile(account.salt, "name", f"Account {account.number}")
-    return Draft((made.op,), (made.content,))
+    return EntryDraft((made.op,), (made.content,))
 
 
-def following(account: Account, others: Sequence[AccountId]) -> Draft:
+def following(account: Account, others: Sequence[AccountId]) -> EntryDraft:
     """One entry that follows all of them."""
     made = [relate(account.salt, "follow", other) for other in others]
-    return Draft(tuple(d.op for d in made), tuple(d.content for d in made))
+    return EntryDraft(tuple(d.op for d in made), tuple(d.content for d in made))
 
 
-def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[Draft]]], each_signed: bool) -> int:
-    """Appends and commits as it goes; returns how many entries. `each_signed`: as posts that were published alone."""
+def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[EntryDraft]]], each_signed: bool) -> int:
+    """Appends entries and commits. Returns their number. `each_signed`: like posts that were published one by one."""
     entries = waiting = 0
     for account, drafts in work:
         pieces = [[d] for d in drafts] if each_signed else [drafts]

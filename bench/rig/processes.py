@@ -1,7 +1,7 @@
-"""The bench's side of its processes: starting one, talking with it, ending it whatever happened.
+"""The bench's side of its processes: starting one, exchanging messages with it, ending it in every case.
 
-The invariant: when the block ends no process that it started is left. What a process said on standard error is shown
-only where it failed.
+The invariant: when the block ends, no process that it started is left. The standard error of a process is shown only
+if it failed.
 """
 
 from __future__ import annotations

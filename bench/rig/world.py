@@ -1,8 +1,8 @@
-"""A store as a network fills it: names, follows, posts and answers, most of them around the accounts that most follow.
+"""A store as a network fills it: names, follows, posts and answers, most of them around the most followed accounts.
 
-Three sizes, each the one before with more accounts. The smallest holds the shared accounts alone, with 5 entries each;
-every further account writes 100. So the same new entries, by shared accounts, can be given to the smallest and to the
-largest, and cost what the size makes them cost.
+There are three sizes; each adds accounts to the one before. The smallest holds only the shared accounts, with 5 entries
+each; every other account writes 100. So the same new entries, by shared accounts, can be given to all sizes, and any
+difference in cost is due to the size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-from banyan_replica.intake.author import Author, Draft
+from banyan_replica.intake.author import Author, EntryDraft
 from banyan_schema.social import ReplyTo, Target
 from bench.harness import say
 from bench.rig.people import (
@@ -58,7 +58,7 @@ QUICK = Plan(400, (80, 200))
 
 
 class World:
-    """Who is there, and which posts: everything that a new entry may name."""
+    """The accounts and posts that a new entry may name."""
 
     def __init__(self, people: list[Account], written: list[int]) -> None:
         self.people, self.written = people, written
@@ -69,7 +69,7 @@ class World:
         """Few accounts are named often, most seldom."""
         return int(len(self.people) * self.rng.random() ** 3)
 
-    def drafts(self, who: int, first: int, count: int) -> list[Draft]:
+    def drafts(self, who: int, first: int, count: int) -> list[EntryDraft]:
         """Entries first .. first+count-1 of an account: a name, whom it follows, then posts, one in four an answer."""
         out = []
         for n in range(first, first + count):
@@ -120,7 +120,7 @@ def _grow(author: Author, people: list[Account], accounts: int, each: int, home:
     author.store.commit()
     world = World(people, [SHARED_EACH if n < shared else MORE_EACH for n in range(old)] + [0] * accounts)
 
-    def work() -> Iterator[tuple[Account, Sequence[Draft]]]:
+    def work() -> Iterator[tuple[Account, Sequence[EntryDraft]]]:
         for first in range(0, each, STEP):
             count = min(STEP, each - first)
             for who in range(old, old + accounts):

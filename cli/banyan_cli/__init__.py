@@ -1,1 +1,1 @@
-"""What a person sees: the `banyan` command."""
+"""The command `banyan`."""

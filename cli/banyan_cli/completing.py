@@ -1,7 +1,7 @@
-"""What the shell offers behind a command: accounts and posts shown lately, writers, peers, settings.
+"""What the shell offers to complete a command: accounts and posts shown lately, writers, peers, settings.
 
-The invariant: completing never writes, never asks for a passphrase and never fails; where nothing can be known, nothing
-is offered. Of a home without a running node only what was shown is offered, because opening the store takes its lock.
+The invariant: completing never writes, never asks for a passphrase and never fails. If nothing is known, nothing is
+offered. Without a running node only what was shown is offered, because opening the store would take its lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _offers(known: Callable[[Home], Iterable[tuple[str, str]]]) -> Callable[[typ
             given: Path | None = ctx.find_root().params.get("home")
             rows = [row for row in known(find_home(given)) if row[0].lower().startswith(incomplete.lower())]
         except Exception:
-            return []  # a shell that waits for the next key wants no error
+            return []  # the shell is waiting for the next key and must not show an error
         return rows[:MOST]
 
     return complete

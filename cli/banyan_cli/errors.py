@@ -1,8 +1,8 @@
-"""What ends a command, and the number it ends with.
+"""The errors that end a command, and their exit codes.
 
-Every error that a person can put right is one sentence; each kind has one exit code, and EXIT_CODES is the table that
-`banyan --help` prints. The invariant: a program can tell from the code alone whether to fix its input (2), wait for the
-network (3), look after the machine (4) or find a passphrase (5).
+Every error that a person can correct is one sentence. Each kind has one exit code; `banyan --help` prints the table
+EXIT_CODES. The invariant: the code alone tells a program whether to fix its input (2), wait for the network (3), check
+the machine (4) or find a passphrase (5).
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ _CALL_CODES = {
 
 
 class BadInput(OperatorError):
-    """What was typed, or a file that was named, cannot be used as it is."""
+    """An argument, or a file that it names, cannot be used as it is."""
 
 
 class Failed(OperatorError):
-    """The command did its work and the result is not what was promised."""
+    """The command did its work, and the result is not what was promised."""
 
 
 def exit_code(error: Exception) -> int | None:
-    """The code for an error that somebody can put right; None for a mistake of this program."""
+    """The code of an error that a person can correct; None for a mistake of this program."""
     if isinstance(error, CallError):
         return _CALL_CODES.get(error.code, FAILED)
     for kinds, code in _BY_KIND:
@@ -78,7 +78,7 @@ def as_json(error: Exception, code: int, typed: Collection[str] = ()) -> dict[st
 
 
 def sentence(error: Exception, typed: Collection[str] = ()) -> str:
-    """The error's text as a sentence: it begins with a capital, and what it begins with is not changed by that.
+    """The error's text as a sentence. It begins with a capital, unless that would change a name.
 
     typed: the words of the command line, which may be names of files.
     """

@@ -99,12 +99,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _say_no_more() -> None:
-    """The reader left: nothing more goes to standard output, not even at exit."""
+    """The reader of standard output has gone: nothing more is written to it, not even at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def hoist(argv: Sequence[str]) -> list[str]:
-    """The same command line with the options that are good anywhere at its front. Nothing after `--` moves."""
+    """The same command line, with the options that every command takes moved to its front. Nothing after `--` moves."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(argv)

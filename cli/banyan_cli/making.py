@@ -1,7 +1,7 @@
 """Making a node: its folder, its settings, its keys, and the account that it writes as.
 
-The invariant: keys are made once and never written over, and a home that holds keys holds an account too, or gets one
-at the next start.
+The invariant: keys are made once and never overwritten. A home with keys also has an account, or gets one at the next
+start.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from banyan_node.operator_errors import KeysExist
 
 
 def refuse_a_second_node(home: Home) -> None:
-    """Raises KeysExist where a node lives already."""
+    """Raises KeysExist if the home has a node already."""
     if home.keys.exists():
         raise KeysExist(f"{home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
 

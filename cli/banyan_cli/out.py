@@ -1,7 +1,7 @@
-"""Where a command's words go: results to standard output, everything else to standard error.
+"""The output of a command: results go to standard output, everything else to standard error.
 
-The invariant: with --json, standard output holds JSON values, one a line, and nothing else. Text that came from other
-people is never trusted with the terminal: `plain` takes out what would move the cursor or turn the line around.
+The invariant: with --json, standard output has JSON values, one per line, and nothing else. Text of other people is not
+trusted: `plain` removes what would move the cursor or change the direction of the line.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Out:
 
     @cached_property
     def console(self) -> Console:
-        """For what was asked for."""
+        """Standard output: for what was asked for."""
         from rich.console import Console
 
         return Console(highlight=False)
 
     @cached_property
     def notes(self) -> Console:
-        """For everything else: progress, hints, warnings."""
+        """Standard error: for progress, hints, warnings."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False)
@@ -73,7 +73,7 @@ def write_json(value: Any) -> None:
 
 
 def _write(stream: TextIO, sentence: str) -> None:
-    """One line, without rich: a command that says one sentence need not load it."""
+    """Prints one line without rich, so that a command that prints one sentence need not load it."""
     stream.write(sentence + "\n")
     stream.flush()
 

@@ -1,8 +1,8 @@
 """Parameters of the plain types, read without pydantic.
 
-Typer makes a pydantic adapter for each parameter that a command line gives, and importing pydantic costs as much as all
-the rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter; all else
-keeps Typer's own.
+Typer makes a pydantic adapter for each parameter on a command line, and importing pydantic costs as much as all the
+rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter. All other
+types keep Typer's own.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _name(param: Any) -> None:
 
 
 def use_plain_params(command: Any) -> Any:
-    """The same command; in it and in all below, texts are read as they are."""
+    """The same command. It and all its subcommands read these types without pydantic."""
     help_option = command.get_help_option(typer.Context(command, help_option_names=HELP))  # made here, kept there
     for param in (*command.params, *([help_option] if help_option else [])):
         _name(param)
@@ -76,5 +76,5 @@ def use_plain_params(command: Any) -> Any:
 
 
 def command_of(app: typer.Typer) -> Any:
-    """What `app` runs."""
+    """The command that `app` runs."""
     return use_plain_params(typer.main.get_command(app))

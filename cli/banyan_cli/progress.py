@@ -1,4 +1,4 @@
-"""Anything longer than a second shows that it is alive: on standard error, and only when that is a terminal."""
+"""Shows progress of work that takes longer than a second: on standard error, and only if that is a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUIET_SECONDS = 0.5
 
 @contextmanager
 def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar; what is yielded advances it."""
+    """A bar. Yields the function that advances it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
@@ -24,7 +24,7 @@ def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], Non
 
 @contextmanager
 def waiting(console: Console, what: str) -> Iterator[None]:
-    """A spinner and the time that has passed, for work whose length nobody knows."""
+    """A spinner and the time that has passed, for work of unknown length."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     progress = Progress(*columns, console=console, transient=True)
     if not console.is_terminal:

@@ -1,8 +1,8 @@
 """Ids as people type them: any beginning that fits one thing only, the last digits of a post, the name of an account.
 
-What a command shows is noted in the home, so that the next one may say `banyan reply 3fa81b02 "..."` or `banyan follow
-"Minh Anh"`; what was not shown is asked of the node. A short form that fits two things is refused, with the candidates.
-It is a convenience for people: nothing else reads the note, and losing it loses nothing.
+What a command shows is noted in the home, so that the next one can be `banyan reply 3fa81b02 "..."` or `banyan follow
+"Minh Anh"`. Ids that were not shown are looked up at the node. A short form that fits two things is refused, with the
+candidates. The note is a convenience for people: nothing else reads it, and it can be lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from banyan_cli.session import Session
 
 SHORT = 8
-"""Digits of a post's key that are shown: the last, for the first are the time, and alike in what came together."""
+"""Digits of a post's key that are shown: the last ones, because the first are the time, which is similar in posts of
+the same time."""
 KEY = 32
 """Digits of a post's key."""
 LEAST = 4
@@ -127,7 +128,7 @@ def one_of(what: str, text: str, known: Sequence[str], source: str) -> str:
 
 
 def listed(candidates: Sequence[str]) -> str:
-    """`a, b and c`; of many the first few."""
+    """`a, b and c`; if there are many, the first few."""
     shown, more = list(candidates[:FEW]), len(candidates) - FEW
     if more > 0:
         shown.append(f"{more} more")

@@ -1,7 +1,7 @@
-"""One command at work: which home, which settings, and who answers its calls.
+"""One command: its home, its settings, and who answers its calls.
 
-A running node answers over its control API; without one the store is opened here, and the same methods give the same
-JSON. The invariant: a command never writes beside a running node, because only one process can hold the store.
+A running node answers over its control API. Without one the store is opened here, and the same methods give the same
+JSON. The invariant: a command never writes while a node runs, because only one process can hold the store.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LONG_SECONDS = 3600.0
 """For calls whose work grows with the store."""
 
 
-class Backend(Protocol):
+class CallTarget(Protocol):
     """Who answers."""
 
     def call(self, method: str, **params: Any) -> Any: ...
@@ -41,7 +41,7 @@ class Session:
         self.home = home
         self.out = out
         self._open = ExitStack()
-        self._backend: Backend | None = None
+        self._backend: CallTarget | None = None
         self._passphrase: str | None = None
         self._said_copied = False
 
@@ -60,13 +60,13 @@ class Session:
         given = {name: value for name, value in params.items() if value is not None}
         return self.backend().call(method, **given)
 
-    def backend(self) -> Backend:
+    def backend(self) -> CallTarget:
         """The running node of this home, else the store itself."""
         if self._backend is None:
             self._backend = self.node() or self._local()
         return self._backend
 
-    def node(self) -> Backend | None:
+    def node(self) -> CallTarget | None:
         """The running node, or None. Of a copied home that is said once: the command works on the copy itself."""
         if not self.home.running.exists():
             return None
@@ -83,7 +83,7 @@ class Session:
             return None
 
     def close(self) -> None:
-        """Let go of the store or the connection."""
+        """Closes the store or the connection."""
         self._backend = None
         self._open.close()
 
@@ -97,7 +97,7 @@ class Session:
             self._passphrase = passphrase_from(prompt=ask_passphrase if sys.stdin.isatty() else None)
         return self._passphrase
 
-    def _local(self) -> Backend:
+    def _local(self) -> CallTarget:
         from banyan_node.local import open_local, open_reading
         from banyan_storage.errors import StoreLocked, StoreReadOnly
 
@@ -106,10 +106,10 @@ class Session:
         while True:
             try:
                 opened = open_local(self.home, self.settings, passphrase, self.out.note)
-                local: Backend = self._open.enter_context(opened)
+                local: CallTarget = self._open.enter_context(opened)
                 return local
             except StoreReadOnly as why:
-                reading: Backend = self._open.enter_context(open_reading(self.home, self.settings, why))
+                reading: CallTarget = self._open.enter_context(open_reading(self.home, self.settings, why))
                 return reading
             except StoreLocked:
                 node = self.node()

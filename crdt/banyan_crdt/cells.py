@@ -1,8 +1,9 @@
-"""Cells: what the counted entries of one account mean. A fold that any order and any duplication leaves the same.
+"""Cells: what the counted entries of one account mean. The fold gives the same result for any order and repetition.
 
-`put` and `del` name the operations that they cover, so nobody removes the future and sets need no version vector; a
-reference covers only operations of the same collection (a put: of the same cell) and is inert where its target does
-not count. `tomb` is final. A cell is (collection, key, kind); time decides nothing but ties.
+`put` and `del` name the operations that they cover, so they never remove a write that their writer did not see, and
+sets need no version vector. A reference covers only operations of the same collection (for a put: of the same cell),
+and has no effect if its target does not count. `tomb` is final. A cell is (collection, key); each kind of operation
+has its own content in it. Time decides only ties.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ Cell = tuple[Coll, CellKey]
 Stamp = tuple[Time, EntryId, int]
 """(time, entry id, op index): the order that breaks ties."""
 Character = tuple[Ref, int]
-"""Which insertion, and which of its characters."""
+"""(insertion, index of the character in it)."""
 
 
 @dataclass(slots=True)
 class Cells:
-    """`registers`: live writes, the one that shows first; `sets`: element -> live adds; `texts`: visible characters."""
+    """`registers`: the live writes, first the one that shows. `sets`: element -> its live adds, the last one shows.
+    `counters`: sums. `texts`: the visible characters in reading order. `tombs`: cells that are empty for good."""
 
     registers: dict[Cell, list[tuple[Stamp, Put]]] = field(default_factory=dict)
     sets: dict[Cell, dict[CellKey, list[tuple[Stamp, Add]]]] = field(default_factory=dict)
@@ -33,7 +35,8 @@ class Cells:
 
 
 def fold(counted: Iterable[tuple[Entry, Body]]) -> Cells:
-    """Pure; `counted` as `AccountState.counted` yields it, in any order."""
+    """The cells of `counted` entries (see `AccountState.counted`), in any order; repetitions are allowed. Raises
+    nothing."""
     puts: dict[Ref, tuple[Stamp, Put]] = {}
     adds: dict[Ref, tuple[Stamp, Add]] = {}
     texts: dict[Ref, tuple[Stamp, Text]] = {}
@@ -84,7 +87,7 @@ def _fold_texts(
     hidden: list[TextDel],
     covered: set[tuple[Ref, Coll, CellKey | None]],
 ) -> None:
-    """Each insertion hangs in a tree of characters (Fugue: Weidner and Kleppmann 2023), read in order."""
+    """Builds a tree of characters from the insertions (Fugue: Weidner and Kleppmann 2023) and reads it in order."""
     by_cell: dict[Cell, dict[Ref, tuple[Stamp, Text]]] = {}
     for ref, insertion in texts.items():
         by_cell.setdefault((insertion[1].coll, insertion[1].key), {})[ref] = insertion
@@ -118,7 +121,7 @@ def _read_text(ops: dict[Ref, tuple[Stamp, Text]]) -> list[Character]:
             c = (ref, top[1]) if ref == top[0] and offset > top[1] else parent[ref][0]
         return c == top or top is None
 
-    # A reference is a hash of an earlier entry, so an insertion is placed once those that it names are.
+    # A reference is a hash of an earlier entry, so there are no circles: place an insertion after those that it names.
     waiting: dict[Ref, list[Ref]] = {}
     missing: dict[Ref, int] = {}
     ready: list[Ref] = []

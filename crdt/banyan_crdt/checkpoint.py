@@ -1,8 +1,8 @@
-"""A checkpoint: one replaceable statement of a key about an account, beside the control log and not in it.
+"""A checkpoint is a replaceable signed statement of a key about an account. It is beside the control log, not in it.
 
-It says where the control log stood and how far logs stood. Of one (account, writer) the one with the greatest (n, id)
-stands and all others are forgotten, so checkpoints are a join: order and repetition do not matter. What one may say is
-decided by `Control.entitles`; what it does, by `resolve_control` (ties) and `account_state` (pins).
+It says where the control log and other logs stood. For each (account, writer) the checkpoint with the greatest (n, id)
+stands and all others are forgotten. This is a maximum, so order and repetition do not matter. `Control.entitles`
+decides whose checkpoints are held; `resolve_control` uses them at ties, and `account_state` uses their pins.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ MAX_PINS = 256
 
 
 class Place(NamedTuple):
-    """An entry of the control log."""
+    """An entry of the control log: `seq` (48 bits) and id."""
 
     seq: int
     id: EntryId
 
 
 class Checkpoint(NamedTuple):
-    """`n` rises from 1 with each that the writer makes of the account; `control`: where its path ended then."""
+    """`n`: 1 for the writer's first checkpoint of the account, then rising, 48 bits. `control`: where the control path
+    ended then. `pins`: at most MAX_PINS, one per log. `sig`: 64 bytes."""
 
     id: EntryId
     account: AccountId
@@ -46,27 +47,30 @@ class Checkpoint(NamedTuple):
 
     @property
     def head(self) -> Head:
+        """Its head in the frontier: (n, id, 0)."""
         return Head(self.n, self.id, 0)
 
     @property
     def signed(self) -> Signed:
+        """Its signature, to be checked."""
         return Signed(self.writer, self.id, self.sig)
 
 
 def make_checkpoint(
     realm: Realm, account: AccountId, signer: Signer, n: int, control: Place, pins: Sequence[Pin]
 ) -> Checkpoint:
-    """Signs one."""
+    """Makes and signs a checkpoint. Raises nothing: `decode_checkpoint` checks the bounds."""
     made = _id(realm, [account, signer.key, n, list(control), [list(pin) for pin in pins]])
     return Checkpoint(made, account, signer.key, n, control, tuple(pins), signer.sign(made))
 
 
 def encode_checkpoint(c: Checkpoint) -> bytes:
+    """CBOR of [account, writer, n, control, pins, sig]."""
     return encode([*_fields(c), c.sig])
 
 
 def decode_checkpoint(realm: Realm, raw: bytes) -> Checkpoint:
-    """Raises Malformed or Oversized. The signature is not checked."""
+    """The inverse of `encode_checkpoint`. Raises Malformed or Oversized. Does not check the signature."""
     if len(raw) > MAX_CHECKPOINT:
         raise Oversized(f"a checkpoint has {len(raw)} bytes; {MAX_CHECKPOINT} is the most")
     v = decode(raw, 3)
@@ -98,12 +102,12 @@ def decode_checkpoint(realm: Realm, raw: bytes) -> Checkpoint:
 
 
 def newer(a: Checkpoint | None, b: Checkpoint) -> bool:
-    """Whether `b` takes the place of `a`, of the same writer."""
+    """Whether `b` replaces `a`, which is of the same account and writer or None."""
     return a is None or (a.n, a.id) < (b.n, b.id)
 
 
 def standing(checkpoints: Iterable[Checkpoint]) -> dict[WriterKey, Checkpoint]:
-    """The one of each writer that stands, out of those of one account."""
+    """The checkpoint of each writer that stands, from checkpoints of one account."""
     out: dict[WriterKey, Checkpoint] = {}
     for c in checkpoints:
         if newer(out.get(c.writer), c):

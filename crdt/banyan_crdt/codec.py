@@ -1,10 +1,10 @@
-"""Strict deterministic CBOR: what is signed has exactly one encoding.
+"""Strict deterministic CBOR: a value that is signed has exactly one encoding.
 
-Only unsigned integers below 2^64, byte strings, arrays and null; shortest forms; nothing trailing (RFC 8949, 4.2.1).
-A general decoder accepts long integers, indefinite lengths, duplicate keys and trailing bytes, and each of those is a
-second spelling of one entry. Nor may hostile bytes reach one before they are refused: a map whose keys are bignums of
-one hash value costs it the square of their number (30,000 took 5.7 s). So we read the subset ourselves, in one
-pass whose cost is the length of the bytes whatever they claim.
+Allowed are unsigned integers below 2^64, byte strings, arrays and null, in their shortest forms, with nothing after
+the value (RFC 8949, 4.2.1). A general decoder accepts long integers, indefinite lengths, duplicate keys and trailing
+bytes, and each of these is a second spelling of one entry. It must not read hostile bytes even before a check: a map
+whose keys are bignums of one hash value costs it the square of their number (30,000 took 5.7 s). So this module reads
+the subset itself, in one pass whose cost depends only on the length of the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cbor2
 from banyan_crdt.errors import Malformed
 
 Value: TypeAlias = Any
-"""int | bytes | None | list[Value]; recursive, so the callers narrow it where they look at it."""
+"""int | bytes | None | list[Value]. The type is recursive, so callers check what they use."""
 
 MAX_DEPTH = 8
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
@@ -25,11 +25,12 @@ _KINDS = ("", "negative integers", "", "text", "", "maps", "tags", "floats and s
 
 
 def encode(value: Value) -> bytes:
+    """The one encoding of a value of the subset. It does not check that the value is in the subset."""
     return cbor2.dumps(value)
 
 
 def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Value:
-    """Raises Malformed unless `raw` is the one encoding of its value; arrays nest at most `max_depth` deep."""
+    """The value of `raw`. Raises Malformed unless `raw` is its one encoding, with arrays at most `max_depth` deep."""
     try:
         value, end = _read(bytes(raw), max_depth)
     except IndexError:
@@ -42,7 +43,8 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Value:
 
 
 def _read(raw: bytes, max_depth: int) -> tuple[Value, int]:
-    """(value, where it ends). A byte string that is cut off is noticed by its end, the rest by an IndexError."""
+    """(value, where it ends). A byte string that is cut off ends beyond `raw`; anything else that is cut off raises an
+    IndexError."""
     at = 0
     top: list[Value] = []
     left = 1
@@ -87,7 +89,7 @@ def _read(raw: bytes, max_depth: int) -> tuple[Value, int]:
 
 
 def _argument(raw: bytes, at: int, kind: int) -> tuple[int, int]:
-    """The integer after an initial byte, and where it ends; only the shortest form."""
+    """The integer after an initial byte, and where it ends. Only the shortest form is accepted."""
     width = _WIDTHS.get(kind)
     if width is None:
         raise Malformed("not in deterministic form: every length stands before what it counts")
@@ -114,7 +116,7 @@ def uint(n: int) -> bytes:
 
 
 def bstr(raw: bytes) -> bytes:
-    """A byte string, for such code."""
+    """The shortest encoding of a byte string, for the same code."""
     if 23 < len(raw) < 0x100:
         return bytes((0x58, len(raw))) + raw
     size = uint(len(raw))

@@ -1,7 +1,7 @@
-"""Consecutive entries of one log, field by field.
+"""Consecutive entries of one log, as columns.
 
-A run says little of each of its thousand entries, so it is read into a handful of lists; an entry, and what it says, is
-made of them when somebody looks at it. Most are only hashed and stored, and nobody does.
+A run has up to a thousand entries with few fields each, so it is read into a few lists. An entry, or its body, is made
+from them when a caller asks for it. Most entries are only hashed and stored, and are never made.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ T = TypeVar("T")
 
 
 class Lazy(Sequence[T]):
-    """Members that are made, by their number, when they are looked at: one alone, or all for good."""
+    """A sequence whose members are made when asked for. Indexing makes one; iterating makes all and keeps them."""
 
     __slots__ = ("_all", "_count")
 
     def __init__(self, count: int) -> None:
-        self._count, self._all = count, tuple[T, ...]()
+        self._count = count
+        self._all: tuple[T, ...] = ()
 
     @abstractmethod
     def _make(self, k: int) -> T:
@@ -51,7 +52,7 @@ class Lazy(Sequence[T]):
 
 
 class Bodies(Lazy[Body]):
-    """What entries say, of ops that are known to be well-formed."""
+    """The bodies of entries. The ops must be known to be well-formed."""
 
     __slots__ = ("_ops",)
 
@@ -64,7 +65,7 @@ class Bodies(Lazy[Body]):
 
 
 class Columns(NamedTuple):
-    """Of each entry: its id, its skip link, time, total, hash of its ops, and the ops."""
+    """For each entry: id, skip link, time, total, hash of the ops, ops."""
 
     ids: Sequence[EntryId]
     skips: Sequence[EntryId | None]
@@ -75,7 +76,7 @@ class Columns(NamedTuple):
 
 
 class Entries(Lazy[Entry]):
-    """Entries in columns; the last carries the signature. `first`: the header of the first."""
+    """The entries of `columns`. `first`: the header of the first one. `sig`: the signature of the last one."""
 
     __slots__ = ("_first", "_sig", "columns")
 

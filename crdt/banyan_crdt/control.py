@@ -1,14 +1,16 @@
-"""The control log: who may speak for an account. A tree of entries, out of which one path counts.
+"""The control log: whose keys may act for an account. It is a tree of entries, of which one path counts.
 
-Every key slot commits to the digest of its next key; `rotate` is signed by that next key. At a fork we follow the
-child whose subtree was signed by the strongest key, and strength is judged AT THE FORK: a signer has rank (slot, 1) if
-it is the next key that the fork's parent committed to, (slot, 0) if it is the current one, and none at all otherwise.
-Counting generations along the branch instead would let whoever holds one rotated-out key climb with keys of their own
-and rewrite the account. A tie freezes the account at the parent until a stronger key speaks, unless checkpoints break
-it: writers that the path grants down to that parent, and has not cut off there, are its witnesses. Where at least one
-of them names an entry at or below a tied child, and all that do name the same child, the path follows that child.
+Every key slot commits to the digest of its next key; `rotate` is signed by that next key. At a fork the path follows
+the child whose subtree was signed by the strongest key. Strength is judged AT THE FORK: a signer has rank (slot, 1) if
+it is the next key that the fork's parent committed to, (slot, 0) if it is the current one, and otherwise no rank. If
+generations along the branch were counted instead, the holder of one rotated-out key could climb with keys of their own
+and rewrite the account.
 
-Nothing here looks at a clock, an order of arrival or a receiver.
+A tie freezes the account at the parent until a stronger key signs, unless checkpoints break it. The witnesses are the
+writers that the path grants up to and including that parent, and has not cut there. If at least one of them names a
+tied child or a descendant of one, and all that do name the same child, the path follows that child.
+
+Nothing here depends on a clock, an order of arrival or a receiver. Here "below an entry" means its descendants.
 """
 
 from __future__ import annotations
@@ -48,8 +50,13 @@ NO_RANK: Rank = (-1, 0)
 
 @dataclass(slots=True, kw_only=True)
 class Control(Grants):
-    """What the control log says. `path` counts; `keep` is what a node must hold to say it to others; `beside` are all
-    other entries that some key on their own branch authorised: they count again where a stronger key says so."""
+    """The state of the control log.
+
+    `path`: the entries that count. `keep`: the path and the evidence of its ties, which others need to compute the
+    same path. `beside`: all other authorised entries; a stronger key may make them count again. `keys`: the key state
+    at the end of the path. `salt_op`: the `Init` whose part has the account's salt. `pins`: by log, in path order.
+    `host`: the platform that the last `Host` names.
+    """
 
     path: tuple[Entry, ...]
     keep: tuple[Entry, ...]
@@ -61,21 +68,21 @@ class Control(Grants):
     host: WriterKey | None
 
     def is_root(self, writer: WriterKey) -> bool:
-        """Whether that is the root key at the end of the path."""
+        """Whether this is the root key at the end of the path."""
         return bool(self.keys) and key_digest(writer) == self.keys[0].current
 
     def entitles(self, writer: WriterKey) -> bool:
-        """Whether a node holds that writer's checkpoint: some grant of the path names it, or it is the root."""
+        """Whether a node holds this writer's checkpoints: some grant of the path names it, or it is the root."""
         return writer in self.grants or self.is_root(writer)
 
     def alone(self) -> Grants:
-        """Only what entries are judged by, without the control log."""
+        """The rights alone, by which entries of granted logs are judged."""
         return Grants(self.grants, self.cuts, self.dropped, self.closed)
 
 
 def control_op(body: Body) -> tuple[Op, ...]:
-    """The ops of a control entry, or () where they are neither exactly one control op, nor one or more pins, nor the
-    inception's `init` with grants behind it."""
+    """The ops of a control entry. () unless they are exactly one control op, or one or more pins, or `init` followed by
+    grants."""
     ops = body.ops
     if len(ops) == 1 and isinstance(ops[0], CONTROL_OPS):
         return ops
@@ -85,14 +92,15 @@ def control_op(body: Body) -> tuple[Op, ...]:
 
 
 def has_room(op: Op, seq: int, total: int) -> bool:
-    """Whether the control log may hold the operation there: the last places are for what revokes."""
+    """Whether the control log may hold the operation at that `seq` and `total` (bytes). The last places are for
+    operations that revoke."""
     if seq < MAX_CONTROL and total <= MAX_CONTROL_BYTES:
         return True
     return isinstance(op, REVOKING) and total <= MAX_CONTROL_BYTES + MORE_REVOKING_BYTES
 
 
 def _keys_after(keys: KeyState | None, entry: Entry, ops: tuple[Op, ...]) -> KeyState | None:
-    """The key state below `entry`, or None when the state above does not authorise it."""
+    """The key state after `entry`, or None if the state before (`keys`) does not authorise it."""
     if not ops or not has_room(ops[0], entry.header.seq, entry.header.total):
         return None
     op, digest = ops[0], key_digest(entry.header.writer)
@@ -121,10 +129,10 @@ def _rank(keys: KeyState, digest: bytes) -> Rank:
 
 
 class _Tree:
-    """The authorised entries: each has one parent, hence one key state.
+    """The authorised entries. Each has one parent, hence one key state.
 
-    They stand in `order` so that what hangs below one is a slice, and where a key signs is a sorted list of places: so
-    a fork asks once for each key of its parent instead of reading all that is below it.
+    In `order` the descendants of an entry follow it as one slice, and `signed` has the sorted places of each signer.
+    So a fork needs one look-up per key of its parent, and does not read all descendants.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -160,7 +168,7 @@ class _Tree:
                 self.size[e.header.prev] += self.size[e.id]
 
     def rank(self, child: Entry, keys: KeyState) -> Rank:
-        """The highest rank, in the eyes of `keys`, among `child` and what hangs below it."""
+        """The highest rank, by `keys`, among the signers of `child` and its descendants."""
         for slot in reversed(range(len(keys))):
             if self._signs(keys[slot].next, child):
                 return (slot, 1)
@@ -174,7 +182,7 @@ class _Tree:
         return n < len(places) and places[n] < first + self.size[child.id]
 
     def witness(self, child: Entry, keys: KeyState) -> Entry:
-        """The first entry from `child` down that shows its rank."""
+        """The first entry, from `child` on, that shows its rank."""
         best, witness = NO_RANK, child
         todo = [child]
         while todo:
@@ -186,12 +194,12 @@ class _Tree:
         return witness
 
     def below(self, child: Entry, entry: Entry) -> bool:
-        """Whether `entry` is `child` or hangs below it."""
+        """Whether `entry` is `child` or a descendant of it."""
         first = self.place[child.id]
         return first <= self.place[entry.id] < first + self.size[child.id]
 
     def vouched(self, tied: Sequence[Entry], checkpoints: Iterable[Checkpoint]) -> dict[EntryId, Entry]:
-        """Of the tied children those that checkpoints vouch for, each with the first entry that one of them names."""
+        """The tied children that checkpoints vouch for, each with the first entry that a checkpoint names."""
         named = (self.held.get(c.control.id) for c in checkpoints if self._is_there(c))
         out: dict[EntryId, Entry] = {}
         for e in sorted((e for e in named if e is not None), key=lambda e: (e.header.seq, e.id)):
@@ -205,7 +213,7 @@ class _Tree:
         return held is not None and held.header.seq == c.control.seq
 
     def between(self, top: Entry, bottom: Entry) -> list[Entry]:
-        """The path from `top` down to `bottom`, both in it."""
+        """The path from `top` to its descendant `bottom`, both included."""
         out = [bottom]
         while out[-1].id != top.id and (above := out[-1].header.prev) is not None:
             out.append(self.held[above])
@@ -217,7 +225,7 @@ def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> b
     if target is not None:
         above = parent
         while above is not None and above.header.seq > target:
-            far = skip_seq(above.header.seq)  # held entries are linked, so their skips are short cuts
+            far = skip_seq(above.header.seq)  # held entries are linked, so their skip links can be followed
             link = above.header.skip if far is not None and far >= target else above.header.prev
             above = held[link] if link is not None else None
         skip = above.id if above else None
@@ -229,10 +237,10 @@ def _linked(entry: Entry, parent: Entry | None, held: dict[EntryId, Entry]) -> b
 
 
 def resolve_control(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = ()) -> Control:
-    """The path that counts, out of authentic control entries of one account in any order, and its checkpoints.
+    """The state of authentic control entries of one account, in any order, and its checkpoints. Raises nothing.
 
-    Checkpoints are read only at a tie. Those of writers that the path does not grant change nothing: witnesses at a
-    vertex are granted above it. So it does not matter whether a node has dropped them.
+    Checkpoints are read only at a tie. Those of writers that the path does not grant have no effect, because the
+    witnesses at a vertex are granted by the path up to it. So it does not matter whether a node has dropped them.
     """
     distinct = sorted({e.id: e for e in entries}.values(), key=lambda e: e.header.seq)
     if all(e.header.seq == n for n, e in enumerate(distinct)):
@@ -258,7 +266,7 @@ def resolve_control(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] 
             said = standing(checkpoints) if said is None else said
             here = _read([tree.ops[e.id] for e in path], keys, tuple(path), (), (), False)
             vouched = tree.vouched(tied, [c for w, c in said.items() if w in here.grants and w not in here.cuts])
-            # Evidence of what is decided here: whoever holds other branches must see the same ranks, and the same
+            # Evidence of this decision: a node that holds other branches must see the same ranks, and the same
             # witnesses for and against.
             shown = [c for c in tied if c.id in vouched][:2] or tied[:2]
             for c in shown:
@@ -279,7 +287,7 @@ def resolve_control(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] 
 
 
 def _resolve_line(entries: Sequence[Entry]) -> Control:
-    """Nearly every control log is a line: one entry at each seq, so there is no fork to be judged."""
+    """The same for a line: one entry at each seq, so there is no fork. Nearly every control log is one."""
     keys: KeyState | None = None
     path, held, ops = list[Entry](), dict[EntryId, Entry](), list[tuple[Op, ...]]()
     for e in entries:
@@ -346,8 +354,8 @@ def _read(
 
 
 def concerned(was: Control, now: Control, logs: Iterable[LogId]) -> set[LogId]:
-    """Which of these logs a change of the control log can make count otherwise than before: those whose grant, cut or
-    pins are other ones. A new pin of a log that holds no fork is found here too; it changes nothing."""
+    """Those of these logs that may count differently after a change of the control log: their grant, cut or pins have
+    changed. This includes a log with a new pin but without a fork, for which nothing changes."""
 
     def said(control: Control, log: LogId) -> tuple[object, ...]:
         granted = control.grant_of(log.writer, log.log)

@@ -1,7 +1,7 @@
-"""Entries: a header that links, hashes and dates, beside the operations that it commits to.
+"""An entry is a header, and the operations that the header commits to by hash.
 
-The id is the hash of the header alone. The signature is not in it: otherwise a writer could put garbage where only the
-last signature of a run is checked, and honest nodes that relay the entry alone would punish one another for it.
+The id is the hash of the header without the signature. Otherwise a writer could put a garbage signature inside a run,
+where only the last signature is checked, and honest nodes that relay the entry alone would punish one another for it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ MAX_HEADER = 256
 MAX_OPS_BYTES = 16 << 10
 MAX_PART_BYTES = 64 << 10
 MAX_CONTROL, MAX_CONTROL_BYTES = 2_048, 512 << 10
-"""Entries and bytes (its `total`) up to which a control log takes any operation. A thief who fills it is undone from
-below: a stronger key branches lower."""
+"""Entries and bytes (its `total`) up to which a control log takes any operation. If a thief fills it, a stronger key
+branches off at an earlier entry."""
 MORE_REVOKING, MORE_REVOKING_BYTES = 256, 256 << 10
-"""What it holds beyond, of operations that revoke: so a full log can still cut off a stolen key."""
+"""Entries and bytes beyond that for operations that revoke, so that a full log can still cut a stolen key."""
 
 
 class Header(NamedTuple):
-    """What is hashed and signed. `account` is empty in the inception, whose id becomes the account's."""
+    """What is hashed and signed. `account` is empty in the inception, whose id becomes the account's.
+
+    `log` 32 bits, `seq` 48 bits, counted from 0. `time`: milliseconds since 1970 << 16 | counter. `total`: bytes of
+    ops and declared parts of the log so far, 53 bits. `ops_hash`: H("ops", ops), 32 bytes.
+    """
 
     account: AccountId
     writer: WriterKey
@@ -42,7 +46,8 @@ class Header(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A header with its id, its `ops` bytes, and the signature where one is held (every run's last has one)."""
+    """A header with its id, its `ops` bytes, and its signature (64 bytes) if one is held. The last entry of a run
+    always has one."""
 
     id: EntryId
     header: Header
@@ -51,16 +56,19 @@ class Entry(NamedTuple):
 
     @property
     def account(self) -> AccountId:
+        """The account that the entry belongs to."""
         return self.header.account or AccountId(self.id)
 
     @property
     def log_id(self) -> LogId:
+        """The log that the entry belongs to."""
         h = self.header
         return LogId(self.account, h.writer, h.log) if h.log else control_log(self.account)
 
 
 def lipmaa(n: int) -> int:
-    """The 1-based position that position `n` skips to: paths of logarithmic length (Lipmaa 1999; Bamboo logs)."""
+    """The 1-based position that position `n` skips to. With these links a path between two entries has logarithmic
+    length (Lipmaa 1999; Bamboo logs)."""
     m, po3, x = 1, 3, n
     while m < n:
         po3 *= 3
@@ -77,11 +85,11 @@ def lipmaa(n: int) -> int:
 
 
 _SKIPS: tuple[int | None, ...] = (None,)
-"""Replaced whole when it grows: threads that decode side by side may both grow it, and neither may see it wrong."""
+"""Replaced as a whole when it grows, because several threads may read and grow it at the same time."""
 
 
 def skip_seq(seq: int) -> int | None:
-    """The sequence number whose id entry `seq` carries as `skip`; None where that is `seq - 1` or nothing."""
+    """The sequence number of the entry that entry `seq` names as `skip`. None if that is `seq - 1`, or `seq` is 0."""
     global _SKIPS
     if seq < len(_SKIPS):
         return _SKIPS[seq]
@@ -107,6 +115,7 @@ HEADER_OPENS, _NO_ACCOUNT = array_head(len(Header._fields) + 1) + uint(VERSION),
 
 
 def encode_header(h: Header) -> bytes:
+    """The CBOR of the header: what is hashed. At most MAX_HEADER bytes."""
     account = BYTES_32 + h.account if h.account else _NO_ACCOUNT
     return b"".join(
         (HEADER_OPENS, account, BYTES_32, h.writer, uint(h.log), uint(h.seq), b32(h.prev), b32(h.skip))
@@ -115,7 +124,7 @@ def encode_header(h: Header) -> bytes:
 
 
 def decode_header(raw: bytes) -> Header:
-    """Raises Malformed, Oversized, or NotYet where the version is one that this software does not know."""
+    """Raises Malformed, Oversized, or NotYet (version) if this software does not know the header's version."""
     if len(raw) > MAX_HEADER:
         raise Oversized(f"a header has {len(raw)} bytes; {MAX_HEADER} is the most")
     v = decode(raw, 1)
@@ -131,7 +140,7 @@ def decode_header(raw: bytes) -> Header:
 
 
 def check_header(h: Header) -> None:
-    """Shapes and ranges; raises Malformed."""
+    """Checks shapes and ranges. Raises Malformed, or Oversized if a control log has no such place."""
     if type(h.account) is not bytes or len(h.account) not in (0, 32):
         raise Malformed("account is 32 bytes, or empty in the inception")
     for name, value in (("writer", h.writer), ("ops_hash", h.ops_hash)):
@@ -158,11 +167,13 @@ def check_header(h: Header) -> None:
 
 
 def entry_id(realm: Realm, header: bytes) -> EntryId:
+    """H("entry", realm id || header), 32 bytes. `header`: its encoding."""
     return EntryId(H("entry", realm.id, header))
 
 
 _USUAL, _USUAL_WITH_SKIP = struct.Struct(">BHH32sBBQBIH32s").pack, struct.Struct(">BHH32sH32sBQBIH32s").pack
-"""Of a header, seq in 2 bytes, prev, skip, time in 8, total in 4, hash of the ops; each behind its first bytes."""
+"""The end of a header with seq in 2 bytes, prev, skip, time in 8, total in 4, hash of the ops, each after its CBOR
+head."""
 _LINK, _NONE = int.from_bytes(BYTES_32, "big"), NULL[0]
 
 
@@ -174,10 +185,10 @@ def entry_ids(
     hashes: Sequence[bytes],
     known: Mapping[int, EntryId],
 ) -> tuple[list[EntryId], list[EntryId | None]]:
-    """The ids and skip links of consecutive entries of a granted log, of their times, totals and hashes of their ops.
+    """The ids and skip links of consecutive entries of a granted log, computed from times, totals and hashes of ops.
 
-    `first`: the header of the first, of which only names, seq and prev are read. `known`: the ids of the entries below
-    it that skip links lead to. The hot loop: a header is joined from what all have in common, not encoded again.
+    `first`: the header of the first entry; only its names, seq and prev are read. `known`: the ids of earlier entries
+    that skip links lead to. This is a hot loop, so a header is joined from the common prefix and not encoded again.
     """
     start, prev = first.seq, first.prev
     prefix = b"".join(
@@ -203,7 +214,10 @@ def entry_ids(
 
 
 def make_entry(realm: Realm, header: bytes, ops: bytes, sig: bytes | None) -> Entry:
-    """Decodes a header that travels beside its ops. Checks that they belong together, not the signature."""
+    """Decodes a header that came with its ops, and checks that they belong together. The signature is not checked.
+
+    Raises Malformed, Oversized, or NotYet (version).
+    """
     if len(ops) > MAX_OPS_BYTES:
         raise Oversized(f"ops have {len(ops)} bytes; {MAX_OPS_BYTES} is the most")
     h = decode_header(header)
@@ -213,12 +227,13 @@ def make_entry(realm: Realm, header: bytes, ops: bytes, sig: bytes | None) -> En
 
 
 def part_bytes(entry: Entry, parent: Entry | None) -> int:
-    """How many bytes of parts the entry declares: what `total` grew by beyond its own ops. May be out of range."""
+    """The bytes of parts that the entry declares: the growth of `total` minus its own ops. May be out of range."""
     return entry.header.total - (parent.header.total if parent else 0) - len(entry.ops)
 
 
 def check_link(entry: Entry, parent: Entry | None, skip: EntryId | None) -> None:
-    """Raises WrongLink unless `entry` follows `parent` (None: it is the first); `skip` is the id its skip must name."""
+    """Raises WrongLink unless `entry` follows `parent` (None: it is the first). `skip`: the id that its skip must
+    name."""
     h = entry.header
     if parent is None:
         if h.seq:

@@ -1,13 +1,13 @@
-"""The three verdicts, two of which are raised; the third, accept, is a return value.
+"""The three verdicts. Two are raised; the third, accept, is a return value.
 
 BanyanError
-+-- Reject         the same at every node, for ever: bytes, shape, hash, signature. Costs the sender score.
++-- Reject         wrong bytes, shape, hash or signature: the same at every node for ever. Costs the sender points.
 |   +-- Malformed
 |   +-- Oversized
 |   +-- WrongLink
 |   +-- BadSignature
-+-- NotYet         depends on what is held and when: parent, grant, time, version. Dropped, never remembered.
-+-- Refused        our own software will not write this (a limit, a closed account): a bug or a user's mistake.
++-- NotYet         depends on what is held and on the time: parent, grant, time, version. Dropped, never remembered.
++-- Refused        this node will not write it (a limit, a closed account): a bug or a user's mistake.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Literal
 
 
 class BanyanError(Exception):
-    """Root of everything that Banyan raises about entries."""
+    """The base class of all errors about entries."""
 
 
 class Reject(BanyanError):
-    """Wrong bytes: every node says so, whatever it holds."""
+    """Wrong bytes: every node gives this verdict, whatever it holds."""
 
 
 class Malformed(Reject):
@@ -43,7 +43,7 @@ Reason = Literal["version", "account", "grant", "gap", "future", "until", "limit
 
 
 class NotYet(BanyanError):
-    """Cannot be judged with what is held now; drop it, remember nothing against it, and ask."""
+    """Cannot be judged with what is held now. Drop it, remember nothing against it, and ask for what is missing."""
 
     def __init__(self, reason: Reason, sentence: str) -> None:
         super().__init__(sentence)

@@ -1,7 +1,7 @@
-"""Names of things: typed byte strings, and the one hash function that makes them.
+"""Ids: typed byte strings, and the one hash function that makes them.
 
-Every identifier is a 32-byte SHA-256 over a domain tag, so that a header can never be mistaken for a body, a part or
-a key. The NewTypes are not interchangeable; mypy holds that line.
+An id is a SHA-256 over a domain tag and the named bytes, so a header cannot be mistaken for a body, a part or a key.
+The NewTypes are not interchangeable; mypy checks this.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ AccountId = NewType("AccountId", bytes)
 WriterKey = NewType("WriterKey", bytes)
 """32 bytes: an Ed25519 public key that signs entries."""
 EntryId = NewType("EntryId", bytes)
-"""32 bytes: H("entry", realm || header). The signature is not in it."""
+"""32 bytes: H("entry", realm id || header). The signature is not hashed."""
 PartHash = NewType("PartHash", bytes)
 """32 bytes: H("part", CBOR [salt, content])."""
 Coll = NewType("Coll", bytes)
-"""8 bytes: the first of H("coll", name)."""
+"""8 bytes: the first 8 of H("coll", name)."""
 CellKey = NewType("CellKey", bytes)
 """16 bytes: a cell's key or a set's element, an HMAC under the account's salt."""
 RealmId = NewType("RealmId", bytes)
-"""32 bytes: the network that an entry belongs to; in every entry id and every signature."""
+"""32 bytes: the network that an entry belongs to. It is hashed into every entry id and signature."""
 
 Time = int
 """Milliseconds since 1970 << 16 | counter; strictly rising within a log."""
 
 ZERO_WRITER = WriterKey(bytes(32))
-"""Stands for "whoever the control log authorises" in the name of log 0."""
+"""The writer in the name of a control log, which several keys may write. 32 zero bytes."""
 
 
 class LogId(NamedTuple):
-    """One writer's numbered log in one account. The control log is `LogId(account, ZERO_WRITER, 0)`, and log 0 of
-    any other writer is that writer's checkpoint (checkpoint.py): ask `is_control` and `is_checkpoint`."""
+    """The name of one writer's numbered log in one account. `log`: 32 bits.
+
+    The control log is `LogId(account, ZERO_WRITER, 0)`. Log 0 of any other writer names that writer's checkpoint
+    (checkpoint.py). Use `is_control` and `is_checkpoint` to tell them apart.
+    """
 
     account: AccountId
     writer: WriterKey
@@ -42,15 +45,15 @@ class LogId(NamedTuple):
 
 
 class Ref(NamedTuple):
-    """One operation of one entry."""
+    """The name of one operation: the entry, and the operation's index in it (16 bits)."""
 
     entry: EntryId
     op: int
 
 
 class Head(NamedTuple):
-    """Where a log stands: how many entries count, the id of the last of them, and flag 1 if it is forked or frozen.
-    Of a checkpoint: its n, its id, and 0."""
+    """Where a log stands: how many entries count, the id of the last of them (None: none counts), and flag 1 if the log
+    is forked or frozen. For a checkpoint: its n, its id, and flag 0."""
 
     length: int
     id: EntryId | None
@@ -58,19 +61,22 @@ class Head(NamedTuple):
 
 
 def control_log(account: AccountId) -> LogId:
+    """The name of the account's control log."""
     return LogId(account, ZERO_WRITER, 0)
 
 
 def checkpoint_log(account: AccountId, writer: WriterKey) -> LogId:
-    """The name under which a writer's checkpoint stands in the frontier."""
+    """The name of a writer's checkpoint in the frontier."""
     return LogId(account, writer, 0)
 
 
 def is_control(log: LogId) -> bool:
+    """Whether this names a control log."""
     return not log.log and log.writer == ZERO_WRITER
 
 
 def is_checkpoint(log: LogId) -> bool:
+    """Whether this names a checkpoint."""
     return not log.log and log.writer != ZERO_WRITER
 
 
@@ -85,7 +91,7 @@ def domain(tag: str) -> bytes:
 
 
 class _Domains(dict[str, bytes]):
-    """What is hashed before the parts; there are some twenty tags."""
+    """The bytes that are hashed before the parts, by tag; there are about twenty tags."""
 
     def __missing__(self, tag: str) -> bytes:
         self[tag] = before = b"banyan/1/" + tag.encode() + b"\0"
@@ -96,29 +102,29 @@ _DOMAINS = _Domains()
 
 
 def coll(name: str) -> Coll:
-    """The code of a collection; anybody may open one of their own by choosing a name (`vn.example.sticker`)."""
+    """The id of a collection, 8 bytes. Anybody may choose a new name (`vn.example.sticker`)."""
     return Coll(H("coll", name.encode())[:8])
 
 
 def key_digest(key: WriterKey) -> bytes:
-    """What a key slot commits to, 32 bytes: the key itself stays hidden until it signs."""
+    """H("key", key), 32 bytes. A key slot commits to this, so the key itself stays hidden until it signs."""
     return H("key", key)
 
 
 _B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PREFIX = "did:banyan:z"
 TEXTS = 4_096
-"""Accounts whose text form is remembered: a node that posts for a few writes them with every post."""
+"""Accounts whose text form is cached: a node that posts for a few accounts writes their texts with every post."""
 
 
 @lru_cache(TEXTS)
 def account_to_text(account: AccountId) -> str:
-    """`did:banyan:z<base58btc>` of the 32 bytes."""
+    """`did:banyan:z<base58btc of the 32 bytes>`."""
     return _PREFIX + base58(account)
 
 
 def base58(raw: bytes) -> str:
-    """base58btc."""
+    """base58btc of any bytes."""
     n, digits = int.from_bytes(raw, "big"), []
     while n:
         n, r = divmod(n, 58)
@@ -129,7 +135,7 @@ def base58(raw: bytes) -> str:
 
 @lru_cache(TEXTS)
 def account_from_text(text: str) -> AccountId:
-    """Raises ValueError with a sentence when `text` is no account."""
+    """The inverse of `account_to_text`. Raises ValueError with a sentence if `text` is no account."""
     body = text.removeprefix(_PREFIX)
     if body == text or not body or any(c not in _B58 for c in body):
         raise ValueError(f"'{text}' is not an account: expected {_PREFIX}... in base58 letters")

@@ -1,8 +1,8 @@
-"""Which entries of a granted log count: the pinned prefix, then up to the first fork, the cut or the first invalid.
+"""Which entries of a granted log count: the pinned beginning, then up to the first fork, the cut or the last valid one.
 
-The chain to a pinned id counts whatever else turns up; the first pin wins, a later one must extend it. Above the last
-pin a log counts up to its first vertex with two valid children. So a stolen key costs what is above the last pin, and
-never the whole log.
+The chain to a pinned id counts, whatever other entries arrive. The first pin wins; a later one must extend its chain.
+Above the last pin a log counts up to its first vertex with two valid children. So a stolen key can only damage what is
+above the last pin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ NOTHING = Head(0, None, 0)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`chain` counts, in order; its first `pinned` entries whatever else turns up. What else is held does not count."""
+    """`chain`: the entries that count, in order. `pinned`: how many of them count because of a pin. Other entries that
+    are held do not count."""
 
     chain: tuple[Entry, ...]
     forked: bool
@@ -31,25 +32,29 @@ class Counted:
 
     @property
     def head(self) -> Head:
+        """Its head in the frontier; flag 1 if it is forked."""
         return Head(len(self.chain), self.chain[-1].id if self.chain else None, int(self.forked))
 
 
 def within_limits(realm: Realm, granted: Granted, seq: int, time: Time, total: int) -> bool:
     """The two quotas, from one header: how many entries and how many bytes a log may hold at that time."""
+    if seq < realm.entry_burst and total <= realm.byte_burst:
+        return True  # most logs are short: the bursts are allowed from the first moment
     since = max(granted.since >> 16, realm.birth_ms)
     elapsed = (time >> 16) - since
     return seq + 1 <= realm.entries_allowed(elapsed) and total <= realm.bytes_allowed(elapsed)
 
 
 def granted_valid(realm: Realm, granted: Granted, entry: Entry) -> bool:
-    """Whether the grant allows the entry: not after `until`, and within both quotas."""
+    """Whether the grant allows the entry: it is not dated after `until`, and is within both quotas."""
     h = entry.header
     until = granted.grant.until
     return (until is None or h.time <= until) and within_limits(realm, granted, h.seq, h.time, h.total)
 
 
 def counted_body(body: Body, granted: Granted, declared: int) -> Body:
-    """The ops that count: none where one is out of the grant's scope, is a control op, or names undeclared content."""
+    """The ops of an entry that count. VOID if one is outside the grant's collections or is a control op, or if their
+    parts are larger than the `declared` bytes."""
     if body.void or body.part_bytes > declared:
         return VOID
     colls = granted.grant.colls
@@ -64,9 +69,10 @@ def counted_body(body: Body, granted: Granted, declared: int) -> Body:
 def count_log(
     realm: Realm, granted: Granted, entries: Iterable[Entry], pins: Sequence[Pin], cut: Kept | None
 ) -> Counted:
-    """Pure: the same for any order of `entries` (one log's authentic, linked entries, duplicates allowed).
+    """The result is the same for any order of `entries`: authentic, linked entries of one log; duplicates are allowed.
 
-    `pins` in the order in which they speak: control log first, then logs of lower strata.
+    `pins`: in the order in which they apply (control log, root's checkpoint, lower strata). `cut`: the last entry that
+    a cut keeps, or None. Raises nothing.
     """
     held: dict[EntryId, Entry] = {}
     for e in entries:
@@ -90,7 +96,7 @@ def count_log(
 
 
 def by_parent(entries: Iterable[Entry]) -> dict[EntryId | None, list[Entry]]:
-    """The entries that hang on each, in the order of their ids."""
+    """The children of each entry, in the order of their ids. The key None has the first entries."""
     kids: dict[EntryId | None, list[Entry]] = {}
     for e in entries:
         kids.setdefault(e.header.prev, []).append(e)
@@ -100,7 +106,7 @@ def by_parent(entries: Iterable[Entry]) -> dict[EntryId | None, list[Entry]]:
 
 
 def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
-    """The chain from seq 0 to the pinned id, or None where a link of it is not held."""
+    """The chain from seq 0 to the pinned id, or None if an entry of it is not held."""
     out: list[Entry] = []
     at: EntryId | None = pin.id
     while at is not None:
@@ -115,10 +121,10 @@ def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
 def must_hold(
     realm: Realm, granted: Granted | None, counted: Counted, loose: Iterable[Entry], firm: Collection[EntryId] = ()
 ) -> set[EntryId]:
-    """Which of the entries that do not count have to stay as long as the log says what it says.
+    """The ids of entries that do not count but must stay, because the log's state depends on them.
 
-    Two branches of a fork, which are its evidence; ways to signatures, so that every entry of the chain and of these
-    branches has one within one run; and `firm` entries with all that is below them.
+    They are: two branches of a fork, as its evidence; `firm` entries with all their ancestors; and entries that lead to
+    signatures, so that every entry of the chain and of these branches has a signature within one run.
     """
     entries = {e.id: e for e in (*counted.chain, *loose)}
     kids = by_parent(entries.values())
@@ -143,7 +149,7 @@ def must_hold(
 
 
 def _unvouched(chain: Sequence[Entry]) -> list[Entry]:
-    """The entries of a chain, lowest first, of which it is not sure that a signature in it is within one run."""
+    """The entries of a chain, lowest first, that may have no signature of the chain within one run."""
     out: list[Entry] = []
     room: tuple[int, int] | None = None
     for k in range(len(chain) - 1, -1, -1):
@@ -161,8 +167,8 @@ def _unvouched(chain: Sequence[Entry]) -> list[Entry]:
 
 
 def to_signature(kids: Mapping[EntryId | None, Sequence[Entry]], start: Entry) -> list[Entry]:
-    """The way from an entry up to a signature that takes the fewest bytes, `start` and the signed entry included: as
-    one came with the entry in a run, this one fits a run too. Only `start` where none is held."""
+    """The entries from `start` up to a signed one, both included, along the way with the fewest bytes. The entry came
+    with such a way in a run, so this one fits a run too. Only `start` if no signature is held."""
     best: tuple[int, Entry] | None = None
     below: dict[EntryId, Entry] = {}
     row = [(run_row_bytes(start.ops), start)]

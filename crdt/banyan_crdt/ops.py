@@ -1,8 +1,8 @@
-"""Operations: the structure of an entry. They always travel with the header; only `parts`, the content, may be erased.
+"""Operations: the structure of an entry. They are always sent with the header; only content (`parts`) may be erased.
 
-State and validity read headers and ops, never parts, so that a lawful deletion changes nobody's frontier. A code that
-this software does not know is carried, hashed and inert. A known code with wrong arguments voids its whole entry: it
-counts as no operations and stays in the log, since a log that everybody holds must not depend on whose parser is newer.
+State and validity depend on headers and ops, never on parts, so that a lawful deletion changes no frontier. A code that
+this software does not know is accepted and hashed, without effect. A known code with wrong arguments makes its whole
+entry void: it has no operations and stays in the log. So a log does not depend on the version of a parser.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CONTROL, LAST_CONTROL = 16, 23
 
 
 class Part(NamedTuple):
-    """A piece of content by its hash, and its size in bytes (salt and framing included)."""
+    """The name of a part: its hash, and its size in bytes (salt and framing included)."""
 
     hash: PartHash
     size: int
 
 
 class Position(NamedTuple):
-    """A character: which operation inserted it, and where in that insertion it stands."""
+    """A character of a text: the operation that inserted it, and its index in that insertion (32 bits)."""
 
     entry: EntryId
     op: int
@@ -41,7 +41,7 @@ class Position(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A write to a register; `refs` are the writes that it replaces."""
+    """A write to a register. `refs`: the writes that it replaces. `part`: its content."""
 
     coll: Coll
     key: CellKey
@@ -50,7 +50,7 @@ class Put(NamedTuple):
 
 
 class Add(NamedTuple):
-    """An element of a set; lives while this add is uncovered."""
+    """Adds an element to a set. The element is in the set while no `Del` covers one of its adds."""
 
     coll: Coll
     key: CellKey
@@ -59,20 +59,23 @@ class Add(NamedTuple):
 
 
 class Del(NamedTuple):
-    """Covers operations of its collection, by name, so that nobody removes the future."""
+    """Covers the puts, adds and texts of its collection that it names. It cannot cover what its writer did not see."""
 
     coll: Coll
     refs: tuple[Ref, ...]
 
 
 class Count(NamedTuple):
+    """Adds `delta` (from -2^63 to 2^63 - 1) to a counter."""
+
     coll: Coll
     key: CellKey
     delta: int
 
 
 class Text(NamedTuple):
-    """Inserts `n` characters between two that the writer saw."""
+    """Inserts `n` characters (1 to 65,535) between two that the writer saw; None: the beginning or the end. After
+    Fugue (Weidner and Kleppmann 2023). `part`: the characters."""
 
     coll: Coll
     key: CellKey
@@ -83,7 +86,7 @@ class Text(NamedTuple):
 
 
 class TextDel(NamedTuple):
-    """Hides characters start..start+n-1 of one insertion."""
+    """Hides characters start .. start+n-1 of one insertion."""
 
     coll: Coll
     ref: Ref
@@ -92,14 +95,14 @@ class TextDel(NamedTuple):
 
 
 class Tomb(NamedTuple):
-    """Ends a cell for good."""
+    """Makes a cell empty for good."""
 
     coll: Coll
     key: CellKey
 
 
 class Pin(NamedTuple):
-    """Vouches for the chain that ends in `id`: it counts whatever else turns up."""
+    """The chain of that log up to `id`, which is entry `seq`, counts, whatever other entries arrive."""
 
     writer: WriterKey
     log: int
@@ -108,21 +111,26 @@ class Pin(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A key slot: digests of the key that speaks now and of the one that may replace it."""
+    """A key slot: the digests (32 bytes) of the current key and of the next one, which may replace it."""
 
     current: bytes
     next: bytes
 
 
 class Init(NamedTuple):
-    """Opens an account. Slot 0 is the root, the others recovery keys, each stronger than the one before."""
+    """Opens an account. 1 to 8 slots: slot 0 is the root, the others are recovery keys, each stronger than the one
+    before. `salt`: the part with the account's salt of 32 bytes."""
 
     slots: tuple[Slot, ...]
     salt: Part | None
 
 
 class Grant(NamedTuple):
-    """Lets `writer` write logs first .. first+logs-1. Of two strata, the lower may pin the higher."""
+    """Lets `writer` write logs first .. first+logs-1.
+
+    `stratum`: 0 to 255; a log may pin logs of a higher stratum. `colls`: the collections allowed, None: all. `until`:
+    the last time allowed, as in a header, None: no end. `x25519`: a key for private content, without effect here.
+    """
 
     writer: WriterKey
     first: int
@@ -142,33 +150,35 @@ class Kept(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Closes a writer; its logs count up to the named entries, those not named not at all."""
+    """Closes a writer: its logs count up to the named entries, and nothing counts of logs that are not named."""
 
     writer: WriterKey
     kept: tuple[Kept, ...]
 
 
 class Rotate(NamedTuple):
-    """Signed by the slot's next key, which becomes current; commits to the one after it."""
+    """Signed by the slot's next key, which becomes current. `next`: the digest of the key after it."""
 
     slot: int
     next: bytes
 
 
 class Recover(NamedTuple):
-    """Signed by a recovery key: installs a new root."""
+    """Signed by a recovery key: installs a new root. `root`, `next`: digests of its current and next key."""
 
     root: bytes
     next: bytes
 
 
 class Drop(NamedTuple):
+    """Nothing of that log counts, whatever is granted before or later."""
+
     writer: WriterKey
     log: int
 
 
 class Close(NamedTuple):
-    pass
+    """Closes the account: nothing of any granted log counts."""
 
 
 class Host(NamedTuple):
@@ -178,6 +188,8 @@ class Host(NamedTuple):
 
 
 class Unknown(NamedTuple):
+    """An operation of a code that this software does not know. It has no effect."""
+
     code: int
     fields: tuple[Any, ...]
 
@@ -190,7 +202,7 @@ CONTROL_OPS = get_args(ControlOp)
 
 
 class Body(NamedTuple):
-    """The decoded ops of one entry. `ops` is empty and `void` true where they do not parse."""
+    """The decoded ops of one entry. `deps`: at most 16 entry ids. A void body has no `ops`."""
 
     deps: tuple[EntryId, ...]
     ops: tuple[Op, ...]
@@ -297,17 +309,16 @@ def _parse_control(code: int, f: list[Any]) -> Op:
 _CONTROL_STARTS, _AT_CODE = uint(CONTROL), slice(len(ONE_OP) + 1, len(ONE_OP) + 2)
 _LAST_STARTS, _OPENS = uint(LAST_CONTROL), slice(len(ONE_OP))
 REMEMBERED = 8_192
-"""Control operations at hand, about 1 kB each: one is read when it comes, when its account is resolved, when it is
-stored and when its content is."""
+"""Bodies with one control operation that are cached, about 1 kB each. One is read when it arrives, when its account is
+resolved, when it is stored, and when its content is stored."""
 SHORT = 256
-"""Bytes of a body with one of them that is worth it."""
+"""The longest such body that is cached, bytes."""
 
 
 def decode_body(raw: bytes) -> Body:
-    """Raises Malformed or Oversized on what every node refuses; answers a void body where a known op is ill-formed.
+    """Raises Malformed or Oversized if every node refuses the ops. Returns a void body if a known op is ill-formed.
 
-    Nearly every body is one new put or one add, with content: those are told by where their bytes stand, in a sixth
-    of the time.
+    Most bodies are one new put or one add, with content. These are read by position, in a sixth of the time.
     """
     one = read_single(raw)
     if one is not None:
@@ -321,7 +332,7 @@ def decode_body(raw: bytes) -> Body:
 
 
 def decode_any_body(raw: bytes) -> Body:
-    """What `decode_body` answers, without its short cut."""
+    """The same as `decode_body`, without the fast path."""
     if len(raw) > MAX_OPS_BYTES:
         raise Oversized(f"ops have {len(raw)} bytes; {MAX_OPS_BYTES} is the most")
     v = decode(raw)
@@ -344,14 +355,14 @@ def decode_any_body(raw: bytes) -> Body:
 
 
 def part_of(op: Op) -> Part | None:
-    """The content that an operation names, if any."""
+    """The part that an operation names, or None."""
     if isinstance(op, _WITH_PART):
         return op.part
     return op.salt if isinstance(op, Init) else None
 
 
 _WITH_PART = (Put, Add, Text)
-"""A tuple: a union would be made anew for every operation."""
+"""A tuple, because a union would be built for every operation."""
 
 
 def _plain(op: Op) -> Any:
@@ -370,7 +381,7 @@ _remembered = lru_cache(REMEMBERED)(decode_any_body)
 
 
 def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
-    """Raises Oversized past the limits that every receiver applies."""
+    """The bytes of an entry's ops. Raises Oversized past the limits that every receiver applies."""
     if len(ops) == 1 and not deps and (usual := _usual(ops[0])) is not None:
         return usual
     raw = encode(plain_body(deps, map(_plain, ops)))
@@ -382,7 +393,7 @@ def encode_ops(ops: tuple[Op, ...], deps: tuple[EntryId, ...] = ()) -> bytes:
 
 
 def _usual(op: Op) -> bytes | None:
-    """The body of one new put or one add with content."""
+    """The body, if it is one new put or one add with content; otherwise None."""
     if isinstance(op, Put) and op.part is not None and not op.refs:
         return write_single((PUT, op.coll, op.key, NO_ELEM, *op.part))
     if isinstance(op, Add) and op.part is not None:

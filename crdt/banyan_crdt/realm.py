@@ -1,8 +1,7 @@
-"""A realm is one network: its constants are in every hash and signature, so one key on two networks is no fork.
+"""A realm is one network. Its id is in every entry id and signature, so one key used on two networks makes no fork.
 
-Limits are a function of one header: an entry may be number n of its log only when n <= burst + rate * days since the
-grant. So every node, whatever else it holds, gives the same answer; and a log that ran into its limit goes on the
-next day instead of being broken for ever.
+Limits depend on one header: an entry may be number n of its log only if n <= burst + rate * days since the grant. So
+every node gives the same answer, whatever else it holds, and a log that reached its limit continues the next day.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Realm:
-    """The constants of one network. Changing any of them makes another network."""
+    """The constants of one network. Times are milliseconds since 1970. Changing any constant makes another network."""
 
     name: str
     birth_ms: int
-    """No quota grows before this, so a fresh key cannot date its grant back and claim decades of allowance."""
+    """Quotas grow from this time on at the earliest, so a grant that is dated back gains nothing."""
     entry_burst: int = 10_000
     entries_per_day: int = 2_000
     byte_burst: int = 64 << 20
@@ -30,15 +29,16 @@ class Realm:
 
     @cached_property
     def id(self) -> RealmId:
+        """H("realm", CBOR of the constants), 32 bytes."""
         constants = [self.birth_ms, self.entry_burst, self.entries_per_day, self.byte_burst, self.bytes_per_day]
         return RealmId(H("realm", encode([self.name.encode(), *constants])))
 
     def entries_allowed(self, elapsed_ms: int) -> int:
-        """How many entries a log may hold `elapsed_ms` after its grant."""
+        """How many entries a log may hold `elapsed_ms` milliseconds after its grant."""
         return self.entry_burst + self.entries_per_day * max(0, elapsed_ms) // DAY_MS
 
     def bytes_allowed(self, elapsed_ms: int) -> int:
-        """How large `total` may be `elapsed_ms` after the grant, bytes."""
+        """How large `total` may be, in bytes, `elapsed_ms` milliseconds after the grant."""
         return self.byte_burst + self.bytes_per_day * max(0, elapsed_ms) // DAY_MS
 
 

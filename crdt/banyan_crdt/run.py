@@ -1,8 +1,8 @@
 """Runs: consecutive entries of one log with ONE signature, that of the last.
 
-Each entry links to the one before by hash, so a signature on the last vouches for all; n entries cost n hashes and one
-check. Everything that can be computed (ids, links, skips, totals) is left out of the bytes and computed by the
-receiver, so it cannot be wrong. No changed byte passes: it would change the last id, which is what was signed.
+Each entry links to the one before by hash, so a signature on the last one vouches for all: n entries cost n hashes and
+one check. The bytes do not contain what the receiver can compute (ids, links, skips, totals), so this cannot be wrong.
+A changed byte changes the last id, which was signed, so it is always noticed.
 
     run  = [account, writer, log, first, prev|null, total before, [[seq, id], ...], [[dt, part bytes, ops], ...], sig]
 """
@@ -40,14 +40,14 @@ from banyan_crdt.single import Puts, puts_in
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
 RUN_ROWS_BYTES = MAX_RUN_BYTES - 1_024
-"""What rows may take of a run by the count of `run_row_bytes`, with room for its names, skips and signature."""
+"""The most bytes of a run's rows, counted by `run_row_bytes`. The rest is for its names, skips and signature."""
 
 
 class Run(NamedTuple):
-    """A decoded run. Its last entry carries the signature; whether it verifies is `verify_run`'s to say.
+    """A decoded run. Its last entry has the signature; `verify_run` checks it.
 
-    `skips` are the ids that the run claims for entries below `first`; where the receiver holds those entries it must
-    compare. `base` is the log's total before the run.
+    `first`: the sequence number of its first entry. `base`: the log's total before the run, bytes. `skips`: (seq, id)
+    that the run claims for earlier entries; a receiver that holds these entries must compare them.
     """
 
     log: LogId
@@ -58,8 +58,8 @@ class Run(NamedTuple):
     entries: Sequence[Entry]
     bodies: Sequence[Body]
     puts: Puts | None = None
-    """Where surely every entry is one put over nothing else, with content of the size that it declares (the usual
-    post): what they put."""
+    """What the entries put, if surely every entry is one put without refs, with content of the size that it declares
+    (the usual post). Otherwise None."""
 
 
 def run_row_bytes(ops: bytes) -> int:
@@ -73,7 +73,8 @@ def skips_below(first: int, count: int) -> list[int]:
 
 
 def encode_run(entries: Sequence[Entry], base_total: int, skips: Sequence[tuple[int, EntryId]]) -> bytes:
-    """`entries` follow one another and the last is signed; `skips` as `skips_below` names them, with their ids."""
+    """`entries`: consecutive, the last one signed. `base_total`: the log's total before them, bytes. `skips`: those of
+    `skips_below`, with their ids. Raises ValueError if the last entry has no signature."""
     head, last = entries[0].header, entries[-1]
     if last.sig is None:
         raise ValueError(f"a run ends in a signed entry; entry {last.header.seq} of this log has no signature")
@@ -91,7 +92,7 @@ def encode_steps(
     steps: Sequence[tuple[Time, int, bytes]],
     sig: bytes,
 ) -> bytes:
-    """The same from the (time, total, ops) of each entry, which is all that travels of it."""
+    """The same from the (time, total, ops) of each entry; nothing else of an entry is sent."""
     rows, time, total = [], 0, base_total
     for t, now, ops in steps:
         rows.append([t - time, now - total - len(ops), ops])
@@ -100,9 +101,9 @@ def encode_steps(
 
 
 def decode_run(realm: Realm, raw: bytes) -> Run:
-    """Strict; recomputes every header and id. Raises Malformed or Oversized. Does not check the signature.
+    """Strict: computes every header and id. Raises Malformed or Oversized. Does not check the signature.
 
-    Most runs of one entry are told by where their bytes stand, in half the time.
+    Most runs of one entry are read by the positions of their bytes, in half the time.
     """
     return _single(realm, raw) or decode_any_run(realm, raw)
 
@@ -127,9 +128,9 @@ _SINGLE = re.compile(
 
 
 def _single(realm: Realm, raw: bytes) -> Run | None:
-    """The run of one entry that `raw` surely is, else None: then `decode_any_run` says what it is, or why it is none.
+    """The run of one entry, if `raw` surely is one. If None, `decode_any_run` reads it or says why it is no run.
 
-    The entry's header and the run open with the same bytes, so the header is joined out of them.
+    The entry's header and the run begin with the same bytes, so the header is joined from these.
     """
     m = _SINGLE(raw)
     if m is None:
@@ -157,12 +158,12 @@ def _single(realm: Realm, raw: bytes) -> Run | None:
 
 
 def _int(raw: bytes) -> int:
-    """Of an encoding by `uint`."""
+    """The integer of an encoding by `uint`."""
     return raw[0] if len(raw) == 1 else int.from_bytes(raw[1:], "big")
 
 
 def decode_any_run(realm: Realm, raw: bytes) -> Run:
-    """What `decode_run` answers, without its short cut."""
+    """The same as `decode_run`, without the fast path."""
     if len(raw) > MAX_RUN_BYTES:
         raise Oversized(f"a run has {len(raw)} bytes; {MAX_RUN_BYTES} is the most")
     v = decode(raw, 3)
@@ -191,7 +192,10 @@ def decode_any_run(realm: Realm, raw: bytes) -> Run:
 
 
 def read_ops(ops: Sequence[bytes], sizes: Sequence[int]) -> tuple[Sequence[Body], Puts | None]:
-    """What entries say, given the sizes of parts that they declare."""
+    """The bodies of entries, and what they put (see `Run.puts`). `sizes`: the bytes of parts that each declares.
+
+    Raises Malformed or Oversized.
+    """
     puts = puts_in(ops, sizes)
     if puts is None:
         return tuple(map(decode_body, ops)), None
@@ -212,9 +216,10 @@ def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
 
 
 def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, EntryId]) -> tuple[Columns, Sequence[int]]:
-    """The rows read field by field, and the sizes that they declare; `zero`: the first header without what they say.
+    """The rows as columns, and the sizes of parts that they declare. `zero`: the first header, without the values of
+    the rows.
 
-    The hot loops of taking in what others wrote are in here and in `entry_ids`.
+    This function and `entry_ids` are the hot loops of reading what others wrote.
     """
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {3}:
         raise Malformed("an entry of a run is [dt, part bytes, ops]")
@@ -241,33 +246,33 @@ def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, Entry
 
 
 def verify_run(realm: Realm, run: Run) -> None:
-    """One check for the whole run. Raises BadSignature."""
+    """Checks the one signature of the run. Raises BadSignature."""
     verify(realm, *signed(run.entries[-1]))
 
 
 def encode_control(entry: Entry, header: bytes) -> list[bytes]:
-    """A control entry as it travels: [header, sig, ops], each with its own signature."""
+    """A control entry as it is sent: [header, sig, ops]. Raises ValueError if it has no signature."""
     if entry.sig is None:
         raise ValueError(f"control entry {entry.header.seq} has no signature, so it cannot travel")
     return [header, entry.sig, entry.ops]
 
 
 def decode_control(realm: Realm, value: object) -> Entry:
-    """One control entry out of [header, sig, ops]; its signature is checked here. Raises Reject or NotYet."""
+    """One control entry from [header, sig, ops]. Checks the signature. Raises Reject or NotYet (version)."""
     entry = read_control(realm, value)
     verify(realm, *signed(entry))
     return entry
 
 
 def signed(entry: Entry) -> Signed:
-    """What is to be verified of an entry that carries a signature."""
+    """The signature of an entry, to be checked. Raises Malformed if it has none."""
     if entry.sig is None:
         raise Malformed(f"entry {entry.header.seq} of its log has no signature")
     return Signed(entry.header.writer, entry.id, entry.sig)
 
 
 def read_control(realm: Realm, value: object) -> Entry:
-    """The same, the signature still to be checked."""
+    """The same as `decode_control`, without checking the signature."""
     if type(value) is not list or len(value) != 3 or any(type(x) is not bytes for x in value):
         raise Malformed("a control entry travels as [header, sig, ops]")
     header, sig, ops = value

@@ -1,7 +1,7 @@
-"""How an operation, the body of an entry and a part are spelled: each once, as values for the encoder.
+"""The form of an operation, of the body of an entry and of a part, each defined once as a value for the encoder.
 
-What reads or writes them by position spells no byte a second time. It lets the encoder write a sample, and `between`
-says which bytes stand around the fields. How CBOR itself spells a value is known to codec.py alone.
+Code that reads or writes them by position does not write these bytes a second time. It lets the encoder write a sample,
+and `between` gives the bytes around the fields. Only codec.py knows how CBOR encodes a value.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def plain_part(salt: bytes, content: bytes) -> Value:
 
 
 def between(raw: bytes, *fields: bytes) -> tuple[bytes, ...]:
-    """What stands in `raw` before each of these fields, and behind the last; they are found in this order."""
+    """The bytes of `raw` before each of these fields, which are found in this order, and after the last one."""
     found = []
     for field in fields:
         before, _, raw = raw.partition(field)
@@ -40,4 +40,4 @@ def _nested(value: Value) -> Value:
 
 
 ONE_OP = encode(plain_body((), [0]))[:-1]
-"""How the body of one operation begins, where it has no deps."""
+"""The beginning of a body with one operation and no deps."""

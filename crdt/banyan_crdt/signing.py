@@ -1,7 +1,7 @@
-"""Ed25519 as libsodium has it: S < L, A and R canonical and not of small order, cofactorless, one at a time.
+"""Ed25519 as libsodium checks it: S < L, A and R canonical and not of small order, cofactorless, one at a time.
 
-Batch and single verification disagree on mixed-order keys, and OpenSSL accepts signatures made without any secret, so
-there is one implementation for every node: PyNaCl. What is signed is the entry id under a domain tag and the realm.
+Batch and single verification disagree on mixed-order keys, and OpenSSL accepts signatures made without any secret. So
+every node uses one implementation, PyNaCl. The signed bytes are a domain tag, the realm id and the entry id.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Signer:
 
 
 class Signed(NamedTuple):
-    """A signature to be checked."""
+    """A signature to be checked: key 32 bytes, entry id 32, signature 64."""
 
     writer: WriterKey
     entry: EntryId
@@ -43,12 +43,13 @@ class Signed(NamedTuple):
 
 
 def sign_all(todo: Sequence[tuple[Signer, EntryId]]) -> list[bytes]:
+    """A signature of 64 bytes for each, in order."""
     return [signer.sign(entry) for signer, entry in todo]
 
 
 def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
-    """Raises BadSignature. Releases the GIL, so that worker threads run beside the decoder."""
-    if len(writer) != 32 or len(sig) != 64:  # the binding looks at neither: it reads on behind a short key
+    """Raises BadSignature. Releases the GIL during the check."""
+    if len(writer) != 32 or len(sig) != 64:  # the binding checks neither: it would read beyond a short key
         raise BadSignature(f"a key of {len(writer)} bytes and a signature of {len(sig)}; 32 and 64 are meant")
     try:
         crypto_sign_open(sig + _TAG + realm.id + entry, writer)
@@ -59,7 +60,7 @@ def verify(realm: Realm, writer: WriterKey, entry: EntryId, sig: bytes) -> None:
 
 
 def verify_all(realm: Realm, checks: Sequence[Signed]) -> list[BadSignature | None]:
-    """The verdict on each, in their order; one by one, for batches disagree with that."""
+    """The verdict on each, in order; None: it is good. One by one, because a batch check gives other verdicts."""
     verdicts: list[BadSignature | None] = []
     for check in checks:
         try:

@@ -1,7 +1,7 @@
-"""The body of one put over nothing else, or of one add, with content: nearly every body there is, told by position.
+"""The most frequent bodies, read and written by position: one put without refs, or one add, with content.
 
-What it takes, the strict reader (ops.decode_any_body) takes and reads alike; what it is not sure of, that one decides.
-It knows ids and hashes, not what they are of. Where their bytes stand it learns from what the encoder writes.
+If this module accepts a body, the strict reader (ops.decode_any_body) accepts it too and reads the same; if it is not
+sure, the strict reader decides. It learns the positions of the fields from what the encoder writes.
 
     put = before, coll, before, key, before,               hash, size
     add = before, coll, before, key, before, elem, before, hash, size
@@ -21,11 +21,11 @@ PUT, ADD = 1, 2
 """The codes of the two operations."""
 NO_ELEM = CellKey(b"")
 _COLL, _KEY, _ELEM, _HASH = b"c" * 8, b"k" * 16, b"e" * 16, b"h" * 32
-"""Of samples: no byte of theirs stands around them."""
+"""Fields of samples. Their bytes do not occur around the fields."""
 
 
 def _around(code: int, middle: Value, *elem: bytes) -> tuple[bytes, ...]:
-    """What stands before each field of such a body. `middle`: its third field."""
+    """The bytes before each field of such a body. `middle`: its third field."""
     body = encode(plain_body((), [plain_op(code, (_COLL, _KEY, middle, (_HASH, 0)))]))
     return between(body.removesuffix(uint(0)), _COLL, _KEY, *elem, _HASH)[:-1]
 
@@ -50,11 +50,11 @@ _TO_SIZE = struct.Struct(">{}s8s{}s16s{}s32s".format(*map(len, _PUT)))
 
 
 Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]
-"""Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple: they are many."""
+"""Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple, because there are many."""
 
 
 def read_single(raw: bytes) -> Single | None:
-    """What such a body says, with a part of 24 to 65,535 bytes; None where it is, or may be, another."""
+    """The fields of such a body, if its part has 24 to 65,535 bytes. None if it is, or may be, another body."""
     unpack = _FORMS.get(len(raw))
     if unpack is None:
         return None
@@ -70,7 +70,8 @@ def read_single(raw: bytes) -> Single | None:
 
 
 def write_single(one: Single) -> bytes | None:
-    """Its body, joined and not encoded, in a tenth of the time; None where a field has another size than it must."""
+    """The body of these fields. It is joined and not encoded, in a tenth of the time. None if a field has a wrong
+    size."""
     code, coll, key, elem, part, size = one
     if len(coll) != 8 or len(key) != 16 or len(part) != 32 or len(elem) != (16 if code == ADD else 0):
         return None
@@ -80,7 +81,7 @@ def write_single(one: Single) -> bytes | None:
 
 
 class Puts(NamedTuple):
-    """What as many bodies put, each one put over nothing else and with content, field by field."""
+    """The puts of a sequence of bodies, as columns. Each body is one put without refs, with content."""
 
     colls: tuple[Coll, ...]
     keys: tuple[CellKey, ...]
@@ -88,11 +89,13 @@ class Puts(NamedTuple):
     sizes: tuple[int, ...]
 
     def since(self, first: int) -> Puts:
+        """The puts from index `first` on."""
         return Puts(self.colls[first:], self.keys[first:], self.parts[first:], self.sizes[first:])
 
 
 def puts_in(ops: Sequence[bytes], sizes: Sequence[int]) -> Puts | None:
-    """Of bodies that are each one put over nothing else, with content of the size given; else None."""
+    """The puts of bodies that are each one put without refs, with content of the given size in bytes; otherwise
+    None."""
     end = _TO_SIZE.size
     if len(ops) == 1:  # without the columns' preparations
         if ops[0][end:] != uint(sizes[0]):

@@ -1,7 +1,7 @@
 """The state of one account: a pure function of the set of its authentic entries.
 
-Control log first, with what checkpoints decide in it, then the logs that it grants, lowest stratum first, because a log
-or a checkpoint may pin only logs of a higher stratum than its own: the definition is never circular.
+The control log comes first, with the ties that checkpoints decide. Then come the logs that it grants, lowest stratum
+first. A log or a checkpoint may pin only logs of a higher stratum than its own, so the definition is not circular.
 """
 
 from __future__ import annotations
@@ -21,34 +21,36 @@ from banyan_crdt.realm import Realm
 
 @dataclass(slots=True)
 class AccountState:
-    """Control state, the counted logs, and the frontier of one account (logs of which nothing counts are left out)."""
+    """The control state, the counted logs and the frontier of one account."""
 
     account: AccountId
     control: Control
     logs: dict[LogId, Counted]
     checkpoints: dict[WriterKey, Checkpoint] = field(default_factory=dict)
-    """Those that stand, of writers that may make one."""
+    """The checkpoints that stand, of writers that the control log entitles."""
 
     @property
     def heads(self) -> dict[LogId, Head]:
+        """The frontier of the account. Logs of length 0 without a flag are left out."""
         out = {control_log(self.account): control_head(self.control)}
         out.update({c.log_id: c.head for c in self.checkpoints.values()})
         out.update({log: c.head for log, c in self.logs.items()})
         return {log: head for log, head in out.items() if head.length or head.flag}
 
     def counted(self) -> Iterator[tuple[Entry, Body]]:
-        """Every counted entry of the granted logs with the ops that count."""
+        """Every counted entry of the granted logs, with the ops of it that count."""
         for log, c in self.logs.items():
             yield from counted_entries(self.control, log, c.chain)
 
 
 def control_head(control: Control) -> Head:
+    """The head of the control log: length and end of the path, flag 1 if it is frozen."""
     path = control.path
     return Head(len(path), path[-1].id if path else None, int(control.frozen))
 
 
 def counted_entries(grants: Grants, log: LogId, chain: Iterable[Entry]) -> Iterator[tuple[Entry, Body]]:
-    """A chain's entries from seq 0, each with the ops that count under its grant."""
+    """The entries of a chain, which begins at seq 0, each with the ops that count under its grant."""
     granted = grants.grant_of(log.writer, log.log)
     parent: Entry | None = None
     for e in chain:
@@ -58,7 +60,7 @@ def counted_entries(grants: Grants, log: LogId, chain: Iterable[Entry]) -> Itera
 
 
 def pins_in(grants: Grants, log: LogId, counted: Iterable[tuple[Entry, Body]]) -> Iterator[tuple[LogName, Pin]]:
-    """The pins that a counted log gives to logs of a higher stratum."""
+    """The pins in a counted log that apply: those of logs of a higher stratum. `counted`: as `counted_entries`."""
     own = grants.grant_of(log.writer, log.log)
     for _, body in counted:
         for op in body.ops:
@@ -69,8 +71,8 @@ def pins_in(grants: Grants, log: LogId, counted: Iterable[tuple[Entry, Body]]) -
 
 
 def turn_of(control: Control, checkpoint: Checkpoint) -> tuple[int, int, int] | None:
-    """When a checkpoint's pins speak, among logs in `order_of`: the root's before all others, a writer's before its own
-    logs. None where they say nothing."""
+    """The place of a checkpoint's pins among the logs in `Grants.order_of`. The root's are before all logs, a writer's
+    before the logs of its grant. None if the pins do not apply."""
     if control.is_root(checkpoint.writer):
         return (-1, 0, 0)
     own = control.voice_of(checkpoint.writer)
@@ -78,8 +80,8 @@ def turn_of(control: Control, checkpoint: Checkpoint) -> tuple[int, int, int] | 
 
 
 def pins_of(control: Control, checkpoint: Checkpoint) -> Iterator[tuple[LogName, Pin]]:
-    """The pins of a checkpoint that speak: of the root to every granted log, of a writer to those of a higher stratum.
-    Where its `control` entry stands does not matter: only ties look at it."""
+    """The pins of a checkpoint that apply: of the root for every granted log, of a writer for logs of a higher stratum.
+    Its `control` entry does not matter here; only ties use it."""
     turn = turn_of(control, checkpoint)
     for pin in checkpoint.pins if turn is not None else ():
         target = control.grant_of(pin.writer, pin.log)
@@ -94,9 +96,9 @@ def account_state(
     logs: Mapping[LogId, Iterable[Entry]],
     checkpoints: Iterable[Checkpoint] = (),
 ) -> AccountState:
-    """`control` and `logs`: authentic, linked entries in any order. What is not granted is left out.
+    """`control` and `logs`: authentic, linked entries in any order. Logs that are not granted are left out.
 
-    `checkpoints`: authentic ones of the account in any order, older ones too.
+    `checkpoints`: authentic ones of the account, in any order, including older ones. Raises nothing.
     """
     said = standing(checkpoints)
     c = resolve_control(control, said.values())

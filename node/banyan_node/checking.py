@@ -1,9 +1,9 @@
-"""Signatures of bulk, checked in processes of their own.
+"""Checks signatures of bulk in separate processes.
 
-A check takes as long as all else that a short run costs. libsodium runs without the interpreter's lock, but to take the
-lock back after each check is to wait for the thread that judges, and it for this one: two threads were no faster than
-one. A process has a lock of its own. It begins when there is first much to check and holds nothing: whatever becomes of
-it, what it did not answer for is checked here, and so is what it finds wrong.
+A check takes as long as all other work on a short run. libsodium releases the interpreter's lock, but after each check
+the thread must reacquire it, so the checking and the judging thread block each other: two threads were no faster than
+one. A process has a lock of its own. It starts when there is much to check for the first time, and holds no state. What
+it does not answer, or finds wrong, is checked here.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
             return
 
 
-def restoring(ctx: Context) -> bool:
+def restoring(ctx: hosted.Reads) -> bool:
     """Whether this store was begun with keys that had accounts, and they may not all be back."""
     return ctx.store.note(RESTORING) is not None
 

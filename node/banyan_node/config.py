@@ -2,6 +2,7 @@
 
 Nothing here reads a file: settings.py lays flags, environment and config.toml over these defaults. The invariant: a
 Config that exists is a Config that is allowed, and a node started with no settings at all talks to this machine only.
+What the replica has a default for is defined there and only named here.
 
 Each field carries a `Meta`: the bounds that are enforced, `title` where the bounds alone would not tell a person what
 is allowed, and `description`, the reason, which `banyan config show` prints.
@@ -10,6 +11,14 @@ is allowed, and `description`, the reason, which `banyan config show` prints.
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
+
+from banyan_replica.gossip.settings import GossipSettings
+from banyan_replica.peers.flow import WINDOW
+from banyan_replica.peers.limits import Limits
+
+GOSSIP, REPLICA = GossipSettings(), Limits()
+"""What the replica does where nobody says otherwise. A setting that overrides a field of one has its default from there
+(`context.gossip_of`, `context.limits_of`), so a node without settings is the node that the simulator runs."""
 
 _ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s,]+/(tcp|udp)/[0-9]+(/[^/\s,]+)*"
 
@@ -29,7 +38,7 @@ Cidr = Annotated[
 ]
 
 
-class Node(Struct, frozen=True, forbid_unknown_fields=True):
+class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who this node is and where others reach it."""
 
     name: Annotated[
@@ -59,7 +68,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Network(Struct, frozen=True, forbid_unknown_fields=True):
+class NetworkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who may connect at all, below everything that the protocol judges."""
 
     allow: Annotated[
@@ -82,7 +91,7 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Control(Struct, frozen=True, forbid_unknown_fields=True):
+class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the command line and the platform's own programs reach this node. Never another machine."""
 
     host: Annotated[
@@ -113,13 +122,13 @@ class Control(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 3.0
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of this machine the network may use. None decides what is valid: a node delays, never refuses."""
 
     peers: Annotated[
         int, Meta(ge=1, le=10_000, description="Connections held; each costs about 61 KB and one stream")
-    ] = 128
-    dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = 8
+    ] = GOSSIP.links
+    dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = GOSSIP.dials
     streams_per_peer: Annotated[
         int, Meta(ge=1, le=256, description="A muxer buffers megabytes a stream before anybody reads it")
     ] = 8
@@ -129,16 +138,18 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 4 << 20
     send_queue_bytes: Annotated[
         int, Meta(ge=128 << 10, le=1 << 30, description="What waits for one slow peer before it is let go")
-    ] = 8 << 20
+    ] = 2 * WINDOW
     ingest_queue_bytes: Annotated[
         int, Meta(ge=1 << 20, le=4 << 30, description="What one peer's frames may take while they wait for the replica")
     ] = 32 << 20
     notes_per_peer: Annotated[
         int,
         Meta(
-            ge=16, le=1_000_000, description="Lazy notes (I have this) remembered for one peer; older ones are dropped"
+            ge=16,
+            le=1_000_000,
+            description="Announcements (I have this) noted for one peer at once; those beyond are left out",
         ),
-    ] = 10_000
+    ] = GOSSIP.notes_per_peer
     event_queue: Annotated[
         int,
         Meta(ge=16, le=1_000_000, description="Events that wait for a slow reader; then it is told how many it missed"),
@@ -151,7 +162,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 90.0
 
 
-class Interest(Struct, frozen=True, forbid_unknown_fields=True):
+class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What this node holds, in whole logs."""
 
     mode: Annotated[
@@ -171,26 +182,33 @@ class Interest(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2
 
 
-class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
+class DiscoverySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How neighbours are found, kept and compared with."""
 
     active_view: Annotated[
-        int, Meta(ge=1, le=64, description="Neighbours that gossip runs over; log10 of the network, and one")
-    ] = 5
-    passive_view: Annotated[int, Meta(ge=0, le=4096, description="Peers kept to replace neighbours that leave")] = 60
+        int,
+        Meta(
+            ge=GOSSIP.least_active,
+            le=64,
+            description="Neighbours that gossip runs over: log10 of the network and one, and enough that some change",
+        ),
+    ] = GOSSIP.active
+    passive_view: Annotated[int, Meta(ge=1, le=4096, description="Peers kept to replace neighbours that leave")] = (
+        GOSSIP.passive
+    )
     shuffle_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="How often neighbours swap peers they know, so that views stay random")
-    ] = 30.0
+    ] = GOSSIP.shuffle_s
     reconcile_seconds: Annotated[
         float,
         Meta(gt=0, le=3600, description="How often to compare with one neighbour; bounds how long a loss can last"),
-    ] = 5.0
+    ] = REPLICA.root_s
     redial_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="The longest wait between two dials of a peer that does not answer")
-    ] = 60.0
+    ] = GOSSIP.retry_max_s
 
 
-class Log(Struct, frozen=True, forbid_unknown_fields=True):
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What the node says about itself, always to standard error."""
 
     level: Annotated[
@@ -204,10 +222,10 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """All sections. The name of a setting is `section.key`."""
 
-    node: Node = field(default_factory=Node)
-    network: Network = field(default_factory=Network)
-    control: Control = field(default_factory=Control)
-    limits: Limits = field(default_factory=Limits)
-    interest: Interest = field(default_factory=Interest)
-    discovery: Discovery = field(default_factory=Discovery)
-    log: Log = field(default_factory=Log)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    interest: InterestSettings = field(default_factory=InterestSettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    log: LogSettings = field(default_factory=LogSettings)

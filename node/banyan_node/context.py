@@ -29,7 +29,7 @@ from banyan_node.views import finish
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.flow import WINDOW
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.errors import StorageError
@@ -187,16 +187,20 @@ def open_context(
 
 
 def limits_of(settings: Settings) -> Limits:
+    """The bounds of the replica; those that no setting names are its own."""
     outbox = min(WINDOW, settings.config.limits.send_queue_bytes // 2)  # the other half is for gossip
     return Limits(root_s=settings.config.discovery.reconcile_seconds, outbox=outbox)
 
 
 def gossip_of(settings: Settings) -> GossipSettings:
+    """The bounds and paces of the gossip; those that no setting names are its own."""
     d, limits = settings.config.discovery, settings.config.limits
     return GossipSettings(
         active=d.active_view,
         passive=d.passive_view,
         shuffle_s=d.shuffle_seconds,
+        retry_max_s=d.redial_seconds,
+        links=limits.peers,
         dials=limits.dials,
         notes_per_peer=limits.notes_per_peer,
     )

@@ -11,7 +11,8 @@ A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invari
 answers without the token of this run; nothing answers to a Host that is not this machine, so a web page that points
 its own name at 127.0.0.1 gets nowhere; no request is read further than its size limit, or longer than BODY_SECONDS.
 
-The handlers know neither the server nor its event loop: whoever serves ASGI can serve them.
+A call, which is nearly all that comes, goes straight to its method; the rest goes by Starlette's routes. Neither knows
+the server nor its event loop: whoever serves ASGI can serve them.
 """
 
 import hmac
@@ -19,6 +20,7 @@ import logging
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any, Protocol
 
 import anyio
@@ -26,8 +28,7 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,7 +40,10 @@ from banyan_node.operator_errors import CallError
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})
+_CALL = re.compile(r"/v1/([^/]+)")
 _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_EVENTS = "/v1/events"
+_JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 BODY_SECONDS = 20.0
 """How long a whole body may take: 8 MiB over the loopback take less than a tenth of a second."""
 _log = logging.getLogger(__name__)
@@ -48,8 +52,8 @@ _log = logging.getLogger(__name__)
 class Backend(Protocol):
     """The node, as the control API sees it. Both methods raise CallError to refuse."""
 
-    async def call(self, method: str, params: dict[str, Any]) -> Any:
-        """The result of one call, as values that JSON holds. Unknown method: CallError("no_such_method", .., 404)."""
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of one call, as msgspec encodes it. Unknown method: CallError("no_such_method", .., 404)."""
 
     async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor that params name. The node bounds what waits for a slow reader.
@@ -67,24 +71,19 @@ def control_app(
     body_bytes: int = 8 << 20,
     body_seconds: float = BODY_SECONDS,
     streams: int = 32,
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application. not_ready: why the node does not serve yet, or None. streams: the most at once."""
-    api = _Api(backend, registry, not_ready, body_bytes, body_seconds, streams)
+    api = _Api(backend, registry, not_ready, streams)
     routes = [
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/metrics", api.metrics),
         Route("/openapi.json", api.openapi),
-        Route("/v1/events", api.events),
-        Route("/v1/{method}", api.call, methods=["POST"]),
+        Route(_EVENTS, api.events),
     ]
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(_Guard, token=token)],
-        exception_handlers={HTTPException: _http_error},
-    )
-    app.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
-    return app
+    rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    rest.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
+    return _Door(token, _Calls(backend, body_bytes, body_seconds), rest)
 
 
 class _Api:
@@ -93,14 +92,11 @@ class _Api:
         backend: Backend,
         registry: CollectorRegistry,
         not_ready: Callable[[], str | None],
-        body_bytes: int,
-        body_seconds: float,
         streams: int,
     ) -> None:
         self._backend = backend
         self._registry = registry
         self._not_ready = not_ready
-        self._body_bytes, self._body_seconds = body_bytes, body_seconds
         self._streams = streams
         self._streaming = 0
 
@@ -116,21 +112,6 @@ class _Api:
 
     async def openapi(self, request: Request) -> Response:
         return _json(document(EVERY))
-
-    async def call(self, request: Request) -> Response:
-        method = request.path_params["method"]
-        if not _METHOD.fullmatch(method):
-            return _error("no_such_method", "A method is lower-case letters, digits, dots and underscores.", 404)
-        try:
-            params = _params(await _body(request, self._body_bytes, self._body_seconds))
-            return _json(await self._backend.call(method, params))
-        except CallError as error:
-            return _error(error.code, error.message, error.status)
-        except ClientDisconnect:
-            return _error("bad_request", "The request ended in the middle of its body.", 400)  # nobody hears it
-        except Exception:
-            _log.exception("control call %s failed", method)
-            return _error("internal", f"{method} failed inside the node; its log says why.", 500)
 
     async def events(self, request: Request) -> Response:
         if self._streaming >= self._streams:
@@ -186,36 +167,50 @@ async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-class _Guard:
+class _Door:
     """Answers only this machine, and only those who can read the token's file."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
+    def __init__(self, token: str, calls: "_Calls", rest: ASGIApp) -> None:
         self._expected = b"Bearer " + token.encode()
+        self._calls, self._rest = calls, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
             return
         refusal = self._refusal(scope)
+        call = _CALL.fullmatch(scope["path"]) if refusal is None else None
+        if call is not None and (scope["method"] == "POST" or scope["path"] != _EVENTS):
+            await self._calls.answer(call[1], scope, receive, send)
+            return
         body = _Unread(scope, receive, send)
-        await (refusal or self._app)(scope, body.receive, body.send)
+        await (refusal or self._rest)(scope, body.receive, body.send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        headers = [(name.lower(), value) for name, value in scope["headers"]]
-        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-        if len(hosts) != 1 or re.sub(r":[0-9]{1,5}$", "", hosts[0].lower()) not in _LOCAL_HOSTS:
+        hosts = _values(scope, b"host")
+        if len(hosts) != 1 or not _is_local(hosts[0]):
+            named = [host.decode("latin-1") for host in hosts]
             return _error(
-                "wrong_host", f"The Host is {hosts}, and this answers to localhost, 127.0.0.1 and [::1].", 403
+                "wrong_host", f"The Host is {named}, and this answers to localhost, 127.0.0.1 and [::1].", 403
             )
         if scope["path"] in _WITHOUT_TOKEN:
             return None
-        tokens = [value for name, value in headers if name == b"authorization"]
+        tokens = _values(scope, b"authorization")
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
             message = "Send the content of control.token, in the node's home, as `Authorization: Bearer TOKEN`."
             return _error("not_allowed", message, 401, {"www-authenticate": "Bearer"})
         let_in(scope)
         return None
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    """Of the headers of that name; ASGI has names in lower case."""
+    return [value for n, value in scope["headers"] if n == name]
+
+
+@lru_cache(64)
+def _is_local(host: bytes) -> bool:
+    return re.sub(r":[0-9]{1,5}$", "", host.decode("latin-1").lower()) in _LOCAL_HOSTS
 
 
 class _Unread:
@@ -224,39 +219,75 @@ class _Unread:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        self._unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        self.is_so = bool(_values(scope, b"transfer-encoding")) or _values(scope, b"content-length") not in ([], [b"0"])
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
-            self._unread = False
+            self.is_so = False
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and self._unread:
+        if message["type"] == "http.response.start" and self.is_so:
             message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
         await self._send(message)
 
 
-async def _body(request: Request, most: int, seconds: float) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    body, whole = bytearray(), declared.isdigit() and int(declared) <= most
-    if whole:
-        with anyio.move_on_after(seconds) as deadline:
-            async with aclosing(request.stream()) as chunks:
-                async for chunk in chunks:
-                    body += chunk
-                    whole = len(body) <= most
-                    if not whole:
-                        break
+class _Calls:
+    """POST /v1/{method}."""
+
+    def __init__(self, backend: Backend, body_bytes: int, body_seconds: float) -> None:
+        self._backend, self._most, self._seconds = backend, body_bytes, body_seconds
+
+    async def answer(self, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Unread(scope, receive, send)
+        try:
+            status, said = 200, await self._call(method, scope, body)
+        except CallError as error:
+            status, said = error.status, _error_body(error.code, error.message)
+        except _Left:
+            return
+        except Exception:
+            _log.exception("control call %s failed", method)
+            status, said = 500, _error_body("internal", f"{method} failed inside the node; its log says why.")
+        headers = [(b"content-length", b"%d" % len(said)), *_JSON]
+        await body.send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+
+    async def _call(self, method: str, scope: Scope, body: _Unread) -> bytes:
+        if scope["method"] != "POST":
+            raise CallError("not_here", f"{scope['method']} {scope['path']}: a call is a POST.", 405)
+        if not _METHOD.fullmatch(method):
+            raise CallError("no_such_method", "A method is lower-case letters, digits, dots and underscores.", 404)
+        params = _params(await self._whole(scope, body))
+        return msgspec.json.encode(await self._backend.answer(method, params))
+
+    async def _whole(self, scope: Scope, body: _Unread) -> bytes:
+        """The body. Raises CallError, _Left."""
+        declared = _values(scope, b"content-length") or [b"0"]
+        pieces: list[bytes] = []
+        size, whole = 0, declared[0].isdigit() and int(declared[0]) <= self._most
+        with anyio.move_on_after(self._seconds) as deadline:
+            while whole:
+                message = await body.receive()
+                if message["type"] != "http.request":
+                    raise _Left
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                whole = size <= self._most
+                if not message.get("more_body", False):
+                    break
         if deadline.cancelled_caught:
-            message = f"The request's body did not come whole within {seconds:g} s; send it at once."
-            raise CallError("too_slow", message, 408)
-    if not whole:
-        message = f"The request is larger than {most} bytes; split it, or raise control.body_bytes."
-        raise CallError("too_large", message, 413)
-    return bytes(body)
+            why = f"The request's body did not come whole within {self._seconds:g} s; send it at once."
+            raise CallError("too_slow", why, 408)
+        if not whole:
+            why = f"The request is larger than {self._most} bytes; split it, or raise control.body_bytes."
+            raise CallError("too_large", why, 413)
+        return b"".join(pieces)
+
+
+class _Left(Exception):
+    """The client left in the middle of its body; nobody hears an answer."""
 
 
 def _params(body: bytes) -> dict[str, Any]:

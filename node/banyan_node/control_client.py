@@ -23,6 +23,8 @@ from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.running import Endpoint, Running, find_running
 
 CALL_SECONDS = 60.0
+CONNECTIONS = 100
+"""Of one asynchronous client, each kept for the next call; httpx by itself keeps 20 and opens the others anew."""
 
 
 class ControlClient:
@@ -112,6 +114,7 @@ class AsyncControlClient:
         import httpx
 
         endpoint = running.endpoint
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         self._home = home
         self._running = running
         self._http = httpx.AsyncClient(
@@ -119,7 +122,7 @@ class AsyncControlClient:
             headers=_headers(token),
             timeout=seconds,
             trust_env=False,
-            transport=httpx.AsyncHTTPTransport(uds=endpoint.socket or None),
+            transport=httpx.AsyncHTTPTransport(uds=endpoint.socket or None, limits=limits),
         )
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.control import Control
+from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
@@ -48,6 +48,12 @@ class Reads(Protocol):
     def store(self) -> StoreReader: ...
 
     def queries(self) -> Queries: ...
+
+
+class Slots(Protocol):
+    """Who can make the keys of accounts hosted here."""
+
+    def slot(self, index: int, slot: int, generation: int) -> Signer: ...
 
 
 class Hosted(NamedTuple):
@@ -255,18 +261,33 @@ def control_of(ctx: Context, account: AccountId) -> Control:
     return found
 
 
+def control_at(at: Reads, account: AccountId) -> Control:
+    """As of a snapshot: the same, made anew. Raises CallError."""
+    entries = at.store.control(account)
+    if not entries:
+        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+    return resolve_control(entries, at.store.checkpoints(account))
+
+
 def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = False) -> tuple[Signer, int]:
     """(signer, generation) of the slot's current key, or of its next one. Raises CallError where it is not ours."""
     home = hosted(ctx, account)
     keys = control_of(ctx, account).keys
     if home is not None and slot < len(keys):
-        wanted = keys[slot].next if next_key else keys[slot].current
-        for generation in range(GENERATIONS):
-            signer = ctx.slot(home.number, slot, generation)
-            if key_digest(signer.key) == wanted:
-                return signer, generation
+        found = key_here(ctx, home, slot, keys[slot].next if next_key else keys[slot].current)
+        if found is not None:
+            return found
     name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
     raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+
+
+def key_here(slots: Slots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
+    """(signer, generation) of the key of that digest, if this node can make it."""
+    for generation in range(GENERATIONS):
+        signer = slots.slot(home.number, slot, generation)
+        if key_digest(signer.key) == wanted:
+            return signer, generation
+    return None
 
 
 def root_checkpoint(ctx: Context, account: AccountId) -> Checkpoint | None:

@@ -1,6 +1,6 @@
 """One HTTP connection to the control API, and what it may cost the node.
 
-anycorn speaks HTTP; this module decides who may stay. The invariants:
+http_protocol.py speaks HTTP; this module has the sockets and decides who may stay. The invariants:
 
 - An error in one connection ends that connection. It is logged and nothing else of the node notices.
 - Nobody holds a connection for nothing: a request's head has to come within `Patience.head` of the connection's begin
@@ -8,27 +8,31 @@ anycorn speaks HTTP; this module decides who may stay. The invariants:
   control.py's.)
 - There are never more than `most` connections. When there are, the oldest that never showed the token has to go; where
   all of them did, the new one is closed.
+
+A connection is one task, and one more while a request is answered. Sockets are used directly: a system call a request
+each way, where layers above them look first, and most programs come with a new connection for every second call.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
-import anyio
 import trio
-from anycorn.app_wrappers import ASGIWrapper
-from anycorn.config import Config
-from anycorn.protocol import ProtocolWrapper
-from anycorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
-from anycorn.tcp_server import TCPServer
-from anycorn.worker_context import WorkerContext
-from anyio.abc import SocketListener, SocketStream
+from anycorn.events import Closed, Event, RawData, Updated
+from anycorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
+from banyan_node.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
+
 _STATE = "banyan.connection"
+_READ = 1 << 16
+_ACCEPT = 64
+"""Connections that are taken before others get their turn."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,30 +49,110 @@ PATIENCE = Patience()
 class Connection:
     """One connection. let_in: whether a request on it showed the token."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, line: socket.socket, patience: Patience) -> None:
         self.let_in = False
-        self._stream = stream
+        self._line, self._patience = line, patience
         self._scope = trio.CancelScope()
+        self._idle = self._closed = False
+        self._turn, self._waiting = trio.Lock(), 0
+        """Who writes to a client that reads slowly, and how many want to."""
+        self._http: Http
 
-    async def run(self, server: Callable[[], Any]) -> None:
+    async def run(self, app: ASGIApp, settings: ServerSettings, context: ServerContext) -> None:
         """Serves until either side ends it. Never raises an Exception."""
         try:
             with self._scope:
-                await server()
+                async with trio.open_nursery() as nursery:
+                    state = ConnectionState(cast(Any, {_STATE: self}))
+                    self._http = Http(settings, context, Tasks(app, nursery), state, self._told, self._write)
+                    self._wait_for_a_head()
+                    await self._read()
+        except* NotSpoken:
+            pass
         except* Exception as errors:
             _log.warning("a connection to the control API ended by an error: %r", errors.exceptions)  # perhaps a flood
             _log.debug("where it was", exc_info=errors)
         finally:
-            await self._close()
+            self._close()
 
-    async def end(self) -> None:
-        """Ends it now, also in the middle of a write that is shielded from being cancelled."""
+    def end(self) -> None:
+        """Ends it now."""
         self._scope.cancel()
-        await self._close()
+        self._close()
 
-    async def _close(self) -> None:
-        with trio.CancelScope(shield=True):
-            await self._stream.aclose()
+    def end_if_idle(self) -> None:
+        """Ends it now if no request is being answered."""
+        if self._idle:
+            self.end()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._line.fileno())
+            self._line.close()
+
+    def _wait_for_a_head(self) -> None:
+        self._idle, self._scope.deadline = True, trio.current_time() + self._patience.head
+
+    async def _told(self, event: Event) -> None:
+        """What anycorn says of the connection."""
+        match event:
+            case RawData(data=data):
+                await self._write(data)
+            case Closed():
+                self._close()
+                await self._http.handle(event)
+            case Updated(idle=True):
+                self._wait_for_a_head()
+            case Updated():
+                self._idle, self._scope.deadline = False, math.inf
+
+    async def _read(self) -> None:
+        """Hands on what comes until nothing more does. A new connection has mostly said something already."""
+        with suppress(OSError, trio.ClosedResourceError):
+            while not self._closed:
+                try:
+                    data = self._line.recv(_READ)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_readable(self._line.fileno())
+                    continue
+                if not data:
+                    break
+                await self._http.handle(RawData(data))
+                if not self._closed:
+                    await trio.lowlevel.wait_readable(self._line.fileno())
+        await self._http.handle(Closed())
+
+    async def _write(self, data: bytes) -> None:
+        """Returns once the system took all of it, or the client is given up."""
+        if self._closed or not data:
+            return
+        with suppress(OSError, trio.ClosedResourceError):
+            done = 0 if self._waiting else self._push(data)
+            if done == len(data) or await self._write_slowly(memoryview(data)[done:]):
+                return
+        self._close()
+        await self._http.handle(Closed())
+
+    async def _write_slowly(self, rest: memoryview) -> bool:
+        """Waits for a client that reads more slowly than it is written to. Whether it took all."""
+        self._waiting += 1
+        try:
+            with trio.move_on_after(self._patience.send):
+                async with self._turn:
+                    while rest and not self._closed:
+                        await trio.lowlevel.wait_writable(self._line.fileno())
+                        rest = rest[self._push(rest) :]
+        finally:
+            self._waiting -= 1
+        return not rest
+
+    def _push(self, data: bytes | memoryview) -> int:
+        """How many bytes the system took."""
+        try:
+            return self._line.send(data)
+        except BlockingIOError:
+            return 0
 
 
 def let_in(scope: Mapping[str, Any]) -> None:
@@ -82,8 +166,8 @@ class Connections:
     """All connections to one listener."""
 
     def __init__(self, app: ASGIApp, most: int, patience: Patience) -> None:
-        self._app, self._most, self._patience = ASGIWrapper(cast(Any, app)), most, patience
-        self._config, self._context = _anycorn_config(patience), WorkerContext(None)
+        self._app, self._most, self._patience = app, most, patience
+        self._settings, self._context = ServerSettings(), ServerContext(None)
         self._open: dict[Connection, None] = {}
 
     @property
@@ -91,94 +175,44 @@ class Connections:
         """How many are open."""
         return len(self._open)
 
-    async def accept(self, listener: SocketListener, nursery: trio.Nursery) -> None:
+    async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
         """Takes connections for as long as it is not cancelled; each is served in the nursery."""
+        listener.setblocking(False)
         while True:
+            await trio.lowlevel.wait_readable(listener.fileno())
             try:
-                stream = await listener.accept()
+                for _ in range(_ACCEPT):
+                    line, _address = listener.accept()
+                    line.setblocking(False)
+                    nursery.start_soon(self._serve, line)
+            except BlockingIOError:
+                pass
             except OSError as error:
                 _log.warning("the control API cannot take a connection: %s", error)
                 await trio.sleep(0.2)  # out of file descriptors: it stays so for a moment
-            else:
-                nursery.start_soon(self._serve, stream)
 
-    async def _serve(self, stream: SocketStream) -> None:
+    async def _serve(self, line: socket.socket) -> None:
         if len(self._open) >= self._most:
             stranger = next((c for c in self._open if not c.let_in), None)
             if stranger is None:
-                await stream.aclose()
+                line.close()
                 return
             del self._open[stranger]
-            await stranger.end()
-        connection = Connection(stream)
+            stranger.end()
+        connection = Connection(line, self._patience)
         self._open[connection] = None
-        state = cast(Any, {_STATE: connection})
-        server = _Server(self._app, self._config, self._context, state, _Patient(stream, self._patience.send))
         try:
-            await connection.run(server.run)
+            await connection.run(self._app, self._settings, self._context)
         finally:
             self._open.pop(connection, None)
 
     async def close_idle(self) -> None:
         """Closes connections that wait for a next request, and the others after the answer that they wait for."""
         await self._context.terminated.set()
+        for connection in list(self._open):
+            connection.end_if_idle()
 
-    async def end_all(self) -> None:
+    def end_all(self) -> None:
         """Ends every connection now."""
         for connection in list(self._open):
-            await connection.end()
-
-
-def _anycorn_config(patience: Patience) -> Config:
-    config = Config()
-    config.keep_alive_timeout = patience.head
-    config.include_server_header = False
-    config.websocket_permessage_deflate = False
-    config.errorlog = logging.getLogger("anycorn.error")
-    return config
-
-
-class _Server(TCPServer):
-    """anycorn's, with two differences. It speaks HTTP/1.1 only: whoever asks for HTTP/2 is closed, since anycorn never
-    lets go of a connection that was upgraded and left. And a client that left holds its place no longer: anycorn waits
-    out the time for a next request."""
-
-    _left = False
-
-    async def _read_data(self) -> None:
-        self.protocol = cast(ProtocolWrapper, self.protocol.protocol)  # the wrapper is what turns to HTTP/2
-        with suppress(H2CProtocolRequiredError, H2ProtocolAssumedError):
-            await super()._read_data()
-        self._left = True
-        await self.idle_task.stop()
-
-    async def _idle_timeout(self) -> None:
-        if not self._left:
-            await super()._idle_timeout()
-
-
-class _Patient(SocketStream):
-    """A stream that gives a slow reader so many seconds to take what is sent."""
-
-    def __init__(self, inner: SocketStream, seconds: float) -> None:
-        self._inner, self._seconds = inner, seconds
-
-    @property
-    def _raw_socket(self) -> Any:
-        return self._inner.extra(anyio.abc.SocketAttribute.raw_socket)
-
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
-        return await self._inner.receive(max_bytes)
-
-    async def send(self, item: bytes) -> None:
-        with trio.move_on_after(self._seconds):
-            await self._inner.send(item)
-            return
-        await self._inner.aclose()
-        raise anyio.BrokenResourceError
-
-    async def send_eof(self) -> None:
-        await self._inner.send_eof()
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+            connection.end()

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import trio
-from anyio.abc import SocketListener
 from starlette.types import ASGIApp
 
-from banyan_node.config import Control
+from banyan_node.config import ControlSettings
 from banyan_node.home import Home
 from banyan_node.http_connections import PATIENCE, Connections, Patience
 from banyan_node.operator_errors import ControlError, PortBusy
@@ -41,7 +40,7 @@ class Bind(NamedTuple):
     socket: str = ""
 
     @classmethod
-    def of(cls, control: Control, home: Home) -> "Bind":
+    def of(cls, control: ControlSettings, home: Home) -> "Bind":
         """What the settings ask for; a relative socket path is inside the home."""
         return cls(control.host, control.port, str(home.path / control.socket) if control.socket else "")
 
@@ -81,19 +80,16 @@ async def _serve(
 ) -> None:
     async with trio.open_nursery() as serving:
         try:
-            async with (
-                await SocketListener.from_socket(listener) as accepting,
-                trio.open_nursery() as until_shutdown,
-            ):
-                until_shutdown.start_soon(connections.accept, accepting, serving)
+            async with trio.open_nursery() as until_shutdown:
+                until_shutdown.start_soon(connections.accept, listener, serving)
                 task_status.started(endpoint)
                 await (trio.Event() if shutdown is None else shutdown).wait()
                 until_shutdown.cancel_scope.cancel()
+            listener.close()
             await connections.close_idle()
             serving.start_soon(_end_after, grace_seconds, connections, serving)
         except BaseException:
-            with trio.CancelScope(shield=True):
-                await connections.end_all()
+            connections.end_all()
             raise
 
 
@@ -104,8 +100,7 @@ async def _end_after(seconds: float, connections: Connections, serving: trio.Nur
             while connections.count:
                 await trio.sleep(GRACE_LOOK_S)
     finally:
-        with trio.CancelScope(shield=True):
-            await connections.end_all()
+        connections.end_all()
     serving.cancel_scope.cancel()
 
 

@@ -204,10 +204,11 @@ class Links:
 
     # -- contacts
 
-    async def keep_dialling(self, addr: str) -> None:
+    async def keep_dialling(self, addr: str, until_linked: bool = False) -> None:
         """Dials a contact until it answers, and again whenever the node is alone; waits twice as long each time.
 
         Once in the network it is the membership that decides who our neighbours are, not the list of contacts.
+        until_linked: it is no contact of ours, and is let go of once anybody is linked.
         """
         wait, longest, linked = 0.5, self._config.discovery.redial_seconds, False
         if addr in self._dialling:
@@ -215,6 +216,9 @@ class Links:
         self._dialling.add(addr)
         peer = addr.rsplit("/p2p/", 1)[-1]
         while True:
+            if until_linked and self._links:
+                self._dialling.discard(addr)
+                return
             if not self._links or not linked:
                 try:
                     link = await self._edge.dial(addr)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
-from banyan_node.config import Log
+from banyan_node.config import LogSettings
 
 _SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
 
@@ -30,7 +30,7 @@ _QUIET = {
 }
 
 
-def set_up_logging(log: Log, stream: TextIO | None = None) -> None:
+def set_up_logging(log: LogSettings, stream: TextIO | None = None) -> None:
     """Send everything that is logged, by structlog or the standard library, to `stream` (standard error)."""
     out = sys.stderr if stream is None else stream
     text = log.format == "console" or (log.format == "auto" and out.isatty())

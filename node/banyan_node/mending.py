@@ -30,7 +30,7 @@ from banyan_storage import tables
 from banyan_storage.check import bad_parts
 from banyan_storage.errors import DiskFailed
 from banyan_storage.grant_rows import encode_grants
-from banyan_storage.soundness import Judged, Verify, judge, sound_chain
+from banyan_storage.soundness import JudgedLog, Verify, judge, sound_chain
 from banyan_storage.store import Store
 from banyan_storage.upgrade import MEND, Say
 
@@ -174,7 +174,7 @@ class _Mending:
         elif not control.path:
             self._empty(account, judged)
 
-    def _control(self, account: AccountId, j: Judged | None) -> tuple[Control, bool]:
+    def _control(self, account: AccountId, j: JudgedLog | None) -> tuple[Control, bool]:
         """The control log out of what is sound of it; and whether it now grants something else than it did."""
         chain = sound_chain(self._store, j) if j else []
         loose = j.loose if j else []
@@ -198,7 +198,7 @@ class _Mending:
                 self._line(f"{_name(control_log(account))}: {over:,} entries that no key of the account authorises")
         return control, regranted
 
-    def _empty(self, account: AccountId, judged: Mapping[LogId, Judged]) -> None:
+    def _empty(self, account: AccountId, judged: Mapping[LogId, JudgedLog]) -> None:
         """Nothing speaks for the account, so nothing of it can be judged: all of it is asked for again."""
         for log, j in judged.items():
             if not log.log or not (j.length or j.loose or j.gone or j.head.flag):
@@ -234,7 +234,7 @@ class _Mending:
 
     # -- what is said
 
-    def _say_wrong(self, log: LogId, j: Judged) -> None:
+    def _say_wrong(self, log: LogId, j: JudgedLog) -> None:
         self._found.gone += j.gone
         self._found.wrong_logs += 1
         first = j.wrong[0]

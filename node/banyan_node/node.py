@@ -5,14 +5,12 @@ Tasks: those of the links (linking.py), the control API, some timers, and the re
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import trio
@@ -21,27 +19,28 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import chores, claims, hosted, views
+from banyan_node import anchors, chores, claims, hosted, views
 from banyan_node.api import NodeBackend
-from banyan_node.api.declare import Nothing
+from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
-from banyan_node.home import Home, write_private
+from banyan_node.home import Home
 from banyan_node.http_server import Bind, serve_control
 from banyan_node.keystore import Keys, Keystore, passphrase_from
 from banyan_node.linking import Links
 from banyan_node.mending import Stopped
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
+from banyan_node.published import Published, Publisher
 from banyan_node.running import new_token
 from banyan_node.settings import Settings
 from banyan_node.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_replica.gossip.frames import PeerInfo
 from banyan_storage.errors import StorageError, ViewBuilding
 
+T = TypeVar("T")
 log = structlog.get_logger("banyan")
 Greet = Callable[[dict[str, Any]], None]
 """Told once, when the node is ready, who it is and where: in the place of a log line, where a person looks on."""
@@ -53,6 +52,8 @@ CHORES_BUSY_S = 0.5
 """The same while more of it waits: some 16,000 arrivals a second are read, at a tenth of the replica's time."""
 ANCHORS_S = 30.0
 """How often the peers worth dialling at the next start are written down."""
+LAST_LOOK_S = 2.0
+"""How long a node that stops may take for the same."""
 
 
 class Node:
@@ -70,6 +71,7 @@ class Node:
         self.backend: NodeBackend
         self.nursery: trio.Nursery
         self.links: Links
+        self._publisher: Publisher | None = None
         self._linking = False
         """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
 
@@ -106,6 +108,7 @@ class Node:
             lambda c: c.replica,
             close_context,
             self._deliver,
+            self._publish,
         )
         try:
             await self.worker.start()
@@ -122,6 +125,8 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
+                    with trio.move_on_after(LAST_LOOK_S):  # while they are linked
+                        await self._remember_now()
                 finally:
                     self._linking = False  # nothing new begins in a nursery that ends
                     self.links.close()
@@ -163,16 +168,25 @@ class Node:
                 connections=config.control.connections,
             )
         )
-        known = [*config.node.bootstrap, *(a for info in read_anchors(self.home.peers) for a in info.addrs[:1])]
+        before = anchors.read(self.home.peers)
+        known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
             self.nursery.start_soon(self.links.keep_dialling, addr)
+        for addr in {a.addr for a in before if a.called}.difference(known):
+            self.nursery.start_soon(partial(self.links.keep_dialling, addr, until_linked=True))
         self.ready = True
         if self.greet is not None:
-            said = await self.worker.call(_said)
+            said = await self.look(_said)
             self.greet({**said, "addresses": list(self.edge.addresses), "bootstrap": known})
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    def _publish(self, context: Context, now: float, answers: bool) -> float:
+        """On the replica's thread, after each batch."""
+        if self._publisher is None:
+            self._publisher = Publisher(context, now)
+        return self._publisher.after(context, now, answers)
 
     # -- effects
 
@@ -248,6 +262,14 @@ class Node:
     # -- what the API asks of it (`api.declare.Shell`)
 
     @property
+    def seen(self) -> Published:
+        assert self._publisher is not None
+        return self._publisher.seen
+
+    async def look(self, do: Callable[[Looking], T]) -> T:
+        return await self.backend.look(do)
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(self.edge.addresses)
 
@@ -269,9 +291,14 @@ class Node:
     async def _remember(self) -> None:
         while True:
             await trio.sleep(ANCHORS_S)
-            anchors = await self.worker.call(lambda c, now: c.replica.gossip.anchors())
-            rows = [{"peer": a.peer, "addrs": list(a.addrs)} for a in anchors]
-            await trio.to_thread.run_sync(write_private, self.home.peers, json.dumps(rows).encode())
+            await self._remember_now()
+
+    async def _remember_now(self) -> None:
+        known = await self.worker.call(_known)
+        try:
+            await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
+        except OSError as why:
+            log.warning("the peers of this run cannot be written down", path=str(self.home.peers), reason=str(why))
 
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
@@ -282,11 +309,11 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
     return context
 
 
-def _said(context: Context, now: float) -> dict[str, Any]:
-    mine, interest = hosted.me(context), context.settings.config.interest.mode
-    follows = len(context.queries().follows(mine, limit=1)) if mine else 0
-    known = to_builtins(standing.identity(context, Nothing(), now))
-    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(context)}
+def _said(at: Looking) -> dict[str, Any]:
+    mine, interest = hosted.me(at), at.here.settings.config.interest.mode
+    follows = len(at.queries().follows(mine, limit=1)) if mine else 0
+    known = to_builtins(standing.identity(at, Nothing()))
+    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
 
 
 def _figures(context: Context, now: float) -> dict[str, int]:
@@ -300,13 +327,9 @@ def _figures(context: Context, now: float) -> dict[str, int]:
     }
 
 
-def read_anchors(path: Path) -> list[PeerInfo]:
-    """Peers remembered from the last run; an unreadable file is no reason not to start."""
-    try:
-        rows = json.loads(path.read_text("utf-8"))
-        return [PeerInfo(str(r["peer"]), tuple(map(str, r["addrs"]))) for r in rows]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+def _known(context: Context, now: float) -> list[anchors.Anchor]:
+    gossip = context.replica.gossip
+    return anchors.worth_keeping(gossip.anchors(), gossip.callers())
 
 
 def main(home: Home, settings: Settings, passphrase: str | None = None, greet: Greet | None = None) -> int:

@@ -51,7 +51,7 @@ class Option(NamedTuple):
         return "BANYAN_" + self.name.replace(".", "_").upper()
 
 
-class Source(NamedTuple):
+class SettingSource(NamedTuple):
     """layer: who decided. where: the flag, variable or file, for people."""
 
     layer: Literal["flag", "environment", "file", "default"]
@@ -63,14 +63,14 @@ class Row(NamedTuple):
 
     option: Option
     value: Any
-    source: Source
+    source: SettingSource
 
 
 class Settings(NamedTuple):
     """The settings in force, with the source of each."""
 
     config: Config
-    sources: Mapping[str, Source]
+    sources: Mapping[str, SettingSource]
 
     def rows(self) -> Iterator[Row]:
         """Every setting, in the order of config.py."""
@@ -81,7 +81,7 @@ class Settings(NamedTuple):
 def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
     """The settings of the node in `home`. flags: setting name -> value or None (not given). Raises ConfigError."""
     values: dict[str, dict[str, Any]] = {}
-    sources = {name: Source("default", "default") for name in OPTIONS}
+    sources = {name: SettingSource("default", "default") for name in OPTIONS}
     layers = (_from_file(home.config), _from_environment(os.environ if env is None else env), _from_flags(flags or {}))
     for layer in layers:
         for name, value, source in layer:
@@ -91,7 +91,7 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
     role = values.get("node", {}).get("role")
     if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
         values.setdefault("interest", {})["mode"] = "all"
-        sources[_MODE] = Source("default", f"default of the role {role}")
+        sources[_MODE] = SettingSource("default", f"default of the role {role}")
     return Settings(msgspec.convert(values, Config), sources)
 
 
@@ -103,7 +103,7 @@ def value_of(config: Config, name: str) -> Any:
 
 def parse(name: str, text: str, where: str = "the command line") -> Any:
     """The value that a person wrote as text; lists are separated by commas. Raises ConfigError."""
-    return _checked(_option(name, where), text, Source("flag", where))
+    return _checked(_option(name, where), text, SettingSource("flag", where))
 
 
 def set_in_file(path: Path, name: str, value: Any) -> None:
@@ -163,8 +163,8 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)  # a TOML boolean, number or basic string is a JSON one
 
 
-def _from_file(path: Path) -> Iterator[tuple[str, Any, Source]]:
-    source = Source("file", str(path))
+def _from_file(path: Path) -> Iterator[tuple[str, Any, SettingSource]]:
+    source = SettingSource("file", str(path))
     for section, table in _read_toml(path).items():
         if not isinstance(table, dict) or section not in Config.__struct_fields__:
             name = section if isinstance(table, dict) else f"{section} = {table!r}"
@@ -186,7 +186,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, Source]]:
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, SettingSource]]:
     by_variable = {option.variable: option for option in OPTIONS.values()}
     for variable in sorted(env):
         rest = variable.removeprefix("BANYAN_")
@@ -195,13 +195,13 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, Source
         option = by_variable.get(variable)
         if option is None:
             raise ConfigError(f"The environment sets {variable}, which is no setting{_near(variable, by_variable)}.")
-        yield option.name, env[variable], Source("environment", variable)
+        yield option.name, env[variable], SettingSource("environment", variable)
 
 
-def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, Source]]:
+def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, SettingSource]]:
     for name, value in flags.items():
         if value is not None:
-            source = Source("flag", FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-"))
+            source = SettingSource("flag", FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-"))
             yield _option(name, "the command line").name, value, source
 
 
@@ -217,7 +217,7 @@ def _near(name: str, known: Mapping[str, object]) -> str:
     return f"; perhaps {found[0]} was meant" if found else "; `banyan config show` lists them all"
 
 
-def _checked(option: Option, value: Any, source: Source) -> Any:
+def _checked(option: Option, value: Any, source: SettingSource) -> Any:
     """The value with its type. Text from a flag or variable may stand for a list, a number or a boolean."""
     written = isinstance(value, str) and source.layer != "file"
     if written and get_origin(_bare(option.type)) is list:

@@ -19,7 +19,7 @@ from banyan_storage.errors import StorageError
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say
 from banyan_storage.views import building
-from banyan_storage.views.standing import Standing, standings
+from banyan_storage.views.standing import ViewStanding, standings
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
@@ -46,7 +46,7 @@ def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
     return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
 
 
-def unbuilt(engine: Engine) -> list[Standing]:
+def unbuilt(engine: Engine) -> list[ViewStanding]:
     """Views of which something is to be built, by the last commit. Any thread."""
     with engine.read() as txn:
         return [view for view in standings(txn) if view.done < 1]

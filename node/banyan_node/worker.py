@@ -1,4 +1,4 @@
-"""The replica's thread: one thread owns the store's pending transaction and the replica; everybody else posts to it.
+"""The replica's thread: one thread owns the store's pending transaction and the replica. Others post to its inbox.
 
 Whatever waits in the inbox is taken together, up to TAKE items, and shares one commit: 64 people who post at once wait
 for one fsync, not for 64. Effects leave for the event loop in order, after the commit that they depend on, and a call
@@ -32,12 +32,12 @@ TAKE_BYTES = WINDOW // 2
 ENOUGH_BYTES = 32 << 10
 """Bytes of frames that are worth a commit by themselves."""
 GC_OBJECTS = 50_000
-"""New objects between two looks for garbage that refers to itself. A frame makes as many, nearly all of them tuples
-that end with it; with Python's 700 the looking took a seventh of the time."""
+"""New objects between two runs of the cyclic garbage collector. A frame makes about as many, nearly all of them tuples
+that end with it. With Python's default of 700 the collector took a seventh of the time."""
 GC_BUSY = 10
-"""How many times as many, while there is something to do: what is on its way is looked at in vain."""
+"""Multiplier for GC_OBJECTS while busy: scanning live objects is wasted work."""
 IDLE_S = 0.1
-"""How long nothing was to be done before it is the time to look."""
+"""The thread is idle after this time without work; then the collector may run, seconds."""
 WINDOW_S = 0.004
 """How long a commit of little waits for company, where several came lately."""
 
@@ -51,8 +51,12 @@ class Worker(Generic[T]):
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
         deliver: Callable[[Sequence[Effect], int], None],
+        after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
     ) -> None:
+        """after: is called on the thread behind each batch, before its calls are answered, with whether there are any;
+        returns by when it wants to be called again."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
+        self._after, self._again = after, float("inf")
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
@@ -148,6 +152,11 @@ class Worker(Generic[T]):
         answers = [job.answer for job in jobs if job.answer is not None]
         for answer in answers:
             answer.ready(error or failed)
+        try:
+            self._again = self._after(context, now, bool(answers))
+        except Exception:
+            log.exception("what is done after each batch failed")
+            self._again = float("inf")
         if effects or answers:
             self._tell(partial(self._give, effects, answers, reached))
         if (timer := replica.get_timer()) is not None and timer <= now:
@@ -201,7 +210,8 @@ class Worker(Generic[T]):
 
     def _next(self, replica: Replica) -> list[_Job]:
         timer = replica.get_timer()
-        patience = 1.0 if timer is None else max(0.0, min(1.0, timer - self._now()))
+        due = self._again if timer is None else min(timer, self._again)
+        patience = max(0.0, min(1.0, due - self._now()))
         jobs: list[_Job] = []
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()

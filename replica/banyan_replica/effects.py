@@ -1,4 +1,4 @@
-"""What the replica wants done, in order. `Commit` comes before everything that must not be said of undurable state."""
+"""The effects of the replica, in order. `Commit` comes before every effect that depends on what it makes durable."""
 
 from __future__ import annotations
 

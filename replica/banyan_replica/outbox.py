@@ -1,6 +1,6 @@
-"""What is to be done and said, in its order; and what of it may be said although the store took back what was pending.
+"""The queue of effects, in order, and which of them survive a rollback of the store.
 
-Reconciliation and gossip keep what they have to say until `collect` and `collect_gossip` bring it here.
+Reconciliation and gossip keep their messages until `collect` and `collect_gossip` move them here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_replica.gossip.frames import Connect as GossipConnect
-from banyan_replica.gossip.frames import Drop, SendFrame, encode_frame
+from banyan_replica.gossip.frames import DialPeer, DropPeer, SendFrame, encode_frame
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -44,7 +43,7 @@ class Outbox:
         self._waits.append(Send(peer, message if isinstance(message, bytes) else encode_message(message)))
 
     def tell(self, name: str, **fields: Any) -> None:
-        """Whoever listens at this node."""
+        """Tells those who listen to this node's events."""
         self._waits.append(Event(name, fields))
 
     def refuse(self, peer: str, reason: str) -> None:
@@ -85,9 +84,9 @@ class Outbox:
             match effect:
                 case SendFrame(peer, frame):
                     self.send(peer, GossipFrame(encode_frame(frame)))
-                case GossipConnect(peer, addrs):
+                case DialPeer(peer, addrs):
                     self._waits.append(Connect(peer, addrs))
-                case Drop(peer, reason, fault):
+                case DropPeer(peer, reason, fault):
                     link = self._links.get(peer)
                     if link is not None and (fault or not self._in_use(link)):
                         self.hang_up(link, reason)

@@ -1,8 +1,8 @@
 """The replica: bytes and the time go in, effects come out, nothing waits.
 
-It joins the gossip (speed), the reconciliation (truth) and the ingest (the only way in). The trio node and the
-simulator are two drivers of this one surface. What it holds beside the store can be lost at any moment: a restarted
-replica says the same things, later.
+It combines the gossip (speed), the reconciliation (truth) and the ingest (the only way into the store). The trio node
+and the simulator are two drivers of these methods. What the replica holds beside the store may be lost at any moment: a
+restarted replica sends the same messages, later.
 
 The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
 forwarded or announced before it is durable.
@@ -27,13 +27,14 @@ from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import Fetch, control_push, joined
 from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
 from banyan_replica.gossip.spreading import Spreading
-from banyan_replica.intake.author import Author, Draft, Sign, Written
+from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
@@ -77,16 +78,19 @@ class Replica:
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
-        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined)
+        self.ledger = Ledger(self.limits.scale)
+        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger)
         self.links: dict[str, PeerSession] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness)
-        self.standing = Standing(self.limits)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         asking = self.sync.asking
-        self.spreading = Spreading(realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify)
         self._out = Outbox(self.links, self.sync, self.gossip)
+        self.conduct = Conduct(self.links, self.ledger, asking, self.gossip, self._out)
+        self.spreading = Spreading(
+            realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify, self.conduct.charge
+        )
         self._receiving = Receiving(
             realm=realm,
             limits=self.limits,
@@ -101,7 +105,6 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
-        self.conduct = Conduct(self.links, self.standing, asking, self._out, self.limits)
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -122,7 +125,7 @@ class Replica:
         address: str = "",
     ) -> None:
         """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
-        why = self.standing.banned(peer, now)
+        why = self.ledger.banned(peer, now)
         if why is not None:
             self._out.refuse(peer, f"banned: {why}")
             return
@@ -163,7 +166,7 @@ class Replica:
         try:
             self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
         except Reject as error:
-            self.conduct.charge(link, str(error), now)
+            self.conduct.charge(link, charge_of(error), now)
         self._out.collect()
         self.conduct.note_slights(now)
 
@@ -172,7 +175,7 @@ class Replica:
         self._clock(now)
         link = self.links.get(peer)
         if link is not None and not link.closing:
-            self.conduct.charge(link, why, now)
+            self.conduct.charge(link, Charge(Offence.BEYOND_CREDIT, why), now)
             self._out.collect()
 
     def handle_timer(self, now: float) -> None:
@@ -265,7 +268,7 @@ class Replica:
         return self.store.changes + self.ingest.held - self.author.settled + self.author.held
 
     def publish(
-        self, log: LogId, signer: Signer, drafts: Sequence[Draft], now: float, push: bool = True
+        self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
     ) -> list[Written]:
         """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
         self._clock(now)

@@ -1,1 +1,1 @@
-"""Says what people say: which collections there are, their cells, their content. Start reading at collection.py."""
+"""What people can say: the collections, their cells, their content. Start reading at collection.py."""

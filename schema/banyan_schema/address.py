@@ -1,4 +1,4 @@
-"""Addresses: a post, or any other cell that an account may name in another one, wherever it is held."""
+"""Addresses: how an account names a post, or another cell, of any account, whether it is held or not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_te
 
 
 class Target(NamedTuple):
-    """A post of an account."""
+    """A post: its account (32 bytes) and its key in that account (16 bytes)."""
 
     account: AccountId
     key: CellKey
@@ -25,7 +25,7 @@ def post_to_text(target: Target) -> str:
 
 
 def post_from_text(text: str) -> Target:
-    """Raises ValueError with a sentence when `text` is no post."""
+    """The inverse of `post_to_text`. Raises ValueError with a sentence if `text` is no post."""
     account, slash, key = text.partition("/")
     if not slash or len(key) != 32 or any(c not in "0123456789abcdef" for c in key):
         raise ValueError(f"'{text}' is not a post: expected <account>/<32 hexadecimal digits>")

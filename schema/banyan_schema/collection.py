@@ -1,16 +1,16 @@
-"""A collection: one kind of thing that accounts say. What its cells are, what their content says, what views get of it.
+"""A collection: one kind of thing that accounts say. It defines the cells, their content, and what views get from them.
 
-The kernel knows a collection as an id and merges its cells by their operations. All else is here, one file a
-collection, in the folder social/. A module there with a tuple `COLLECTIONS` is found by registry.py; nothing else has
-to know of it. Schemas act in views only: a node that does not know a collection carries its entries all the same.
+The kernel knows a collection only as an id, and merges its cells by their operations. The rest is here, one file per
+collection, in the folder social/. registry.py finds every module there with a tuple `COLLECTIONS`; no other code must
+know it. Schemas matter in views only: a node that does not know a collection still carries its entries.
 
-A cell's key is an HMAC under the account's salt, so that the structure, which is never erased, tells nobody who follows
-whom; the content says it in clear and can be erased. Content that does not read as its collection's schema is no
-content.
+A cell's key is an HMAC under the account's salt, so the structure, which is never erased, does not disclose who follows
+whom. The content says it in clear and can be erased. Content that cannot be read by its collection's schema is treated
+as missing.
 
-A slot is one register, or one element of one set. Of what it shows a view needs little: that is its **seed**, bytes
-that the store keeps beside the slot, so that rows can be taken away after the content is gone. `facts` turns a seed
-into what views are told.
+A slot is one register, or one element of one set. A view needs only a small part of what a slot shows. This part is the
+slot's **seed**: bytes that the store keeps with the slot, so that rows can be removed after the content is erased.
+`facts` turns a seed into facts, from which views make rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .layout import Layout
 C = TypeVar("C")
 
 Merge = Literal["register", "set", "counter", "text"]
-"""How concurrent operations of one cell become one state; docs/protocol.md, section 8."""
+"""How concurrent operations of one cell are merged; docs/protocol.md, section 8."""
 OPERATIONS: dict[Merge, type[Put] | type[Add] | type[Count] | type[Text]] = {
     "register": Put,
     "set": Add,
@@ -42,11 +42,11 @@ OPERATIONS: dict[Merge, type[Put] | type[Add] | type[Count] | type[Text]] = {
 
 
 class Fact(NamedTuple):
-    """What a slot states to views. Those that show facts of its kind make a row of it, whatever collection it is of.
+    """What a slot tells views. Every view that shows facts of this kind makes a row of it, for any collection.
 
-    `key`: what the row is found by. Kinds that are shown are `timeline` (its key: a time, 8 bytes), `replies` (the post
-    that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji and the emoji), `reposts`
-    (a post), `follows`, `followers`, `blocks` and `mutes` (an account).
+    `key`: the key of the row. The kinds that are shown, with their keys: `timeline` (a time, 8 bytes), `replies` (the
+    post that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji, 1 byte, and the
+    emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes).
     """
 
     kind: str
@@ -55,33 +55,35 @@ class Fact(NamedTuple):
 
 Facts: TypeAlias = tuple[Fact, ...]
 SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
-"""Of the time of an entry and a part's bytes: the seed, None where the part has no content of the collection."""
+"""(time of the entry, 8 bytes; bytes of a part) -> the seed, or None if the part has no content of the collection."""
 
 
 class Draft(NamedTuple):
-    """An operation whose part is still to be salted, and its content (None: the operation has no part)."""
+    """An operation without its part, and the content of that part (None: the operation has no part)."""
 
     op: Op
     content: bytes | None
 
 
 def no_seed(time: bytes, values: list[Any]) -> bytes:
+    """The empty seed of a collection that tells views nothing."""
     return b""
 
 
 def no_facts(seed: bytes) -> Facts:
+    """No facts, for such a collection."""
     return ()
 
 
 @dataclass(frozen=True)
 class Collection(Generic[C]):
-    """`limits`: bytes of UTF-8, by the name that a string has in the content.
+    """One collection. Raises ValueError if a register or a set has no layout, or if a counter or a text has one.
 
-    `layout`: of the content of a register or a set. A counter has no content, and that of a text is its characters.
-
-    `seed`: of the time of the entry (8 bytes) and the values of the content's fields; `seeds`: one more whenever it is
-    another one for the same content. `facts`: of a seed; `kinds`: those that such facts can have.
-    `quick`: makes of the layout and of the usual `seed_in` a faster one that says the same.
+    `layout`: of the content of a register or a set. A counter has no content; the content of a text is its characters.
+    `limits`: the most bytes of UTF-8, by the name of each string in the content.
+    `seed`: (time of the entry, 8 bytes; values of the content's fields) -> seed. `seeds`: its version; raise it by one
+    if `seed` gives another value for the same content. `facts`: seed -> facts. `kinds`: the kinds of these facts.
+    `quick`: (layout, `seed_in`) -> a faster `seed_in` with the same results, or None.
     """
 
     name: str
@@ -102,11 +104,12 @@ class Collection(Generic[C]):
 
     @cached_property
     def id(self) -> Coll:
+        """Made from the name, 8 bytes."""
         return coll(self.name)
 
     @property
     def version(self) -> int:
-        """1, and one more for each field that was added since."""
+        """1, plus one for each field that was added since."""
         return 1 if self.layout is None else 1 + len(self.layout.fields) - self.layout.least
 
     @property
@@ -115,22 +118,22 @@ class Collection(Generic[C]):
         return OPERATIONS[self.merge]
 
     def encode(self, content: C) -> bytes:
-        """Raises ValueError past a limit."""
+        """The bytes of content. Raises ValueError past a limit of a field."""
         assert self.layout is not None, f"collection '{self.name}' has no content with fields"
         return self.layout.encode(content)
 
     def decode(self, raw: bytes) -> C | None:
-        """None where these bytes are not its content. Never raises."""
+        """The content, or None if these bytes are not content of this collection. Never raises."""
         return None if self.layout is None else self.layout.decode(raw)
 
     def seed_of(self, time: bytes, content: bytes) -> bytes | None:
-        """None where these bytes are not its content. `time`: of the entry, 8 bytes."""
+        """The seed, or None if these bytes are not content of this collection. `time`: of the entry, 8 bytes."""
         values = None if self.layout is None else self.layout.values(content)
         return None if values is None else self.seed(time, values)
 
     @cached_property
     def seed_in(self) -> SeedIn:
-        """`seed_of` the content in a part's bytes that were checked before."""
+        """`seed_of` for the bytes of a part that were checked before."""
 
         def seed_in(time: bytes, part: bytes) -> bytes | None:
             return self.seed_of(time, content_of(part))
@@ -139,12 +142,13 @@ class Collection(Generic[C]):
 
 
 def cell_key(salt: bytes, *parts: bytes) -> CellKey:
-    """HMAC-SHA256 of the parts under the account's salt, 16 bytes. Framed, so that ("ab", "c") is not ("a", "bc")."""
+    """HMAC-SHA256 of the parts under the account's salt (32 bytes), the first 16 bytes. The parts are framed, so
+    ("ab", "c") and ("a", "bc") differ."""
     return CellKey(hmac.digest(salt, b"banyan/1/cell\0" + encode(list(parts)), "sha256")[:16])
 
 
 def seal(draft: Draft, part_salt: bytes) -> tuple[Op, bytes | None]:
-    """The finished operation and the part that travels with it. `part_salt`: 16 random bytes, new for each part."""
+    """The finished operation, and the bytes of its part or None. `part_salt`: 16 random bytes, new for each part."""
     if draft.content is None:
         return draft.op, None
     part, raw = make_part(part_salt, draft.content)
@@ -153,5 +157,5 @@ def seal(draft: Draft, part_salt: bytes) -> tuple[Op, bytes | None]:
 
 
 def undo(collection: Coll, live: Iterable[Ref]) -> Draft:
-    """Takes back elements of sets: a reaction, a repost, a follow. `live`: the adds to cover, all that are known."""
+    """Removes elements of sets: a reaction, a repost, a follow. `live`: the adds to cover, all that are known."""
     return Draft(Del(collection, tuple(live)), None)

@@ -1,13 +1,14 @@
-"""The types of which content is made. Each can be written, read strictly, and read by position.
+"""The types of fields in content. Each type can be written, read strictly, and read by position.
 
-- `plain` turns a value into what CBOR carries; raises ValueError with a sentence past a limit.
-- `read` turns what CBOR carried back into the value; raises NotContent on anything else.
-- `step` reads the value out of the content's bytes at a position, and says where it ends. It may give up (NotContent)
-  on a value that `read` accepts; it never accepts what `read` refuses. It need not look whether the bytes are long
-  enough: what ends behind them ends elsewhere than the content.
+- `json` says how the value is written in JSON, where programs and people meet it.
+- `plain` turns a value into a CBOR value. It raises ValueError with a sentence past a limit.
+- `read` turns a CBOR value back. It raises NotContent on anything else.
+- `step` reads the value from the content's bytes at a position, and says where it ends. It may give up (NotContent)
+  on a value that `read` accepts, but never accepts what `read` refuses. It need not check that the bytes are long
+  enough: the caller notices a value that ends beyond the content.
 
-Strings are written in NFC and read as they come, normal or not: which strings are normal depends on the version of
-Unicode that the reader has, and two readers of one content must see the same.
+Strings are written in NFC, and read unchanged, normal or not. Which strings are normal depends on the reader's version
+of Unicode, and two readers of one content must see the same.
 """
 
 from __future__ import annotations
@@ -17,38 +18,83 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, array_head, bytes_head, encode
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_crdt.shapes import between
 
-from .address import Target
+from .address import Target, post_from_text, post_to_text
 
 
 class NotContent(ValueError):
-    """These bytes are not content of this schema."""
+    """These bytes are not content of this layout."""
+
+
+class Json(NamedTuple):
+    """`kind`: in a word or two. `show`: a value as JSON has it; `take`: the value of that, raises ValueError with a
+    sentence on anything else."""
+
+    kind: str
+    show: Callable[[Any], Any]
+    take: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+AS_IT_IS = Json("JSON", _same, _same)
+"""For values that JSON holds; `plain` judges what is taken."""
+
+
+def _only(kind: str, of: type, what: str) -> Json:
+    """A value of a type that JSON has."""
+
+    def take(value: Any) -> Any:
+        if type(value) is not of:
+            raise ValueError(f"{what} is {kind}, not {value!r:.60}")
+        return value
+
+    return Json(kind, _same, take)
+
+
+def _told(kind: str, show: Callable[[Any], str], read: Callable[[str], Any]) -> Json:
+    """A value that is written as a text."""
+
+    def take(value: Any) -> Any:
+        if type(value) is not str:
+            raise ValueError(f"{value!r:.60} is not {kind}")
+        return read(value)
+
+    return Json(kind, show, take)
 
 
 class Field(NamedTuple):
-    """One field of content. `null`: it may be left empty."""
+    """The type of one field. `null`: it may be null."""
 
     plain: Callable[[Any], Value]
     read: Callable[[Value], Any]
     step: Callable[[bytes, int], tuple[Any, int]]
     null: bool = False
+    json: Json = AS_IT_IS
 
 
 def optional(field: Field) -> Field:
-    """The same, or null."""
+    """The same type, or null."""
     plain, read = field.plain, field.read
     return Field(
         lambda value: None if value is None else plain(value),
         lambda value: None if value is None else read(value),
         field.step,
         null=True,
+        json=Json(
+            field.json.kind,
+            lambda value: None if value is None else field.json.show(value),
+            lambda value: None if value is None else field.json.take(value),
+        ),
     )
 
 
 def text(what: str, most: int) -> Field:
-    """A string of at most `most` bytes of UTF-8, at most 65,535. `what` it is, for the sentence of an error."""
+    """A string of at most `most` bytes of UTF-8, at most 65,535. `what`: its name in errors."""
 
     def plain(value: str) -> bytes:
         return normal(what, value, most)
@@ -73,12 +119,12 @@ def text(what: str, most: int) -> Field:
         end = start + size
         return raw[start:end].decode(), end
 
-    return Field(plain, read, step)
+    return Field(plain, read, step, json=_only("a text", str, what))
 
 
 def normal(what: str, value: str, most: int) -> bytes:
-    """UTF-8 in NFC, so that what looks the same is written the same; raises ValueError past the limit or on a lone
-    surrogate."""
+    """The string in NFC, as UTF-8, so that equal-looking strings are written equally. Raises ValueError if this has
+    more than `most` bytes, or on a lone surrogate. `what`: its name in the error."""
     raw = unicodedata.normalize("NFC", value).encode()
     if len(raw) > most:
         raise ValueError(f"{what} has {len(raw)} bytes; {most} is the most: shorten it")
@@ -86,11 +132,11 @@ def normal(what: str, value: str, most: int) -> bytes:
 
 
 _LEAST = (24, 1 << 8, 1 << 16, 1 << 32)
-"""What is written in one byte, in two, in four, in eight: nothing that fits in fewer."""
+"""The least integer that is written in 1, 2, 4 and 8 bytes; a smaller one has a shorter form."""
 
 
 def number(what: str) -> Field:
-    """An unsigned integer of 64 bits."""
+    """An unsigned integer of 64 bits. `what`: its name in errors."""
 
     def plain(value: int) -> int:
         if not 0 <= value < 1 << 64:
@@ -113,10 +159,10 @@ def number(what: str) -> Field:
                 return value, end
         raise NotContent
 
-    return Field(plain, read, step)
+    return Field(plain, read, step, json=_only("a whole number", int, what))
 
 
-def _fixed(size: int) -> Field:
+def _fixed(size: int, json: Json) -> Field:
     head = bytes_head(size)
     skip = len(head)
 
@@ -131,11 +177,19 @@ def _fixed(size: int) -> Field:
             raise NotContent
         return raw[start : start + size], start + size
 
-    return Field(bytes, read, step)
+    return Field(bytes, read, step, json=json)
 
 
-ACCOUNT, KEY = _fixed(32), _fixed(16)
-"""An account's id; a cell's key."""
+def key_from_text(text: str) -> CellKey:
+    """Raises ValueError with a sentence."""
+    if len(text) != 32 or any(c not in "0123456789abcdef" for c in text):
+        raise ValueError(f"'{text[:60]}' is no key: it has 32 hexadecimal digits")
+    return CellKey(bytes.fromhex(text))
+
+
+ACCOUNT = _fixed(32, _told("an account", account_to_text, account_from_text))
+KEY = _fixed(16, _told("a key", bytes.hex, key_from_text))
+"""The types of an account's id (32 bytes) and of a cell's key (16 bytes)."""
 
 
 def _plain_target(value: Target) -> Value:
@@ -159,15 +213,15 @@ def _step_target(raw: bytes, at: int) -> tuple[Target, int]:
     return Target(AccountId(raw[at + 3 : at + 35]), CellKey(raw[at + 36 : at + 52])), at + 52
 
 
-TARGET = Field(_plain_target, _read_target, _step_target)
-"""[account, key]."""
+TARGET = Field(_plain_target, _read_target, _step_target, json=_told("a post", post_to_text, post_from_text))
+"""The type of a Target: [account, key]."""
 
 
 _PAIR = array_head(2)[0]
 
 
 def pair(field: Field) -> Field:
-    """[first, second], both of one type."""
+    """[first, second], both of the type `field`."""
 
     def plain(value: tuple[Any, Any]) -> Value:
         return [field.plain(value[0]), field.plain(value[1])]
@@ -184,4 +238,12 @@ def pair(field: Field) -> Field:
         second, at = field.step(raw, at)
         return (first, second), at
 
-    return Field(plain, read, step)
+    def take(value: Any) -> tuple[Any, Any]:
+        if type(value) is not list or len(value) != 2:
+            raise ValueError(f"{value!r:.60} is not a list of two, each {field.json.kind}")
+        return field.json.take(value[0]), field.json.take(value[1])
+
+    def show(value: tuple[Any, Any]) -> list[Any]:
+        return [field.json.show(value[0]), field.json.show(value[1])]
+
+    return Field(plain, read, step, json=Json(f"two, each {field.json.kind}", show, take))

@@ -1,8 +1,8 @@
-"""Reads cells as values: what the fold of an account's counted entries says, with the content that is held.
+"""Reads the cells of an account as values, with the content that is held.
 
-For every collection, whether it has a view or not. Views say the same of what they hold (a test compares):
-a register shows its last live write or, where that one's content is not held or is none, nothing, for an older value
-would be a lie. An element shows its last live add with content.
+This works for every collection, with or without a view. Views show the same (a test compares). A register shows its
+last live write. If the content of that write is not held or is not readable, it shows nothing, because an older value
+would be wrong. An element shows its last live add with content.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .collection import Collection
 
 C = TypeVar("C")
 ContentOf: TypeAlias = Callable[[Ref], bytes | None]
-"""The content of an operation, without its salt, if it is held."""
+"""Operation -> its content without the salt, or None if it is not held."""
 UNREADABLE = "\ufffd"
-"""Stands for a character of a text that its content does not have, or whose content is not held."""
+"""Shown for a character of a text whose content is not held, or does not have this character."""
 
 
 def registers(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, C]:
-    """What each register shows."""
+    """What each register of the collection shows, by key. Registers that show nothing are left out."""
     out: dict[CellKey, C] = {}
     for (coll, key), writes in cells.registers.items():
         if coll == of.id:
@@ -36,7 +36,7 @@ def registers(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[Ce
 
 
 def elements(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, dict[CellKey, C]]:
-    """What each element of each set shows."""
+    """What each element of each set of the collection shows, by key and element."""
     out: dict[CellKey, dict[CellKey, C]] = {}
     for (coll, key), found in cells.sets.items():
         for elem, adds in found.items() if coll == of.id else ():
@@ -50,12 +50,13 @@ def elements(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[Cel
 
 
 def counters(of: Collection[C], cells: Cells) -> dict[CellKey, int]:
-    """The sum of each counter."""
+    """The sum of each counter of the collection, by key."""
     return {key: count for (coll, key), count in cells.counters.items() if coll == of.id}
 
 
 def texts(of: Collection[C], cells: Cells, content_of: ContentOf) -> dict[CellKey, str]:
-    """Each text as it reads. Character i of an insertion is code point i of its content, which is UTF-8."""
+    """Each text of the collection, by key. Character i of an insertion is code point i of its content, read as
+    UTF-8."""
     inserted: dict[Ref, str] = {}
 
     def character(ref: Ref, offset: int) -> str:

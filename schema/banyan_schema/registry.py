@@ -1,7 +1,7 @@
 """Registries: which collections are known, by id and by name. `SOCIAL` has those of the folder social/.
 
-A registry is a value: `SOCIAL.adding(POLL)` is another one. A collection that is to be known everywhere is a module of
-social/ with a tuple `COLLECTIONS`.
+A registry is a value: `SOCIAL.adding(POLL)` returns another one. To make a collection known everywhere, put a module
+with a tuple `COLLECTIONS` into social/.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from .collection import Collection
 
 
 class Registry:
+    """A set of collections, found by id or by name."""
+
     def __init__(self, collections: Iterable[Collection[Any]]) -> None:
-        """Raises ValueError where two collections have one name."""
+        """Raises ValueError if two collections have the same name or id."""
         known = tuple(collections)
         self.by_id: dict[Coll, Collection[Any]] = {collection.id: collection for collection in known}
         self.by_name: dict[str, Collection[Any]] = {collection.name: collection for collection in known}
@@ -29,20 +31,21 @@ class Registry:
             raise ValueError(f"two collections have one name or id among {', '.join(names)}: rename one of them")
 
     def __iter__(self) -> Iterator[Collection[Any]]:
-        """By name."""
+        """The collections in the order of their names."""
         return iter([self.by_name[name] for name in sorted(self.by_name)])
 
     def adding(self, *collections: Collection[Any]) -> Registry:
+        """A registry with these collections too. Raises ValueError as the constructor does."""
         return Registry((*self, *collections))
 
     def decode(self, collection: Coll, op: Op, content: bytes) -> Any:
-        """What the content of `op` says, or None where it is not its collection's schema. Never raises."""
+        """The content of `op`, or None if its collection is not known or cannot read it. Never raises."""
         known = self.by_id.get(collection)
         return known.decode(content) if known is not None and isinstance(op, known.op) else None
 
 
 def _found() -> Registry:
-    """The collections of the modules of social/."""
+    """The collections of all modules in social/."""
     names = sorted(module.name for module in iter_modules(social.__path__))
     modules = [import_module(f"{social.__name__}.{name}") for name in names]
     return Registry(collection for module in modules for collection in module.COLLECTIONS)

@@ -1,6 +1,6 @@
-"""Machines that are asked for what they hold and serve it badly: they stall, crawl, boast, stray, flood.
+"""Machines that serve badly: too slowly, nothing, too much, or other things than they were asked for.
 
-Each runs the honest software and holds what honest machines hold. `spare`: how much it serves before it turns bad.
+Each runs the honest software and holds what honest machines hold. `spare`: how much it serves well before it turns bad.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_replica.intake.author import Author, Draft, grant_to
+from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.sync.serve import run_item
 from banyan_replica.wire import (
     LAST,
     Answered,
-    Data,
+    DataItems,
     Hello,
     Message,
     Root,
@@ -41,12 +41,12 @@ from banyan_storage.viewhook import NoViews
 from .byzantine import Liar
 from .node import TABLES, Node
 
-OWED = (Data, Scanned, Answered)
-"""What a peer owes once it was asked."""
+OWED = (DataItems, Scanned, Answered)
+"""The messages that a peer owes after it was asked."""
 
 
 def _heard(data: bytes) -> Message | None:
-    """What it says, if it says anything: others lie too."""
+    """The message, or None if it is malformed: other machines lie too."""
     try:
         return decode_message(data)
     except Reject:
@@ -54,7 +54,7 @@ def _heard(data: bytes) -> Message | None:
 
 
 class Staller(Liar):
-    """Serves some, then nothing more: what it was asked for never comes, nor any word of it."""
+    """Serves some, then nothing more: neither what it was asked for nor the message that ends an answer."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -78,7 +78,7 @@ class Crawler(Liar):
         if not opens_as(data, *OWED):
             return (data,)
         message = decode_message(data)
-        one_by_one = [Data([item]) for item in message.items] if isinstance(message, Data) else [message]
+        one_by_one = [DataItems([item]) for item in message.items] if isinstance(message, DataItems) else [message]
         self.later.setdefault(peer, deque(maxlen=10_000)).extend(encode_message(m) for m in one_by_one)
         return ()
 
@@ -89,7 +89,7 @@ class Crawler(Liar):
 
 
 class Braggart(Liar):
-    """Claims to hold a thousand times more than it does, and when asked for it says at once that this was all."""
+    """Claims to hold a thousand times more than it does. When asked for it, it says at once that it has sent all."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -107,11 +107,11 @@ class Braggart(Liar):
             return (encode_message(message._replace(logs=1_000 * message.logs + 100_000)),)
         if isinstance(message, Scanned):
             return (encode_message(Scanned(message.reading, self.stops[peer, message.reading], 1)),)
-        return () if isinstance(message, Data) else (data,)
+        return () if isinstance(message, DataItems) else (data,)
 
 
 class Strayer(Liar):
-    """Asked for a span of accounts it serves all of them, and says that it is where it is."""
+    """When asked for a span of accounts it serves all accounts, and says truly how far it is."""
 
     def heard(self, peer: str, data: bytes) -> bool:
         message = _heard(data)
@@ -135,7 +135,7 @@ class Spammer(Liar):
         chain = store.chain(log)
         signed = next(k + 1 for k, entry in enumerate(chain) if entry.sig is not None)
         item = run_item(store, log, chain[:signed])
-        self.say(peer, Data([item] * 800))
+        self.say(peer, DataItems([item] * 800))
 
 
 class Gusher(Liar):
@@ -150,12 +150,12 @@ class Gusher(Liar):
         if peer is None or not self.gushes:
             return
         self.gushes -= 1
-        frame = encode_message(Data([self._large()]))
+        frame = encode_message(DataItems([self._large()]))
         for _ in range(2 + (WINDOW + OVERSHOOT) // len(frame)):
             self.say(peer, frame)
 
     def _large(self) -> RunItem:
-        """Of an account that nobody else was told of."""
+        """Posts of an account that no other machine was told of."""
         store = Store(MemoryEngine(TABLES), TEST, new_store_id=bytes(16), views=NoViews())
         author = Author(Ingest(store, TEST), TEST, self.rng.randbytes)
         root, later, device = (Signer(TEST, self.rng.randbytes(32)) for _ in range(3))
@@ -163,7 +163,7 @@ class Gusher(Liar):
         account, _ = author.open_account([(root, key_digest(later.key))], bytes(16), [grant_to(device.key)], now)
         posts = [write_post(post_key(bytes(16), bytes((k,))), Post("large " * 5_000)) for k in range(60)]
         written = author.append(
-            LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in posts], now
+            LogId(account, device.key, 1), device, [EntryDraft((d.op,), (d.content,)) for d in posts], now
         )[0]
         return run_item(store, written.log, written.entries)
 

@@ -1,6 +1,6 @@
-"""Machines that mean ill where frontiers are compared: cells that never decode or contradict each other, places that
-nobody has, a new salt every second. Nothing of it is malformed, so nobody may charge for it; and it must not keep
-honest machines from finding what differs, nor cost them more than a bounded time."""
+"""Machines that are hostile when frontiers are compared: cells that never decode or contradict each other, places
+without a log, a new salt every second. None of this is malformed, so no machine may charge for it. It must not keep
+honest machines from finding what differs, and must cost them only a bounded time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ import numpy as np
 
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, pack, unpack, walk
-from banyan_replica.wire import HERE, TOO_MANY, Cells, Names, Sketch, decode_message, encode_message, opens_as
+from banyan_replica.wire import (
+    HERE,
+    TOO_MANY,
+    Sketch,
+    SketchCells,
+    SketchNames,
+    decode_message,
+    encode_message,
+    opens_as,
+)
 
 from .byzantine import Liar
 
 
 class Sketcher(Liar):
-    """Answers with cells of its own making, and asks without end."""
+    """Answers with invented cells, and asks without end."""
 
     def act(self) -> None:
         peer = self.someone()
@@ -25,14 +34,14 @@ class Sketcher(Liar):
         salt = self.rng.choice((b"", self.rng.randbytes(16)))
         self.say(peer, Sketch(salt, 0, 0, 0, self.rng.randbytes(PROBE_BYTES)))
         self.say(peer, Sketch(b"", 1, CELLS - 1, 0, b""))
-        self.say(peer, Names(b"", self.rng.randbytes(8 * self.rng.randint(1, 50))))
-        self.say(peer, Cells(salt, 0, HERE, 7, self._thin_air(3)))
+        self.say(peer, SketchNames(b"", self.rng.randbytes(8 * self.rng.randint(1, 50))))
+        self.say(peer, SketchCells(salt, 0, HERE, 7, self._thin_air(3)))
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
-        if not opens_as(data, Cells):
+        if not opens_as(data, SketchCells):
             return (data,)
         m = decode_message(data)
-        assert isinstance(m, Cells)
+        assert isinstance(m, SketchCells)
         if m.state != HERE:
             return (data,)
         made = self.rng.randrange(4)
@@ -49,7 +58,7 @@ class Sketcher(Liar):
         return pack(np.array(rows, np.uint64).reshape(-1, 3))
 
     def _contradicting(self, raw: bytes) -> bytes:
-        """Each cell holds one item more, of its own, which its walk visits and no other cell knows of."""
+        """Adds to each cell an invented item, whose walk visits that cell, but which is in no other cell."""
         cells = unpack(raw)
         for i in range(min(len(cells), 40)):
             h = self.rng.randrange(P)

@@ -1,6 +1,6 @@
-"""Machines that lie. Each runs the honest software, so that it is let in, and tampers with what that wants to say.
+"""Machines that lie. Each runs the honest software, so that others accept it, and changes what this software sends.
 
-They go on to the end, after all faults have healed: honest replicas must converge beside them.
+They continue to the end, after all faults have healed: honest replicas must converge nevertheless.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip import frames as gossip
-from banyan_replica.intake.author import Author, Draft, Written, grant_to
+from banyan_replica.intake.author import Author, EntryDraft, Written, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import control_item, run_item
@@ -26,7 +26,7 @@ from banyan_replica.wire import (
     LAST,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
@@ -55,7 +55,8 @@ from .node import TABLES, Node
 
 
 class Liar:
-    """The honest one: the others change what they must. `act` is called about once a second, `heal` when faults end."""
+    """The base class, which is honest; subclasses change methods. `act` is called about once a second, `heal` when
+    faults end."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         self.node, self.rng = node, rng
@@ -82,7 +83,7 @@ class Liar:
 
     def push(self, peer: str, mid: bytes, item: ControlItem | RunItem) -> None:
         """One message by gossip."""
-        frame = gossip.Data((gossip.Item(mid, 0, encode(encode_item(item))),))
+        frame = gossip.Pushes((gossip.Push(mid, 0, encode(encode_item(item))),))
         self.say(peer, GossipFrame(gossip.encode_frame(frame)))
 
     def someone(self) -> str | None:
@@ -131,7 +132,7 @@ class Forker(Liar):
         assert self.account is not None
         log = LogId(self.account, self.device.key, 1)
         drafts = [write_post(post_key(self.salt, author.random(16)), Post("either or")) for _ in range(entries)]
-        return author.append(log, self.device, [Draft((d.op,), (d.content,)) for d in drafts], self.node.wall_ms())
+        return author.append(log, self.device, [EntryDraft((d.op,), (d.content,)) for d in drafts], self.node.wall_ms())
 
     def _tell(self, peer: str, author: Author, written: list[Written]) -> None:
         assert self.account is not None
@@ -163,13 +164,13 @@ class Withholder(Liar):
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         message = decode_message(data)
-        if isinstance(message, Data):
-            return (encode_message(Data([_bare(item) for item in message.items])),)
+        if isinstance(message, DataItems):
+            return (encode_message(DataItems([_bare(item) for item in message.items])),)
         if isinstance(message, Parts):
             return (encode_message(Parts([])),)
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Data) and frame.items:
+            if isinstance(frame, gossip.Pushes) and frame.items:
                 items = tuple(
                     i._replace(payload=encode(encode_item(_bare(decode_item(decode(i.payload, 8))))))
                     for i in frame.items
@@ -179,22 +180,22 @@ class Withholder(Liar):
 
 
 class Refuser(Liar):
-    """Takes and never gives: no data, no parts, no pushes; its announcements are not honoured."""
+    """Receives and never sends: no data, no parts, no pushes. It does not send what it announced."""
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]:
         message = decode_message(data)
-        if isinstance(message, Data | Parts):
+        if isinstance(message, DataItems | Parts):
             return ()
         if isinstance(message, GossipFrame):
             frame = gossip.decode_frame(message.frame)
-            if isinstance(frame, gossip.Data):
+            if isinstance(frame, gossip.Pushes):
                 told = tuple(i.mid for i in frame.items) + frame.ihaves
-                return (encode_message(GossipFrame(gossip.encode_frame(gossip.Data(ihaves=told)))),)
+                return (encode_message(GossipFrame(gossip.encode_frame(gossip.Pushes(ihaves=told)))),)
         return (data,)
 
 
 class Replayer(Liar):
-    """Says again what it heard from anybody, to anybody."""
+    """Repeats to anybody what it heard from anybody."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -212,7 +213,7 @@ class Replayer(Liar):
 
 
 class Flooder(Liar):
-    """Asks for everything, all the time, throws it away and says that it has room for more."""
+    """Asks for everything, all the time, discards it and gives credit for more."""
 
     def heard(self, peer: str, data: bytes) -> bool:
         if not is_bulk(data):
@@ -234,7 +235,7 @@ class Flooder(Liar):
 
 
 class Futurist(Liar):
-    """Lives an hour ahead, or just beyond the five minutes allowed: what it writes is not yet, or only later."""
+    """Its clock is an hour ahead, or just beyond the five minutes allowed: its entries are *not yet*, or only later."""
 
     def __init__(self, node: Node, rng: random.Random) -> None:
         super().__init__(node, rng)
@@ -255,11 +256,13 @@ class Futurist(Liar):
             return
         r.ahead_s = self.node.skew
         draft = write_post(post_key(self.salt, self.rng.randbytes(16)), Post("news of tomorrow"))
-        r.publish(LogId(self.account, self.device.key, 1), self.device, [Draft((draft.op,), (draft.content,))], now)
+        r.publish(
+            LogId(self.account, self.device.key, 1), self.device, [EntryDraft((draft.op,), (draft.content,))], now
+        )
 
 
 class Boaster(Liar):
-    """Claims heads and roots that nobody has."""
+    """Claims heads and roots that no machine has."""
 
     def act(self) -> None:
         peer = self.someone()
@@ -303,7 +306,7 @@ class Impostor(Liar):
         if self.rng.random() < 0.5:
             self.push(peer, mid, item)
         else:
-            self.say(peer, Data([item]))
+            self.say(peer, DataItems([item]))
 
 
 Kind: TypeAlias = Callable[[Node, random.Random], Liar]

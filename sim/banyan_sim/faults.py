@@ -1,7 +1,7 @@
 """Faults: what breaks, when and for how long, drawn from the seed before the world starts.
 
-Everything here heals: a partition ends, a crashed machine comes back, a clock is set right again. What does not heal
-is a machine that lies (byzantine.py).
+Every fault here heals: a partition ends, a crashed machine comes back, a clock is corrected. A machine that lies
+(byzantine.py) does not heal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ KINDS = ("loss", "slow", "partition", "crash", "skew", "disk")
 crash: power cuts. skew: wall clocks that are wrong, and jump. disk: fsync takes seconds."""
 
 MAX_SKEW_S = 100.0
-"""Two wrong clocks stay within the five minutes by which entries may be dated ahead, so nobody honest is shut out."""
+"""Seconds. Two wrong clocks stay within the five minutes by which entries may be dated ahead, so no honest machine is
+shut out."""
 
 
 class Fault(NamedTuple):

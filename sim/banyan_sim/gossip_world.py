@@ -1,7 +1,7 @@
-"""A seeded world in virtual time for the gossip: latencies, losses, deaths, Sybils; the very code a node runs.
+"""A seeded world in virtual time for the gossip alone: latencies, losses, deaths, Sybils. It runs the code of a node.
 
-Every node is a `Gossip`; a verdict is reached `verdict_s` after a delivery, as a commit to disk takes time. Nothing
-measures by wall clock and nothing is random beyond the seed: a failing seed is a bug report.
+Every node is a `Gossip`. A verdict follows `verdict_s` after a delivery, because a commit to disk takes time. Nothing
+reads the wall clock and all randomness comes from the seed, so a failing seed is a bug report.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from banyan_replica.gossip.frames import (
-    Answer,
-    Connect,
-    Data,
+    AnyFrame,
     Delivery,
-    Drop,
-    Frame,
+    DialPeer,
+    DropPeer,
     Join,
     Neighbour,
+    NeighbourAnswer,
     PeerInfo,
+    Pushes,
     SendFrame,
     Shuffle,
     Shuffled,
@@ -105,7 +105,7 @@ class World:
         self.run(self.now + settle_s)
 
     def kill(self, names: list[str]) -> None:
-        """They fall silent at once; their peers notice 0.5 to 2 s later."""
+        """These nodes stop at once; their peers notice 0.5 to 2 s later."""
         for name in names:
             del self.nodes[name]
         for name in names:
@@ -185,28 +185,28 @@ class World:
         while (effect := node.next_effect()) is not None:
             if isinstance(effect, SendFrame):
                 self.send(name, effect.peer, effect.frame)
-            elif isinstance(effect, Connect):
+            elif isinstance(effect, DialPeer):
                 self.at(self.now + 2 * self.latency_s, partial(self.dial, name, effect.peer))
             else:
-                assert isinstance(effect, Drop)
+                assert isinstance(effect, DropPeer)
                 self.at(self.now, partial(self.part, name, effect.peer))
         due = node.get_timer()
         if due is not None and due < self.wakes[name]:
             self.wakes[name] = due
             self.at(due, lambda: self.wake(name, due))
 
-    def send(self, src: str, dst: str, frame: Frame) -> None:
+    def send(self, src: str, dst: str, frame: AnyFrame) -> None:
         latency = self.conns.get((src, dst))
         if latency is None:
             return
-        if self.loss and isinstance(frame, Data) and self.rng.random() < self.loss:
+        if self.loss and isinstance(frame, Pushes) and self.rng.random() < self.loss:
             return
         if dst in self.sybils:
             self.sybil_hears(dst, src, frame)
         else:
             self.at(self.now + latency, lambda: self.arrive(dst, src, frame))
 
-    def arrive(self, name: str, src: str, frame: Frame) -> None:
+    def arrive(self, name: str, src: str, frame: AnyFrame) -> None:
         if name in self.nodes and (src, name) in self.conns:
             got = self.nodes[name].receive(src, frame, self.now)
             if got:
@@ -228,15 +228,15 @@ class World:
             node.accepted(delivery, self.now)
         self.drain(name)
 
-    # -- Sybils: they dial everybody, show only each other, and swallow every message
+    # -- Sybils: they dial everybody, name only each other, and drop every message
 
-    def sybil_hears(self, sybil: str, src: str, frame: Frame) -> None:
+    def sybil_hears(self, sybil: str, src: str, frame: AnyFrame) -> None:
         if isinstance(frame, Join | Neighbour):
-            self.sybil_says(sybil, src, Answer(True))
+            self.sybil_says(sybil, src, NeighbourAnswer(True))
         elif isinstance(frame, Shuffle):
             self.sybil_says(sybil, src, Shuffled(frame.origin.peer, self.sybil_list(8)))
 
-    def sybil_says(self, sybil: str, dst: str, frame: Frame) -> None:
+    def sybil_says(self, sybil: str, dst: str, frame: AnyFrame) -> None:
         latency = self.conns.get((sybil, dst))
         if latency is not None:
             self.at(self.now + latency, lambda: self.arrive(dst, sybil, frame))
@@ -250,7 +250,8 @@ class World:
             self.sybils[f"s{i}"] = f"{200 + i % groups}.7"
 
     def assault(self, share: float) -> None:
-        """One round: this share of the honest nodes is asked by a random Sybil to be its neighbour, and walked to."""
+        """One round: a random Sybil asks each of this share of the honest nodes to be its neighbour, and is forwarded
+        to it."""
         names, sybils = list(self.nodes), list(self.sybils)
         for name in names:
             if self.rng.random() < share:

@@ -1,8 +1,8 @@
 """Signatures checked once in a world, not once at each of its replicas.
 
-Checking is a pure function of (key, what was signed, signature). All three are the memo's key, whole, and only checks
-that passed are remembered, so no replica can take what it would have refused alone. The door that is replaced is
-libsodium's own function, and it is put back.
+A check is a pure function of (key, signed bytes, signature). The memo's key is all three, and only checks that passed
+are remembered, so no replica can accept what it would refuse alone. libsodium's function is replaced while the memo is
+in use, and restored afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from banyan_crdt import signing
 
 @contextmanager
 def remembered_signatures(on: bool = True) -> Iterator[None]:
-    """Not for two threads at once."""
+    """The memo. Only one thread may use it."""
     door = vars(signing)
     passed: dict[tuple[bytes, bytes], bytes] = {}
 

@@ -1,8 +1,8 @@
-"""Connections between machines: ordered, never losing a byte while they stand, and breaking whenever the seed says so.
+"""Connections between machines. They keep order, lose no byte while they stand, and break when the seed says so.
 
-A lost packet is what a broken connection looks like from here: both ends learn of it a moment later, everything in
-flight is gone, and whoever wants the connection dials again. A partition stalls the connections that cross it until
-they time out, and fails every dial across it until it heals.
+A lost packet breaks its connection: both ends notice a moment later, everything in flight is lost, and a side that
+wants the connection dials again. A partition stalls the connections that cross it until they time out, and fails every
+dial across it until it heals.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Wire:
     doomed: bool = False
     closed: bool = False
     told: str = ""
-    """Closed by its other end: this one still gets what was sent before, and then hears of it."""
+    """The other end has closed it: this end still gets what was sent before, and then notices."""
     arrival: dict[str, float] = field(default_factory=dict)
 
 
@@ -82,7 +82,7 @@ class Network:
     # -- what machines do
 
     def dial(self, src: str, dst: str) -> None:
-        """Ends in peer_up at both ends or dial_failed at `src`; in neither if they were connected meanwhile."""
+        """Leads to peer_up at both ends or to dial_failed at `src`; to neither if they were connected meanwhile."""
         now, life = self.clock.now, self.machines[src].life
         target = self.machines.get(dst)
         if target is None or not target.up or self._parted(src, dst):
@@ -121,7 +121,7 @@ class Network:
     # -- what happens to connections
 
     def doom(self, wire: Wire, notice_s: float) -> None:
-        """Nothing comes through any more; both ends notice after this time."""
+        """From now on nothing arrives; both ends notice after this time, seconds."""
         if not wire.doomed:
             wire.doomed = True
             self.clock.at(self.clock.now + notice_s, self._break, wire)

@@ -1,8 +1,8 @@
 """One simulated machine: a real `Replica` over a store in memory, on a disk that takes time and can lose power.
 
-A `Commit` takes virtual fsync time, during which nothing else happens on the replica's thread: what arrives waits and
-then shares the next commit, as in a real node. A crash in between loses what is pending, every link and all that the
-replica kept beside its store; the next life begins from what was durable.
+A `Commit` takes virtual fsync time. Meanwhile the replica's thread does nothing else: what arrives waits and then
+shares the next commit, as in a real node. A crash loses what is pending, every link, and all that the replica kept
+beside its store; the machine restarts from what was durable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from banyan_crdt.realm import TEST
 from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
@@ -46,7 +46,7 @@ class Outside(Protocol):
 
 
 class Adversary(Protocol):
-    """What a Byzantine machine does to the frames that its honest software wants to send, and what that hears."""
+    """How a Byzantine machine changes the frames that its honest software sends and receives."""
 
     def outgoing(self, peer: str, data: bytes) -> Iterable[bytes]: ...
 
@@ -69,11 +69,11 @@ class Node:
         self.up = False
         self.seen: Counter[str] = Counter()
         self.rejected: list[tuple[str, str]] = []
-        """Whom this machine charged with a lie, and why."""
+        """The peers that this machine charged with a lie, and why."""
         self.slighted: list[tuple[str, str]] = []
-        """Whom it thought slow, and why."""
+        """The peers that it charged with serving badly, and why."""
         self.backlogs: dict[str, Backlog] = {}
-        """What waits for the replica while the disk is busy, by peer linked now."""
+        """The frames that wait for the replica while the disk is busy, by linked peer."""
         self._busy = False
         self._inbox: deque[Job] = deque()
         self._wake = float("inf")
@@ -93,14 +93,14 @@ class Node:
             self.feed(partial(_join, contact, addr))
 
     def crash(self) -> None:
-        """The power goes: only what was committed is there when it comes back."""
+        """The power fails: after it only what was committed is there."""
         self._count()
         self.up = False
         self.life += 1
         self.engine = self.engine.crash()
 
     def local(self) -> float:
-        """What the replica is told the time is: steady, whatever happens to the wall clock."""
+        """The time that the replica is given: it is steady, even if the wall clock jumps."""
         return EPOCH + self.world.now
 
     def wall_ms(self) -> int:
@@ -109,7 +109,7 @@ class Node:
     # -- work
 
     def feed(self, job: Job) -> None:
-        """Have the replica's thread do something: now, or when the disk is done."""
+        """Lets the replica's thread do something: now, or when the disk is free."""
         if not self.up:
             return
         if self._busy:
@@ -133,7 +133,7 @@ class Node:
         job(self.replica, self.local())
 
     def _settle(self) -> None:
-        """Carry out effects until there are none, or until the disk must be waited for."""
+        """Carries out effects until there are none, or until it must wait for the disk."""
         while (effect := self.replica.next_effect()) is not None:
             if isinstance(effect, Send):
                 self._send(effect.peer, effect.data)

@@ -1,7 +1,7 @@
-"""One world from a seed, run until its honest replicas agree, and what came of it.
+"""Runs one world from a seed until its honest replicas agree, and reports the result.
 
-`run_world` is the whole of it: machines start, people write while the drawn faults come and go, then the faults stop,
-and all honest replicas must reach one frontier and one view, and none may lack content that another honest one has.
+`run_world` does all of it: machines start, people write while the drawn faults come and go, then the faults stop. Then
+all honest replicas must reach one frontier and one view, and none may lack content that another honest one has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_storage.queries import Queries
 
 from .faults import KINDS as FAULTS
@@ -88,7 +88,8 @@ def run_world(
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """A world makes few cycles and many objects: looking for the former among the latter took a tenth of the time."""
+    """Turns the search for reference cycles off: a world makes few cycles and many objects, and the search took a tenth
+    of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -100,7 +101,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def agreed(honest: Sequence[Node]) -> bool:
-    """One frontier, one view, and no part lacking that another has."""
+    """Whether there is one frontier and one view, and no machine lacks a part that another one has."""
     if len({n.replica.tree.root for n in honest}) > 1 or _lacking(honest):
         return False
     digests = {(n.replica.store.digest(), views_digest(n)) for n in honest}
@@ -113,7 +114,7 @@ def views_digest(node: Node) -> bytes:
 
 
 def _lacking(honest: Sequence[Node]) -> list[str]:
-    """Which machines lack what another has."""
+    """The machines that lack a part that another one has."""
     out = []
     for node in honest:
         store = node.replica.store

@@ -1,7 +1,7 @@
-"""The trace: one hash over all that happened in a world, in order. The same seed gives the same hash, or it is a bug.
+"""The trace: one hash over all that happened in a world, in order. The same seed must give the same hash.
 
-Whatever enters it must be decided by the seed alone: names, bytes and virtual time; never addresses in memory, the
-order of a set, the wall clock or the system's randomness.
+It must depend on the seed alone: on names, bytes and virtual time, and never on addresses in memory, the order of a
+set, the wall clock or the system's randomness.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Trace:
         self.events = 0
 
     def add(self, now: float, what: str, who: str, other: str = "", data: bytes = b"") -> None:
-        """`now`: virtual seconds. Every field is framed, so that no two histories read alike."""
+        """`now`: virtual seconds. Every field is framed, so that different histories give different hashes."""
         self.events += 1
         self._hash.update(f"{now!r} {what} {who} {other} {len(data)}\n".encode() + data)
 
     def hex(self) -> str:
-        """Of everything up to now."""
+        """The hash of everything up to now."""
         return self._hash.hexdigest()

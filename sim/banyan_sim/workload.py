@@ -1,8 +1,8 @@
-"""People: what they write while everything breaks, from several machines each, control operations included.
+"""People: what they write while faults happen, from several machines each, control operations included.
 
-Each account has a home, which holds its root key and a device, and a second machine that is granted a device on the
-way. Whatever a machine cannot do (it is down, does not hold the account yet, lost its grant) it does not do: as for
-people, what failed is not queued for later.
+Each account has a home, which holds its root key and a device, and later a second machine, which is granted a device.
+If a machine cannot do something (it is down, does not hold the account yet, lost its grant), it is not done, and not
+queued for later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, key_digest
 from banyan_crdt.ops import Add, ControlOp, Cut, Kept, Pin, Put, Rotate, Tomb
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_replica.intake.author import Draft, grant_to
+from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_schema.social import Target
@@ -42,7 +42,7 @@ class Device:
 
 @dataclass(slots=True)
 class Person:
-    """`posts`: what they wrote and where its newest write is; `live`: (collection, add) that could be undone."""
+    """`posts`: each post and its newest write. `live`: (collection, add) that could be undone."""
 
     name: str
     roots: list[Signer]
@@ -127,8 +127,8 @@ class Workload:
         if r.ingest.head(log).flag:
             device.log += 1
             log = log._replace(log=device.log)
-        one = Draft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
-        each = [Draft((d.op,), (d.content,)) for d in drafts] if what == "burst" else [one]
+        one = EntryDraft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
+        each = [EntryDraft((d.op,), (d.content,)) for d in drafts] if what == "burst" else [one]
         entries = [e for w in r.publish(log, device.signer, each, now) for e in w.entries]
         for i, draft in enumerate(drafts):
             ref = Ref(entries[i].id, 0) if what == "burst" else Ref(entries[0].id, i)

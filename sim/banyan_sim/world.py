@@ -1,7 +1,7 @@
 """The world: machines, the network between them, people, liars and faults, in virtual time, from one seed.
 
-Nothing in it measures by the wall clock and nothing is random beyond the seed. Events of one instant happen in the
-order in which they were planned. So a failing seed is a bug report, and it fails the same way for everybody.
+Nothing reads the wall clock, and all randomness comes from the seed. Events of one instant happen in the order in which
+they were planned. So a failing seed is a bug report, and fails in the same way everywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from banyan_replica.peers.backlog import Backlog
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 
 from .byzantine import Liar
 from .faults import Fault
@@ -70,7 +70,7 @@ class World:
     # -- beginning
 
     def boot(self, over_s: float) -> None:
-        """Machines start one after the other and join by machines that came before."""
+        """Machines start one after the other and join through machines that started before."""
         names = list(self.nodes)
         for i, node in enumerate(self.nodes.values()):
             known = names[:1] + self.rng.sample(names[1:i], min(CONTACTS - 1, i - 1)) if i else []
@@ -96,7 +96,7 @@ class World:
             self.at(fault.at + fault.lasts, self._end, fault)
 
     def heal(self) -> None:
-        """No more faults, no more news; liars go on lying about what there is."""
+        """No more faults and no new posts; liars continue to lie about what there is."""
         self.network.loss = 0.0
         self.network.slow.clear()
         self.network.heal()
@@ -165,7 +165,7 @@ class World:
     # -- people
 
     def publish(self, start: float, stop: float, acts: int) -> None:
-        """So many acts, spread over the time between."""
+        """Plans so many acts between two times."""
         self.at(start, self.workload.open_all)
         for when in sorted(self.rng.uniform(start + 1.0, stop) for _ in range(acts)):
             self.at(when, self.workload.act)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_schema.social import Post, ProfileField, Target
 
 
@@ -56,7 +57,19 @@ class ReactionCount:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphStats:
+class ShownItem:
+    """What one register shows, or one element of a set (`elem` is None in a register). `values`: of the fields of its
+    content. `time_ms`: of the entry that says it. `ref`: the write that shows."""
+
+    key: CellKey
+    elem: CellKey | None
+    time_ms: int
+    values: list[Any]
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTotals:
     """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
 
     accounts: int

@@ -114,7 +114,7 @@ def export_archive(
 ) -> None:
     """Write all accounts, in order. `resume_from`: the last account that an archive which broke off has whole; what is
     written then is to be appended to it, cut after that account (`whole_until` finds both)."""
-    out = _Writer(stream)
+    out = _FrameWriter(stream)
     if resume_from is None:
         out.frame([0, b"", MAGIC, reader.realm.id])
     for account in reader.accounts(resume_from):
@@ -125,7 +125,7 @@ def export_archive(
     stream.flush()
 
 
-class _Writer:
+class _FrameWriter:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.written = 0
@@ -138,7 +138,7 @@ class _Writer:
         self.written += _HEAD + len(body)
 
 
-def _export_account(reader: StoreReader, account: AccountId, out: _Writer) -> None:
+def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) -> None:
     control = reader.control(account)
     block: list[list[bytes]] = []
     size = 0
@@ -219,7 +219,7 @@ def _encode(reader: StoreReader, log: LogId, run: list[Entry]) -> bytes:
     return encode_run(run, base, sorted(ids.items()))
 
 
-def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry], out: _Writer) -> None:
+def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry], out: _FrameWriter) -> None:
     block: list[list[Any]] = []
     size = 0
     for e in entries:

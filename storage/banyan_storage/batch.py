@@ -15,7 +15,7 @@ from .records import encode_record, encode_records
 from .viewhook import Append
 
 
-class Batch:
+class AppendedRows:
     """The rows of entries that are appended, gathered over a batch so that each table is written once."""
 
     def __init__(self, last: int) -> None:

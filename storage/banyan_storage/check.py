@@ -36,7 +36,7 @@ Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
 
 
-class Problem(NamedTuple):
+class StoreProblem(NamedTuple):
     """`where`: the log, entry or table; `sentence`: what it says and what it should say."""
 
     where: str
@@ -56,7 +56,7 @@ class Stats(NamedTuple):
     """Entries that count of the longest log."""
 
 
-class Compacted(NamedTuple):
+class Compaction(NamedTuple):
     """Bytes used by the store and by its compacted copy."""
 
     before: int
@@ -72,32 +72,32 @@ def stats(reader: StoreReader) -> Stats:
     return Stats(reader.counts(), forked, reader.last_arrival, longest)
 
 
-def compact(engine: Engine, path: Path) -> Compacted:
+def compact(engine: Engine, path: Path) -> Compaction:
     """A copy without free pages in the folder at `path`, new or empty. The store goes on meanwhile."""
     before = engine.sizes().used
     engine.compact(path)
-    return Compacted(before, sum(f.stat().st_size for f in path.iterdir() if f.is_file()))
+    return Compaction(before, sum(f.stat().st_size for f in path.iterdir() if f.is_file()))
 
 
-def verify(reader: StoreReader, progress: Progress) -> list[Problem]:
+def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
     """All problems, in the order of accounts; then those of parts and of the tables as wholes, and those of views.
 
     Views that are being built are not looked at.
     """
-    found: list[Problem] = []
+    found: list[StoreProblem] = []
     checked = 0
     for account in reader.accounts():
         progress(account, checked)
         for log in reader.logs(account):
             if not is_checkpoint(log):
-                checks = _Log(reader, log)
+                checks = _LogCheck(reader, log)
                 found += checks.problems()
                 checked += checks.checked
         found += _grants(reader, account)
     return [*found, *_parts(reader), *_wholes(reader), *_views(reader)]
 
 
-class _Log:
+class _LogCheck:
     """The entries of one log against their heads, indexes and one another."""
 
     def __init__(self, reader: StoreReader, log: LogId) -> None:
@@ -106,51 +106,53 @@ class _Log:
         self.ids: list[EntryId] = []
         self.unproved: dict[EntryId, int] = {}
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[StoreProblem]:
         lid, head = t.head_of_value(self.reader.txn.get(t.HEADS, t.log_name(self.log)) or bytes(13))
         name = self.reader.txn.get(t.LOGS, t.u32(lid))
         if name != t.log_name(self.log):
-            yield Problem(self.name, f"number {lid} stands for {'nothing' if name is None else 'another log'}")
+            yield StoreProblem(self.name, f"number {lid} stands for {'nothing' if name is None else 'another log'}")
             return
         yield from self._chain(lid)
         last = self.ids[-1] if self.ids else None
         if (len(self.ids), last) != (head.length, head.id):
             sentence = f"the head says {head.length} entries up to {_short(head.id)}, the chain has {len(self.ids)}"
-            yield Problem(self.name, f"{sentence} up to {_short(last)}")
+            yield StoreProblem(self.name, f"{sentence} up to {_short(last)}")
         yield from self._loose(lid)
         for entry, seq in self.unproved.items():
-            yield Problem(self.name, f"no signature that is held vouches for entry {seq} ({_short(entry)})")
+            yield StoreProblem(self.name, f"no signature that is held vouches for entry {seq} ({_short(entry)})")
 
-    def _chain(self, lid: int) -> Iterator[Problem]:
+    def _chain(self, lid: int) -> Iterator[StoreProblem]:
         parent: Entry | None = None
         rows = self.reader.txn.prefix(t.CHAIN, t.u32(lid))
         for seq, n, signed in (place for row in rows for place in _places(t.stretch_of(*row))):
             e = self._read(n)
             if e is None or e.header.seq != seq or seq != len(self.ids):
-                yield Problem(
+                yield StoreProblem(
                     self.name, f"the chain has arrival {n} as entry {seq}; it is not there, or not entry {seq}"
                 )
                 return
             if signed != (e.sig is not None):
-                yield Problem(self.name, f"the index has a wrong mark for the signature of entry {seq}")
+                yield StoreProblem(self.name, f"the index has a wrong mark for the signature of entry {seq}")
             target = skip_seq(seq)
             yield from self._entry(n, e, parent, None if target is None else self.ids[target])
             self.ids.append(e.id)
             parent = e
 
-    def _loose(self, lid: int) -> Iterator[Problem]:
+    def _loose(self, lid: int) -> Iterator[StoreProblem]:
         rows = [(key, t.loose_of(key, value).n) for key, value in self.reader.txn.prefix(t.LOOSE, t.u32(lid))]
         held: list[tuple[int, int, Entry]] = []
         for key, n in rows:
             e = self._read(n)
             if e is None or key != t.loose_key(lid, e.header.seq, e.id):
-                yield Problem(self.name, f"arrival {n} is held beside the chain under the id of another entry")
+                yield StoreProblem(self.name, f"arrival {n} is held beside the chain under the id of another entry")
             else:
                 held.append((e.header.seq, n, e))
         for _, n, e in sorted(held):
             parent = None if e.header.prev is None else _held(self.reader, e.header.prev)
             if parent is None and e.header.prev is not None:
-                yield Problem(self.name, f"entry {_short(e.id)} hangs on {_short(e.header.prev)}, which is not held")
+                yield StoreProblem(
+                    self.name, f"entry {_short(e.id)} hangs on {_short(e.header.prev)}, which is not held"
+                )
                 continue
             yield from self._entry(n, e, parent, self._ancestor(e))
 
@@ -179,21 +181,21 @@ class _Log:
         except CorruptStore:
             return None
 
-    def _entry(self, n: int, e: Entry, parent: Entry | None, skip: EntryId | None) -> Iterator[Problem]:
+    def _entry(self, n: int, e: Entry, parent: Entry | None, skip: EntryId | None) -> Iterator[StoreProblem]:
         """One entry by itself, under its parent, and in the index of ids."""
         self.checked += 1
         h = e.header
         if entry_id(self.reader.realm, encode_header(h)) != e.id:
-            yield Problem(self.name, f"entry {h.seq} is stored as {_short(e.id)}, its bytes hash to another id")
+            yield StoreProblem(self.name, f"entry {h.seq} is stored as {_short(e.id)}, its bytes hash to another id")
         if self.reader.number_of(e.id) != n:
-            yield Problem(self.name, f"entry {h.seq} ({_short(e.id)}) is not found by its id")
+            yield StoreProblem(self.name, f"entry {h.seq} ({_short(e.id)}) is not found by its id")
         try:
             check_link(e, parent, skip)
             decode_body(e.ops)
             if e.sig is not None:
                 verify_signature(self.reader.realm, h.writer, e.id, e.sig)
         except BanyanError as error:
-            yield Problem(self.name, f"entry {h.seq}: {error}")
+            yield StoreProblem(self.name, f"entry {h.seq}: {error}")
             return
         if e.sig is None:
             self.unproved[e.id] = h.seq
@@ -215,21 +217,21 @@ class _Log:
             parent = below
 
 
-def _grants(reader: StoreReader, account: AccountId) -> Iterator[Problem]:
+def _grants(reader: StoreReader, account: AccountId) -> Iterator[StoreProblem]:
     """What is kept beside a control log must be what the log says."""
     where = f"account {account.hex()[:16]}"
     row = reader.txn.get(t.ACCOUNTS, account)
     try:
         control = resolve_control(reader.control(account), reader.checkpoints(account))
     except (BanyanError, CorruptStore) as error:
-        yield Problem(where, f"its control log cannot be read: {error}")
+        yield StoreProblem(where, f"its control log cannot be read: {error}")
         return
     if row != (encode_grants(control) if control.path else b""):
-        yield Problem(where, "the grants kept beside its control log are not what the log says")
+        yield StoreProblem(where, "the grants kept beside its control log are not what the log says")
     yield from _checkpoints(reader, account, control)
 
 
-def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> Iterator[Problem]:
+def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> Iterator[StoreProblem]:
     """Each checkpoint by itself, under its head, and whether its writer may make one."""
     heads = {log.writer: head for log, head in reader.heads(account).items() if is_checkpoint(log)}
     for key, raw in reader.txn.prefix(t.CHECKPOINTS, account):
@@ -239,17 +241,17 @@ def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> I
             verify_signature(reader.realm, held.writer, held.id, held.sig)
         except BanyanError as error:
             heads.pop(WriterKey(key[32:]), None)
-            yield Problem(where, str(error))
+            yield StoreProblem(where, str(error))
             continue
         if held.account + held.writer != key:
-            yield Problem(where, f"another one is stored there, of writer {held.writer.hex()[:16]}")
+            yield StoreProblem(where, f"another one is stored there, of writer {held.writer.hex()[:16]}")
         if heads.pop(WriterKey(key[32:]), None) != held.head:
-            yield Problem(where, f"its head is not number {held.n}, {_short(held.id)}")
+            yield StoreProblem(where, f"its head is not number {held.n}, {_short(held.id)}")
         if not control.entitles(held.writer):
-            yield Problem(where, "the control log names no such writer")
+            yield StoreProblem(where, "the control log names no such writer")
     for writer in heads:
         where = f"checkpoint of writer {writer.hex()[:16]} in account {account.hex()[:16]}"
-        yield Problem(where, "only its head is there")
+        yield StoreProblem(where, "only its head is there")
 
 
 class BadPart(NamedTuple):
@@ -262,7 +264,7 @@ class BadPart(NamedTuple):
 
 def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
     """Every part that is held is compared with the hash that its entry names."""
-    named = _Named(reader)
+    named = _NamedParts(reader)
     for key, raw in reader.txn.scan(t.PARTS):
         part, (n, at) = named.part(key), t.part_place(key)
         if part is None:
@@ -274,24 +276,24 @@ def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
             yield BadPart(reader.at(n), at, f"{_place(key)}: {error}")
 
 
-def _parts(reader: StoreReader) -> Iterator[Problem]:
+def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
     """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
-    yield from (Problem("parts", bad.sentence) for bad in bad_parts(reader))
-    named = _Named(reader)
+    yield from (StoreProblem("parts", bad.sentence) for bad in bad_parts(reader))
+    named = _NamedParts(reader)
     for key, raw in reader.txn.scan(t.LACKING):
         if named.part(key) != t.wanted_part(raw):
-            yield Problem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
+            yield StoreProblem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
         if reader.txn.get(t.PARTS, key) is not None:
-            yield Problem("lacking", f"{_place(key)} is wanted, but it is held")
+            yield StoreProblem("lacking", f"{_place(key)} is wanted, but it is held")
     for key, _ in reader.txn.scan(t.WITHHELD):
         if named.part(key) is None:
-            yield Problem("withheld", f"{_place(key)} was erased, but no entry names it")
+            yield StoreProblem("withheld", f"{_place(key)} was erased, but no entry names it")
         for table in (t.PARTS, t.LACKING):
             if reader.txn.get(table, key) is not None:
-                yield Problem("withheld", f"{_place(key)} was erased, but is in {table.name}")
+                yield StoreProblem("withheld", f"{_place(key)} was erased, but is in {table.name}")
 
 
-def _views(reader: StoreReader) -> Iterator[Problem]:
+def _views(reader: StoreReader) -> Iterator[StoreProblem]:
     """A store without views, as the simulator has them, has nothing to be compared."""
     try:
         proof = Proof(reader)
@@ -299,7 +301,7 @@ def _views(reader: StoreReader) -> Iterator[Problem]:
         return
     for view, account, sentence in proof.faults():
         of = "" if account is None else f" of account {account.hex()[:16]}"
-        yield Problem(f"{VIEWS}: {view}{of}", sentence)
+        yield StoreProblem(f"{VIEWS}: {view}{of}", sentence)
 
 
 def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
@@ -310,7 +312,7 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
         return None
 
 
-class _Named:
+class _NamedParts:
     """The parts that entries name. Keys come in order, so an entry is read once for all of its parts."""
 
     def __init__(self, reader: StoreReader) -> None:
@@ -330,30 +332,30 @@ class _Named:
             return ()
 
 
-def _wholes(reader: StoreReader) -> Iterator[Problem]:
+def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
     """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
     rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.LOGS, t.HEADS)}
     counted = sum(t.stretch_of(*row).size for row in reader.txn.scan(t.CHAIN))
     if rows[t.ENTRIES] != counted + rows[t.LOOSE]:
         placed = f"{counted} count and {rows[t.LOOSE]} are loose"
-        yield Problem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
+        yield StoreProblem("entries", f"{rows[t.ENTRIES]} entries are held, of which {placed}")
     after = indexed(reader.txn)
     ids = [t.n_of_id_key(key) for key, _ in reader.txn.scan(t.IDS)]
     early, late = sum(n <= after for n in ids), sum(1 for _ in reader.txn.scan(t.ENTRIES, t.u48(after + 1)))
     if early + late != rows[t.ENTRIES]:
         sentence = f"{rows[t.ENTRIES] - late} entries up to arrival {after} are held, {early} ids of them are indexed"
-        yield Problem("ids", sentence)
+        yield StoreProblem("ids", sentence)
     if any(reader.at(n) is None for n in ids if n > after):
-        yield Problem("ids", f"an id is indexed of an arrival after {after} that is not held")
+        yield StoreProblem("ids", f"an id is indexed of an arrival after {after} that is not held")
     if rows[t.LOGS] != rows[t.HEADS]:
-        yield Problem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
+        yield StoreProblem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     yield from _due(reader)
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
-        yield Problem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")
+        yield StoreProblem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")
 
 
-def _due(reader: StoreReader) -> Iterator[Problem]:
+def _due(reader: StoreReader) -> Iterator[StoreProblem]:
     """Each key once by its time and once by its name."""
     by_time, by_key = set[tuple[bytes, bytes]](), set[tuple[bytes, bytes]]()
     for row, value in reader.txn.scan(t.DUE):
@@ -362,7 +364,7 @@ def _due(reader: StoreReader) -> Iterator[Problem]:
         else:
             by_key.add((row[:1] + row[2:], value))
     for row, _ in sorted(by_time ^ by_key):
-        yield Problem("due", f"work {row[0]} of {row[1:17].hex()} has different times in the two orders")
+        yield StoreProblem("due", f"work {row[0]} of {row[1:17].hex()} has different times in the two orders")
 
 
 def _places(stretch: t.Stretch) -> Iterator[tuple[int, int, bool]]:

@@ -1,10 +1,10 @@
 """The index of ids: from the first bytes of an id to the arrival numbers of entries that may have it.
 
-Ids are hashes, so their index is the one random one, and what it costs is how many of its pages a commit touches: of a
-million ids, nearly a page each. So it lags behind. The ids of late arrivals are held in memory, and can be read from
-the entries themselves at any time, for those are in the order in which they came. Once there are YOUNG_IDS of them
-they move into the table in the order of the ids, with each commit twice as many as came: neighbours share pages, and no
-commit is much longer than another.
+Ids are hashes, so their index is the only random one. Its cost is the number of its pages that a commit touches: with a
+million ids, nearly one page per id. So it is written late. The ids of the newest arrivals are held in memory. A restart
+reads them from the entries, which are in order of arrival. When there are YOUNG_IDS of them they move into the table in
+the order of the ids, with each commit twice as many as came. Then neighbours share pages, and all commits take about as
+long.
 
 Invariant: the table has the ids of all entries that are held up to an arrival number (IDS_KEY), and may have later ones
 already. Numbers are hints: whoever finds one looks at the record.

@@ -38,13 +38,13 @@ Migration = Callable[[WriteTxn], None]
 
 
 class _Op(NamedTuple):
-    """One journalled operation: a method of _Writer that works on a raw transaction, and its arguments."""
+    """One journalled operation: a method of _LmdbWriter that works on a raw transaction, and its arguments."""
 
     run: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
-class _Writer(Reader):
+class _LmdbWriter(Reader):
     """The pending transaction: begun by the first use, journalled, and ended by the engine's commit or rollback."""
 
     def __init__(self, engine: "LmdbEngine") -> None:
@@ -199,7 +199,7 @@ class LmdbEngine:
         self.writable = self._folder.writable
         try:
             self._env = self._open()
-            self._writer = _Writer(self)
+            self._writer = _LmdbWriter(self)
             self._settle_version(version, migrations or {})
         except BaseException:
             self.close()

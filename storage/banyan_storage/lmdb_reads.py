@@ -171,17 +171,16 @@ class Reader:
     def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
         try:
             cursor = self._txn().cursor(db=self._dbs[table])
+            seek, last, value = cursor.set_key, cursor.last_dup, cursor.value
             for key, stop in sorted_stops:
-                if stop == b"" or not key or not cursor.set_key(key):
+                if not key or stop == b"" or not (seek(key) and last()):
                     continue
-                if stop is None:
-                    found = cursor.last_dup()
-                elif cursor.set_range_dup(key, stop):
-                    found = cursor.prev_dup()
-                else:
-                    found = cursor.set_key(key) and cursor.last_dup()
-                if found:
-                    yield key, cursor.value()
+                found = value()
+                if stop is not None and found >= stop:
+                    if not (cursor.set_range_dup(key, stop) and cursor.prev_dup()):
+                        continue
+                    found = value()
+                yield key, found
         except lmdb.Error as error:
             raise explain(error, self._path) from error
 

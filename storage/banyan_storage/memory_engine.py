@@ -23,7 +23,7 @@ from .errors import StorageError, StoreClosed, WrongThread
 DUMP = "memory.store"
 
 
-class _Plain:
+class _Singles:
     """One value per key."""
 
     def __init__(self, rows: Iterable[Item] = ()) -> None:
@@ -32,8 +32,8 @@ class _Plain:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def copy(self) -> "_Plain":
-        return _Plain(self.rows)
+    def copy(self) -> "_Singles":
+        return _Singles(self.rows)
 
     def values_at(self, key: bytes) -> list[bytes]:
         value: bytes | None = self.rows.get(key)
@@ -84,7 +84,7 @@ class _Dups:
         return found
 
 
-_Rows = _Plain | _Dups
+_TableRows = _Singles | _Dups
 
 
 class _Change(NamedTuple):
@@ -95,13 +95,13 @@ class _Change(NamedTuple):
     item: Item
 
 
-class _Reader:
+class _MemoryReader:
     """Ordered reads of the given tables."""
 
-    def __init__(self, rows: dict[Table, _Rows]) -> None:
+    def __init__(self, rows: dict[Table, _TableRows]) -> None:
         self._rows = rows
 
-    def _at(self, table: Table) -> _Rows:
+    def _at(self, table: Table) -> _TableRows:
         return self._rows[table]
 
     def get(self, table: Table, key: bytes) -> bytes | None:
@@ -152,41 +152,41 @@ class _Reader:
         return len(self._at(table).values_at(key))
 
 
-class _Snapshot(_Reader):
+class _MemorySnapshot(_MemoryReader):
     """Reads of one commit, refused once the snapshot is over."""
 
     over = False
 
-    def _at(self, table: Table) -> _Rows:
+    def _at(self, table: Table) -> _TableRows:
         if self.over:
             raise StoreClosed("this snapshot was closed; take a new one with read()")
         return self._rows[table]
 
 
-class _Writer(_Reader):
+class _MemoryWriter(_MemoryReader):
     """The pending state and the undo list that leads back to the durable one."""
 
-    def __init__(self, rows: dict[Table, _Rows], lock: threading.Lock) -> None:
+    def __init__(self, rows: dict[Table, _TableRows], lock: threading.Lock) -> None:
         super().__init__(rows)
         self.undo: list[_Change] = []
         self.closed = False
         self._lock = lock
         self._owner = 0
 
-    def _at(self, table: Table) -> _Rows:
+    def _at(self, table: Table) -> _TableRows:
         if self.closed:
             raise StoreClosed("this store was closed; open it again")
         if self.undo and self._owner != threading.get_ident():
             raise WrongThread(f"thread {self._owner} owns what is pending, thread {threading.get_ident()} may not join")
         return self._rows[table]
 
-    def _change(self, table: Table, rows: _Rows, added: bool, item: Item) -> None:
+    def _change(self, table: Table, rows: _TableRows, added: bool, item: Item) -> None:
         with self._lock:
             self._owner = threading.get_ident()
             (rows.add if added else rows.remove)(item)
             self.undo.append(_Change(table, added, item))
 
-    def _put(self, table: Table, rows: _Rows, item: Item) -> None:
+    def _put(self, table: Table, rows: _TableRows, item: Item) -> None:
         old = rows.values_at(item[0])
         if item[1] in old:
             return
@@ -222,13 +222,13 @@ class MemoryEngine:
 
     writable = True
 
-    def __init__(self, tables: Iterable[Table], rows: dict[Table, _Rows] | None = None) -> None:
+    def __init__(self, tables: Iterable[Table], rows: dict[Table, _TableRows] | None = None) -> None:
         self.tables = tuple(tables)
-        self._rows: dict[Table, _Rows] = {table: _Dups() if table.dupsort else _Plain() for table in self.tables}
+        self._rows: dict[Table, _TableRows] = {table: _Dups() if table.dupsort else _Singles() for table in self.tables}
         self._rows |= rows or {}
         self._lock = threading.Lock()
-        self._writer = _Writer(self._rows, self._lock)
-        self._frozen: dict[Table, _Rows] = {}
+        self._writer = _MemoryWriter(self._rows, self._lock)
+        self._frozen: dict[Table, _TableRows] = {}
 
     @property
     def pending(self) -> bool:
@@ -249,14 +249,14 @@ class MemoryEngine:
             self._writer.undo.clear()
 
     @contextmanager
-    def read(self) -> Iterator[_Reader]:
-        snapshot = _Snapshot(self._durable())
+    def read(self) -> Iterator[_MemoryReader]:
+        snapshot = _MemorySnapshot(self._durable())
         try:
             yield snapshot
         finally:
             snapshot.over = True
 
-    def _durable(self) -> dict[Table, _Rows]:
+    def _durable(self) -> dict[Table, _TableRows]:
         """Frozen copies of all tables as the last commit left them."""
         if self._writer.closed:
             raise StoreClosed("this store was closed; open it again")
@@ -304,7 +304,7 @@ class MemoryEngine:
             self._writer.closed = True
 
 
-def _step_back(rows: dict[Table, _Rows], undo: list[_Change]) -> None:
+def _step_back(rows: dict[Table, _TableRows], undo: list[_Change]) -> None:
     """Take the changes of undo out of rows, latest first."""
     for table, added, item in reversed(undo):
         (rows[table].remove if added else rows[table].add)(item)

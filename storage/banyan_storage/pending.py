@@ -6,22 +6,24 @@ that nothing is held of them, is cached. A rollback drops what is pending.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import EntryId, Head, LogId
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
 from . import tables as t
 from .engine import Engine
 from .errors import StorageError
+from .grant_rows import decode_grants
 from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, schema_of
-from .viewhook import Views
+from .viewhook import CountedEntry, ViewHooks
 
 CACHED_LOGS = 100_000
 
@@ -42,7 +44,7 @@ class PendingStore(StoreReader):
     new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
     """
 
-    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: Views) -> None:
+    def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: ViewHooks) -> None:
         super().__init__(engine.write(), realm)
         self._engine = engine
         self._write = engine.write()
@@ -143,6 +145,27 @@ class PendingStore(StoreReader):
         found = super()._find(log)
         self._cache(log, found)
         return found
+
+    def look_up(self, logs: Iterable[LogId]) -> None:
+        """Finds where all these logs stand in one pass: asked one by one afterwards, none costs a look at the table."""
+        names = {t.log_name(log): log for log in logs if log not in self._logs}
+        found = dict(self._write.get_many(t.HEADS, sorted(names)))
+        for name, log in names.items():
+            raw = found.get(name)
+            self._cache(log, None if raw is None else t.head_of_value(raw))
+
+    def grants_of(self, accounts: Iterable[AccountId]) -> Iterator[tuple[AccountId, Grants]]:
+        """`grants` of each of these accounts that is held, in one pass."""
+        for account, raw in self._write.get_many(t.ACCOUNTS, sorted(accounts)):
+            if raw:
+                yield AccountId(account), decode_grants(raw)
+
+    def take_out_of_views(self, account: AccountId, gone: Iterable[tuple[Entry, Body]]) -> bool:
+        """Views follow where entries stopped counting and nothing else of the account changed. `gone`: with the ops
+        that counted. False: nothing was done, and `rebuild_views` has to be called."""
+        self.changes += 1
+        counted = [CountedEntry(n, e, body) for e, body in gone if (n := self.number_of(e.id)) is not None]
+        return self._views.taken_out(self._write, self, account, counted)
 
     def any_loose(self) -> bool:
         if self._any_loose is None:

@@ -9,22 +9,24 @@ A question whose view is being built raises ViewBuilding, which says how much of
 from __future__ import annotations
 
 import hashlib
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from heapq import heapify, heappop, heapreplace
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
 
-from .answers import GraphStats, PostView, ProfileView, ReactionCount, ThreadPost, ThreadView
+from .answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem, ThreadPost, ThreadView
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
+from .items import items_of
 from .reader import StoreReader
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
@@ -45,11 +47,11 @@ from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, R
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
-from .views.standing import Standing, cursors, need, standings
+from .views.standing import ViewStanding, cursors, need, standings
 from .views.view import count_of
 
 __all__ = [
-    "GraphStats",
+    "GraphTotals",
     "PostView",
     "ProfileView",
     "Queries",
@@ -83,7 +85,7 @@ class Queries:
         if self._building:
             need(self._building, SHOWN_NAME, *views)
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[ViewStanding]:
         """How far each view is."""
         return standings(self._txn)
 
@@ -137,6 +139,8 @@ class Queries:
             return []
         start = number if after is None else after_prefix(number + after) or number
         rows = self._txn.scan(table, start, after_prefix(number))
+        if limit is None:
+            return list(dict.fromkeys([AccountId(key[4:36]) for key, _ in rows]))
         return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
 
     def followers(self, account: AccountId) -> list[AccountId]:
@@ -176,6 +180,16 @@ class Queries:
         number = self._number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self._ref(stamp[8:]) for stamp in live)
+
+    def items(
+        self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
+    ) -> Iterator[ShownItem]:
+        """What the account shows of a collection of registers or sets, by key. prefix: how key and element begin;
+        after: the key and element of the last one of the page before."""
+        self.need()
+        number = self._number(account)
+        found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
+        return (ShownItem(key, elem, ms, values, self._ref(place)) for place, key, elem, ms, values in found)
 
     # -- posts
 
@@ -221,14 +235,14 @@ class Queries:
     def _newest(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[_Line]:
         """The timelines of the accounts, merged. The last row of each is read at once, with one cursor; only those are
         walked that have a row among the newest, so the cost grows with the accounts asked for and with nothing else."""
-        named = self._txn.get_many(NUMBERS, sorted(set(accounts)))
+        named = self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
         accounts_of = {number: AccountId(account) for account, number in named}
-        stops = [(number, _stop(accounts_of[number], before)) for number in sorted(accounts_of)]
-        heap = [(_place(accounts_of[number], row), number, row) for number, row in self._txn.ending(TIMELINE, stops)]
-        heapify(heap)
+        stops = _stops(sorted(accounts_of.items()), before)
+        rows = [(_place(accounts_of[number], row), number, row) for number, row in self._txn.ending(TIMELINE, stops)]
+        rows.sort()
         walks: dict[bytes, Iterator[bytes]] = {}
-        while heap:
-            _, number, row = heap[0]
+        while rows:
+            _, number, row = rows.pop()
             account = accounts_of[number]
             yield number, account, row[8:24], row[:8], row[24:]
             walk = walks.get(number)
@@ -236,9 +250,7 @@ class Queries:
                 walk = walks[number] = self._txn.dups(TIMELINE, number, b"", row, reverse=True)
             row = next(walk, b"")
             if row:
-                heapreplace(heap, (_place(account, row), number, row))
-            else:
-                heappop(heap)
+                insort(rows, (_place(account, row), number, row))
 
     def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
         """Direct answers, oldest first; of the same instant by account."""
@@ -319,11 +331,11 @@ class Queries:
 
     # -- the whole
 
-    def graph_stats(self) -> GraphStats:
+    def graph_stats(self) -> GraphTotals:
         """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
         self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
-        return GraphStats(
+        return GraphTotals(
             accounts=counts.accounts,
             follows=rows(FOLLOWS),
             posts=rows(TIMELINE),
@@ -357,22 +369,20 @@ class Queries:
 
 _Line: TypeAlias = tuple[bytes, AccountId, bytes, bytes, bytes]
 """What `Queries._view` needs: account number, account, key, time, place."""
-_DOWN = bytes(range(255, -1, -1))
 
 
 def _place(account: AccountId, row: bytes) -> bytes:
-    """Ascends as the cursor of a row of the timeline descends: a heap gives the least."""
-    return (row[:8] + account + row[8:24]).translate(_DOWN)
+    """Ascends as the cursor of a row of the timeline does."""
+    return row[:8] + account + row[8:24]
 
 
-def _stop(account: AccountId, before: bytes | None) -> bytes | None:
-    """Where the timeline of an account stops below a cursor."""
+def _stops(accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None) -> Iterator[tuple[bytes, bytes | None]]:
+    """Where the timeline of each account, given as (number, account), stops below a cursor."""
     if before is None:
-        return None
+        return ((number, None) for number, _ in accounts)
     time, author, key = before[:8], before[8:40], before[40:]
-    if account == author:
-        return time + key
-    return after_prefix(time) if account < author else time
+    after = after_prefix(time)
+    return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)
 
 
 def _distinct(accounts: Iterator[AccountId]) -> Iterator[AccountId]:

@@ -34,7 +34,7 @@ class Wrong(NamedTuple):
     why: str
 
 
-class Judged(NamedTuple):
+class JudgedLog(NamedTuple):
     """What is sound of a log: the first `length` entries of its chain, and of its loose entries `loose`."""
 
     log: LogId
@@ -58,14 +58,14 @@ class Judged(NamedTuple):
         return self.indexed and not self.gone
 
 
-def judge(reader: StoreReader, log: LogId, verify: Verify | None = None) -> Judged:
+def judge(reader: StoreReader, log: LogId, verify: Verify | None = None) -> JudgedLog:
     """`verify`: checks signatures too; without it they are taken to be what was verified when they came."""
-    return _Log(reader, log, verify).judged()
+    return _LogJudge(reader, log, verify).judged()
 
 
-def sound_chain(reader: StoreReader, judged: Judged) -> list[Entry]:
+def sound_chain(reader: StoreReader, judged: JudgedLog) -> list[Entry]:
     """The entries of its chain that are sound, whatever the head says."""
-    return _Log(reader, judged.log, None).chain(judged.length)
+    return _LogJudge(reader, judged.log, None).chain(judged.length)
 
 
 def row_bytes(entry: Entry, parent: Entry | None) -> int:
@@ -80,7 +80,7 @@ def _uint(n: int) -> int:
     return 1 if n < 24 else 2 if n < 1 << 8 else 3 if n < 1 << 16 else 5 if n < 1 << 32 else 9
 
 
-class _Node(NamedTuple):
+class _LooseNode(NamedTuple):
     """A loose entry that is linked."""
 
     entry: Entry
@@ -88,7 +88,7 @@ class _Node(NamedTuple):
     signed: bool
 
 
-class _Log:
+class _LogJudge:
     def __init__(self, reader: StoreReader, log: LogId, verify: Verify | None) -> None:
         self._reader, self._log, self._verify = reader, log, verify
         self._lid, self._head = t.head_of_value(reader.txn.get(t.HEADS, t.log_name(log)) or bytes(13))
@@ -96,13 +96,13 @@ class _Log:
         self._ids: list[EntryId] = []
         self._sizes: list[int] = []
         self._signed = bytearray()
-        self._loose: dict[EntryId, _Node] = {}
+        self._loose: dict[EntryId, _LooseNode] = {}
         self._wrong: list[Wrong] = []
         self._unreadable: list[int] = []
         self._checked = self._gone = 0
         self._indexed = True
 
-    def judged(self) -> Judged:
+    def judged(self) -> JudgedLog:
         self._chain()
         self._read_loose()
         self._vouch()
@@ -110,7 +110,9 @@ class _Log:
         right = self._indexed and (self._head.length, self._head.id) == (length, last)
         loose = [node.entry for node in self._loose.values()]
         wrong, unreadable = sorted(self._wrong, key=lambda w: w.seq), self._unreadable
-        return Judged(self._log, length, last, loose, wrong, self._gone, unreadable, self._checked, self._head, right)
+        return JudgedLog(
+            self._log, length, last, loose, wrong, self._gone, unreadable, self._checked, self._head, right
+        )
 
     # -- the chain
 
@@ -234,7 +236,7 @@ class _Log:
             if why is not None:
                 self._wrong.append(Wrong(e.header.seq, e.id, why))
                 continue
-            self._loose[e.id] = _Node(e, row_bytes(e, parent), e.sig is not None)
+            self._loose[e.id] = _LooseNode(e, row_bytes(e, parent), e.sig is not None)
             self._gone -= 1
 
     def _forged(self, e: Entry) -> str | None:
@@ -290,7 +292,7 @@ class _Log:
             del self._loose[node.entry.id]
             self._gone += 1
 
-    def _walk(self, chain: bytearray, beside: set[EntryId], seq: int, node: _Node | None) -> None:
+    def _walk(self, chain: bytearray, beside: set[EntryId], seq: int, node: _LooseNode | None) -> None:
         """Marks what the signature at place `seq` vouches for; `node` where that is beside the chain."""
         size, signed = 0, False
         for step in range(self._most):

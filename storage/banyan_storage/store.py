@@ -23,13 +23,13 @@ from banyan_crdt.state import control_head
 
 from . import due as d
 from . import tables as t
-from .batch import Batch
+from .batch import AppendedRows
 from .entry_reader import NOTHING
 from .errors import CorruptStore
 from .grant_rows import encode_grants
 from .pending import snapshot
 from .rewriting import RewritingStore
-from .viewhook import Append, Counted
+from .viewhook import Append, CountedEntry
 
 __all__ = ["Append", "Store", "snapshot"]
 
@@ -43,7 +43,7 @@ class Store(RewritingStore):
         opened: accounts of which nothing was held. Their control logs are in the batch, whole; no others are.
         Raises ValueError, and has changed nothing, where one does not continue its log.
         """
-        rows = Batch(self._last)
+        rows = AppendedRows(self._last)
         heads: dict[LogId, tuple[int, Head]] = {}
         unnamed: list[LogId] = []
         firsts = []
@@ -109,7 +109,7 @@ class Store(RewritingStore):
         self.changes += 1
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
-    def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[Counted]:
+    def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[CountedEntry]:
         for e, body in counted:
             n = self.number_of(e.id)
             if n is None:
@@ -118,7 +118,7 @@ class Store(RewritingStore):
                 self._unwant(n)
             else:
                 self._want(n, body)
-            yield Counted(n, e, body)
+            yield CountedEntry(n, e, body)
 
     # -- what is local
 

@@ -45,8 +45,9 @@ SHOWN = Table("shown", dupsort=True)
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
-_KINDS = {"register": REGISTER, "set": ELEMENT}
-_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + _KINDS[of.merge]: of for of in SOCIAL if of.merge in _KINDS}
+KINDS = {"register": REGISTER, "set": ELEMENT}
+"""The kind of the slots of a collection, by how it merges."""
+_OF_SLOT: dict[bytes, Collection[Any]] = {of.id + KINDS[of.merge]: of for of in SOCIAL if of.merge in KINDS}
 """Collection and kind of a slot -> what its content says."""
 _SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
@@ -54,7 +55,7 @@ ContentOf = Callable[[bytes], bytes | None]
 """The content at a place, if it is held here."""
 
 
-class Shown(NamedTuple):
+class ShownWrite(NamedTuple):
     """What one slot shows: a stamp and a seed."""
 
     stamp: bytes
@@ -99,13 +100,13 @@ def read_content(slot: bytes, raw: bytes) -> Content | None:
     return None if of is None else of.decode(raw)
 
 
-def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> Shown | None:
+def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWrite | None:
     """`live`: the slot's stamps, the last write last."""
     for stamp in reversed(live):
         raw = content_of(stamp[8:])
         seed = None if raw is None else seed_of(slot, stamp[:8], raw)
         if seed is not None:
-            return Shown(stamp, seed)
+            return ShownWrite(stamp, seed)
         if slot[12:13] == REGISTER:
             return None
     return None

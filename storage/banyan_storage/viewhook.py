@@ -1,4 +1,4 @@
-"""What the store tells the views, inside the transaction that it changes: views are never ahead of it, or behind."""
+"""What the store tells the views, inside the transaction of the change. So views always agree with the store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Append(NamedTuple):
     posts, most of what there is."""
 
 
-class Counted(NamedTuple):
+class CountedEntry(NamedTuple):
     """An entry of a granted log that counts, its arrival number, and the ops that count."""
 
     n: int
@@ -50,7 +50,7 @@ class ArrivedPart(NamedTuple):
     content: bytes
 
 
-class Views(Protocol):
+class ViewHooks(Protocol):
     """Derived rows. `reader` sees all that is pending, including what the call is about."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
@@ -62,11 +62,15 @@ class Views(Protocol):
         `firsts`: the arrival number of the first entry of each append; the others have the numbers after it.
         """
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         """The account must be folded again from nothing. Use `counted` up; parts that are held are in `reader`.
 
         It has the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
+
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        """These entries of the account count no more, and nothing else of it changed. False: nothing was done, since
+        more follows from it than taking out what they say; then call `rebuilt`."""
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Content of counted operations is now held."""
@@ -84,9 +88,12 @@ class NoViews:
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
         return
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         for _ in counted:
             pass
+
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        return True
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         return

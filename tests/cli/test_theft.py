@@ -162,6 +162,78 @@ def test_what_a_thief_did_to_an_account_can_be_undone_from_its_first_entry_on(tm
     assert {p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines} == {"còn", "và viết tiếp"}
 
 
+def _account_check(home: Path) -> Any:
+    ran = banyan("--home", home, "doctor", "--json")
+    (found,) = [c for c in ran.json["checks"] if c["check"] == "account"]
+    assert found["ok"] is not False or ran.code == errors.FAILED
+    return found
+
+
+def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they_name_helps(tmp_path: Path) -> None:
+    home, thief = tmp_path / "home", tmp_path / "thief"
+    made = _made(home, "Minh")
+    paper = _paper(tmp_path, made["recovery_words"])
+    _run(home, "post", "còn")
+    own = [log["log"] for log in _run(home, "account", "show")["logs"] if log["own"]]
+    shutil.copytree(home, thief)
+    assert _run(home, "status")["trouble"] is None
+    assert _account_check(home)["ok"] is True
+
+    _run(thief, "post", "buy my coin")
+    _carry(thief, home)
+    assert _run(home, "status")["trouble"] is None
+    _run(thief, "account", "rotate")
+    _carry(thief, home)
+    said = _run(home, "status")["trouble"]
+    assert "is no longer in its hands: its root key was moved by entry 1 of its control log" in said
+    _run(thief, "account", "grant", "ab" * 32)
+    _run(thief, "account", "cut", _run(home, "id")["writer"], "--yes")
+    _carry(thief, home)
+    assert "this node was cut off by entry 3 of its control log" in _run(home, "status")["trouble"]
+    (copied,) = {log["log"] for log in _run(thief, "account", "show")["logs"] if log["own"]} - set(own)
+    _run(thief, "account", "close", "--yes")
+    _carry(thief, home)
+    said = _run(home, "status")["trouble"]
+    assert "it was closed by entry 4 of its control log, which was not written here" in said
+    assert "`banyan keys renew`, `banyan account recover --undo 1`, and `banyan account drop`" in said
+    assert said[1:] in banyan("--home", home, "status").out.replace("\n", " ")
+    assert (_account_check(home)["ok"], _account_check(home)["sentence"][1:]) == (False, f"{said[1:]}.")
+    assert _run(thief, "status")["trouble"] is None, "who closes it himself knows it"
+
+    _run(home, "keys", "renew")
+    said = _run(home, "status")["trouble"]
+    assert "`banyan account recover --undo 1`" in said
+    assert "keys renew" not in said
+    _run(home, "account", "recover", "--yes", "--words-file", paper, "--undo", "1")
+    assert _run(home, "status")["trouble"] is None
+    assert [log["log"] for log in _run(home, "account", "show")["logs"] if log["own"]] == own
+    assert "written here" in banyan("--home", home, "account", "show").out
+    _run(home, "post", "và viết tiếp")
+    marked = {(log["writer"], log["log"]) for log in _run(home, "account", "show")["logs"] if log["own"]}
+    assert len(marked) == 2, "what was written under the key before counts as written here too"
+    assert copied not in {log for _, log in marked}
+
+
+def test_an_owners_own_word_is_no_thefts_and_a_thiefs_fork_is_one(tmp_path: Path) -> None:
+    home, thief, again = (tmp_path / name for name in ("home", "thief", "again"))
+    _made(home, "Minh")
+    shutil.copytree(home, thief)
+    _run(home, "account", "rotate")
+    _run(home, "account", "grant", "cd" * 32)
+    assert _run(home, "status")["trouble"] is None
+
+    _ok(process("--home", again, "keys", "restore", "--json", stdin=" ".join(_words_of(home))))
+    (again / "config.toml").write_text('[node]\nrealm = "test"\n')
+    _carry(home, again)
+    assert _run(again, "status")["trouble"] is None, "this store did not write it, and its keys are ours"
+
+    for _ in range(2):
+        _run(thief, "account", "rotate")
+    _carry(thief, home)
+    said = _run(home, "status")["trouble"]
+    assert "it is frozen" in said or "its root key was moved by entry" in said
+
+
 def test_closing_and_dropping_say_who_can_undo_them_and_it_is_so(tmp_path: Path) -> None:
     home = tmp_path / "home"
     paper = _paper(tmp_path, _made(home, "Minh")["recovery_words"])
@@ -198,7 +270,8 @@ def test_what_a_thief_wrote_and_deleted_goes_with_the_log_that_the_copy_wrote(tm
     (stolen,) = _run(home, "account", "recover", "--yes", "--words-file", _paper(tmp_path, made["recovery_words"]))[
         "cut"
     ]
-    theirs = [log["log"] for log in _run(thief, "account", "show")["logs"] if log["own"]]
+    mine_here = {log["log"] for log in _run(home, "account", "show")["logs"] if log["own"]}
+    theirs = [log["log"] for log in _run(thief, "account", "show")["logs"] if log["log"] not in {0, *mine_here}]
     assert [p["text"] for p in banyan("--home", home, "feed", "--all", "--json").lines] == ["buy my coin"]
     _refused(banyan("--home", home, "account", "drop", stolen, "65535", "--yes"), errors.FAILED, "has no log")
     _run(home, "account", "drop", stolen[:16], *theirs, "--yes")

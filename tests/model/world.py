@@ -19,7 +19,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import checkpoint_items, control_items, log_items
 from banyan_sim.memo import remembered_signatures
@@ -467,8 +467,12 @@ class _Run:
                 self.out.note("5 store", f"{name}: {problem.where}: {problem.sentence}")
             self.check_events(name)
             for other in self.names:
-                if replica.standing.banned(other, self.net.now):
+                if replica.ledger.banned(other, self.net.now):
                     self.out.note("6 honest", f"{name} banned {other}")
+                points = replica.ledger.points(other, self.net.now)  # what was announced may stop counting: a few
+                if points >= replica.ledger.scale.let_go_at / 3:
+                    why = replica.ledger.last_sentence(other)
+                    self.slights.append(f"{name} holds {points:.1f} points against {other}: {why}")
             self.check_bounds(name)
 
     def check_bounds(self, name: str) -> None:

@@ -24,9 +24,18 @@ from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames as gossip
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, GossipFrame, RunItem, encode_item, is_bulk
+from banyan_replica.wire import (
+    CheckpointItem,
+    Content,
+    ControlItem,
+    DataItems,
+    GossipFrame,
+    RunItem,
+    encode_item,
+    is_bulk,
+)
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
@@ -236,11 +245,11 @@ class Net(World):
         """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
         items = [self.item(items, with_content) for items in given]
         if how == "data":
-            self.say(rogue, node, Data([*items]))
+            self.say(rogue, node, DataItems([*items]))
         elif how == "gossip":
             mids = [self.s.real[items[-1]].id[:16] for items in given]
-            pushed = [gossip.Item(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data(tuple(pushed)))))
+            pushed = [gossip.Push(mid, 0, encode(encode_item(item))) for mid, item in zip(mids, items, strict=True)]
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes(tuple(pushed)))))
         else:
             for item in items:
                 self.ingested(node, self.replicas[node].ingest, item)
@@ -262,10 +271,10 @@ class Net(World):
         """A checkpoint, in one of the ways of `give`."""
         item = CheckpointItem(encode_checkpoint(said))
         if how == "data":
-            self.say(rogue, node, Data([item]))
+            self.say(rogue, node, DataItems([item]))
         elif how == "gossip":
-            pushed = gossip.Item(said.id[:16], 0, encode(encode_item(item)))
-            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Data((pushed,)))))
+            pushed = gossip.Push(said.id[:16], 0, encode(encode_item(item)))
+            self.say(rogue, node, GossipFrame(gossip.encode_frame(gossip.Pushes((pushed,)))))
         else:
             self.told(node, self.replicas[node].ingest, said)
             self.drain(node)

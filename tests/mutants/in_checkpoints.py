@@ -4,8 +4,9 @@ from tests.mutants.mutant import Mutant
 
 _CHECKPOINT, _CONTROL, _STATE = (f"crdt/banyan_crdt/{m}.py" for m in ("checkpoint", "control", "state"))
 _LOGS, _GRANTS = (f"crdt/banyan_crdt/{m}.py" for m in ("logs", "grants"))
+_CONTROL_LOGS = "replica/banyan_replica/intake/control_logs.py"
 _INGEST, _COUNTING, _OWN = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "own"))
-_ACCOUNTS, _AUTHOR, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "author", "intake"))
+_ACCOUNTS, _STANDING, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "standing", "intake"))
 _ASKING, _SERVE, _SERVING = (f"replica/banyan_replica/sync/{m}.py" for m in ("asking", "serve", "serving"))
 _PUSHES, _PREPARE = "replica/banyan_replica/gossip/pushes.py", "replica/banyan_replica/intake/prepare.py"
 _CHORES = "node/banyan_node/chores.py"
@@ -171,7 +172,7 @@ IN_CHECKPOINTS = (
     # -- who takes them
     Mutant(
         "an older checkpoint takes the place of a newer one",
-        _INGEST,
+        _CONTROL_LOGS,
         "        if not newer(old, made):\n            return False\n",
         "",
         _TAKEN,
@@ -185,14 +186,14 @@ IN_CHECKPOINTS = (
     ),
     Mutant(
         "control entries that come are judged without witnesses",
-        _INGEST,
+        _CONTROL_LOGS,
         "resolve_control([*held.values(), *present], self.store.checkpoints(account))",
         "resolve_control([*held.values(), *present])",
         _TAKEN,
     ),
     Mutant(
         "a log without branches is not counted again where it is cut or taken away",
-        _INGEST,
+        _CONTROL_LOGS,
         "if log in known.loose or (self.store.head(log).length and granted(was, log) != granted(control, log))",
         "if log in known.loose",
         _HELD,
@@ -206,56 +207,56 @@ IN_CHECKPOINTS = (
     ),
     Mutant(
         "a checkpoint of a stranger is held",
-        _INGEST,
+        _CONTROL_LOGS,
         "(was is None or not was.entitles(made.writer))",
         "was is None",
         _TAKEN,
     ),
     Mutant(
         "one writer makes checkpoints without end",
-        _INGEST,
+        _CONTROL_LOGS,
         "if made.n > checkpoints_allowed(self.realm, now_ms):",
         "if made.n > 1 << 47:",
         _TAKEN,
     ),
     Mutant(
         "what only the older checkpoint pinned is not counted again",
-        _INGEST,
+        _CONTROL_LOGS,
         "[made] if old is None else [old, made]",
         "[made]",
         _TAKEN,
     ),
     Mutant(
         "a checkpoint breaks no tie that is there already",
-        _INGEST,
+        _CONTROL_LOGS,
         "forked = bool(self.store.loose_rows(root, limit=1))",
         "forked = False",
         _TAKEN,
     ),
     Mutant(
         "judging a checkpoint beside a forked control log costs its sender nothing",
-        _INGEST,
+        _CONTROL_LOGS,
         "for log in [root] * judges + sorted(named))",
         "for log in sorted(named))",
         _TAKEN,
     ),
     Mutant(
         "counting again what a checkpoint names costs its sender nothing",
-        _INGEST,
+        _CONTROL_LOGS,
         "for log in [root] * judges + sorted(named))",
         "for log in [root] * judges)",
         _TAKEN,
     ),
     Mutant(
         "checkpoints of whom the path grants no more stay",
-        _INGEST,
+        _CONTROL_LOGS,
         "if not control.entitles(c.writer):",
         "if not control.entitles(c.writer) and was.frozen:",
         _TAKEN,
     ),
     Mutant(
         "what checkpoints pin is not counted again where others may speak now",
-        _INGEST,
+        _CONTROL_LOGS,
         "logs |= self.slow.named_by(account, held)",
         "logs |= set[LogId]()",
         _TAKEN,
@@ -327,28 +328,28 @@ IN_CHECKPOINTS = (
     # -- how they are made
     Mutant(
         "the next checkpoint of a forked log lets go of its pin",
-        _AUTHOR,
+        _STANDING,
         "pin = last if head.flag else",
         "pin = None if head.flag else",
         _TAKEN,
     ),
     Mutant(
         "who speaks while an account is frozen takes their word back",
-        _AUTHOR,
-        "(control.frozen or not self.store.has(old.control.id))",
-        "not self.store.has(old.control.id)",
+        _STANDING,
+        "(control.frozen or not store.has(old.control.id))",
+        "not store.has(old.control.id)",
         _TAKEN,
     ),
     Mutant(
         "who does not hold what they named takes their word back",
-        _AUTHOR,
-        "(control.frozen or not self.store.has(old.control.id))",
+        _STANDING,
+        "(control.frozen or not store.has(old.control.id))",
         "control.frozen",
         _TAKEN,
     ),
     Mutant(
         "of more logs than fit those that grew least are pinned",
-        _AUTHOR,
+        _STANDING,
         "key=lambda row: (-row[0], row[1]))[:MAX_PINS]",
         "key=lambda row: row)[:MAX_PINS]",
         _TAKEN,
@@ -457,7 +458,7 @@ IN_CHECKPOINTS = (
     ),
     Mutant(
         "what is beside a control log is never looked at again",
-        _INGEST,
+        _CONTROL_LOGS,
         "        if loose:\n            self.slow.forget_later(root, now_s)\n",
         "",
         _KEPT,

@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+_CONTROL_LOGS = "replica/banyan_replica/intake/control_logs.py"
 _INGEST, _COUNTING, _JOINTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "joints"))
 _INTAKE, _APPENDING, _ACCOUNTS = (f"replica/banyan_replica/intake/{m}.py" for m in ("intake", "appending", "accounts"))
 _RECEIVING, _PARTS = "replica/banyan_replica/receiving.py", "replica/banyan_replica/sync/parts.py"
@@ -28,14 +29,14 @@ IN_NODE = (
     ),
     Mutant(
         "control entries dated ahead are taken",
-        _INGEST,
+        _CONTROL_LOGS,
         "present = [e for e in entries if not is_future(e.header.time, now_ms)]",
         "present = list(entries)",
         _TAKEN,
     ),
     Mutant(
         "control entries of another account are taken",
-        _INGEST,
+        _CONTROL_LOGS,
         "if e.account != account or e.header.log:",
         "if e.header.log:",
         _TAKEN,
@@ -43,7 +44,7 @@ IN_NODE = (
     Mutant(
         "where a usual run joins the log is not looked at",
         _INGEST,
-        "        if not ours:\n            self._check_joint(run)\n",
+        "        if not ours and run.prev is not None:\n            self._check_joint(run, run.prev)\n",
         "",
         _TAKEN,
     ),
@@ -127,8 +128,8 @@ IN_NODE = (
     Mutant(
         "content of a control log that changed is dropped",
         _INGEST,
-        "        if account not in self._waiting:  # else it is new, and its content waits with it\n",
-        "        if not changed and account not in self._waiting:\n",
+        "        if not self._together.has(account):  # else it is new, and its content waits with it\n",
+        "        if not changed and not self._together.has(account):\n",
         _TAKEN,
     ),
     Mutant(
@@ -210,35 +211,35 @@ IN_NODE = (
     ),
     Mutant(
         "pinned entries that are held are said to be lacking",
-        _INGEST,
-        "for p in pins if not self.store.has(p.id)][:MAX_PINS]",
+        _COUNTING,
+        "for p in pins if not self._store.has(p.id)][:MAX_PINS]",
         "for p in pins][:MAX_PINS]",
         _TAKEN,
     ),
     Mutant(
         "of the pins that are lacked the lowest are named first",
-        _INGEST,
+        _COUNTING,
         "(p not in first, -p.seq, p.id)",
         "(p not in first, p.seq, p.id)",
         _TAKEN,
     ),
     Mutant(
         "nobody is told that a control log moved",
-        _INGEST,
+        _CONTROL_LOGS,
         "        self._moved(root, old, control_head(control))\n",
         "",
         ("tests/node/test_counting.py", "tests/node/test_frontier_index.py"),
     ),
     Mutant(
         "a cut of a log without branches changes nothing",
-        _INGEST,
+        _CONTROL_LOGS,
         "or (self.store.head(log).length and granted(was, log) != granted(control, log))",
         "or log in control.dropped",
         _TAKEN,
     ),
     Mutant(
         "control entries that hang on nothing held are let go without a word",
-        _INGEST,
+        _CONTROL_LOGS,
         "            self._why_no_control(account, held, control, entries, len(present) < len(entries))\n",
         "",
         _COUNTED,
@@ -296,15 +297,15 @@ IN_NODE = (
     Mutant(
         "what a forked log pinned above its fork stays chosen",
         _COUNTING,
-        "self.recount(account, self._named(account, removed), now_s, rebuild=True)",
-        "self.recount(account, set(), now_s, rebuild=True)",
+        "named = self._named(account, [e for e, _ in removed])",
+        "named = set[LogId]()",
         _COUNTED,
     ),
     Mutant(
         "views still show what a fork took away",
         _COUNTING,
-        "self.recount(account, self._named(account, removed), now_s, rebuild=True)",
-        "self.recount(account, self._named(account, removed), now_s)",
+        "if named or not self._store.take_out_of_views(account, removed):",
+        "if named:",
         _COUNTED,
     ),
     Mutant(

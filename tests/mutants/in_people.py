@@ -7,6 +7,7 @@ _FOUND, _SAID = ("tests/node/test_claims.py",), ("tests/node/test_completeness.p
 _IDS = ("tests/cli/test_ids.py",)
 _SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/node/test_sound.py",)
 _THEFT = ("tests/cli/test_theft.py",)
+_ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
 IN_PEOPLE = (
     Mutant(
@@ -33,7 +34,7 @@ IN_PEOPLE = (
     Mutant(
         "a node that nobody talks to is complete",
         _COMPLETE,
-        "if not any(link.hello is not None for link in ctx.replica.links.values()):",
+        "if not any(link.greeted for link in seen.links):",
         "if False:",
         _SAID,
     ),
@@ -50,6 +51,41 @@ IN_PEOPLE = (
         "if there.length > here.length and theirs.length > mine.length:",
         "if False:",
         _SAID,
+    ),
+    Mutant(
+        "a page of items begins with the last one of the page before",
+        "storage/banyan_storage/items.py",
+        "start = max(start, after_prefix(opens + after) or start)",
+        "start = max(start, opens + after)",
+        _ITEMS,
+    ),
+    Mutant(
+        "an element of a set is written beside the one that it replaces",
+        _ITEM_METHODS,
+        "drafts = [undo(of.id, live)] if live else []\n    return",
+        "drafts = list[Draft]()\n    return",
+        _ITEMS,
+    ),
+    Mutant(
+        "an item is written over nothing, though its key shows something",
+        _ITEM_METHODS,
+        "[Draft(Put(of.id, key, live, None), content)]",
+        "[Draft(Put(of.id, key, (), None), content)]",
+        _ITEMS,
+    ),
+    Mutant(
+        "what was deleted for good can be put again and is not shown",
+        _ITEM_METHODS,
+        "if ask.key is not None and q.is_dead(account, of.id, key):",
+        "if False:",
+        _ITEMS,
+    ),
+    Mutant(
+        "a collection with methods of its own is written as any other",
+        _ITEM_METHODS,
+        "    if methods is not None:\n",
+        "    if False:\n",
+        _ITEMS,
     ),
     Mutant(
         "of a short form that fits two accounts the first is meant",

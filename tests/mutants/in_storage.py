@@ -513,8 +513,8 @@ IN_STORAGE = (
     Mutant(
         "the check does not look whether wanted content is held",
         _CHECK,
-        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield Problem("lacking"',
-        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield Problem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) is not None:\n            yield StoreProblem("lacking"',
+        '        if reader.txn.get(t.PARTS, key) == b"":\n            yield StoreProblem("lacking"',
         _CHECKED,
     ),
     Mutant(
@@ -544,6 +544,27 @@ IN_STORAGE = (
         _HOOKS,
         "        clear(txn, numbers_of(txn, {account})[account], at)\n",
         "",
+        _SHOWN,
+    ),
+    Mutant(
+        "what an edit covered does not live again when the edit stops counting",
+        _HOOKS,
+        "if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):",
+        "if isinstance(op, Del | Tomb):",
+        _SHOWN,
+    ),
+    Mutant(
+        "what a deletion ended does not live again when the deletion stops counting",
+        _HOOKS,
+        "if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):",
+        "if isinstance(op, Del) or (isinstance(op, Put) and op.refs):",
+        _SHOWN,
+    ),
+    Mutant(
+        "a cover is forgotten when what it covered stops counting",
+        _HOOKS,
+        "if not live and not any(txn.beginning(TOMBS,",
+        "if False and not any(txn.beginning(TOMBS,",
         _SHOWN,
     ),
     Mutant(
@@ -655,9 +676,23 @@ IN_STORAGE = (
     Mutant(
         "content that a grant does not cover shows once it is built again",
         _REFOLDING,
-        "        puts = puts_in([line.ops], [declared]) if anything and declared > 0 else None\n",
-        "        puts = puts_in([line.ops], [declared]) if declared > 0 else None\n",
+        "        one = read_single(ops) if anything else None\n",
+        "        one = read_single(ops)\n",
         ("tests/storage/test_views_rebuilt.py",),
+    ),
+    Mutant(
+        "an account of which a block is written is still taken to show nothing",
+        _REFOLDING,
+        "self._waiting, self._empty, [], set(), 0",
+        "self._waiting, self._empty, [], self._empty, 0",
+        _BUILT,
+    ),
+    Mutant(
+        "one account that cannot be folded takes those beside it along",
+        _REFOLDING,
+        "            for read in waiting:\n",
+        "            for read in waiting[:0]:\n",
+        _BUILT,
     ),
     # -- views that are proved
     Mutant(

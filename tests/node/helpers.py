@@ -15,15 +15,15 @@ from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
 from banyan_replica.effects import Commit, Disconnect, Event, Send
-from banyan_replica.intake.author import Draft
+from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest, PartItem
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import (
     VERSION,
     Content,
     ControlItem,
-    Data,
+    DataItems,
     Hello,
     Item,
     Message,
@@ -69,8 +69,8 @@ def give(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None 
     return len(ingest.run(run, now_ms))
 
 
-def draft(text: str, key: int) -> Draft:
-    return Draft((Put(POSTS, CellKey(key.to_bytes(16, "big")), (), None),), (text.encode(),))
+def draft(text: str, key: int) -> EntryDraft:
+    return EntryDraft((Put(POSTS, CellKey(key.to_bytes(16, "big")), (), None),), (text.encode(),))
 
 
 def plain_hello(**changed: Any) -> Hello:
@@ -207,7 +207,7 @@ class World:
         return self.replicas[name].store.head(log)
 
     def points(self, name: str, peer: str) -> float:
-        return self.replicas[name].standing.points(peer, self.now)
+        return self.replicas[name].ledger.points(peer, self.now)
 
     # -- writing
 
@@ -236,8 +236,8 @@ def phone_of(person: Person) -> Signer:
     return signer(person.full("phone"))
 
 
-def data(*items: Item) -> Data:
-    return Data(list(items))
+def data(*items: Item) -> DataItems:
+    return DataItems(list(items))
 
 
 # -- real nodes

@@ -6,13 +6,13 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
 from banyan_node.ahead import THREADS, WORTH, Ahead, taken
 from banyan_replica.intake.prepare import CheckedRun, prepare
-from banyan_replica.wire import Credit, Data, RunItem, encode_message
+from banyan_replica.wire import Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.node.helpers import run_item
 
 
 def bulk(entries: int) -> bytes:
-    return encode_message(Data([run_item(Person().write(entries))]))
+    return encode_message(DataItems([run_item(Person().write(entries))]))
 
 
 def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
@@ -32,7 +32,7 @@ def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
 def test_a_forged_signature_is_found_out_there_too() -> None:
     ahead = Ahead(TEST)
     item = run_item(Person().write(600))
-    frame = encode_message(Data([RunItem(item.run[:-1] + bytes((item.run[-1] ^ 1,)), [])]))
+    frame = encode_message(DataItems([RunItem(item.run[:-1] + bytes((item.run[-1] ^ 1,)), [])]))
     begun = ahead.begin(frame)
     assert begun is not None
     assert isinstance(begun.result().items[0], Reject)

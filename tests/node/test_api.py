@@ -15,19 +15,20 @@ import msgspec
 import pytest
 import trio
 
-from banyan_crdt.ids import account_from_text
+from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_node import hosted
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD
-from banyan_node.api.methods import EVERY
+from banyan_node.api.methods import EVERY, standing
 from banyan_node.api.openapi import document
+from banyan_node.context import Context
 from banyan_node.home import find_home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.running import find_running
-from tests.node.real import load_settings, make_home, make_node, running
+from tests.node.real import converged, load_settings, make_home, make_node, running
 
 ROOT = Path(__file__).parents[2]
 SECRET = "5e" * 31 + "zz"
@@ -251,37 +252,94 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
 # -- with a running node
 
 
-async def test_reads_are_answered_while_the_writer_is_busy_and_see_what_was_answered_before(tmp_path: Path) -> None:
-    async with running(make_node(make_home(tmp_path))) as node:
+@contextmanager
+def held(node: Node) -> Iterator[None]:
+    """The replica's thread does nothing else meanwhile."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold(context: Any, now: float) -> None:
+        busy.set()
+        go_on.wait(60)
+
+    node.worker.post(hold)
+    assert busy.wait(10)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+def test_every_method_is_declared_read_or_write_and_no_read_runs_where_is_written() -> None:
+    for method in EVERY.values():
+        assert method.kind in ("read", "write")
+        assert (method.runs == "replica") <= (method.kind == "write"), method.name
+
+
+async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was_answered_before(
+    tmp_path: Path,
+) -> None:
+    """All but `diff`, which has the peer asked something first."""
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as other,
+        running(make_node(make_home(tmp_path / "b"), [other.edge.addresses[0]])) as node,
+    ):
         await node.backend.call("account.create", {"name": "An"})
+        await converged([other, node])
         uri = (await node.backend.call("post", {"text": "một"}))["uri"]
-        busy, go_on = threading.Event(), threading.Event()
+        (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
+        before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
+        given: dict[str, dict[str, Any]] = {
+            "thread": {"uri": uri},
+            "find": {"text": "An"},
+            "items.list": {"collection": "post"},
+            "items.get": {"collection": "post", "key": item["key"]},
+            "archive.export": {"path": str(tmp_path / "archive")},
+        }
+        reads = {m.name for m in EVERY.values() if m.kind == "read"} - {"diff"}
+        assert {*before, *given, "feed", "profile.get"} <= reads
+        with held(node), trio.fail_after(30):
+            for method in sorted(reads):
+                answer = await node.backend.call(method, given.get(method, {}))
+                assert node.worker.waiting <= 64, "frames of the peer alone may wait"
+                if method == "feed":
+                    assert [p["uri"] for p in answer["posts"]] == [uri]
+                if method == "status":
+                    assert answer["entries"] == before["status"]["entries"]
+                    assert answer["peers"] == 1
+                if method == "peers":
+                    assert [p["peer"] for p in answer] == [p["peer"] for p in before["peers"]]
+                if method in ("id", "account.show"):
+                    assert answer == before[method]
 
-        def hold(context: Any, now: float) -> None:
-            busy.set()
-            go_on.wait(20)
 
-        node.worker.post(hold)
-        await trio.to_thread.run_sync(busy.wait)
-        try:
-            with trio.fail_after(10):
-                for method, params in (
-                    ("feed", {}),
-                    ("feed", {"all": True}),
-                    ("profile.get", {}),
-                    ("thread", {"uri": uri}),
-                    ("account.list", {}),
-                    ("digest", {}),
-                    ("graph.stats", {}),
-                    ("store.stats", {}),
-                ):
-                    assert EVERY[method].runs == "snapshot"
-                    answer = await node.backend.call(method, params)
-                    assert node.worker.waiting == 0
-                    if method == "feed":
-                        assert [p["uri"] for p in answer["posts"]] == [uri]
-        finally:
-            go_on.set()
+async def test_what_was_done_to_a_peer_is_seen_by_the_next_read(tmp_path: Path) -> None:
+    peer = "12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV"
+    async with running(make_node(make_home(tmp_path))) as node:
+        for _ in range(20):
+            await node.backend.call("peers.ban", {"peer": peer})
+            assert [p["peer"] for p in await node.backend.call("peers", {})] == [peer]
+            await node.backend.call("peers.pardon", {"peer": peer})
+            assert await node.backend.call("peers", {}) == []
+
+
+async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> None:
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as a,
+        running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b,
+    ):
+        made = await a.backend.call("account.create", {"name": "An"})
+        await converged([a, b])
+        account = account_from_text(made["account"])
+
+        def say(c: Context, now: float) -> standing.Facts:
+            (link,) = c.replica.links.values()
+            link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
+            return standing.facts(c, link.peer)
+
+        known = await b.worker.call(say)
+        with held(b), trio.fail_after(10):
+            (row,) = await b.look(lambda at: standing.differences(at, known))
+        assert (row.log, row.mine, row.theirs, row.reason) == (7, 0, 3, "not yet granted")
 
 
 async def test_the_document_is_served_and_a_misspelt_parameter_refused_over_http(tmp_path: Path) -> None:

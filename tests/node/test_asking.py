@@ -8,14 +8,14 @@ import pytest
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
-from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.limits import Limits
 from banyan_replica.wire import (
     CANNOT,
     LAST,
     Answered,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     Heads,
     Message,
     Root,
@@ -55,7 +55,7 @@ def halves(w: World) -> tuple[Scan, Scan]:
 
 
 def reason(w: World, peer: str) -> str:
-    return w.replicas["a"].standing.last_reason(peer)
+    return w.replicas["a"].ledger.last_sentence(peer)
 
 
 # -- stalling
@@ -108,7 +108,7 @@ def test_one_that_stalls_for_ever_is_asked_ever_more_rarely_and_never_banned() -
         w.run(5)
         w.say("r1", "a", Root(1_000, b32("r1"), 1))
     assert 5 <= len([s for s in said(w, "r1", Scan) if s.stop == LAST]) <= 12
-    assert w.replicas["a"].standing.bans(w.now) == {}
+    assert w.replicas["a"].ledger.bans(w.now) == {}
 
 
 def test_one_that_never_serves_what_it_claims_is_let_go_and_may_come_back() -> None:
@@ -118,22 +118,10 @@ def test_one_that_never_serves_what_it_claims_is_let_go_and_may_come_back() -> N
     for k in range(5):
         w.say("r", "a", claim(an.log(), 5 + k), Answered(k + 1), Root(0, bytes(32), 0))
     assert [(peer, why.split(":")[0]) for _, peer, why in w.cut] == [("r", "claims heads that it does not serve")]
-    assert w.replicas["a"].standing.bans(w.now) == {}
+    assert w.replicas["a"].ledger.bans(w.now) == {}
     w.unlink("r", "a")
     w.rogue("r", "a")
     assert "r" in w.replicas["a"].links
-
-
-def test_slights_add_up_to_less_than_a_ban_and_lies_count_beside_them() -> None:
-    standing = Standing(Limits())
-    verdicts = [standing.slight("p", "slow", 0.0) for _ in range(50)]
-    assert verdicts[:5] == [False, False, False, False, True]
-    assert standing.points("p", 0.0) == Limits().slights
-    assert standing.banned("p", 0.0) is None
-    assert standing.charge("p", 10, "a lie", 0.0) is None
-    assert standing.charge("p", 10, "another lie", 0.0) == "another lie"
-    assert standing.slight("p", "slow", 0.0)
-    assert standing.points("p", 0.0) == 35
 
 
 # -- claims
@@ -379,7 +367,7 @@ def test_accounts_outside_the_range_that_was_asked_for_are_charged() -> None:
 
 def through(w: World, peer: str) -> list[bytes]:
     """The accounts that were read to a rogue, in order."""
-    items = [item for m in said(w, peer, Data) for item in m.items]
+    items = [item for m in said(w, peer, DataItems) for item in m.items]
     return [item.account for item in items if isinstance(item, ControlItem)]
 
 
@@ -413,7 +401,7 @@ def test_a_nearer_stop_ends_a_reading_and_a_log_asked_for_meanwhile_comes_first(
     for _ in range(30):
         w.say("r", "a", Credit(2_000))
         w.run(0.1)
-    first = next(i for m in said(w, "r", Data) for i in m.items)
+    first = next(i for m in said(w, "r", DataItems) for i in m.items)
     assert isinstance(first, RunItem)
     assert said(w, "r", Answered) == [Answered(1)]
     assert far + through(w, "r") == [p.id for p in people[:13]]
@@ -428,7 +416,7 @@ def test_a_node_that_is_read_to_reads_out_nothing_itself() -> None:
     w.say("fresh", "a", Scan(1, b"", LAST))
     w.run(0.1)
     assert said(w, "fresh", Scanned) == [Scanned(1, b"", CANNOT)]
-    assert said(w, "fresh", Data) == []
+    assert said(w, "fresh", DataItems) == []
 
 
 def test_bulk_that_waits_for_one_peer_is_bounded_by_our_own_setting_too() -> None:
@@ -437,7 +425,7 @@ def test_bulk_that_waits_for_one_peer_is_bounded_by_our_own_setting_too() -> Non
     w.rogue("r", "a")
     w.say("r", "a", Wants([Want(p.log(), []) for p in people]), Credit(1 << 40))
     w.run(1)
-    assert 20_000 <= sum(len(encode_message(m)) for m in said(w, "r", Data)) <= 2 * (20_000 + 10_000)
+    assert 20_000 <= sum(len(encode_message(m)) for m in said(w, "r", DataItems)) <= 2 * (20_000 + 10_000)
 
 
 # -- faults of our own
@@ -477,7 +465,7 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     w.drain("a")
     w.run(0.1)
     assert link.flow.may_send == had
-    assert said(w, "r", Data) == []
+    assert said(w, "r", DataItems) == []
     assert said(w, "r", Scanned)[-1].done in (1, CANNOT)
 
 

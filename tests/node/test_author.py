@@ -9,7 +9,7 @@ from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
-from banyan_replica.intake.author import Draft
+from banyan_replica.intake.author import EntryDraft
 from tests.node.helpers import POSTS, World, draft, phone_of
 
 
@@ -40,7 +40,7 @@ def test_a_post_that_is_refused_changes_nothing_and_those_beside_it_are_written(
     a.hold()
     a.publish(log, phone, [draft("one", 1)], world.now)
     changes = a.changes
-    too_large = Draft((Put(POSTS, CellKey(bytes(16)), (), None),), (b"x" * 70_000,))
+    too_large = EntryDraft((Put(POSTS, CellKey(bytes(16)), (), None),), (b"x" * 70_000,))
     with pytest.raises(Refused, match="split it"):
         a.publish(log, phone, [draft("two", 2), too_large], world.now)
     assert a.changes == changes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import MAX_FRAME, Bye, Data, Root, encode_message
+from banyan_replica.wire import MAX_FRAME, Bye, DataItems, Root, encode_message
 from tests.crdt.make import Person
 from tests.node.helpers import control_item
 
-BULK = encode_message(Data([]))[:2]
+BULK = encode_message(DataItems([]))[:2]
 
 
 def bulk(size: int) -> bytes:
@@ -43,4 +43,4 @@ def test_what_is_not_bulk_needs_no_credit() -> None:
         pass
     for m in (Root(1, bytes(32), 1), Bye(b"so long")):
         assert b.put(encode_message(m)) is None
-    assert b.put(encode_message(Data([control_item(Person("an"))]))) is not None
+    assert b.put(encode_message(DataItems([control_item(Person("an"))]))) is not None

@@ -29,7 +29,7 @@ from banyan_replica.wire import (
     VERSION,
     Bye,
     ControlItem,
-    Data,
+    DataItems,
     Heads,
     Hello,
     Message,
@@ -86,7 +86,7 @@ class Bench(NamedTuple):
         peer = self.edge.peer_id
 
         def look(c: Any, now: float) -> tuple[float, str]:
-            return c.replica.standing.points(peer, now), c.replica.standing.last_reason(peer)
+            return c.replica.ledger.points(peer, now), c.replica.ledger.last_sentence(peer)
 
         found: tuple[float, str] = await self.node.worker.call(look)
         return found
@@ -131,7 +131,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         link_to(node, b"\x77" * 32) as (edge, link),
     ):
         b = Bench(node, edge, link, an, log, count())
-        await b.say(hello(), Data([control_item(an), run_item(log)]))
+        await b.say(hello(), DataItems([control_item(an), run_item(log)]))
         await b.taken_in()
         assert (await b.held()).entries == 7
         assert await b.standing() == (0, "")
@@ -182,7 +182,7 @@ def truncated(b: Bench) -> RunItem:
 
 def long_form(b: Bench) -> bytes:
     """The log number 1 as two bytes: the same value, not the one form."""
-    raw = encode_message(Data([run_item(more(b), 5)]))
+    raw = encode_message(DataItems([run_item(more(b), 5)]))
     at = raw.index(b"\x58\x20" + b.an.key("phone")) + 34
     assert raw[at] == 1
     return raw[:at] + b"\x18\x01" + raw[at + 1 :]
@@ -259,14 +259,14 @@ async def test_what_every_node_would_reject_costs_its_sender_and_changes_nothing
     async with bench(tmp_path) as b:
         before = await b.held()
         made = make(b)
-        await b.say(made if isinstance(made, bytes) else Data([made]))
+        await b.say(made if isinstance(made, bytes) else DataItems([made]))
         await b.taken_in()
         points, reason = await b.standing()
         assert points == pytest.approx(10, abs=0.1)
         assert re.search(sentence, reason), reason
         assert await b.held() == before
         assert await b.notes() == []
-        await b.say(Data([run_item(more(b), 5)]))  # and the same peer may still tell the truth
+        await b.say(DataItems([run_item(more(b), 5)]))  # and the same peer may still tell the truth
         await b.taken_in()
         assert (await b.held()).entries == before.entries + 1
         await b.serves()
@@ -292,7 +292,7 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
             (ControlItem(an.id, [later], []), "version", "update"),
         ]
         for item, reason, sentence in cases:
-            await b.say(Data([item]))
+            await b.say(DataItems([item]))
             await b.taken_in()
             assert await b.standing() == (0, "")
             assert await b.held() == before
@@ -305,10 +305,10 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
 async def test_after_a_cut_nothing_is_kept_and_nobody_charged(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         many = b.an.write(1, number=3)
-        await b.say(Data([control_item(b.an, [*b.an.control, b.an.say(b.an.cut("phone", b.log[4]))])]))
+        await b.say(DataItems([control_item(b.an, [*b.an.control, b.an.say(b.an.cut("phone", b.log[4]))])]))
         await b.taken_in()
         before = await b.held()
-        await b.say(Data([run_item(more(b), 5), run_item(many)]))
+        await b.say(DataItems([run_item(more(b), 5), run_item(many)]))
         await b.taken_in()
         assert await b.standing() == (0, "")
         assert await b.held() == before
@@ -324,7 +324,7 @@ async def test_a_log_past_its_limit_stands_still(tmp_path: Path) -> None:
             for _ in range(1_024):
                 log.append(follow("an phone", b.an.log(number=2), log, time=late + len(log) + 1, signed=False))
             log[-1] = follow("an phone", b.an.log(number=2), log[:-1], time=late + len(log))
-            await b.say(Data([run_item(log, len(log) - 1_024)]))
+            await b.say(DataItems([run_item(log, len(log) - 1_024)]))
         await b.taken_in()
         shown = await b.node.worker.call(lambda c, now: c.store.head(b.an.log(number=2)))
         assert shown.length == TEST.entry_burst
@@ -336,7 +336,7 @@ async def test_a_log_past_its_limit_stands_still(tmp_path: Path) -> None:
 async def test_a_fork_is_kept_as_evidence_and_its_messenger_is_not_charged(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         other = b.an.write(2, below=b.log[:3], tag="x")
-        await b.say(Data([run_item(other, 3)]))
+        await b.say(DataItems([run_item(other, 3)]))
         await b.taken_in()
         head = await b.node.worker.call(lambda c, now: c.store.head(b.an.log()))
         assert (head.length, head.flag) == (3, 1)
@@ -351,7 +351,7 @@ async def test_unknown_operations_and_collections_are_carried_and_touch_no_view(
         log = [*b.log]
         for op in ops:
             log.append(follow("an phone", b.an.log(), log, op))
-        await b.say(Data([run_item(log, 5)]))
+        await b.say(DataItems([run_item(log, 5)]))
         await b.taken_in()
         after = await b.node.backend.call("digest", {})
         assert after["entries"] == before["entries"] + 2
@@ -363,7 +363,7 @@ async def test_unknown_operations_and_collections_are_carried_and_touch_no_view(
 async def test_a_lie_beside_honest_items_takes_nothing_of_them_back(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         before = await b.held()
-        await b.say(Data([run_item(more(b), 5), resigned(more(b, 2), bytes(64))]))
+        await b.say(DataItems([run_item(more(b), 5), resigned(more(b, 2), bytes(64))]))
         await b.taken_in()
         assert (await b.standing())[0] == pytest.approx(10, abs=0.1)
         assert (await b.held()).entries == before.entries + 1

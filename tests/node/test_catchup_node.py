@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
-from banyan_replica.intake.author import Draft, grant_to
+from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_schema.social import Post, post_key, write_post
 from tests.node.real import digest_of, load_settings, make_home, make_node, running
 
@@ -74,7 +74,7 @@ def fill(home: Home) -> None:
             account, _ = c.replica.author.open_account(slots, salt, [grant_to(device.key)], now)
             drafts = [write_post(post_key(salt, bytes((n,))), Post("xin chào " * 20)) for n in range(POSTS)]
             c.replica.author.append(
-                LogId(account, device.key, 1), device, [Draft((d.op,), (d.content,)) for d in drafts], now
+                LogId(account, device.key, 1), device, [EntryDraft((d.op,), (d.content,)) for d in drafts], now
             )
         c.store.commit()
 
@@ -114,11 +114,11 @@ async def test_a_fresh_node_has_everything_though_one_of_three_that_read_to_it_i
             finally:
                 os.kill(stopped.pid, signal.SIGCONT)
             others = [s for s in servers if s is not stopped]
-            standing = node.context.replica.standing if node.context else None
-            assert standing is not None
-            assert standing.bans(time.time()) == {}
-            assert [standing.last_reason(s.peer) for s in others] == ["", ""]
-            reason = standing.last_reason(stopped.peer)  # none where the others had taken over before it was missed
+            ledger = node.context.replica.ledger if node.context else None
+            assert ledger is not None
+            assert ledger.bans(time.time()) == {}
+            assert [ledger.last_sentence(s.peer) for s in others] == ["", ""]
+            reason = ledger.last_sentence(stopped.peer)  # none where the others had taken over before it was missed
             assert not reason or "while it owed us a range of accounts" in reason
             assert (await node.backend.call("digest", {}))["lacking_parts"] == 0
             held = await digest_of(node)

@@ -18,9 +18,10 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.state import account_state
 from banyan_replica.gossip import frames
 from banyan_replica.intake.author import grant_to
-from banyan_replica.intake.ingest import Ingest, PartItem, checkpoints_allowed
+from banyan_replica.intake.future import checkpoints_allowed
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.replica import Replica
-from banyan_replica.wire import Answered, CheckpointItem, ControlItem, Data, GossipFrame, Heads, Replay, Root, Scan
+from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
 from banyan_storage.store import Store
 from tests.crdt.make import Person, digest, signer
@@ -135,7 +136,7 @@ def test_who_is_read_to_or_sent_what_came_hears_the_checkpoints_of_an_account_be
         w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
         w.say(name, "a", asks)
         w.run(0.1)
-        items = [item for m in w.heard[name] if isinstance(m, Data) for item in m.items]
+        items = [item for m in w.heard[name] if isinstance(m, DataItems) for item in m.items]
         assert [type(item) for item in items] == [ControlItem, CheckpointItem]
         assert items[1] == said
 
@@ -223,7 +224,7 @@ def test_a_pushed_checkpoint_under_another_name_is_a_lie() -> None:
     an = w.person("a", "an")
     w.rogue("r", "a")
     item = encode([2, encode_checkpoint(an.checkpoint("phone"))])
-    w.say("r", "a", GossipFrame(frames.encode_frame(frames.Data((frames.Item(bytes(16), 0, item),), (), (), False))))
+    w.say("r", "a", GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(bytes(16), 0, item),), (), (), False))))
     assert w.rejections("a")
 
 
@@ -502,7 +503,7 @@ def test_the_next_checkpoint_of_a_forked_log_keeps_its_pin() -> None:
 
 
 def test_of_more_logs_than_fit_a_checkpoint_pins_those_that_grew_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("banyan_replica.intake.author.MAX_PINS", 2)
+    monkeypatch.setattr("banyan_replica.intake.standing.MAX_PINS", 2)
     an = Person(within=("phone",))
     w = World("a")
     knows(w, "a", an)

@@ -17,7 +17,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.home import Home
 from banyan_node.keystore import Keystore
 from banyan_node.local import open_local
-from banyan_replica.intake.author import Draft
+from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.own import own_key
 from banyan_schema.social import POST
 from banyan_storage.due import Work
@@ -160,7 +160,7 @@ def test_a_write_that_comes_to_a_deleted_post_later_is_erased_too(tmp_path: Path
         assert _days(node, 0, 31) == 1
         key, parts = CellKey(bytes.fromhex(uri.split("/")[1])), node.context.store.counts().parts
         log = node.context.own_log(account)
-        put = Draft((Put(POST, key, (), None),), (b"again",))
+        put = EntryDraft((Put(POST, key, (), None),), (b"again",))
         node.context.replica.publish(log, node.context.device, [put], time.time())
         assert node.context.store.counts().parts == parts + 1
         assert _days(node, 32, 70) == 1

@@ -15,8 +15,8 @@ from banyan_crdt.realm import TEST
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
-from banyan_replica.peers.links import Limits
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Heads, Message, Names, Root, Sketch, Sums
+from banyan_replica.peers.limits import Limits
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Heads, Message, Root, Sketch, SketchCells, SketchNames, Sums
 from tests.crdt.make import Person, add, follow, signer
 from tests.node.helpers import NOW_MS, World, give, plain_hello
 
@@ -68,7 +68,7 @@ def test_replicas_that_differ_become_equal_by_one_question_and_one_answer(differ
     asked = [m for m in said(w, Sketch) if isinstance(m, Sketch) and not m.salt]
     assert len({m.start for m in asked}) <= 2
     assert not said(w, Sums)
-    assert not said(w, Names)
+    assert not said(w, SketchNames)
     assert not w.rejections("a") + w.rejections("b")
 
 
@@ -114,10 +114,10 @@ def test_equal_frontiers_are_proved_equal_under_a_salt_by_one_cell() -> None:
     w.said = []
     w.link("a", "b")
     w.run(15)
-    asked, answered = said(w, Sketch), said(w, Cells)
+    asked, answered = said(w, Sketch), said(w, SketchCells)
     assert [(name, len(m.salt)) for name, m in w.said if isinstance(m, Sketch)] == [("a", 16)]
     assert len(asked) == len(answered) == 1
-    assert isinstance(answered[0], Cells)
+    assert isinstance(answered[0], SketchCells)
     assert len(answered[0].cells) == CELL_BYTES
 
 
@@ -204,8 +204,8 @@ def rogue_asked(w: World) -> Sketch:
     return asked
 
 
-def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> Cells:
-    return Cells(asked.salt, start, HERE, 5, cells)
+def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> SketchCells:
+    return SketchCells(asked.salt, start, HERE, 5, cells)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,12 @@ def test_an_answer_that_no_honest_peer_gives_costs_its_sender(cells: bytes, star
 def test_answers_that_nobody_asked_for_are_dropped_at_no_cost() -> None:
     w, _ = twins(40)
     w.rogue("r", "a")
-    w.say("r", "a", *[Cells(b"", 0, HERE, 1, bytes(CELL_BYTES * 100))] * 50, Cells(b"s" * 16, 0, TOO_MANY, 1, b""))
+    w.say(
+        "r",
+        "a",
+        *[SketchCells(b"", 0, HERE, 1, bytes(CELL_BYTES * 100))] * 50,
+        SketchCells(b"s" * 16, 0, TOO_MANY, 1, b""),
+    )
     assert w.points("a", "r") == 0
     assert not [m for m in w.heard["r"] if isinstance(m, Sums)]
 
@@ -262,7 +267,7 @@ def test_places_that_do_not_exist_are_asked_for_by_name_once() -> None:
         add_one(cells, 1_000 + k, 7 << 29)
     w.say("r", "a", answer_to(asked, pack(cells[:100])))
     w.run(0.1)
-    (names,) = (m for m in w.heard["r"] if isinstance(m, Names))
+    (names,) = (m for m in w.heard["r"] if isinstance(m, SketchNames))
     assert len(names.places) == 20 * 8
     assert w.points("a", "r") == 0
 
@@ -293,7 +298,7 @@ def test_questions_without_end_are_refused_once_the_work_is_used_up() -> None:
         w.say("r", "a", Sketch(b"", 1, CELLS - 1, 0, b""))
     assert w.bytes["a", "r"] - before < CELL_BYTES * 120_000
     w.run(0.1)
-    answers = [m for m in w.heard["r"] if isinstance(m, Cells)]
+    answers = [m for m in w.heard["r"] if isinstance(m, SketchCells)]
     assert answers[0].state == HERE
     assert answers[-1].state == BUSY
     assert w.points("a", "r") == 0
@@ -306,19 +311,19 @@ def test_one_table_at_a_time_is_built_for_others() -> None:
     w.say("r", "a", QUESTION._replace(salt=b"1" * 16))
     w.say("s", "a", QUESTION._replace(salt=b"2" * 16))
     w.run(0.1)
-    assert [m.state for m in w.heard["s"] if isinstance(m, Cells)] == [BUSY]
-    assert [m.state for m in w.heard["r"] if isinstance(m, Cells)] == [HERE]
+    assert [m.state for m in w.heard["s"] if isinstance(m, SketchCells)] == [BUSY]
+    assert [m.state for m in w.heard["r"] if isinstance(m, SketchCells)] == [HERE]
     w.run(60)
     w.say("s", "a", QUESTION._replace(salt=b"3" * 16))
     w.run(0.1)
-    assert [m.state for m in w.heard["s"] if isinstance(m, Cells)] == [BUSY, HERE]
+    assert [m.state for m in w.heard["s"] if isinstance(m, SketchCells)] == [BUSY, HERE]
 
 
 def test_names_of_an_endless_list_of_places_are_worth_a_bounded_look() -> None:
     w, _ = twins(40)
     w.rogue("r", "a")
     for _ in range(200):
-        w.say("r", "a", Names(b"", bytes(8 * 10_000)))
+        w.say("r", "a", SketchNames(b"", bytes(8 * 10_000)))
     assert w.replicas["a"].links["r"].load.work < 2 * Limits().work_burst
     assert not [m for m in w.heard["r"] if isinstance(m, Heads)]
 
@@ -333,7 +338,7 @@ def test_whoever_is_refused_a_table_asks_again_later_under_another_salt() -> Non
         for m in w.heard["r"]:
             if isinstance(m, Sketch) and m.salt:
                 salts.append(m.salt)
-                w.say("r", "a", Cells(m.salt, 0, BUSY, 0, b""))
+                w.say("r", "a", SketchCells(m.salt, 0, BUSY, 0, b""))
         w.heard["r"].clear()
     assert 3 <= len(salts) <= 5
     assert len(set(salts)) == len(salts)
@@ -359,6 +364,6 @@ def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None
             if isinstance(m, Sketch):
                 w.say("r", "a", answer_to(m, pack(cells)))
         w.run(0.05)
-        named += sum(isinstance(m, Names) for m in w.heard["r"])
+        named += sum(isinstance(m, SketchNames) for m in w.heard["r"])
         w.replicas["a"].links["r"].course.anew()
     assert 1 <= named < 20

@@ -9,9 +9,9 @@ import trio
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node import completeness
 from banyan_node.api.methods import standing
 from banyan_node.context import Context
+from banyan_node.published import published
 from banyan_replica.peers.witness import Witnesses, _named
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running
@@ -74,7 +74,7 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
 
         def behind_us(c: Context, now: float) -> str | None:
             c.replica.witnesses._ahead[WriterKey(bytes(32))] = 120 * MINUTE
-            return completeness.doubt(c)
+            return published(c, now).wrong_clock
 
         wrong = "this clock is 120 min ahead of the platform that was heard; set it, with NTP if you can"
         assert await b.worker.call(behind_us) == wrong
@@ -91,16 +91,18 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> dict[int, tuple[str, str]]:
+        def say(c: Context, now: float) -> standing.Facts:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
             link.told.differences[log] = Head(3, EntryId(bytes(32)), 0)
-            said = {row.log: (row.reason, row.sentence) for row in standing.differences(c, link.peer)}
+            known = standing.facts(c, link.peer)
             link.told.differences.clear()
-            return said
+            return known
 
-        said = await b.worker.call(say)
+        known = await b.worker.call(say)
+        rows = await b.look(lambda at: standing.differences(at, known))
+        said = {row.log: (row.reason, row.sentence) for row in rows}
         assert said[7] == (
             "control",
             "the account's control log has length 1 here and 9 at the peer: this log waits until it has come",

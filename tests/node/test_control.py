@@ -18,7 +18,7 @@ import pytest
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
-from banyan_node.config import Control
+from banyan_node.config import ControlSettings
 from banyan_node.control import control_app
 from banyan_node.control_client import AsyncControlClient, ControlClient
 from banyan_node.home import Home
@@ -38,7 +38,7 @@ class Node:
         self.entered = trio.Event()
         self.streams_left = 0
 
-    async def call(self, method: str, params: dict[str, Any]) -> Any:
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
         if method == "echo":
             return params
         if method == "break":
@@ -408,7 +408,7 @@ async def test_a_busy_port_is_one_sentence_and_leaves_no_trace(tmp_path: Path) -
 
 
 async def test_a_unix_socket_serves_is_private_and_is_cleared_away(tmp_path: Path) -> None:
-    bind = Bind.of(Control(socket="control.sock"), Home(tmp_path))
+    bind = Bind.of(ControlSettings(socket="control.sock"), Home(tmp_path))
     path = tmp_path / "control.sock"
     async with served(tmp_path, bind) as it:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -11,6 +11,7 @@ from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_replica.frontier import index as frontier_index
+from banyan_replica.frontier import summed as frontier_summed
 from banyan_replica.frontier.index import FrontierIndex, name_words
 from banyan_replica.frontier.sketch import Numbers, add_one, decode, empty, key_of, place, submod
 
@@ -137,7 +138,7 @@ def test_ranges_of_equal_frontiers_are_equal_and_others_show_where() -> None:
 
 
 def test_a_table_under_a_salt_is_built_in_slices_while_heads_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frontier_index, "SLICE", 64)
+    monkeypatch.setattr(frontier_summed, "SLICE", 64)
     f = Frontier()
     f.move(1_000)
     f.index.begin(SALT)

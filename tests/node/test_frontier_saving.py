@@ -21,6 +21,7 @@ from banyan_node.rows_file import FileKeeper
 from banyan_replica.frontier import index as frontier_index
 from banyan_replica.frontier import rows as frontier_rows
 from banyan_replica.frontier import saving as frontier_saving
+from banyan_replica.frontier import summed as frontier_summed
 from banyan_replica.frontier.index import FrontierIndex, name_words
 from banyan_replica.frontier.kept import Keeper, MemoryDraft, MemoryKeeper, MemoryKept, Size
 from banyan_replica.frontier.saving import Keeping
@@ -48,7 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (frontier_rows, "LATER", 25),
         (frontier_rows, "SORTED", 40),
         (frontier_rows, "SLICE", 64),
-        (frontier_index, "SLICE", 64),
+        (frontier_summed, "SLICE", 64),
         (frontier_saving, "PIECE", 999),
         (frontier_saving, "LAY", 16),
         (rows_file, "CHECKED", 1_000),
@@ -186,7 +187,7 @@ class World:
             while not index.ready:
                 index.work()
             index.begin(SALT)
-            while len(index._tables) > 1 and index._tables[SALT].built is not None:
+            while index._summed.building:
                 index.work()
         assert (self.index.count, self.index.root) == (fresh.count, fresh.root)
         prefix = bytes(n for b in self.accounts[0][:3] for n in (b >> 4, b & 15))

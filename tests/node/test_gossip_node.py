@@ -1,40 +1,41 @@
-"""One node's promises to its neighbours: verdicts, repair, standing, bounds, and who may be a neighbour."""
+"""One node's promises to its neighbours: verdicts, repair, bounds, and who may be a neighbour."""
 
 from __future__ import annotations
 
 import random
 
 from banyan_replica.gossip.frames import (
-    Answer,
-    Connect,
-    Data,
+    AnyFrame,
     Delivery,
-    Disconnect,
-    Drop,
-    Effect,
+    DialPeer,
+    DropPeer,
     ForwardJoin,
-    Frame,
-    Item,
+    GossipEffect,
     Join,
     Neighbour,
+    NeighbourAnswer,
+    NoNeighbour,
     PeerInfo,
+    Push,
+    Pushes,
     SendFrame,
     Shuffled,
 )
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.settings import GossipSettings
+from banyan_replica.peers.ledger import Charge, Ledger, Offence
 
 A, B = b"a" * 16, b"b" * 16
 
 
-def drain(node: Gossip) -> list[Effect]:
+def drain(node: Gossip) -> list[GossipEffect]:
     out = []
     while (effect := node.next_effect()) is not None:
         out.append(effect)
     return out
 
 
-def sent(node: Gossip, peer: str) -> list[Frame]:
+def sent(node: Gossip, peer: str) -> list[AnyFrame]:
     return [e.frame for e in drain(node) if isinstance(e, SendFrame) and e.peer == peer]
 
 
@@ -45,19 +46,25 @@ def up(node: Gossip, peer: str, now: float = 0.0, group: str = "", operator: str
     node.receive(peer, Join(), now)
 
 
-def node_with(*peers: str, settings: GossipSettings | None = None, fetch: dict[bytes, bytes] | None = None) -> Gossip:
-    node = Gossip("me", settings or GossipSettings(), random.Random(1), (fetch or {}).get, ("/dns/me.org/tcp/1",))
+def node_with(
+    *peers: str,
+    settings: GossipSettings | None = None,
+    fetch: dict[bytes, bytes] | None = None,
+    ledger: Ledger | None = None,
+) -> Gossip:
+    addrs = ("/dns/me.org/tcp/1",)
+    node = Gossip("me", settings or GossipSettings(), random.Random(1), (fetch or {}).get, addrs, ledger=ledger)
     for peer in peers:
         up(node, peer)
     drain(node)
     return node
 
 
-def push(*items: tuple[bytes, bytes]) -> Data:
-    return Data(tuple(Item(mid, 0, payload) for mid, payload in items))
+def push(*items: tuple[bytes, bytes]) -> Pushes:
+    return Pushes(tuple(Push(mid, 0, payload) for mid, payload in items))
 
 
-def run_to(node: Gossip, until: float) -> list[Effect]:
+def run_to(node: Gossip, until: float) -> list[GossipEffect]:
     out = drain(node)
     while (due := node.get_timer()) is not None and due <= until:
         node.handle_timer(due)
@@ -75,7 +82,7 @@ def test_nothing_is_forwarded_before_it_is_accepted() -> None:
     assert drain(node) == []
     assert not node.knows(A)
     node.accepted(delivery, 1.1)
-    assert drain(node) == [SendFrame("q", Data((Item(A, 1, b"x"),)))]
+    assert drain(node) == [SendFrame("q", Pushes((Push(A, 1, b"x"),)))]
     assert node.knows(A)
 
 
@@ -101,23 +108,22 @@ def test_a_poisoned_payload_cannot_hide_the_honest_one() -> None:
     node.rejected(bad.mid, "p", 1.1)
     node.accepted(good, 1.1)
     assert node.knows(A)
-    assert sent(node, "r") == [Data((Item(A, 1, b"x"),))]
+    assert sent(node, "r") == [Pushes((Push(A, 1, b"x"),))]
 
 
 def test_after_a_rejection_the_other_announcers_are_asked_at_once() -> None:
     node = node_with("p", "q")
-    node.receive("q", Data(ihaves=(A,)), 1.0)
+    node.receive("q", Pushes(ihaves=(A,)), 1.0)
     (bad,) = node.receive("p", push((A, b"poison")), 1.1)
     node.rejected(bad.mid, "p", 1.2)
     node.handle_timer(1.2)
-    assert sent(node, "q") == [Data(grafts=(A,))]
+    assert sent(node, "q") == [Pushes(grafts=(A,))]
 
 
-def test_not_yet_leaves_no_trace_and_costs_nothing() -> None:
+def test_not_yet_leaves_no_trace() -> None:
     node = node_with("p")
     node.receive("p", push((A, b"x")), 1.0)
     node.ignored(A, "p", 1.1)
-    assert node.score("p") == 0
     assert len(node.receive("p", push((A, b"x")), 1.2)) == 1
 
 
@@ -127,16 +133,23 @@ def test_a_verdict_that_never_comes_is_taken_for_not_yet() -> None:
     assert len(node.receive("q", push((A, b"x")), 20.0)) == 1
 
 
-def test_rejections_cost_the_sender_his_link() -> None:
+def test_who_is_expelled_is_no_neighbour_and_no_candidate() -> None:
     node = node_with("p", "q")
-    node.rejected(A, "p", 1.0)
-    node.rejected(B, "p", 1.0)
-    assert node.score("p") == -100
-    assert [(e.peer, e.fault) for e in drain(node) if isinstance(e, Drop)] == [("p", True)]
-    assert "p" not in node.neighbours()
+    node.expel("p", 1.0)
+    assert node.neighbours() == ("q",)
     node.peer_down("p", 1.1)
+    assert "p" not in {info.peer for info in node.passive()}
+
+
+def test_who_lost_too_many_points_becomes_no_neighbour() -> None:
+    ledger = Ledger()
+    node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
+    ledger.charge("p", Charge(Offence.PUSHED, "x"), 1.0)
+    ledger.charge("p", Charge(Offence.PUSHED, "x"), 1.0)
     up(node, "p", 1.2)
-    assert "p" not in node.neighbours()
+    assert node.neighbours() == ()
+    up(node, "p", 400.0)
+    assert node.neighbours() == ("p",)
 
 
 # -- repair
@@ -145,39 +158,45 @@ def test_rejections_cost_the_sender_his_link() -> None:
 def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
     node = node_with("p", "q", "r")
     for peer in ("p", "q", "r"):
-        node.receive(peer, Data(ihaves=(A,)), 1.0)
-    asked = [(e.peer, e.frame) for e in run_to(node, 2.0) if isinstance(e, SendFrame) and e.frame == Data(grafts=(A,))]
+        node.receive(peer, Pushes(ihaves=(A,)), 1.0)
+    asked = [
+        (e.peer, e.frame) for e in run_to(node, 2.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))
+    ]
     assert [peer for peer, _ in asked] == ["p"]
-    asked = [(e.peer, e.frame) for e in run_to(node, 2.31) if isinstance(e, SendFrame) and e.frame == Data(grafts=(A,))]
+    asked = [
+        (e.peer, e.frame) for e in run_to(node, 2.31) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))
+    ]
     assert [peer for peer, _ in asked] == ["q", "r"]
 
 
-def test_an_announcement_not_honoured_costs_score_even_if_another_honours_it() -> None:
-    node = node_with("p", "q")
-    node.receive("p", Data(ihaves=(A,)), 1.0)
-    node.receive("q", Data(ihaves=(A,)), 1.0)
+def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() -> None:
+    ledger = Ledger()
+    node = node_with("p", "q", ledger=ledger)
+    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    node.receive("q", Pushes(ihaves=(A,)), 1.0)
     run_to(node, 2.5)
     (delivery,) = node.receive("q", push((A, b"x")), 2.5)
     node.accepted(delivery, 2.5)
     run_to(node, 8.0)
-    assert node.score("p") < 0 < node.score("q")
+    assert ledger.points("q", 8.0) == 0 < ledger.points("p", 8.0)
 
 
 def test_what_came_by_reconciliation_is_not_asked_for() -> None:
-    node = node_with("p")
-    node.receive("p", Data(ihaves=(A,)), 1.0)
+    ledger = Ledger()
+    node = node_with("p", ledger=ledger)
+    node.receive("p", Pushes(ihaves=(A,)), 1.0)
     node.learned(A, 1.5)
-    assert not [e for e in run_to(node, 8.0) if isinstance(e, SendFrame) and e.frame == Data(grafts=(A,))]
+    assert not [e for e in run_to(node, 8.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))]
     assert node.receive("p", push((A, b"x")), 8.0) == ()
-    assert node.score("p") == 0
+    assert ledger.points("p", 8.0) == 0
 
 
 def test_a_graft_is_answered_from_memory_or_from_the_store() -> None:
     node = node_with("p", fetch={B: b"stored"})
     node.publish(A, b"fresh", 1.0)
     drain(node)
-    node.receive("p", Data(grafts=(A, B, b"c" * 16)), 2.0)
-    assert sent(node, "p") == [Data((Item(A, 0, b"fresh"), Item(B, 0, b"stored")))]
+    node.receive("p", Pushes(grafts=(A, B, b"c" * 16)), 2.0)
+    assert sent(node, "p") == [Pushes((Push(A, 0, b"fresh"), Push(B, 0, b"stored")))]
     assert node.stats()["grafts_refused"] == 1
 
 
@@ -185,7 +204,7 @@ def test_sixteen_bytes_do_not_buy_a_megabyte_without_end() -> None:
     node = node_with("p", settings=GossipSettings(grafts_per_s=10))
     node.publish(A, b"x", 1.0)
     drain(node)
-    node.receive("p", Data(grafts=(A,) * 100), 2.0)
+    node.receive("p", Pushes(grafts=(A,) * 100), 2.0)
     assert node.stats()["grafts_answered"] == 10
 
 
@@ -195,7 +214,7 @@ def test_a_batch_of_calls_makes_one_frame() -> None:
         node.publish(i.to_bytes(16, "big"), b"x", 1.0)
     frames = sent(node, "p")
     assert len(frames) == 1
-    assert isinstance(frames[0], Data)
+    assert isinstance(frames[0], Pushes)
     assert len(frames[0].items) == 50
 
 
@@ -204,7 +223,7 @@ def test_a_large_backlog_leaves_in_frames_of_bounded_size() -> None:
     for i in range(50):
         node.publish(i.to_bytes(16, "big"), bytes(100), 1.0)
     frames = [e.frame for e in run_to(node, 1.9) if isinstance(e, SendFrame)]
-    sizes = [sum(len(item.payload) for item in f.items) for f in frames if isinstance(f, Data)]
+    sizes = [sum(len(item.payload) for item in f.items) for f in frames if isinstance(f, Pushes)]
     assert sizes == [1000] * 5
 
 
@@ -221,7 +240,7 @@ def test_every_memory_is_bounded_under_a_flood() -> None:
         mid = i.to_bytes(16, "big")
         node.publish(mid, bytes(30), 1.0)
         node.receive("p", push((b"x" * 8 + mid[8:], b"y")), 1.0)
-        node.receive("p", Data(ihaves=(b"z" * 8 + mid[8:],)), 1.0)
+        node.receive("p", Pushes(ihaves=(b"z" * 8 + mid[8:],)), 1.0)
     stats = node.stats()
     assert stats["seen"] <= 200
     assert stats["recent_bytes"] <= 1000
@@ -229,7 +248,7 @@ def test_every_memory_is_bounded_under_a_flood() -> None:
     assert stats["missing"] <= 30
     assert stats["overflowed"] > 0
     node.hold("q", False, 1.0)
-    waiting = [f for f in sent(node, "q") if isinstance(f, Data)]
+    waiting = [f for f in sent(node, "q") if isinstance(f, Pushes)]
     assert sum(len(f.items) for f in waiting) <= 10
     assert sum(len(f.ihaves) for f in waiting) <= 40
 
@@ -261,10 +280,10 @@ def test_links_of_our_own_choice_are_not_evicted_by_requests_from_outside() -> N
     node = node_with()
     for peer in ("c1", "c2"):
         node.join(peer, (f"/dns/{peer}.org/tcp/1",), 0.0)
-        assert drain(node)[-1] == Connect(peer, (f"/dns/{peer}.org/tcp/1",))
+        assert drain(node)[-1] == DialPeer(peer, (f"/dns/{peer}.org/tcp/1",))
         node.peer_up(peer, group=peer, operator=None, outbound=True, addrs=(), now=0.1)
         assert sent(node, peer) == [Join(("/dns/me.org/tcp/1",))]
-        node.receive(peer, Answer(True), 0.2)
+        node.receive(peer, NeighbourAnswer(True), 0.2)
     for i in range(50):
         up(node, f"s{i}", 1.0 + i)
         drain(node)
@@ -292,9 +311,9 @@ def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
 def test_a_peer_nobody_asked_cannot_make_itself_a_neighbour_by_an_answer() -> None:
     node = node_with()
     node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
-    node.receive("p", Answer(True), 0.1)
+    node.receive("p", NeighbourAnswer(True), 0.1)
     assert node.neighbours() == ()
-    assert sent(node, "p") == [Disconnect()]
+    assert sent(node, "p") == [NoNeighbour()]
 
 
 def test_peers_nobody_asked_for_are_not_remembered() -> None:
@@ -305,12 +324,12 @@ def test_peers_nobody_asked_for_are_not_remembered() -> None:
 
 def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     node = node_with("p", "q")
-    node.receive("p", Disconnect(), 1.0)
+    node.receive("p", NoNeighbour(), 1.0)
     assert drain(node) == [SendFrame("p", Neighbour(True, ("/dns/me.org/tcp/1",)))]
-    node.receive("p", Answer(False), 1.1)
+    node.receive("p", NeighbourAnswer(False), 1.1)
     node.peer_down("p", 1.2)
     effects = run_to(node, 3.0)
-    assert any(isinstance(e, Connect) and e.peer == "p" for e in effects)
+    assert any(isinstance(e, DialPeer) and e.peer == "p" for e in effects)
     node.dial_failed("p", 3.0)
     assert "p" not in {info.peer for info in node.passive()}
 
@@ -321,7 +340,7 @@ def test_a_peer_that_hangs_up_on_every_dial_is_dialled_with_patience() -> None:
     dials = 0
     for tenth in range(10, 1200):
         for effect in run_to(node, tenth / 10):
-            if isinstance(effect, Connect):
+            if isinstance(effect, DialPeer):
                 dials += 1
                 node.peer_up("p", group="p", operator=None, outbound=True, addrs=effect.addrs, now=tenth / 10)
                 node.peer_down("p", tenth / 10 + 0.05)
@@ -334,7 +353,7 @@ def test_a_node_alone_dials_its_anchors_and_contacts_again_with_patience() -> No
     dials = []
     for second in range(200):
         for effect in run_to(node, float(second)):
-            if isinstance(effect, Connect):
+            if isinstance(effect, DialPeer):
                 dials.append(second)
                 node.dial_failed(effect.peer, float(second))
     assert 4 <= len(dials) <= 12
@@ -344,16 +363,16 @@ def test_anchors_of_the_last_run_are_dialled_first() -> None:
     first = node_with()
     first.join("c", ("/dns/c.org/tcp/1",), 0.0)
     first.peer_up("c", group="c", operator=None, outbound=True, addrs=("/dns/c.org/tcp/1",), now=0.1)
-    first.receive("c", Answer(True), 0.2)
+    first.receive("c", NeighbourAnswer(True), 0.2)
     again = node_with()
     again.remember(first.anchors(), 0.0)
-    assert drain(again) == [Connect("c", ("/dns/c.org/tcp/1",))]
+    assert drain(again) == [DialPeer("c", ("/dns/c.org/tcp/1",))]
 
 
 def test_a_connection_dialled_for_nothing_is_released_without_fault() -> None:
     node = node_with("p")
     node.join("c", ("/dns/c.org/tcp/1",), 0.0)
     node.peer_up("c", group="c", operator=None, outbound=True, addrs=(), now=0.1)
-    node.receive("c", Answer(False), 0.2)
-    released = [e for e in run_to(node, 60.0) if isinstance(e, Drop)]
+    node.receive("c", NeighbourAnswer(False), 0.2)
+    released = [e for e in run_to(node, 60.0) if isinstance(e, DropPeer)]
     assert [(e.peer, e.fault) for e in released] == [("c", False)]

@@ -57,10 +57,12 @@ def test_a_packet_of_one_byte_too_many_does_not_end_a_node(tmp_path: Path) -> No
 
 
 async def plain_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """/big answers with more than a socket holds, /wrong breaks HTTP, /token is let in, all else is fine."""
+    """/big: more than a socket holds; /wrong breaks HTTP; /token is let in; /waits a second; all else is fine."""
     body = b"x" * (64 << 20) if scope["path"] == "/big" else b"fine"
     if scope["path"] == "/token":
         let_in(scope)
+    if scope["path"] == "/waits":
+        await trio.sleep(1)
     length = 1 if scope["path"] == "/wrong" else len(body)
     headers = [(b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -173,6 +175,50 @@ async def test_a_client_that_does_not_read_holds_up_no_shutdown(tmp_path: Path) 
         await trio.sleep(0.3)
         begun = trio.current_time()
     assert trio.current_time() - begun < 3
+
+
+async def test_an_answer_leaves_whole_in_one_write(tmp_path: Path) -> None:
+    """One that is in two comes now and then in two."""
+    async with serving(tmp_path) as it:
+        line = await it.connect()
+        for _ in range(200):
+            await line.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await line.receive_some()).endswith(b"\r\n\r\nfine")
+
+
+async def test_requests_that_come_at_once_are_answered_in_their_order(tmp_path: Path) -> None:
+    async with serving(tmp_path) as it:
+        line = await it.connect()
+        await line.send_all(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50 + b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        )
+        found = b""
+        while chunk := await line.receive_some():
+            found += chunk
+        assert found.count(b"HTTP/1.1 200") == 51
+        assert found.count(b"fine") == 50, "the last asked for no body"
+        assert found.count(b"date: ") == 51
+
+
+async def test_an_upgrade_to_a_websocket_is_passed_over(tmp_path: Path) -> None:
+    async with serving(tmp_path) as it:
+        line = await it.connect()
+        await line.send_all(UPGRADE)
+        assert b"fine" in await answer(line)
+
+
+async def test_a_body_that_the_application_does_not_take_is_not_read_on(tmp_path: Path) -> None:
+    """What waits for it is bounded, so the sender is held up; the answer comes all the same."""
+    async with serving(tmp_path, patience=Patience(send=5)) as it:
+        line = await it.connect()
+        await line.send_all(b"POST /waits HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n")
+        sent = 0
+        with trio.move_on_after(0.5):
+            while True:
+                await line.send_all(b"x" * 65_536)
+                sent += 65_536
+        assert sent < 32 << 20
+        assert b"fine" in await line.receive_some()
 
 
 async def test_of_too_many_connections_those_go_that_never_showed_the_token(tmp_path: Path) -> None:

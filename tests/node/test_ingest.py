@@ -29,9 +29,9 @@ from banyan_replica.intake import counting
 from banyan_replica.intake import ingest as ingesting
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.serve import control_items, log_items
-from banyan_replica.wire import MAX_FRAME, Data, RunItem, encode_message
+from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
 from banyan_schema.social import Post, encode_post
-from banyan_storage.check import Problem, verify
+from banyan_storage.check import StoreProblem, verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival
 from banyan_storage.store import Store
@@ -54,7 +54,7 @@ def known(person: Person) -> Ingest:
     return made
 
 
-def problems(ingest: Ingest) -> list[Problem]:
+def problems(ingest: Ingest) -> list[StoreProblem]:
     ingest.store.commit()
     return verify(ingest.store, lambda account, n: None)
 
@@ -732,7 +732,7 @@ def test_what_one_signature_vouches_for_is_served_in_a_frame_whatever_content_it
     assert len(node.parts(parts)) == 100
     pieces = list(log_items(node.store, an.log(), 0))
     assert len(pieces) == 1
-    assert 1 << 20 < len(encode_message(Data(list(pieces)))) < MAX_FRAME
+    assert 1 << 20 < len(encode_message(DataItems(list(pieces)))) < MAX_FRAME
 
 
 @pytest.mark.parametrize("lacks", [(), (2,), (0, 1, 2, 3)])

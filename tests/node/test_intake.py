@@ -6,7 +6,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head
 from banyan_replica.intake.intake import JUDGED_ROWS, SHORT_CONTROL, Judged
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from tests.crdt.make import Person
 from tests.node.helpers import NOW_MS, World, control_item, data, run_item
 from tests.node.judging import run_of

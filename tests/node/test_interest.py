@@ -11,22 +11,22 @@ import pytest
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.interest import AGAIN_S, Names, Share
 from banyan_replica.wire import (
-    Cells,
     GossipFrame,
     Heads,
     Interest,
     Message,
     Shared,
     Sketch,
+    SketchCells,
     Sums,
     encode_message,
     opens_as,
 )
-from banyan_replica.wire import Names as NamesMessage
+from banyan_replica.wire import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
 from tests.node.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
@@ -227,7 +227,7 @@ def test_names_that_were_lost_are_told_again() -> None:
     w.until(lambda: agree(w, people[:30]), 2 * AGAIN_S)
 
 
-@pytest.mark.parametrize("kind", [Heads, Sketch, Cells, NamesMessage, Interest, Shared])
+@pytest.mark.parametrize("kind", [Heads, Sketch, SketchCells, NamesMessage, Interest, Shared])
 def test_whatever_is_lost_for_a_while_the_two_agree_in_the_end(kind: type[Message]) -> None:
     w = World("a", "h")
     people = town(w, 60)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from banyan_node.config import Log
+from banyan_node.config import LogSettings
 from banyan_node.logging import set_up_logging
 
 
@@ -24,7 +24,7 @@ def _as_before() -> Iterator[None]:
 
 def test_off_a_terminal_every_line_is_json_whoever_speaks() -> None:
     out = io.StringIO()
-    set_up_logging(Log(), out)
+    set_up_logging(LogSettings(), out)
     structlog.get_logger("banyan").info("started", peers=3)
     logging.getLogger("somebody").warning("their %s", "words")
     try:
@@ -39,7 +39,7 @@ def test_off_a_terminal_every_line_is_json_whoever_speaks() -> None:
 
 def test_console_lines_are_for_people() -> None:
     out = io.StringIO()
-    set_up_logging(Log(format="console"), out)
+    set_up_logging(LogSettings(format="console"), out)
     structlog.get_logger("banyan").info("started", peers=3)
     assert "started" in out.getvalue()
     assert "peers=3" in out.getvalue()
@@ -48,7 +48,7 @@ def test_console_lines_are_for_people() -> None:
 
 def test_libraries_are_quiet_and_the_level_is_kept() -> None:
     out = io.StringIO()
-    set_up_logging(Log(level="warning"), out)
+    set_up_logging(LogSettings(level="warning"), out)
     logging.getLogger("libp2p.host").warning("peer misbehaved")
     logging.getLogger("anycorn.error").info("Running on")
     structlog.get_logger("banyan").info("detail")
@@ -59,7 +59,7 @@ def test_libraries_are_quiet_and_the_level_is_kept() -> None:
 
 def test_a_secret_is_not_written_under_its_own_name() -> None:
     out = io.StringIO()
-    set_up_logging(Log(), out)
+    set_up_logging(LogSettings(), out)
     structlog.get_logger("banyan").info("opened", passphrase="fig", control_token="abc", path="/x")
     line = json.loads(out.getvalue())
     assert (line["passphrase"], line["control_token"], line["path"]) == ("(hidden)", "(hidden)", "/x")

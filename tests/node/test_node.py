@@ -155,7 +155,7 @@ async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path
                 await settled(b, 1, 20)
                 await converged([a, b], 20)
                 assert [p["ban"] for p in await b.backend.call("peers", {})] == [None]
-                assert [p["score"] >= 0 for p in await b.backend.call("peers", {})] == [True]
+                assert [p["points"] == 0 for p in await b.backend.call("peers", {})] == [True]
 
 
 def test_a_busy_control_port_is_one_sentence(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.peers.withholding import Withheld, sign_withheld
-from banyan_replica.wire import Data, Parts, RunItem, WantParts
+from banyan_replica.wire import DataItems, Parts, RunItem, WantParts
 from tests.crdt.make import Person, run_bytes
 from tests.node.helpers import NOW_MS, World, control_item, draft, phone_of
 
 
-def bare(person: Person, entries: int) -> tuple[World, Data]:
+def bare(person: Person, entries: int) -> tuple[World, DataItems]:
     """Posts of a person as a relay that withholds passes them on, and the world in which one replica has it all."""
     whole = World("whole")
     whole.replicas["whole"].ingest.control(person.id, person.control, NOW_MS)
@@ -24,7 +24,7 @@ def bare(person: Person, entries: int) -> tuple[World, Data]:
     whole.replicas["whole"].publish(person.log(), phone_of(person), drafts, whole.now, False)
     whole.drain("whole")
     chain = list(whole.replicas["whole"].store.chain(person.log()))
-    return whole, Data([control_item(person), RunItem(run_bytes(chain, 0, entries), [])])
+    return whole, DataItems([control_item(person), RunItem(run_bytes(chain, 0, entries), [])])
 
 
 def asked_at(w: World, seconds: float, *peers: str) -> list[float]:

@@ -10,7 +10,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
-from banyan_replica.gossip.frames import Delivery, Item
+from banyan_replica.gossip.frames import Delivery, Push
 from banyan_replica.gossip.pushes import joined, opened
 from banyan_replica.intake.intake import account_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
@@ -19,7 +19,7 @@ from banyan_replica.wire import GossipFrame, RunItem, encode_item, encode_messag
 from tests.node.helpers import World, draft, phone_of
 
 
-def singles(world: World, n: int, name: str = "An") -> list[Item]:
+def singles(world: World, n: int, name: str = "An") -> list[Push]:
     """A person's n posts, each published and signed alone, as gossip carries them."""
     person, replica = world.person("a", name), world.replicas["a"]
     items = []
@@ -27,11 +27,11 @@ def singles(world: World, n: int, name: str = "An") -> list[Item]:
         (w,) = replica.publish(person.log(), phone_of(person), [draft(f"{name} {k}", k)], world.now)
         world.drain("a")
         item = RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents))
-        items.append(Item(w.entries[-1].id[:16], k, encode(encode_item(item))))
+        items.append(Push(w.entries[-1].id[:16], k, encode(encode_item(item))))
     return items
 
 
-def checked(item: Item) -> CheckedRun:
+def checked(item: Push) -> CheckedRun:
     found = opened(Delivery(item.mid, item.payload, item.hop, "p"))
     assert isinstance(found, RunItem)
     (run,) = check_items(TEST, [found])
@@ -39,7 +39,7 @@ def checked(item: Item) -> CheckedRun:
     return run
 
 
-def ids(items: Sequence[Item]) -> list[bytes]:
+def ids(items: Sequence[Push]) -> list[bytes]:
     return [e.id for item in items for e in checked(item).run.entries]
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.sync import serving
 from banyan_replica.sync.serving import BLOCK, SMALL
 from banyan_replica.wire import (
-    Data,
+    DataItems,
     Hello,
     Message,
     Replay,
@@ -37,7 +37,7 @@ def heard(w: World) -> list[tuple[str, Message]]:
 
 
 def runs(w: World, sender: str) -> int:
-    items = (i for who, m in heard(w) if who == sender and isinstance(m, Data) for i in m.items)
+    items = (i for who, m in heard(w) if who == sender and isinstance(m, DataItems) for i in m.items)
     return sum(isinstance(i, RunItem) for i in items)
 
 
@@ -161,7 +161,7 @@ def test_an_arrival_from_the_future_is_answered_by_the_end() -> None:
     w.say("r", "a", Replay(1 << 62))
     w.run(0.1)
     assert messages(w, "r", Replayed) == [Replayed(1 << 62, 1)]
-    assert messages(w, "r", Data) == []
+    assert messages(w, "r", DataItems) == []
     assert messages(w, "r", Hello) == []
     assert len(encode_message(Replayed(1 << 62, 1))) < 16
 
@@ -172,7 +172,7 @@ def test_frames_begin_small_and_grow_so_that_the_other_side_has_something_to_do(
     w.said = []
     w.link("a", "b")
     w.until(w.same, 10)
-    sizes = [len(encode_message(m)) for who, m in heard(w) if who == "a" and isinstance(m, Data)]
+    sizes = [len(encode_message(m)) for who, m in heard(w) if who == "a" and isinstance(m, DataItems)]
     assert sizes[0] < 2 * SMALL
     for k, size in enumerate(sizes[:-1]):
         assert size < SMALL + sum(sizes[:k]) + SMALL

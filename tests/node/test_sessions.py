@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import random
 import runpy
 from collections.abc import Iterator
 from enum import Enum
@@ -15,6 +16,8 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import Head
 from banyan_replica.peers.flow import Flow
+from banyan_replica.peers.ledger import Scale
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak, Load
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.states import (
@@ -39,16 +42,15 @@ from banyan_replica.wire import (
     BUSY,
     LAST,
     TABLE,
+    TOO_MANY,
     Answered,
     Bye,
-    Cells,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -57,6 +59,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     WantParts,
     Wants,
@@ -125,7 +129,8 @@ CHANGING = {
     "remove", "setdefault", "update",
 }  # fmt: skip
 OTHERS = {
-    ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"), ("sync/comparing.py", "at"),
+    ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
+    ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
     ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("banyan_node/mending.py", "self._found"),
     ("banyan_sim/network.py", "wire"),
 }  # fmt: skip
@@ -240,9 +245,9 @@ def test_a_comparison_has_its_time_and_the_next_waits_for_it() -> None:
 
 UNASKED: list[Message] = [
     GossipFrame([]), Root(9, bytes(32), 9), Sums(b"", b"", [(0, bytes(16))] * 16), Heads(b"", 1, []), Wants([]),
-    Data([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
-    Sketch(b"", 0, 0, 0, bytes(88)), Cells(b"", 0, BUSY, 0, b""), Names(b"", b""), Replayed(1, 1), Interest(0, b""),
-    Shared(bytes(8), bytes(32)),
+    DataItems([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
+    Sketch(b"", 0, 0, 0, bytes(88)), SketchCells(b"", 0, BUSY, 0, b""), SketchNames(b"", b""),
+    Replayed(1, 1), Interest(0, b""), Shared(bytes(8), bytes(32)),
 ]  # fmt: skip
 """One of each but hello, bye and witness."""
 
@@ -284,7 +289,7 @@ def test_who_holds_chosen_accounts_is_not_heard_where_both_must_hold_everything(
     assert state_of(w.replicas["a"].links["r"]) == before
     w.run(0.1)
     assert w.points("a", "r") == 0
-    assert [m for m in w.heard["r"] if isinstance(m, Data | Replayed | Scanned | Sketch)] == []
+    assert [m for m in w.heard["r"] if isinstance(m, DataItems | Replayed | Scanned | Sketch)] == []
 
 
 def test_a_share_is_not_heard_of_where_both_hold_everything() -> None:
@@ -302,7 +307,9 @@ def test_answers_that_nobody_asked_for_are_not_heard_and_cost_nothing() -> None:
     link = w.replicas["a"].links["r"]
     before = state_of(link)
     salt = b"0123456789abcdef"
-    w.say("r", "a", Cells(salt, 0, BUSY, 0, b""), Replayed(3, 1), Scanned(1, LAST, 1), Answered(0), Credit(1 << 40))
+    w.say(
+        "r", "a", SketchCells(salt, 0, BUSY, 0, b""), Replayed(3, 1), Scanned(1, LAST, 1), Answered(0), Credit(1 << 40)
+    )
     assert state_of(link) == before
     assert w.points("a", "r") == 0
 
@@ -336,6 +343,50 @@ def test_who_said_goodbye_is_not_heard_any_more() -> None:
     assert link.told.arrival == 0
     assert w.points("a", "r") == 0
     assert w.cut == [("a", "r", "the peer says: see you")]
+
+
+def test_whatever_peers_say_in_whatever_order_no_step_is_illegal_and_every_state_is_seen() -> None:
+    seen = set[Enum]().union(*(chatter(seed) for seed in range(20)))
+    assert seen == {*CourseState, *TurnState}
+
+
+def chatter(seed: int) -> set[Enum]:
+    """The states of two peers that say anything at any time."""
+    rng, seen = random.Random(seed), set[Enum]()
+    w = World("a", seed=seed, limits=Limits(scale=Scale(let_go_at=1 << 30, ban_at=1 << 30)))
+    a, an = w.replicas["a"], w.person("a", "an")
+    w.post("a", an, 5)
+    note_agreement(a.store, plain_hello().store_id, 5)
+    w.drain("a")
+    claims: list[Message] = [
+        Root(0, b"1" * 32, 1_000),
+        Root(100_000, b"2" * 32, 9),
+        SketchCells(b"", 0, TOO_MANY, 0, b""),
+        Answered(0),
+    ]
+    for n in range(200):
+        peer = rng.choice(["r1", "r2"])
+        if peer not in a.links:
+            arrival, partial = rng.choice([0, 1_000]), int(rng.random() < 0.1)
+            w.rogue(peer, "a", arrival=arrival, partial=partial, root=bytes([n]) * 32)
+        link = a.links[peer]
+        if rng.random() < 0.2:
+            link.flow.granted(-link.flow.may_send)
+        read = Scanned(link.owed.ranges.last, rng.choice([b"", LAST]), rng.randrange(3))
+        sayable: list[Message] = [*UNASKED, *claims, Root(a.tree.count, a.tree.root, 1_000), read]
+        w.say(peer, "a", rng.choice(sayable))
+        if rng.random() < 0.1:
+            w.post("a", an, 1)
+        if rng.random() < 0.05:
+            a.commit_failed(None)
+        if rng.random() < 0.02:
+            w.unlink(peer, "a")
+        w.run(rng.choice([0, 0, 0.1, 1, 12]))
+        for one in a.links.values():
+            seen |= {one.course.state, one.orders.state}
+            assert (one.orders.retold is not None) == (one.orders.state in (TurnState.RETELLING, TurnState.BOTH))
+            assert (one.orders.aloud is not None) == (one.orders.state in (TurnState.READING, TurnState.BOTH))
+    return seen
 
 
 def test_every_kind_of_sender_is_judged() -> None:

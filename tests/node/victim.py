@@ -29,7 +29,7 @@ from banyan_node.context import open_checked
 from banyan_node.home import Home
 from banyan_node.local import open_local
 from banyan_node.views import unbuilt
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_storage import id_index
 from banyan_storage.views import building
 from banyan_storage.views.registry import NAMES

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +130,11 @@ def round_trip(of: Collection[Any], contents: st.SearchStrategy[Any], write: Cal
         assert of.encode(back) == draft.content
         assert of.decode(of.encode(back)) == back
         assert of.layout.by_position(draft.content) == of.layout.strictly(draft.content) != []
+        told = zip(of.layout.fields, of.layout.values(draft.content) or [], strict=True)
+        written = json.loads(json.dumps([field.json.show(value) for field, value in told]))
+        taken = [field.json.take(value) for field, value in zip(of.layout.fields, written, strict=True)]
+        assert of.encode(of.layout.make(*taken)) == draft.content
+        assert len(set(of.layout.names)) == len(of.layout.fields)
         for time in (bytes(8), b"\xff" * 8):
             op, raw = seal(draft, b"s" * 16)
             assert isinstance(op, Put | Add)

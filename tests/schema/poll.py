@@ -12,7 +12,7 @@ from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
-from banyan_schema.fields import ACCOUNT, KEY, Field, NotContent, number, text
+from banyan_schema.fields import ACCOUNT, KEY, Field, Json, NotContent, number, text
 from banyan_schema.layout import Layout
 
 OPTION = text("an option of a poll", 200)
@@ -56,10 +56,17 @@ def _step(raw: bytes, at: int) -> tuple[tuple[str, ...], int]:
     return tuple(options), at
 
 
+def _take(value: Any) -> tuple[str, ...]:
+    if type(value) is not list:
+        raise ValueError(f"the options of a poll are a list, not {value!r:.60}")
+    return tuple([OPTION.json.take(option) for option in value])
+
+
+OPTIONS = Field(_plain, _read, _step, json=Json("a list of texts", list, _take))
 POLL = Collection(
     "vn.example.poll",
     "register",
-    Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), Field(_plain, _read, _step))),
+    Layout(Poll, lambda said: (said.question, said.options), (text("a question", 300), OPTIONS)),
     seed=lambda time, values: time,
     kinds=frozenset({"timeline"}),
     facts=lambda seed: (Fact("timeline", seed),),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
-from banyan_replica.intake.author import Draft as EntryDraft
+from banyan_replica.intake.author import EntryDraft as EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo

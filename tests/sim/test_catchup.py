@@ -12,10 +12,10 @@ from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
-from banyan_replica.intake.author import Draft, grant_to
-from banyan_replica.peers.links import Limits
+from banyan_replica.intake.author import EntryDraft, grant_to
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.wire import ControlItem, Data, RunItem, Scan, decode_message
+from banyan_replica.wire import ControlItem, DataItems, RunItem, Scan, decode_message
 from banyan_schema import social
 from banyan_sim.byzantine import Liar
 from banyan_sim.kinds import LIARS
@@ -40,7 +40,7 @@ class Ears(Liar):
 
     def heard(self, peer: str, data: bytes) -> bool:
         message = decode_message(data)
-        if isinstance(message, Data):
+        if isinstance(message, DataItems):
             for i in message.items:
                 if isinstance(i, RunItem):
                     self.entries[peer] += len(decode_run(TEST, i.run).entries)
@@ -64,7 +64,7 @@ def fill(r: Replica, now: float) -> None:
         slots = [(root, key_digest(later.key))]
         account, _ = r.author.open_account(slots, salt, [grant_to(device.key)], int(now * 1000))
         written = [social.write_post(social.post_key(salt, bytes((n,))), social.Post("xin chào " * 9)) for n in (1, 2)]
-        drafts = [Draft((d.op,), (d.content,)) for d in written]
+        drafts = [EntryDraft((d.op,), (d.content,)) for d in written]
         r.publish(LogId(account, device.key, 1), device, drafts, now, push=False)
 
 
@@ -140,8 +140,8 @@ def test_a_fresh_machine_catches_up_beside_a_bad_server(lie: str, seed: int) -> 
             reader.slow_disk = 100.0
         reader.boot()
         until_agreed(world, [one, two, reader], 180.0)
-        assert lie != "gush" or "than it had credit for" in reader.replica.standing.last_reason(bad.name)
+        assert lie != "gush" or "than it had credit for" in reader.replica.ledger.last_sentence(bad.name)
         honest = {one.name, two.name, reader.name}
         for node in (one, two, reader):
             assert not [x for x in node.rejected if x[0] in honest]
-            assert all(node.replica.standing.points(name, node.local()) <= SLOW.slights for name in honest)
+            assert all(node.replica.ledger.points(name, node.local()) <= SLOW.scale.let_go_at for name in honest)

@@ -12,8 +12,8 @@ import pytest
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_replica.intake.author import Draft, grant_to
-from banyan_replica.peers.links import Limits
+from banyan_replica.intake.author import EntryDraft, grant_to
+from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_sim.faults import KINDS as FAULTS
@@ -98,11 +98,11 @@ class Desk:
     def post(self, text: str) -> None:
         key = social.post_key(b"s" * 16, text.encode())
         draft = social.write_post(key, social.Post(text))
-        one = Draft((draft.op,), (draft.content,))
+        one = EntryDraft((draft.op,), (draft.content,))
         self.node.feed(lambda r, now: _publish(r, self, one, now))
 
 
-def _publish(r: Replica, desk: Desk, draft: Draft, now: float) -> None:
+def _publish(r: Replica, desk: Desk, draft: EntryDraft, now: float) -> None:
     r.publish(desk.log, desk.device, [draft], now)
 
 

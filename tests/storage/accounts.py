@@ -19,7 +19,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.viewhook import NoViews, Views
+from banyan_storage.viewhook import NoViews, ViewHooks
 
 POSTS = coll("test.posts")
 START = TEST.birth_ms + 86_400_000
@@ -31,7 +31,7 @@ def open_engine(kind: str, path: Path) -> Engine:
     return LmdbEngine(path, STORE_TABLES, map_size=1 << 26) if kind == "lmdb" else MemoryEngine(STORE_TABLES)
 
 
-def open_store(engine: Engine, views: Views | None = None, store_id: bytes = STORE_ID) -> Store:
+def open_store(engine: Engine, views: ViewHooks | None = None, store_id: bytes = STORE_ID) -> Store:
     return Store(engine, TEST, new_store_id=store_id, views=views or NoViews())
 
 

@@ -12,7 +12,7 @@ from banyan_crdt.run import MAX_RUN_BYTES, decode_run
 from banyan_replica.intake.ingest import Ingest
 from banyan_storage.check import verify
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.soundness import Judged, judge
+from banyan_storage.soundness import JudgedLog, judge
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import BRANCH, STORE_TABLES
 from banyan_storage.viewhook import NoViews
@@ -40,14 +40,14 @@ def log_of(person: Person, sizes: list[int], signed: set[int]) -> list[Entry]:
     return log
 
 
-def put(store: Store, log: LogId, entries: list[Entry]) -> Judged:
+def put(store: Store, log: LogId, entries: list[Entry]) -> JudgedLog:
     head = Head(len(entries), entries[-1].id, 0)
     store.append([Append(log, entries, [body for _, body in bodies(entries)], (), head)])
     store.commit()
     return judge(store, log)
 
 
-def agrees(store: Store, judged: Judged) -> None:
+def agrees(store: Store, judged: JudgedLog) -> None:
     """`store verify` says of the same store that it is sound or not."""
     unproved = [p for p in verify(store, lambda account, n: None) if "no signature" in p.sentence]
     assert bool(unproved) == bool(judged.gone)

@@ -25,7 +25,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Append, Store
 from banyan_storage.upgrade import STEPS, upgrade
-from banyan_storage.viewhook import ArrivedPart, Counted, NoViews
+from banyan_storage.viewhook import ArrivedPart, CountedEntry, NoViews
 from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
 
@@ -694,10 +694,14 @@ class Seen:
             assert all(reader.part(e.id, 0) == raw for e, raw in zip(entries, parts, strict=False))
             self.calls.append(("added", log, len(entries), len(counted)))
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         rebuilt = list(counted)
         assert all(reader.number_of(e.id) == n for n, e, _ in rebuilt)
         self.calls.append(("rebuilt", account, [e.header.seq for _, e, _ in rebuilt]))
+
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        self.calls.append(("taken out", account, [e.header.seq for _, e, _ in gone]))
+        return False
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         for n, entry, op_index, _, content in arrived:

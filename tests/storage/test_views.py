@@ -193,6 +193,37 @@ def test_erased_content_takes_its_rows_along_and_lifting_the_erasure_brings_them
     agrees(store, engine, people)
 
 
+def test_what_stopped_counting_is_taken_out_alone_where_nothing_else_follows_and_may_come_again() -> None:
+    alone: list[bool] = []
+    for number in range(200):
+        rng = random.Random(number)
+        people = random_people(rng)
+        store, engine = social_store()
+        deliver(rng, store, people, erase=False)
+        for person in people:
+            for log, chain in person.logs.items():
+                stop = rng.choice([max(0, len(chain) - 1), rng.randrange(len(chain) + 1)])
+                gone = chain[stop:]
+                store.shorten(log, head_of(chain[:stop]), NOW_S)
+                alone.append(store.take_out_of_views(person.id, [(e, decode_body(e.ops)) for e in gone]))
+                if not alone[-1]:
+                    logs = [chain for log, chain in person.logs.items()]
+                    lengths = [store.head(log).length for log in person.logs]
+                    kept = [e for chain, length in zip(logs, lengths, strict=True) for e in chain[:length]]
+                    store.rebuild_views(person.id, [(e, decode_body(e.ops)) for e in kept])
+                if rng.random() < 0.5:  # forgotten, and it comes again as if it were new
+                    store.drop_loose(log, [e.id for e in reversed(gone)])
+        agrees(store, engine, people)
+        for person in people:
+            for log, chain in person.logs.items():
+                length = store.head(log).length
+                if length < len(chain) and not store.loose_rows(log):
+                    store.append([Append(log, chain[length:], bodies(chain[length:]), (), head_of(chain))])
+            store.put_parts([(ref.entry, ref.op, raw) for ref, raw in person.parts.items()])
+        agrees(store, engine, people)
+    assert 50 < sum(alone) < len(alone) - 50
+
+
 @pytest.mark.parametrize("number", range(60))
 def test_a_rebuild_after_entries_stopped_counting_leaves_nothing_of_them(number: int) -> None:
     rng = random.Random(number)

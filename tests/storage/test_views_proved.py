@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from banyan_storage.check import Problem, verify
+from banyan_storage.check import StoreProblem, verify
 from banyan_storage.engine import Item, Table
 from banyan_storage.view_rows import COVERS, NUMBERED
 from banyan_storage.views.building import begin
@@ -32,7 +32,7 @@ def world() -> World:
     raise AssertionError("no world has rows in every table")
 
 
-def problems(world: World) -> list[Problem]:
+def problems(world: World) -> list[StoreProblem]:
     return [p for p in verify(world.node.store, lambda account, n: None) if p.where.startswith("views")]
 
 
@@ -47,7 +47,7 @@ def changed(raw: bytes) -> Iterator[bytes]:
         yield raw[:at] + bytes((raw[at] ^ 1,)) + raw[at + 1 :]
 
 
-def tampered(world: World, do: Callable[[], None]) -> list[Problem]:
+def tampered(world: World, do: Callable[[], None]) -> list[StoreProblem]:
     """What is found after `do`, which is taken back."""
     do()
     found = problems(world)

@@ -11,12 +11,14 @@ from banyan_crdt.realm import TEST
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
-from banyan_storage.errors import ViewBuilding
+from banyan_storage.errors import CorruptStore, ViewBuilding
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.queries import Queries
 from banyan_storage.store import Store
+from banyan_storage.view_rows import NUMBERS
 from banyan_storage.views import SocialViews
 from banyan_storage.views.building import begin, step
+from banyan_storage.views.folding import Fold
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, version_of
 from banyan_storage.views.standing import standings
 from tests.storage.views_world import World
@@ -36,6 +38,48 @@ def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> N
     world.agrees()
     world.proved()
     assert world.ask.views_digest() == digest
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_an_account_that_is_built_in_several_blocks_shows_the_same(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(f"blocks {number}")
+    for _ in range(150):
+        world.turn()
+    digest = world.ask.views_digest()
+    monkeypatch.setattr("banyan_storage.views.refolding.STEP", world.rng.choice((1, 2, 5)))
+    begin(world.engine.write(), NAMES)
+    while world.build(50):
+        pass
+    world.agrees()
+    world.proved()
+    assert world.ask.views_digest() == digest
+
+
+def test_an_account_that_cannot_be_folded_is_left_out_and_those_beside_it_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World("left out")
+    for _ in range(120):
+        world.turn()
+    txn, broken = world.engine.write(), world.people[0].id
+    others = [person.id for person in world.people if person.id != broken]
+    shows = {account: world.ask.post_count(account) for account in others}
+    begin(txn, NAMES)
+    settle = Fold.settle
+
+    def fails(fold: Fold) -> None:
+        if txn.get(NUMBERS, broken) in fold.numbers:
+            raise CorruptStore("an entry that is covered cannot be read")
+        settle(fold)
+
+    monkeypatch.setattr(Fold, "settle", fails)
+    while world.build(1_000):
+        pass
+    assert {account: world.ask.post_count(account) for account in others} == shows
+    assert any(shows.values())
+    assert world.ask.post_count(broken) == 0
 
 
 @pytest.mark.parametrize("number", range(30))

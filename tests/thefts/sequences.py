@@ -9,7 +9,7 @@ from banyan_crdt.entry import MAX_CONTROL, MORE_REVOKING, Entry
 from banyan_crdt.ops import Close, Drop, Op, Recover
 from banyan_crdt.realm import TEST
 from banyan_replica.intake.counting import BESIDE_ENTRIES
-from banyan_replica.intake.ingest import checkpoints_allowed
+from banyan_replica.intake.future import checkpoints_allowed
 from banyan_replica.sync.serve import log_items
 from tests.crdt.make import START, add, follow
 from tests.node.helpers import START_S, data

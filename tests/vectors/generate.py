@@ -30,17 +30,15 @@ from banyan_replica.wire import (
     VERSION,
     Answered,
     Bye,
-    Cells,
     CheckpointItem,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
     Interest,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -50,6 +48,8 @@ from banyan_replica.wire import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     Want,
     WantParts,
@@ -261,15 +261,15 @@ def messages() -> list[dict[str, Any]]:
     root = b32("root")
     found: list[Message] = [
         Hello(VERSION, TEST.id, b"0123456789abcdef", 2, root, 7, b"", 0),
-        GossipFrame(list(g.encode_frame(g.Data((g.Item(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
+        GossipFrame(list(g.encode_frame(g.Pushes((g.Push(SIX[0].id[:16], 1, b"\0"),), (SIX[1].id[:16],), (), True)))),
         GossipFrame(list(g.encode_frame(g.Shuffle(g.PeerInfo("an", ("/ip4/127.0.0.1/tcp/1",)), 6, ())))),
         Root(2, root, 7),
         Sums(b"", b"\x0a\x0f", [(0, bytes(16))] * 15 + [(1, root[:16])]),
         Heads(b"", 1, [(log, head)]),
         Wants([Want(control_log(AN.id), [], []), Want(log, [(1, SIX[1].id), (0, SIX[0].id)], [(5, SIX[5].id)])]),
-        Data([item, run]),
-        Data([run._replace(proof=[encode_header(SIX[5].header)])]),
-        Data([CheckpointItem(encode_checkpoint(said))]),
+        DataItems([item, run]),
+        DataItems([run._replace(proof=[encode_header(SIX[5].header)])]),
+        DataItems([CheckpointItem(encode_checkpoint(said))]),
         Credit(1 << 20),
         WantParts([(SIX[0].id, 0)]),
         Parts([(SIX[0].id, 0, raw, b""), (SIX[1].id, 0, None, withheld()), (SIX[2].id, 0, None, b"")]),
@@ -281,13 +281,21 @@ def messages() -> list[dict[str, Any]]:
         Bye(b"realm meets realm"),
         Answered(2),
         Sketch(b"", 0, 0, 0, bytes(range(PROBE_BYTES))),
-        Cells(b"0123456789abcdef", 0, 0, 7, bytes(range(23))),
-        Names(b"", bytes(range(8))),
+        SketchCells(b"0123456789abcdef", 0, 0, 7, bytes(range(23))),
+        SketchNames(b"", bytes(range(8))),
         Interest(1, AN.id[:16]),
         Shared(AN.id[:8], root),
     ]
     assert part.size == len(raw)
-    return [{"name": type(m).__name__, "frame": encode_message(m).hex()} for m in found]
+    return [{"name": label(m), "frame": encode_message(m).hex()} for m in found]
+
+
+LABELS: dict[type[Message], str] = {DataItems: "Data", SketchCells: "Cells", SketchNames: "Names"}
+
+
+def label(message: Message) -> str:
+    """What the vectors call a message: pinned with them, whatever the class is called here."""
+    return LABELS.get(type(message), type(message).__name__)
 
 
 def vectors() -> dict[str, Any]:

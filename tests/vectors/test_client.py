@@ -76,7 +76,7 @@ class Talk:
 
     async def points(self) -> float:
         def look(context: Any, now: float) -> float:
-            return float(context.replica.standing.points(self.peer, now))
+            return float(context.replica.ledger.points(self.peer, now))
 
         found: float = await self.node.worker.call(look)
         return found

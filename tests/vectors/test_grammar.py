@@ -33,7 +33,7 @@ from banyan_replica.wire import (
     TABLE,
     VERSION,
     Bye,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
@@ -120,12 +120,13 @@ def full() -> list[Message]:
     peer = g.PeerInfo("p" * MAX_PEER_ID, (address,) * MAX_ADDRS)
     log, place = LogId(AccountId(i), WriterKey(i), (1 << 32) - 1), ((1 << 48) - 1, EntryId(i))
     mids = tuple(n.to_bytes(16, "big") for n in range(MAX_IHAVES))
+    pushes = (g.Push(i[:16], MAX_HOP, b""),) * MAX_ITEMS
     return [
         Wants([Want(log, [place] * MAX_LOCATOR, [place] * MAX_PINS)]),
-        Data([RunItem(b"run", [], [b"header"] * MAX_PROOF)]),
+        DataItems([RunItem(b"run", [], [b"header"] * MAX_PROOF)]),
         Bye(b"x" * MAX_REASON),
         Heads(bytes(64), 1, [(log, Head((1 << 48) - 1, None, 1))]),
-        GossipFrame(g.encode_frame(g.Data((g.Item(i[:16], MAX_HOP, b""),) * MAX_ITEMS, mids, mids[:MAX_GRAFTS], True))),
+        GossipFrame(g.encode_frame(g.Pushes(pushes, mids, mids[:MAX_GRAFTS], True))),
         GossipFrame(g.encode_frame(g.Shuffle(peer, MAX_TTL, (peer,) * MAX_SAMPLE))),
     ]
 

@@ -26,7 +26,7 @@ from banyan_replica.frontier.probes import PLACES, cells_for, estimate
 from banyan_replica.wire import decode_message, encode_message
 from tests.node.helpers import NOW_MS, new_ingest
 from tests.vectors.borders import shown
-from tests.vectors.generate import files
+from tests.vectors.generate import files, label
 from tests.vectors.joints import read
 from tests.vectors.shown import EXACT, plain
 from tests.vectors.states import besides
@@ -311,7 +311,7 @@ def test_frontiers() -> None:
 def test_messages() -> None:
     for v in load("messages"):
         m = decode_message(x(v["frame"]))
-        assert type(m).__name__ == v["name"]
+        assert label(m) == v["name"]
         assert encode_message(m).hex() == v["frame"]
         with pytest.raises(BanyanError):
             decode_message(x(v["frame"]) + b"\0")

@@ -1,4 +1,4 @@
-"""The commands, one file a subject. Each parses, calls, and shows; what happens is decided by who answers the call."""
+"""The commands, one file per subject. Each parses arguments, calls methods and shows results."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ ANYWHERE = "With --json it answers in JSON; --home DIR names the node. Both may 
 
 
 def register(app: typer.Typer) -> None:
-    """Add every command, in the order in which `--help` lists them."""
-    from banyan_cli.commands import accounts, bring, doctor, keys, network, play, reading, setup, social, stores
+    """Adds every command, in the order in which `--help` lists them."""
+    from banyan_cli.commands import accounts, bring, doctor, items, keys, network, play, reading, setup, social, stores
 
-    for module in (setup, keys, social, reading, accounts, network, bring, stores, doctor, play):
+    for module in (setup, keys, social, reading, items, accounts, network, bring, stores, doctor, play):
         module.add_to(app)
     _mention(app)
 
 
 def _mention(app: typer.Typer) -> None:
-    """The options that are good anywhere, at the end of every command's own help."""
+    """The options that every command takes, for the end of its help."""
     for command in app.registered_commands:
         command.epilog = ANYWHERE
     for group in app.registered_groups:

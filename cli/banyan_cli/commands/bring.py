@@ -1,7 +1,7 @@
 """Bringing data in and taking it out: graphs, posts, archives.
 
-An import that was broken off goes on where it stopped when the same command is given again: the node knows which
-batches it has made durable, and they are not sent twice.
+If an import was interrupted, the same command continues it: the node knows which batches are durable, and they are not
+sent twice.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def posts(
     press: Annotated[str, typer.Option(help="The account that posts the articles.")] = "press",
 ) -> None:
     """A CSV file of posts; with --thread each row answers an article, which the press account posts."""
-    from banyan_cli.importing.comments import Columns, posts_plan, survey
+    from banyan_cli.importing.comments import CommentColumns, posts_plan, survey
     from banyan_cli.progress import waiting
 
     s = session.of(ctx)
-    columns = Columns(text, author, thread, time, authors, press)
+    columns = CommentColumns(text, author, thread, time, authors, press)
     with waiting(s.out.notes, f"reading {file.name}"):
         found = survey(file, columns)
         plan = posts_plan(file, columns, found)

@@ -1,7 +1,7 @@
 """`banyan doctor`: what is wrong with this node and this machine, and what to do about it.
 
-Each check is tried by itself and answers in a sentence; nothing is changed. A check that cannot be made says so and is
-no failure: a node that is not running has no peers to count.
+Each check is made alone and answers in a sentence; nothing is changed. A check that cannot be made says so and is no
+failure: a node that is not running has no peers to count.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MARKS = {True: "ok", False: "!!", None: "--"}
 
 
 class Finding(NamedTuple):
-    """ok: None when there was nothing to check.."""
+    """ok: None if there was nothing to check."""
 
     check: str
     ok: bool | None
@@ -65,6 +65,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("disk", _disk),
         ("clock", _clock),
         ("store", _store),
+        ("account", _account),
         ("ports", _ports),
         ("node", _node),
         ("peers", _peers),
@@ -152,6 +153,17 @@ def _store(s: session.Session) -> tuple[bool | None, str]:
     return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
 
 
+def _account(s: session.Session) -> tuple[bool | None, str]:
+    if not s.home.keys.exists():
+        return None, "There is none before `banyan init`."
+    trouble = s.call("status").get("trouble")
+    if trouble:
+        return False, f"{trouble[0].upper()}{trouble[1:]}."
+    if s.call("id")["account"] is None:
+        return None, "This node has no account of its own yet."
+    return True, "This node's own account is in its hands."
+
+
 def _ports(s: session.Session) -> tuple[bool | None, str]:
     if s.node() is not None:
         return None, "The node is running and has its ports."
@@ -196,9 +208,14 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
     node = s.node()
     bootstrap = list(s.settings.config.node.bootstrap)
     if node is not None:
-        connected = [p for p in node.call("peers") if p.get("connected", True)]
+        peers = node.call("peers")
+        connected = [p for p in peers if p["connected"]]
+        lost = sum(p["points"] > 0 for p in connected)
+        banned = sum(p["ban"] is not None for p in peers)
+        told = [f"{lost} of them lost points"] * bool(lost) + [f"{banned} are banned"] * bool(banned)
         if connected:
-            return True, f"{len(connected)} are connected."
+            why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
+            return True, f"{len(connected)} are connected{why}"
         if not bootstrap:
             return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
     if not bootstrap:

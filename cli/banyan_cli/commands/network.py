@@ -1,4 +1,4 @@
-"""The node among others: who its peers are, whether it is complete, and where it differs from another."""
+"""The node and its peers: who they are, whether the node is complete, and where it differs from a peer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add(
 
 
 def _wait_for_greeting(s: session.Session, peer: str) -> None:
-    """A link stands before the two have said hello; one that is of no use ends there. Raises CallError."""
+    """Waits for the hello: a link stands before it, and may end with it. Raises CallError."""
     deadline = time.monotonic() + GREETING_SECONDS
     while time.monotonic() < deadline:
         time.sleep(0.1)
@@ -86,14 +86,14 @@ def ban(ctx: typer.Context, peer: Peer) -> None:
 
 @_peers.command("pardon")
 def pardon(ctx: typer.Context, peer: Peer) -> None:
-    """Lift a ban and forget a bad score."""
+    """Lift a ban and forget what the peer lost points for."""
     s = session.of(ctx)
     peer = _peer(s, peer)
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
 
 
 def _peer(s: session.Session, text: str) -> str:
-    """A whole id is taken as it is, for a peer that is not here can be banned too; the node says what else is none."""
+    """A whole id is taken unchanged, because a peer that is not linked can be banned too. The node checks it."""
     known = sorted({row["peer"] for row in s.call("peers")}) if len(text) < PEER else []
     fits = any(each.startswith(text) or each.endswith(text) for each in known)
     return refs.one_of("peer", text, known, "`banyan peers`") if fits else text

@@ -204,7 +204,8 @@ def compact(
 
 
 def _take_place(store: Path, compacted: Path) -> None:
-    """Put the compacted copy where the store was. Broken off between the two steps, the store is under the old name."""
+    """Puts the compacted copy in the place of the store. If this is interrupted between its two steps, the store is
+    under the old name."""
     old = store.with_name("store.before-compact")
     if old.exists():
         shutil.rmtree(old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Part(NamedTuple):
+class CastMember(NamedTuple):
     """One node: its name, its role, and the people whom it hosts."""
 
     name: str
@@ -14,10 +14,10 @@ class Part(NamedTuple):
 
 
 CAST = (
-    Part("lotus", "platform", ("Nguyễn Minh Anh", "Trần Thị Lan", "Đỗ Quang Huy")),
-    Part("mango", "platform", ("Adaeze Okafor", "Olúwaṣeun", "Zainab")),
-    Part("cedar", "platform", ("Inês Conceição", "João", "花子")),
-    Part("pi", "hobbyist", ()),
+    CastMember("lotus", "platform", ("Nguyễn Minh Anh", "Trần Thị Lan", "Đỗ Quang Huy")),
+    CastMember("mango", "platform", ("Adaeze Okafor", "Olúwaṣeun", "Zainab")),
+    CastMember("cedar", "platform", ("Inês Conceição", "João", "花子")),
+    CastMember("pi", "hobbyist", ()),
 )
 NAMES = tuple(part.name for part in CAST)
 ISLAND = 2

@@ -1,7 +1,7 @@
-"""The demo's story: people on three platforms and one at home meet, one platform is cut off, all agree in the end.
+"""The demo's story: people on three platforms and one at home meet, one platform is cut off, and all agree in the end.
 
-Everything happens through the control API of four real nodes. Two nodes agree when their digests do: one over heads,
-one over all that a person reads, content included.
+Everything happens through the control API of four real nodes. Two nodes agree if both of their digests are equal: one
+over heads, one over all that people read, content included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND, ISLAND_WORDS, MAINLAND_WORDS
 from banyan_cli.demo.nodes import DemoNode, running
-from banyan_cli.demo.view import View
+from banyan_cli.demo.view import Screen
 from banyan_cli.errors import Failed
 from banyan_cli.out import Out
 from banyan_node.operator_errors import CallError, NoNode
@@ -26,12 +26,12 @@ AGREE_SECONDS = 15.0
 
 
 def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
-    """Play it; what is returned is what `--json` prints. wait: keep the nodes up until ctrl-C."""
+    """Runs the story. Returns what `--json` prints. wait: keep the nodes running until ctrl-C."""
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nodes are stopped then too
     folder = Path(tempfile.mkdtemp(prefix="banyan-demo-"))
     nodes = [DemoNode(part.name, part.role, folder) for part in CAST]
-    view = View(out.notes, nodes)
+    view = Screen(out.notes, nodes)
     try:
         with view.shown():
             view.tell("Making four homes, each with keys of its own.")
@@ -50,7 +50,7 @@ def run_demo(out: Out, wait: bool, keep: bool) -> dict[str, Any]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _play(nodes: Sequence[DemoNode], view: View, began: float) -> dict[str, Any]:
+def _play(nodes: Sequence[DemoNode], view: Screen, began: float) -> dict[str, Any]:
     story = _Story(nodes, view)
     story.meet()
     story.settle()
@@ -70,7 +70,7 @@ def _play(nodes: Sequence[DemoNode], view: View, began: float) -> dict[str, Any]
     }
 
 
-def _until_interrupted(view: View, folder: Path) -> None:
+def _until_interrupted(view: Screen, folder: Path) -> None:
     view.tell(f"Try `banyan --home {folder / 'pi'} feed --all` in another terminal. Ctrl-C ends the demo.")
     try:
         while True:
@@ -82,7 +82,7 @@ def _until_interrupted(view: View, folder: Path) -> None:
 class _Story:
     """Each method is one act."""
 
-    def __init__(self, nodes: Sequence[DemoNode], view: View) -> None:
+    def __init__(self, nodes: Sequence[DemoNode], view: Screen) -> None:
         self.nodes = nodes
         self.by_name = {node.name: node for node in nodes}
         self.view = view

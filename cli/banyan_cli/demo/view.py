@@ -1,6 +1,6 @@
-"""The four frontiers, live: a row a node, filled as far as the fullest of them, one colour for each different root.
+"""Shows the four frontiers live: a row per node, relative to the fullest one, with a colour for each different root.
 
-A thread of its own asks each node twice a second; the story goes on meanwhile and only hands in its sentences.
+A separate thread asks each node twice a second. The story runs meanwhile and only adds its sentences.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SILENCE_SECONDS = 2.0
 _COLOURS = ("green", "yellow", "magenta", "cyan")
 
 
-class View:
+class Screen:
     """Sentences of the story, and the last status of each node."""
 
     def __init__(self, console: Console, nodes: Sequence[DemoNode]) -> None:

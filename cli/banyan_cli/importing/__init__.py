@@ -1,1 +1,1 @@
-"""Files of others, read strictly and turned into batches that a node applies once each."""
+"""Reads files in other formats strictly, and turns them into batches that a node applies once each."""

@@ -1,10 +1,10 @@
 """Posts from a CSV file: one column is the text; others may name the author, the thread and the time.
 
-A thread (an article, a topic) becomes one post by the press account, and each of its rows an answer to that. Where no
-column names the author, rows are spread over a number of accounts in turn. The file is read twice: the first reading
-checks every row, so that a bad one costs a sentence with its line and not half an import; the second one sends.
+A thread (an article, a topic) becomes one post by the press account, and each of its rows an answer to it. If no column
+names the author, rows are spread over a number of accounts in turn. The file is read twice. The first reading checks
+every row, so that a bad row gives an error with its line before anything is sent; the second one sends.
 
-Text is NFC, as everywhere in Banyan; otherwise it arrives as it was written, line breaks within quotes too.
+Text is written in NFC, as everywhere in Banyan. Otherwise it is unchanged, including line breaks within quotes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_NAME = 256
 csv.field_size_limit(1 << 24)
 
 
-class Columns(NamedTuple):
+class CommentColumns(NamedTuple):
     """Names of columns; None: not there. authors: over how many accounts rows without an author are spread."""
 
     text: str
@@ -61,14 +61,14 @@ class Survey:
     empty: int
 
 
-def read_comments(path: Path, columns: Columns) -> Iterator[Comment]:
+def read_comments(path: Path, columns: CommentColumns) -> Iterator[Comment]:
     """Rows with text, in order. Raises BadInput, naming the line."""
     for comment in _all_rows(path, columns):
         if comment.text:
             yield comment
 
 
-def survey(path: Path, columns: Columns) -> Survey:
+def survey(path: Path, columns: CommentColumns) -> Survey:
     """Check every row. Raises BadInput."""
     authors: dict[str, None] = {}
     threads: dict[str, int | None] = {}
@@ -84,7 +84,7 @@ def survey(path: Path, columns: Columns) -> Survey:
     return Survey(tuple(authors), threads, comments, empty)
 
 
-def posts_plan(path: Path, columns: Columns, found: Survey) -> Plan:
+def posts_plan(path: Path, columns: CommentColumns, found: Survey) -> Plan:
     """Accounts, then the threads' opening posts, then the rows."""
     names = list(dict.fromkeys([*([columns.press] if found.threads else []), *found.authors]))
 
@@ -127,7 +127,7 @@ def _row(comment: Comment) -> dict[str, Any]:
     }
 
 
-def _all_rows(path: Path, columns: Columns) -> Iterator[Comment]:
+def _all_rows(path: Path, columns: CommentColumns) -> Iterator[Comment]:
     with _opened(path) as file:
         rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
@@ -141,7 +141,7 @@ def _all_rows(path: Path, columns: Columns) -> Iterator[Comment]:
             raise BadInput(f"{path} is not UTF-8 ({where}); convert it, for example with iconv.") from error
 
 
-def _places(path: Path, header: list[str], columns: Columns) -> dict[str, int]:
+def _places(path: Path, header: list[str], columns: CommentColumns) -> dict[str, int]:
     """Column name -> index, of those that were asked for."""
     there = {unicodedata.normalize("NFC", name.strip()): i for i, name in reversed(list(enumerate(header)))}
     if not there:
@@ -157,7 +157,7 @@ def _places(path: Path, header: list[str], columns: Columns) -> dict[str, int]:
     return places
 
 
-def _comment(where: str, number: int, row: list[str], places: dict[str, int], columns: Columns) -> Comment:
+def _comment(where: str, number: int, row: list[str], places: dict[str, int], columns: CommentColumns) -> Comment:
     if len(row) <= max(places.values()):
         raise BadInput(
             f"{where}: {len(row)} columns, where at least {max(places.values()) + 1} are needed; nothing was imported."

@@ -1,7 +1,7 @@
 """SNAP edge lists: `#` comments, then two whole numbers a line, `from to`, and perhaps a third (a time), not used here.
 
-The whole file is read before anything is sent, so a word where a number belongs costs a sentence with its line number
-and not half a graph. Edges that repeat or lead to their own start are counted and left out: a follow is there or not.
+The whole file is read before anything is sent, so a word in the place of a number gives an error with its line number,
+and not half a graph. Edges that repeat, or that lead to their own start, are counted and left out.
 """
 
 from __future__ import annotations

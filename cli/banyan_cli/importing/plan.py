@@ -1,7 +1,7 @@
 """An import as numbered batches: the same source and options always give the same batches.
 
-That is what makes an import resumable: a node counts the batches it has made durable, and whoever comes back sends from
-there on. `source` names content and options together, so a changed file is another import.
+This makes an import resumable: a node counts the batches that are durable, and a later command sends from there on.
+`source` names content and options together, so a changed file is another import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 ACCOUNTS_PER_BATCH = 250
-"""An account costs a handful of signatures; this many take about half a second."""
+"""Accounts in one batch. Each costs a few signatures; this many take about half a second."""
 
 Batch: TypeAlias = list[Any]
 _T = TypeVar("_T")
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be sent. `batches`, `rows`: how many. `make`: the batches from the first on, anew at each call."""
+    """What will be sent. `batches`, `rows`: how many. `make`: makes the batches, from the first one on at each call."""
 
     kind: Literal["graph", "posts"]
     source: str

@@ -1,4 +1,4 @@
-"""An account as its owner needs to see it: is it well, who may write, and what was decided when."""
+"""Shows an account to its owner: whether something is wrong, who may write, and what was decided when."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
         if not rows:
             console.print("No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where.")
             return
-        made = table("peer", "", "", "score#", "behind#", "since#", "address")
+        made = table("peer", "", "", "points#", "behind#", "since#", "address")
         for row in rows:
             ban = row.get("ban")
             way = "banned" if ban else "in" if row.get("inbound") else "out"
@@ -76,7 +76,7 @@ def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
                 row["peer"][-8:],
                 Text(" ".join(plain(row.get("name") or row.get("role") or "").split())),
                 Text(way, "red" if ban else ""),
-                f"{row.get('score') or 0:.1f}",
+                f"{row.get('points') or 0:.1f}",
                 "" if row.get("behind") is None else f"{row['behind']:,}",
                 ago(row["since_ms"], now_ms) if row.get("since_ms") else "",
                 Text(plain(_where(row))),
@@ -112,6 +112,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         if value.get("fresh_as_of"):
             line.append(Text(f"fresh as of {ago(value['fresh_as_of'], now_ms)}"))
         console.print(Text(" · ").join(part for part in line if part.plain))
+        if value.get("trouble"):
+            console.print(Text(f"{value['trouble'][0].upper()}{value['trouble'][1:]}.", "bold red"), soft_wrap=True)
         if running and value.get("doubt"):
             console.print(Text(f"{value['doubt'][0].upper()}{value['doubt'][1:]}.", "yellow"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]

@@ -1,7 +1,4 @@
-"""Small words: times as people say them, counts with their noun, names that a terminal can be trusted with.
-
-Pure: the time now is an argument.
-"""
+"""Texts for times, counts and names. Names are made safe for a terminal. The current time is an argument."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ def span(ms: int) -> str:
 
 
 def moment(time_ms: int) -> datetime | None:
-    """None for what is beyond the calendar: times are claims of others."""
+    """None if it is beyond the calendar: times are claims of others."""
     try:
         return datetime.fromtimestamp(time_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What a node can be asked, by name: the methods of the control API, and of the command line without a running node.
+"""The methods of the control API. The command line also runs them without a running node.
 
 Start reading at declare.py (what a method is), then methods/ (all of them), dispatch.py (how a call reaches one).
 """

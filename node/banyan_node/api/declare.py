@@ -5,7 +5,8 @@ the function's signature. Everything else follows from the declarations: dispatc
 requests by them, openapi.py and page.py describe them.
 
     read    on a snapshot of the last commit, on a thread of its own: never waits for a writer, nor a writer for it
-    look    reads what only the replica's thread has: links, comparisons, keys
+    look    a read that also needs who this node is, its keys, or what the replica's thread last said of links and
+            comparisons (published.py); so it needs a store that this home's keys belong to
     write   on the replica's thread; answered once it is durable
     node    on the event loop of a running node; without one it is refused
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 
 import msgspec
 
+from banyan_node.published import Here, Published
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
@@ -27,14 +29,15 @@ if TYPE_CHECKING:
     from banyan_node.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
-Runs: TypeAlias = Literal["snapshot", "replica", "node"]
+T = TypeVar("T")
+Runs: TypeAlias = Literal["snapshot", "look", "replica", "node"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a method asks for. A field that is unknown is an error."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """What a method answers."""
 
 
@@ -42,11 +45,11 @@ class Nothing(Request, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class Done(Answer, frozen=True):
+class NoResult(Response, frozen=True):
     """Nothing more to say."""
 
 
-class Reading:
+class CommitView:
     """What a read is given: the store and its views, as they were at one commit."""
 
     def __init__(self, q: Queries) -> None:
@@ -60,11 +63,26 @@ class Reading:
         return self._q
 
 
+class Looking(CommitView):
+    """What a look is given: the same, who this node is, and what the replica's thread said last."""
+
+    def __init__(self, q: Queries, here: Here, seen: Published) -> None:
+        super().__init__(q)
+        self.here, self.seen = here, seen
+
+
 class Shell(Protocol):
     """The running node, as `node` methods see it."""
 
     @property
     def worker(self) -> Worker[Context]: ...
+
+    @property
+    def seen(self) -> Published:
+        """What the replica's thread said last."""
+
+    async def look(self, do: Callable[[Looking], T]) -> T:
+        """The result of `do`, on a thread of its own."""
 
     @property
     def addresses(self) -> tuple[str, ...]: ...
@@ -88,7 +106,8 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """do: read (Reading, request), look and write (Context, request, now), node async (Shell, request).
+    """do: read (CommitView, request), look (Looking, request), write (Context, request, now), node async (Shell,
+    request).
 
     on_node: what a running node adds to the answer of `do`: async (Shell, answer). alone, together: see Worker.call.
     """
@@ -123,7 +142,7 @@ class Declared:
         return self._add(name, "read", "snapshot", errors)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
-        return self._add(name, "read", "replica", errors)
+        return self._add(name, "read", "look", errors)
 
     def write(self, name: str, *errors: str, alone: bool = False, together: bool = False) -> Callable[[F], F]:
         return self._add(name, "write", "replica", errors, alone, together)

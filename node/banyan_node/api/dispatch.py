@@ -1,16 +1,17 @@
-"""How a call reaches its method, and its answer the caller.
+"""How a call reaches its method, and how the answer reaches the caller.
 
-A read runs on a snapshot of the last commit, on one of READERS threads: it is never in the replica's inbox, so nobody
-who writes waits behind it. A write, and a look at what only the replica's thread has, runs on that thread, and is
-answered after what it wrote is durable. Without a node all but the `node` methods run in place, on the store that the
-command line opened. Answers are values that JSON holds, the same in all three cases.
+A read, and a look, runs on a snapshot of the last commit, on one of READERS threads: it is never in the replica's
+inbox, so nobody who writes waits behind it, and it waits for nobody who writes. A write runs on the replica's thread,
+and is answered after what it wrote is durable. Without a node all but the `node` methods run in place, on the store
+that the command line opened. Answers are values that JSON holds, the same in all three cases.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 import trio
@@ -19,17 +20,19 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node import chores, claims
 from banyan_node.api import decode
-from banyan_node.api.declare import Method, Reading, Request, Shell
+from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.methods import EVERY
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError, NoNode
+from banyan_node.published import Here, Published, here, published
 from banyan_replica.effects import Commit
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
 
+T = TypeVar("T")
 READERS = 4
 """Reads at a time. They share the interpreter with the writer, so more would answer none of them sooner."""
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
@@ -46,14 +49,20 @@ def method_of(name: str) -> Method:
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. For any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(Reading(q), ask)
+        return method.do(CommitView(q), ask)
+
+
+def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
+    """The result of `do` on a snapshot. For any thread."""
+    with queries(context.engine, context.realm, context.store.late_ids) as q:
+        return do(Looking(q, who, seen))
 
 
 class NodeBackend:
     """The running node's. Implements `banyan_node.control.Backend`."""
 
     def __init__(self, shell: Shell, context: Context) -> None:
-        self._shell, self._context = shell, context
+        self._shell, self._context, self._here = shell, context, here(context)
         self._readers = trio.CapacityLimiter(READERS)
         self._events = Events(context.store.snapshot, self._in_thread)
         self.tell = self._events.tell
@@ -71,7 +80,11 @@ class NodeBackend:
                 return await method.do(self._shell, ask)
             if method.runs == "snapshot":
                 return await self._in_thread(read, self._context, method, ask)
-            found = await self._shell.worker.call(lambda c, now: method.do(c, ask, now), method.alone, method.together)
+            if method.runs == "look":
+                found = await self.look(lambda at: method.do(at, ask))
+            else:
+                do = partial(_write, method, ask)
+                found = await self._shell.worker.call(do, method.alone, method.together)
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
             raise refusal(error) from error
@@ -79,6 +92,11 @@ class NodeBackend:
     async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor `since`. Raises CallError."""
         return await self._events.follow(params, self._shell.event_queue)
+
+    async def look(self, do: Callable[[Looking], T]) -> T:
+        """The result of `do` on a snapshot, on a thread of its own."""
+        found: T = await self._in_thread(look, self._context, self._here, self._shell.seen, do)
+        return found
 
     async def _in_thread(self, do: Any, *given: Any) -> Any:
         return await trio.to_thread.run_sync(do, *given, limiter=self._readers)
@@ -104,6 +122,9 @@ class LocalBackend:
                 settle(c)
             if found.runs == "snapshot":
                 return msgspec.to_builtins(read(c, found, ask))
+            if found.runs == "look":
+                said = published(c, time.time())
+                return msgspec.to_builtins(look(c, here(c), said, lambda at: found.do(at, ask)))
             answer = found.do(c, ask, time.time())
             settle(c)
             return msgspec.to_builtins(answer)
@@ -128,9 +149,13 @@ class ReadingBackend:
             raise self._why
         try:
             with queries(self._engine, self._realm) as q:
-                return msgspec.to_builtins(found.do(Reading(q), ask))
+                return msgspec.to_builtins(found.do(CommitView(q), ask))
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
+
+
+def _write(method: Method, ask: Request, context: Context, now: float) -> Any:
+    return method.do(context, ask, now)
 
 
 def settle(c: Context) -> None:

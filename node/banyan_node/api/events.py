@@ -1,9 +1,9 @@
 """Events: what happens at a node, one JSON value a line, from now on or from a cursor.
 
 A cursor is a place in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
-good when the node starts again, however long it was down. A reader that goes on with the last cursor that it saw is
-told of every entry that came after it, in order; of some perhaps twice. What is not about entries (peers that come and
-go, penalties) is told to whoever listens at that moment, and not again.
+valid when the node restarts, however long it was down. A reader that continues with the last cursor that it saw is
+told of every entry that arrived after it, in order; of some perhaps twice. Events that are not about entries (peers,
+penalties) are told to those who listen at that moment, and not again.
 
 A cursor names its store. One of another store, or of a later state than a store that was restored from a backup, is
 refused with `cursor_gone`: what the reader knows and what the store holds have parted, so it has to read anew.
@@ -23,7 +23,7 @@ import msgspec
 import trio
 
 from banyan_crdt.ids import EntryId, LogId, is_control
-from banyan_node.api.declare import Answer
+from banyan_node.api.declare import Response
 from banyan_node.api.texts import (
     Did,
     EntryHex,
@@ -43,24 +43,24 @@ AGAIN = 512
 _CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})")
 
 
-class LogName(Answer, frozen=True):
+class LogName(Response, frozen=True):
     account: Did
     writer: WriterHex
     log: int
 
 
-class Event(Answer, frozen=True, kw_only=True, tag_field="event"):
+class ApiEvent(Response, frozen=True, kw_only=True, tag_field="event"):
     """time_ms: when it is told. cursor: go on behind it with `since`."""
 
     time_ms: Milliseconds
     cursor: EventCursor
 
 
-class BeginEvent(Event, frozen=True, kw_only=True, tag="begin"):
+class BeginEvent(ApiEvent, frozen=True, kw_only=True, tag="begin"):
     """The first line of a stream: from here on everything is told."""
 
 
-class EntriesEvent(Event, frozen=True, kw_only=True, tag="entries"):
+class EntriesEvent(ApiEvent, frozen=True, kw_only=True, tag="entries"):
     """A log grew by so many entries to that length; `head` is the last of them. They are durable."""
 
     log: LogName
@@ -69,43 +69,43 @@ class EntriesEvent(Event, frozen=True, kw_only=True, tag="entries"):
     head: EntryHex
 
 
-class ControlEvent(Event, frozen=True, kw_only=True, tag="control"):
+class ControlEvent(ApiEvent, frozen=True, kw_only=True, tag="control"):
     """An account's control log changed."""
 
     account: Did
 
 
-class PeerUpEvent(Event, frozen=True, kw_only=True, tag="peer_up"):
+class PeerUpEvent(ApiEvent, frozen=True, kw_only=True, tag="peer_up"):
     peer: str
     outbound: bool
 
 
-class PeerDownEvent(Event, frozen=True, kw_only=True, tag="peer_down"):
+class PeerDownEvent(ApiEvent, frozen=True, kw_only=True, tag="peer_down"):
     peer: str
 
 
-class RejectedEvent(Event, frozen=True, kw_only=True, tag="rejected"):
+class RejectedEvent(ApiEvent, frozen=True, kw_only=True, tag="rejected"):
     """A peer sent what is wrong, and loses points."""
 
     peer: str
     reason: str
 
 
-class SlightedEvent(Event, frozen=True, kw_only=True, tag="slighted"):
+class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
     """A peer did not do what it owed, and loses a few points."""
 
     peer: str
     reason: str
 
 
-class StorageEvent(Event, frozen=True, kw_only=True, tag="storage"):
+class StorageEvent(ApiEvent, frozen=True, kw_only=True, tag="storage"):
     """The store could not be written, and what was pending is taken back and comes again; or something in it is not
     what was written. error: which, and what to do."""
 
     error: str
 
 
-class LostEvent(Event, frozen=True, kw_only=True, tag="lost"):
+class LostEvent(ApiEvent, frozen=True, kw_only=True, tag="lost"):
     """This reader was too slow for so many events. Those about entries are told again after this one."""
 
     events: int
@@ -122,7 +122,7 @@ AnyEvent: TypeAlias = (
     | StorageEvent
     | LostEvent
 )
-TOLD: dict[str, type[Event]] = {
+TOLD: dict[str, type[ApiEvent]] = {
     "peer_up": PeerUpEvent,
     "peer_down": PeerDownEvent,
     "rejected": RejectedEvent,
@@ -143,14 +143,14 @@ class Events:
         self._listening: list[_Listener] = []
 
     def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
-        """An event of the replica for whoever listens. reached: all arrivals up to it were told before."""
+        """An event of the replica for all who listen. reached: all arrivals up to it were told before."""
         if not self._listening:
             return
         event = _plain(self._event(name, fields, reached))
         for listener in self._listening:
             listener.put(event)
 
-    def _event(self, name: str, fields: dict[str, Any], reached: int) -> Event:
+    def _event(self, name: str, fields: dict[str, Any], reached: int) -> ApiEvent:
         at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(reached)}
         if name == "entries":
             return _entries(fields["log"], fields["entries"], fields["length"], fields["head"], at)
@@ -215,7 +215,7 @@ class Events:
                     told.append(_plain(self._told(log, counted)))
         return told, rows[-1].n if rows else after, len(rows) == AGAIN
 
-    def _told(self, log: LogId, rows: Sequence[Arrival]) -> Event:
+    def _told(self, log: LogId, rows: Sequence[Arrival]) -> ApiEvent:
         last = rows[-1]
         at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(last.n)}
         if is_control(log):
@@ -262,7 +262,7 @@ def _entries(log: LogId, entries: int, length: int, head: EntryId, at: Mapping[s
     return EntriesEvent(log=name, entries=entries, length=length, head=entry_hex(head), **at)
 
 
-def _plain(event: Event) -> Any:
+def _plain(event: ApiEvent) -> Any:
     return msgspec.to_builtins(event)
 
 

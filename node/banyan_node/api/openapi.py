@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from banyan_node.api.declare import Answer, Method
+from banyan_node.api.declare import Method, Response
 from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
 from banyan_node.api.events import AnyEvent
 from banyan_node.api.texts import EventCursor
@@ -17,22 +17,22 @@ _REF = "#/components/schemas/{name}"
 _PLAIN = "text/plain"
 
 
-class Refusal(Answer, frozen=True):
+class Refusal(Response, frozen=True):
     """code: for programs, it does not change. message: a sentence for people."""
 
     code: str
     message: str
 
 
-class Refused(Answer, frozen=True):
+class RefusedBody(Response, frozen=True):
     error: Refusal
 
 
-class Healthy(Answer, frozen=True):
+class Healthy(Response, frozen=True):
     ok: bool
 
 
-class Ready(Answer, frozen=True):
+class Ready(Response, frozen=True):
     ready: bool
 
 
@@ -40,7 +40,7 @@ def document(methods: Mapping[str, Method]) -> dict[str, Any]:
     """The whole document, as values that JSON holds."""
     types = [t for m in methods.values() for t in (m.asks, m.answers)]
     shapes, components = msgspec.json.schema_components(
-        [*types, AnyEvent, EventCursor, Refused, Healthy, Ready], ref_template=_REF
+        [*types, AnyEvent, EventCursor, RefusedBody, Healthy, Ready], ref_template=_REF
     )
     event, cursor, refused, healthy, ready = shapes[len(types) :]
     paths: dict[str, Any] = {

@@ -13,10 +13,10 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from banyan_node.api.declare import Answer, Method
+from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
 from banyan_node.api.errors import ALWAYS, CODES
-from banyan_node.api.events import AnyEvent, Event
+from banyan_node.api.events import AnyEvent, ApiEvent
 from banyan_node.api.methods import EVERY
 from banyan_node.api.openapi import summary
 
@@ -43,10 +43,8 @@ def _overview() -> Iterator[str]:
 
 
 def kind(method: Method) -> str:
-    """read: on a snapshot; look: a read that waits for the replica's thread; node: needs the running node."""
-    if method.runs == "node":
-        return f"{method.kind}, node"
-    return "look" if method.kind == "read" and method.runs == "replica" else method.kind
+    """read or write; node: it needs the running node."""
+    return f"{method.kind}, node" if method.runs == "node" else method.kind
 
 
 def _methods() -> Iterator[str]:
@@ -74,7 +72,7 @@ def _answers() -> Iterator[str]:
 def _events() -> Iterator[str]:
     yield "## Events\n"
     yield "Each has `event`, its name; `time_ms`, when it was told; and `cursor`.\n"
-    common = set(Event.__struct_fields__)
+    common = set(ApiEvent.__struct_fields__)
     for cls in get_args(AnyEvent):
         info = inspect.type_info(cls)
         assert isinstance(info, inspect.StructType)
@@ -84,7 +82,7 @@ def _events() -> Iterator[str]:
         yield f"- `{info.tag}`: {said}{' ' if said and own else ''}{own}{'.' if own else ''}"
     yield ""
     for cls in _structs(inspect.type_info(cls) for cls in get_args(AnyEvent)):
-        if not issubclass(cls, Event):
+        if not issubclass(cls, ApiEvent):
             yield from _shape(cls)
 
 
@@ -161,7 +159,7 @@ def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, Answer)]
+    return [cls for cls in found if issubclass(cls, Response)]
 
 
 def _shown(default: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, NewType, TypeAlias
 
 from msgspec import Meta
 
-from banyan_crdt.ids import AccountId, EntryId, WriterKey, account_to_text
+from banyan_crdt.ids import AccountId, CellKey, EntryId, WriterKey, account_to_text
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_from_text, post_to_text
 
@@ -24,6 +24,8 @@ DigestText = NewType("DigestText", str)
 UriText = NewType("UriText", str)
 FeedCursorText = NewType("FeedCursorText", str)
 EventCursorText = NewType("EventCursorText", str)
+KeyText = NewType("KeyText", str)
+ItemCursorText = NewType("ItemCursorText", str)
 
 Did: TypeAlias = Annotated[DidText, Meta(title="an account", description="An account.", pattern=f"^{_DID}$")]
 EntryHex: TypeAlias = Annotated[
@@ -56,6 +58,18 @@ EventCursor: TypeAlias = Annotated[
         title="a place among the events",
         description="A place among the events of one store. It stays good when the node starts again.",
         pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
+    ),
+]
+KeyHex: TypeAlias = Annotated[
+    KeyText,
+    Meta(title="a key", description="Of a cell, or of an element of a set, in hexadecimal.", pattern="^[0-9a-f]{32}$"),
+]
+ItemCursor: TypeAlias = Annotated[
+    ItemCursorText,
+    Meta(
+        title="a place among items",
+        description="A place among the items of an account: the key of the last one, and its element.",
+        pattern="^([0-9a-f]{32}){1,2}$",
     ),
 ]
 Milliseconds: TypeAlias = Annotated[int, Meta(title="a time", description="Milliseconds since 1970.", ge=0)]
@@ -123,3 +137,16 @@ def target_of(text: str) -> Target:
 
 def feed_cursor(cursor: bytes) -> FeedCursorText:
     return FeedCursorText(cursor.hex())
+
+
+def key_hex(key: CellKey) -> KeyText:
+    return KeyText(key.hex())
+
+
+def key_of(text: str) -> CellKey:
+    """Of 32 hexadecimal digits."""
+    return CellKey(bytes.fromhex(text))
+
+
+def item_cursor(key: KeyText, element: KeyText | None) -> ItemCursorText:
+    return ItemCursorText(key + (element or ""))

@@ -1,4 +1,4 @@
-"""The only door to libp2p: authenticated, framed links to peers, and nothing of libp2p beyond it.
+"""The only package that imports libp2p: it provides authenticated, framed links to peers, and hides everything else.
 
 Start reading at edge.py (who keeps which link), then link.py (frames, bounds, deadlines), then stack.py (the libp2p
 host and its guards). config.py has the settings, the errors and the events.

@@ -1,8 +1,8 @@
-"""What the edge is told, what it tells, and how it fails. Nothing here imports libp2p.
+"""The edge's settings, events and errors. This module does not import libp2p.
 
 EdgeError
-+-- DialFailed        no link came of this address; the sentence says at which step.
-+-- LinkClosed        the link is over, by either side or by the network. Dial again if you want it.
++-- DialFailed        the dial gave no link; the sentence says which step failed.
++-- LinkClosed        the link has ended, by either side or by the network. Dial again if you want it.
     +-- FrameTooLarge the peer announced a frame over the limit: it does not speak our protocol.
     +-- SlowPeer      the peer kept a read or a write past its deadline.
     +-- CreditBroken  the peer sent more than its credits allowed, so the frame buffer overflowed.
@@ -18,15 +18,15 @@ MAX_FRAME = 4 * MIB
 
 
 class EdgeError(Exception):
-    """Root of what the edge raises."""
+    """The base class of all errors of the edge."""
 
 
 class DialFailed(EdgeError):
-    """No link came of a dial."""
+    """A dial gave no link."""
 
 
 class LinkClosed(EdgeError):
-    """The link is over."""
+    """The link has ended."""
 
 
 class FrameTooLarge(LinkClosed):
@@ -38,14 +38,14 @@ class SlowPeer(LinkClosed):
 
 
 class CreditBroken(LinkClosed):
-    """The peer sent what it had no credit for."""
+    """The peer sent more than it had credit for."""
 
 
 EventKind = Literal["host-down", "host-up", "handler-error", "stream-refused", "connection-refused", "link-down"]
 
 
 class EdgeEvent(NamedTuple):
-    """Something that happened at the edge which no caller was waiting for. peer: base58 peer id or "" if unknown."""
+    """Something that happened at the edge and that no caller waits for. peer: base58 peer id, or "" if unknown."""
 
     kind: EventKind
     peer: str
@@ -57,9 +57,9 @@ class EdgeConfig:
     """Settings of one edge. Times are seconds, sizes bytes.
 
     identity_seed: 32 bytes, the Ed25519 seed of the node's peer id. listen: multiaddrs ("/ip4/127.0.0.1/tcp/0").
-    psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: when not empty, only these
-    networks; deny_cidrs wins over it. frame_buffer: what may wait in one link unread; the node above grants credits
-    for less than this. min_rate: bytes a second a frame under way must make, beyond read_deadline.
+    psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: if not empty, only these
+    networks; deny_cidrs is stronger. frame_buffer: what may wait unread in one link; the node grants credits
+    for less than this. min_rate: the least bytes per second of a frame under way, after read_deadline.
     """
 
     identity_seed: bytes

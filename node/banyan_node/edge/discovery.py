@@ -1,7 +1,7 @@
 """Optional: peers on the local network, by libp2p's mDNS (_p2p._udp.local, multiaddrs in dnsaddr records).
 
-Only addresses are learnt here, as hints to dial; who answers there is proved by noise. zeroconf has threads of its
-own and blocks when it starts and stops, so both happen off the event loop.
+Only addresses are learned here, as hints for dialling; noise proves who answers there. zeroconf has threads of its
+own and blocks when it starts and stops, so both happen outside the event loop.
 """
 
 import secrets

@@ -1,13 +1,13 @@
-"""Who is linked to whom: at most one link per pair of peers, whoever dialled, and a host that is always running.
+"""The links of this node: at most one per pair of peers, and a host that is always running.
 
-One link per pair. The dialler hands its link out only after the acceptor has said yes with an empty frame. When two
-peers dial each other at once, the dial of the smaller peer id (as base58 text) wins: the smaller side keeps the other
-dial waiting until its own is decided, the larger side accepts at once and returns that link from its own `dial`. A
-peer that dials again while its last dial's link still stands has lost that link, so the new one replaces it; a link
-that this node dialled is probed first, and stands if it answers.
+One link per pair. The dialling side uses its link only after the accepting side has confirmed it with an empty frame.
+If two peers dial each other at the same time, the dial of the smaller peer id (as base58 text) wins. The smaller side
+leaves the other dial waiting until its own has succeeded or failed; the larger side accepts at once, and its own `dial`
+returns that link. If a peer dials again while the link of its last dial stands, it has lost that link, and the new one
+replaces it. A link that this node dialled is probed first, and is kept if the peer answers.
 
-The supervisor. The host runs inside a loop; should it fall over in spite of the guards in stack.py, all its links
-close, "host-down" and "host-up" tell the owner, and a new host listens on the same ports.
+The supervisor. The host runs inside a loop. If it fails in spite of the guards in stack.py, all its links close, the
+events "host-down" and "host-up" are sent, and a new host listens on the same ports.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ LONGEST_PAUSE = 5.0
 
 
 class _Attempt:
-    """One dial under way; several callers may wait for it. rival: the peer's own dial, which won."""
+    """One dial under way. Several callers may wait for it. rival: the link of the peer's own dial, if that won."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
@@ -45,7 +45,7 @@ class _Attempt:
 
 
 class Edge:
-    """Made by `open_edge`. incoming: links that peers dialled; events: what nobody waited for (dropped when full).
+    """Made by `open_edge`. incoming: links that peers dialled. events: see EdgeEvent; dropped when full.
 
     discovered: addresses to dial that mDNS heard of, when it is on.
     """
@@ -195,7 +195,7 @@ class Edge:
                 await stream.reset()
             await close_connection(connection)
 
-        muxer: Any = connection.muxed_conn  # yamux says who is at the other end, the interface does not promise it
+        muxer: Any = connection.muxed_conn  # yamux knows it, but the interface does not promise it
         where = muxer.get_remote_address()
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
         return Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)

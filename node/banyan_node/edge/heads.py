@@ -1,9 +1,9 @@
-"""Optional: heads announced over gossipsub, one topic a shard, so that js-libp2p and go-libp2p can listen.
+"""Optional: announces heads over gossipsub, one topic per shard, so that js-libp2p and go-libp2p can listen.
 
-Publishing only: nothing is subscribed to and no message of others is relayed or read, so a peer can make this side
-work for at most its own subscriptions and control messages. libp2p's pubsub ends its whole service when one of its
-tasks raises (a published message that does not decode, a control message with missing fields), so the tasks that
-peers can start are guarded, and the service runs in a loop of its own that starts it again; the host is not involved.
+It only publishes: it subscribes to nothing, and relays and reads no messages of others. So a peer can cause work only
+by its own subscriptions and control messages. libp2p's pubsub ends its whole service when one of its tasks raises (a
+published message that does not decode, a control message with missing fields). So the tasks that peers can start are
+guarded, and the service runs in a loop of its own that restarts it; the host is not affected.
 """
 
 from collections.abc import Callable

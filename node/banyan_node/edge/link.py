@@ -1,14 +1,13 @@
 """One authenticated, framed, bidirectional stream to one peer: the only thing the node sends bytes through.
 
-On the wire: u32 big-endian length, then that many bytes. A frame of length 0 carries nothing: the accepting side
-sends one to say "this is the link" (the dialler hands no link out before it), and both sides send one when they have
-been quiet for a third of the idle timeout.
+On the wire: u32 big-endian length, then that many bytes. A frame of length 0 is empty. The accepting side sends one to
+say "this is the link" (the dialling side does not use the link before it), and both sides send one when they have sent
+nothing for a third of the idle timeout.
 
-Bounds. A reader task always drains the stream, because yamux resets a stream whose reader is five seconds late. What
-it drains waits in a frame buffer of fixed size until `receive` takes it. The node above grants credits for less than
-that buffer, so a buffer that overflows means that the peer sent without credit, and the link is closed with
-CreditBroken. Every read and every write has a deadline; a send that is cut short leaves half a frame behind, so it
-ends the link.
+Bounds. A reader task always reads the stream, because yamux resets a stream whose reader is five seconds late. Frames
+wait in a buffer of fixed size until `receive` takes them. The node grants credits for less than that buffer. So if the
+buffer overflows, the peer sent without credit, and the link is closed with CreditBroken. Every read and every write has
+a deadline. A send that is interrupted leaves half a frame on the stream, so it ends the link.
 """
 
 import struct
@@ -77,20 +76,20 @@ class Link:
 
     @property
     def closed(self) -> LinkClosed | None:
-        """Why the link is over, or None while it is not."""
+        """Why the link has ended, or None while it stands."""
         return self._why
 
     @property
     def waiting(self) -> int:
-        """Bytes that came and were not received yet, those of a frame under way among them; any thread may ask."""
+        """Bytes that came and were not received yet, including those of an incomplete frame. Any thread may ask."""
         return self._buffered + self._partial
 
     async def wait_closed(self) -> None:
-        """Returns when the link is over and its connection is hung up."""
+        """Returns when the link has ended and its connection is closed."""
         await self._over.wait()
 
     async def wait_accepted(self) -> None:
-        """Returns when the accepting side has said that this is the link, or raises what ended it."""
+        """Returns when the accepting side has said that this is the link. Raises LinkClosed if it ends before."""
         await self._accepted.wait()
         if self._why is not None:
             raise self._closing()
@@ -98,7 +97,7 @@ class Link:
     async def send(self, frames: Sequence[bytes]) -> None:
         """Sends frames of 1..max_frame bytes in order; returns when the stream has taken them.
 
-        Whatever other tasks queued in the meantime goes out in the same writes. Raises LinkClosed or SlowPeer.
+        Frames that other tasks queued meanwhile are sent in the same writes. Raises LinkClosed or SlowPeer.
         """
         for frame in frames:
             if not 0 < len(frame) <= self._config.max_frame:
@@ -108,7 +107,7 @@ class Link:
         await self._send(frames)
 
     async def receive(self) -> bytes:
-        """The next frame. After the link is over: what was received whole before that, then raises why it ended."""
+        """The next frame. After the link has ended: the frames that were complete before, then raises why it ended."""
         while not self._frames:
             if self._why is not None:
                 raise self._closing()
@@ -121,13 +120,13 @@ class Link:
         return frame
 
     async def aclose(self, reason: str = "closed by this node") -> None:
-        """Ends the link at once; what was not received is dropped. Returns when the connection is hung up."""
+        """Ends the link at once; what was not received is dropped. Returns when the connection is closed."""
         self.close(reason)
         self._frames.clear()
         await self._over.wait()
 
     def close(self, reason: str) -> None:
-        """Starts to end the link, for whoever cannot wait."""
+        """Starts to end the link and does not wait."""
         self._end(LinkClosed(reason))
 
     async def accept(self) -> None:
@@ -135,12 +134,12 @@ class Link:
         await self._send([b""])
 
     def probe(self) -> None:
-        """Sends an empty frame soon: a peer that forgot this link answers it with a reset."""
+        """Sends an empty frame soon. A peer that has forgotten this link answers with a reset."""
         self._last_write = float("-inf")
         self._probe.set()
 
     async def run(self) -> None:
-        """The life of the link. Never raises an Exception; on return the connection is hung up."""
+        """Runs the link until it ends. Never raises an Exception; on return the connection is closed."""
         try:
             with self._scope:
                 if self._why is None:
@@ -188,7 +187,7 @@ class Link:
             try:
                 for start in range(0, len(data), WRITE_SIZE):
                     await self._write(data[start : start + WRITE_SIZE])
-                self._flushed = taken  # only now: whoever's frames went along with a write that failed must hear of it
+                self._flushed = taken  # only now: all tasks whose frames were in a write that failed must be told
             except BaseException:
                 self._end(
                     LinkClosed(f"a send to {self.peer_id} was cut short, which leaves half a frame on the stream")

@@ -7,10 +7,10 @@
 | announce a 2^60 byte multistream message before it has said who it is | the raw stream refuses reads over 64 KiB |
 | send past its yamux window, without end, into a stream nobody reads | 2 MiB unread on a connection is the end |
 | use up the inbound slots (given back only when the host stopped) | a slot lives as long as its connection |
-| walk around the CIDR gate over IPv6 | the gate is asked with the socket's own address |
+| avoid the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
 
-And one thing it does to itself: it answers every small frame with a window update; see QuietStream.
+A stock host also answers every small frame with a window update; see QuietStream.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ MAX_UNREAD = 2 * MAX_WINDOW
 
 
 def tame_libp2p() -> None:
-    """Sets what libp2p keeps in module globals: silence, and windows that stop growing at 1 MiB and not at 16.
+    """Sets module globals of libp2p: no log output, and windows that grow to 1 MiB and not to 16.
 
     One of its modules logs through the root logger, which would also configure it; another sets its own level.
     """
@@ -79,7 +79,7 @@ def remote_host(stream: Any) -> str | None:
 
 
 class BoundedStream(ReadWriteCloser):
-    """A TCP stream that reads exactly what is asked, out of a buffer, and refuses to be asked for much.
+    """A TCP stream that reads exactly the bytes asked for, from a buffer, and refuses large reads.
 
     Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces.
     """
@@ -131,7 +131,7 @@ class BoundedTcp(TCP):
 
 
 class WindowBuffer(bytearray):
-    """What a yamux stream received and nobody read yet."""
+    """The bytes that a yamux stream received and that were not read yet."""
 
     def __init__(self, siblings: "WindowBuffers") -> None:
         super().__init__()
@@ -236,7 +236,7 @@ class GuardedSwarm(Swarm):
 
 
 class GuardedHost(BasicHost):
-    """Keeps what handlers raise, caps streams per peer, and asks nobody to identify."""
+    """Catches what handlers raise, caps streams per peer, and asks no peer to identify."""
 
     def __init__(self, swarm: GuardedSwarm, negotiate_timeout: int) -> None:
         protocols = OrderedDict(get_default_protocols(self))
@@ -266,11 +266,11 @@ class GuardedHost(BasicHost):
                 del self._inbound_streams[peer]
 
     def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
-        """Nobody is asked: Banyan's peers speak one protocol, and every answer would have to be kept somewhere."""
+        """No peer is asked: all peers use one protocol, and every answer would have to be stored."""
 
 
 class NoAutoConnector(AutoConnector):
-    """libp2p's own dials peers as it sees fit; here only Edge.dial dials."""
+    """libp2p's own connector dials peers by itself; here only Edge.dial dials."""
 
     async def maybe_connect(self) -> None:
         """Nobody."""

@@ -1,14 +1,13 @@
-"""Where every log stands, in a form that arithmetic can read: 48 bytes a log in arrays, and sums over all of them.
+"""Where every log stands, in arrays: 48 bytes per log, and sums over all of them.
 
-A log is a row (rows.py). From rows and a key come places and weights (sketch.py) without hashing anything
-again, so a table under a key that nobody could foresee is one pass of numpy over the rows. Tables follow heads that
-move, by differences; the one under the realm's key is always there, others are built on demand. All that is long is
-done in slices (`work`): reading the frontier at start, building, keeping.
+A log is a row (rows.py). Places and weights (sketch.py) are computed from rows and a key without hashing, so a table
+under a new key is one pass of numpy over the rows. Tables are updated by differences when heads move. The table under
+the realm's key is always there; others are built on demand. Long work is done in slices (`work`): reading the frontier
+at a start, building tables, keeping rows.
 
-`count` and `root` are right from the first moment: they are noted in the transaction that moves heads. Rows and the
-public table are kept beside the store where there is a place for it (saving.py); then a start maps them and
-follows what moved since. Without it, or where it is not to be believed, a start reads the heads, and proves or replaces
-the note.
+`count` and `root` are right from the beginning, because they are noted in the transaction that moves heads. If a driver
+keeps files (saving.py), rows and the public table are kept beside the store; then a start maps them and applies what
+moved since. Otherwise, or if they cannot be trusted, a start reads the heads, and confirms or replaces the note.
 """
 
 from __future__ import annotations
@@ -16,41 +15,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from banyan_crdt.frontier import head_item
 from banyan_crdt.ids import AccountId, Head, LogId
-from banyan_replica.frontier.kept import Kept
+from banyan_replica.frontier.kept import KeptRows
 from banyan_replica.frontier.rows import (
-    SLICE,
     Rows,
-    heads_among,
     id_words,
     name_of,
     name_words,
-    size_of,
-    sizes_of,
-    weights_of,
-    words_of,
 )
 from banyan_replica.frontier.saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
-from banyan_replica.frontier.sketch import FEW, P, key_of, place, weight
-from banyan_replica.frontier.table import DEPTH, FrontierTable, Range
+from banyan_replica.frontier.sketch import key_of, place
+from banyan_replica.frontier.summed import Summed, is_head, packed
+from banyan_replica.frontier.table import FrontierTable, Range
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
 READ = 4_096
-"""Heads that one call of `work` reads from the store: about 10 ms."""
+"""The heads that one call of `work` reads from the store: about 10 ms."""
 TOGETHER = 1_024
-"""Heads that move in one go: alone, one costs ten times as much."""
+"""This many moved heads are applied together. One alone costs ten times as much."""
 JOURNAL = 65_536
-"""Heads that are remembered one by one between commits, or while the frontier is being read."""
+"""The most heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
 FRONTIER_NOTE, _PLAIN = b"frontier", 48
-"""The note of `count` and `root`. Whoever moves heads beside the index takes it away: then all heads are read."""
+"""The store's note of `count` and `root`. Code that moves heads without the index must delete it; then all heads are
+read."""
 
 
 class FrontierSource(Protocol):
+    """What the index reads from a store."""
+
     @property
     def last_arrival(self) -> int: ...
 
@@ -64,44 +59,44 @@ class FrontierSource(Protocol):
 
 
 class FrontierIndex:
-    """Rows, the table under the public key, and tables under other salts while somebody compares by them."""
+    """The rows, the table under the public key, and tables under other salts while they are used for comparing."""
 
     def __init__(self, source: FrontierSource, public: bytes, keeping: Keeping | None = None) -> None:
         self._source, self._public, self._keeping = source, key_of(public), keeping
         self._since: dict[LogId, Head] = {}
-        """Heads that moved and may not be durable; more than JOURNAL of them, and a rollback reads everything anew."""
+        """Heads that moved and may not be durable. If there are more than JOURNAL, a rollback reads all heads again."""
         self._moves: dict[LogId, Head] = {}
-        """Heads whose rows and tables have not followed yet."""
+        """Heads that moved and are not yet applied to rows and tables."""
         self._saving: Saving | None = None
         self._failed = False
-        """Whether the keeper did."""
+        """Whether the keeper failed."""
         self._kept_at: bytes | None = None
-        """The position that what is kept is right for; None where nothing is kept that would be believed."""
+        """The position for which the kept rows are right; None: no kept rows can be trusted."""
         self._unkept = 0
-        """Heads that moved after it."""
+        """How many heads moved after that position."""
         noted = source.note(FRONTIER_NOTE) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
-        """The last arrival that the note knows of."""
+        """The last arrival that the note includes."""
         self._proved = keeping is None or noted[_PLAIN:] == keeping.moves.position
-        """Whether the note that is durable may be taken to name the position of the store."""
+        """Whether the durable note is for the position of the store."""
         if len(noted) > _PLAIN and not self._proved:
             self._noted = -1  # heads moved in a commit that noted nothing
         self._start()
         if self._noted != source.last_arrival:
-            while not self.ready:  # nothing is known of the root: whoever is told one would be told a lie
+            while not self.ready:  # the root is not known, so a peer would be told a wrong one
                 self.work()
         elif keeping is not None and self._proved:
             self._load(keeping)
 
     def _start(self) -> None:
         """Read the frontier."""
-        self._rows = Rows(self._public, self._count + (self._count >> 3))
-        self._tables = {b"": FrontierTable(self._public)}
+        rows = Rows(self._public, self._count + (self._count >> 3))
+        self._summed = Summed(rows, FrontierTable(self._public))
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
-        """While the frontier is being read: (the log reached, heads so far, their sum)."""
+        """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
-        """While rows that were kept are loaded, or rows that were read are sorted."""
+        """While kept rows are loaded, or rows that were read are sorted."""
         self._kept_at = None
         if self._saving is not None and not self._saving.ended:
             self._saving.draft.drop()
@@ -116,26 +111,26 @@ class FrontierIndex:
 
     @property
     def root(self) -> bytes:
-        """32 bytes; equal at two nodes exactly when their frontiers are."""
+        """The frontier root, 32 bytes. Equal frontiers have equal roots."""
         return self._sum.to_bytes(32, "big")
 
     @property
     def rows(self) -> int:
         """What a new table costs."""
-        return self._rows.n
+        return self._summed.rows.n
 
     @property
     def ready(self) -> bool:
-        """Whether the frontier was read or loaded; before, there is nothing to compare by."""
+        """Whether all heads were read or loaded. Before, nothing can be compared."""
         return self._read is None and self._loading is None
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
-        """A head moved; a head of length 0 without flag is no head."""
+        """A head moved from `old` to `new`. A head of length 0 without a flag is no head."""
         if len(self._since) <= JOURNAL:
             self._since[log] = new
         self._moves[log] = new
         self._unkept += 1
-        there, here = _is_head(old), _is_head(new)
+        there, here = is_head(old), is_head(new)
         more = int(here) - int(there)
         delta = (head_item(log, new) if here else 0) - (head_item(log, old) if there else 0)
         self._count += more
@@ -143,12 +138,12 @@ class FrontierIndex:
         if self._read is not None and self._read[0] is not None and log <= self._read[0]:
             self._read = self._read[0], self._read[1] + more, (self._read[2] + delta) % _MOD
         if len(self._moves) >= TOGETHER:
-            while not self.ready and len(self._moves) >= JOURNAL:  # nobody drives the timers of a command
+            while not self.ready and len(self._moves) >= JOURNAL:  # a command has no timers that call `work`
                 self.work()
             self._follow()
 
     def note(self) -> None:
-        """Before a commit: what must be right when the next start reads it."""
+        """Call before a commit: writes the note that the next start reads."""
         arrival, position = self._source.last_arrival, b""
         if self._keeping is not None:
             moves = self._keeping.moves
@@ -165,16 +160,17 @@ class FrontierIndex:
             self._source.put_note(FRONTIER_NOTE, note)
 
     def durable(self) -> None:
-        """What moved is committed, and nothing is pending."""
+        """Call after a commit, while nothing is pending: what moved is durable."""
         self._since.clear()
         saving = self._saving
         if saving is not None and saving.written and not saving.ended and not saving.keeping.moves.pending:
             self._follow()
-            saving.finish(self._public, self._rows, self._tables[b""], self._count, self.root)
+            saving.finish(self._public, self._summed.rows, self._summed.public, self._count, self.root)
             self._unkept = 0
 
     def rolled_back(self) -> None:
-        """What moved since the last commit did not: the store says where it stands. Some of it may be durable."""
+        """Call after a rollback: the heads that moved since the last commit are read from the store again. Some of them
+        may be durable."""
         since, self._since = self._since, {}
         self._proved = self._keeping is None
         if len(since) > JOURNAL:
@@ -191,71 +187,47 @@ class FrontierIndex:
 
     def table(self, salt: bytes) -> FrontierTable | None:
         """The table under a salt (empty: the public one) as heads stand now; None while it is not there."""
-        made = self._tables.get(salt)
+        made = self._summed.tables.get(salt)
         if made is None or made.built is not None or not self.ready:
             return None
         self._follow()
         return made
 
     def begin(self, salt: bytes) -> None:
-        """Have a table built under this salt by `work`."""
+        """Lets `work` build a table under this salt."""
         self._follow()
-        if salt not in self._tables:
-            self._tables[salt] = FrontierTable(key_of(salt), 0)
+        self._summed.begin(salt)
 
     def drop(self, salt: bytes) -> None:
+        """Forgets the table under a salt. The public one stays."""
         if salt:
-            self._tables.pop(salt, None)
+            self._summed.tables.pop(salt, None)
 
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return (
-            not self.ready
-            or (len(self._tables) > 1 and any(t.built is not None for t in self._tables.values()))
-            or (self._saving is not None and self._saving.wants)
-        )
+        return not self.ready or self._summed.building or (self._saving is not None and self._saving.wants)
 
     def work(self) -> None:
-        """One slice of what is to be done in the background."""
+        """One slice of the background work, about 10 ms."""
         if self._read is not None:
             self._read_on(self._read)
             return
         if self._loading is not None:
             self._load_on(self._loading)
             return
-        for table in self._tables.values():
-            if table.built is not None:
-                rows = slice(table.built, min(table.built + SLICE, self._rows.n))
-                if rows.stop - rows.start <= FEW:
-                    for row in range(rows.start, rows.stop):
-                        t = self._rows.weight(table.key, row)
-                        table.move_one(*self._rows.place(table.key, row), t, int(self._rows.columns.size[row] > 0))
-                else:
-                    self._put(table, rows)
-                table.built = rows.stop if rows.stop < self._rows.n else None
-                return
-        if self._saving is not None and self._saving.wants:
+        if not self._summed.build() and self._saving is not None and self._saving.wants:
             self._saving.step()
 
-    def _put(self, table: FrontierTable, rows: slice) -> None:
-        table.take(self._rows.columns.x0[rows], *self._rows.items(table.key, rows), self._rows.heads(rows))
-
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
-        """(count, sum) below each nibble that may come next; None without the table. Deep ones read all rows."""
+        """(count, sum) below each of the 16 nibbles that may follow the prefix; None without the table. From DEPTH on,
+        this reads all rows."""
         table = self.table(salt)
-        if table is None or len(prefix) < DEPTH:
-            return None if table is None else table.children(prefix)
-        shift = np.uint64(61 - 4 * len(prefix))
-        value = np.uint64(int.from_bytes(_packed(prefix), "big") >> 64 - 4 * len(prefix))
-        x0 = self._rows.columns.x0
-        rows = np.flatnonzero(x0[: self._rows.n] >> shift == value)
-        below = (x0[rows] >> shift - np.uint64(4) & np.uint64(15)).astype(np.intp)
-        return table.ranges(below, *self._rows.items(table.key, rows), self._rows.heads(rows))
+        return None if table is None else self._summed.children(table, prefix)
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
         """The heads below a prefix of nibbles, in order."""
-        start = int.from_bytes(_packed(prefix, 32), "big")
+        start = int.from_bytes(packed(prefix, 32), "big")
         return self._between(start, start + (1 << 256 - 4 * len(prefix)))
 
     def _between(self, start: int, stop: int) -> Iterator[tuple[LogId, Head]]:
@@ -264,16 +236,16 @@ class FrontierIndex:
         return self._source.all_heads(start.to_bytes(32, "big"), last)
 
     def named(self, salt: bytes, asked: Sequence[int], most: int) -> tuple[dict[int, list[tuple[LogId, Head]]], int]:
-        """The logs at these places that have a head, and how many heads were looked at: `most` at most.
+        """The logs with a head at these places, and how many heads were read for it, at most `most`.
 
-        Two logs at one place are no accident, and both are named.
+        Two logs at one place were made on purpose; both are returned.
         """
         table = self.table(salt)
         if table is None or not asked:
             return {}, 0
         key = table.key
-        rows = self._rows.at(asked) if not salt else self._rows.search(key, asked)
-        columns = self._rows.columns
+        rows = self._summed.rows.at(asked) if not salt else self._summed.rows.search(key, asked)
+        columns = self._summed.rows.columns
         out: dict[int, list[tuple[LogId, Head]]] = {}
         looked = 0
         for start in sorted({int(columns.x0[row]) for row in rows}):
@@ -289,52 +261,26 @@ class FrontierIndex:
 
     def weigh(self, salt: bytes, head: Head) -> int:
         """The head's weight under a salt; 0 for none."""
-        key = self._tables[salt].key
-        return weight(key, *id_words(head), head.length, head.flag) if _is_head(head) else 0
+        return self._summed.weigh(salt, head)
 
     # -- rows
 
     def _follow(self) -> None:
-        """Rows and tables follow the heads that moved."""
+        """Applies the heads that moved to rows and tables."""
         if self._moves and self.ready:
             moves, self._moves = self._moves, {}
             self._apply(moves)
 
     def _apply(self, moves: dict[LogId, Head]) -> None:
-        if len(moves) <= FEW:
-            for log, head in moves.items():
-                self._apply_one(log, head)
-            return
-        x0, x1, y0, y1 = words_of(moves)
-        size = sizes_of(moves)
-        rows = self._rows.rows_of(x0, x1)
-        columns = self._rows.columns
-        for table in self._tables.values():
-            on = slice(None) if table.built is None else np.flatnonzero(rows < table.built)
-            at = rows[on]
-            h, old = self._rows.items(table.key, at)
-            more = heads_among(size[on]) - self._rows.heads(at)
-            table.move(x0[on], h, old, weights_of(table.key, y0[on], y1[on], size[on]), more)
-        columns.y0[rows], columns.y1[rows], columns.size[rows] = y0, y1, size
+        rows = self._summed.move(moves)
         if self._saving is not None and not self._saving.ended:
-            self._saving.moved.append(rows)
-
-    def _apply_one(self, log: LogId, head: Head) -> None:
-        row, size = self._rows.row_of(*name_words(log)), size_of(head)
-        columns = self._rows.columns
-        followers = [t for t in self._tables.values() if t.built is None or row < t.built]
-        old = [self._rows.weight(table.key, row) for table in followers]
-        more = int(size > 0) - int(columns.size[row] > 0)
-        (columns.y0[row], columns.y1[row]), columns.size[row] = id_words(head), size
-        for table, less in zip(followers, old, strict=True):
-            table.move_one(*self._rows.place(table.key, row), (self._rows.weight(table.key, row) - less) % P, more)
-        if self._saving is not None and not self._saving.ended:
-            self._saving.moved.append(np.array([row]))
+            self._saving.moved += rows
 
     def _read_on(self, read: tuple[LogId | None, int, int]) -> None:
-        """The next heads of the store; at the end the rows stand, and what moved meanwhile is applied to them."""
+        """Reads the next heads of the store. At the end the rows are complete, except for heads that moved
+        meanwhile."""
         reached, count, total = read
-        # a scan may begin in the midst of an account: one may have more logs than a slice
+        # a scan may begin in the middle of an account, because an account may have more logs than a slice
         found = self._source.all_heads(name_of(reached) if reached else None)
         heads = dict[LogId, Head]()
         for log, head in found:
@@ -342,20 +288,18 @@ class FrontierIndex:
                 heads[log] = head
                 if len(heads) == READ:
                     break
-        rows = self._rows.append(*words_of(heads))
-        self._rows.columns.size[rows] = sizes_of(heads)
+        self._summed.append(heads)
         count += len(heads)
         total = (total + sum(head_item(log, head) for log, head in heads.items())) % _MOD
-        self._put(self._tables[b""], rows)
         self._read = next(reversed(heads), reached), count, total
         if len(heads) < READ:
             self._count, self._sum, self._read = count, total, None
-            self._unkept = self._rows.n
+            self._unkept = self.rows
             self._loading = self._sorted()
 
     def _sorted(self) -> Iterator[bool]:
         """In steps."""
-        for _ in self._rows.sort():
+        for _ in self._summed.rows.sort():
             yield True
         self._loading = None
         yield True
@@ -363,7 +307,7 @@ class FrontierIndex:
     # -- keeping
 
     def _load(self, keeping: Keeping) -> None:
-        """Begin to load what was kept, if it is worth it."""
+        """Begins to load the kept rows, if they can be trusted so far."""
         kept = keeping.keeper.load()
         about = None if kept is None else about_of(kept, keeping.store_id, self._public)
         if kept is None or about is None:
@@ -374,11 +318,12 @@ class FrontierIndex:
         self._kept_at = about.position
         self._read, self._loading = None, self._loaded(keeping, kept, about, commits)
 
-    def _loaded(self, keeping: Keeping, kept: Kept, about: About, commits: Iterable[int]) -> Iterator[bool]:
-        """In steps; False where it is not to be believed."""
+    def _loaded(self, keeping: Keeping, kept: KeptRows, about: About, commits: Iterable[int]) -> Iterator[bool]:
+        """Loads the kept rows, in steps. Yields False if they cannot be trusted."""
         out: list[tuple[Rows, FrontierTable]] = []
         yield from open_rows(kept, about, self._public, out)
-        ((self._rows, self._tables[b""]),) = out
+        ((rows, table),) = out
+        self._summed = Summed(rows, table)
         waiting: dict[LogId, Head] = {}
         for n in commits:
             heads = keeping.moves.heads(n)
@@ -394,14 +339,14 @@ class FrontierIndex:
         self._apply(waiting)
         self._loading = None
         self._follow()
-        yield int(self._tables[b""].sums[:, 0].sum()) == self._count
+        yield int(self._summed.public.sums[:, 0].sum()) == self._count
 
     def _load_on(self, loading: Iterator[bool]) -> None:
         if not next(loading):
             self._start()
 
     def tick(self) -> None:
-        """Now and then: begins to keep where many heads moved."""
+        """Call now and then: begins to keep the rows again if many heads moved."""
         if self._saving is not None:
             if self._saving.draft.done:
                 self._kept()
@@ -410,20 +355,20 @@ class FrontierIndex:
 
     def _keep(self) -> None:
         if self._keeping is not None and self.ready and not self._failed:
-            self._saving = Saving(self._keeping, self._rows)
+            self._saving = Saving(self._keeping, self._summed.rows)
 
     def _kept(self) -> None:
-        """A draft is done."""
+        """The draft is durable, or has failed."""
         assert self._saving is not None
         if self._saving.draft.fault is None:
             self._kept_at = self._saving.position
             self.note()
         else:
-            self._failed = True  # until the next start: a disk that is full would be written to again and again
+            self._failed = True  # until the next start; otherwise a full disk would be written again and again
         self._saving = None
 
     def close(self) -> None:
-        """At the end, when nothing is pending: keeps what the next start would follow or read for long."""
+        """Call at the end, when nothing is pending: keeps the rows if the next start would otherwise take long."""
         if self._keeping is None or len(self._since) > JOURNAL:
             return
         self.rolled_back()
@@ -442,16 +387,8 @@ class FrontierIndex:
 
 
 def by_account(heads: Iterable[tuple[LogId, Head]]) -> dict[AccountId, dict[LogId, Head]]:
+    """Heads grouped by account."""
     out: dict[AccountId, dict[LogId, Head]] = {}
     for log, head in heads:
         out.setdefault(log.account, {})[log] = head
     return out
-
-
-def _is_head(head: Head) -> bool:
-    return bool(head.length or head.flag)
-
-
-def _packed(prefix: bytes, size: int = 8) -> bytes:
-    """Nibbles as bytes, zeros behind."""
-    return bytes(a << 4 | b for a, b in zip(prefix[::2], (prefix[1:] + b"\0")[::2], strict=False)).ljust(size, b"\0")

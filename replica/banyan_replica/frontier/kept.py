@@ -1,13 +1,14 @@
-"""Where rows are kept from one run to the next: columns of bytes that a driver writes and maps. A cache.
+"""Where rows are kept from one run to the next: columns of bytes that a driver writes and maps. This is a cache.
 
-The replica's side does no I/O. It asks a `Keeper` for what was kept last, and hands it a new `Draft` slice by slice;
-the driver writes behind its back. The node keeps a file (rows_file.py), a simulator may keep memory or nothing. The
-promise, which tests/node/test_kept.py holds both to:
+The replica does no I/O. It asks a `Keeper` for what was kept last, and gives it a new `RowsDraft` slice by slice, which
+the driver writes in the background. The node keeps a file (rows_file.py); a simulator may keep memory or nothing. The
+promise, which tests/node/test_kept.py checks for both:
 
-- What `load` gives is what one `finish` was given, whole, or nothing. A draft that was not finished, or was finished
-  and not yet `done`, may be there later or the one before it may, whatever moment the power goes.
-- `check` tells damage. Who uses columns before it has ended has to be ready to throw them away.
-- Columns of `load` may be written to. That changes nothing that is kept.
+
+- `load` gives exactly what was given to one draft and its `finish`, or nothing. If the power fails before a draft is
+  `done`, the next `load` gives this draft or the one before it.
+- `check` finds damage. A caller that uses columns before `check` has ended must be ready to discard them.
+- Columns from `load` may be written to. This changes nothing that is kept.
 """
 
 from __future__ import annotations
@@ -22,65 +23,67 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Size(NamedTuple):
-    """Of a column in bytes: what will be written, and with the room that it has to grow once it is loaded."""
+    """The size of a column in bytes: what will be written, and the room that it needs to grow after loading."""
 
     used: int
     room: int
 
 
-class Kept(Protocol):
-    """What was kept."""
+class KeptRows(Protocol):
+    """What was kept. `about` and `tail`: as given to `RowsDraft.finish`."""
 
     @property
     def about(self) -> bytes: ...
 
     @property
     def columns(self) -> Sequence[Bytes]:
-        """Each with its whole room; zeros behind what was written."""
+        """Each with its whole room; zeros after what was written."""
 
     @property
     def tail(self) -> bytes: ...
 
     def check(self) -> Iterator[bool]:
-        """In slices of some ms: True, and False once if anything is damaged."""
+        """Checks everything, in slices of some ms. Yields True, and False once if anything is damaged."""
 
 
-class Draft(Protocol):
-    """What will be kept. A fault of the disk shows in `fault`, and the driver tells of it; nothing raises."""
+class RowsDraft(Protocol):
+    """What will be kept. Nothing raises: an error of the disk is in `fault`, and the driver reports it."""
 
     @property
     def free(self) -> bool:
-        """Whether it takes more without waiting."""
+        """Whether `put` would not wait."""
 
     def put(self, column: int, data: bytes) -> None:
-        """The next bytes of a column. Waits while it is not free."""
+        """Appends bytes to a column. Waits while it is not free."""
 
     def finish(self, about: bytes, tail: bytes) -> None:
-        """All columns are there. From now on it becomes durable."""
+        """All columns are complete: makes the draft durable, in the background."""
 
     @property
     def done(self) -> bool:
-        """Whether it is durable and the next `load` gives it; or failed for good."""
+        """Whether it is durable, so that the next `load` gives it, or has failed for good."""
 
     @property
     def fault(self) -> str | None: ...
 
     def wait(self) -> None:
-        """Until it is done."""
+        """Waits until it is done."""
 
     def drop(self) -> None:
-        """Forget it. Nothing happens where it is finished."""
+        """Discards it. Has no effect after `finish`."""
 
 
 class Keeper(Protocol):
-    def load(self) -> Kept | None: ...
+    """Where drafts are kept."""
 
-    def draft(self, columns: Sequence[Size]) -> Draft:
-        """Begin a new one. One at a time."""
+    def load(self) -> KeptRows | None: ...
+
+    def draft(self, columns: Sequence[Size]) -> RowsDraft:
+        """Begins a new draft. One at a time."""
 
 
 class MemoryKeeper:
-    """Keeps in memory; what is finished is done."""
+    """A keeper in memory. What is finished is done."""
 
     def __init__(self) -> None:
         self.kept: MemoryKept | None = None
@@ -95,6 +98,8 @@ class MemoryKeeper:
 
 
 class MemoryKept:
+    """What a MemoryKeeper kept."""
+
     def __init__(self, about: bytes, columns: Sequence[Bytes], tail: bytes) -> None:
         self.about, self.columns, self.tail = about, columns, tail
 
@@ -103,6 +108,8 @@ class MemoryKept:
 
 
 class MemoryDraft:
+    """A draft of a MemoryKeeper."""
+
     free, fault = True, None
 
     def __init__(self, keeper: MemoryKeeper, columns: Sequence[Size]) -> None:

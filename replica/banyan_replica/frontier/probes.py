@@ -1,8 +1,9 @@
-"""How many cells to send, before anybody knows how much differs: one question instead of a growing exchange.
+"""Estimates how many cells to send before it is known how much differs, so that one question is enough.
 
-The asker shows four bits of its own S0 at some cells. Of d items that differ, cell i is visited by none with chance
-exp(-d / (1 + i/2)), so which probes agree with one's own table tells d: the likeliest d is within 15 % or so. Probes
-stand at each of the first cells and about 3 % apart from then on, since it is the order of d that they must find.
+The asker shows four bits of its own S0 at some cells. If d items differ, none of them visits cell i with chance
+exp(-d / (1 + i/2)). So the probes that agree with the answerer's own table tell d: the most likely d is within about
+15 %. There is a probe at each of the first cells, and later ones are about 3 % apart, because they must find the order
+of magnitude of d.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ PLACES = np.array(_places())
 """The cells that are probed."""
 PROBE_BYTES = (len(PLACES) + 1) // 2
 MOST = 6_000
-"""An estimate above this is no error: a table of CELLS gives up 2,900 differences, and estimates near its end err."""
+"""Above this estimate no cells are sent. A table of CELLS decodes at most 2,900 differences, but estimates near its end
+are inexact."""
 _DIFFERENCES = np.exp(np.arange(math.log(0.25), math.log(4 * CELLS), 0.02))
 _BARE = np.exp(-np.outer(_DIFFERENCES, 1 / (1 + PLACES / 2)))
 _DIFFERS = 15 / 16 * (1 - _BARE)
@@ -42,7 +44,7 @@ def probes(table: Numbers) -> bytes:
 
 
 def estimate(table: Numbers, theirs: bytes) -> float:
-    """The likeliest number of differences, 0 where all probes agree. Raises ValueError where there are not as many."""
+    """The most likely number of differences; 0 if all probes agree. Raises ValueError unless there are PROBE_BYTES."""
     if len(theirs) != PROBE_BYTES:
         raise ValueError(f"a question has {PROBE_BYTES} bytes of probes, this one {len(theirs)}")
     shown = np.frombuffer(theirs, np.uint8)
@@ -55,10 +57,11 @@ def estimate(table: Numbers, theirs: bytes) -> float:
 
 
 def cells_for(differences: float) -> int:
-    """So many cells decode at once five times in six; 0: more differences than a table is for.
+    """A number of cells that decodes at once five times in six; 0: more differences than a table can tell.
 
-    Peeling takes 1.37 cells a difference at a thousand, 1.44 at a hundred, and up to 3 of very few; the rest is for the
-    error of the estimate, which grows as the probes end. One cell shows that nothing differs: every item is in it.
+    Peeling takes 1.37 cells a difference at a thousand, 1.44 at a hundred, and up to 3 if there are very few. The rest
+    is for the error of the estimate, which grows because the probes end. One cell proves that nothing differs, because
+    every item is in it.
     """
     if differences > MOST:
         return 0

@@ -1,8 +1,9 @@
-"""The rows of a frontier: 36 bytes a log in columns, and 12 more that find a log's row by its place.
+"""The rows of a frontier: 36 bytes per log in columns, and 12 bytes more to find a log's row by its place.
 
-A row is two words of the log's name, two of its head's id, its length and flag. It keeps its number and is never
-removed. Rows are sorted by place under the public key in two runs and a dictionary: `base` is long and may lie in a
-mapped file, `recent` holds a sixteenth of it at most, `_later` the last few. A run is replaced, never changed.
+A row has two words of the log's name, two words of its head's id, its length and its flag. It keeps its number and is
+never removed. Rows are sorted by place under the public key, in two sorted sequences and a dictionary: `base` is long
+and may be in a mapped file, `recent` has at most a sixteenth of it, `_later` has the newest. A sequence is replaced,
+never changed.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from banyan_replica.frontier.sketch import (
 )
 
 SLICE = 16_384
-"""Rows that one call of `work` puts into a table: about 10 ms."""
+"""The rows that one call of `work` puts into a table: about 10 ms."""
 SORTED = 32_768
-"""Rows that one step sorts."""
+"""The rows that one step sorts, about."""
 LATER = 4_096
-"""Rows that wait to be sorted in."""
+"""The most rows that wait to be sorted in."""
 Sizes: TypeAlias = npt.NDArray[np.uint32]
 """Length and flag of a head in 32 bits; 0 for no head."""
 Words: TypeAlias = tuple[Numbers, Numbers, Numbers, Numbers]
@@ -39,8 +40,8 @@ Word = TypeVar("Word", np.uint64, np.uint32)
 _NO_ID = bytes(32)
 
 
-class Run(NamedTuple):
-    """Places that ascend, and the row at each."""
+class SortedRun(NamedTuple):
+    """A sorted sequence: ascending places, and the row at each."""
 
     places: Numbers
     order: Sizes
@@ -52,13 +53,15 @@ class Run(NamedTuple):
         first, last = self.places.searchsorted(h), self.places.searchsorted(h, "right")
         return [int(row) for a, b in zip(first, last, strict=True) for row in self.order[a:b]]
 
-    def merged(self, other: Run) -> Run:
+    def merged(self, other: SortedRun) -> SortedRun:
+        """Both in one sequence."""
         at = self.places.searchsorted(other.places)
-        return Run(np.insert(self.places, at, other.places), np.insert(self.order, at, other.order))
+        return SortedRun(np.insert(self.places, at, other.places), np.insert(self.order, at, other.order))
 
 
-class Columns(NamedTuple):
-    """What is known of each row. `size`: length and flag in 32 bits; 0 for no head."""
+class RowColumns(NamedTuple):
+    """The columns of all rows. `x0`, `x1`: words of the name. `y0`, `y1`: words of the head's id. `size`: length and
+    flag in 32 bits; 0 for no head."""
 
     x0: Numbers
     x1: Numbers
@@ -68,11 +71,11 @@ class Columns(NamedTuple):
 
 
 KINDS = (np.uint64, np.uint64, np.uint64, np.uint64, np.uint32, np.uint64, np.uint32)
-"""Of the columns, and of a run's two."""
+"""The types of the five columns, and of a Run's two."""
 
 
 class Rows:
-    """`public`: the key that rows are sorted by. `room`: how many are expected."""
+    """`public`: the key by whose places rows are sorted. `room`: how many rows are expected."""
 
     def __init__(self, public: Key, room: int = 0) -> None:
         self._public = public
@@ -81,11 +84,11 @@ class Rows:
         self.base = self.recent = _no_run()
         self._later: dict[int, tuple[int, ...]] = {}
         self._sorted = 0
-        """Rows in `base` and `recent`; those after them are in `_later`."""
+        """How many rows are in `base` and `recent`; the others are in `_later`."""
 
     @classmethod
-    def of(cls, public: Key, columns: Columns, n: int, base: Run) -> Rows:
-        """Rows that were kept; those of `base` are the first, the others are sorted in."""
+    def of(cls, public: Key, columns: RowColumns, n: int, base: SortedRun) -> Rows:
+        """Rows that were kept. The first ones are sorted in `base`; the others are sorted in now."""
         rows = cls(public)
         rows.columns, rows.n, rows.base, rows._sorted = columns, n, base, len(base.places)
         rows._sort_in()
@@ -94,7 +97,7 @@ class Rows:
     # -- what a row is
 
     def items(self, key: Key, rows: slice | Indexes) -> tuple[Numbers, Numbers]:
-        """Places and weights."""
+        """(places, weights) of these rows under a key."""
         x0, x1, y0, y1, size = self.columns
         return places(key, x0[rows], x1[rows]), weights_of(key, y0[rows], y1[rows], size[rows])
 
@@ -104,24 +107,25 @@ class Rows:
         return x0, place(key, x0, int(self.columns.x1[row]))
 
     def weight(self, key: Key, row: int) -> int:
+        """The weight of a row's head under a key; 0 if it has none."""
         _, _, y0, y1, sizes = self.columns
         size = int(sizes[row])
         return weight(key, int(y0[row]), int(y1[row]), size >> 1, size & 1) if size else 0
 
     def heads(self, rows: slice | Indexes) -> npt.NDArray[np.int64]:
-        """1 where there is a head."""
+        """1 for each of these rows that has a head, otherwise 0."""
         return heads_among(self.columns.size[rows])
 
     # -- finding
 
     def at(self, asked: Sequence[int]) -> list[int]:
-        """Rows at these places under the public key."""
+        """The rows at these places under the public key."""
         h = np.array(asked, np.uint64)
         out = self.base.at(h) + self.recent.at(h)
         return out + [row for one in asked for row in self._later.get(one, ())]
 
     def search(self, key: Key, asked: Sequence[int]) -> list[int]:
-        """The same under any key: all rows are looked at."""
+        """The same under any key. This reads all rows."""
         h, out = np.array(asked, np.uint64), list[int]()
         for start in range(0, self.n, SLICE):
             rows = slice(start, min(start + SLICE, self.n))
@@ -130,7 +134,7 @@ class Rows:
         return out
 
     def row_of(self, x0: int, x1: int) -> int:
-        """The row of a name; a new one gets one."""
+        """The row of a name, which is appended if the name is new."""
         h = place(self._public, x0, x1)
         for row in self.at([h]):
             if self.columns.x0[row] == x0 and self.columns.x1[row] == x1:
@@ -141,7 +145,7 @@ class Rows:
         return row
 
     def rows_of(self, x0: Numbers, x1: Numbers) -> Indexes:
-        """The row of each name; new ones get one."""
+        """The row of each name. Rows for new names are appended."""
         h = places(self._public, x0, x1)
         out, taken = np.full(len(h), -1, np.intp), np.zeros(len(h), np.bool_)
         for run in (self.base, self.recent):
@@ -172,7 +176,7 @@ class Rows:
     # -- growing
 
     def append(self, x0: Numbers, x1: Numbers, y0: Numbers, y1: Numbers) -> slice:
-        """New rows without heads, which the caller sorts in."""
+        """Appends rows without heads. The caller must sort them in."""
         end = self.n + len(x0)
         self.reserve(end)
         rows = slice(self.n, end)
@@ -182,11 +186,11 @@ class Rows:
         return rows
 
     def reserve(self, n: int) -> None:
-        """Have room for so many rows."""
+        """Makes room for `n` rows in all."""
         if n > len(self.columns.x0):
             room = max(n, len(self.columns.x0) * 5 // 4, 1_024)
             x0, x1, y0, y1 = (_longer(words, self.n, room) for words in self.columns[:4])
-            self.columns = Columns(x0, x1, y0, y1, _longer(self.columns.size, self.n, room))
+            self.columns = RowColumns(x0, x1, y0, y1, _longer(self.columns.size, self.n, room))
 
     def _came(self, asked: Iterable[int], first: int) -> None:
         for row, h in enumerate(asked, first):
@@ -203,7 +207,7 @@ class Rows:
             self.base, self.recent = self.base.merged(self.recent), _no_run()
 
     def sort(self) -> Iterator[None]:
-        """All of them anew, in steps of some ms, while none comes."""
+        """Sorts all rows again, in steps of some ms. No row may be appended meanwhile."""
         h = np.empty(self.n, np.uint64)
         for start in range(0, self.n, SLICE):
             rows = slice(start, min(start + SLICE, self.n))
@@ -211,7 +215,7 @@ class Rows:
             yield
         bits = min(8, (self.n // SORTED).bit_length())
         part = (h >> np.uint64(61 - bits)).astype(np.uint8)
-        run, end = Run(np.empty_like(h), np.empty(self.n, np.uint32)), 0
+        run, end = SortedRun(np.empty_like(h), np.empty(self.n, np.uint32)), 0
         for k in range(1 << bits):
             rows_of_part = np.flatnonzero(part == k)
             some = h[rows_of_part]
@@ -222,17 +226,17 @@ class Rows:
         self.base, self.recent, self._sorted = run, _no_run(), self.n
         self._later.clear()
 
-    def _run(self, first: int) -> Run:
+    def _run(self, first: int) -> SortedRun:
         h = self._places(slice(first, self.n))
         order = np.argsort(h)
-        return Run(h[order], (order + first).astype(np.uint32))
+        return SortedRun(h[order], (order + first).astype(np.uint32))
 
     def _places(self, rows: slice) -> Numbers:
         return places(self._public, self.columns.x0[rows], self.columns.x1[rows])
 
 
-def _no_run() -> Run:
-    return Run(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
+def _no_run() -> SortedRun:
+    return SortedRun(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
 
 
 def _longer(column: npt.NDArray[Word], n: int, room: int) -> npt.NDArray[Word]:
@@ -241,37 +245,42 @@ def _longer(column: npt.NDArray[Word], n: int, room: int) -> npt.NDArray[Word]:
     return out
 
 
-def _no_columns(room: int) -> Columns:
+def _no_columns(room: int) -> RowColumns:
     x0, x1, y0, y1 = (np.zeros(room, np.uint64) for _ in range(4))
-    return Columns(x0, x1, y0, y1, np.zeros(room, np.uint32))
+    return RowColumns(x0, x1, y0, y1, np.zeros(room, np.uint32))
 
 
-# -- what becomes of names and heads
+# -- words of names and heads
 
 
 def name_words(log: LogId) -> tuple[int, int]:
-    """61 bits of the account's id, which is a hash, and 61 of a hash over the whole name."""
+    """(x0, x1) of a log's name: 61 bits of the account's id, which is a hash, and 61 bits of a hash over the whole
+    name."""
     return fingerprint(log.account)[0], fingerprint(H("log", name_of(log)))[0]
 
 
 def name_of(log: LogId) -> bytes:
+    """account 32 | writer 32 | log 4."""
     return log.account + log.writer + log.log.to_bytes(4, "big")
 
 
 def id_words(head: Head) -> tuple[int, int]:
+    """(y0, y1) of a head: 122 bits of its id."""
     return fingerprint(head.id or _NO_ID)
 
 
 def size_of(head: Head) -> int:
+    """The length modulo 2^31, shifted by one, and the flag."""
     return (head.length & (1 << LENGTH_BITS) - 1) << 1 | head.flag
 
 
 def sizes_of(heads: Mapping[LogId, Head]) -> Sizes:
+    """`size_of` of many heads."""
     return np.fromiter(map(size_of, heads.values()), np.uint32, len(heads))
 
 
 def words_of(heads: Mapping[LogId, Head]) -> Words:
-    """`name_words` and `id_words` of many."""
+    """`name_words` and `id_words` of many logs and heads."""
     names = [name_of(log) for log in heads]
     accounts = b"".join([name[:8] for name in names])
     hashes = b"".join([H("log", name)[:8] for name in names])
@@ -285,11 +294,12 @@ def _shortened(words: npt.NDArray[np.uint64]) -> Numbers:
 
 
 def weights_of(key: Key, y0: Numbers, y1: Numbers, size: Sizes) -> Numbers:
-    """Weights of heads; 0 where there is none."""
+    """The weights of heads; 0 where `size` is 0."""
     wide = size.astype(np.uint64)
     t: Numbers = weights(key, y0, y1, wide >> np.uint64(1), wide & np.uint64(1)) * np.sign(wide)
     return t
 
 
 def heads_among(size: Sizes) -> npt.NDArray[np.int64]:
+    """1 for each size that is a head's, otherwise 0."""
     return np.sign(size).astype(np.int64)

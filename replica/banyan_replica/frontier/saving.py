@@ -1,11 +1,11 @@
-"""A frontier's rows kept beside the store: written while heads move, and read at the next start.
+"""Keeps a frontier's rows beside the store: writes them while heads move, and reads them at the next start.
 
-Written are columns, slice by slice while heads move, so they are of many moments; then, at one moment when nothing is
-pending, the rows that moved meanwhile and the public table. With these laid over the columns all of it is right for one
-position of the store (banyan_storage/moves.py), and the heads that moved after it are followed.
+The columns are written slice by slice while heads move, so they are of different moments. Then, at one moment when
+nothing is pending, the rows that moved meanwhile and the public table are written. When these are put over the columns,
+everything is right for one position of the store (banyan_storage/moves.py). Heads that moved later are applied.
 
-The invariant: what is kept is believed only with a whole checksum, for the store and the key it names, at a position
-from which the store can tell what moved. Anything else is nothing, and the store is read.
+The invariant: kept rows are trusted only if the checksum is right, they name this store and key, and the store can tell
+what moved since their position. Otherwise they are ignored, and the heads are read from the store.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from banyan_replica.frontier.kept import Draft, Keeper, Kept, Size
-from banyan_replica.frontier.rows import KINDS, Columns, Rows, Run
+from banyan_replica.frontier.kept import Keeper, KeptRows, RowsDraft, Size
+from banyan_replica.frontier.rows import KINDS, RowColumns, Rows, SortedRun
 from banyan_replica.frontier.sketch import CELLS, Indexes, Key
 from banyan_replica.frontier.table import RANGES, FrontierTable
 from banyan_storage.moves import POSITION, Moves
 
 PIECE = 1 << 20
-"""Bytes that one step writes: about 1 ms."""
+"""The bytes that one step writes: about 1 ms."""
 LAY = 16_384
-"""Rows that one step lays over the columns."""
+"""The rows that one step puts over the columns."""
 VERSION = 1
 LEAST = 16_384
-"""Rows that are worth keeping: fewer are read in no time."""
+"""Rows are kept from this number on; fewer are read quickly."""
 EVERY = 65_536
-"""Heads that move between two drafts, or a 32nd of the rows where that is more: so many has a start to follow."""
+"""A draft begins after this many heads moved, or a 32nd of the rows if that is more. A start must apply so many."""
 AT_END = 16_384
-"""Heads that moved for which a stop keeps rows, or a 256th of them: about what is followed in 0.2 s."""
+"""At a stop rows are kept if this many heads moved, or a 256th of the rows if that is more: about 0.2 s of a start."""
 _ABOUT = struct.Struct(f"<I4s16s16s{POSITION}sQ32sQQQQ")
 _ITEM = [np.dtype(kind).itemsize for kind in KINDS]
 _CELLS, _SUMS = CELLS * 24, RANGES * 24
 
 
 class Keeping(NamedTuple):
-    """Where rows are kept, and what the store tells of moves."""
+    """Where rows are kept, and which moves the store recorded. `store_id`: 16 bytes."""
 
     keeper: Keeper
     moves: Moves
@@ -49,8 +49,8 @@ class Keeping(NamedTuple):
 
 
 class About(NamedTuple):
-    """`columns`: rows in the columns; `base`: rows that are sorted; `laid`: rows that are to be laid over them;
-    `rows`: all."""
+    """What kept rows say of themselves. `position`, `heads`, `root`: of the store for which they are right. Then
+    numbers of rows: `columns` in the columns, `base` sorted, `laid` to be put over the columns, `rows` all."""
 
     position: bytes
     heads: int
@@ -62,7 +62,7 @@ class About(NamedTuple):
 
 
 def due(rows: int, moved: int) -> bool:
-    """Whether rows are to be kept again after so many moves."""
+    """Whether a draft of `rows` rows is to begin after `moved` moves."""
     return rows >= LEAST and moved >= max(EVERY, rows >> 5)
 
 
@@ -80,37 +80,38 @@ def _order() -> bytes:
 
 
 class Saving:
-    """One draft under way. `columns` are those of the moment when it began, which may be replaced while it lasts."""
+    """One draft under way. It uses the columns of the moment when it began; the rows may get other ones meanwhile."""
 
     def __init__(self, keeping: Keeping, rows: Rows) -> None:
         self.keeping, self._columns = keeping, (*rows.columns, *rows.base)
         self._counts = [rows.n] * 5 + [len(rows.base.places)] * 2
         room = [rows.n + (rows.n >> 3) + LEAST] * 5 + self._counts[5:]
-        self.draft: Draft = keeping.keeper.draft(
+        self.draft: RowsDraft = keeping.keeper.draft(
             [Size(n * item, most * item) for n, most, item in zip(self._counts, room, _ITEM, strict=True)]
         )
         self._column = self._row = 0
         self.moved: list[Indexes] = []
-        """Rows that moved since it was begun."""
+        """Rows that moved since it began."""
         self.position: bytes | None = None
-        """What it is right for, once it is finished."""
+        """The position for which it is right, once it is finished."""
 
     @property
     def written(self) -> bool:
-        """Whether only `finish` is missing."""
+        """Whether all columns are written, so that only `finish` is missing."""
         return self._column == len(self._columns)
 
     @property
     def wants(self) -> bool:
+        """Whether `step` can go on now."""
         return not self.written and self.draft.free
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can be added."""
+        """Whether `finish` was called."""
         return self.position is not None
 
     def step(self) -> None:
-        """Hand over the next piece."""
+        """Writes the next piece."""
         column, n = self._columns[self._column], self._counts[self._column]
         stop = min(self._row + PIECE // _ITEM[self._column], n)
         self.draft.put(self._column, column[self._row : stop].tobytes())
@@ -119,7 +120,7 @@ class Saving:
             self._column, self._row = self._column + 1, 0
 
     def finish(self, public: Key, rows: Rows, table: FrontierTable, count: int, root: bytes) -> None:
-        """All heads that moved were followed, and nothing is pending."""
+        """Writes the rows that moved, the table and the header. All moves must be applied, and nothing pending."""
         n = self._counts[0]
         moved = np.concatenate([*self.moved, np.arange(n, rows.n)])
         laid = np.unique(moved, return_inverse=True)[0].astype(np.uint32)  # without it numpy.ma is imported: 80 ms
@@ -141,8 +142,9 @@ class Saving:
         self.draft.finish(about, b"".join([part.tobytes() for part in parts]))
 
 
-def about_of(kept: Kept, store_id: bytes, public: Key) -> About | None:
-    """None where it is of another store, realm, machine or version."""
+def about_of(kept: KeptRows, store_id: bytes, public: Key) -> About | None:
+    """The header of kept rows. None if it is of another store, realm, machine or version, or does not fit its
+    columns."""
     if len(kept.about) != _ABOUT.size:
         return None
     version, order, store, tag, *rest = _ABOUT.unpack(kept.about)
@@ -156,10 +158,10 @@ def about_of(kept: Kept, store_id: bytes, public: Key) -> About | None:
     return about if whole and base <= n <= about.rows and len(kept.tail) == tail else None
 
 
-def open_rows(kept: Kept, about: About, public: Key, out: list[tuple[Rows, FrontierTable]]) -> Iterator[bool]:
-    """Checks it all and puts the rows and their table into `out`, in steps; False where it is damaged."""
+def open_rows(kept: KeptRows, about: About, public: Key, out: list[tuple[Rows, FrontierTable]]) -> Iterator[bool]:
+    """Checks everything and puts the rows and their table into `out`, in steps. Yields False if it is damaged."""
     yield from kept.check()
-    columns = Columns(*(raw.view(kind) for raw, kind in zip(kept.columns[:5], KINDS[:5], strict=True)))
+    columns = RowColumns(*(raw.view(kind) for raw, kind in zip(kept.columns[:5], KINDS[:5], strict=True)))
     places, order = (raw.view(kind) for raw, kind in zip(kept.columns[5:], KINDS[5:], strict=True))
     tail, at = kept.tail, _CELLS + _SUMS
     cells = np.frombuffer(tail, np.uint64, CELLS * 3).reshape(-1, 3).copy()
@@ -177,5 +179,5 @@ def open_rows(kept: Kept, about: About, public: Key, out: list[tuple[Rows, Front
         for start in range(0, about.laid, LAY):
             column[laid[start : start + LAY]] = values[start : start + LAY]
             yield True
-    base = Run(places[: about.base], order[: about.base])
+    base = SortedRun(places[: about.base], order[: about.base])
     out.append((Rows.of(public, rows.columns, about.rows, base), FrontierTable(public, None, cells, sums)))

@@ -1,17 +1,20 @@
-"""A weighted rateless sketch: which logs differ between two frontiers, by how much and in whose favour.
+"""A weighted rateless sketch: which logs differ between two frontiers, by how much, and which side is ahead.
 
-A log is a place h and a weight t, both numbers modulo p = 2^61 - 1. The place comes from the log's name; the weight is
-length << 29 | tag, the tag from the head's id and flag. Cell i is (sum of t, sum of t h, sum of t h^2) over the logs
-whose walk visits i; a walk visits cell i with chance 1 / (1 + i/2). Cells subtract: what is equal on both sides
-vanishes, and a log that differs leaves one item, with the difference of its weights. A cell holds exactly one item iff
-S1^2 = S0 S2; then h = S1 / S0, and S0 is the weight. Taking it out of the cells of its walk bares others (peeling).
+A log has a place h and a weight t, both numbers modulo p = 2^61 - 1. The place is computed from the log's name. The
+weight is length << 29 | tag; the tag is computed from the head's id and flag. Cell i is (sum of t, sum of t h, sum of
+t h^2) over the logs whose walk visits i; a walk visits cell i with chance 1 / (1 + i/2).
 
-Invariants: numpy and scalars agree to the last bit (every number that a walk computes is an exact integer or one
-correctly rounded IEEE operation); a place whose walk misses the cell is never taken; decoding is complete only when
-every cell is zero, and it costs at most a few times the number of cells whatever the cells are.
+Cells can be subtracted. Logs that are equal on both sides cancel; a log that differs leaves one item, with the
+difference of its weights. A cell has exactly one item iff S1^2 = S0 S2 (docs/reconciliation.md gives the exceptions);
+then h = S1 / S0, and S0 is the weight. When this item is taken out of the cells of its walk, other cells come to have
+one item (peeling).
 
-docs/reconciliation.md draws it. The walk is that of Yang, Gilad and Alizadeh, Practical Rateless Set Reconciliation,
-2024, section 4.2; items that are weights in a field instead of strings under XOR are ours.
+Invariants: numpy and scalars agree to the last bit (every number of a walk is an exact integer or the result of one
+correctly rounded IEEE operation). A place whose walk misses the cell is never taken. Decoding is complete only when
+every cell is zero, and costs at most a few times the number of cells, whatever the cells are.
+
+docs/reconciliation.md explains it. The walk is that of Yang, Gilad and Alizadeh, Practical Rateless Set Reconciliation,
+2024, section 4.2. Items that are weights in a field, instead of strings under XOR, are new here.
 """
 
 from __future__ import annotations
@@ -26,33 +29,34 @@ import numpy as np
 import numpy.typing as npt
 
 P = (1 << 61) - 1
-"""A Mersenne prime: reduction is a shift and an addition."""
+"""A Mersenne prime, so reduction is a shift and an addition."""
 CELLS = 4_096
-"""Cells of a table: enough for about 2,500 differences."""
+"""The cells of a table: enough for about 2,500 differences."""
 CELL_BYTES = 23
-"""Three numbers of 61 bits."""
+"""The bytes of a cell: three numbers of 61 bits."""
 TAG_BITS = 29
 LENGTH_BITS = 31
-"""Lengths count modulo 2^31, so that a weight is below 2^60; the tag tells apart what is 2^31 longer."""
+"""Lengths are taken modulo 2^31, so that a weight is below 2^60. Two lengths that differ by 2^31 have different
+tags."""
 
 Numbers: TypeAlias = npt.NDArray[np.uint64]
-"""Numbers below p, or words of 64 bits."""
+"""An array of numbers below p, or of words of 64 bits."""
 Indexes: TypeAlias = npt.NDArray[np.intp]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 _P, _ONE = np.uint64(P), np.uint64(1)
 _SEED, _STEP, _WORD = 0x9E3779B97F4A7C15, 0xDA942042E4DD58B5, (1 << 64) - 1
 FEW = 32
-"""Up to so many are quicker one by one, without numpy."""
+"""Up to this number, items are faster one by one, without numpy."""
 WALKS = 4_096
-"""Walks that are remembered: heads that moved will move again."""
+"""Walks that are cached, because heads that moved will move again."""
 
 
 class Key(NamedTuple):
-    """What makes places and weights of fingerprints: h = a x0 + b x1 + c, tag = low bits of d y0 + e y1 + f flag + g.
+    """Turns fingerprints into places and tags: h = a x0 + b x1 + c, tag = low 29 bits of d y0 + e y1 + f flag + g.
 
-    A universal hash: of two logs chosen before the key, the places agree with chance 2^-61, of two heads the tags with
-    chance 2^-29, whatever was ground.
+    This is a universal hash: for two logs chosen before the key, the places agree with chance 2^-61, and for two heads
+    the tags agree with chance 2^-29, however they were chosen.
     """
 
     a: int
@@ -65,20 +69,20 @@ class Key(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """`items`: place -> weight here minus weight there, modulo p. `left`: cells that are not zero yet; 0: complete."""
+    """`items`: place -> weight here minus weight there, modulo p. `left`: how many cells are not zero; 0: complete."""
 
     items: dict[int, int]
     left: int
 
 
 def key_of(salt: bytes) -> Key:
-    """Seven numbers below p, of SHA-256 over the salt and a counter."""
+    """Seven numbers below p, from SHA-256 over the salt and a counter."""
     made = (hashlib.sha256(b"banyan/1/sketch\0" + bytes((n,)) + salt).digest() for n in range(7))
     return Key(*(int.from_bytes(d[:16], "big") % P for d in made))
 
 
 def fingerprint(raw: bytes) -> tuple[int, int]:
-    """The first 16 bytes as two numbers of 61 bits: what places and tags are made of."""
+    """The first 16 bytes as two numbers of 61 bits, from which places and tags are computed."""
     return int.from_bytes(raw[:8], "big") >> 3, int.from_bytes(raw[8:16], "big") >> 3
 
 
@@ -86,7 +90,7 @@ def fingerprint(raw: bytes) -> tuple[int, int]:
 
 
 def mulmod(a: Numbers, b: Numbers | np.uint64) -> Numbers:
-    """a b mod p of numbers below p, in halves of 31 and 30 bits; 2^62 = 2 mod p."""
+    """a b mod p, for numbers below p; in halves of 31 and 30 bits, with 2^62 = 2 mod p."""
     low, half = np.uint64((1 << 31) - 1), np.uint64(31)
     a0, a1, b0, b1 = a & low, a >> half, b & low, b >> half
     out: Numbers = a1 * b1
@@ -103,22 +107,23 @@ def mulmod(a: Numbers, b: Numbers | np.uint64) -> Numbers:
 
 
 def _fold(x: Numbers) -> Numbers:
-    """Congruent to x, and below 2^61 + 8."""
+    """A number congruent to x, and below 2^61 + 8."""
     return (x & _P) + (x >> np.uint64(61))
 
 
 def _reduce(x: Numbers) -> Numbers:
-    """x mod p of any words."""
+    """x mod p, for any words."""
     return _once(_fold(x))
 
 
 def _once(x: Numbers) -> Numbers:
-    """x mod p of words below 2p: what is below p wraps to the far end of 64 bits."""
+    """x mod p, for words below 2p. For x below p, x - p wraps to a very large word, so the minimum is x."""
     out: Numbers = np.minimum(x, x - _P)
     return out
 
 
 def submod(a: Numbers, b: Numbers) -> Numbers:
+    """a - b mod p, for numbers below p."""
     return _once(a + (_P - b))
 
 
@@ -138,16 +143,18 @@ def weights(key: Key, y0: Numbers, y1: Numbers, lengths: Numbers, flags: Numbers
 
 
 def place(key: Key, x0: int, x1: int) -> int:
+    """`places` of one log."""
     return (key.a * x0 + key.b * x1 + key.c) % P
 
 
 def weight(key: Key, y0: int, y1: int, length: int, flag: int) -> int:
+    """`weights` of one head."""
     tag = (key.d * y0 + key.e * y1 + key.f * flag + key.g) % P & (1 << TAG_BITS) - 1
     return (length & (1 << LENGTH_BITS) - 1) << TAG_BITS | tag
 
 
 def length_of(t: int) -> int | None:
-    """The length in a weight; None where the number is no head's weight."""
+    """The length in a weight; None if the number cannot be a weight."""
     return t >> TAG_BITS if t >> TAG_BITS + LENGTH_BITS == 0 else None
 
 
@@ -155,7 +162,7 @@ def length_of(t: int) -> int | None:
 
 
 def walk(h: int, cells: int) -> Iterator[int]:
-    """The cells below `cells` that the item at h is in: 0, then ever farther apart."""
+    """The cells below `cells` that the item at h visits: 0, then others at growing distances."""
     i, r = 0, (h * _SEED + 1) & _WORD
     while i < cells:
         yield i
@@ -164,7 +171,7 @@ def walk(h: int, cells: int) -> Iterator[int]:
 
 
 def _walks(h: Numbers, cells: int) -> Iterator[tuple[Indexes, Indexes]]:
-    """Steps of many walks side by side: (which items are still walking, the cell that each is at)."""
+    """The steps of many walks together: (indexes of the items still walking, the cell of each)."""
     who = np.arange(h.size)
     r = h * np.uint64(_SEED) + _ONE
     at = np.zeros(h.size)
@@ -183,7 +190,7 @@ def _walks(h: Numbers, cells: int) -> Iterator[tuple[Indexes, Indexes]]:
 
 
 def _gathered(steps: Iterator[tuple[Indexes, Indexes]], size: int = 1 << 14) -> Iterator[tuple[Indexes, Indexes]]:
-    """The same, steps of few items together: a call of numpy costs more than it does for them."""
+    """The same, with steps of few items joined, because a call of numpy costs more than the work on few items."""
     who, at, waiting = list[Indexes](), list[Indexes](), 0
     for some, where in steps:
         who.append(some)
@@ -200,12 +207,12 @@ def _gathered(steps: Iterator[tuple[Indexes, Indexes]], size: int = 1 << 14) -> 
 
 
 def empty(cells: int = CELLS) -> Numbers:
-    """Cells without items: one row a cell, three numbers a row."""
+    """Cells without items: an array of `cells` rows of three numbers."""
     return np.zeros((cells, 3), np.uint64)
 
 
 def add(table: Numbers, h: Numbers, t: Numbers) -> None:
-    """Put items in: at places `h`, of weights `t` (modulo p; a weight that falls is p minus so much)."""
+    """Adds items at places `h` with weights `t` modulo p. To subtract a weight, add p minus it."""
     if h.size <= FEW:
         for one, w in zip(h.tolist(), t.tolist(), strict=True):
             add_one(table, one, w)
@@ -222,17 +229,18 @@ def add(table: Numbers, h: Numbers, t: Numbers) -> None:
 
 
 def halves(x: Numbers) -> tuple[Floats, Floats]:
-    """The low 32 bits and the rest, as floats: bincount adds floats, and below two million of these stay exact."""
+    """The low 32 bits and the rest, as floats, because bincount adds floats. Sums of fewer than two million are
+    exact."""
     return (x & np.uint64(0xFFFFFFFF)).astype(np.float64), (x >> np.uint64(32)).astype(np.float64)
 
 
 def summed(low: Floats, high: Floats, onto: Numbers) -> Numbers:
-    """low + 2^32 high + onto modulo p, of sums of halves and numbers below p."""
+    """low + 2^32 high + onto modulo p, for sums of halves, and numbers below p."""
     return _reduce(_fold(onto + low.astype(np.uint64)) + mulmod(_reduce(high.astype(np.uint64)), np.uint64(1 << 32)))
 
 
 def add_one(table: Numbers, h: int, t: int) -> None:
-    """Put one item in, or with p minus a weight take it out."""
+    """Adds one item. To take it out, add p minus its weight."""
     at, th = _cells_of(h, len(table)), t * h % P
     table[at] = _once(table[at] + np.array((t, th, th * h % P), np.uint64))
 
@@ -243,7 +251,8 @@ def _cells_of(h: int, cells: int) -> Indexes:
 
 
 def pack(cells: Numbers) -> bytes:
-    """S0 and S1 in 8 bytes, S2 in 7, big-endian; the upper 5 bits of S2 ride in the spare ones above S0 (3) and S1."""
+    """23 bytes per cell: S0 and S1 in 8 bytes, S2 in 7, big-endian. The upper 5 bits of S2 are in the unused bits above
+    S0 (3 bits) and S1 (2 bits)."""
     words, top = cells.copy(), cells[:, 2] >> np.uint64(56)
     words[:, 0] |= (top & np.uint64(7)) << np.uint64(61)
     words[:, 1] |= (top >> np.uint64(3)) << np.uint64(61)
@@ -251,7 +260,7 @@ def pack(cells: Numbers) -> bytes:
 
 
 def unpack(raw: bytes) -> Numbers:
-    """Raises ValueError where the bytes are no cells."""
+    """The inverse of `pack`. Raises ValueError if the bytes are no cells."""
     if len(raw) % CELL_BYTES:
         raise ValueError(f"cells are {CELL_BYTES} bytes each, {len(raw)} bytes are not whole cells")
     wide = np.insert(np.frombuffer(raw, np.uint8).reshape(-1, CELL_BYTES), 16, 0, axis=1)
@@ -267,17 +276,18 @@ def unpack(raw: bytes) -> Numbers:
 
 
 def pure(cells: Numbers) -> npt.NDArray[np.bool_]:
-    """Which cells hold exactly one item."""
+    """Which cells have exactly one item."""
     s0, s1, s2 = cells[:, 0], cells[:, 1], cells[:, 2]
     out: npt.NDArray[np.bool_] = (s0 != 0) & (mulmod(s1, s1) == mulmod(s0, s2))
     return out
 
 
 def decode(difference: Numbers) -> Decoded:
-    """Peel the items out of cells here minus cells there, the first ones of a table.
+    """Peels the items out of `difference`: the first cells of a table here minus those there.
 
-    An item that was taken by mistake (three or more items that look like one: chance 2^-61, or ground on purpose under
-    a key that is known) comes out again with the opposite weight. Hostile cells end it after two items a cell.
+    An item that was taken by mistake comes out again with the opposite weight. This happens if three or more items look
+    like one: with chance 2^-61, or if they were chosen under a known key. Hostile cells end it after two items per
+    cell.
     """
     n = len(difference)
     s0, s1, s2 = (difference[:, k].tolist() for k in range(3))

@@ -1,7 +1,7 @@
 """The sums under one key: the cells of a sketch, and counts and sums of heads by prefix of the account id.
 
-Cells find few differences among very many heads; where there are too many for a table, ranges are compared and divided
-(the fingerprints of negentropy, in the same field). Both are sums, so a head that moves is a difference added to both.
+Cells find few differences among very many heads. If there are too many for a table, ranges are compared and divided
+(like the fingerprints of negentropy, in the same field). Both are sums, so a head that moves adds a difference to both.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import numpy.typing as npt
 from banyan_replica.frontier.sketch import Key, Numbers, P, add, add_one, empty, halves, mulmod, submod, summed
 
 DEPTH = 4
-"""Ranges are kept down to 65,536 of them: about 15 accounts each at a million."""
+"""Nibbles of the longest prefix whose sums are kept: 65,536 ranges, about 15 accounts each at a million."""
 DEEPEST = 15
-"""Nibbles of an account id that a row knows; below, heads are named."""
+"""Nibbles of an account id that a row has. Below a longer prefix, heads are named."""
 RANGES = 16**DEPTH
 Range: TypeAlias = tuple[int, bytes]
-"""How many heads, and 16 bytes of their sums."""
+"""(number of heads, their two sums in 16 bytes)."""
 _SHIFT = 61 - 4 * DEPTH
 
 
 @dataclass(slots=True)
 class FrontierTable:
-    """`built`: rows that are in it while it is being built, then None. `sums`: count, sum of t and of t h by range."""
+    """`built`: how many rows are in it while it is being built, then None. `sums`: by range, the number of heads, the
+    sum of t and the sum of t h."""
 
     key: Key
     built: int | None = None
@@ -34,23 +35,23 @@ class FrontierTable:
     sums: Numbers = field(default_factory=lambda: np.zeros((RANGES, 3), np.uint64))
 
     def take(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
-        """Put rows in; `heads`: 1 where there is a head."""
+        """Adds rows. `heads`: 1 for each row with a head, otherwise 0."""
         add(self.cells, h, t)
         self._ranges(x0, h, t, heads)
 
     def move(self, x0: Numbers, h: Numbers, old: Numbers, new: Numbers, more: npt.NDArray[np.int64]) -> None:
-        """Weights changed; `more`: +1 where a head came, -1 where it went."""
+        """Changes weights from `old` to `new`. `more`: +1 if the row has a head now and had none, -1 if it lost it."""
         self.take(x0, h, submod(new, old), more)
 
     def move_one(self, x0: int, h: int, t: int, more: int) -> None:
-        """The same of one log, whose weight grew by `t` modulo p."""
+        """The same for one log, whose weight grew by `t` modulo p."""
         add_one(self.cells, h, t)
         at = x0 >> _SHIFT
         count, s0, s1 = self.sums[at].tolist()
         self.sums[at] = count + more, (s0 + t) % P, (s1 + t * h) % P
 
     def children(self, prefix: bytes) -> list[Range]:
-        """Below each next nibble of a prefix shorter than DEPTH."""
+        """The range below each of the 16 nibbles that may follow a prefix shorter than DEPTH."""
         at = 0
         for n in prefix:
             at = at << 4 | n
@@ -60,14 +61,14 @@ class FrontierTable:
         return [_range(*row) for row in zip(inside[:, :, 0].sum(axis=1).tolist(), *sums, strict=True)]
 
     def ranges(self, below: npt.NDArray[np.intp], h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> list[Range]:
-        """The same of any rows: `below` is the next nibble of each."""
+        """The same for any rows. `below`: the next nibble of each."""
         counts = np.bincount(below, heads, 16).astype(np.int64)
         sums = [_binned(below, lane, np.zeros(16, np.uint64)).tolist() for lane in (t, mulmod(t, h))]
         return [_range(*row) for row in zip(counts.tolist(), *sums, strict=True)]
 
     def _ranges(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
         at, nth = np.unique((x0 >> np.uint64(_SHIFT)).astype(np.intp), return_inverse=True)
-        self.sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # it may fall: it wraps
+        self.sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # a negative count wraps
         for k, lane in ((1, t), (2, mulmod(t, h))):
             self.sums[at, k] = _binned(nth, lane, self.sums[at, k])
 
@@ -90,5 +91,6 @@ def _range(count: int, s0: int, s1: int) -> Range:
 
 
 def nibble(account: bytes, i: int) -> int:
+    """Nibble `i` of an account id, the high one of a byte first."""
     byte = account[i >> 1]
     return byte & 15 if i & 1 else byte >> 4

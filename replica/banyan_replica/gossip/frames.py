@@ -26,8 +26,8 @@ from banyan_replica.gossip.settings import (
     MID_BYTES,
 )
 from banyan_replica.wire.fields import (
-    Field,
     Kind,
+    Member,
     Shape,
     at_most,
     bounded,
@@ -50,7 +50,7 @@ class PeerInfo(NamedTuple):
     addrs: tuple[str, ...]
 
 
-class Item(NamedTuple):
+class Push(NamedTuple):
     """A pushed message; `hop` counts the links it came over, for figures only."""
 
     mid: bytes
@@ -58,8 +58,8 @@ class Item(NamedTuple):
     payload: bytes
 
 
-class Data(NamedTuple):
-    items: tuple[Item, ...] = ()
+class Pushes(NamedTuple):
+    items: tuple[Push, ...] = ()
     ihaves: tuple[bytes, ...] = ()
     grafts: tuple[bytes, ...] = ()
     prune: bool = False
@@ -81,11 +81,11 @@ class Neighbour(NamedTuple):
     addrs: tuple[str, ...] = ()
 
 
-class Answer(NamedTuple):
+class NeighbourAnswer(NamedTuple):
     yes: bool
 
 
-class Disconnect(NamedTuple):
+class NoNeighbour(NamedTuple):
     """You are no longer my neighbour; the connection may stay."""
 
 
@@ -100,8 +100,8 @@ class Shuffled(NamedTuple):
     peers: tuple[PeerInfo, ...]
 
 
-MemberFrame: TypeAlias = Join | ForwardJoin | Neighbour | Answer | Disconnect | Shuffle | Shuffled
-Frame: TypeAlias = Data | MemberFrame
+MemberFrame: TypeAlias = Join | ForwardJoin | Neighbour | NeighbourAnswer | NoNeighbour | Shuffle | Shuffled
+AnyFrame: TypeAlias = Pushes | MemberFrame
 
 
 class Delivery(NamedTuple):
@@ -115,17 +115,17 @@ class Delivery(NamedTuple):
 
 class SendFrame(NamedTuple):
     peer: PeerId
-    frame: Frame
+    frame: AnyFrame
 
 
-class Connect(NamedTuple):
+class DialPeer(NamedTuple):
     """Dial this peer and report peer_up or dial_failed."""
 
     peer: PeerId
     addrs: tuple[str, ...]
 
 
-class Drop(NamedTuple):
+class DropPeer(NamedTuple):
     """Close the connection. `fault` False: the gossip merely does not need it; keep it if something else does."""
 
     peer: PeerId
@@ -133,7 +133,7 @@ class Drop(NamedTuple):
     fault: bool
 
 
-Effect: TypeAlias = SendFrame | Connect | Drop
+GossipEffect: TypeAlias = SendFrame | DialPeer | DropPeer
 
 
 # -- how they are spelled
@@ -152,10 +152,10 @@ def _text(most: int, what: str) -> Kind:
     return Kind(what, read, str.encode)
 
 
-def _items(v: Any) -> tuple[Item, ...]:
+def _items(v: Any) -> tuple[Push, ...]:
     rows = read_rows(v, 3)
     bounded(rows, 0, MAX_ITEMS)
-    return tuple([Item(MID.read(mid), HOP.read(hop), PAYLOAD.read(payload)) for mid, hop, payload in rows])
+    return tuple([Push(MID.read(mid), HOP.read(hop), PAYLOAD.read(payload)) for mid, hop, payload in rows])
 
 
 def _peer(v: Any) -> PeerInfo:
@@ -185,29 +185,29 @@ GRAMMAR = {
 
 SHAPES = (
     Shape(
-        0, "pushes", Data,
+        0, "pushes", Pushes,
         (
-            Field("items", ITEMS), Field("ihaves", several(MID, MAX_IHAVES)), Field("grafts", several(MID, MAX_GRAFTS)),
-            Field("prune", YES),
+            Member("items", ITEMS), Member("ihaves", several(MID, MAX_IHAVES)),
+            Member("grafts", several(MID, MAX_GRAFTS)), Member("prune", YES),
         ),
     ),
-    Shape(1, "join", Join, (Field("addresses", ADDRS),)),
-    Shape(2, "forwarded", ForwardJoin, (Field("joiner", PEER), Field("ttl", TTL))),
-    Shape(3, "neighbour", Neighbour, (Field("urgent", YES), Field("addresses", ADDRS))),
-    Shape(4, "answer", Answer, (Field("yes", YES),)),
-    Shape(5, "disconnect", Disconnect, ()),
-    Shape(6, "shuffle", Shuffle, (Field("origin", PEER), Field("ttl", TTL), Field("peers", PEERS))),
-    Shape(7, "shuffled", Shuffled, (Field("origin", PEER_ID), Field("peers", PEERS))),
+    Shape(1, "join", Join, (Member("addresses", ADDRS),)),
+    Shape(2, "forwarded", ForwardJoin, (Member("joiner", PEER), Member("ttl", TTL))),
+    Shape(3, "neighbour", Neighbour, (Member("urgent", YES), Member("addresses", ADDRS))),
+    Shape(4, "answer", NeighbourAnswer, (Member("yes", YES),)),
+    Shape(5, "disconnect", NoNeighbour, ()),
+    Shape(6, "shuffle", Shuffle, (Member("origin", PEER), Member("ttl", TTL), Member("peers", PEERS))),
+    Shape(7, "shuffled", Shuffled, (Member("origin", PEER_ID), Member("peers", PEERS))),
 )  # fmt: skip
-_READ: dict[int, Callable[[list[Any]], Frame]] = {shape.code: reader(shape) for shape in SHAPES}
+_READ: dict[int, Callable[[list[Any]], AnyFrame]] = {shape.code: reader(shape) for shape in SHAPES}
 _WRITE = writers(SHAPES)
 
 
-def encode_frame(frame: Frame) -> list[Any]:
+def encode_frame(frame: AnyFrame) -> list[Any]:
     return spelled(frame, _WRITE)
 
 
-def decode_frame(wire: object) -> Frame:
+def decode_frame(wire: object) -> AnyFrame:
     """The frame of an array the wire layer decoded. Raises Malformed with a sentence on anything else."""
     if type(wire) is not list or not wire or type(wire[0]) is not int:
         raise Malformed("a gossip frame is an array that starts with its code")

@@ -4,7 +4,8 @@ Calls bring what happened and the time; `next_effect` yields what to do, in orde
 call `handle_timer`. A message is handed out by `receive`, judged and made durable outside, and answered with one of:
   accepted   it is marked seen and goes on;
   ignored    "not yet": no trace is kept, no one pays;
-  rejected   the same verdict at every node: the sender pays.
+  rejected   the same verdict at every node: others that announced it are asked. The sender is charged by whoever
+             judged (conduct.py); what the tree finds out by itself, an announcement not honoured, is charged here.
 Invariant: nothing is forwarded or announced before it was accepted, published or learned, hence durable.
 """
 
@@ -14,13 +15,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from banyan_replica.gossip.frames import Data, Delivery, Effect, Frame, Item, PeerId, PeerInfo, SendFrame
+from banyan_replica.gossip.frames import (
+    AnyFrame,
+    Delivery,
+    DropPeer,
+    GossipEffect,
+    PeerId,
+    PeerInfo,
+    Push,
+    Pushes,
+    SendFrame,
+)
 from banyan_replica.gossip.membership import Membership
-from banyan_replica.gossip.memory import Standings
 from banyan_replica.gossip.plumtree import Plumtree
 from banyan_replica.gossip.settings import GossipSettings, Rng
-
-NEVER = float("inf")
+from banyan_replica.peers.ledger import Charge, Ledger, Offence
 
 
 def _nothing(_mid: bytes) -> bytes | None:
@@ -31,6 +40,7 @@ class Gossip:
     """`fetch(mid)` reads a durable message back from the store, for grafts that come late.
 
     `addrs`: where this node may be dialled. `join(items)` says the same in fewer messages, each named as its last.
+    `ledger`: who is trusted; shared with whoever judges the messages.
     """
 
     def __init__(
@@ -40,15 +50,15 @@ class Gossip:
         rng: Rng,
         fetch: Callable[[bytes], bytes | None] = _nothing,
         addrs: tuple[str, ...] = (),
-        join: Callable[[Sequence[Item]], list[Item]] = list,
+        join: Callable[[Sequence[Push]], list[Push]] = list,
+        ledger: Ledger | None = None,
     ) -> None:
         self.settings = settings
-        self._out: deque[Effect] = deque()
+        self._out: deque[GossipEffect] = deque()
         self._now: float | None = None
-        self._standings = Standings(settings.standings)
-        self._heal_at = NEVER
-        self._tree = Plumtree(settings, self._out, fetch, self._charge, join)
-        self._members = Membership(me, settings, rng, self._out, self._standings, self._tree)
+        self._ledger = ledger or Ledger()
+        self._tree = Plumtree(settings, self._out, fetch, self._unhonoured, join)
+        self._members = Membership(me, settings, rng, self._out, self._ledger, self._tree)
         self._members.addrs = addrs
 
     # -- peers
@@ -70,6 +80,10 @@ class Gossip:
     def anchors(self) -> tuple[PeerInfo, ...]:
         """Peers worth dialling first after a restart; write them to disk now and then."""
         return self._members.anchors()
+
+    def callers(self) -> tuple[PeerInfo, ...]:
+        """Neighbours that dialled us, with addresses that they tell: where there are no anchors, those to look for."""
+        return self._members.callers()
 
     def peer_up(
         self, peer: PeerId, *, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
@@ -98,12 +112,12 @@ class Gossip:
         self._clock(now)
         self._tree.publish(mid, payload, now)
 
-    def receive(self, peer: PeerId, frame: Frame, now: float) -> tuple[Delivery, ...]:
+    def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[Delivery, ...]:
         """The messages of the frame that are not known here, to be judged. A peer that is not up is not heard."""
         self._clock(now)
         if peer not in self._members.up:
             return ()
-        if isinstance(frame, Data):
+        if isinstance(frame, Pushes):
             return tuple(self._tree.receive(peer, frame, now))
         self._members.receive(peer, frame, now)
         return ()
@@ -112,7 +126,7 @@ class Gossip:
         """`also`: other messages that came in it and were new; `stale`: how many came in it and were not."""
         self._clock(now)
         if self._tree.accepted(delivery, also, stale, now):
-            self._standings.change(delivery.peer, self.settings.good, self.settings.good_max)
+            self._ledger.news(delivery.peer, now)
 
     def ignored(self, mid: bytes, peer: PeerId, now: float) -> None:
         self._clock(now)
@@ -121,12 +135,11 @@ class Gossip:
     def rejected(self, mid: bytes, peer: PeerId, now: float) -> None:
         self._clock(now)
         self._tree.rejected(mid, peer, now)
-        self._charge(peer, self.settings.rejected)
 
-    def misbehaved(self, peer: PeerId, now: float) -> None:
-        """Something every node would refuse that was no message: a malformed frame, a false claim."""
+    def expel(self, peer: PeerId, now: float) -> None:
+        """The peer lied: it is no neighbour and no candidate any more. Whoever says so ends its connection."""
         self._clock(now)
-        self._charge(peer, self.settings.rejected)
+        self._members.expel(peer, now)
 
     def learned(self, mid: bytes, now: float) -> None:
         """It came by reconciliation: no longer asked for, never pushed, announced only if it was awaited."""
@@ -139,7 +152,7 @@ class Gossip:
 
     def forget_messages(self) -> None:
         """What came since the last `durable` was lost with its transaction: it does not go out, and may come again."""
-        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Data))]
+        kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Pushes))]
         self._out.clear()
         self._out.extend(kept)
         self._tree.forget_fresh()
@@ -150,19 +163,16 @@ class Gossip:
         self._clock(now)
         self._tree.handle_timer(now)
         self._members.handle_timer(now)
-        if self._heal_at <= now:
-            self._heal_at = now + self.settings.heal_s
-            self._standings.heal()
 
     def get_timer(self) -> float | None:
         """When to call handle_timer; None before the first call of any kind."""
         if self._now is None:
             return None
-        return min(self._tree.get_timer(), self._members.tick_at, self._members.shuffle_at, self._heal_at)
+        return min(self._tree.get_timer(), self._members.tick_at, self._members.shuffles.at)
 
-    def next_effect(self) -> Effect | None:
+    def next_effect(self) -> GossipEffect | None:
         if not self._out and self._now is not None:
-            self._tree.flush(self._now)
+            self._tree.outgoing.flush(self._now)
         return self._out.popleft() if self._out else None
 
     # -- what an operator may ask
@@ -171,7 +181,7 @@ class Gossip:
         return tuple(self._members.active)
 
     def passive(self) -> tuple[PeerInfo, ...]:
-        return tuple(spare.info for spare in self._members.passive.values())
+        return tuple(self._members.passive.infos())
 
     def eager(self) -> tuple[PeerId, ...]:
         return tuple(link.peer for link in self._tree.links.values() if link.eager)
@@ -182,10 +192,6 @@ class Gossip:
 
     def knows(self, mid: bytes) -> bool:
         return mid in self._tree.seen
-
-    def score(self, peer: PeerId) -> int:
-        """The standing of a peer: 0 for a stranger, at `drop_at` it is dropped."""
-        return self._standings.of(peer)
 
     def stats(self) -> dict[str, int]:
         members = self._members
@@ -204,10 +210,11 @@ class Gossip:
     def _clock(self, now: float) -> None:
         if self._now is None:
             self._members.start(now)
-            self._heal_at = now + self.settings.heal_s
         self._now = now
 
-    def _charge(self, peer: PeerId, by: int) -> None:
-        value = self._standings.change(peer, by, self.settings.good_max)
-        if value <= self.settings.drop_at:
-            self._members.expel(peer, value, self._now or 0.0)
+    def _unhonoured(self, peer: PeerId, now: float) -> None:
+        sentence = "announced messages and did not send them when asked"
+        verdict = self._ledger.charge(peer, Charge(Offence.UNHONOURED, sentence), now)
+        if verdict == "let go" and peer in self._members.active:  # it may owe several, and is let go once
+            self._members.expel(peer, now)
+            self._out.append(DropPeer(peer, sentence, True))

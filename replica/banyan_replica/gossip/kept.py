@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from banyan_replica.gossip.frames import Item, MemberFrame, PeerId, PeerInfo
+from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
 
 
 @dataclass(slots=True)
-class Link:
+class TreeLink:
     """One neighbour, as the tree sees it."""
 
     peer: PeerId
     eager: bool = True
     score: int = 0
-    items: list[Item] = field(default_factory=list)
+    items: list[Push] = field(default_factory=list)
     item_bytes: int = 0
     ihaves: list[bytes] = field(default_factory=list)
     grafts: list[bytes] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Link:
 
 
 @dataclass(slots=True)
-class Note:
+class Awaited:
     """A message that was announced and is not here."""
 
     by: PeerId

@@ -11,31 +11,33 @@ Invariant: active is a subset of the connected peers, within its bound, and no t
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol, TypeVar
+from typing import Protocol
 
+from banyan_replica.gossip.drawing import pick
 from banyan_replica.gossip.frames import (
-    Answer,
-    Connect,
-    Disconnect,
-    Drop,
-    Effect,
+    DialPeer,
+    DropPeer,
     ForwardJoin,
+    GossipEffect,
     Join,
     MemberFrame,
     Neighbour,
+    NeighbourAnswer,
+    NoNeighbour,
     PeerId,
     PeerInfo,
     SendFrame,
     Shuffle,
     Shuffled,
 )
-from banyan_replica.gossip.groups import LOCAL, group_of_any
-from banyan_replica.gossip.kept import Conn, Dial, Spare
-from banyan_replica.gossip.memory import Standings
+from banyan_replica.gossip.groups import LOCAL, group_of
+from banyan_replica.gossip.kept import Conn, Dial
+from banyan_replica.gossip.passive import PassiveView
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
+from banyan_replica.gossip.shuffles import Shuffles
+from banyan_replica.peers.ledger import Ledger
 
 NEVER = float("inf")
-T = TypeVar("T")
 
 
 class Neighbours(Protocol):
@@ -52,8 +54,8 @@ class Membership:
         me: PeerId,
         settings: GossipSettings,
         rng: Rng,
-        out: deque[Effect],
-        standings: Standings,
+        out: deque[GossipEffect],
+        ledger: Ledger,
         tree: Neighbours,
     ) -> None:
         self.me = me
@@ -61,20 +63,18 @@ class Membership:
         self.s = settings
         self.rng = rng
         self.out = out
-        self.standings = standings
+        self.ledger = ledger
         self.tree = tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
-        self.passive: dict[PeerId, Spare] = {}
+        self.passive = PassiveView(settings, rng, ledger)
         self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator, or remembered from before
         self.anchored: dict[PeerId, PeerInfo] = {}
         self.dials: dict[PeerId, Dial] = {}
         self.asked: tuple[PeerId, float] | None = None  # one request to be neighbours at a time
         self.expecting: dict[PeerId, float] = {}  # an answer to join or neighbour, until
-        self.routes: dict[PeerId, PeerId] = {}  # shuffle of origin -> who passed it to us
-        self.shuffled_to: PeerId | None = None
+        self.shuffles = Shuffles(me, settings, rng, out, self.up, self.active, self.passive, self._note_passive)
         self.tick_at = NEVER
-        self.shuffle_at = NEVER
         self.audit_at = NEVER
         self.retry_at = 0.0
         self.retry_s = settings.retry_s
@@ -84,7 +84,7 @@ class Membership:
     def start(self, now: float) -> None:
         """The first call of any kind starts the clock of the walks, at a random phase."""
         self.tick_at = now + self.s.tick_s * self.rng.random()
-        self.shuffle_at = now + 1.0 + self.s.shuffle_s * self.rng.random()
+        self.shuffles.start(now)
         self.audit_at = now + self.s.audit_s * (0.5 + self.rng.random())
 
     def join(self, contact: PeerInfo, now: float) -> None:
@@ -107,17 +107,25 @@ class Membership:
         rest = [a for a in self.anchored.values() if a.peer not in {p.peer for p in first}]
         return tuple((first + rest)[: self.s.anchors])
 
+    def callers(self) -> tuple[PeerInfo, ...]:
+        """Neighbours that dialled us, with those of the addresses they tell that are names, or lie where they dialled
+        from. A node that was only ever dialled has nobody else to look for after a restart."""
+        found = []
+        for peer in self.active:
+            conn = self.up[peer]
+            addrs = tuple(a for a in conn.addrs if a.startswith("/dns") or group_of(a) == conn.group)
+            if addrs and not conn.dialled:
+                found.append(PeerInfo(peer, addrs))
+        return tuple(found[: self.s.anchors])
+
     def peer_up(
         self, peer: PeerId, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
     ) -> None:
         dial = self.dials.pop(peer, None)
         if peer == self.me or (peer not in self.up and len(self.up) >= self.s.links):
             self.out.append(
-                Drop(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
+                DropPeer(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
             )
-            return
-        if self.standings.of(peer) <= self.s.drop_at:
-            self.out.append(Drop(peer, f"its standing is {self.standings.of(peer)}", True))
             return
         mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
@@ -133,28 +141,26 @@ class Membership:
 
     def peer_down(self, peer: PeerId, now: float) -> None:
         if self.asked is not None and self.asked[0] == peer and peer in self.up and self.up[peer].dialled:
-            self.passive.pop(peer, None)  # it hung up and gave no answer, and would again: it may have banned us
+            self.passive.forget(peer)  # it hung up and gave no answer, and would again: it may have banned us
         self._forget_asked(peer)
         if peer in self.active:
             self._leave(peer, now)
-            self._note_passive(PeerInfo(peer, self.up[peer].addrs))
+            self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
         if self.up.pop(peer, None) is not None:
             self._refill(now)
 
-    def expel(self, peer: PeerId, standing: int, now: float) -> None:
-        """Its standing fell too low: it is no neighbour and no candidate, and its connection ends."""
-        self.passive.pop(peer, None)
+    def expel(self, peer: PeerId, now: float) -> None:
+        """It is no neighbour and no candidate any more."""
+        self.passive.forget(peer)
         self.anchored.pop(peer, None)
         if peer in self.active:
             self._leave(peer, now)
             self.anchored.pop(peer, None)
-        if peer in self.up:
-            self.out.append(Drop(peer, f"its standing is {standing}, at {self.s.drop_at} a peer is dropped", True))
-            self._refill(now)
+        self._refill(now)
 
     def dial_failed(self, peer: PeerId, now: float) -> None:
         self.dials.pop(peer, None)
-        self.passive.pop(peer, None)
+        self.passive.forget(peer)
         self._forget_asked(peer)
         self._refill(now)
 
@@ -172,18 +178,18 @@ class Membership:
                 self._may_dial(src, addrs)
                 free = len(self.active) < self.s.active or src in self.active
                 self._answer(src, (urgent or free) and self._admit(src, now))
-            case Answer(yes):
+            case NeighbourAnswer(yes):
                 self._on_answer(src, yes, now)
-            case Disconnect():
+            case NoNeighbour():
                 if src in self.active:
                     self._leave(src, now)
-                    self._note_passive(PeerInfo(src, self.up[src].addrs))
+                    self._note_passive(PeerInfo(src, self.up[src].addrs), now)
                     self._refill(now)
-            case Shuffle(origin, ttl, peers):
+            case Shuffle():
                 if src in self.active:
-                    self._on_shuffle(src, origin, ttl, peers)
-            case Shuffled(origin, peers):
-                self._on_shuffled(src, origin, peers)
+                    self.shuffles.walks(src, frame, now)
+            case Shuffled():
+                self.shuffles.comes_back(src, frame, now)
 
     def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
         """Where a peer that dialled us may be dialled is what it says; what we dialled ourselves we know."""
@@ -201,10 +207,10 @@ class Membership:
         if joiner.peer == self.me:
             return
         if ttl == self.s.join_spare_ttl:
-            self._note_passive(joiner)
+            self._note_passive(joiner, now)
         onward = [p for p in self.active if p not in (src, joiner.peer)]
         if ttl > 0 and len(self.active) > 1 and onward:
-            self.out.append(SendFrame(self._pick(onward), ForwardJoin(joiner, min(ttl, self.s.join_ttl) - 1)))
+            self.out.append(SendFrame(pick(self.rng, onward), ForwardJoin(joiner, min(ttl, self.s.join_ttl) - 1)))
         elif joiner.peer not in self.active:
             self._reach(joiner, Neighbour(len(self.active) <= 1, self.addrs), now, chosen=False)
 
@@ -212,34 +218,9 @@ class Membership:
         expected = src in self.expecting
         self._forget_asked(src)
         if yes and src not in self.active and not (expected and self._admit(src, now)):
-            self.out.append(SendFrame(src, Disconnect()))
+            self.out.append(SendFrame(src, NoNeighbour()))
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
-
-    def _on_shuffle(self, src: PeerId, origin: PeerInfo, ttl: int, peers: tuple[PeerInfo, ...]) -> None:
-        if origin.peer == self.me:
-            return
-        self.routes.pop(origin.peer, None)
-        if len(self.routes) >= self.s.routes:
-            del self.routes[next(iter(self.routes))]
-        onward = [p for p in self.active if p not in (src, origin.peer)]
-        if ttl > 0 and onward:
-            self.routes[origin.peer] = src
-            self.out.append(SendFrame(self._pick(onward), Shuffle(origin, min(ttl, self.s.shuffle_ttl) - 1, peers)))
-            return
-        back = tuple(self._sample([spare.info for spare in self.passive.values()], self.s.shuffle_back))
-        self.out.append(SendFrame(src, Shuffled(origin.peer, back)))
-        self._note_all((origin, *peers))
-
-    def _on_shuffled(self, src: PeerId, origin: PeerId, peers: tuple[PeerInfo, ...]) -> None:
-        if origin == self.me:
-            if src == self.shuffled_to:
-                self.shuffled_to = None
-                self._note_all(peers[: self.s.shuffle_back])
-            return
-        back = self.routes.pop(origin, None)
-        if back is not None and back in self.up:
-            self.out.append(SendFrame(back, Shuffled(origin, peers)))
 
     # -- the active view
 
@@ -248,16 +229,16 @@ class Membership:
         if peer in self.active:
             return True
         conn = self.up[peer]
-        if self.standings.of(peer) <= self.s.drop_at or self._clashes(conn.group, conn.operator):
+        if not self.ledger.trusted(peer, now) or self._clashes(conn.group, conn.operator):
             return False
         if len(self.active) >= self.s.active:
             protected = self._protected(now)
-            victim = self._pick([p for p in self.active if p not in protected])
+            victim = pick(self.rng, [p for p in self.active if p not in protected])
             self._leave(victim, now)
-            self.out.append(SendFrame(victim, Disconnect()))
-            self._note_passive(PeerInfo(victim, self.up[victim].addrs))
+            self.out.append(SendFrame(victim, NoNeighbour()))
+            self._note_passive(PeerInfo(victim, self.up[victim].addrs), now)
         self.active[peer] = now
-        self.passive.pop(peer, None)
+        self.passive.forget(peer)
         self.tree.neighbour_up(peer, now)
         return True
 
@@ -292,7 +273,7 @@ class Membership:
             return
         fit = [
             info
-            for info, group in self.passive.values()
+            for info, group in self.passive.spares.values()
             if info.peer not in self.dials and not self._clashes(group, None)
         ]
         trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
@@ -300,46 +281,20 @@ class Membership:
             self.retry_at = now + self.retry_s
             fit = trusted
         if fit:
-            self.asked = (info := self._pick(fit)).peer, now + self.s.dial_s + self.s.ask_s
+            self.asked = (info := pick(self.rng, fit)).peer, now + self.s.dial_s + self.s.ask_s
             self._reach(info, Neighbour(len(self.active) <= 1 or own, self.addrs), now, chosen=True)
         elif not self.active and now >= self.retry_at:
             known = [c for c in {**self.contacts, **self.anchored}.values() if c.peer not in self.dials]
             self.retry_at = now + self.retry_s
             self.retry_s = min(2 * self.retry_s, self.s.retry_max_s)
             if known:
-                self._ask_to_join(self._pick(known), now)
+                self._ask_to_join(pick(self.rng, known), now)
 
     # -- the passive view
 
-    def _note_passive(self, info: PeerInfo) -> None:
-        peer, addrs = info
-        if peer == self.me or peer in self.active or peer in self.passive or not addrs:
-            return
-        if self.standings.of(peer) <= self.s.drop_at:
-            return
-        group = group_of_any(addrs)
-        if group and not (self.s.local_exempt and group.startswith(LOCAL)):
-            same = sum(spare.group == group for spare in self.passive.values())
-            if same >= self.s.passive_per_group:
-                return
-        if len(self.passive) >= self.s.passive:
-            del self.passive[self._pick(list(self.passive))]
-        self.passive[peer] = Spare(info, group)
-
-    def _note_all(self, peers: tuple[PeerInfo, ...]) -> None:
-        for info in peers:
-            self._note_passive(info)
-
-    def _shuffle(self, now: float) -> None:
-        self.shuffle_at = now + self.s.shuffle_s
-        if not self.active:
-            return
-        target = self._pick(list(self.active))
-        mine = [PeerInfo(p, self.up[p].addrs) for p in self.active if p != target]
-        shown = self._sample(mine, self.s.shuffle_active)
-        shown += self._sample([spare.info for spare in self.passive.values()], self.s.shuffle_passive)
-        self.shuffled_to = target
-        self.out.append(SendFrame(target, Shuffle(PeerInfo(self.me, self.addrs), self.s.shuffle_ttl, tuple(shown))))
+    def _note_passive(self, info: PeerInfo, now: float) -> None:
+        if info.peer != self.me and info.peer not in self.active:
+            self.passive.note(info, now)
 
     # -- dialling
 
@@ -362,12 +317,12 @@ class Membership:
                 self._forget_asked(info.peer)
                 return
             dial = self.dials[info.peer] = Dial(info.addrs, chosen, now + self.s.dial_s)
-            self.out.append(Connect(info.peer, info.addrs))
+            self.out.append(DialPeer(info.peer, info.addrs))
         if len(dial.frames) < self.s.held_frames:
             dial.frames.append(frame)
 
     def _answer(self, peer: PeerId, yes: bool) -> None:
-        self.out.append(SendFrame(peer, Answer(yes)))
+        self.out.append(SendFrame(peer, NeighbourAnswer(yes)))
 
     def _forget_asked(self, peer: PeerId) -> None:
         self.expecting.pop(peer, None)
@@ -380,21 +335,21 @@ class Membership:
         if self.tick_at <= now:
             self.tick_at = now + self.s.tick_s
             self._tick(now)
-        if self.shuffle_at <= now:
-            self._shuffle(now)
+        if self.shuffles.at <= now:
+            self.shuffles.send(self.addrs, now)
 
     def _tick(self, now: float) -> None:
         for peer in [p for p, d in self.dials.items() if d.until <= now]:
             self.dial_failed(peer, now)
         if self.asked is not None and self.asked[1] <= now:
-            self.passive.pop(self.asked[0], None)
+            self.passive.forget(self.asked[0])
             self._forget_asked(self.asked[0])
         for peer in [p for p, until in self.expecting.items() if until <= now]:
             del self.expecting[peer]
         for peer, conn in self.up.items():
             if conn.dialled and conn.spare_at <= now and peer not in self.active:
                 conn.spare_at = NEVER
-                self.out.append(Drop(peer, "it is not a neighbour", False))
+                self.out.append(DropPeer(peer, "it is not a neighbour", False))
         if self.active:
             self.retry_s = self.s.retry_s
         if self.audit_at <= now:
@@ -406,11 +361,11 @@ class Membership:
         never dial each other again; by this they meet, and what is compared then crosses. Now and then a neighbour is
         traded for it, which grows the halves together; always would be so much movement that the tree never settles."""
         self.audit_at = now + self.s.audit_s
-        known = {**{p: spare.info for p, spare in self.passive.items()}, **self.contacts, **self.anchored}
+        known = {**{info.peer: info for info in self.passive.infos()}, **self.contacts, **self.anchored}
         beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]
         if self.active and beyond:
             urgent = self.rng.random() < self.s.audit_trade
-            self._reach(self._pick(beyond), Neighbour(urgent, self.addrs), now, chosen=False)
+            self._reach(pick(self.rng, beyond), Neighbour(urgent, self.addrs), now, chosen=False)
 
     # -- small things
 
@@ -419,12 +374,3 @@ class Membership:
         where[info.peer] = info
         while len(where) > 2 * self.s.anchors:
             del where[next(iter(where))]
-
-    def _pick(self, of: list[T]) -> T:
-        return of[self.rng.randrange(len(of))]
-
-    def _sample(self, of: list[T], most: int) -> list[T]:
-        for i in range(min(most, len(of))):
-            j = i + self.rng.randrange(len(of) - i)
-            of[i], of[j] = of[j], of[i]
-        return of[:most]

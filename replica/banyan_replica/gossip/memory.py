@@ -1,4 +1,4 @@
-"""Three bounded memories: what was seen, which payloads are at hand, and how each peer stands.
+"""Two bounded memories: what was seen, and which payloads are at hand.
 
 Invariant: only what was accepted, published or learned is ever marked seen; what depends on context leaves no trace.
 """
@@ -6,8 +6,6 @@ Invariant: only what was accepted, published or learned is ever marked seen; wha
 from __future__ import annotations
 
 from typing import NamedTuple
-
-from banyan_replica.gossip.frames import PeerId
 
 
 class Seen:
@@ -36,7 +34,7 @@ class Seen:
         self.old.discard(mid)
 
 
-class Kept(NamedTuple):
+class RecentPayload(NamedTuple):
     payload: bytes
     hop: int
     at: float
@@ -51,12 +49,12 @@ class Recent:
         self.count = count
         self.size = size
         self.held = 0
-        self.items: dict[bytes, Kept] = {}
+        self.items: dict[bytes, RecentPayload] = {}
 
     def put(self, mid: bytes, payload: bytes, hop: int, now: float) -> None:
         if mid in self.items or len(payload) > self.size:
             return
-        self.items[mid] = Kept(payload, hop, now)
+        self.items[mid] = RecentPayload(payload, hop, now)
         self.held += len(payload)
         while len(self.items) > self.count or self.held > self.size:
             self.held -= len(self.items.pop(next(iter(self.items))).payload)
@@ -66,7 +64,7 @@ class Recent:
         if kept is not None:
             self.held -= len(kept.payload)
 
-    def get(self, mid: bytes) -> Kept | None:
+    def get(self, mid: bytes) -> RecentPayload | None:
         return self.items.get(mid)
 
     def newest(self, most: int, since: float) -> list[bytes]:
@@ -78,32 +76,3 @@ class Recent:
             out.append(mid)
         out.reverse()
         return out
-
-
-class Standings:
-    """How each peer behaved, across reconnections. The best are forgotten first: leaving cleans no record."""
-
-    __slots__ = ("most", "points")
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.points: dict[PeerId, int] = {}
-
-    def of(self, peer: PeerId) -> int:
-        return self.points.get(peer, 0)
-
-    def change(self, peer: PeerId, by: int, top: int) -> int:
-        value = min(top, self.points.get(peer, 0) + by)
-        if value:
-            if peer not in self.points and len(self.points) >= self.most:
-                del self.points[max(self.points, key=self.points.__getitem__)]
-            self.points[peer] = value
-        else:
-            self.points.pop(peer, None)
-        return value
-
-    def heal(self) -> None:
-        """One point back towards 0 for every peer below it."""
-        for peer, value in list(self.points.items()):
-            if value < 0:
-                self.change(peer, 1, 0)

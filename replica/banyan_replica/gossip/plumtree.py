@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from banyan_replica.gossip.frames import Data, Delivery, Effect, Item, PeerId, SendFrame
-from banyan_replica.gossip.kept import Counters, Link, Note, Pending
+from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
+from banyan_replica.gossip.kept import Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.memory import Recent, Seen
-from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_HOP, MAX_IHAVES, MAX_ITEMS, GossipSettings
+from banyan_replica.gossip.outgoing import Outgoing
+from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
@@ -26,51 +27,44 @@ class Plumtree:
     def __init__(
         self,
         settings: GossipSettings,
-        out: deque[Effect],
+        out: deque[GossipEffect],
         fetch: Callable[[bytes], bytes | None],
-        charge: Callable[[PeerId, int], None],
-        join: Callable[[Sequence[Item]], list[Item]],
+        unhonoured: Callable[[PeerId, float], None],
+        join: Callable[[Sequence[Push]], list[Push]],
     ) -> None:
         self.s = settings
-        self.out = out
         self.fetch = fetch
-        self.join = join
-        self.charge = charge
+        self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
         """Marked seen and perhaps not durable yet."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
-        self.links: dict[PeerId, Link] = {}
+        self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
-        self.notes: dict[bytes, Note] = {}
-        self.dirty: dict[PeerId, Link] = {}  # something to send in the next frame
-        self.lazy: dict[PeerId, Link] = {}  # only announcements, which may wait
-        self.flush_at = NEVER
-        self.lazy_at = NEVER
+        self.notes: dict[bytes, Awaited] = {}
         self.repair_at = NEVER
         self.debt_at = NEVER
-        self.flushed = NEVER
         self.prune_ok = -NEVER
         self.counters = Counters()
+        self.outgoing = Outgoing(settings, out, join, self.counters)
 
     # -- neighbours
 
     def neighbour_up(self, peer: PeerId, now: float) -> None:
-        link = self.links[peer] = Link(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
+        link = self.links[peer] = TreeLink(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
         for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
-            self._announce(link, mid, now)
+            self.outgoing.announce(link, mid, now)
 
     def neighbour_down(self, peer: PeerId) -> None:
         self.links.pop(peer, None)
-        self.dirty.pop(peer, None)
-        self.lazy.pop(peer, None)
+        self.outgoing.forget(peer)
 
     def hold(self, peer: PeerId, held: bool, now: float) -> None:
         link = self.links.get(peer)
         if link is not None:
             link.held = held
             if not held:
-                self._mark(link, now)
+                self.outgoing.mark(link, now)
 
     def _mark_seen(self, mid: bytes) -> None:
         self.seen.add(mid)
@@ -95,7 +89,7 @@ class Plumtree:
         self._settle(mid)
         self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
-        self._spread(Item(mid, 0, payload), (), now)
+        self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
         """True if the message is new; then it goes on to the neighbours not known to have it.
@@ -121,7 +115,7 @@ class Plumtree:
             if stale:
                 self._tire(link, stale, now)
         holders.add(peer)
-        self._spread(Item(mid, hop, payload), holders, now)
+        self._spread(Push(mid, hop, payload), holders, now)
         return True
 
     def ignored(self, mid: bytes) -> None:
@@ -147,7 +141,7 @@ class Plumtree:
         if awaited:  # still on its way through the network: let it go on, lazily
             for link in self.links.values():
                 if link.peer not in holders:
-                    self._announce(link, mid, now)
+                    self.outgoing.announce(link, mid, now)
 
     def _settle(self, mid: bytes) -> set[PeerId]:
         """Forgets what waits for this message; returns who is known to have it."""
@@ -160,7 +154,7 @@ class Plumtree:
 
     # -- frames in
 
-    def receive(self, peer: PeerId, frame: Data, now: float) -> list[Delivery]:
+    def receive(self, peer: PeerId, frame: Pushes, now: float) -> list[Delivery]:
         link = self.links.get(peer)
         out: list[Delivery] = []
         duplicates = 0
@@ -205,7 +199,7 @@ class Plumtree:
             link.eager = False
         return out
 
-    def _tire(self, link: Link, duplicates: int, now: float) -> None:
+    def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
         link.score -= duplicates
         if link.score > -self.s.prune_at:
             return
@@ -217,9 +211,9 @@ class Plumtree:
             link.eager = False
             link.prune = True
             self.counters.prunes += 1
-            self._mark(link, now)
+            self.outgoing.mark(link, now)
 
-    def _note(self, mid: bytes, link: Link, now: float) -> None:
+    def _note(self, mid: bytes, link: TreeLink, now: float) -> None:
         pending = self.pending.get(mid)
         if pending is not None:
             pending.holders.add(link.peer)
@@ -229,13 +223,13 @@ class Plumtree:
                 note.sources.append(link.peer)
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
             at = pending.until if pending is not None else now + self.s.graft_s
-            self.notes[mid] = Note(link.peer, at, [link.peer])
+            self.notes[mid] = Awaited(link.peer, at, [link.peer])
             link.notes += 1
             self.repair_at = min(self.repair_at, at)
         else:
             self.counters.overflowed += 1
 
-    def _drop_note(self, mid: bytes) -> Note | None:
+    def _drop_note(self, mid: bytes) -> Awaited | None:
         note = self.notes.pop(mid, None)
         if note is not None:
             link = self.links.get(note.by)
@@ -243,7 +237,7 @@ class Plumtree:
                 link.notes -= 1
         return note
 
-    def _graft(self, link: Link, mids: tuple[bytes, ...], now: float) -> None:
+    def _graft(self, link: TreeLink, mids: tuple[bytes, ...], now: float) -> None:
         rate = float(self.s.grafts_per_s)
         link.allowance = min(rate, link.allowance + rate * (now - link.allowed_at))
         link.allowed_at = now
@@ -261,103 +255,30 @@ class Plumtree:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self._push(link, Item(mid, kept.hop if kept is not None else 0, payload), now)
+            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
 
     # -- frames out
 
-    def _spread(self, item: Item, holders: set[PeerId] | tuple[()], now: float) -> None:
+    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float) -> None:
         for link in self.links.values():
             if link.peer in holders:
                 continue
             if link.eager:
-                self._push(link, item, now)
+                self.outgoing.push(link, item, now)
             else:
-                self._announce(link, item.mid, now)
-
-    def _push(self, link: Link, item: Item, now: float) -> None:
-        if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
-            self.counters.overflowed += 1
-            self._announce(link, item.mid, now)
-            return
-        link.items.append(item)
-        link.item_bytes += len(item.payload)
-        if link.peer not in self.dirty:
-            self._mark(link, now)
-
-    def _announce(self, link: Link, mid: bytes, now: float) -> None:
-        link.ihaves.append(mid)
-        if len(link.ihaves) > self.s.ihave_queue:
-            del link.ihaves[: len(link.ihaves) // 2]
-            self.counters.overflowed += 1
-        self.lazy[link.peer] = link
-        if self.lazy_at == NEVER:
-            self.lazy_at = now + self.s.lazy_s
-
-    def _mark(self, link: Link, now: float) -> None:
-        self.dirty[link.peer] = link
-        if self.flush_at == NEVER:  # the first one leaves at once
-            self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
-
-    def flush(self, now: float) -> None:
-        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
-        if self.flush_at > now:
-            return
-        self.flush_at = NEVER
-        self.flushed = now
-        dirty, self.dirty = self.dirty, {}
-        joined: dict[tuple[bytes, ...], tuple[Item, ...]] = {}
-        for link in dirty.values():
-            if link.held:
-                continue
-            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
-            mids = tuple([item.mid for item in taken])
-            items = joined.get(mids)
-            if items is None:
-                items = joined[mids] = tuple(self.join(taken))
-            if not (items or ihaves or grafts or link.prune):
-                continue
-            if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
-                link.ihaves, ihaves = ihaves[MAX_IHAVES:], ihaves[:MAX_IHAVES]
-                link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
-            else:
-                link.ihaves, link.grafts = [], []
-            self.out.append(SendFrame(link.peer, Data(items, tuple(ihaves), tuple(grafts), link.prune)))
-            link.prune = False
-            self.counters.frames += 1
-            self.counters.pushed += len(taken)
-            self.counters.announced += len(ihaves)
-            if link.items or link.ihaves or link.grafts:
-                self._mark(link, now)
-
-    def _take_items(self, link: Link) -> list[Item]:
-        if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
-            items, link.items, link.item_bytes = link.items, [], 0
-            return items
-        n = size = 0
-        for item in link.items[:MAX_ITEMS]:
-            size += len(item.payload)
-            if n and size > self.s.frame_bytes:
-                break
-            n += 1
-        items, link.items = link.items[:n], link.items[n:]
-        link.item_bytes = sum(len(item.payload) for item in link.items)
-        return items
+                self.outgoing.announce(link, item.mid, now)
 
     # -- time
 
     def get_timer(self) -> float:
-        return min(self.flush_at, self.lazy_at, self.repair_at, self.debt_at)
+        return min(self.outgoing.get_timer(), self.repair_at, self.debt_at)
 
     def handle_timer(self, now: float) -> None:
         if self.repair_at <= now:
             self._repair(now)
         if self.debt_at <= now:
             self._collect(now)
-        if self.lazy_at <= now:
-            self.lazy_at = NEVER
-            self.dirty.update(self.lazy)
-            self.lazy = {}
-            self.flush_at = now
+        self.outgoing.due(now)
 
     def _repair(self, now: float) -> None:
         """Asks for what was announced and did not come: one source first, then two others at once."""
@@ -380,10 +301,10 @@ class Plumtree:
                     self.counters.grafts += 1
                     note.sources.remove(peer)
                     note.sources.append(peer)
-                    self._mark(link, now)
+                    self.outgoing.mark(link, now)
                 note.tries += 1
                 note.at = now + self.s.retry_graft_s
-                self.flush_at = now
+                self.outgoing.at_once(now)
             self.repair_at = min(self.repair_at, note.at)
 
     def _collect(self, now: float) -> None:
@@ -394,7 +315,7 @@ class Plumtree:
                 if until <= now:
                     del link.debts[mid]
                     self.counters.unhonoured += 1
-                    self.charge(link.peer, self.s.unhonoured)
+                    self.unhonoured(link.peer, now)
                 else:
                     self.debt_at = min(self.debt_at, until)
 

@@ -18,11 +18,10 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
-from banyan_replica.gossip.frames import Delivery, Item
+from banyan_replica.gossip.frames import Delivery, Push
 from banyan_replica.gossip.settings import MAX_PAYLOAD
 from banyan_replica.sync.serve import control_item, run_item
-from banyan_replica.wire import CheckpointItem, ControlItem, decode_item, encode_item
-from banyan_replica.wire import Item as WireItem
+from banyan_replica.wire import CheckpointItem, ControlItem, Item, decode_item, encode_item
 from banyan_storage.reader import StoreReader
 
 CHECKPOINTS = 4_096
@@ -33,7 +32,7 @@ JOINED_BYTES = 512 << 10
 """A joined run and its content are no larger than what an author writes at once."""
 
 
-def opened(delivery: Delivery) -> WireItem | Reject:
+def opened(delivery: Delivery) -> Item | Reject:
     """The item of a pushed message, or why it is none."""
     try:
         return decode_item(decode(delivery.payload, 8))
@@ -45,7 +44,7 @@ def opened(delivery: Delivery) -> WireItem | Reject:
 class _Joined:
     """Consecutive runs of one log, by the fields of the first on the wire; `ends` is the time of the last entry."""
 
-    pieces: list[Item]
+    pieces: list[Push]
     head: list[Any]
     skips: list[Any]
     rows: list[Any]
@@ -53,7 +52,7 @@ class _Joined:
     contents: list[Any]
     ends: int
 
-    def follows(self, item: Item, head: list[Any], rows: list[Any]) -> bool:
+    def follows(self, item: Push, head: list[Any], rows: list[Any]) -> bool:
         """Whether the run goes on where this one ends: it names the last piece's last entry as its parent."""
         size = sum(len(p.payload) for p in self.pieces) + len(item.payload)
         prev = head[4]
@@ -65,7 +64,7 @@ class _Joined:
             and size <= JOINED_BYTES
         )
 
-    def add(self, item: Item, skips: list[Any], rows: list[Any], sig: bytes, contents: list[Any]) -> None:
+    def add(self, item: Push, skips: list[Any], rows: list[Any], sig: bytes, contents: list[Any]) -> None:
         self.contents += [None] * (len(self.rows) - len(self.contents)) + contents
         first, ends = rows[0], sum(row[0] for row in rows)
         self.rows += [[first[0] - self.ends, *first[1:]], *rows[1:]]
@@ -73,19 +72,19 @@ class _Joined:
         self.sig, self.ends = sig, ends
         self.pieces.append(item)
 
-    def item(self) -> Item:
+    def item(self) -> Push:
         last = self.pieces[-1]
         if len(self.pieces) == 1:
             return last
         run = encode([*self.head, sorted(self.skips), self.rows, self.sig])
-        return Item(last.mid, max(p.hop for p in self.pieces), encode([1, run, self.contents]))
+        return Push(last.mid, max(p.hop for p in self.pieces), encode([1, run, self.contents]))
 
 
-def joined(items: Sequence[Item]) -> list[Item]:
+def joined(items: Sequence[Push]) -> list[Push]:
     """The same entries in fewer runs. Items that were accepted here: their bytes are known to be in form."""
     if len(items) < 2:
         return list(items)
-    out: list[Item | _Joined] = []
+    out: list[Push | _Joined] = []
     last: dict[tuple[bytes, bytes, int], _Joined] = {}
     for item in items:
         kind, *fields = decode(item.payload, 8)

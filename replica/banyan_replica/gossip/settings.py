@@ -69,7 +69,7 @@ class GossipSettings:
       lazy_s: announcements wait this long, long enough that the eager push usually came first.
       graft_s: an announced message that has not come is asked for after this. retry_graft_s: then of two others.
       graft_tries: after so many it is left to reconciliation, which finds everything.
-      honour_s: a peer that announced, was asked, and has not sent by then pays.
+      honour_s: a peer that announced, was asked, and has not sent by then is charged.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, else a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
@@ -86,10 +86,7 @@ class GossipSettings:
       frame_bytes: payload in one frame; the rest waits for the next window.
       grafts_per_s: answered for one peer; sixteen bytes must not buy a megabyte without end.
 
-    The standing of a peer (0 = a stranger; context never changes it)
-      good, good_max: for a message accepted. rejected: for a message every node would reject.
-      unhonoured: for an announcement not honoured. heal_s: one point back towards 0 in this time.
-      drop_at: at this standing the peer is dropped and not taken as a neighbour. standings: peers remembered.
+    What a peer loses points for, and what comes of it, is not the gossip's own: peers/ledger.py.
     """
 
     active: int = 6
@@ -101,7 +98,7 @@ class GossipSettings:
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
-    links: int = 256
+    links: int = 128
 
     join_ttl: int = 6
     join_spare_ttl: int = 3
@@ -150,16 +147,13 @@ class GossipSettings:
     frame_bytes: int = 1 << 20
     grafts_per_s: int = 512
 
-    good: int = 1
-    good_max: int = 50
-    rejected: int = -50
-    unhonoured: int = -2
-    heal_s: float = 10.0
-    drop_at: int = -100
-    standings: int = 4096
+    @property
+    def least_active(self) -> int:
+        """The smallest active view that leaves a slot to newcomers."""
+        return self.chosen + self.elders + 1
 
     def __post_init__(self) -> None:
-        if self.chosen < 1 or self.elders < 0 or self.chosen + self.elders >= self.active:
+        if self.chosen < 1 or self.elders < 0 or self.active < self.least_active:
             raise ValueError(
                 f"chosen {self.chosen} and elders {self.elders} leave no slot of the {self.active} active ones to "
                 "newcomers; raise active, or choose fewer but at least one yourself"

@@ -21,6 +21,7 @@ from banyan_replica.intake.author import Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
 from banyan_replica.intake.prepare import Checked, CheckedRun, Verify, check_items
+from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
@@ -29,7 +30,7 @@ Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 
 
 class Spreading:
-    """`take`: the way in. `interesting`: whether an account is held here."""
+    """`take`: the way in. `interesting`: whether an account is held here. `charge`: for what is no honest push."""
 
     def __init__(
         self,
@@ -39,9 +40,10 @@ class Spreading:
         take: Take,
         interesting: Callable[[AccountId], bool],
         verify: Verify,
+        charge: Callable[[PeerSession, Charge, float], None],
     ) -> None:
         self._realm, self._gossip, self._ingest = realm, gossip, ingest
-        self._take, self._interesting, self._verify = take, interesting, verify
+        self._take, self._interesting, self._verify, self._charge = take, interesting, verify, charge
         self._unpushed: dict[EntryId, float] = {}
         """Last entries of runs of ours that are to be pushed once they are signed, and since when."""
 
@@ -51,18 +53,18 @@ class Spreading:
         try:
             decoded = decode_frame(frame)
         except Malformed as error:
-            self._gossip.misbehaved(link.peer, now)
-            raise Malformed(f"gossip frame: {error}") from None
-        lies: list[Reject] = []
+            self._charge(link, Charge(Offence.PUSHED, f"gossip frame: {error}"), now)
+            return
+        lies: list[Charge] = []
         deliveries = self._gossip.receive(link.peer, decoded, now)
         with self._ingest.batch():
             for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
                 try:
                     self._judge(link, delivery, item, now)
                 except Reject as error:  # what came beside it gets its own verdict all the same
-                    lies.append(error)
-        if lies:
-            raise lies[0]
+                    lies.append(charge_of(error, Offence.PUSHED))
+        for lie in lies:
+            self._charge(link, lie, now)
 
     def _opened(self, deliveries: Sequence[Delivery]) -> list[Checked | Reject | None]:
         """What was pushed, checked; None where it is of no interest here."""

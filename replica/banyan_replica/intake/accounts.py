@@ -1,15 +1,16 @@
-"""What is kept at hand of each account: the grants that its entries are judged by, and which of its logs are not plain.
+"""The cache of accounts: the grants by which entries are judged, and which logs have entries beside them.
 
-Of a store with a million accounts a node holds nothing when it starts, and an account must be cheap to come to: one
-look-up, without its control log. The whole control log is resolved only where somebody asks what it says of itself.
+After a start nothing is cached, even with a million accounts in the store. So loading an account must be cheap: one
+look-up, without its control log. The whole control log is resolved only if a caller needs it.
 
-The invariant: what is answered here is what the store holds, pending or not; whoever changes it says so.
+The invariant: the cache agrees with the store, pending writes included. Code that changes an account in the store must
+tell the cache.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -55,9 +56,13 @@ class Accounts:
             self._known.move_to_end(account)
             return known
         grants = self._store.grants(account)
-        if grants is None:
-            return None
-        return self._add(account, Known(grants, self._store.loose_logs(account)))
+        return None if grants is None else self._read(account, grants)
+
+    def look_up(self, accounts: Iterable[AccountId]) -> None:
+        """Reads all that are not at hand in one pass: one by one each costs a look at the table."""
+        wanted = {account for account in accounts if account not in self._known}
+        for account, grants in self._store.grants_of(wanted):
+            self._read(account, grants)
 
     def control(self, account: AccountId) -> Control | None:
         """Its control state whole; None where no control log of it is held."""
@@ -93,6 +98,9 @@ class Accounts:
         """After a rollback the store says something else."""
         self._known.clear()
         self._controls.clear()
+
+    def _read(self, account: AccountId, grants: Grants) -> Known:
+        return self._add(account, Known(grants, self._store.loose_logs(account)))
 
     def _add(self, account: AccountId, known: Known) -> Known:
         self._known[account] = known

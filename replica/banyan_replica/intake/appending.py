@@ -1,5 +1,5 @@
-"""What there is to write: a run or a new account as the store takes it, with the operations that count and the content
-at hand. Judging is done elsewhere (ingest.py); nothing here looks at the store."""
+"""Turns a run or a new account into what the store writes: entries, the operations that count, and the content held.
+Judging is done in ingest.py; nothing here reads the store."""
 
 from __future__ import annotations
 

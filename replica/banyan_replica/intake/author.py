@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, Place, make_checkpoint
+from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
@@ -35,8 +35,10 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
-from banyan_replica.intake.ingest import Ingest, PartItem, checkpoints_allowed, is_future
+from banyan_replica.intake.future import checkpoints_allowed, is_future
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.own import own_key, wrote_control
+from banyan_replica.intake.standing import standing
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
 
@@ -53,7 +55,7 @@ TIP_IDS = 16
 Sign: TypeAlias = Callable[[Sequence[tuple[Signer, EntryId]]], list[bytes]]
 
 
-class Draft(NamedTuple):
+class EntryDraft(NamedTuple):
     """One entry to be: operations whose `part` is still None, and the content of each (None: it has none)."""
 
     ops: tuple[Op, ...]
@@ -201,7 +203,7 @@ class Author:
         old = self.store.checkpoint(account, signer.key)
         if old is not None and old.n >= checkpoints_allowed(self.realm, now_ms):
             raise Refused(f"this key has made checkpoint {old.n}, as many as it may by today: it may have been stolen")
-        place, pins = self._standing(account, signer.key, before)
+        place, pins = self._says(account, signer.key, before)
         made = make_checkpoint(self.realm, account, signer, old.n + 1 if old else 1, place, pins)
         self.ingest.checkpoint(made, now_ms)
         return made
@@ -209,37 +211,17 @@ class Author:
     def outdated(self, account: AccountId, writer: WriterKey, before: Checkpoint | None = None) -> bool:
         """Whether a checkpoint of that key would say something else than the one that is held."""
         old = self.store.checkpoint(account, writer)
-        place, pins = self._standing(account, writer, before)
-        return old is None or (old.control, sorted(old.pins)) != (place, pins)
+        return old is None or (old.control, sorted(old.pins)) != self._says(account, writer, before)
 
-    def _standing(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
-        """The end of the control path, and of the logs that the key may pin those that grew most since its last
-        checkpoint, each as far as it counts. A forked log keeps the pin that it had: without it, it would fall to a
-        fork further down."""
+    def _says(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
+        """What a checkpoint of that key would say now. Raises Refused where it may not make one."""
         control = self._control_of(account)
         if not control.entitles(writer):
             raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
         self.ingest.flush()
-        old = self.store.checkpoint(account, writer)
-        end = control.path[-1]
-        place = Place(end.header.seq, end.id)
-        if old is not None and (control.frozen or not self.store.has(old.control.id)):
-            place = old.control  # it may be the word that breaks a tie, here or where its entry is held
-        had = {(pin.writer, pin.log): pin for said in (before, old) if said is not None for pin in said.pins}
-        root, own = control.is_root(writer), control.voice_of(writer)
-        found: list[tuple[int, Pin]] = []
-        for log, head in self.store.heads(account).items():
-            granted = control.grant_of(log.writer, log.log)
-            if granted is None or not (root or (own is not None and granted.grant.stratum > own.grant.stratum)):
-                continue
-            last = had.get((log.writer, log.log))
-            pin = last if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
-            if pin is not None:
-                found.append((pin.seq - (last.seq if last else -1), pin))
-        most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
-        return place, sorted(pin for _, pin in most)
+        return standing(self.store, account, control, writer, before)
 
-    def append(self, log: LogId, signer: Signer, drafts: Sequence[Draft], now_ms: int) -> list[Written]:
+    def append(self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.
 
         While the ingest holds, the runs are signed and written by `flush`.
@@ -296,7 +278,9 @@ class Author:
             raise Refused(f"entry {seq} of log {log.log} is not held here, so nothing can be written above it")
         return found
 
-    def _entry(self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: Draft, now_ms: int) -> _Made:
+    def _entry(
+        self, log: LogId, parent: Entry | None, ids: dict[int, EntryId], draft: EntryDraft, now_ms: int
+    ) -> _Made:
         ops: list[Op] = []
         raws: list[tuple[int, bytes]] = []
         size = 0

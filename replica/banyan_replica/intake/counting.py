@@ -1,7 +1,7 @@
-"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside.
+"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside it.
 
-What does not count is kept beside the log for KEEP_S, out of the frontier: a pin or a stronger key may make it count
-again, here and, from here, everywhere. Only the logs that something names are counted again.
+Entries that do not count are kept beside the log for KEEP_S, outside the frontier. A pin or a stronger key may make
+them count again, here and then, through this node, everywhere. Only the logs that a change names are counted again.
 
 The invariant: the store says of each log what `account_state` says of all that is held of it, and every entry that is
 held has a signature within one run.
@@ -26,16 +26,19 @@ from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.own import own_tips
+from banyan_replica.wire import MAX_PINS
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 
 KEEP_S = 30 * 86_400
-"""How long what does not count is kept, seconds: so long a thief's word can be undone."""
+"""How long entries that do not count are kept, seconds. Within this time a thief's acts can be undone."""
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """What is taken of a log that never counted here: whoever has its key can write branches without end."""
+PINS_LOOKED_AT = 64
+"""Pins of a log, the highest, among which those that are lacked are looked for."""
 ROOMS = 1_000
-"""Logs of which it is at hand how much of that is used."""
+"""Logs for which the used part of that is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
@@ -112,17 +115,35 @@ class Counting:
             by_seq.setdefault(p.seq, set()).add(p.id)
         return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
 
+    def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
+        """(seq, id) of pins of a forked log that are not held, those of the control log and the highest first: what a
+        peer that serves the log may show to stand above what it sends."""
+        known = self._accounts.get(log.account)
+        if known is None or log not in known.loose:
+            return []
+        cut = known.grants.cut_of(log)[1]
+        spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
+        control = self._accounts.control(log.account)
+        first = set(control.pins.get((log.writer, log.log), ())) if control else set()
+        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
+        return [(p.seq, p.id) for p in pins if not self._store.has(p.id)][:MAX_PINS]
+
     # -- what changes
 
     def fork(self, log: LogId, head: Head, now_s: int) -> None:
         """Two entries of the log have one parent: it stops counting there."""
-        removed = list(self._store.walk(log, head.length))
+        control = self._accounts.control(log.account)
+        assert control is not None
+        below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
+        removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
         if self.room(log).over:  # evidence is always taken; what it makes needless goes
             rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
             self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
-        self.recount(account, self._named(account, removed), now_s, rebuild=True)
+        named = self._named(account, [e for e, _ in removed])
+        if named or not self._store.take_out_of_views(account, removed):
+            self.recount(account, named, now_s, rebuild=True)
 
     def recount(
         self,

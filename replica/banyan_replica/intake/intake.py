@@ -1,7 +1,7 @@
-"""Judging what peers send: an item (a run, a control log, a checkpoint) in; what is stored of it, or a verdict, out.
+"""Judges what peers send: takes an item (a run, a control log, a checkpoint), returns what was stored, or a verdict.
 
-The same path for gossip and for reconciliation. What is not yet to be judged is asked for, from whoever sent what hangs
-on it, and noted for people who ask why; nothing else of it is kept.
+Gossip and reconciliation use the same path. If an item cannot be judged yet, what it needs is asked of its sender, and
+the reason is noted for people who ask; nothing else of the item is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, Later
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item

@@ -1,8 +1,8 @@
-"""Where a run joins what is held: its parent, and whether all that it says of the log below it is so.
+"""Where a run joins what is held: its parent, and whether its statements about the log below it are true.
 
-A run carries the total before it and the ids that its entries skip to; everything else is computed from the entries
-themselves. Both are checked on every path before anything is stored, against the ancestors of the run's own parent:
-an entry that is held has only held ancestors, and its links are right, so skip links are short cuts.
+A run has the total before it and the ids that its entries skip to; everything else is computed from the entries. Both
+are checked in every case before anything is stored, against the ancestors of the run's parent. All ancestors of a held
+entry are held and rightly linked, so skip links can be followed to find them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What this store itself wrote: notes of the last entries of its own logs. It continues no other log, and never forgets
-what they stand on."""
+"""Notes of the last entries that this store itself wrote. It continues no other log, and never forgets these entries
+and their ancestors."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What can be said of a frame without looking at the store: decoded, hashed, signatures checked, content compared.
+"""Everything about a frame that needs no store: decoding, hashing, checking signatures, comparing content.
 
-A pure function of the bytes, and a third of the work that a frame costs; so threads may do it ahead of the replica,
-which then only judges. The simulator calls it in line. An item that is wrong keeps its verdict, for the replica to
-charge in its turn: what came before it in the frame is taken all the same.
+This is a pure function of the bytes, and a third of the work of a frame. So threads may do it before the replica's
+turn, which then only judges. The simulator calls it directly. A wrong item keeps its verdict, and the replica charges
+the peer when it comes to it; items before it in the frame are still accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, Data, Item, Message, RunItem, decode_message
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, DataItems, Item, Message, RunItem, decode_message
 
 
 class CheckedControl(NamedTuple):
@@ -59,13 +59,13 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
         message = decode_message(frame)
     except Reject as why:
         return Prepared(len(frame), why, [])
-    if not isinstance(message, Data):
+    if not isinstance(message, DataItems):
         return Prepared(len(frame), message, [])
     return Prepared(len(frame), message, check_items(realm, message.items, verify))
 
 
 def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all) -> list[Checked | Reject]:
-    """Each item checked, or why it is wrong whoever looks at it."""
+    """Each item, checked, or the reject that every node would give it."""
     checked: list[Checked | Reject] = []
     of: list[int] = []
     signatures: list[Signed] = []
@@ -105,7 +105,7 @@ def _check_run(realm: Realm, item: RunItem) -> CheckedRun:
     run = decode_run(realm, item.run)
     if run.puts is None or not are_parts(run.puts, item.contents):
         _check_contents(run.bodies, item.contents)
-    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof])
+    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof] if item.proof else ())
 
 
 def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | Later:

@@ -1,1 +1,1 @@
-"""What is known of each neighbour, and what comes of what it does. Start reading at links.py."""
+"""What is known of each neighbour, and what comes of what it does. Start reading at session.py, then states.py."""

@@ -1,7 +1,7 @@
 """Frames of one peer that wait for the replica: how much memory they take, and whether it had credit for them.
 
-The replica gives credit back when it has digested bulk. So what waits here was sent on credit, and more than a window
-and one last frame of it is more than any honest peer sends. That is seen at the door, before the memory is spent.
+The replica credits bulk when it has digested it. So what waits here was sent on credit, and no honest peer sends more
+than a window and one last frame. This is checked before the memory is used.
 """
 
 from __future__ import annotations

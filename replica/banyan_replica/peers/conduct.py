@@ -1,45 +1,49 @@
-"""What comes of what a peer did: it is told of, it is noted against the peer, and a peer that goes on is let go."""
+"""The consequences of what a peer did: an event, points against the peer, and in the end a closed link."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.links import Limits, Standing
+from banyan_replica.peers.ledger import Charge, Ledger
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 
 
 class Conduct:
-    """`standing`: the points, and who is banned."""
-
     def __init__(
-        self, links: Mapping[str, PeerSession], standing: Standing, asking: Asking, out: Outbox, limits: Limits
+        self, links: Mapping[str, PeerSession], ledger: Ledger, asking: Asking, gossip: Gossip, out: Outbox
     ) -> None:
-        self._links, self._standing, self._asking, self._out, self._limits = links, standing, asking, out, limits
+        self._links, self._ledger, self._asking, self._gossip, self._out = links, ledger, asking, gossip, out
 
-    def charge(self, link: PeerSession, reason: str, now: float) -> None:
-        """A lie, or a breach of the protocol."""
-        self._out.tell("rejected", peer=link.peer, reason=reason)
-        self._asking.failed(link, now)
-        why = self._standing.charge(link.peer, self._limits.reject, reason, now)
-        if why is not None:
-            self._out.bye(link, f"banned: {why}")
-
-    def slight(self, link: PeerSession, reason: str, now: float) -> None:
-        """Noted, and no lie: a peer that goes on like this is let go, and may come back."""
-        self._out.tell("slighted", peer=link.peer, reason=reason)
-        if self._standing.slight(link.peer, reason, now) and not link.closing:
-            self._out.bye(link, reason)
+    def charge(self, link: PeerSession, charge: Charge, now: float) -> None:
+        """A peer that is let go is told why. After a lie it is no candidate of the gossip either; after a slight it
+        may come back."""
+        lie = charge.offence.value.lie
+        if lie:
+            self._out.tell("rejected", peer=link.peer, reason=charge.sentence)
+            self._asking.failed(link, now)
+        else:
+            self._out.tell("slighted", peer=link.peer, reason=charge.sentence)
+        verdict = self._ledger.charge(link.peer, charge, now)
+        if verdict == "stays":
+            return
+        if lie:
+            self._gossip.expel(link.peer, now)
+        if not link.closing:
+            self._out.bye(link, f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
 
     def note_slights(self, now: float) -> None:
         """Those that were found while peers were waited for."""
         slighted, self._asking.slighted = self._asking.slighted, []
-        for peer, reason in slighted:
+        for peer, charge in slighted:
             if peer in self._links:
-                self.slight(self._links[peer], reason, now)
+                self.charge(self._links[peer], charge, now)
 
     def ban(self, peer: str, reason: str, now: float) -> None:
-        self._standing.ban(peer, reason, now)
+        """An operator's word."""
+        self._ledger.ban(peer, reason)
+        self._gossip.expel(peer, now)
         if peer in self._links:
             self._out.bye(self._links[peer], f"banned: {reason}")

@@ -1,8 +1,8 @@
-"""Bulk on one link, both ways, in bytes: how much either side may still send, and how much it did."""
+"""Bulk on one link, in both directions, in bytes: how much each side may still send, and how much it sent."""
 
 from __future__ import annotations
 
-from banyan_crdt.errors import Malformed
+from banyan_replica.peers.ledger import Breach, Offence
 
 WINDOW = 4 << 20
 """Bulk bytes that either side may send before the first credit, and the most that it may have outstanding."""
@@ -45,11 +45,11 @@ class Flow:
     # -- from the peer
 
     def received(self, size: int) -> None:
-        """A frame came. Raises Malformed where there was no credit for it."""
+        """A frame came. Raises Breach where there was no credit for it."""
         self.came += size
         self.window -= size
         if self.window < -OVERSHOOT:
-            raise Malformed(f"{-self.window} bytes more of bulk than there was credit for")
+            raise Breach(Offence.BEYOND_CREDIT, f"{-self.window} bytes more of bulk than there was credit for")
 
     def digested(self, size: int) -> int:
         """A frame was looked at; how much waits to be credited."""

@@ -1,12 +1,12 @@
-"""What a peer's questions cost us, and how much they may: a few bytes must not buy work without end."""
+"""What a peer's questions cost us, and the limit on it: a few bytes must not cause unlimited work."""
 
 from __future__ import annotations
 
-from banyan_crdt.errors import Malformed
+from banyan_replica.peers.ledger import Breach, Offence
 
 
 class Leak:
-    """A level that rises with what a peer does and sinks with time."""
+    """A level that rises with what a peer does and falls with time."""
 
     __slots__ = ("_at", "level")
 
@@ -48,8 +48,8 @@ class Load:
         self._work.rise(rows)
 
     def sums(self, most: int, now: float) -> None:
-        """A question by sums came, of which `most` may come in a minute. Raises Malformed."""
+        """A question by sums came, of which `most` may come in a minute. Raises Breach."""
         self._sums.sink(most / 60, now)
         self._sums.rise(1)
         if self._sums.level > most:
-            raise Malformed(f"asks for sums more than {most} times a minute")
+            raise Breach(Offence.TOO_OFTEN, f"asks for sums more than {most} times a minute")

@@ -1,16 +1,16 @@
 """One session: all that the replica keeps of a peer while the link to it is up.
 
-It is made when the connection stands and forgotten when that is down. Its states are in states.py. Everything that
-changes belongs to one of the objects below, which alone writes it (tests/node/test_sessions.py looks at every
-assignment): so what may happen to a field is read in one file.
+It is made when the connection stands and forgotten when that is down. Its states are in states.py. Every field that
+changes belongs to one of the objects below, and only this object writes it (tests/node/test_sessions.py checks every
+assignment). So one file shows what may happen to a field.
 
 | object | what | who calls it |
 |---|---|---|
 | `life`, `hello` | greeting, open, closing | receiving.py, outbox.py |
-| `flow` | bulk both ways: windows and credit | receiving.py, outbox.py, sync/serving.py |
+| `flow` | bulk in both directions: windows and credit | receiving.py, outbox.py, sync/serving.py |
 | `load` | what its questions cost us | sync/ |
-| `told` | what it says of where it stands | sync/ |
-| `course` | how we get to its frontier | sync/ |
+| `told` | where it says that it stands | sync/ |
+| `course` | how we reach its frontier | sync/ |
 | `owed` | what it owes us | sync/asking.py |
 | `orders` | what we owe it | sync/serving.py |
 """

@@ -1,30 +1,31 @@
 """The states of a session with one peer, and every step between them.
 
-Rule 1: whatever decides which state follows another stands here, in a table. A module that wants a step names the
-event; what the event does to the state is not its business.
+Rule 1: the tables here, and nothing else, decide which state follows another. A module names the event; it does not
+decide what the event does to the state.
 
-Rule 2: a step that a table does not have is a mistake of ours, and raises `IllegalStep`. A peer cannot cause one: what
-it may not say in a state is refused before (receiving.py asks the message table and the session), and costs it what
-docs/protocol.md says.
+Rule 2: a step that a table does not have is a mistake of this node, and raises `IllegalStep`. A peer cannot cause one:
+a message that it may not send in a state is refused before (receiving.py asks the message table and the session), and
+costs what docs/protocol.md says.
 
-Four things go on between two nodes independently of each other, so there are four machines and not one:
+Four things go on between two nodes independently of each other, so there are four machines:
 
-1. Life: that of the link. Before the peer's hello has come, only hello and bye are heard. The link closes when either
-   side says bye or hangs up; until the connection is down, nothing that the peer says counts.
+1. Life: of the link. Before the peer's hello, only hello and bye are read. The link closes when either side says bye or
+   hangs up. Until the connection is down, the peer's messages are ignored.
 
-2. Course: how we get to the peer's frontier, one way at a time. The roots are the same (LIVE) or not (APART). Where
-   they are not, a comparison is under way (COMPARING), or the peer sends what came since we were there (REPLAYING). A
-   replay is asked for once. What it leaves is found by comparing, so REPLAYED ends with a comparison or with equal
-   roots. Equal roots do not end a replay: what is on its way was asked for, and must not count as unasked.
+2. Course: how we reach the peer's frontier, in one way at a time. The roots are the same (LIVE) or not (APART). If they
+   are not, a comparison is under way (COMPARING), or the peer sends what it accepted since we last agreed (REPLAYING).
+   A replay is asked for once. Differences that remain are found by comparing, so REPLAYED ends with a comparison or
+   with equal roots. Equal roots do not end a replay: what is still under way was asked for, and must not count as
+   unasked.
 
-3. Reader: whether the peer reads a range of accounts to us (sync/catchup.py). It goes on beside the course, because who
-   reads what is decided over all peers together. A reader that failed rests before it is asked again.
+3. Reader: whether the peer reads a range of accounts to us (sync/catchup.py). It is independent of the course, because
+   it is decided over all peers together. A reader that failed rests before it is asked again.
 
 4. Turn: what we read to the peer, after the logs that it asked for by name. It may ask for a replay and for a range at
    the same time; then the replay comes first.
 
-COMPARING and RESTING end by the clock. That is an event like all others (LAPSED, RESTED): whoever looks at such a state
-has the time in hand and fires it.
+COMPARING and RESTING end by time, which is an event like all others (LAPSED, RESTED): the code that reads such a state
+knows the time and fires it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import TypeAlias, TypeVar
 
 
 class IllegalStep(RuntimeError):
-    """An error of ours: an event in a state that does not know it."""
+    """A mistake of this node: an event in a state that has no step for it."""
 
 
 class LifeState(Enum):
@@ -52,8 +53,8 @@ class LifeEvent(Enum):
 class CourseState(Enum):
     APART = "roots differ or are not known"
     COMPARING = "a comparison is under way"
-    REPLAYING = "the peer sends what came since we were there"
-    REPLAYED = "it did, and was not compared with since"
+    REPLAYING = "the peer sends what it accepted since we last agreed"
+    REPLAYED = "the replay has ended; no comparison since"
     LIVE = "the roots are the same"
 
 
@@ -70,21 +71,21 @@ class CourseEvent(Enum):
 class ReaderState(Enum):
     IDLE = "nothing is read to us"
     READING = "a range is read to us"
-    RESTING = "it failed, and is passed over"
+    RESTING = "it failed, and is not asked for a while"
 
 
 class ReaderEvent(Enum):
     ASKED = "we ask for a range, or for less of it"
     READ = "all of the range was read"
-    FAILED = "the peer cannot, stalls, or says what cannot be"
+    FAILED = "the peer cannot, stalls, or says something impossible"
     RESTED = "the time to rest is over"
 
 
 class TurnState(Enum):
-    IDLE = "logs by name at most"
-    RETELLING = "a replay"
-    READING = "a range"
-    BOTH = "a replay, then a range"
+    IDLE = "we send nothing, or logs by name"
+    RETELLING = "we send a replay"
+    READING = "we read a range"
+    BOTH = "we send a replay, then read a range"
 
 
 class TurnEvent(Enum):

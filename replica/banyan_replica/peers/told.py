@@ -1,4 +1,4 @@
-"""What a peer says of where it stands. It is a claim: what follows from it is for the sync to decide."""
+"""Where a peer says that it stands. This is a claim; the sync decides what follows from it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
-from banyan_replica.intake.ingest import FUTURE_MS
+from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.wire import Witness
 
 STALE_MS = 15 * 60_000

@@ -1,24 +1,24 @@
-"""What this node asks of its peers, what they owe it then, and whether they pay.
+"""What this node asks its peers for, what they owe it then, and whether they send it.
 
-Logs are asked for by name where heads differ, of one peer at a time; ranges of accounts are read to us while we hold
-little (catchup.py). Control logs come first: an account is judged whole before any log that it grants is asked for.
+If heads differ, logs are asked for by name, from one peer at a time. While we hold little, peers read ranges of
+accounts to us (catchup.py). Control logs come first: an account is judged before any log that it grants is asked for.
 
-The stream from a peer is ordered and every question ends with a word of it, so what it owes is known exactly. Then four
-things can be told: it stalls while it owes us something and has credit; it said that it was through and what it claimed
-did not come; it sent what nobody asked for; it sent more than it had credit for (the replica sees to that one). The
-first two an honest peer on a bad line may do too: they cost few points, and never ban. Whatever came and was verified
-stays, and the rest is asked of another.
+The stream from a peer is in order, and a message ends every answer, so it is known exactly what the peer owes. Four
+faults can be noticed. The peer stalls while it owes us something and has credit. It said that it had answered, but what
+it claimed did not come. It sent what was not asked for. It sent more than it had credit for (the replica checks this).
+The first two can happen to an honest peer on a bad line, so they cost few points and never ban. Verified entries are
+kept in every case, and the rest is asked of another peer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.ledger import Breach, Charge, Offence
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
@@ -44,7 +44,7 @@ class Asking:
         """Who was asked for a log, and up to which head; others who claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
-        self.slighted: list[tuple[str, str]] = []
+        self.slighted: list[tuple[str, Charge]] = []
         """(peer, sentence): what an honest peer may do too, for the replica to note."""
 
     def interesting(self, account: AccountId) -> bool:
@@ -99,13 +99,13 @@ class Asking:
             self.pull_logs(link, later.heads, later.root)
 
     def ask_for(self, link: PeerSession, log: LogId) -> None:
-        """Something hangs in the air: get what it hangs on from whoever sent it."""
+        """Asks the peer that sent an entry for the missing entries below it."""
         self._ask(link, self._want(log), None)
 
     def answered(self, link: PeerSession, m: Answered) -> bool:
         """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
 
-        What was claimed and did not come is asked of whoever claims it next.
+        What was claimed and did not come is asked of the next peer that claims it.
         """
         logs = link.owed.logs
         for log, asked in logs.through(m.logs):
@@ -124,7 +124,7 @@ class Asking:
             log = false[0]
             example = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
-            self.slighted.append((link.peer, sentence))
+            self.slighted.append((link.peer, Charge(Offence.UNSERVED, sentence)))
 
     def _want(self, log: LogId) -> Want:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -189,7 +189,7 @@ class Asking:
             return False
         why = self.catchup.scanned(link.peer, m, now)
         if why is not None:
-            self.slighted.append((link.peer, why))
+            self.slighted.append((link.peer, Charge(Offence.UNREAD, why)))
         self._assign(now)
         self._write_note()
         return not self.catchup.active
@@ -223,11 +223,11 @@ class Asking:
     # -- what comes of it
 
     def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float) -> None:
-        """An item of a log came. Raises Malformed once too much came that nobody asked for."""
+        """An item of a log came. Raises Breach once too much came that nobody asked for."""
         ranges = link.owed.ranges
         if link.owed.logs.came(log, ready):
             return
-        if ranges and ranges.cover(log.account):
+        if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
             return
         if link.course.replaying:
@@ -235,15 +235,17 @@ class Asking:
         if link.owed.pace.stray(entries, now) > self._limits.strays:
             where = f"account {log.account.hex()[:8]}"
             if not ranges:
-                raise Malformed(f"sent {entries} entries of {where} that nobody asked for, after many such")
-            raise Malformed(f"was asked for accounts {ranges} and sent {entries} of {where}")
+                raise Breach(
+                    Offence.UNASKED, f"sent {entries} entries of {where} that nobody asked for, after many such"
+                )
+            raise Breach(Offence.UNASKED, f"was asked for accounts {ranges} and sent {entries} of {where}")
 
     def tick(self, now: float) -> None:
         """Once a second: who stalls, and who could help whom."""
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                self.slighted.append((link.peer, why))
+                self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
 

@@ -29,10 +29,10 @@ from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode
 from banyan_replica.frontier.table import FrontierTable
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Cells, Message, Names, Sketch
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
 SALT_BYTES = 16
@@ -140,7 +140,7 @@ class Comparing:
         """Whether the peer has a question of ours to answer that we did not give up."""
         return (peer, salt) in self._exchanges
 
-    def cells(self, link: PeerSession, m: Cells, now: float) -> None:
+    def cells(self, link: PeerSession, m: SketchCells, now: float) -> None:
         """The answer. Raises Malformed where no honest peer sends it."""
         at = self._exchanges[link.peer, m.salt]
         if m.state != HERE:
@@ -180,7 +180,7 @@ class Comparing:
         at.until, at.asked = have + more, at.asked + 1
         self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
 
-    def _refused(self, link: PeerSession, at: Exchange, m: Cells, now: float) -> None:
+    def _refused(self, link: PeerSession, at: Exchange, m: SketchCells, now: float) -> None:
         del self._exchanges[link.peer, at.salt]
         if m.state == TOO_MANY:
             self._sync.by_ranges(link, at.salt)
@@ -233,7 +233,7 @@ class Comparing:
         self._sync.asking.pull(link, pull)
         self._sync.tell(link, tell)
         if ask:
-            self._out.append((link.peer, Names(salt, np.array(ask, ">u8").tobytes())))
+            self._out.append((link.peer, SketchNames(salt, np.array(ask, ">u8").tobytes())))
 
     def _held(self, log: LogId, length: int) -> Head:
         """Our head when the log had that length; of a checkpoint only the last is known."""
@@ -272,7 +272,7 @@ class Comparing:
         """Whether the peer is sending us what it would find that we lack."""
         return link.course.replaying or self._sync.asking.catchup.keeps(link.peer, now)
 
-    def names(self, link: PeerSession, m: Names, now: float) -> None:
+    def names(self, link: PeerSession, m: SketchNames, now: float) -> None:
         """Heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
         tree = self._sync.tree_of(link)
@@ -292,7 +292,7 @@ class Comparing:
         self._out.append((link.peer, reply))
 
     def _refuse(self, link: PeerSession, m: Sketch) -> None:
-        self._out.append((link.peer, Cells(m.salt, 0, BUSY, 0, b"")))
+        self._out.append((link.peer, SketchCells(m.salt, 0, BUSY, 0, b"")))
 
     def _may_build(self, link: PeerSession, rows: int, now: float) -> bool:
         """One table for others at a time, not too often, and at the expense of who asks."""
@@ -368,7 +368,7 @@ class Comparing:
             self._theirs = None
 
 
-def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
+def answer(m: Sketch, mine: Numbers, stamp: int) -> SketchCells:
     """What a table has to say to a question; `stamp`: of the heads that are in it."""
     if m.start and m.stamp == stamp:
         start, count = m.start, m.wanted
@@ -377,10 +377,10 @@ def answer(m: Sketch, mine: Numbers, stamp: int) -> Cells:
     else:
         start, count = 0, cells_for(estimate(mine, m.probes))
     state = HERE if count else TOO_MANY
-    return Cells(m.salt, start, state, stamp, pack(mine[start : start + count]))
+    return SketchCells(m.salt, start, state, stamp, pack(mine[start : start + count]))
 
 
-def _unpacked(m: Cells) -> Numbers:
+def _unpacked(m: SketchCells) -> Numbers:
     try:
         came = unpack(m.cells)
     except ValueError as why:

@@ -1,6 +1,6 @@
-"""How far two frontiers are from each other, and by which way they are being made equal: the course of a session.
+"""The course of a session: whether two frontiers are equal, and in which way they are being made equal.
 
-The states and their steps are in peers/states.py; here are the times that belong to them.
+The states and their steps are in peers/states.py; this module has their times.
 """
 
 from __future__ import annotations

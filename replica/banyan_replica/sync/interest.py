@@ -20,7 +20,7 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import NAME_BYTES, Interest, Message
 from banyan_storage.engine import after_prefix

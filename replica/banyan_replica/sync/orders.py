@@ -1,7 +1,7 @@
-"""What one peer asked us to send and has not got yet: logs by name, then what came since it was here, then a range.
+"""What one peer asked us to send and has not got yet: logs by name, then a replay, then a range of accounts.
 
-Every question ends with a word (`answered`, `replayed`, `scanned`) behind the last data for it. The states of what is
-read are in peers/states.py (`Turn`); what is read, and when, is decided in serving.py.
+A message (`answered`, `replayed`, `scanned`) follows the last data of every answer. The states are in peers/states.py
+(`Turn`); serving.py decides what is sent when.
 """
 
 from __future__ import annotations

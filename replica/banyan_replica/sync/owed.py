@@ -1,6 +1,6 @@
-"""What one peer owes us: logs asked for by name, ranges that it reads to us, and whether it pays.
+"""What one peer owes us: logs asked for by name, ranges that it reads to us, and whether it sends them.
 
-Only what was asked and what came of it is kept here; what to ask of whom is decided in asking.py.
+This module only keeps what was asked and what came. asking.py decides what to ask of which peer.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class OwedRanges:
             del self._spans[number]
 
     def cover(self, account: AccountId) -> bool:
-        return any(covers(span, account) for span in self._spans.values())
+        return bool(self._spans) and any(covers(span, account) for span in self._spans.values())
 
     def __str__(self) -> str:
         return " and ".join(f"{s.cursor.hex()[:8] or 'the first'} .. {s.stop.hex()[:8]}" for s in self._spans.values())

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import EntryId
 from banyan_replica.gossip.settings import Rng
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.wire import Parts, WantParts

@@ -1,16 +1,16 @@
-"""Coming back: a node that was away has what came since sent to it, in the order in which it came, by one that it met.
+"""A returning node gets, in arrival order, what a known peer received meanwhile.
 
-Whenever two frontiers agree, each notes how far the other had come, and how far it had come itself. If afterwards the
-other got much and we little, we were away, and nearly all that it got we lack: so nothing is asked for by name, and
-nobody looks at what is equal. If we got much too, we got it from others, and a comparison is cheaper.
+Whenever two frontiers agree, each node notes the arrival number of both. If the peer has accepted much since then and
+we little, we were away, and we lack nearly all of it. So logs are not asked for by name, and what is equal is not
+compared. If we accepted much too, we got it from others, and a comparison is cheaper.
 
-The note moves on with what came, so a replay that breaks off goes on from there. It is a promise of the peer's that
-nothing came for us before that; so after each replay one comparison looks at everything.
+The note moves with what came, so a replay that is interrupted continues from there. Only the peer's statement says that
+nothing was left out, so one comparison of everything follows each replay.
 """
 
 from __future__ import annotations
 
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Message, Replay, Replayed
 from banyan_storage.store import Store

@@ -1,8 +1,8 @@
-"""What a node gives to those who ask: runs of what counts here, each ending in a signature, with the content it has.
+"""What a node sends to peers that ask: runs of counted entries, each ending in a signature, with the content it has.
 
-Every entry that was accepted can be served, because entries came in runs whose last was signed, and a way from each to
-a signature is held. A forked log is served with two branches above the fork, each up to its next signature: that is
-the evidence. What else is held beside a log is not served until it counts.
+Every accepted entry can be served, because entries came in runs whose last entry was signed, and the entries that lead
+from each to a signature are held. A forked log is served with its evidence: two branches above the fork, each up to its
+next signature. Other entries beside a log are not served until they count.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Giving a peer what it asked for, as fast as it takes it: data frames under its credit, and word of how far it is.
+"""Sends a peer what it asked for, as fast as it digests it: data frames under its credit, and how far they are.
 
-Logs that it asked for by name come first, in the order in which it asked; then what came since it was here; then, one
-range at a time, what is read to it. Every question ends with a word (`answered`, `replayed`, `scanned`): the stream is
-ordered, so whoever asked knows what it will never get instead of guessing by the clock. Bulk that waits for a peer is
-bounded by the credit that it gave.
+Logs that it asked for by name come first, in that order; then a replay; then a range of accounts, one at a time. Every
+answer ends with a message (`answered`, `replayed`, `scanned`). The stream is in order, so the asker knows what it will
+not get, and need not guess by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
-from banyan_replica.peers.links import Limits
+from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
@@ -20,7 +19,7 @@ from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
     CANNOT,
     Answered,
-    Data,
+    DataItems,
     Item,
     Message,
     Replay,
@@ -43,7 +42,7 @@ RETOLD_LOGS = 100_000
 
 
 class Serving:
-    """Fills windows, a frame at a time, for whoever serves a whole window at once does nothing else meanwhile; `out`
+    """Fills windows, a frame at a time, because serving a whole window at once would block everything else. `out`
     takes the frames."""
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
@@ -106,7 +105,7 @@ class Serving:
             items.append(item)
             size += size_of(item)
         if items:
-            frame = encode_message(Data(items))
+            frame = encode_message(DataItems(items))
             link.flow.sent(len(frame))
             self._out.append((link.peer, frame))
         if orders.answered != answered:

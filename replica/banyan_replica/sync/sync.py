@@ -19,7 +19,7 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.table import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.peers.links import SUMS_LOGS, Limits
+from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
@@ -200,7 +200,7 @@ class Sync:
     # -- answering
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
-        """Raises Malformed where a peer asks for more than comparing everything again and again would take."""
+        """Raises Breach where a peer asks for more than comparing everything again and again would take."""
         if self.asking.catchup.keeps(link.peer, now):
             return
         tree = self.tree_of(link)

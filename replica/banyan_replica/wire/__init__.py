@@ -1,8 +1,8 @@
-"""What two replicas say to each other: a message a frame, [code, field, ...], in the strict CBOR of what is signed.
+"""The messages between two replicas: one per frame, [code, field, ...], in the strict CBOR of signed values.
 
-`table.py` is the whole vocabulary; the codec, what may come before hello, what counts against credit, and the grammar
-and the table in docs/protocol.md are made from it. `messages.py` has the values, `fields.py` the types of fields,
-`items.py` what `data` carries, `grammar.py` the page's text.
+`table.py` defines all messages. From it are made the codec, which messages may come before hello, which count against
+credit, and the grammar and the table in docs/protocol.md. `messages.py` has the values, `fields.py` the types of
+fields, `items.py` the items of `data`, `grammar.py` the text of the page.
 """
 
 from banyan_replica.wire.items import content_size, decode_item, encode_item, size_of
@@ -23,19 +23,17 @@ from banyan_replica.wire.messages import (
     VERSION,
     Answered,
     Bye,
-    Cells,
     CheckpointItem,
     Content,
     ControlItem,
     Credit,
-    Data,
+    DataItems,
     GossipFrame,
     Heads,
     Hello,
     Interest,
     Item,
     Message,
-    Names,
     Parts,
     Replay,
     Replayed,
@@ -45,6 +43,8 @@ from banyan_replica.wire.messages import (
     Scanned,
     Shared,
     Sketch,
+    SketchCells,
+    SketchNames,
     Sums,
     Want,
     WantParts,
@@ -82,19 +82,17 @@ __all__ = [
     "VERSION",
     "Answered",
     "Bye",
-    "Cells",
     "CheckpointItem",
     "Content",
     "ControlItem",
     "Credit",
-    "Data",
+    "DataItems",
     "GossipFrame",
     "Heads",
     "Hello",
     "Interest",
     "Item",
     "Message",
-    "Names",
     "Parts",
     "Replay",
     "Replayed",
@@ -104,6 +102,8 @@ __all__ = [
     "Scanned",
     "Shared",
     "Sketch",
+    "SketchCells",
+    "SketchNames",
     "Spoken",
     "Sums",
     "Want",

@@ -1,7 +1,7 @@
-"""The types of fields: each reads a decoded CBOR value strictly, writes it back, and says its grammar.
+"""The types of fields: each reads a decoded CBOR value strictly, writes it back, and has its grammar.
 
-A `Kind` is the only place where a type is spelled, so the codec and the grammar in docs/protocol.md cannot differ. A
-`Shape` is one array with a code: its fields, by name. Errors name the shape and the field.
+A `Kind` is the only definition of a type, so the codec and the grammar in docs/protocol.md cannot differ. A `Shape` is
+an array that begins with a code, with named fields. Errors name the shape and the field.
 """
 
 from __future__ import annotations
@@ -13,38 +13,42 @@ from banyan_crdt.errors import Malformed
 
 
 def as_it_is(v: Any) -> Any:
+    """The `write` of a kind whose values CBOR takes unchanged."""
     return v
 
 
 class Kind(NamedTuple):
-    """`read`: raises Malformed. `write`: the value that CBOR takes. `grammar`: CDDL (RFC 8610)."""
+    """A type. `grammar`: CDDL (RFC 8610). `read`: decoded CBOR -> value, raises Malformed. `write`: the inverse."""
 
     grammar: str
     read: Callable[[Any], Any]
     write: Callable[[Any], Any] = as_it_is
 
 
-class Field(NamedTuple):
+class Member(NamedTuple):
+    """A field of a shape."""
+
     name: str
     kind: Kind
 
 
 class Shape(NamedTuple):
-    """[code, field, ...], as `made` of its fields."""
+    """An array [code, field, ...]. `made`: values of the fields -> the message."""
 
     code: int
     name: str
     made: Callable[..., Any]
-    fields: tuple[Field, ...]
+    fields: tuple[Member, ...]
 
     @property
     def grammar(self) -> str:
+        """Its CDDL."""
         fields = "".join(f", {f.name}: {f.kind.grammar}" for f in self.fields)
         return f"[{self.code}{fields}]"
 
 
 def reader(shape: Shape) -> Callable[[list[Any]], Any]:
-    """From a whole array with the code of the shape to what it says. Raises Malformed with the name of the field."""
+    """A function from an array with the shape's code to the message. It raises Malformed with the name of the field."""
     reads, size = [f.kind.read for f in shape.fields], len(shape.fields) + 1
     build = compiled("v", f"made({', '.join(f'r{n}(v[{n + 1}])' for n in range(size - 1))})", reads, shape.made)
 
@@ -60,10 +64,11 @@ def reader(shape: Shape) -> Callable[[list[Any]], Any]:
 
 
 Writers = dict[Any, tuple[int, list[tuple[int, Callable[[Any], Any]]]]]
-"""By type: the code, and the fields that are not what CBOR takes already."""
+"""By type of message: the code, and the index and `write` of each field that CBOR does not take unchanged."""
 
 
 def writers(shapes: Iterable[Shape]) -> Writers:
+    """What `spelled` needs to write messages of these shapes."""
     return {
         s.made: (s.code, [(n, f.kind.write) for n, f in enumerate(s.fields) if f.kind.write is not as_it_is])
         for s in shapes
@@ -71,7 +76,7 @@ def writers(shapes: Iterable[Shape]) -> Writers:
 
 
 def spelled(made: tuple[Any, ...], by: Writers) -> list[Any]:
-    """[code, field, ...] of a value that a shape was made of."""
+    """The array [code, field, ...] of a message."""
     code, writes = by[type(made)]
     fields = list(made)
     for at, write in writes:
@@ -80,9 +85,10 @@ def spelled(made: tuple[Any, ...], by: Writers) -> list[Any]:
 
 
 def compiled(argument: str, text: str, reads: Sequence[Callable[[Any], Any]], made: Any = None) -> Callable[[Any], Any]:
-    """A function of the text, as `NamedTuple` makes its constructor: a loop over the fields takes half as long again.
+    """A function with this text, made by `eval`, as NamedTuple makes its constructor. A loop over the fields would take
+    half as long again.
 
-    `text` names the readers r0, r1, ... and `made`; it is ours, never a peer's.
+    `text` names the readers r0, r1, ... and `made`. It is never made from a peer's bytes.
     """
     names = {f"r{n}": read for n, read in enumerate(reads)}
     made_of: Callable[[Any], Any] = eval(f"lambda {argument}: {text}", {**names, "made": made})
@@ -107,12 +113,14 @@ def _at_its_field(shape: Shape, v: list[Any]) -> Malformed:
 
 
 def read_bytes(v: Any) -> bytes:
+    """Raises Malformed unless `v` is a byte string."""
     if type(v) is not bytes:
         raise Malformed("expected a byte string")
     return v
 
 
 def read_list(v: Any) -> list[Any]:
+    """Raises Malformed unless `v` is an array."""
     if type(v) is not list:
         raise Malformed("expected an array")
     return v
@@ -130,7 +138,7 @@ def exactly(n: int) -> Kind:
 
 
 def exactly_or_none(n: int, name: str = "") -> Kind:
-    """A byte string of n bytes, or an empty one."""
+    """A byte string of n bytes, or an empty one. `name`: the rule of the grammar that says so."""
 
     def read(v: Any) -> bytes:
         if type(v) is not bytes or len(v) not in (0, n):
@@ -141,7 +149,7 @@ def exactly_or_none(n: int, name: str = "") -> Kind:
 
 
 def at_most(n: int, least: int = 0) -> Kind:
-    """A byte string of up to n bytes."""
+    """A byte string of `least` to n bytes."""
 
     def read(v: Any) -> bytes:
         if type(v) is not bytes or not least <= len(v) <= n:
@@ -152,7 +160,7 @@ def at_most(n: int, least: int = 0) -> Kind:
 
 
 def unsigned(bits: int) -> Kind:
-    """Bounded, so that no number of a peer's is too large for what it names here."""
+    """An unsigned integer of at most so many bits, so that a peer's number fits its use here."""
 
     def read(v: Any) -> int:
         if type(v) is not int or v >> bits:
@@ -163,7 +171,7 @@ def unsigned(bits: int) -> Kind:
 
 
 def up_to(most: int) -> Kind:
-    """An integer from 0 on, of few values."""
+    """An integer from 0 to `most`."""
 
     def read(v: Any) -> int:
         if type(v) is not int or not 0 <= v <= most:
@@ -174,7 +182,7 @@ def up_to(most: int) -> Kind:
 
 
 def pieces(name: str, size: int) -> Kind:
-    """A byte string of pieces of that size; the grammar names it, for CDDL cannot say so."""
+    """A byte string of pieces of `size` bytes. `name`: the rule of the grammar, because CDDL cannot express this."""
 
     def read(v: Any) -> bytes:
         if type(v) is not bytes or len(v) % size:
@@ -185,12 +193,13 @@ def pieces(name: str, size: int) -> Kind:
 
 
 def nullable(kind: Kind) -> Kind:
+    """The same kind, or null."""
     read = kind.read
     return Kind(f"{kind.grammar} / null", lambda v: None if v is None else read(v))
 
 
-def rows(*fields: Field, most: int | None = None, least: int = 0) -> Kind:
-    """An array of arrays of these fields, read as tuples."""
+def rows(*fields: Member, most: int | None = None, least: int = 0) -> Kind:
+    """An array of `least` to `most` arrays of these fields, read as tuples."""
     reads, size = [f.kind.read for f in fields], len(fields)
     cells = [f"x{n}" for n in range(size)]
     called = ", ".join(f"r{n}(x{n})" for n in range(size))
@@ -207,7 +216,7 @@ def rows(*fields: Field, most: int | None = None, least: int = 0) -> Kind:
 
 
 def several(kind: Kind, most: int) -> Kind:
-    """An array of up to so many of a kind, as a tuple."""
+    """An array of at most `most` values of a kind, read as a tuple."""
     one, write = kind.read, kind.write
 
     def read(v: Any) -> tuple[Any, ...]:
@@ -218,15 +227,18 @@ def several(kind: Kind, most: int) -> Kind:
 
 
 def occurs(least: int, most: int | None) -> str:
+    """The occurrence of CDDL for so many elements."""
     return "*" if most is None and not least else f"{least}*{'' if most is None else most}"
 
 
 def bounded(v: Sequence[Any], least: int, most: int | None) -> None:
+    """Raises Malformed unless there are `least` to `most` elements."""
     if len(v) < least or (most is not None and len(v) > most):
         raise Malformed(f"expected {least} to {most} elements, not {len(v)}")
 
 
 def read_rows(v: Any, n: int) -> list[list[Any]]:
+    """Raises Malformed unless `v` is an array of arrays of `n` elements."""
     if type(v) is not list:
         raise Malformed("expected an array")
     for row in v:

@@ -1,4 +1,4 @@
-"""The grammar (CDDL) and the table of messages as docs/protocol.md shows them, from the tables of the codec."""
+"""Makes the grammar (CDDL) and the table of messages in docs/protocol.md from the tables of the codec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH = 140
 
 
 def messages() -> str:
-    """Every message, and the rules that their fields name."""
+    """The grammar of every message, and of the rules that their fields name."""
     shapes = [line.shape for line in table.TABLE]
     lines = _choice("message", [s.name for s in shapes])
     lines += ["", *_rules({s.name: s.grammar for s in shapes})]
@@ -19,7 +19,7 @@ def messages() -> str:
 
 
 def gossip() -> str:
-    """Frames of gossip."""
+    """The grammar of the frames of gossip."""
     shapes: list[Shape] = list(frames.SHAPES)
     lines = _choice("gossip-frame", [s.name for s in shapes])
     lines += ["", *_rules({s.name: s.grammar for s in shapes}), "", *_rules(frames.GRAMMAR)]
@@ -27,7 +27,7 @@ def gossip() -> str:
 
 
 def who() -> str:
-    """A line a message: who may send it, and how it is treated."""
+    """The table: one line per message, with who may send it and how it is treated."""
     rows = ["| code | message | who sends it | before hello | bulk | says |", "|---|---|---|---|---|---|"]
     for line in table.TABLE:
         early, bulk = ("yes" if x else "" for x in (line.before_hello, line.bulk))

@@ -1,4 +1,4 @@
-"""The items of `data`, the hottest message: read and written by hand, with their grammar beside it."""
+"""The items of `data`, the most frequent message. They are read and written by hand; GRAMMAR has their grammar."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ GRAMMAR = {
 
 
 def encode_item(item: Item) -> list[Any]:
+    """The array of an item, for CBOR."""
     if isinstance(item, RunItem):  # most are
         made = [RUN, item.run, _plain(item.contents)]
         return [*made, list(item.proof)] if item.proof else made
@@ -36,11 +37,12 @@ def _plain(contents: list[Content]) -> list[Any]:
 
 
 def encode_items(items: list[Item]) -> list[Any]:
+    """The array of items, for CBOR."""
     return [encode_item(i) for i in items]
 
 
 def size_of(item: Item) -> int:
-    """About how many bytes the item takes in a frame; for packing, not for accounting."""
+    """The approximate bytes of the item in a frame. Use it for packing only: credit counts exact frames."""
     if isinstance(item, CheckpointItem):
         return len(item.checkpoint) + 8
     size = len(item.run) if isinstance(item, RunItem) else sum([len(x) + 3 for e in item.entries for x in e])
@@ -48,6 +50,7 @@ def size_of(item: Item) -> int:
 
 
 def content_size(content: Content) -> int:
+    """The approximate bytes of an entry's content in a frame."""
     if content is None:
         return 1
     return len(content) + 3 if isinstance(content, bytes) else sum(len(raw) + 8 for _, raw in content)
@@ -55,10 +58,10 @@ def content_size(content: Content) -> int:
 
 def decode_item(v: Any) -> Item:
     """Raises Malformed."""
+    if type(v) is list and len(v) == 3 and v[0] == RUN:  # most are
+        return RunItem(read_bytes(v[1]), _contents(v[2]))
     if type(v) is list and len(v) == 4 and v[0] == CONTROL:
         return ControlItem(AccountId(B32.read(v[1])), read_list(v[2]), _contents(v[3]))
-    if type(v) is list and len(v) == 3 and v[0] == RUN:
-        return RunItem(read_bytes(v[1]), _contents(v[2]))
     if type(v) is list and len(v) == 4 and v[0] == RUN:
         if not 0 < len(read_list(v[3])) <= MAX_PROOF:
             raise Malformed(f"a proof has 1 to {MAX_PROOF} headers, this one {len(v[3])}")
@@ -69,6 +72,7 @@ def decode_item(v: Any) -> Item:
 
 
 def decode_items(v: Any) -> list[Item]:
+    """The inverse of `encode_items`. Raises Malformed."""
     return [decode_item(i) for i in read_list(v)]
 
 

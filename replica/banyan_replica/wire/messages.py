@@ -1,4 +1,4 @@
-"""What two replicas say to each other, as values. How each is spelled, and who may say it when, is in table.py."""
+"""The messages between two replicas, as values. table.py says how each is written, and who may send it when."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ VERSION = 2
 MAX_FRAME = 4 << 20
 FANOUT = 16
 MAX_RANGE = 14
-"""Nibbles of the longest prefix that is divided further; below, heads are named."""
+"""Nibbles of the longest prefix that is divided further. Below a longer prefix, heads are named."""
 MAX_LOCATOR = 64
-"""Entries that a locator names: dense at the end, then twice as far apart each time, so 64 reach over any log."""
+"""The most entries of a locator. They are dense at the end, then each time twice as far apart, so 64 are enough for any
+log."""
 LAST = b"\xff" * 32
-"""No account has a greater name."""
+"""The greatest account id: the stop of a range that reaches to the end."""
 CANNOT = 2
-"""What `scanned` says where a range is not read out, or no further."""
+"""The `done` of `scanned` if the sender cannot read the range, or cannot continue."""
 MAX_PINS = 4
-"""Pins that a question for a log names."""
+"""The most pins that a question for a log names."""
 MAX_PROOF = 128
-"""Headers of a proof: twice what leads through a log of 2^48 entries."""
+"""The most headers of a proof: twice as many as lead through a log of 2^48 entries."""
 NAME_BYTES = 16
-"""An account of interest is named by so many bytes of its id: nobody makes two ids that begin alike."""
+"""The bytes of an account's id that name it in `interest`. Nobody can make two ids with the same beginning."""
 MAX_REASON = 512
-"""Bytes of a last word."""
+"""The most bytes of the reason in `bye`."""
 
 
 class Hello(NamedTuple):
+    """The first message of each side. `logs`: how many logs have a head. `root`: the frontier root. `arrival`: the last
+    arrival number of the store. `operator`: a platform's key, or empty."""
+
     version: int
     realm: bytes
     store_id: bytes
@@ -37,35 +41,43 @@ class Hello(NamedTuple):
     arrival: int
     operator: bytes
     partial: int
-    """1: this node holds only accounts that it names by `interest`, so its root equals nobody's."""
+    """1: this node holds only the accounts that it names by `interest`, so its root equals no other node's."""
 
 
 class GossipFrame(NamedTuple):
+    """A frame of gossip (gossip/frames.py)."""
+
     frame: list[Any]
 
 
 class Root(NamedTuple):
+    """Where the sender stands; fields as in Hello."""
+
     logs: int
     root: bytes
     arrival: int
 
 
 class Sums(NamedTuple):
+    """`children`: for each of the 16 nibbles that may follow `prefix`, the number of heads and their sum, 16 bytes."""
+
     salt: bytes
     prefix: bytes
     children: list[tuple[int, bytes]]
 
 
 class Heads(NamedTuple):
+    """Heads of the accounts below `prefix`. `answer` 1: the receiver is asked for its own."""
+
     prefix: bytes
     answer: int
     heads: list[tuple[LogId, Head]]
 
 
 class Want(NamedTuple):
-    """One log asked for: `locator` names entries that the asker holds, newest first, ever sparser towards the start.
+    """One log that is asked for. `locator`: entries that the asker holds, newest first, at growing distances.
 
-    `pins`: pinned entries that the asker lacks. What is sent from below one comes with the proof that it is below it.
+    `pins`: pinned entries that the asker lacks. Entries below one are sent with a proof that they are below it.
     """
 
     log: LogId
@@ -74,64 +86,84 @@ class Want(NamedTuple):
 
 
 class Wants(NamedTuple):
+    """Asks for logs."""
+
     wants: list[Want]
 
 
 Content: TypeAlias = bytes | list[tuple[int, bytes]] | None
-"""The held content of one entry: that of its first operation, or (op index, bytes) of several; None where there is
-none. Beside entries it stands in their order, so that nobody has to name them."""
+"""The content of one entry that is held: the part of its first operation, or (op index, part) of several; None: none.
+Contents are in the order of the entries, so they need not name them."""
 
 
 class ControlItem(NamedTuple):
+    """Control entries of one account. `entries`: each [header, sig, ops]."""
+
     account: AccountId
     entries: list[Any]
     contents: list[Content]
 
 
 class RunItem(NamedTuple):
+    """A run, as `encode_run` writes it."""
+
     run: bytes
     contents: list[Content]
-    """Of its entries from the first on; may end early."""
+    """The contents of its entries from the first on; may end early."""
     proof: Sequence[bytes] = ()
-    """Headers, from a pinned entry that was asked for down to the one that links to the run's last entry."""
+    """Headers that lead from a pinned entry that was asked for to the one that links to the run's last entry."""
 
 
 class CheckpointItem(NamedTuple):
+    """A checkpoint, as `encode_checkpoint` writes it."""
+
     checkpoint: bytes
 
 
 Item: TypeAlias = ControlItem | RunItem | CheckpointItem
 
 
-class Data(NamedTuple):
+class DataItems(NamedTuple):
+    """Entries with their content, and checkpoints."""
+
     items: list[Item]
 
 
 class Credit(NamedTuple):
+    """The receiver may send `size` more bytes of bulk."""
+
     size: int
 
 
 class WantParts(NamedTuple):
+    """Asks for the content of operations."""
+
     parts: list[tuple[EntryId, int]]
 
 
 class Parts(NamedTuple):
+    """Content of operations: (entry, op index, part or None, signed reason for withholding it or empty)."""
+
     parts: list[tuple[EntryId, int, bytes | None, bytes]]
 
 
 class Replay(NamedTuple):
+    """Asks for everything that the receiver's store accepted after this arrival number."""
+
     arrival: int
 
 
 class Replayed(NamedTuple):
+    """How far a replay is: up to this arrival number; `done` 1: all of it."""
+
     arrival: int
     done: int
 
 
 class Scan(NamedTuple):
-    """Read to me the accounts after `cursor` (empty: from the first) up to `stop`, which belongs to it.
+    """Asks to read the accounts after `cursor` (empty: from the first) up to and including `stop`.
 
-    `reading` is the asker's name for it; one of that name under way gets a nearer stop by it, and nothing else.
+    `reading`: the asker's number for this range. If it is under way, only its stop is moved nearer.
     """
 
     reading: int
@@ -140,18 +172,22 @@ class Scan(NamedTuple):
 
 
 class Scanned(NamedTuple):
+    """How far a reading is: all accounts up to `cursor` were sent. `done`: 0 so far, 1 all, CANNOT."""
+
     reading: int
     cursor: bytes
     done: int
 
 
 class Answered(NamedTuple):
-    """Of the logs asked for on this link, in the order in which they were, so many are answered."""
+    """How many of all logs asked for on this link are answered, in the order in which they were asked for."""
 
     logs: int
 
 
 class Witness(NamedTuple):
+    """A platform's signed statement of its frontier root at a time, milliseconds since 1970."""
+
     platform: WriterKey
     time_ms: int
     root: bytes
@@ -159,11 +195,14 @@ class Witness(NamedTuple):
 
 
 class Bye(NamedTuple):
+    """The last message of a link. `reason`: a sentence in UTF-8."""
+
     reason: bytes
 
 
 class Sketch(NamedTuple):
-    """`salt`: empty for the public key. `stamp`: of the answer that this one continues."""
+    """Asks for `wanted` cells from `start` on; at first 0 and 0, with `probes`. `salt`: empty for the public key.
+    `stamp`: that of the answer which this question continues."""
 
     salt: bytes
     start: int
@@ -172,7 +211,9 @@ class Sketch(NamedTuple):
     probes: bytes
 
 
-class Cells(NamedTuple):
+class SketchCells(NamedTuple):
+    """The answer to a sketch: cells from `start` on, 23 bytes each. `stamp`: 32 bits of the sender's root."""
+
     salt: bytes
     start: int
     state: int
@@ -181,23 +222,26 @@ class Cells(NamedTuple):
 
 
 HERE, BUSY, TOO_MANY = 0, 1, 2
-"""States of an answer."""
+"""The states of an answer."""
 
 
-class Names(NamedTuple):
+class SketchNames(NamedTuple):
+    """Asks which logs are at these places, 8 bytes each."""
+
     salt: bytes
     places: bytes
 
 
 class Interest(NamedTuple):
-    """`how`: 0 instead of all that was named, 1 these too, 2 no longer these. `names`: 16 bytes each."""
+    """The accounts that the sender holds. `how`: 0 these replace all named before, 1 these too, 2 no longer these.
+    `names`: 16 bytes each."""
 
     how: int
     names: bytes
 
 
 class Shared(NamedTuple):
-    """Instead of `root` where either side is partial. `told`: 8 bytes, the digest of the names that the receiver told;
+    """Replaces `root` if either side is partial. `told`: the digest of the names that the receiver told, 8 bytes.
     `root`: of the heads of the accounts that both hold."""
 
     told: bytes
@@ -205,6 +249,6 @@ class Shared(NamedTuple):
 
 
 Message: TypeAlias = (
-    Hello | GossipFrame | Root | Sums | Heads | Wants | Data | Credit | WantParts | Parts | Replay | Replayed | Scan
-    | Scanned | Witness | Bye | Answered | Sketch | Cells | Names | Interest | Shared
+    Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
+    | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""The message table: code, name, fields with their types and bounds, who may send it, and how it is to be treated.
+"""The message table: code, name, fields with their types and bounds, who may send it, and how it is treated.
 
-Nothing else spells a code. From here come the codec, what is heard before hello, what counts against credit, what may
-be said although the store took back what was pending, and the grammar and the table in docs/protocol.md (a test
-compares). `decode_message` refuses whatever the table does not have, and names the field.
+Codes are defined here and nowhere else. From this table are made the codec; which messages are read before hello; which
+count against credit; which may be sent after a rollback of the store; and the grammar and the table in docs/protocol.md
+(a test compares). `decode_message` refuses everything that is not in the table, and names the field.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from banyan_replica.wire.fields import (
     U32,
     U48,
     U63,
-    Field,
     Kind,
+    Member,
     Shape,
     at_most,
     exactly_or_none,
@@ -56,26 +56,27 @@ from banyan_replica.wire.messages import (
 )
 
 PROBES = 88
-"""Bytes of probes, in the first question (frontier/probes.py has the same number)."""
+"""The bytes of probes in the first question (frontier/probes.py has the same number)."""
 CELL, PLACE = 23, 8
-"""Bytes of a cell and of a place."""
+"""The bytes of a cell and of a place."""
 
 
 class Who(Enum):
-    """Who may send a message. Whoever is not meant is not heard, and loses nothing."""
+    """Who may send a message. From another sender it is ignored, and costs nothing."""
 
     EITHER = "either side"
-    ANSWER = "whoever was asked"
-    RECEIVER = "who received bulk"
-    WHOLE = "either side, where both hold everything"
+    ANSWER = "the side that was asked"
+    RECEIVER = "the side that received bulk"
+    WHOLE = "either side, if both hold everything"
     CHOSEN = "a node that holds chosen accounts"
-    SHARE = "either side, where one holds chosen accounts"
+    SHARE = "either side, if one holds chosen accounts"
 
 
 class Spoken(NamedTuple):
-    """A line of the table. `before_hello`: it is heard before the sender's hello. `bulk`: it counts against credit.
+    """A line of the table. `says`: what it means. `before_hello`: it is read before the sender's hello. `bulk`: it
+    counts against credit.
 
-    `unstored`: it says nothing of what the store holds, so it goes out even if the store took back what was pending.
+    `unstored`: it depends on nothing in the store, so it is sent even after a rollback of what was pending.
     """
 
     shape: Shape
@@ -86,7 +87,7 @@ class Spoken(NamedTuple):
     unstored: bool = False
 
 
-# -- kinds that only messages have
+# -- kinds that only messages use
 
 
 def _prefix(longest: int) -> Kind:
@@ -133,9 +134,9 @@ SALT, PREFIX, REASON = exactly_or_none(16, "salt"), _prefix(64), at_most(MAX_REA
 HEADS = Kind("[* head]", _heads, _heads_out)
 WANTS = Kind("[* wanted]", _wants, _wants_out)
 ITEMS = Kind("[* item]", decode_items, encode_items)
-CHILDREN = rows(Field("count", U63), Field("sum", B16), least=FANOUT, most=FANOUT)
-WANT_PARTS = rows(Field("entry", B32), Field("op", U16))
-PARTS = rows(Field("entry", B32), Field("op", U16), Field("bytes", nullable(BYTES)), Field("reason", BYTES))
+CHILDREN = rows(Member("count", U63), Member("sum", B16), least=FANOUT, most=FANOUT)
+WANT_PARTS = rows(Member("entry", B32), Member("op", U16))
+PARTS = rows(Member("entry", B32), Member("op", U16), Member("bytes", nullable(BYTES)), Member("reason", BYTES))
 DONE = up_to(m.CANNOT)
 
 GRAMMAR = {
@@ -149,14 +150,14 @@ GRAMMAR = {
     f"places{PLACE}": f"bstr                 ; {PLACE} bytes each",
     f"cells{CELL}": f"bstr                 ; {CELL} bytes each",
 }
-"""Rules that fields name."""
+"""Rules of the grammar that fields name."""
 
 
-def _line(code: int, made: Callable[..., Message], name: str, says: str, *fields: Field, **more: Any) -> Spoken:
+def _line(code: int, made: Callable[..., Message], name: str, says: str, *fields: Member, **more: Any) -> Spoken:
     return Spoken(Shape(code, name, made, fields), says, **more)
 
 
-F = Field
+F = Member
 TABLE: tuple[Spoken, ...] = (
     _line(
         1, m.Hello, "hello", "who I am; the first frame of each side",
@@ -166,7 +167,7 @@ TABLE: tuple[Spoken, ...] = (
     ),
     _line(2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list))),
     _line(
-        3, m.Root, "root", "where I stand",
+        3, m.Root, "root", "my frontier root",
         F("logs", U63), F("root", B32), F("arrival", U63), who=Who.WHOLE,
     ),
     _line(
@@ -178,12 +179,13 @@ TABLE: tuple[Spoken, ...] = (
         F("prefix", PREFIX), F("answer", FLAG), F("heads", HEADS),
     ),
     _line(6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS), unstored=True),
-    _line(7, m.Data, "data", "entries with their content", F("items", ITEMS), bulk=True),
+    _line(7, m.DataItems, "data", "entries with their content", F("items", ITEMS), bulk=True),
     _line(
-        8, m.Credit, "credit", "I have digested so much", F("size", U63), who=Who.RECEIVER, unstored=True
+        8, m.Credit, "credit", "how many bytes of bulk I have digested since the last credit", F("size", U63),
+        who=Who.RECEIVER, unstored=True,
     ),
     _line(9, m.WantParts, "want-parts", "send me this content; answered by parts", F("parts", WANT_PARTS)),
-    _line(10, m.Parts, "parts", "content, or why not", F("parts", PARTS), who=Who.ANSWER),
+    _line(10, m.Parts, "parts", "content, or the reason for withholding it", F("parts", PARTS), who=Who.ANSWER),
     _line(
         11, m.Replay, "replay", "send me what came after this arrival; answered by data and replayed",
         F("arrival", U63), who=Who.WHOLE, unstored=True,
@@ -193,18 +195,18 @@ TABLE: tuple[Spoken, ...] = (
         F("reading", U63), F("cursor", at_most(32)), F("stop", B32), who=Who.WHOLE, unstored=True,
     ),
     _line(
-        13, m.Scanned, "scanned", "so far I have read: 0 so far, 1 done, 2 no further",
+        13, m.Scanned, "scanned", "how far I have read: 0 so far, 1 all, 2 I cannot continue",
         F("reading", U63), F("cursor", at_most(32)), F("done", DONE), who=Who.ANSWER, unstored=True,
     ),
     _line(
-        14, m.Witness, "witness", "a platform's root at a time, passed on by everybody",
+        14, m.Witness, "witness", "a platform's root at a time; every node passes it on",
         F("platform", B32), F("time_ms", U63), F("root", B32), F("sig", B64),
     ),
     _line(
         15, m.Bye, "bye", "I end the link, and why", F("reason", REASON), before_hello=True, unstored=True
     ),
     _line(
-        16, m.Answered, "answered", "so many of the logs that you ever asked for here are through",
+        16, m.Answered, "answered", "how many of all logs that you asked for on this link are answered",
         F("logs", U63), who=Who.ANSWER, unstored=True,
     ),
     _line(
@@ -212,17 +214,17 @@ TABLE: tuple[Spoken, ...] = (
         F("salt", SALT), F("start", U16), F("wanted", U16), F("stamp", U32), F("probes", exactly_or_none(PROBES)),
     ),
     _line(
-        18, m.Cells, "cells", "state 0: here they are, 1: busy, 2: too many differences",
+        18, m.SketchCells, "cells", "state 0: the cells, 1: busy, 2: too many differences",
         F("salt", SALT), F("start", U16), F("state", up_to(TOO_MANY)), F("stamp", U32),
         F("cells", pieces("cells23", CELL)),
         who=Who.ANSWER,
     ),
     _line(
-        19, m.Names, "names", "which logs are at these places; answered by heads",
+        19, m.SketchNames, "names", "which logs are at these places; answered by heads",
         F("salt", SALT), F("places", pieces("places8", PLACE)),
     ),
     _line(
-        20, m.Replayed, "replayed", "so far I have sent: 0 so far, 1 all",
+        20, m.Replayed, "replayed", "how far I have sent: 0 so far, 1 all",
         F("arrival", U63), F("done", FLAG), who=Who.ANSWER, unstored=True,
     ),
     _line(
@@ -230,7 +232,7 @@ TABLE: tuple[Spoken, ...] = (
         F("how", up_to(2)), F("names", pieces("names16", NAME_BYTES)), who=Who.CHOSEN, unstored=True,
     ),
     _line(
-        22, m.Shared, "shared", "where I stand in what we both hold",
+        22, m.Shared, "shared", "my root over the accounts that we both hold",
         F("told", B8), F("root", B32), who=Who.SHARE,
     ),
 )  # fmt: skip
@@ -241,11 +243,11 @@ _BEFORE_HELLO = frozenset(line.shape.made for line in TABLE if line.before_hello
 _WHO = {line.shape.made: line.who for line in TABLE}
 _HELLO = next(line.shape for line in TABLE if line.shape.made is m.Hello)
 _BULK = frozenset(bytes((0x81 + len(s.fields), s.code)) for s in (line.shape for line in TABLE if line.bulk))
-"""How a frame opens that is bulk: an array of so many, and the code."""
+"""The first two bytes of a frame of bulk: the array's head, and the code."""
 
 
 def encode_message(message: Message) -> bytes:
-    """At most MAX_FRAME bytes; what the caller packs into data, heads and parts it bounds itself."""
+    """The bytes of a message. The caller bounds data, heads and parts, so that they have at most MAX_FRAME bytes."""
     return encode(spelled(message, _WRITE))
 
 
@@ -258,14 +260,14 @@ def decode_message(raw: bytes) -> Message:
     if read is None:
         raise Malformed(f"no message has code {v[0]}")
     if v[0] == _HELLO.code and len(v) > 1 and v[1] != VERSION and type(v[1]) is int and not v[1] >> 63:
-        # of another version only this is known: where it says its number
+        # of another version only the place of its number is known
         return m.Hello(v[1], bytes(32), bytes(16), 0, bytes(32), 0, b"", 0)
     message: Message = read(v)
     return message
 
 
 def before_hello(message: Message) -> bool:
-    """Whether a peer may say it before its hello."""
+    """Whether a peer may send it before its hello."""
     return type(message) in _BEFORE_HELLO
 
 
@@ -280,10 +282,10 @@ def is_bulk(raw: bytes) -> bool:
 
 
 def opens_as(raw: bytes, *kinds: type[Message]) -> bool:
-    """Whether a frame, good or not, is meant as one of these: an array that begins with the code."""
+    """Whether a frame, valid or not, is meant as one of these messages: an array that begins with its code."""
     return len(raw) > 1 and 0x80 <= raw[0] < 0xA0 and raw[1] in [_WRITE[kind][0] for kind in kinds]
 
 
 def says_nothing_stored(raw: bytes) -> bool:
-    """Whether a frame of our own promises nothing of what the store holds; a link that loses one is broken."""
+    """Whether one of our frames depends on nothing in the store. Such a frame must be sent, or the link is broken."""
     return _BY_CODE[raw[1]].unstored

@@ -1,6 +1,6 @@
-"""What people say, one file a collection. A file with a tuple `COLLECTIONS` is found by registry.py; no list names it.
+"""The social collections, one file each. registry.py finds every file with a tuple `COLLECTIONS`; there is no list.
 
-Whoever writes or reads social content imports from here."""
+Code that writes or reads social content imports from here."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""A post: a register that is written once, and again by an edit.
+"""A post: a register that is written once, and again by each edit.
 
 | op | cell | content |
 |---|---|---|
 | put | time and nonce | [text, [root, parent] or null, quote or null, language or null, created ms or null] |
 
-A root, a parent and a quote are targets: [account b32, key b16]. A post ends by a tomb, for good: no later write of its
+A root, a parent and a quote are targets: [account b32, key b16]. A tomb deletes a post for good: no later write of its
 key shows.
 
-Most of what a store ever takes in is posts of one shape: a short text, a time, nothing else. `quick_seeds` tells
-those by where their bytes stand. What stands there it learns from what the layout writes.
+Most posts that a store receives have one shape: a short text, a time, nothing else. `quick_seeds` recognises these by
+the positions of their bytes, which it learns from the layout's own output.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from ..layout import Layout
 
 MAX_TEXT = 32_768
 MAX_LANG = 35
-"""Bytes of UTF-8; a language tag is BCP 47's longest common form."""
+"""The most bytes of UTF-8 of a text and of a language tag (the longest common form of BCP 47)."""
 
 
 class ReplyTo(NamedTuple):
-    """The post that opened the conversation, and the one that is answered (the same in a first answer)."""
+    """`root`: the post that opened the conversation. `parent`: the post that is answered. In a first answer they are
+    the same."""
 
     root: Target
     parent: Target
@@ -41,7 +42,8 @@ class ReplyTo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """`created_ms`: milliseconds since 1970, the author's claim; views place the post there, never after its entry."""
+    """The content of a post. `text`: at most MAX_TEXT bytes of UTF-8. `lang`: a language tag. `created_ms`:
+    milliseconds since 1970, claimed by the author; views place the post there, but never after its entry."""
 
     text: str
     reply: ReplyTo | None = None
@@ -75,8 +77,8 @@ LAYOUT = Layout(
 
 
 def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
-    """Where a post stands in a timeline: at the time that its author claims, so that an edit does not move it and an
-    imported post keeps its place, and never later than its entry."""
+    """The time of a post in a timeline, 8 bytes. It is the time that the author claims, so that an edit does not move
+    the post and an imported post keeps its place, but never later than the entry's. `entry_time`: 8 bytes."""
     if created_ms is None or created_ms >> 48:
         return entry_time
     claimed = (created_ms << 16).to_bytes(8, "big")
@@ -84,7 +86,7 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """Where it stands, 8 bytes, and of an answer the post that it answers, 48 bytes."""
+    """The post's time, 8 bytes; for an answer also the post that it answers, 48 bytes."""
     at, reply = post_time(time, values[4]), values[1]
     return at if reply is None else at + reply[1].raw
 
@@ -95,15 +97,14 @@ def _facts(seed: bytes) -> Facts:
 
 
 SHORTEST, LONGEST = 24, 240
-"""Bytes of the text of a post of the usual shape."""
+"""The bytes of text in a post of the usual shape."""
 
 
 def quick_seeds(layout: Layout[Any], slowly: SeedIn) -> SeedIn:
-    """The hot path of taking posts in: what `slowly` says, in a third of the time for a post of the usual shape.
+    """The same as `slowly`, in a third of the time for a post of the usual shape. This is the hot path of ingest.
 
-    In such a part the salt is followed by the heads of content and text, by the text, then by the fields without a
-    value and the head of the time; the time is at the end. What these bytes are, and where, is learnt from what the
-    layout writes.
+    In such a part the salt is followed by the heads of content and text, the text, the fields without a value, the head
+    of the time, and the time. Their bytes and positions are learned from the layout's own output.
     """
     salt, created = b"s" * 16, b"c" * 6  # the time is written in 8 bytes
 
@@ -153,25 +154,27 @@ COLLECTIONS = (COLLECTION,)
 
 
 def post_key(salt: bytes, nonce: bytes, now_ms: int | None = None) -> CellKey:
-    """The key of a new post. `nonce`: 16 random bytes. `now_ms`: the time of its entry, which everybody sees anyway.
+    """The key of a new post, 16 bytes. `nonce`: 16 random bytes. `now_ms`: the time of its entry, milliseconds since
+    1970, which is public anyway.
 
-    With the time in front the keys of an account rise, so stores write what they index by them at the end of what the
-    account has, and not all over it. Nobody else may rely on it: a key is any 16 bytes.
+    With the time in front the keys of an account rise, so stores write their indexes of posts at the end of the
+    account's range. Readers must not depend on this: a key may be any 16 bytes.
     """
     key = cell_key(salt, b"post", nonce)
     return key if now_ms is None else CellKey(now_ms.to_bytes(6, "big") + key[:10])
 
 
 def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> Draft:
-    """A new post (its key from `post_key`), or an edit: the same key, `replaces` the live writes of it."""
+    """A new post (with a key from `post_key`), or an edit (with the same key; `replaces`: its live writes). Raises
+    ValueError past a limit."""
     return Draft(Put(POST, key, tuple(replaces), None), encode_post(post))
 
 
 def encode_post(post: Post) -> bytes:
-    """Raises ValueError with a sentence past a limit."""
+    """The bytes of the content. Raises ValueError with a sentence past a limit."""
     return LAYOUT.encode(post)
 
 
 def delete_post(key: CellKey) -> Draft:
-    """For good: no later write of the key shows."""
+    """Deletes the post for good: no later write of the key shows."""
     return Draft(Tomb(POST, key), None)

@@ -1,4 +1,4 @@
-"""A profile: a handful of fields of any name, each a register of its own.
+"""A profile: a few fields with any names, each a register of its own.
 
 | op | cell | content |
 |---|---|---|
@@ -19,11 +19,13 @@ from ..layout import Layout
 
 MAX_FIELD = 64
 MAX_VALUE = 4_096
-"""Bytes of UTF-8."""
+"""The most bytes of UTF-8 of a field's name and of its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileField:
+    """One field of a profile, such as `name` or `bio`."""
+
     field: str
     value: str
 
@@ -34,13 +36,14 @@ LAYOUT = Layout(
     (text("a profile field's name", MAX_FIELD), text("a profile field", MAX_VALUE)),
 )
 COLLECTION = Collection("profile", "register", LAYOUT, limits={"field": MAX_FIELD, "value": MAX_VALUE})
-"""It says nothing to views: a profile is read from its slots."""
+"""It tells views nothing: a profile is read from its slots."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 
 
 def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = ()) -> Draft:
-    """`replaces`: the live writes of that field."""
+    """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. Raises ValueError
+    past a limit."""
     name = normal("a profile field's name", field, MAX_FIELD)
     normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
     op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)

@@ -1,4 +1,4 @@
-"""A reaction: one element of a set, the emoji, in the cell of the post reacted to.
+"""A reaction: an element of a set. The cell is the post, the element is the emoji.
 
 | op | cell | element | content |
 |---|---|---|---|
@@ -18,11 +18,13 @@ from ..fields import ACCOUNT, KEY, normal, text
 from ..layout import Layout
 
 MAX_EMOJI = 64
-"""Bytes of UTF-8."""
+"""The most bytes of UTF-8 of an emoji."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
+    """A reaction to the post `target`. `emoji`: at most MAX_EMOJI bytes of UTF-8."""
+
     target: Target
     emoji: str
 
@@ -52,6 +54,7 @@ COLLECTIONS = (COLLECTION,)
 
 
 def react(salt: bytes, target: Target, emoji: str) -> Draft:
+    """Reacts to a post. `salt`: the account's, 32 bytes. Raises ValueError past the limit; take it back with `undo`."""
     raw = normal("an emoji", emoji, MAX_EMOJI)
     op = Add(REACTION, cell_key(salt, b"reaction", *target), cell_key(salt, b"reaction", raw), None)
     return Draft(op, LAYOUT.encode(Reaction(target, emoji)))

@@ -1,4 +1,4 @@
-"""Relations between accounts: follow, block, mute. Each is a collection of its own, and in it one set for the account.
+"""Relations between accounts: follow, block, mute. Each is a collection of its own, with one set per account.
 
 | op | cell | element | content |
 |---|---|---|---|
@@ -52,7 +52,7 @@ _OF: dict[Relation, Collection[Relate]] = dict(zip(RELATIONS.values(), COLLECTIO
 
 
 def relate(salt: bytes, relation: Relation, target: AccountId) -> Draft:
-    """Follow, block or mute."""
+    """Follows, blocks or mutes `target`. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name, of = relation.encode(), _OF[relation]
     op = Add(of.id, cell_key(salt, name), cell_key(salt, name, target), None)
     return Draft(op, of.encode(Relate(relation, target)))

@@ -1,4 +1,4 @@
-"""A repost: one element of the account's one set of reposts.
+"""A repost: an element of the account's one set of reposts.
 
 | op | cell | element | content |
 |---|---|---|---|
@@ -20,6 +20,8 @@ from ..layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Repost:
+    """A repost of the post `target`."""
+
     target: Target
 
 
@@ -41,5 +43,6 @@ COLLECTIONS = (COLLECTION,)
 
 
 def repost(salt: bytes, target: Target) -> Draft:
+    """Reposts a post. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     op = Add(REPOST, cell_key(salt, b"repost"), cell_key(salt, b"repost", *target), None)
     return Draft(op, LAYOUT.encode(Repost(target)))

@@ -1,12 +1,13 @@
-"""Views: what people read, derived from the log, each with a version; built again in the background, proved against it.
+"""Views: rows that people read, derived from the log. Each has a version, can be rebuilt, and can be compared with the
+log.
 
-social/        one file a view          registry.py    which there are
-view.py        what a view is           changes.py     rows that come and go, counters in step
-hooks.py       what the store tells     folding.py     from operations to what shows
-building.py    built again, little by little, while others write
-refolding.py   an account from its log
-proof.py       every row compared with the log
-standing.py    how far each view is
+social/        one file per view                  registry.py   finds them
+view.py        what a view is                     changes.py    writes changed rows, and their counters
+hooks.py       what the store calls               folding.py    from operations to what is shown
+building.py    rebuilds views step by step, beside other writes
+refolding.py   folds an account again from its log
+proof.py       compares every row with the log
+standing.py    how much of each view is built
 """
 
 from .hooks import SocialViews

@@ -1,11 +1,11 @@
-"""Views are built again while the store goes on being written: account by account, and never ahead of themselves.
+"""Rebuilds views, account by account, while the store is written.
 
-The cursor of a view is account 32 | rest of a slot: everything up to there has its rows, nothing beyond it has. What is
-written meanwhile up to the cursor is kept in step as always; what is written beyond it is passed over, for the
-builder comes there later and reads it. A step and its cursor are in one transaction, so a crash resumes.
+The cursor of a view is account 32 | rest of a slot. Everything up to the cursor has its rows; nothing beyond it has. A
+write up to the cursor updates the view at once. A write beyond it is ignored, because the builder reads it later.
+A step and its cursor are in one transaction, so after a crash the builder continues.
 
-What is shown is folded from the log, an account at a time, and then all other views are built with it. Any other view
-is built from what is shown, some rows at a time.
+"What is shown" is folded from the log, one account at a time, and all other views are built with it. Any other view
+alone is built from what is shown, some rows at a time.
 """
 
 from __future__ import annotations
@@ -22,27 +22,29 @@ from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
-from ..viewhook import Counted
+from ..viewhook import CountedEntry
 from .changes import Changes
-from .refolding import refold
+from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .standing import WHOLE, cursors
 from .view import Showing
 
 STEP = 512
-"""Entries, or rows of what is shown, that one step takes: some 20 ms."""
+"""Entries, or rows of what is shown, that one step reads: about 20 ms."""
 QUIET_ACCOUNTS = 256
-"""Accounts with little in them that one step passes at most."""
+"""The most accounts of one step; they may have few entries."""
 
 
 def note_versions(txn: WriteTxn, versions: Mapping[str, int]) -> None:
+    """Notes that these views are built, in these versions. Commits nothing."""
     txn.put_many(VERSIONS, sorted((name.encode(), t.u32(version)) for name, version in versions.items()))
 
 
 def opened(txn: WriteTxn, fresh: bool) -> list[str]:
-    """Compares the views of a store with those of this program; what differs is to be built from now on. Names it.
+    """Compares the views of a store with those of this program, and begins to build those that differ. Returns their
+    names.
 
-    fresh: the store is new, and so all that it holds is in its views. Commits nothing.
+    fresh: the store is new, so its views are complete. Commits nothing.
     """
     if fresh:
         note_versions(txn, {name: version_of(name) for name in NAMES})
@@ -57,10 +59,11 @@ def opened(txn: WriteTxn, fresh: bool) -> list[str]:
 
 
 def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
-    """These views are built from nothing; all are, where what is shown is among them. Names them. Commits nothing."""
+    """Empties these views, to be built again; if "what is shown" is among them, empties all. Returns their names.
+    Commits nothing."""
     wanted = set(names)
     if SHOWN_NAME in cursors(txn):
-        wanted.add(SHOWN_NAME)  # what is built with it has one cursor
+        wanted.add(SHOWN_NAME)  # all views that are built with it share one cursor
     chosen = [name for name in NAMES if name in wanted or SHOWN_NAME in wanted]
     for name in chosen:
         for table in tables_of(name):
@@ -71,13 +74,13 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
 
 
 def step(txn: WriteTxn, reader: StoreReader, size: int = STEP) -> bool:
-    """Builds a little of what is to be built. Whether more is left. Commits nothing."""
+    """One step of building, about `size` entries or rows. Returns whether more is left. Commits nothing."""
     at = cursors(txn)
     if not at:
         return False
     if SHOWN_NAME in at:
         group = dict.fromkeys(at, at[SHOWN_NAME])
-        cursor = _step_shown(txn, reader, group, size)
+        cursor = _step_shown(txn, reader, at[SHOWN_NAME], size)
     else:
         least = min(at.values())
         group = {name: cursor for name, cursor in at.items() if cursor == least}
@@ -96,7 +99,7 @@ def _move(txn: WriteTxn, name: str, cursor: bytes | None) -> None:
 
 
 def _accounts(reader: StoreReader, cursor: bytes) -> Iterator[AccountId]:
-    """From the one on in which the cursor stands."""
+    """The accounts from the cursor's on; its own account is left out if the cursor is at its end."""
     start = AccountId(cursor[:32])
     if len(cursor) > 32 and cursor[32:] == WHOLE:
         after = after_prefix(cursor[:32])
@@ -106,21 +109,21 @@ def _accounts(reader: StoreReader, cursor: bytes) -> Iterator[AccountId]:
     return reader.accounts(start)
 
 
-def _step_shown(txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], size: int) -> bytes | None:
-    """Folds accounts from the log until `size` entries are read. The new cursor; None at the end."""
-    read, accounts = 0, list(islice(_accounts(reader, group[SHOWN_NAME]), QUIET_ACCOUNTS))
+def _step_shown(txn: WriteTxn, reader: StoreReader, cursor: bytes, size: int) -> bytes | None:
+    """Folds accounts from the log until `size` entries are read. Returns the new cursor, or None at the end."""
+    folding, read, last = Refolding(txn, reader), 0, None
+    accounts = list(islice(_accounts(reader, cursor), QUIET_ACCOUNTS))
     for account in accounts:
-        cursor = account + WHOLE
-        for name in group:
-            _move(txn, name, cursor)
-        read += refold(txn, reader, account)
+        read, last = read + folding.take(account), account
         if read >= size:
-            return cursor
-    return accounts[-1] + WHOLE if len(accounts) == QUIET_ACCOUNTS else None
+            break
+    folding.settle()
+    return None if last is None or (read < size and len(accounts) < QUIET_ACCOUNTS) else last + WHOLE
 
 
-def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
-    """Every entry of its granted logs that counts, with the ops that count; of a log that cannot be read, what can."""
+def counted(reader: StoreReader, account: AccountId) -> Iterator[CountedEntry]:
+    """Every counted entry of the account's granted logs, with the ops that count. If a log cannot be read to its end,
+    the entries before the fault."""
     grants = reader.grants(account)
     if grants is None:
         return
@@ -128,7 +131,7 @@ def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
         try:
             entries = counted_entries(grants, log, reader.walk(log))
             for n, (entry, body) in zip(reader.counted_arrivals(log), entries, strict=False):
-                yield Counted(n, entry, body)
+                yield CountedEntry(n, entry, body)
         except (BanyanError, CorruptStore):
             continue  # `store verify` names it
 
@@ -136,7 +139,8 @@ def counted(reader: StoreReader, account: AccountId) -> Iterator[Counted]:
 def _step_rows(
     txn: WriteTxn, reader: StoreReader, group: Mapping[str, bytes], cursor: bytes, size: int
 ) -> bytes | None:
-    """Makes the rows of some views out of what is shown, `size` slots at most. The new cursor; None at the end."""
+    """Makes the rows of some views from what is shown, at most `size` slots. Returns the new cursor, or None at the
+    end."""
     accounts = list(islice(_accounts(reader, cursor), QUIET_ACCOUNTS))
     changes = Changes(txn, {})
     left, last = size, None
@@ -157,7 +161,7 @@ def _step_rows(
 
 
 def _shown(txn: ReadTxn, number: bytes, after: bytes) -> Iterator[Showing]:
-    """What an account shows, behind a slot."""
+    """What the slots of an account show, after the slot `after`."""
     for value in txn.dups(SHOWN, number, after_prefix(after) or b""):
         size = slot_size(number + value) - 4
         yield Showing(number + value[:size], value[size : size + 8], value[size + 8 :])

@@ -1,9 +1,9 @@
-"""Rows that go and rows that come, gathered over many slots, written table by table; counters follow them."""
+"""Collects the rows to remove and to add for many slots, writes them table by table, and updates their counters."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from typing import TypeAlias
 
@@ -14,20 +14,28 @@ from .standing import is_built
 from .view import Counter, KeyOf, Row, Showing, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
+_There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]
+_ACCOUNT_AT = {table: at for view in VIEWS for table, at in view.account_at.items()}
 _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
 class Changes:
-    """`building`: cursors of views that are being built (standing.py); they get rows up to there only."""
+    """`building`: the cursors of views that are being built (standing.py). These views get rows up to there only.
 
-    def __init__(self, txn: WriteTxn, building: Mapping[str, bytes]) -> None:
-        self._txn, self.building = txn, building
+    `empty`: numbers of accounts of which nothing shows yet, so that no rows of theirs need be looked for.
+    """
+
+    def __init__(self, txn: WriteTxn, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()) -> None:
+        self._txn, self.building, self._empty = txn, building, empty
         self.puts: _Items = defaultdict(list)
         self._gone: _Items = defaultdict(list)
         self._names: dict[bytes, bytes] = {}
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
-        """A slot shows something else."""
+        """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
+        if before is None:
+            self.come(self._rows(after))
+            return
         gone, came = self._rows(before), self._rows(after)
         self.come([row for row in came if row not in gone])
         for table, key, value in gone:
@@ -35,6 +43,7 @@ class Changes:
                 self._gone[table].append((key, value))
 
     def come(self, rows: Iterable[Row]) -> None:
+        """Adds these rows."""
         for table, key, value in rows:
             self.puts[table].append((key, value))
 
@@ -53,9 +62,11 @@ class Changes:
         return found
 
     def delete(self, table: Table, key: bytes, value: bytes) -> None:
+        """Removes a row."""
         self._gone[table].append((key, value))
 
     def write(self) -> None:
+        """Writes all changes, and the counters of the tables that changed. Commits nothing."""
         txn = self._txn
         touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(touched, both=True)
@@ -70,17 +81,30 @@ class Changes:
             at = counter.rows, counter.once
             self._count(counter, before.get(at, set()), after.get(at, set()))
 
-    def _there(self, touched: list[Counter], both: bool) -> dict[tuple[Table, KeyOf | None], set[bytes]]:
-        return {(c.rows, c.once): self._present(c, both) for c in touched if c.once}
+    def _there(self, touched: list[Counter], both: bool) -> _There:
+        """By (counted table, `once`), which counters may share: the things that have a row."""
+        found: _There = {}
+        for counter in touched:
+            if counter.once is not None and (counter.rows, counter.once) not in found:
+                find = self._before if both else self._after
+                found[counter.rows, counter.once] = find(counter.rows, counter.once)
+        return found
 
-    def _present(self, counter: Counter, both: bool) -> set[bytes]:
-        """Which of what counts once, among the rows that change, is there. `both`: before the change."""
-        assert counter.once is not None
-        came = {counter.once(key) for key, _ in self.puts.get(counter.rows, ())}
-        gone = {counter.once(key) for key, _ in self._gone.get(counter.rows, ())}
-        asked = came | gone if both else gone - came
-        found = {name for name in sorted(asked) if any(self._txn.prefix(counter.rows, name, limit=1))}
-        return found if both else found | came
+    def _before(self, rows: Table, once: KeyOf) -> set[bytes]:
+        """Of the things that count once, and of which rows change: those that had a row before the change."""
+        keys: Iterable[bytes] = (key for key, _ in chain(self.puts.get(rows, ()), self._gone.get(rows, ())))
+        if self._empty:
+            at = _ACCOUNT_AT[rows]
+            keys = (key for key in keys if key[at : at + 4] not in self._empty)
+        return self._present(rows, set(map(once, keys)))
+
+    def _after(self, rows: Table, once: KeyOf) -> set[bytes]:
+        came = {once(key) for key, _ in self.puts.get(rows, ())}
+        gone = {once(key) for key, _ in self._gone.get(rows, ())}
+        return came | self._present(rows, gone - came)
+
+    def _present(self, rows: Table, names: set[bytes]) -> set[bytes]:
+        return {name for name in sorted(names) if any(self._txn.prefix(rows, name, limit=1))}
 
     def _count(self, counter: Counter, before: set[bytes], after: set[bytes]) -> None:
         key_of, deltas = counter.key, defaultdict[bytes, int](int)

@@ -1,19 +1,20 @@
 """From operations to what each slot shows, and from there to the rows of every view.
 
-`Fold` is told which operations came and brings the tables in line, set-at-a-time over
-all logs that moved. An operation that nothing else is about (its slot is new, no tombstone, no cover, content at hand)
-is written as it comes: the usual post. Every other slot is worked out whole (`Slots`): its live operations are read,
-changed, and what it shows is computed anew and compared with what it showed, and only what differs is written.
+`Fold` is given new operations and updates the tables, for all logs of a batch together. An operation that nothing else
+concerns (new slot, no tombstone, no cover, content held) is written directly: the usual post. Every other slot is
+computed as a whole (`Slots`): its live operations are read and changed, what it shows is computed again and compared
+with what it showed, and only differences are written.
 
 So the rows never depend on the order in which entries, covers, tombstones and content arrived: a cover that comes
-before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting, the account is folded
-again from nothing.
+before its target waits in `COVERS`, a tombstone stays for good. Where entries stop counting that covered and ended
+nothing, and were not covered, their slots alone are worked out anew (hooks.py); else the account is folded again from
+nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain, compress, islice
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
@@ -46,7 +47,7 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
-from ..viewhook import Append, Counted
+from ..viewhook import Append, CountedEntry
 from .changes import Changes
 from .social.timeline import TIMELINE
 from .view import Showing
@@ -54,14 +55,19 @@ from .view import Showing
 STEP = 4_096
 """Entries of an account folded at a time."""
 WORTH_ASKING = 4
-"""Slots of one collection from which on one question whether anything is among them is cheaper than one for each."""
+"""From this number of slots of one collection on, one look-up for their whole range is cheaper than one for each."""
 _collection = itemgetter(slice(0, 13))
 
 
 def fold_account(
-    txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted], building: Mapping[str, bytes]
+    txn: WriteTxn,
+    reader: StoreReader,
+    account: AccountId,
+    counted: Iterator[CountedEntry],
+    building: Mapping[str, bytes],
 ) -> int:
-    """Folds an account of which nothing shows; returns how many entries it has. `building`: as of `Changes`."""
+    """Folds the `counted` entries of an account that has no rows yet. Returns their number. `building`: see
+    `Changes`."""
     entries, number = 0, b""
     while block := list(islice(counted, STEP)):
         number = number or numbers_of(txn, {account})[account]
@@ -76,7 +82,7 @@ def fold_account(
 
 
 def numbers_of(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
-    """This store's four bytes for each of the accounts; drawn now where one has none."""
+    """This store's number for each of the accounts, 4 bytes. An account without one gets one now."""
     wanted = sorted(accounts)
     numbers = dict(txn.get_many(NUMBERS, wanted))
     if len(numbers) < len(wanted):
@@ -91,7 +97,7 @@ def numbers_of(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
 
 
 def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
-    """Takes away all that an account shows."""
+    """Removes all rows of what an account shows."""
     changes = Changes(txn, building)
     for value in txn.dups(SHOWN, number):
         size = slot_size(number + value)
@@ -102,7 +108,7 @@ def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
 
 
 Fresh: TypeAlias = tuple[bytes, bytes, EntryId, bytes | None]
-"""An operation that came: slot, stamp, entry, and its part where that is at hand. A plain tuple: they are many."""
+"""A new operation: slot, stamp, entry, and the bytes of its part or None. A plain tuple, because there are many."""
 
 
 Said: TypeAlias = tuple[int, EntryId, Time, Body]
@@ -110,7 +116,7 @@ Said: TypeAlias = tuple[int, EntryId, Time, Body]
 
 
 class _Cover(NamedTuple):
-    """`key` is None where a del covers, which may reach any cell of its collection."""
+    """An operation that is covered. `key` is None if a del covers it, which may name any cell of its collection."""
 
     number: bytes
     ref: Ref
@@ -119,19 +125,29 @@ class _Cover(NamedTuple):
 
 
 class Fold:
-    """Takes newly counted entries into the tables."""
+    """Collects entries that count now and did not before; `settle` writes what follows from them. `empty`: numbers of
+    accounts of which nothing shows yet."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
-        self._txn, self._reader, self._building = txn, reader, building
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
+        self._txn, self._reader, self._building, self._empty = txn, reader, building, empty
         self._fresh: list[Fresh] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
-        self._numbers: set[bytes] = set()
+        self.numbers: set[bytes] = set()
+        """Of the accounts that something was taken of."""
 
     def take_puts(self, number: bytes, append: Append, puts: Puts, first: int) -> None:
-        """The entries of one account, field by field: in a fifth of the time of `take`."""
-        self._numbers.add(number)
+        """Takes entries of one account that are all puts without refs, as columns: a fifth of the time of `take`.
+        `first`: the arrival number of the first entry."""
+        self.numbers.add(number)
         entries = append.entries
+        if len(entries) == 1:  # what follows, without its lists
+            id_, header, _, _ = entries[0]
+            slot = number + puts.colls[0] + REGISTER + puts.keys[0]
+            self._fresh.append((slot, stamp_bytes(header.time, first << 16), id_, append.parts[0]))
+            return
         if isinstance(entries, Entries):
             ids, times = entries.columns.ids, entries.columns.times
         else:
@@ -141,13 +157,14 @@ class Fold:
         self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
 
     def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
-        """Puts over nothing else of one account."""
-        self._numbers.add(number)
+        """Takes puts without refs, and adds, of one account."""
+        self.numbers.add(number)
         self._fresh += fresh
 
     def take(self, number: bytes, said: Iterable[Said], parts: Iterator[bytes | None]) -> None:
-        """Entries of one account; `parts`: of every operation that names one, in order."""
-        self._numbers.add(number)
+        """Takes entries of one account. `parts`: one for every operation that names a part, in order; None: not
+        held."""
+        self.numbers.add(number)
         came = self._fresh.append
         for n, entry, time, body in said:
             for at, op in enumerate(body.ops):
@@ -167,8 +184,8 @@ class Fold:
                     next(parts, None)
 
     def settle(self) -> None:
-        """Writes what follows from all that was taken."""
-        slots = Slots(self._txn, self._reader, self._building)
+        """Writes what follows from all entries taken. Commits nothing."""
+        slots = Slots(self._txn, self._reader, self._building, self._empty)
         slots.bury(self._tombs)
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
@@ -182,7 +199,7 @@ class Fold:
                 continue
             number, place = slot[:4], stamp[8:]
             shows((number, slot[4:] + place + seed))
-            if plain and len(seed) == 8 and slot[4:12] == POST:  # it answers none: the views would say just this
+            if plain and len(seed) == 8 and slot[4:12] == POST:  # it answers nothing: this is its only row
                 posts((number, seed + slot[13:] + place))
             else:
                 changes.slot(None, Showing(slot, place, seed))
@@ -191,18 +208,18 @@ class Fold:
         slots.finish()
 
     def _of_some(self, table: Table, fresh: list[Fresh]) -> list[Fresh]:
-        """Those whose accounts have anything in a table."""
-        some = {number for number, _ in self._txn.get_many(table, sorted(self._numbers))}
+        """Those whose accounts have a row in this table."""
+        some = {number for number, _ in self._txn.get_many(table, sorted(self.numbers))}
         return [f for f in fresh if f[0][:4] in some] if some else []
 
     def _without_dead(self, fresh: list[Fresh]) -> list[Fresh]:
-        """Without operations of cells that a tombstone ended."""
+        """Without operations of cells that have a tombstone."""
         asked = sorted({(slot[:4], slot[4:12] + slot[13:29]) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
         dead = {number + cell for number, cell, _ in self._txn.beginning(TOMBS, asked)}
         return [f for f in fresh if f[0][:12] + f[0][13:29] not in dead] if dead else fresh
 
     def _without_covered(self, fresh: list[Fresh]) -> list[Fresh]:
-        """Without operations whose covers came before them."""
+        """Without operations whose covers arrived before them."""
         gone = set()
         for slot, stamp, entry, _ in self._of_some(COVERS, fresh):
             ref, coll = entry + stamp[14:], slot[4:12]
@@ -212,10 +229,11 @@ class Fold:
         return [f for f in fresh if f[1] not in gone] if gone else fresh
 
     def _odd(self, fresh: list[Fresh]) -> set[bytes]:
-        """Slots that must be worked out whole: written twice, written before, or covered by what came with them."""
+        """Slots that must be computed as a whole: written twice, written before, or covered in this batch."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
-        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(slots)]
+        older = [slot for slot in slots if slot[:4] not in self._empty] if self._empty else slots
+        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(older)]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
@@ -225,9 +243,9 @@ class Fold:
         return odd
 
     def _beside_others(self, slots: list[bytes]) -> list[bytes]:
-        """Without those of a collection among whose slots here, the lowest to the highest, nothing shows yet.
+        """Without the slots of a collection if nothing shows yet in their range, from the lowest to the highest.
 
-        Keys of posts rise with time, so this spares most of the questions. `slots` ascend.
+        Keys of posts rise with time, so this saves most of the look-ups. `slots` ascend.
         """
         asked: list[bytes] = []
         at = 0
@@ -244,9 +262,9 @@ class Fold:
         return asked
 
     def _cover(self, slots: Slots, fresh: dict[bytes, tuple[bytes, bytes]]) -> None:
-        """Takes covered operations out of their slots; covers whose targets are not live wait.
+        """Removes covered operations from their slots. Covers whose targets are not live wait in COVERS.
 
-        `fresh`: (slot, place) of the operations of this batch by reference, which need not be looked up.
+        `fresh`: by reference, (slot, place) of the operations of this batch; these need no look-up.
         """
         waiting: set[Item] = set()
         for number, ref, coll, key in self._covers:
@@ -259,7 +277,7 @@ class Fold:
             self._txn.put_many(COVERS, sorted(waiting))
 
     def _in_store(self, number: bytes, ref: Ref) -> tuple[bytes, bytes] | None:
-        """(slot, place) of an operation that is held."""
+        """(slot, place) of an operation that is held, or None."""
         n = self._reader.number_of(ref.entry)
         entry = None if n is None else self._reader.at(n)
         if n is None or entry is None:
@@ -269,8 +287,9 @@ class Fold:
         return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
-class _Slot:
-    """One slot while it is worked out: what it showed and which other operations were live, and which are."""
+class _SlotState:
+    """One slot while it is computed. `was`: what it showed. `cells`: the other live operations before. `live`: all live
+    operations now."""
 
     __slots__ = ("cells", "live", "was")
 
@@ -283,34 +302,38 @@ class _Slot:
 
 
 class Slots:
-    """The slots that are worked out whole, and all rows that are to be written."""
+    """The slots that are computed as a whole, and all rows to write."""
 
-    def __init__(self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
+    ) -> None:
         self._txn, self._reader = txn, reader
-        self._slots: dict[bytes, _Slot] = {}
+        self._slots: dict[bytes, _SlotState] = {}
         self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building)
+        self.changes = Changes(txn, building, empty)
 
-    def at(self, slot: bytes) -> _Slot:
+    def at(self, slot: bytes) -> _SlotState:
+        """The slot, read from the store when it is first asked for."""
         found = self._slots.get(slot)
         if found is None:
-            found = self._slots[slot] = _Slot(self._txn, self._reader, slot)
+            found = self._slots[slot] = _SlotState(self._txn, self._reader, slot)
         return found
 
     def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
+        """Adds a live operation, and its content if it is held."""
         self.at(slot).live.add(stamp)
         if content is not None:
             self.contents[stamp[8:]] = content
 
     def remove(self, slot: bytes, place: bytes) -> bool:
-        """Whether the operation was live there."""
+        """Removes an operation. Returns whether it was live there."""
         live = self.at(slot).live
         gone = {stamp for stamp in live if stamp[8:] == place}
         live -= gone
         return bool(gone)
 
     def bury(self, tombs: set[bytes]) -> None:
-        """Ends cells."""
+        """Writes tombstones and empties their cells. `tombs`: account number 4 | coll 8 | key 16."""
         self._txn.put_many(TOMBS, sorted([(tomb[:4], tomb[4:]) for tomb in tombs]))
         for tomb in tombs:
             for kind, size in ((REGISTER, 25), (ELEMENT, 41)):
@@ -327,11 +350,12 @@ class Slots:
         return found
 
     def finish(self) -> None:
+        """Computes what the slots show, and writes what differs. Commits nothing."""
         for slot, state in self._slots.items():
             self._finish(slot, state)
         self.changes.write()
 
-    def _finish(self, slot: bytes, state: _Slot) -> None:
+    def _finish(self, slot: bytes, state: _SlotState) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
         changes, number, rest = self.changes, slot[:4], slot[4:]

@@ -1,6 +1,6 @@
-"""The hooks of the store (viewhook.Views): which operations came, went or got content, inside its transaction.
+"""What the store calls inside its transaction when operations or content were added or removed (viewhook.ViewHooks).
 
-Accounts that the builder has not come to yet are passed over (building.py): it will read them.
+Accounts that the builder has not reached yet are ignored (building.py): it will read them.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Iterator, Sequence
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId
-from banyan_crdt.ops import Add, Op, Put
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 
 from ..engine import WriteTxn
 from ..reader import StoreReader
-from ..view_rows import place_bytes, slot_of
-from ..viewhook import Append, ArrivedPart, Counted
+from ..view_rows import TOMBS, place_bytes, slot_of
+from ..viewhook import Append, ArrivedPart, CountedEntry
 from . import building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .standing import cursors, is_folded
 
 
 class SocialViews:
-    """Keeps no state of its own: everything is in the tables."""
+    """Has no state of its own: everything is in the tables."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
         building.opened(txn, fresh)
@@ -41,7 +41,7 @@ class SocialViews:
             fold.take(number, ((n, e.id, e.header.time, body) for n, (e, body) in both), iter(append.parts))
         fold.settle()
 
-    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[Counted]) -> None:
+    def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         at = cursors(txn)
         if not is_folded(at, account):
             for _ in counted:
@@ -50,8 +50,26 @@ class SocialViews:
         clear(txn, numbers_of(txn, {account})[account], at)
         fold_account(txn, reader, account, counted, at)
 
+    def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
+        """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
+        what was covered it is not known by whom: these need the whole log."""
+        at = cursors(txn)
+        if not is_folded(at, account):
+            return True
+        number, slots = numbers_of(txn, {account})[account], Slots(txn, reader, at)
+        for n, _, body in gone:
+            for index, op in enumerate(body.ops):
+                if isinstance(op, Del | Tomb) or (isinstance(op, Put) and op.refs):
+                    return False
+                if isinstance(op, Put | Add):
+                    live = slots.remove(slot_of(number, op), place_bytes(n, index))
+                    if not live and not any(txn.beginning(TOMBS, [(number, op.coll + op.key)])):
+                        return False
+        slots.finish()
+        return True
+
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
-        """Many at once: cheaper, and the same in effect as one by one in any order."""
+        """Takes many at once, which is cheaper. The effect is the same as one by one, in any order."""
         at = cursors(txn)
         about = [p for p in arrived if isinstance(p.op, Put | Add) and is_folded(at, p.entry.account)]
         numbers = numbers_of(txn, {part.entry.account for part in about})

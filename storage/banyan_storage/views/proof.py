@@ -1,11 +1,11 @@
-"""Every row of every view against the log: each account is folded again, plainly, and compared both ways.
+"""Compares every row of every view with the log: folds each account again and compares in both directions.
 
-The fold is the kernel's own definition (banyan_crdt.cells.fold) over all that counts, and shares no code with the one
-that keeps views in step. What a view then shows of a slot is its pure function. Rows that ought to be there and are
-not, that are there and ought not to be, and those with another value are named with their view and account.
+The fold is the kernel's own definition (banyan_crdt.cells.fold) over all counted entries. It shares no code with the
+fold that updates the views. Pure functions then give the rows of each view. Rows that are missing, rows that no entry
+gives, and rows with another value are reported with their view and account.
 
-Rows by account are compared account by account. Of the other tables each row that ought to be there is looked up, and
-they are counted: only where the numbers differ is looked for the rows that nobody accounts for.
+Tables by account are compared account by account. In the other tables each expected row is looked up, and the rows are
+counted. Only if the numbers differ are the surplus rows looked for.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from .view import Counter, Row, Showing, View, count_of, count_value
 _Row = TypeVar("_Row", bytes, Showing)
 
 
-class Fault(NamedTuple):
-    """One row that is not what the log says. `account`: the one that the row is of, if that can be told."""
+class WrongRow(NamedTuple):
+    """One row that disagrees with the log. `account`: that of the row, or None if it is not known."""
 
     view: str
     account: bytes | None
@@ -55,7 +55,7 @@ class Fault(NamedTuple):
 
 
 class Proof:
-    """Compares one state of a store. Views that are being built are left out: `left_out` names them."""
+    """Compares one state of a store. Views that are being built are skipped; `left_out` names them."""
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader, self._txn = reader, reader.txn
@@ -64,9 +64,10 @@ class Proof:
         self._shown = SHOWN_NAME not in building
         self._views = [view for view in VIEWS if view.name not in building and self._shown]
         self._rows: dict[Table, int] = defaultdict(int)
-        """How many rows of each table ought to be there and are."""
+        """How many expected rows of each table are there."""
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[WrongRow]:
+        """Every row that disagrees with the log."""
         if not self._shown:
             return
         for account in self._reader.accounts():
@@ -82,12 +83,12 @@ class Proof:
 
     # -- one account
 
-    def _account(self, account: AccountId) -> Iterator[Fault]:
+    def _account(self, account: AccountId) -> Iterator[WrongRow]:
         said = _Said(self._reader, account)
         number = self._txn.get(NUMBERS, account)
         if number is None:
             if said.counted:
-                yield Fault(SHOWN_NAME, account, "the account has no number, so nothing of it shows")
+                yield WrongRow(SHOWN_NAME, account, "the account has no number, so nothing of it shows")
             return
         showing, cells = said.slots(number)
         found = {_showing(number, value) for value in self._txn.dups(SHOWN, number)}
@@ -101,42 +102,44 @@ class Proof:
             for view in self._views:
                 yield from self._expect(view, account, rows_of(one, view.name.__eq__))
 
-    def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[Fault]:
-        """Covers wait for what has not come. That one waits whose target is here does no harm: it came first."""
+    def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[WrongRow]:
+        """Covers whose targets are not held must be there. A cover whose target is held may be there: it came first."""
         possible, needed = said.covers()
         for row in sorted(needed - held):
-            yield Fault(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is missing")
+            yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is missing")
         for row in sorted(held - possible):
-            yield Fault(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
+            yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
 
-    def _expect(self, view: View, account: AccountId, rows: Iterable[Row]) -> Iterator[Fault]:
+    def _expect(self, view: View, account: AccountId, rows: Iterable[Row]) -> Iterator[WrongRow]:
         for table, key, value in rows:
             if table.dupsort:
                 found = next(self._txn.dups(table, key, value, value + b"\0"), None)
             else:
                 found = self._txn.get(table, key)
             if found is None:
-                yield Fault(view.name, account, f"a row of {table.name} is missing: {(key + value).hex()}")
+                yield WrongRow(view.name, account, f"a row of {table.name} is missing: {(key + value).hex()}")
                 continue
             self._rows[table] += 1
             if found != value:
                 sentence = f"row {key.hex()} of {table.name} is {found.hex()}, it should be {value.hex()}"
-                yield Fault(view.name, account, sentence)
+                yield WrongRow(view.name, account, sentence)
 
     # -- tables as wholes
 
-    def _numbers(self) -> Iterator[Fault]:
+    def _numbers(self) -> Iterator[WrongRow]:
         names = dict(self._txn.scan(NUMBERS))
         numbers = dict(self._txn.scan(NUMBERED))
         for account, number in names.items():
             if numbers.get(number) != account:
-                yield Fault(SHOWN_NAME, account, f"number {number.hex()} of the account stands for another or nobody")
+                yield WrongRow(
+                    SHOWN_NAME, account, f"number {number.hex()} of the account stands for another or nobody"
+                )
         for number, account in numbers.items():
             if names.get(account) != number:
-                yield Fault(SHOWN_NAME, account, f"number {number.hex()} stands for the account, which has another")
+                yield WrongRow(SHOWN_NAME, account, f"number {number.hex()} stands for the account, which has another")
 
-    def _unaccounted(self, view: View, table: Table) -> Iterator[Fault]:
-        """Rows that are there and ought not to be: their accounts are folded again."""
+    def _unaccounted(self, view: View, table: Table) -> Iterator[WrongRow]:
+        """Rows that no entry gives. To find them, their accounts are folded again."""
         at = view.account_at[table]
         by_number: dict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
         for key, value in self._txn.scan(table):
@@ -147,15 +150,15 @@ class Proof:
             for key, value in rows:
                 if (key + value if table.dupsort else key) not in wanted:
                     sentence = f"a row of {table.name} is there that no entry gives: {(key + value).hex()}"
-                    yield Fault(view.name, account, sentence)
+                    yield WrongRow(view.name, account, sentence)
 
     def _keys(self, view: View, table: Table, account: AccountId, number: bytes) -> set[bytes]:
         showing, _ = _Said(self._reader, account).slots(number)
         rows = (row for one in showing for row in rows_of(one, view.name.__eq__))
         return {key + value if table.dupsort else key for of, key, value in rows if of == table}
 
-    def _counted(self, view: View, counter: Counter) -> Iterator[Fault]:
-        """Counters against the rows that they count, which were compared themselves."""
+    def _counted(self, view: View, counter: Counter) -> Iterator[WrongRow]:
+        """Compares counters with the rows that they count. These rows were compared before."""
         wanted: dict[bytes, int] = defaultdict(int)
         once = counter.once or _whole
         for name, _ in groupby(self._txn.scan(counter.rows), lambda row: once(row[0])):
@@ -167,21 +170,21 @@ class Proof:
                 sentence = (
                     f"{counter.counts.name} has {count_of(held.get(key))} for {key.hex()}, counted are {wanted[key]}"
                 )
-                yield Fault(view.name, account, sentence)
+                yield WrongRow(view.name, account, sentence)
 
-    def _strangers(self) -> Iterator[Fault]:
+    def _strangers(self) -> Iterator[WrongRow]:
         """Rows of accounts that are not held."""
         for table in (SHOWN, CELLS, TOMBS, COVERS):
             for number, _ in groupby(self._txn.scan(table), lambda row: row[0]):
                 account = self._txn.get(NUMBERED, number)
                 if account is None or self._txn.get(t.ACCOUNTS, account) is None:
-                    yield Fault(
+                    yield WrongRow(
                         SHOWN_NAME, account, f"{table.name} has rows of account number {number.hex()}, of nobody"
                     )
 
 
 class _Said:
-    """What the log of one account says, folded plainly."""
+    """What the logs of one account say, by the kernel's fold."""
 
     def __init__(self, reader: StoreReader, account: AccountId) -> None:
         self._reader = reader
@@ -209,7 +212,7 @@ class _Said:
         return showing, beside
 
     def covers(self) -> tuple[set[bytes], set[bytes]]:
-        """Rows that may wait, and those that must: whose targets do not count here."""
+        """(covers that may be there, covers that must be there because their targets do not count here)."""
         possible: dict[bytes, Ref] = {}
         for _, body in self.counted:
             for op in body.ops:
@@ -247,8 +250,8 @@ def _tomb_words(row: bytes) -> str:
 
 def _differ(
     view: str, account: AccountId, wanted: set[_Row], held: set[_Row], words: Callable[[_Row], str]
-) -> Iterator[Fault]:
+) -> Iterator[WrongRow]:
     for row in sorted(wanted - held):
-        yield Fault(view, account, f"missing: {words(row)}")
+        yield WrongRow(view, account, f"missing: {words(row)}")
     for row in sorted(held - wanted):
-        yield Fault(view, account, f"there, and no entry gives it: {words(row)}")
+        yield WrongRow(view, account, f"there, and no entry gives it: {words(row)}")

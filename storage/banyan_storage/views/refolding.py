@@ -1,76 +1,123 @@
-"""An account is folded again from its log, block by block.
+"""Folds accounts again from their logs, many at a time, so that what they show is written table by table.
 
-Most entries are one put over nothing else (`puts_in`): those are taken field by field, without an entry or a body being
-made of them, which halves the time. In which order a block has its operations makes no difference to the fold.
+Most entries are one put without refs, or one add (`read_single`). These are read by position, without making an entry
+or a body. The order of operations in a block does not matter to the fold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.grants import Granted
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.logs import counted_body
 from banyan_crdt.ops import decode_body, part_of
-from banyan_crdt.single import puts_in
+from banyan_crdt.single import PUT, read_single
 
 from .. import tables as t
 from ..engine import WriteTxn
 from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..records import Line
-from ..view_rows import REGISTER, place_bytes, stamp_bytes
+from ..view_rows import ELEMENT, REGISTER, place_bytes, stamp_bytes
 from .folding import STEP, Fold, Fresh, Said, numbers_of
 
 
-def refold(txn: WriteTxn, reader: StoreReader, account: AccountId) -> int:
-    """Writes all that an account shows, of which nothing does yet, in every view; returns how many entries it has.
+class _Read(NamedTuple):
+    """Of one account. `plain`: slot, stamp and id of what is taken field by field."""
 
-    What cannot be read of a log is left out: `store verify` names it.
+    number: bytes
+    plain: list[tuple[bytes, bytes, EntryId]]
+    others: list[Said]
+
+
+class Refolding:
+    """Takes accounts of which nothing shows yet. What they show is written by `settle`, and now and then before it.
+
+    If a log cannot be read to its end, the rest of it is left out; `store verify` names it.
     """
-    grants, entries, number = reader.grants(account), 0, b""
-    for log in [log for log in reader.heads(account) if log.log]:
-        granted = None if grants is None else grants.grant_of(log.writer, log.log)
-        if granted is None:
-            continue
-        number = number or numbers_of(txn, {account})[account]
+
+    def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
+        self._txn, self._reader = txn, reader
+        self._waiting: list[_Read] = []
+        self._entries = 0
+        self._empty: set[bytes] = set()
+
+    def take(self, account: AccountId) -> int:
+        """Reads an account; how many entries it has."""
+        grants, read, entries = self._reader.grants(account), None, 0
+        for log in [log for log in self._reader.heads(account) if log.log]:
+            granted = None if grants is None else grants.grant_of(log.writer, log.log)
+            if granted is None:
+                continue
+            if read is None:
+                read = _Read(numbers_of(self._txn, {account})[account], [], [])
+                self._empty.add(read.number)
+                self._waiting.append(read)
+            try:
+                for below, lines in _blocks(self._reader, log):
+                    _take(read, granted, below, lines)
+                    entries += len(lines)
+                    self._entries += len(lines)
+                    if self._entries >= STEP:
+                        self.settle()
+                        read = _Read(read.number, [], [])
+                        self._waiting.append(read)
+            except (BanyanError, CorruptStore):
+                continue
+        return entries
+
+    def settle(self) -> None:
+        """Writes what the accounts show that were taken."""
+        waiting, empty, self._waiting, self._empty, self._entries = self._waiting, self._empty, [], set(), 0
         try:
-            for below, lines in _blocks(reader, log):
-                _take(txn, reader, number, granted, below, lines)
-                entries += len(lines)
-        except (BanyanError, CorruptStore):
-            continue
-    return entries
+            self._fold(waiting, empty)
+        except (BanyanError, CorruptStore):  # nothing of a slot was written: each alone, so that only one is left out
+            for read in waiting:
+                try:
+                    self._fold([read], empty)
+                except (BanyanError, CorruptStore):
+                    continue
+
+    def _fold(self, waiting: Iterable[_Read], empty: set[bytes]) -> None:
+        fold, places = Fold(self._txn, self._reader, {}, empty), list[bytes]()
+        for _, plain, others in waiting:
+            places += [stamp[8:] for _, stamp, _ in plain]
+            ops = ((n, at, op) for n, _, _, body in others for at, op in enumerate(body.ops))
+            places += [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
+        places.sort()
+        held = dict(self._txn.get_many(t.PARTS, places))
+        for number, plain, others in waiting:
+            fresh: list[Fresh] = [(slot, stamp, entry, held.get(stamp[8:])) for slot, stamp, entry in plain]
+            fold.take_fresh(number, fresh)
+            ops = ((n, at, op) for n, _, _, body in others for at, op in enumerate(body.ops))
+            fold.take(number, others, (held.get(place_bytes(n, at)) for n, at, op in ops if part_of(op) is not None))
+        fold.settle()
 
 
 def _blocks(reader: StoreReader, log: LogId) -> Iterator[tuple[int, list[Line]]]:
-    """The counted entries of a log, each block with the total below it."""
+    """The counted entries of a log in blocks, each with the log's total before it (bytes)."""
     first = below = 0
     while lines := reader.lines(log, first, first + STEP):
         yield below, lines
         first, below = first + len(lines), lines[-1].total
 
 
-def _take(txn: WriteTxn, reader: StoreReader, number: bytes, granted: Granted, below: int, lines: list[Line]) -> None:
-    anything, fold = granted.grant.colls is None, Fold(txn, reader, {})
-    plain: list[tuple[bytes, bytes, Line]] = []
+def _take(read: _Read, granted: Granted, below: int, lines: list[Line]) -> None:
+    """All of them or, where one cannot be read, none."""
+    number, anything = read.number, granted.grant.colls is None
+    plain: list[tuple[bytes, bytes, EntryId]] = []
     others: list[Said] = []
-    for line in lines:
-        declared, below = line.total - below - len(line.ops), line.total
-        puts = puts_in([line.ops], [declared]) if anything and declared > 0 else None
-        if puts is not None:
-            slot = number + puts.colls[0] + REGISTER + puts.keys[0]
-            plain.append((slot, place_bytes(line.n, 0), line))
-        else:
-            others.append((line.n, line.id, line.time, counted_body(decode_body(line.ops), granted, declared)))
-    held = dict(txn.get_many(t.PARTS, [place for _, place, _ in plain]))
-    fresh: list[Fresh] = [
-        (slot, stamp_bytes(line.time, line.n << 16), line.id, held.get(place)) for slot, place, line in plain
-    ]
-    fold.take_fresh(number, fresh)
-    ops = ((n, at, op) for n, _, _, body in others for at, op in enumerate(body.ops))
-    named = [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
-    held = dict(txn.get_many(t.PARTS, sorted(named)))
-    fold.take(number, others, map(held.get, named))
-    fold.settle()
+    for n, entry, time, total, _, ops in lines:
+        declared, below = total - below - len(ops), total
+        one = read_single(ops) if anything else None
+        if one is None or one[5] > declared:
+            others.append((n, entry, time, counted_body(decode_body(ops), granted, declared)))
+            continue
+        code, coll, key, elem, _, _ = one
+        slot = number + coll + REGISTER + key if code == PUT else number + coll + ELEMENT + key + elem
+        plain.append((slot, stamp_bytes(time, n << 16), entry))
+    read.plain.extend(plain)
+    read.others.extend(others)

@@ -1,9 +1,9 @@
-"""Every view that there is: those of the folder social/, found there, in the order of their names.
+"""All views: those of the folder social/, where they are found, in the order of their names.
 
-A view is known in the store by its name, so nothing depends on which others there are. `SHOWN_NAME` is what all others
-are made of: which operation of each slot shows, and the seed of its content (view_rows.py). It is folded from the log;
-the others follow from it. Its version follows from the collections: with a new one, one field more, or another seed,
-everything is built again from the log.
+The store knows a view by its name, so views do not depend on each other. `SHOWN_NAME` is the view that all others are
+made from: for each slot, which operation shows, and the seed of its content (view_rows.py). It is folded from the log.
+Its version is computed from the collections: a new collection, a new field or another seed rebuilds everything from the
+log.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .view import Row, RowOf, Showing, View
 
 SHOWN_NAME = "shown"
 VERSIONS = Table("view_versions")
-"""name -> version u32. Of views whose rows are all there."""
+"""name -> version u32, for views that are complete."""
 BUILDING = Table("views_building")
-"""name -> version u32 | cursor (building.py). Of views whose rows are being built."""
+"""name -> version u32 | cursor (building.py), for views that are being built."""
 
 
 def checked(views: Iterable[View]) -> tuple[View, ...]:
@@ -58,7 +58,7 @@ NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 
 def shown_version(collections: Iterable[Collection[Any]]) -> int:
-    """32 bits of a hash over the name, the version and the seeds of each."""
+    """32 bits of a hash over name, version and `seeds` of each collection."""
     said = sorted(f"{c.name} {c.version} {c.seeds}" for c in collections)
     return int.from_bytes(sha256("\n".join(said).encode()).digest()[:4], "big")
 
@@ -67,11 +67,12 @@ SHOWN_VERSION = shown_version(SOCIAL)
 
 
 def version_of(name: str) -> int:
-    """The one of this program."""
+    """The version of a view in this program."""
     return SHOWN_VERSION if name == SHOWN_NAME else next(view.version for view in VIEWS if view.name == name)
 
 
 def tables_of(name: str) -> tuple[Table, ...]:
+    """All tables of a view, counters included."""
     return SHOWN_TABLES if name == SHOWN_NAME else next(view.all_tables for view in VIEWS if view.name == name)
 
 
@@ -79,11 +80,12 @@ _LISTENING: dict[str, tuple[str, RowOf]] = {kind: (view.name, of) for view in VI
 
 
 def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> list[Row]:
-    """What views make of a slot; `takes`: whether a view, by its name, is asked. Other facts are left."""
+    """The rows that views make of a slot. `takes`: whether to include the view of that name. Facts that no view shows
+    give no row."""
     slot, place, seed = showing
-    found = []
+    number, unique, found = slot[:4], slot[13:], []
     for kind, key in facts_of(slot, seed):
-        view, of = _LISTENING.get(kind, ("", None))
-        if of is not None and (takes is None or takes(view)):
-            found.append(of(slot[:4], key, slot[13:], place))
+        listening = _LISTENING.get(kind)
+        if listening is not None and (takes is None or takes(listening[0])):
+            found.append(listening[1](number, key, unique, place))
     return found

@@ -1,4 +1,4 @@
-"""How far each view is: all there, or built up to a cursor (building.py)."""
+"""How much of each view is there: all of it, or the part up to a cursor (building.py)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import ViewBuilding
 from .registry import BUILDING, NAMES, SHOWN_NAME, version_of
 
 WHOLE = b"\xff" * 64
-"""The rest of a cursor that stands behind all slots of its account."""
+"""The rest of a cursor at the end of its account, after all slots."""
 
 
-class Standing(NamedTuple):
-    """A view: its version, and how much of it is there, 0 to 1; 1 where nothing is left to build."""
+class ViewStanding(NamedTuple):
+    """A view: its version, and how much of it is built, from 0 to 1; 1: all of it."""
 
     name: str
     version: int
@@ -24,40 +24,42 @@ class Standing(NamedTuple):
 
 
 def cursors(txn: ReadTxn) -> Mapping[str, bytes]:
-    """Of the views that are being built: usually none."""
+    """The cursors of the views that are being built, by name. Usually there are none."""
     if not txn.count(BUILDING):
         return {}
     return {name.decode(): value[4:] for name, value in txn.scan(BUILDING)}
 
 
 def done_of(cursor: bytes) -> float:
-    """Ids of accounts are hashes, so how far the cursor is among all ids is how much is done."""
+    """How much is built, from 0 to 1. Account ids are hashes, so the cursor's place among all ids tells it."""
     return int.from_bytes(cursor[:8].ljust(8, b"\0"), "big") / (1 << 64)
 
 
-def standings(txn: ReadTxn) -> list[Standing]:
+def standings(txn: ReadTxn) -> list[ViewStanding]:
+    """Every view."""
     at = cursors(txn)
-    return [Standing(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
+    return [ViewStanding(name, version_of(name), done_of(at[name]) if name in at else 1.0) for name in NAMES]
 
 
 def need(at: Mapping[str, bytes], *names: str) -> None:
-    """Raises ViewBuilding where one of these views is being built."""
+    """Raises ViewBuilding if one of these views is being built."""
     for name in names:
         if name in at:
             raise ViewBuilding(name, done_of(at[name]))
 
 
 def is_folded(at: Mapping[str, bytes], account: AccountId) -> bool:
-    """Whether what the account shows is kept in step; else the builder comes to it later."""
+    """Whether what the account shows must be updated now. If False, the builder reads the account later."""
     cursor = at.get(SHOWN_NAME)
     return cursor is None or account <= cursor[:32]
 
 
 def is_built(at: Mapping[str, bytes], name: str, account: bytes, slot: bytes) -> bool:
-    """The same of the rows that a view makes of a slot, which begins with the account's number."""
+    """The same for the rows that a view makes of a slot. `slot` begins with the account's number."""
     cursor = at.get(name)
     return cursor is None or account + slot[4:] <= cursor
 
 
 def folded(at: Mapping[str, bytes], accounts: Iterable[AccountId]) -> set[AccountId]:
+    """Those of the accounts for which `is_folded` is true."""
     return {account for account in accounts if is_folded(at, account)}

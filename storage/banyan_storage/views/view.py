@@ -1,10 +1,10 @@
-"""What a view is: a name, a version, tables of its own, and pure functions from the facts that a slot states to rows.
+"""A view has a name, a version, tables of its own, and pure functions from the facts of a slot to rows.
 
-A slot shows something before a change and something else, or nothing, after it; the rows of the first go, the rows of
-the second come. No two slots ever give the same row, so rows need no look at other slots. Counters are rows, too: they
-follow the rows that they count (changes.py) and are read without counting.
+When what a slot shows changes, the rows of the old state are removed and the rows of the new state are added. No two
+slots give the same row, so no other slots need to be read. Counters are rows too: they are updated together with the
+rows that they count (changes.py), and are read without counting.
 
-A view that is new, or whose version is another than the store's, is built again (building.py).
+A view that is new, or whose version differs from the store's, is rebuilt (building.py).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import NamedTuple
 from ..engine import Table
 
 Row = tuple[Table, bytes, bytes]
-"""Table, key, value."""
+"""(table, key, value)."""
 KeyOf = Callable[[bytes], bytes]
-"""A part of a row's key."""
+"""Key of a row -> a part of it."""
 RowOf = Callable[[bytes, bytes, bytes, bytes], Row]
-"""Of an account's number, the key of a fact, the slot's own key and element, and the place: one row."""
+"""(account's number, key of a fact, the slot's own key and element, place) -> one row."""
 
 
 class Showing(NamedTuple):
-    """What one slot shows. `slot`: account number 4 | coll 8 | kind 1 | key 16 | element 16, of a set."""
+    """What one slot shows. `slot`: account number 4 | coll 8 | kind 1 | key 16 | element 16 (only for a set). `place`:
+    arrival number 6 | op index 2. `seed`: see banyan_schema.collection."""
 
     slot: bytes
     place: bytes
@@ -31,15 +32,15 @@ class Showing(NamedTuple):
 
     @property
     def account(self) -> bytes:
-        """The account's number."""
+        """The account's number, 4 bytes."""
         return self.slot[:4]
 
 
 class Counter(NamedTuple):
-    """How many rows of `rows` there are, by `key` of their keys: `counts` holds key -> u32, none where it is 0.
+    """Counts the rows of table `rows`, grouped by `key` of their keys. Table `counts`: key -> u32; no row if it is 0.
 
-    once: rows that are equal in this much of their keys count once, for a liar may write one thing into many cells;
-    None where every row counts.
+    once: rows with the same value of this count once, because an account may write one thing into many cells; None:
+    every row counts.
     """
 
     rows: Table
@@ -49,19 +50,20 @@ class Counter(NamedTuple):
 
 
 class View(NamedTuple):
-    """`rows`: the kinds of facts that it listens to (banyan_schema.collection), and the row that it makes of each.
-    `tables`: its rows; no other view writes there."""
+    """One view. `rows`: by kind of fact (banyan_schema.collection), the function that makes a row of it. `tables`: the
+    tables of its rows; no other view writes there."""
 
     name: str
     version: int
     tables: tuple[Table, ...]
     rows: Mapping[str, RowOf]
     account_at: dict[Table, int]
-    """Where in the keys of a table the number of the account stands that a row comes from."""
+    """By table, where the number of the account that gave the row is in its keys."""
     counters: tuple[Counter, ...] = ()
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
+        """Its tables, those of its counters included."""
         return (*self.tables, *(counter.counts for counter in self.counters))
 
 
@@ -76,8 +78,10 @@ def by_target(table: Table) -> RowOf:
 
 
 def count_value(count: int) -> bytes:
+    """The value of a counter's row, 4 bytes big-endian."""
     return count.to_bytes(4, "big")
 
 
 def count_of(raw: bytes | None) -> int:
+    """The count of such a value; 0 if there is no row."""
     return int.from_bytes(raw or b"", "big")

@@ -7,6 +7,7 @@ from banyan_node.api.methods import (
     content,
     finding,
     imports,
+    items,
     keys,
     network,
     reading,
@@ -16,5 +17,6 @@ from banyan_node.api.methods import (
     views,
 )
 
-_MODULES = (accounts, keys, social, reading, finding, content, imports, archive, standing, totals, views, network)
-EVERY: dict[str, Method] = {method.name: method for module in _MODULES for method in module.METHODS}
+_MODULES = (accounts, keys, social, reading, finding, items, content)
+_MORE = (imports, archive, standing, totals, views, network)
+EVERY: dict[str, Method] = {method.name: method for module in (*_MODULES, *_MORE) for method in module.METHODS}

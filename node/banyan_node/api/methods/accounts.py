@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
+from banyan_crdt.ids import account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Looking, Request, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
@@ -32,14 +32,15 @@ from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT
 from banyan_node.operator_errors import CallError
 from banyan_node.recovery import slot_of
+from banyan_replica.intake.own import own_tips
 
 METHODS = Declared()
 PAGE_MOST = 10_000
 
 
 class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as `banyan
-    keys words` prints it; left out: that of this node's own account."""
+    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as
+    `banyan keys words` prints it; if it is left out, that of this node's own account."""
 
     name: str = ""
     hosted: bool = False
@@ -57,15 +58,15 @@ class AccountOf(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
 
 
-class Created(Answer, frozen=True):
-    """created: false where an account was hosted under that name before."""
+class Created(Response, frozen=True):
+    """created: false if an account was already hosted under that name."""
 
     account: Did
     name: str
     created: bool
 
 
-class HostedRow(Answer, frozen=True):
+class HostedRow(Response, frozen=True):
     """own: whether it is this node's own account."""
 
     account: Did
@@ -74,7 +75,7 @@ class HostedRow(Answer, frozen=True):
     own: bool
 
 
-class Listed(Answer, frozen=True):
+class Listed(Response, frozen=True):
     """In the order in which they were opened. count: of all pages. after: null on the last page."""
 
     accounts: list[HostedRow]
@@ -82,7 +83,7 @@ class Listed(Answer, frozen=True):
     after: Did | None
 
 
-class StepRow(Answer, frozen=True):
+class StepRow(Response, frozen=True):
     """One entry of the control log."""
 
     seq: int
@@ -92,7 +93,7 @@ class StepRow(Answer, frozen=True):
     sentence: str
 
 
-class KeyRow(Answer, frozen=True):
+class KeyRow(Response, frozen=True):
     """slot: 0 the root, 1 the recovery key. current, next: what the account commits to. held: whether it is here."""
 
     slot: int
@@ -102,7 +103,7 @@ class KeyRow(Answer, frozen=True):
     held: bool
 
 
-class GrantRow(Answer, frozen=True):
+class GrantRow(Response, frozen=True):
     """writer may write logs first .. first + logs - 1. colls: which collections, null for all."""
 
     writer: WriterHex
@@ -113,20 +114,20 @@ class GrantRow(Answer, frozen=True):
     colls: list[str] | None
 
 
-class KeptRow(Answer, frozen=True):
+class KeptRow(Response, frozen=True):
     log: int
     length: int
 
 
-class CutRow(Answer, frozen=True):
-    """keeps: what goes on counting of the logs of a writer that was cut off."""
+class CutRow(Response, frozen=True):
+    """keeps: up to where the logs of a writer that was cut still count."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
-class PinRow(Answer, frozen=True):
-    """The log is vouched for up to the entry."""
+class PinRow(Response, frozen=True):
+    """The log is pinned up to the entry."""
 
     writer: WriterHex
     log: int
@@ -134,15 +135,16 @@ class PinRow(Answer, frozen=True):
     entry: EntryHex
 
 
-class CheckpointRow(Answer, frozen=True):
+class CheckpointRow(Response, frozen=True):
     writer: WriterHex
     n: int
     seq: int
     root: bool
 
 
-class LogRow(Answer, frozen=True):
-    """flag: 1 if it is forked. own: whether this data folder writes it."""
+class LogRow(Response, frozen=True):
+    """flag: 1 if it is forked. own: whether this data folder wrote in it, under whatever keys: a copied home has the
+    same writer and writes in a log of its own."""
 
     writer: WriterHex
     log: int
@@ -151,7 +153,7 @@ class LogRow(Answer, frozen=True):
     own: bool
 
 
-class Shown(Answer, frozen=True):
+class AccountShown(Response, frozen=True):
     account: Did
     name: str
     hosted: bool
@@ -170,7 +172,8 @@ class Shown(Answer, frozen=True):
 
 @METHODS.write("account.create", "refused")
 def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
-    """Opens an account: with `hosted` a user's, which may be asked for again; without it this node's own, once."""
+    """Opens an account. With `hosted` it is a user's, and the call may be repeated; without it, this node's own,
+    once."""
     if ask.hosted and not ask.name.strip():
         raise CallError("bad_request", "The name is empty; say what the account is called.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
@@ -194,7 +197,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
 
 
 @METHODS.read("account.list")
-def listing(at: Reading, ask: ListRequest) -> Listed:
+def listing(at: CommitView, ask: ListRequest) -> Listed:
     """The accounts whose keys this node holds."""
     mine, q = hosted.me(at), at.queries()
     after = None if ask.after is None else hosted.account_of(at, ask.after)
@@ -206,23 +209,22 @@ def listing(at: Reading, ask: ListRequest) -> Listed:
 
 
 @METHODS.look("account.show", "not_found", "refused")
-def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
-    """What an account's control log says: its keys, who may write in it, and what was taken from whom."""
-    account = hosted.account_of(ctx, ask.account)
-    c = hosted.control_of(ctx, account)
-    home = hosted.hosted(ctx, account)
-    own = ctx.own_log(account)
-    checkpoints = list(ctx.store.checkpoints(account))
+def show(at: Looking, ask: AccountOf) -> AccountShown:
+    """What an account's control log says: its keys, who may write in it, and which rights were revoked."""
+    account = hosted.account_of(at, ask.account)
+    c = hosted.control_at(at, account)
+    home = hosted.hosted(at, account)
+    checkpoints = list(at.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
-    return Shown(
+    return AccountShown(
         account=did(account),
         name=home.name if home else "",
         hosted=home is not None,
-        own=account == hosted.me(ctx),
+        own=account == hosted.me(at),
         frozen=c.frozen,
         closed=c.closed,
         path=[_step(e) for e in c.path],
-        keys=[_key(ctx, account, c, slot) for slot in range(len(c.keys))],
+        keys=[_key(at, home, c, slot) for slot in range(len(c.keys))],
         grants=[_grant(g.grant) for grants in c.grants.values() for g in grants],
         cuts=[CutRow(writer_hex(w), kept_rows(kept.values())) for w, kept in c.cuts.items()],
         pins=[pin_row(o) for o in pins],
@@ -232,8 +234,8 @@ def show(ctx: Context, ask: AccountOf, now: float) -> Shown:
         ],
         host=c.host.hex() if c.host else None,
         logs=[
-            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, log == own)
-            for log, h in ctx.store.heads(account).items()
+            LogRow(writer_hex(log.writer), log.log, h.length, h.flag, bool(log.log and own_tips(at.store, log)))
+            for log, h in at.store.heads(account).items()
             if not is_checkpoint(log)
         ],
     )
@@ -282,14 +284,11 @@ def _sentence(op: Op) -> str:
     return {"Init": "opens the account", "Drop": "drops a log", "Host": "names the hosting platform"}[type(op).__name__]
 
 
-def _key(ctx: Context, account: AccountId, c: Control, slot: int) -> KeyRow:
-    try:
-        _, generation = hosted.slot_signer(ctx, account, slot)
-        held = True
-    except CallError:
-        generation, held = rotations(c, slot), False
+def _key(at: Looking, home: hosted.Hosted | None, c: Control, slot: int) -> KeyRow:
     s = c.keys[slot]
-    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), held)
+    found = None if home is None else hosted.key_here(at.here, home, slot, s.current)
+    generation = rotations(c, slot) if found is None else found[1]
+    return KeyRow(slot, generation, key_digest_hex(s.current), key_digest_hex(s.next), found is not None)
 
 
 def rotations(c: Control, slot: int) -> int:

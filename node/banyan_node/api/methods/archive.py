@@ -18,7 +18,7 @@ from banyan_crdt.checkpoint import decode_checkpoint
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.run import decode_control, decode_run, verify_run
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
@@ -44,14 +44,14 @@ from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
 COMMIT_BYTES = 4 << 20
-"""How much of an archive is taken in between two commits."""
+"""How much of an archive is imported between two commits."""
 
 
 WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
 
 
 class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """resume: go on with a file that was broken off."""
+    """resume: continue a file that was interrupted."""
 
     path: WholePath
     resume: bool = False
@@ -61,14 +61,14 @@ class PathRequest(Request, frozen=True, forbid_unknown_fields=True):
     path: WholePath
 
 
-class Exported(Answer, frozen=True):
+class Exported(Response, frozen=True):
     path: str
     bytes: int
     accounts: int
     digest: DigestHex
 
 
-class TakenIn(Answer, frozen=True):
+class TakenIn(Response, frozen=True):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
     holds what the archive's did."""
 
@@ -82,7 +82,7 @@ class TakenIn(Answer, frozen=True):
     same: bool
 
 
-class StoreStats(Answer, frozen=True):
+class StoreStats(Response, frozen=True):
     """lacking: parts not held. longest: entries of the longest log. bytes: taken on disk."""
 
     accounts: int
@@ -97,20 +97,20 @@ class StoreStats(Answer, frozen=True):
     schema: int
 
 
-class Problem(Answer, frozen=True):
+class StoreProblem(Response, frozen=True):
     where: str
     sentence: str
 
 
-class Verified(Answer, frozen=True):
+class Verified(Response, frozen=True):
     """checked: entries. unchecked: views that are being built."""
 
     checked: int
     unchecked: list[str]
-    problems: list[Problem]
+    problems: list[StoreProblem]
 
 
-class Compacted(Answer, frozen=True):
+class StoreCompacted(Response, frozen=True):
     """before, after: bytes on disk."""
 
     before: int
@@ -119,7 +119,7 @@ class Compacted(Answer, frozen=True):
 
 
 @METHODS.read("archive.export", "refused")
-def export(at: Reading, ask: ExportRequest) -> Exported:
+def export(at: CommitView, ask: ExportRequest) -> Exported:
     """Writes everything that is held into one file."""
     path, store = _path("archive.export", ask.path), at.store
     if path.exists() and not ask.resume:
@@ -152,7 +152,7 @@ def _quiet(account: AccountId, done: int) -> None:
 
 @METHODS.write("archive.import", "not_found", "refused", alone=True)
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
-    """Takes an archive in. It is judged as what comes from a peer is."""
+    """Imports an archive. Its entries are judged like those from a peer."""
     path = _path("archive.import", ask.path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
@@ -241,7 +241,7 @@ class _Taking:
 
 
 @METHODS.read("store.stats")
-def stats(at: Reading, ask: Nothing) -> StoreStats:
+def stats(at: CommitView, ask: Nothing) -> StoreStats:
     """How much is held."""
     found = check.stats(at.store)
     return StoreStats(
@@ -259,20 +259,22 @@ def stats(at: Reading, ask: Nothing) -> StoreStats:
 
 
 @METHODS.read("store.verify")
-def verify(at: Reading, ask: Nothing) -> Verified:
+def verify(at: CommitView, ask: Nothing) -> Verified:
     """Checks everything that is held; takes as long as the store is large."""
     problems = check.verify(at.store, _quiet)
     unchecked = [view.name for view in at.queries().standings() if view.done < 1]
-    return Verified(at.store.counts().entries, unchecked, [Problem(found.where, found.sentence) for found in problems])
+    return Verified(
+        at.store.counts().entries, unchecked, [StoreProblem(found.where, found.sentence) for found in problems]
+    )
 
 
 @METHODS.write("store.compact", alone=True)
-def compact(ctx: Context, ask: PathRequest, now: float) -> Compacted:
+def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
     """Writes a copy of the store without its gaps into a folder."""
     path = _path("store.compact", ask.path)
     commit(ctx)
     done = check.compact(ctx.engine, path)
-    return Compacted(done.before, done.after, str(path))
+    return StoreCompacted(done.before, done.after, str(path))
 
 
 def commit(ctx: Context) -> None:

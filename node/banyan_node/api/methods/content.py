@@ -1,7 +1,7 @@
 """Content that this node does not give out: withholding a post by an order, and lifting that again.
 
-Only content goes. Heads, state and everybody else's copies stay as they are; whoever asks this node for the content
-gets the signed statement.
+Only content is withheld. Heads, state and the copies of other nodes stay unchanged. A peer that asks this node for the
+content gets the signed statement.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Meta
 from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
@@ -27,7 +27,7 @@ DAY_MS = 86_400_000
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """order, basis, scope: go into the signed statement that whoever asks for the content gets."""
+    """order, basis, scope: parts of the signed statement that is given in the place of the content."""
 
     uri: PostRef
     order: Annotated[str, Meta(description="The order or decision.")]
@@ -40,15 +40,15 @@ class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
     uri: PostRef
 
 
-class WithheldAnswer(Answer, frozen=True):
-    """withheld: how many writes of the post, edits and what they replaced."""
+class WithheldAnswer(Response, frozen=True):
+    """withheld: how many writes of the post; edits, and what they replaced, count."""
 
     uri: PostUri
     withheld: int
     expires_ms: Milliseconds | None
 
 
-class WithheldRow(Answer, frozen=True):
+class WithheldRow(Response, frozen=True):
     """A post that this node withholds. expires_ms: 0 for an order without an end."""
 
     uri: PostUri
@@ -60,11 +60,11 @@ class WithheldRow(Answer, frozen=True):
     expires_ms: Milliseconds
 
 
-class WithheldPosts(Answer, frozen=True):
+class WithheldPosts(Response, frozen=True):
     posts: list[WithheldRow]
 
 
-class Released(Answer, frozen=True):
+class Released(Response, frozen=True):
     """released: how many writes of the post are asked of others again."""
 
     uri: PostUri
@@ -73,7 +73,8 @@ class Released(Answer, frozen=True):
 
 @METHODS.write("content.withhold", "not_found", "refused")
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
-    """Stops giving out the content of a post, by an order; every write of it, edits and what they replaced."""
+    """Stops giving out the content of a post, by an order. This includes all its writes, edits and what they
+    replaced."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():
@@ -100,7 +101,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
 
 
 @METHODS.read("content.withheld")
-def listing(at: Reading, ask: Nothing) -> WithheldPosts:
+def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
     """What this node withholds."""
     q = at.queries()
     return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, base58
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import did
 from banyan_node.operator_errors import CallError
@@ -33,19 +33,19 @@ class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(title="the beginning of an account's id", description="With or without did:banyan:z.")]
 
 
-class Found(Answer, frozen=True):
+class FoundAccounts(Response, frozen=True):
     accounts: list[Named]
 
 
 @METHODS.read("find")
-def find(at: Reading, ask: FindRequest) -> Found:
-    """The account hosted under exactly this name, alone; else those whose id begins so, at most 10, in order."""
+def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
+    """The account hosted under exactly this name; if there is none, those whose id begins so, at most 10, in order."""
     q, text = at.queries(), ask.text.strip().rstrip("…")
     if not text:
         raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
     named = hosted.named(at, text)
     found = [named] if named is not None else list(islice(accounts(q, text), MOST))
-    return Found([Named(did(a), name_of(q, a)) for a in found])
+    return FoundAccounts([Named(did(a), name_of(q, a)) for a in found])
 
 
 def accounts(q: Queries, text: str) -> Iterator[AccountId]:

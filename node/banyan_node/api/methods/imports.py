@@ -18,7 +18,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
@@ -92,7 +92,7 @@ class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
     id: ImportId
 
 
-class Begun(Answer, frozen=True):
+class Begun(Response, frozen=True):
     """next: the first batch to send. done: whether it ended before."""
 
     id: ImportId
@@ -100,13 +100,13 @@ class Begun(Answer, frozen=True):
     done: bool
 
 
-class Taken(Answer, frozen=True):
+class Taken(Response, frozen=True):
     """next: the batch to send next."""
 
     next: int
 
 
-class Imported(Answer, frozen=True):
+class Imported(Response, frozen=True):
     """What the import brought, and the state after it."""
 
     accounts: int
@@ -130,7 +130,7 @@ def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
 
 @METHODS.write("import.batch", "not_found", "out_of_order", "refused")
 def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
-    """Takes one batch in. A batch that was taken before changes nothing."""
+    """Imports one batch. A batch that was imported before changes nothing."""
     name, state = _known(ctx, ask.id)
     number = ask.number
     if number < state.next:
@@ -213,10 +213,10 @@ class _Batch:
         written = [self._draft(row) for row in posts]
         for who, followed in follows.items():
             self._publish(who, self._follow_entries(who, followed))
-        by: dict[AccountId, list[author.Draft]] = {}
+        by: dict[AccountId, list[author.EntryDraft]] = {}
         for row, draft in zip(posts, written, strict=True):
             if draft is not None:
-                by.setdefault(row.by, []).append(author.Draft((draft.op,), (draft.content,)))
+                by.setdefault(row.by, []).append(author.EntryDraft((draft.op,), (draft.content,)))
         for who, drafts in by.items():
             self._publish(who, drafts)
         for title, target in self._articles.items():
@@ -228,9 +228,9 @@ class _Batch:
         if hosted.named(self.ctx, name) is None:
             made = hosted.create(self.ctx, name, int(self.now * 1000))
             field = set_profile(self._salt(made.account), "name", name)
-            self._publish(made.account, [author.Draft((field.op,), (field.content,))])
+            self._publish(made.account, [author.EntryDraft((field.op,), (field.content,))])
 
-    def _publish(self, who: AccountId, drafts: Iterable[author.Draft]) -> None:
+    def _publish(self, who: AccountId, drafts: Iterable[author.EntryDraft]) -> None:
         """Reconciliation carries it: an import would flood the gossip."""
         some = list(drafts)
         if some:
@@ -245,12 +245,12 @@ class _Batch:
             raise _bad(row)
         return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
 
-    def _follow_entries(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[author.Draft]:
+    def _follow_entries(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[author.EntryDraft]:
         standing = set(self._q.follows(who))
         salt = self._salt(who)
         drafts = (relate(salt, "follow", target) for target in targets if target not in standing)
         while some := list(islice(drafts, FOLLOWS_PER_ENTRY)):
-            yield author.Draft(tuple(d.op for d in some), tuple(d.content for d in some))
+            yield author.EntryDraft(tuple(d.op for d in some), tuple(d.content for d in some))
 
     # -- posts
 

@@ -1,4 +1,4 @@
-"""What an account's owner changes by its control log: who may write, which keys speak, and what a thief did."""
+"""What an account's owner changes in its control log: who may write, which keys are valid, and what a thief did."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_tex
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
 from banyan_crdt.signing import Signer
 from banyan_node import claims, hosted
-from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
-from banyan_node.api.methods.social import Written
+from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
@@ -75,25 +75,25 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     own: bool = False
 
 
-class Pinned(Answer, frozen=True):
+class Pinned(Response, frozen=True):
     pins: list[PinRow]
 
 
-class CutOff(Answer, frozen=True):
-    """keeps: what goes on counting of the writer's logs."""
+class CutOff(Response, frozen=True):
+    """keeps: up to where the writer's logs still count."""
 
     entry: EntryHex
     keeps: list[KeptRow]
 
 
-class Rotated(Answer, frozen=True):
+class Rotated(Response, frozen=True):
     entry: EntryHex
     slot: int
     generation: int
 
 
-class Recovered(Answer, frozen=True):
-    """cut: writers that were cut off. uncut: those of which nothing is held, so nothing can be kept."""
+class Recovered(Response, frozen=True):
+    """cut: writers that were cut. uncut: writers of which nothing is held here, so a cut would keep nothing."""
 
     entry: EntryHex
     account: Did
@@ -115,7 +115,7 @@ def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pi
 
 
 @METHODS.write("account.grant", "not_found", "refused")
-def grant(ctx: Context, ask: GrantRequest, now: float) -> Written:
+def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     """Lets a writer write in the account: another device, or another node."""
     account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
     until = ask.until << 16 or None
@@ -124,12 +124,12 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> Written:
     if writer in hosted.control_of(ctx, account).cuts:
         raise CallError("refused", "That writer was cut off for good: grant a new key.", 409)
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
-    return Written(entry_hex(_change(ctx, account, root, granted, now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
 
 
 @METHODS.write("account.pin", "not_found", "refused")
 def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
-    """Vouches for one log where it stands, or for every log of a writer, or of the account."""
+    """Pins one log where it stands, or every log of a writer, or of the account."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     writer = None if ask.writer is None else _writer(ask.writer)
@@ -147,7 +147,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
 
 @METHODS.write("account.cut", "not_found", "refused")
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
-    """Closes a writer for good; what is held of its logs now goes on counting, nothing later does."""
+    """Closes a writer for good. What is held of its logs now still counts; nothing later does."""
     account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
@@ -176,14 +176,14 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 
 @METHODS.write("account.drop", "not_found", "refused")
-def drop(ctx: Context, ask: DropRequest, now: float) -> Written:
-    """Takes one log of a writer away with all that it says: a thief's copy of a home writes in a log of its own. Only
+def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
+    """Removes one log of a writer with all that it says: a thief's copy of a home writes in a log of its own. Only
     the account's recovery key undoes that."""
     account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return Written(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
 
 
 @METHODS.write("account.rotate", "not_found", "refused")
@@ -209,7 +209,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
 
 @METHODS.write("account.recover", "not_found", "refused")
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
-    """The recovery key installs a new root out of this node's own secret; only this device and `keep` write on.
+    """The recovery key installs a new root from this node's own secret; only this device and `keep` may still write.
 
     Everything is checked before the first entry is signed.
     """
@@ -287,8 +287,8 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
 
 
 @METHODS.write("account.close", "not_found", "refused")
-def close(ctx: Context, ask: AccountOf, now: float) -> Written:
+def close(ctx: Context, ask: AccountOf, now: float) -> WrittenEntry:
     """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key undoes that."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return Written(entry_hex(_change(ctx, account, root, Close(), now)))
+    return WrittenEntry(entry_hex(_change(ctx, account, root, Close(), now)))

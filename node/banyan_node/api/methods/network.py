@@ -9,7 +9,7 @@ from typing import Annotated
 import trio
 from msgspec import Meta, structs
 
-from banyan_node.api.declare import Answer, Declared, Done, Nothing, Request, Shell
+from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import standing
 from banyan_node.operator_errors import CallError
 
@@ -36,22 +36,21 @@ class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
     wait_ms: Annotated[int, Meta(ge=0, le=30_000)] = DIFF_MS
 
 
-class Peer(Answer, frozen=True):
+class Peer(Response, frozen=True):
     peer: PeerId
 
 
 @METHODS.node("shutdown", "write")
-async def stop(shell: Shell, ask: Nothing) -> Done:
+async def stop(shell: Shell, ask: Nothing) -> NoResult:
     """Stops the node, everything durable."""
     shell.stop()
-    return Done()
+    return NoResult()
 
 
 @METHODS.node("peers", "read")
 async def peers(shell: Shell, ask: Nothing) -> list[standing.PeerRow]:
     """Linked peers and banned ones."""
-    found: list[standing.PeerRow] = await shell.worker.call(standing.peers)
-    return found
+    return await shell.look(standing.peers)
 
 
 @METHODS.node("peers.add", "write", "no_peer")
@@ -86,7 +85,7 @@ async def ban(shell: Shell, ask: PeerRequest) -> Peer:
 async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
     """Lifts a ban, and forgets what the peer lost points for."""
     peer = _whole(ask.peer)
-    await shell.worker.call(lambda c, now: c.replica.standing.pardon(peer))
+    await shell.worker.call(lambda c, now: c.replica.ledger.pardon(peer))
     return Peer(peer)
 
 
@@ -95,12 +94,12 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
     """Compares with a peer now, then says what differs and why."""
     whole = await shell.worker.call(lambda c, now: standing.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    found: list[standing.Difference] = await shell.worker.call(lambda c, now: standing.differences(c, whole))
-    return found
+    known = await shell.worker.call(lambda c, now: standing.facts(c, whole))
+    return await shell.look(lambda at: standing.differences(at, known))
 
 
 @standing.METHODS.on_node("id")
-async def identity(shell: Shell, shown: standing.Identity) -> standing.Identity:
+async def identity(shell: Shell, shown: standing.NodeIdentity) -> standing.NodeIdentity:
     return structs.replace(shown, addresses=list(shell.addresses), running=True)
 
 

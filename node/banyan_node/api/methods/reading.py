@@ -8,7 +8,7 @@ from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     Did,
@@ -52,12 +52,12 @@ class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
     uri: PostRef
 
 
-class Named(Answer, frozen=True):
+class Named(Response, frozen=True):
     account: Did
     name: str
 
 
-class Profile(Answer, frozen=True):
+class Profile(Response, frozen=True):
     """follows, followers, posts: how many. following: the first 50 of them, by id."""
 
     account: Did
@@ -69,7 +69,7 @@ class Profile(Answer, frozen=True):
     following: list[Named]
 
 
-class Quoted(Answer, frozen=True):
+class Quoted(Response, frozen=True):
     """name and text: null where the quoted post is not held here."""
 
     uri: PostUri
@@ -77,7 +77,7 @@ class Quoted(Answer, frozen=True):
     text: str | None
 
 
-class PostRow(Answer, frozen=True):
+class PostRow(Response, frozen=True):
     """A post as people read it. reactions: how many accounts, by emoji."""
 
     uri: PostUri
@@ -102,21 +102,21 @@ class ThreadRow(PostRow, frozen=True):
     depth: int
 
 
-class Feed(Answer, frozen=True):
+class Feed(Response, frozen=True):
     """The newest first. before: give it to get the page below; null where there is none."""
 
     posts: list[PostRow]
     before: FeedCursor | None
 
 
-class GonePost(Answer, frozen=True):
+class GonePost(Response, frozen=True):
     """word: deleted, withheld or unknown. sentence: without its full stop, of "this post"."""
 
     word: str
     sentence: str
 
 
-class Thread(Answer, frozen=True):
+class Thread(Response, frozen=True):
     """missing: a post of it that is not shown: the one asked for, else the one above the first. gone: why. complete:
     whether all answers held are there."""
 
@@ -135,7 +135,7 @@ def name_of(q: Queries, account: AccountId) -> str:
 
 
 @METHODS.read("profile.get", "refused")
-def profile_get(at: Reading, ask: ProfileOf) -> Profile:
+def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
@@ -151,7 +151,7 @@ def profile_get(at: Reading, ask: ProfileOf) -> Profile:
     )
 
 
-class _Rows:
+class _PostRows:
     """Makes rows of posts; a name is looked up once."""
 
     def __init__(self, q: Queries) -> None:
@@ -205,7 +205,7 @@ def _cursor(before: str | None) -> bytes | None:
 
 
 @METHODS.read("feed", "refused")
-def feed(at: Reading, ask: FeedRequest) -> Feed:
+def feed(at: CommitView, ask: FeedRequest) -> Feed:
     """Posts, the newest first, without those of accounts that this node's own account blocks or mutes."""
     q, me = at.queries(), hosted.me(at)
     hidden = {*q.blocks(me), *q.mutes(me)} if me else set()
@@ -216,13 +216,13 @@ def feed(at: Reading, ask: FeedRequest) -> Feed:
     else:
         own = hosted.my_account(at)
         accounts = [a for a in (own, *q.follows(own)) if a not in hidden]
-    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), _Rows(q)
+    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), _PostRows(q)
     more = len(views) == ask.limit and views
     return Feed([rows.row(v) for v in views], feed_cursor(views[-1].cursor) if more else None)
 
 
 @METHODS.read("thread", "not_found")
-def thread(at: Reading, ask: ThreadRequest) -> Thread:
+def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     """A post with what it answers, up to the first post, and with the answers to it, each followed by its own.
 
     A post that is deleted or withheld ends no conversation: what others answered to it is theirs, and is shown.
@@ -231,7 +231,7 @@ def thread(at: Reading, ask: ThreadRequest) -> Thread:
     found = q.thread(target)
     if found.post is None and not found.replies:
         raise missing(q, target)
-    rows, base = _Rows(q), len(found.ancestors)
+    rows, base = _PostRows(q), len(found.ancestors)
     posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
     if found.post is not None:
         posts.append(rows.at(base, found.post))

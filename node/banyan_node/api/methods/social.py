@@ -10,7 +10,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node import hosted
-from banyan_node.api.declare import Answer, Declared, Request
+from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostUri, did, entry_hex, target_of, uri
 from banyan_node.context import Context
 from banyan_node.gone import why_gone
@@ -91,12 +91,12 @@ class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class Posted(Answer, frozen=True):
+class Posted(Response, frozen=True):
     uri: PostUri
     entry: EntryHex
 
 
-class Deleted(Answer, frozen=True):
+class Deleted(Response, frozen=True):
     """answers: how many others answered it; those stay."""
 
     uri: PostUri
@@ -104,16 +104,16 @@ class Deleted(Answer, frozen=True):
     entry: EntryHex
 
 
-class Written(Answer, frozen=True):
+class WrittenEntry(Response, frozen=True):
     entry: EntryHex
 
 
-class Related(Answer, frozen=True):
+class Related(Response, frozen=True):
     entry: EntryHex
     account: Did
 
 
-class ProfileFields(Answer, frozen=True):
+class ProfileFields(Response, frozen=True):
     """fields: all of the profile, as they show now."""
 
     account: Did
@@ -123,7 +123,7 @@ class ProfileFields(Answer, frozen=True):
 def append(ctx: Context, account: AccountId, drafts: Iterable[Draft], now: float) -> EntryId:
     """One entry of these operations. Durable before the call is answered."""
     pieces = list(drafts)
-    entry = author.Draft(tuple(d.op for d in pieces), tuple(d.content for d in pieces))
+    entry = author.EntryDraft(tuple(d.op for d in pieces), tuple(d.content for d in pieces))
     log = hosted.writable_log(ctx, account)
     written = ctx.replica.publish(log, ctx.device, [entry], now)
     return written[-1].entries[-1].id
@@ -220,7 +220,7 @@ def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, no
 
 
 @METHODS.write("react", "not_found", "refused")
-def reaction(ctx: Context, ask: ReactRequest, now: float) -> Written:
+def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     """Reacts to a post with an emoji. Where the reaction stands already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
@@ -228,16 +228,16 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> Written:
     if not emoji:
         raise CallError("bad_request", "A reaction is an emoji: this one is empty.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
-    return Written(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+    return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
 @METHODS.write("repost", "not_found", "refused")
-def reposting(ctx: Context, ask: RepostRequest, now: float) -> Written:
+def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     """Shows a post to one's own followers. Where it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
-    return Written(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+    return WrittenEntry(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
 
 def _relate(

@@ -1,25 +1,29 @@
-"""How the node stands: who it is, what it holds, how complete that is, and why it differs from a peer."""
+"""The state of the node: who it is, what it holds, how complete that is, and why it differs from a peer."""
 
 from __future__ import annotations
 
-from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint, is_control
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
-from banyan_node import claims, completeness, hosted
-from banyan_node.api.declare import Answer, Declared, Nothing
+from banyan_node import claims, completeness, hosted, own_account
+from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
+from banyan_node.published import LinkSeen
+from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
-from banyan_replica.sync.catchup import WHOLE, Catchup
 from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
 
 
-class Identity(Answer, frozen=True):
+class NodeIdentity(Response, frozen=True):
     """account: null before this node has one. writer: the key that signs for the accounts that granted it."""
 
     peer_id: str
@@ -33,14 +37,14 @@ class Identity(Answer, frozen=True):
     running: bool
 
 
-class CatchingUp(Answer, frozen=True):
+class CatchingUp(Response, frozen=True):
     """peers: how many read the network to this node. left: how much of it is left, 0 to 1."""
 
     peers: int
     left: float
 
 
-class Followed(Answer, frozen=True):
+class Followed(Response, frozen=True):
     """held, known: entries held here, and those that some peer claims. asking: peers that are being asked."""
 
     account: Did
@@ -52,31 +56,33 @@ class Followed(Answer, frozen=True):
     complete: bool
 
 
-class Clock(Answer, frozen=True):
-    """wrong: what peers say about this machine's clock, where it matters. ahead_ms: of the median of so many platforms;
-    null where none was heard twice."""
+class ClockStatus(Response, frozen=True):
+    """wrong: a sentence if this machine's clock is wrong, by what peers say. ahead_ms: of the median of so many
+    platforms; null where none was heard twice."""
 
     wrong: str | None
     ahead_ms: int | None
     platforms: int
 
 
-class Restoring(Answer, frozen=True):
-    """How many accounts of restored keys are back, and whether this node's own is."""
+class Restoring(Response, frozen=True):
+    """How many accounts of restored keys are back, and whether this node's own is among them."""
 
     accounts: int
     own: bool
 
 
-class Status(Answer, frozen=True):
-    """doubt: why completeness cannot be said, whatever is held. restoring: null once all accounts of restored keys are
-    back that a peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a
-    platform's word. following: the first 500."""
+class Status(Response, frozen=True):
+    """doubt: why completeness is not known, whatever is held. trouble: what took this node's own account out of its
+    hands, and what to do; null where all is well. restoring: null once all accounts of restored keys are back that a
+    peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a platform's
+    word. following: the first 500."""
 
     running: bool
     ready: bool
     doubt: str | None
-    clock: Clock
+    trouble: str | None
+    clock: ClockStatus
     complete: bool
     role: str
     name: str
@@ -96,13 +102,15 @@ class Status(Answer, frozen=True):
     following: list[Followed]
 
 
-class Ban(Answer, frozen=True):
+class Ban(Response, frozen=True):
     until_ms: Milliseconds
     reason: str
 
 
-class PeerRow(Answer, frozen=True):
-    """behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked since."""
+class PeerRow(Response, frozen=True):
+    """points: what is held against it, 0 where nothing is. reason: what it last lost points for, while it has some, or
+    why it is banned. behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked
+    since."""
 
     peer: str
     address: str
@@ -110,14 +118,14 @@ class PeerRow(Answer, frozen=True):
     role: str
     connected: bool
     inbound: bool
-    score: float
+    points: float
     ban: Ban | None
     reason: str | None
     behind: int | None
     since_ms: Milliseconds | None
 
 
-class Difference(Answer, frozen=True):
+class Difference(Response, frozen=True):
     """mine, theirs: how many entries of the log count here and at the peer."""
 
     account: Did
@@ -131,17 +139,17 @@ class Difference(Answer, frozen=True):
 
 
 @METHODS.look("id")
-def identity(ctx: Context, ask: Nothing, now: float) -> Identity:
+def identity(at: Looking, ask: Nothing) -> NodeIdentity:
     """Who this node is."""
-    mine = hosted.me(ctx)
-    config = ctx.settings.config.node
-    return Identity(
-        peer_id=ctx.replica.me.peer,
+    mine, here = hosted.me(at), at.here
+    config = here.settings.config.node
+    return NodeIdentity(
+        peer_id=here.peer,
         addresses=[],
         account=did(mine) if mine else None,
-        realm=ctx.realm.name,
-        store_id=ctx.store.store_id.hex(),
-        writer=writer_hex(ctx.device.key),
+        realm=here.realm.name,
+        store_id=at.store.store_id.hex(),
+        writer=writer_hex(here.writer),
         name=config.name,
         role=config.role,
         running=False,
@@ -149,52 +157,43 @@ def identity(ctx: Context, ask: Nothing, now: float) -> Identity:
 
 
 @METHODS.look("status")
-def status(ctx: Context, ask: Nothing, now: float) -> Status:
+def status(at: Looking, ask: Nothing) -> Status:
     """What this node holds, and how complete that is."""
-    counts, replica, config = ctx.store.counts(), ctx.replica, ctx.settings.config.node
-    claimed = _claims(ctx)
-    behind = sum(_lag(log, ctx.replica.ingest.head(log), known) for log, known in claimed.items())
+    counts, seen, here = at.store.counts(), at.seen, at.here
+    config, claimed = here.settings.config, seen.claims()
+    behind = sum(_lag(log, at.store.head(log), known) for log, known in claimed.items())
     try:
-        following, known = _following(ctx, claimed), True
+        following, known = _following(at, claimed), True
     except ViewBuilding:
         following, known = [], False
-    fresh = replica.witnesses.fresh_as_of()
-    greeted = [link for link in replica.links.values() if link.hello is not None]
-    asked = replica.sync.asking.catchup.reading or any(len(link.owed.logs) for link in greeted)
-    doubt = completeness.doubt(ctx)
+    greeted = [link for link in seen.links if link.greeted]
+    asked = seen.reading or any(link.asked for link in greeted)
+    doubt, restoring = completeness.doubt(at, here, seen), claims.restoring(at)
     whole = not behind and not counts.lacking and not asked and all(f.complete for f in following)
     return Status(
         running=False,
         ready=True,
         doubt=doubt,
-        clock=Clock(**completeness.clock(ctx)),
-        complete=doubt is None and known and whole and not claims.restoring(ctx),
-        role=config.role,
-        name=config.name,
-        realm=ctx.realm.name,
+        trouble=own_account.trouble(at, here),
+        clock=ClockStatus(seen.wrong_clock, seen.ahead_ms, seen.platforms),
+        complete=doubt is None and known and whole and not restoring,
+        role=config.node.role,
+        name=config.node.name,
+        realm=here.realm.name,
         accounts=counts.accounts,
-        logs=replica.tree.count,
+        logs=seen.logs,
         entries=counts.entries,
-        root=digest_hex(replica.tree.root),
-        fresh_as_of=fresh[0] if fresh else None,
+        root=digest_hex(seen.root),
+        fresh_as_of=seen.fresh_as_of,
         uptime_s=0.0,
         peers=len(greeted),
         lacking_parts=counts.lacking,
-        catchup=_catchup(replica.sync.asking.catchup),
-        restoring=_restoring(ctx),
-        interest=ctx.settings.config.interest.mode,
+        catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
+        restoring=Restoring(hosted.count(at), hosted.me(at) is not None) if restoring else None,
+        interest=config.interest.mode,
         behind=behind,
         following=following,
     )
-
-
-def _claims(ctx: Context) -> dict[LogId, int]:
-    """The greatest length that a peer claims of each log on which it differs from us."""
-    claims: dict[LogId, int] = {}
-    for link in ctx.replica.links.values():
-        for log, head in link.told.differences.items():
-            claims[log] = max(claims.get(log, 0), head.length)
-    return claims
 
 
 def _lag(log: LogId, mine: Head, claimed: int) -> int:
@@ -203,21 +202,21 @@ def _lag(log: LogId, mine: Head, claimed: int) -> int:
     return min(lag, 1) if is_checkpoint(log) else lag
 
 
-def _following(ctx: Context, claims: dict[LogId, int]) -> list[Followed]:
-    me = hosted.me(ctx)
+def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
+    me = hosted.me(at)
     if me is None:
         return []
-    q, compared = ctx.queries(), completeness.is_compared(ctx)
+    q, compared = at.queries(), completeness.is_compared(at.seen)
     by_account: dict[AccountId, dict[LogId, int]] = {}
     for log, known in claims.items():
         by_account.setdefault(log.account, {})[log] = known
+    asked = [{log.account for log in link.asked} for link in at.seen.links]
     rows = []
     for account in q.follows(me)[:FOLLOWING_SHOWN]:
-        heads = ctx.store.heads(account)
+        heads = at.store.heads(account)
         held = sum(h.length for log, h in heads.items() if not is_checkpoint(log))
         ahead = by_account.get(account, {})
         behind = sum(_lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
-        asking = sum(any(log.account == account for log in link.owed.logs) for link in ctx.replica.links.values())
         rows.append(
             Followed(
                 account=did(account),
@@ -225,58 +224,44 @@ def _following(ctx: Context, claims: dict[LogId, int]) -> list[Followed]:
                 held=held,
                 known=held + behind,
                 behind=behind,
-                asking=asking,
+                asking=sum(account in accounts for accounts in asked),
                 complete=bool(held) and not behind and compared,
             )
         )
     return rows
 
 
-def _restoring(ctx: Context) -> Restoring | None:
-    if not claims.restoring(ctx):
-        return None
-    return Restoring(hosted.count(ctx), hosted.me(ctx) is not None)
-
-
-def _catchup(catchup: Catchup) -> CatchingUp | None:
-    """Who reads the network to us, and how much of it is left; None when nobody does."""
-    if not catchup.readers:
-        return None
-    return CatchingUp(len(catchup.readers), round(sum(s.width for s in catchup.left()) / WHOLE.width, 3))
-
-
-def peers(ctx: Context, now: float) -> list[PeerRow]:
+def peers(at: Looking) -> list[PeerRow]:
     rows: list[PeerRow] = []
-    standing = ctx.replica.standing
-    for link in ctx.replica.links.values():
-        info = ctx.replica.gossip
+    for link in at.seen.links:
         rows.append(
             PeerRow(
                 peer=link.peer,
                 address=link.address,
                 name="",
-                role="platform" if link.hello and link.hello.operator else "",
-                connected=link.hello is not None,
+                role="platform" if link.operator else "",
+                connected=link.greeted,
                 inbound=not link.outbound,
-                score=info.score(link.peer) - round(standing.points(link.peer, now), 1),
+                points=round(link.points, 1),
                 ban=None,
-                reason=standing.last_reason(link.peer) if standing.points(link.peer, now) else None,
-                behind=_behind(ctx, link),
+                reason=link.reason if link.points else None,
+                behind=_behind(at, link),
                 since_ms=int(link.since * 1000),
             )
         )
-    for peer, (left, reason) in standing.bans(now).items():
+    linked = {link.peer for link in at.seen.links}
+    for ban in at.seen.bans:
         rows.append(
             PeerRow(
-                peer=peer,
+                peer=ban.peer,
                 address="",
                 name="",
                 role="",
-                connected=peer in ctx.replica.links,
+                connected=ban.peer in linked,
                 inbound=False,
-                score=-round(standing.points(peer, now), 1),
-                ban=Ban(int((now + left) * 1000), reason),
-                reason=reason,
+                points=round(ban.points, 1),
+                ban=Ban(int(ban.until * 1000), ban.reason),
+                reason=ban.reason,
                 behind=None,
                 since_ms=None,
             )
@@ -284,14 +269,25 @@ def peers(ctx: Context, now: float) -> list[PeerRow]:
     return rows
 
 
-def _behind(ctx: Context, link: PeerSession) -> int | None:
+def _behind(at: Looking, link: LinkSeen) -> int | None:
     """Entries by which we are behind what the peer last claimed; None before it was compared."""
-    if link.hello is None:
+    if not link.greeted:
         return None
-    if link.course.live:
+    if link.equal:
         return 0
-    head = ctx.replica.ingest.head
-    return sum(_lag(log, head(log), theirs.length) for log, theirs in link.told.differences.items())
+    return sum(_lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
+
+
+# -- what differs from a peer
+
+
+class Facts(NamedTuple):
+    """What the replica's thread knows of a peer: what it claims of logs where we stand elsewhere, why something of it
+    was not taken yet, and the last reasons for content that nobody gave us."""
+
+    differences: Mapping[LogId, Head]
+    notes: Mapping[LogId, NotTaken]
+    withheld: Mapping[tuple[EntryId, int], bytes]
 
 
 def link_of(ctx: Context, peer: str) -> PeerSession:
@@ -304,32 +300,38 @@ def link_of(ctx: Context, peer: str) -> PeerSession:
 
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
-    """Starts a comparison by sums, whatever was compared before."""
+    """Starts a comparison by sums, whatever was compared before. On the replica's thread, and quick."""
     link = link_of(ctx, peer)
     link.told.agrees()
     ctx.replica.compare(link.peer, now)
     return link.peer
 
 
-def differences(ctx: Context, peer: str) -> list[Difference]:
+def facts(ctx: Context, peer: str) -> Facts:
+    """On the replica's thread, and quick: what they mean is worked out elsewhere."""
     link = link_of(ctx, peer)
-    q = ctx.queries()
+    notes = {log: note for (who, log), note in ctx.replica.intake.notes.items() if who == link.peer}
+    return Facts(dict(link.told.differences), notes, dict(ctx.replica.missing.withheld))
+
+
+def differences(at: Looking, known: Facts) -> list[Difference]:
+    q = at.queries()
     rows: list[Difference] = []
 
     def row(log: LogId, mine: int, theirs: int, reason: str, sentence: str) -> None:
         name, writer = name_of(q, log.account), writer_hex(log.writer)
         rows.append(Difference(did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
 
-    for log, theirs in link.told.differences.items():
-        mine = ctx.replica.ingest.head(log)
+    for log, theirs in known.differences.items():
+        mine = at.store.head(log)
         if mine != theirs:
-            row(log, mine.length, theirs.length, *_why(ctx, link, log, mine, theirs))
-    for (entry, op), why in ctx.replica.missing.withheld.items():
-        where = ctx.store.place(entry)
+            row(log, mine.length, theirs.length, *_why(at, known, log, mine, theirs))
+    for (entry, op), why in known.withheld.items():
+        where = at.store.place(entry)
         if where is None:
             continue
         log, seq = where
-        said = read_withheld(ctx.realm, why, entry, op).sentence if why else "withheld without a statement"
+        said = read_withheld(at.here.realm, why, entry, op).sentence if why else "withheld without a statement"
         row(log, seq, seq, "withheld", f"the content of operation {op} of entry {seq} is {said}")
     return rows
 
@@ -347,21 +349,20 @@ _NOTED = {
 }
 
 
-def _why(ctx: Context, link: PeerSession, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
+def _why(at: Looking, known: Facts, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
     """A word and a sentence for one difference."""
-    control = ctx.replica.ingest.control_of(log.account)
-    note = ctx.replica.intake.notes.get((link.peer, log))
+    rights, note = at.store.grants(log.account), known.notes.get(log)
     if mine.flag or theirs.flag:
         word = "frozen" if is_control(log) else "forked"
         who = "here" if mine.flag else "at the peer"
         return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
-    if log.log and control is not None and log.writer in control.cuts:
+    if log.log and rights is not None and log.writer in rights.cuts:
         return "cut", f"its writer was cut off; {mine.length} entries count here"
-    if (blamed := completeness.control_blame(ctx, link, log, mine, theirs)) is not None:
+    if (blamed := completeness.control_blame(at, known.differences, log, mine, theirs)) is not None:
         return blamed
     if note is not None:
         return _NOTED[note.reason], note.sentence
-    if log.log and control is not None and control.grant_of(log.writer, log.log) is None:
+    if log.log and rights is not None and rights.grant_of(log.writer, log.log) is None:
         return "not yet granted", "the account's control log that is held here grants no such log"
     if is_checkpoint(log):
         newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
@@ -369,7 +370,7 @@ def _why(ctx: Context, link: PeerSession, log: LogId, mine: Head, theirs: Head) 
     if theirs.length > mine.length:
         return "behind", f"the peer has {_entries(theirs.length - mine.length)} more"
     if theirs.length < mine.length:
-        wrong = completeness.wrong_clock(ctx)
+        wrong = at.seen.wrong_clock
         return "ahead", f"the peer lacks {_entries(mine.length - theirs.length)}" + (f": {wrong}" if wrong else "")
     return "diverged", f"both have {mine.length} entries and another last one"
 

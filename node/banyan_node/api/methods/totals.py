@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading
+from banyan_node.api.declare import CommitView, Declared, Nothing, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 
 METHODS = Declared()
 
 
-class Digest(Answer, frozen=True):
+class Digest(Response, frozen=True):
     """digest: over all logs. views: over all that is shown, content included."""
 
     digest: DigestHex
@@ -17,7 +17,7 @@ class Digest(Answer, frozen=True):
     lacking_parts: int
 
 
-class GraphStats(Answer, frozen=True):
+class GraphTotals(Response, frozen=True):
     accounts: int
     follows: int
     posts: int
@@ -30,17 +30,17 @@ class GraphStats(Answer, frozen=True):
 
 
 @METHODS.read("digest")
-def digest(at: Reading, ask: Nothing) -> Digest:
-    """What tells whether two nodes hold the same."""
+def digest(at: CommitView, ask: Nothing) -> Digest:
+    """Two digests, which are equal on two nodes that hold the same."""
     q, store = at.queries(), at.store
     return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 
 
 @METHODS.read("graph.stats")
-def graph_stats(at: Reading, ask: Nothing) -> GraphStats:
+def graph_stats(at: CommitView, ask: Nothing) -> GraphTotals:
     """How large the graph is that is held here."""
     s = at.queries().graph_stats()
-    return GraphStats(
+    return GraphTotals(
         accounts=s.accounts,
         follows=s.follows,
         posts=s.posts,

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_node.api.declare import Answer, Declared, Nothing, Reading, Request
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
-from banyan_storage.views.standing import Standing, standings
+from banyan_storage.views.standing import ViewStanding, standings
 
 METHODS = Declared()
 
@@ -21,19 +21,19 @@ class RebuildRequest(Request, frozen=True, forbid_unknown_fields=True):
     view: Annotated[str | None, Meta(title="a view", description="Its name; left out: all.")] = None
 
 
-class ViewRow(Answer, frozen=True):
+class ViewRow(Response, frozen=True):
     view: str
     version: int
     built: bool
     percent: int
 
 
-class Views(Answer, frozen=True):
+class ViewRows(Response, frozen=True):
     views: list[ViewRow]
 
 
-class Rebuilding(Answer, frozen=True):
-    """rebuilding: the views that were begun anew, which may be more than were asked for."""
+class Rebuilding(Response, frozen=True):
+    """rebuilding: the views that are rebuilt now, which may be more than were asked for."""
 
     rebuilding: list[str]
     views: list[ViewRow]
@@ -41,7 +41,7 @@ class Rebuilding(Answer, frozen=True):
 
 @METHODS.write("store.rebuild")
 def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
-    """Builds one view, or all, from nothing; the node does it in the background."""
+    """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view
     if view is not None and view not in NAMES:
         raise CallError("bad_request", f"There is no view '{view[:60]}'; there are {', '.join(NAMES)}.")
@@ -51,10 +51,10 @@ def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
 
 
 @METHODS.read("store.views")
-def views(at: Reading, ask: Nothing) -> Views:
+def views(at: CommitView, ask: Nothing) -> ViewRows:
     """Each view, and how much of it is there."""
-    return Views(_rows(at.queries().standings()))
+    return ViewRows(_rows(at.queries().standings()))
 
 
-def _rows(found: Iterable[Standing]) -> list[ViewRow]:
+def _rows(found: Iterable[ViewStanding]) -> list[ViewRow]:
     return [ViewRow(v.name, v.version, v.done == 1, int(v.done * 100)) for v in found]

@@ -1,4 +1,4 @@
-"""Who follows an account, and how many follow and are followed: relations seen from the other side."""
+"""Who follows an account, and the numbers of its followers and of the accounts that it follows."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ REPOSTS = Table("reposts")
 REPOST_COUNTS = Table("repost_counts")
 """target account 32 | target key 16 -> u32: accounts"""
 FROM_END = -36
-"""Where the account's number stands in the keys of both: before the cell's key and element."""
+"""Where the account's number is in the keys of both tables: before the cell's key and element."""
 
 
 def _target(key: bytes) -> bytes:

@@ -6,7 +6,7 @@ from ...engine import Table
 from ..view import View, by_account
 
 FOLLOWS = Table("follows")
-"""account number 4 | target account 32 | cell key and element 32 -> nothing; so are blocks and mutes"""
+"""account number 4 | target account 32 | cell key and element 32 -> nothing; the same for blocks and mutes"""
 BLOCKS = Table("blocks")
 MUTES = Table("mutes")
 VIEW = View(

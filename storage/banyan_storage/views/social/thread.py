@@ -1,4 +1,4 @@
-"""Which posts answer a post, and how many."""
+"""The posts that answer a post, and their number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The posts of an account by the time at which each stands, for its own page and for whoever follows it."""
+"""The posts of an account by time, for its own page and for the home timelines of its followers."""
 
 from __future__ import annotations
 

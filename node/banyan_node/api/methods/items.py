@@ -1,0 +1,361 @@
+"""Items of any collection that the registry knows: read and written without a method of the collection's own.
+
+An item is one register, one element of a set, one counter or one text. What is written is judged by the collection's
+layout, as all content is. Collections that have methods of their own are written by those, which keep more rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ops import Add, Count, Put, Tomb
+from banyan_node import hosted
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.methods.social import append
+from banyan_node.api.texts import (
+    Did,
+    EntryHex,
+    ItemCursor,
+    KeyHex,
+    Milliseconds,
+    Own,
+    did,
+    entry_hex,
+    item_cursor,
+    key_hex,
+    key_of,
+)
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_schema import registry
+from banyan_schema.collection import Collection, Draft, cell_key, undo
+from banyan_schema.layout import Layout
+from banyan_schema.reading import counters, texts
+from banyan_schema.social import post_key
+from banyan_storage.answers import ShownItem
+from banyan_storage.folded import folded
+
+METHODS = Declared()
+MOST = 1_000
+"""Items of a page."""
+WRITTEN_BY = {
+    "post": "post, reply, quote, edit and delete",
+    "profile": "profile.set",
+    "reaction": "react",
+    "repost": "repost",
+    "follow": "follow and unfollow",
+    "block": "block",
+    "mute": "mute",
+}
+"""Methods of collections that have their own."""
+
+CollectionName = Annotated[
+    str, Meta(title="a collection's name", description="A collection's name, as `collections` answers it.")
+]
+KeyGiven = Annotated[
+    str, Meta(title="32 hexadecimal digits", description="A key, 32 hexadecimal digits.", pattern="^[0-9a-f]{32}$")
+]
+
+
+class ItemsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    collection: CollectionName
+    account: Own = None
+    prefix: Annotated[str, Meta(description="Only items whose key and element begin so: hexadecimal digits.")] = ""
+    limit: Annotated[int, Meta(ge=0, le=MOST)] = 100
+    after: Annotated[str | None, Meta(title="a place among items", description="`after` of the page before.")] = None
+
+
+class ItemRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """element: of a set, and only there."""
+
+    collection: CollectionName
+    key: KeyGiven
+    element: KeyGiven | None = None
+    account: Own = None
+
+
+class ItemPut(Request, frozen=True, forbid_unknown_fields=True):
+    """fields: all of the content, by name; what may be empty can be left out. Of a counter: `add`, a whole number.
+
+    key: left out, a new item; of a set or a counter the one that the account has for it. element: of a set; left out,
+    one that follows from the content.
+    """
+
+    collection: CollectionName
+    fields: dict[str, Any]
+    key: KeyGiven | None = None
+    element: KeyGiven | None = None
+    by: Own = None
+
+
+class ItemDelete(Request, frozen=True, forbid_unknown_fields=True):
+    """element: of a set; left out, all of them."""
+
+    collection: CollectionName
+    key: KeyGiven
+    element: KeyGiven | None = None
+    by: Own = None
+
+
+class CollectionField(Response, frozen=True):
+    """holds: what JSON has for it, in words. optional: whether it may be empty."""
+
+    name: str
+    holds: str
+    optional: bool
+
+
+class CollectionRow(Response, frozen=True):
+    """merge: register, set, counter or text. methods: those that write it, where it has its own; else empty."""
+
+    name: str
+    merge: str
+    version: int
+    fields: list[CollectionField]
+    methods: str
+
+
+class KnownCollections(Response, frozen=True):
+    collections: list[CollectionRow]
+
+
+class ItemRow(Response, frozen=True):
+    """element: null but in a set. content: its fields by name; of a counter `count`, of a text `text`.
+
+    time_ms, entry: of the write that shows; null for counters and texts, which many writes make."""
+
+    account: Did
+    collection: str
+    key: KeyHex
+    element: KeyHex | None
+    content: dict[str, Any]
+    time_ms: Milliseconds | None
+    entry: EntryHex | None
+
+
+class ItemsPage(Response, frozen=True):
+    """By key, then element. after: give it to get the next page; null where there is none."""
+
+    items: list[ItemRow]
+    after: ItemCursor | None
+
+
+class ItemWritten(Response, frozen=True):
+    account: Did
+    collection: str
+    key: KeyHex
+    element: KeyHex | None
+    entry: EntryHex
+
+
+@METHODS.read("collections")
+def known(at: CommitView, ask: Nothing) -> KnownCollections:
+    """The collections that this node knows, and the fields of their content."""
+    return KnownCollections([_row(of) for of in registry.SOCIAL])
+
+
+@METHODS.read("items.list", "refused")
+def listing(at: CommitView, ask: ItemsRequest) -> ItemsPage:
+    """What an account shows of a collection: its registers, or the elements of its sets, its counters or its texts.
+
+    Counters and texts are folded from all entries of the account; registers and sets cost what a page has.
+    """
+    of, account, prefix = _known(ask.collection), hosted.account_of(at, ask.account), _hex("prefix", ask.prefix)
+    after = _hex("after", ask.after or "")
+    rows = list(islice(_items(at, account, of, prefix, after), ask.limit))
+    more = rows and len(rows) == ask.limit
+    return ItemsPage(rows, item_cursor(rows[-1].key, rows[-1].element) if more else None)
+
+
+@METHODS.read("items.get", "not_found", "refused")
+def get(at: CommitView, ask: ItemRequest) -> ItemRow:
+    """One item of an account."""
+    of, account = _known(ask.collection), hosted.account_of(at, ask.account)
+    _element(of, ask.element, needed=True)
+    name = bytes.fromhex(ask.key + (ask.element or ""))
+    found = next(_items(at, account, of, name, b""), None)
+    if found is None:
+        raise _nothing(of, ask.key, ask.element, account)
+    return found
+
+
+@METHODS.write("items.put", "refused")
+def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
+    """Writes an item: a register anew or over what it shows, an element of a set, or what is added to a counter.
+
+    An element of a set that is there with this very content is not written again.
+    """
+    of = _writable(ask.collection)
+    _element(of, ask.element)
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    salt, name = hosted.salt_of(ctx, account), of.name.encode()
+    if ask.key is not None:
+        key = key_of(ask.key)
+    elif of.merge == "register":
+        key = post_key(salt, ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    else:
+        key = cell_key(salt, name)
+    if ask.key is not None and q.is_dead(account, of.id, key):
+        raise CallError("refused", f"Item {ask.key} of {of.name} was deleted for good: use another key.", 409)
+    if of.merge == "counter":
+        return _written(ctx, account, of, key, None, [Draft(Count(of.id, key, _added(of, ask.fields)), None)], now)
+    content = _content(of, ask.fields)
+    if of.merge == "register":
+        live = q.live(account, Put(of.id, key, (), None))
+        return _written(ctx, account, of, key, None, [Draft(Put(of.id, key, live, None), content)], now)
+    elem = key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
+    add = Add(of.id, key, elem, None)
+    there = next(q.items(account, of, key + elem), None)
+    if there is not None and of.encode(_layout(of).make(*there.values)) == content:
+        return ItemWritten(did(account), of.name, key_hex(key), key_hex(elem), entry_hex(there.ref.entry))
+    live = q.live(account, add)
+    drafts = [undo(of.id, live)] if live else []
+    return _written(ctx, account, of, key, elem, [*drafts, Draft(add, content)], now)
+
+
+@METHODS.write("items.delete", "not_found", "refused")
+def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
+    """Deletes an item. A register or a counter ends for good: nothing that is written under its key later shows.
+
+    Elements of a set are taken back and can be put again; without `element` all of the set are.
+    """
+    of = _writable(ask.collection)
+    _element(of, ask.element)
+    account, key = hosted.account_of(ctx, ask.by), key_of(ask.key)
+    elem, q = None if ask.element is None else key_of(ask.element), ctx.queries()
+    if of.merge == "set":
+        elems = [i.elem for i in q.items(account, of, key + (elem or b"")) if i.elem is not None]
+        live = [ref for e in elems for ref in q.live(account, Add(of.id, key, e, None))]
+        drafts = [undo(of.id, live)] if live else []
+    elif of.merge == "register":  # its content may be missing here: what is live is enough
+        drafts = [Draft(Tomb(of.id, key), None)] if q.live(account, Put(of.id, key, (), None)) else []
+    else:
+        drafts = [] if q.is_dead(account, of.id, key) else [Draft(Tomb(of.id, key), None)]
+    if not drafts:
+        raise _nothing(of, ask.key, ask.element, account)
+    return _written(ctx, account, of, key, elem, drafts, now)
+
+
+def _known(name: str) -> Collection[Any]:
+    found = registry.SOCIAL.by_name.get(name)
+    if found is None:
+        names = ", ".join(of.name for of in registry.SOCIAL)
+        raise CallError("bad_request", f"There is no collection '{name[:60]}' here; there are {names}.")
+    return found
+
+
+def _writable(name: str) -> Collection[Any]:
+    of = _known(name)
+    methods = WRITTEN_BY.get(name)
+    if methods is not None:
+        raise CallError("bad_request", f"The collection '{name}' is written by methods of its own: {methods}.")
+    if of.merge == "text":
+        raise CallError("bad_request", f"The collection '{name}' is of texts, which items.put cannot write.")
+    return of
+
+
+def _row(of: Collection[Any]) -> CollectionRow:
+    layout = of.layout
+    fields = [] if layout is None else zip(layout.names, layout.fields, strict=True)
+    shown = [CollectionField(name, field.json.kind, field.null) for name, field in fields]
+    return CollectionRow(of.name, of.merge, of.version, shown, WRITTEN_BY.get(of.name, ""))
+
+
+def _layout(of: Collection[Any]) -> Layout[Any]:
+    assert of.layout is not None
+    return of.layout
+
+
+def _element(of: Collection[Any], element: str | None, needed: bool = False) -> None:
+    if element is not None and of.merge != "set":
+        raise CallError("bad_request", f"The collection '{of.name}' has no elements: leave 'element' out.")
+    if element is None and needed and of.merge == "set":
+        raise CallError("bad_request", f"The collection '{of.name}' is of sets: name the 'element' too.")
+
+
+def _hex(field: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise CallError(
+            "bad_request", f"'{field}' is an even number of hexadecimal digits; it got '{text[:60]}'."
+        ) from None
+
+
+def _nothing(of: Collection[Any], key: str, element: str | None, account: AccountId) -> CallError:
+    named = key if element is None else f"{key} with element {element}"
+    return CallError("not_found", f"{did(account)} shows no item {named} of {of.name} here.", 404)
+
+
+def _items(at: CommitView, account: AccountId, of: Collection[Any], prefix: bytes, after: bytes) -> Iterator[ItemRow]:
+    if of.layout is not None:
+        names, fields = of.layout.names, of.layout.fields
+        for found in at.queries().items(account, of, prefix, after):
+            values = zip(names, fields, found.values, strict=True)
+            content = {name: field.json.show(value) for name, field, value in values}
+            yield _item(account, of, found, content)
+        return
+    state = folded(at.store, account)
+    counted: Mapping[CellKey, Any] = (
+        counters(of, state.cells) if of.merge == "counter" else texts(of, state.cells, state.content_of)
+    )
+    word = "count" if of.merge == "counter" else "text"
+    for key in sorted(key for key in counted if key.startswith(prefix) and key > after):
+        yield ItemRow(did(account), of.name, key_hex(key), None, {word: counted[key]}, None, None)
+
+
+def _item(account: AccountId, of: Collection[Any], found: ShownItem, content: dict[str, Any]) -> ItemRow:
+    elem = None if found.elem is None else key_hex(found.elem)
+    entry = entry_hex(found.ref.entry)
+    return ItemRow(did(account), of.name, key_hex(found.key), elem, content, found.time_ms, entry)
+
+
+def _added(of: Collection[Any], fields: dict[str, Any]) -> int:
+    if set(fields) != {"add"} or type(fields["add"]) is not int or not -(1 << 63) <= fields["add"] < 1 << 63:
+        raise CallError("bad_request", f"{of.name} is a counter: its only field is 'add', a whole number of 64 bits.")
+    return int(fields["add"])
+
+
+def _content(of: Collection[Any], fields: dict[str, Any]) -> bytes:
+    """Judged by the layout. Raises CallError."""
+    layout = _layout(of)
+    for name in fields:
+        if name not in layout.names:
+            near = get_close_matches(name, layout.names, 1)
+            meant = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(layout.names)}."
+            raise CallError("bad_request", f"{of.name} has no field '{name[:60]}'; {meant}")
+    values = []
+    for name, field in zip(layout.names, layout.fields, strict=True):
+        given = fields.get(name)
+        if given is None and not field.null:
+            raise CallError("bad_request", f"{of.name} needs '{name}', {field.json.kind}; it got nothing.")
+        values.append(None if given is None else _judged(of, name, given, field.json.take))
+    return bytes(_judged(of, "content", values, lambda values: of.encode(layout.make(*values))))
+
+
+def _judged(of: Collection[Any], name: str, given: Any, do: Callable[[Any], Any]) -> Any:
+    try:
+        return do(given)
+    except ValueError as error:
+        raise CallError("bad_request", f"{of.name} refuses '{name}': {error}.") from None
+    except (TypeError, AttributeError, OverflowError):
+        raise CallError("bad_request", f"{of.name} refuses '{name}': it has another type.") from None
+
+
+def _written(
+    ctx: Context,
+    account: AccountId,
+    of: Collection[Any],
+    key: CellKey,
+    elem: CellKey | None,
+    drafts: list[Draft],
+    now: float,
+) -> ItemWritten:
+    entry = append(ctx, account, drafts, now)
+    return ItemWritten(did(account), of.name, key_hex(key), None if elem is None else key_hex(elem), entry_hex(entry))

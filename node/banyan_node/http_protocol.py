@@ -1,0 +1,210 @@
+"""HTTP/1.1 on one connection: anycorn and h11 judge what comes and frame what goes, without what costs most.
+
+What differs from anycorn's own server, and why:
+
+- An answer's head waits for the first bytes of its body, and both leave in one write: a write costs more than all that
+  is done to make it, and wakes the client once.
+- The application runs in a task of trio's; what the client sends it waits in a plain queue of `PIECES`.
+- HTTP/1.1 only. Whoever asks for HTTP/2 is closed, since anycorn never lets go of a connection that was upgraded and
+  left. An upgrade to WebSocket is passed over, as RFC 9110 allows (section 7.8): nothing here speaks it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import h11
+import trio
+from anycorn.config import Config
+from anycorn.events import Event
+from anycorn.protocol.events import Body, EndBody, Request, Response
+from anycorn.protocol.events import Event as StreamEvent
+from anycorn.protocol.h11 import STREAM_ID, H11Protocol
+from anycorn.protocol.http_stream import HTTPStream
+from anycorn.typing import ASGIReceiveEvent, ConnectionState, H11SendableEvent
+from anycorn.worker_context import WorkerContext
+from starlette.types import ASGIApp
+
+PIECES = 10
+"""Pieces of a body that wait for the application; then the connection is not read from."""
+_log = logging.getLogger(__name__)
+Send = Callable[[Any], Awaitable[None]]
+
+
+class NotSpoken(Exception):
+    """The client wants HTTP/2."""
+
+
+class ServerSettings(Config):
+    """anycorn's settings. The date of an answer is made once a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.include_server_header = False
+        self.errorlog = logging.getLogger("anycorn.error")
+        self._said: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        now = int(time.time())
+        if self._said[0] != now:
+            self._said = (now, super().response_headers(protocol))
+        return self._said[1]
+
+
+class Tasks:
+    """What anycorn asks for where a request is to be answered: a task in the nursery, and where to put what comes."""
+
+    def __init__(self, app: ASGIApp, nursery: trio.Nursery) -> None:
+        self._app, self._nursery = app, nursery
+
+    async def spawn_app(
+        self, app: object, config: object, scope: Any, send: Send
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        arriving = _Arriving()
+        self._nursery.start_soon(self._run, scope, arriving, send)
+        return arriving.put
+
+    async def _run(self, scope: Any, arriving: _Arriving, send: Send) -> None:
+        try:
+            await self._app(scope, arriving.get, send)
+        except Exception:
+            _log.exception("the control API could not answer a request")
+        finally:
+            arriving.end()
+            await send(None)  # ends what is left of the answer; anycorn's sign for it
+
+
+class _Arriving:
+    """What came of a request and was not taken yet."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Any] = deque()
+        self._ended = False
+        self._changed: trio.Event | None = None
+
+    async def put(self, piece: ASGIReceiveEvent) -> None:
+        while len(self._pieces) >= PIECES and not self._ended:
+            await self._change()
+        self._pieces.append(piece)
+        self._tell()
+
+    async def get(self) -> Any:
+        while not self._pieces:
+            await self._change()
+        self._tell()
+        return self._pieces.popleft()
+
+    def end(self) -> None:
+        """Nobody takes anything any more."""
+        self._ended = True
+        self._tell()
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+
+class _Flag:
+    """anycorn's event: one that can be cleared."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    async def clear(self) -> None:
+        self._event = trio.Event()
+
+    async def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+
+class ServerContext(WorkerContext):
+    """Of all connections to one listener. terminated: whether connections end with the answer on its way."""
+
+    event_class = _Flag
+
+
+class Http(H11Protocol):
+    """One connection's. tell: is given anycorn's events about the connection; write: bytes for the client."""
+
+    def __init__(
+        self,
+        config: Config,
+        context: ServerContext,
+        tasks: Tasks,
+        state: ConnectionState,
+        tell: Callable[[Event], Awaitable[None]],
+        write: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, None, None, tell, None)
+        self._write = write
+        self._head = b""
+        """The head of an answer that waits for its body."""
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        match event:
+            case Response(headers=headers, status_code=status):
+                more = self.config.response_headers("h11")
+                if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+                    more = [*more, (b"connection", b"close")]
+                self._head = self._framed(h11.Response(headers=[*headers, *more], status_code=status))
+            case Body(data=data):
+                head, self._head = self._head, b""
+                await self._write(head + self._framed(h11.Data(data=data)))
+            case EndBody():
+                head, self._head = self._head, b""
+                await self._write(head + self._framed(h11.EndOfMessage()))
+            case _:
+                await super().stream_send(event)
+
+    def _framed(self, event: H11SendableEvent) -> bytes:
+        """Nothing where the client broke the protocol in the meantime. Raises h11.LocalProtocolError where we did."""
+        try:
+            return self.connection.send(event) or b""
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return b""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        if event.http_version == b"2.0" or any(n == b"upgrade" and v.lower() == b"h2c" for n, v in event.headers):
+            raise NotSpoken
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        self.stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+            None,
+        )
+        self.keep_alive_requests += 1
+        await self.stream.handle(
+            Request(
+                STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii").upper(),
+                raw_path=request.target,
+                state=self.connection_state,
+            )
+        )

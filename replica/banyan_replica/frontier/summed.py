@@ -1,0 +1,126 @@
+"""Rows and the tables of sums over them: how both follow heads that move, and what is read off them.
+
+Rows belong to logs (rows.py), a table to a salt (table.py). The one under the realm's key is always there; others are
+built on demand, slice by slice, while heads move: a row is followed in the tables that have come to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from banyan_crdt.ids import Head, LogId
+from banyan_replica.frontier.rows import (
+    SLICE,
+    Rows,
+    heads_among,
+    id_words,
+    name_words,
+    size_of,
+    sizes_of,
+    weights_of,
+    words_of,
+)
+from banyan_replica.frontier.sketch import FEW, Indexes, Key, P, key_of, weight
+from banyan_replica.frontier.table import DEPTH, FrontierTable, Range
+
+
+class Summed:
+    """`rows`, and `tables` by salt; the salt of the public one is empty."""
+
+    def __init__(self, rows: Rows, public: FrontierTable) -> None:
+        self.rows = rows
+        self.tables = {b"": public}
+
+    @property
+    def public(self) -> FrontierTable:
+        return self.tables[b""]
+
+    def begin(self, salt: bytes) -> None:
+        """Have a table built under this salt by `build`."""
+        if salt not in self.tables:
+            self.tables[salt] = FrontierTable(key_of(salt), 0)
+
+    @property
+    def building(self) -> bool:
+        """Whether `build` has something to do."""
+        return len(self.tables) > 1 and any(t.built is not None for t in self.tables.values())
+
+    def build(self) -> bool:
+        """One slice of a table that is being built; False where none is."""
+        for table in self.tables.values():
+            if table.built is not None:
+                rows = slice(table.built, min(table.built + SLICE, self.rows.n))
+                if rows.stop - rows.start <= FEW:
+                    for row in range(rows.start, rows.stop):
+                        t = self.rows.weight(table.key, row)
+                        table.move_one(*self.rows.place(table.key, row), t, int(self.rows.columns.size[row] > 0))
+                else:
+                    self.put(table, rows)
+                table.built = rows.stop if rows.stop < self.rows.n else None
+                return True
+        return False
+
+    def put(self, table: FrontierTable, rows: slice) -> None:
+        """Adds rows to a table that has none of them."""
+        table.take(self.rows.columns.x0[rows], *self.rows.items(table.key, rows), self.rows.heads(rows))
+
+    def append(self, heads: Mapping[LogId, Head]) -> None:
+        """Logs that have no row yet; the public table takes them."""
+        rows = self.rows.append(*words_of(heads))
+        self.rows.columns.size[rows] = sizes_of(heads)
+        self.put(self.public, rows)
+
+    def move(self, moves: Mapping[LogId, Head]) -> list[Indexes]:
+        """Rows and tables follow heads that moved; returns which rows did."""
+        if len(moves) <= FEW:
+            return [np.array([self._move_one(log, head)]) for log, head in moves.items()]
+        x0, x1, y0, y1 = words_of(moves)
+        size = sizes_of(moves)
+        rows = self.rows.rows_of(x0, x1)
+        columns = self.rows.columns
+        for table in self.tables.values():
+            on = slice(None) if table.built is None else np.flatnonzero(rows < table.built)
+            at = rows[on]
+            h, old = self.rows.items(table.key, at)
+            more = heads_among(size[on]) - self.rows.heads(at)
+            table.move(x0[on], h, old, weights_of(table.key, y0[on], y1[on], size[on]), more)
+        columns.y0[rows], columns.y1[rows], columns.size[rows] = y0, y1, size
+        return [rows]
+
+    def _move_one(self, log: LogId, head: Head) -> int:
+        row, size = self.rows.row_of(*name_words(log)), size_of(head)
+        columns = self.rows.columns
+        followers = [t for t in self.tables.values() if t.built is None or row < t.built]
+        old = [self.rows.weight(table.key, row) for table in followers]
+        more = int(size > 0) - int(columns.size[row] > 0)
+        (columns.y0[row], columns.y1[row]), columns.size[row] = id_words(head), size
+        for table, less in zip(followers, old, strict=True):
+            table.move_one(*self.rows.place(table.key, row), (self.rows.weight(table.key, row) - less) % P, more)
+        return row
+
+    def children(self, table: FrontierTable, prefix: bytes) -> list[Range]:
+        """(count, sum) below each nibble that may come next. Deep ones read all rows."""
+        if len(prefix) < DEPTH:
+            return table.children(prefix)
+        shift = np.uint64(61 - 4 * len(prefix))
+        value = np.uint64(int.from_bytes(packed(prefix), "big") >> 64 - 4 * len(prefix))
+        x0 = self.rows.columns.x0
+        rows = np.flatnonzero(x0[: self.rows.n] >> shift == value)
+        below = (x0[rows] >> shift - np.uint64(4) & np.uint64(15)).astype(np.intp)
+        return table.ranges(below, *self.rows.items(table.key, rows), self.rows.heads(rows))
+
+    def weigh(self, salt: bytes, head: Head) -> int:
+        """The head's weight under a salt; 0 for none."""
+        key: Key = self.tables[salt].key
+        return weight(key, *id_words(head), head.length, head.flag) if is_head(head) else 0
+
+
+def is_head(head: Head) -> bool:
+    return bool(head.length or head.flag)
+
+
+def packed(prefix: bytes, size: int = 8) -> bytes:
+    """Nibbles as bytes, zeros behind."""
+    return bytes(a << 4 | b for a, b in zip(prefix[::2], (prefix[1:] + b"\0")[::2], strict=False)).ljust(size, b"\0")

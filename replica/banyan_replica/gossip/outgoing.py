@@ -1,0 +1,125 @@
+"""What waits for each neighbour, and when it becomes a frame.
+
+What is pushed leaves at once, then at most one frame a neighbour in `window_s`: no delay without load, batches under
+it. Announcements wait `lazy_s`, since the push usually comes first. Invariant: every queue is bounded; what exceeds the
+queue of pushes is announced, what exceeds that of announcements is left to reconciliation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
+from banyan_replica.gossip.kept import Counters, TreeLink
+from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, MAX_ITEMS, GossipSettings
+
+NEVER = float("inf")
+
+
+class Outgoing:
+    def __init__(
+        self,
+        settings: GossipSettings,
+        out: deque[GossipEffect],
+        join: Callable[[Sequence[Push]], list[Push]],
+        counters: Counters,
+    ) -> None:
+        self.s = settings
+        self.out = out
+        self.join = join
+        self.counters = counters
+        self.dirty: dict[PeerId, TreeLink] = {}  # something to send in the next frame
+        self.lazy: dict[PeerId, TreeLink] = {}  # only announcements, which may wait
+        self.flush_at = NEVER
+        self.lazy_at = NEVER
+        self.flushed = NEVER
+
+    def push(self, link: TreeLink, item: Push, now: float) -> None:
+        if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
+            self.counters.overflowed += 1
+            self.announce(link, item.mid, now)
+            return
+        link.items.append(item)
+        link.item_bytes += len(item.payload)
+        if link.peer not in self.dirty:
+            self.mark(link, now)
+
+    def announce(self, link: TreeLink, mid: bytes, now: float) -> None:
+        link.ihaves.append(mid)
+        if len(link.ihaves) > self.s.ihave_queue:
+            del link.ihaves[: len(link.ihaves) // 2]
+            self.counters.overflowed += 1
+        self.lazy[link.peer] = link
+        if self.lazy_at == NEVER:
+            self.lazy_at = now + self.s.lazy_s
+
+    def mark(self, link: TreeLink, now: float) -> None:
+        self.dirty[link.peer] = link
+        if self.flush_at == NEVER:  # the first one leaves at once
+            self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
+
+    def flush(self, now: float) -> None:
+        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
+        if self.flush_at > now:
+            return
+        self.flush_at = NEVER
+        self.flushed = now
+        dirty, self.dirty = self.dirty, {}
+        joined: dict[tuple[bytes, ...], tuple[Push, ...]] = {}
+        for link in dirty.values():
+            if link.held:
+                continue
+            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
+            mids = tuple([item.mid for item in taken])
+            items = joined.get(mids)
+            if items is None:
+                items = joined[mids] = tuple(self.join(taken))
+            if not (items or ihaves or grafts or link.prune):
+                continue
+            if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
+                link.ihaves, ihaves = ihaves[MAX_IHAVES:], ihaves[:MAX_IHAVES]
+                link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
+            else:
+                link.ihaves, link.grafts = [], []
+            self.out.append(SendFrame(link.peer, Pushes(items, tuple(ihaves), tuple(grafts), link.prune)))
+            link.prune = False
+            self.counters.frames += 1
+            self.counters.pushed += len(taken)
+            self.counters.announced += len(ihaves)
+            if link.items or link.ihaves or link.grafts:
+                self.mark(link, now)
+
+    def _take_items(self, link: TreeLink) -> list[Push]:
+        if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
+            items, link.items, link.item_bytes = link.items, [], 0
+            return items
+        n = size = 0
+        for item in link.items[:MAX_ITEMS]:
+            size += len(item.payload)
+            if n and size > self.s.frame_bytes:
+                break
+            n += 1
+        items, link.items = link.items[:n], link.items[n:]
+        link.item_bytes = sum(len(item.payload) for item in link.items)
+        return items
+
+    def at_once(self, now: float) -> None:
+        """What is marked waits for no window."""
+        self.flush_at = now
+
+    def due(self, now: float) -> None:
+        """Announcements have waited long enough."""
+        if self.lazy_at <= now:
+            self.lazy_at = NEVER
+            self.dirty.update(self.lazy)
+            self.lazy = {}
+            self.flush_at = now
+
+    def forget(self, peer: PeerId) -> None:
+        """It is no neighbour any more."""
+        self.dirty.pop(peer, None)
+        self.lazy.pop(peer, None)
+
+    def get_timer(self) -> float:
+        return min(self.flush_at, self.lazy_at)

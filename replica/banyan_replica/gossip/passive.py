@@ -1,0 +1,45 @@
+"""The passive view: peers known and not connected, to replace neighbours that leave.
+
+Invariant: it holds at most `passive` peers, at most `passive_per_group` of one address group, none that the ledger does
+not trust, and none without an address.
+"""
+
+from __future__ import annotations
+
+from banyan_replica.gossip.drawing import pick
+from banyan_replica.gossip.frames import PeerId, PeerInfo
+from banyan_replica.gossip.groups import LOCAL, group_of_any
+from banyan_replica.gossip.kept import Spare
+from banyan_replica.gossip.settings import GossipSettings, Rng
+from banyan_replica.peers.ledger import Ledger
+
+
+class PassiveView:
+    def __init__(self, settings: GossipSettings, rng: Rng, ledger: Ledger) -> None:
+        self.s = settings
+        self.rng = rng
+        self.ledger = ledger
+        self.spares: dict[PeerId, Spare] = {}
+
+    def __len__(self) -> int:
+        return len(self.spares)
+
+    def note(self, info: PeerInfo, now: float) -> None:
+        """The peer may be had. A full view forgets one at random for it."""
+        peer, addrs = info
+        if peer in self.spares or not addrs or not self.ledger.trusted(peer, now):
+            return
+        group = group_of_any(addrs)
+        if group and not (self.s.local_exempt and group.startswith(LOCAL)):
+            same = sum(spare.group == group for spare in self.spares.values())
+            if same >= self.s.passive_per_group:
+                return
+        if len(self.spares) >= self.s.passive:
+            del self.spares[pick(self.rng, list(self.spares))]
+        self.spares[peer] = Spare(info, group)
+
+    def forget(self, peer: PeerId) -> None:
+        self.spares.pop(peer, None)
+
+    def infos(self) -> list[PeerInfo]:
+        return [spare.info for spare in self.spares.values()]

@@ -1,0 +1,37 @@
+"""What a checkpoint says: where the account stands in this store, as far as the key that signs it may pin."""
+
+from __future__ import annotations
+
+from banyan_crdt.checkpoint import MAX_PINS, Checkpoint, Place
+from banyan_crdt.control import Control
+from banyan_crdt.ids import AccountId, WriterKey
+from banyan_crdt.ops import Pin
+from banyan_storage.reader import StoreReader
+
+
+def standing(
+    store: StoreReader, account: AccountId, control: Control, writer: WriterKey, before: Checkpoint | None
+) -> tuple[Place, list[Pin]]:
+    """The end of the control path, and of the logs that the key may pin those that grew most since its last checkpoint,
+    each as far as it counts. `before`: the checkpoint of the root that was, where this key takes its place.
+
+    A forked log keeps the pin that it had: without it, it would fall to a fork further down.
+    """
+    old = store.checkpoint(account, writer)
+    end = control.path[-1]
+    place = Place(end.header.seq, end.id)
+    if old is not None and (control.frozen or not store.has(old.control.id)):
+        place = old.control  # it may be the word that breaks a tie, here or where its entry is held
+    had = {(pin.writer, pin.log): pin for said in (before, old) if said is not None for pin in said.pins}
+    root, own = control.is_root(writer), control.voice_of(writer)
+    found: list[tuple[int, Pin]] = []
+    for log, head in store.heads(account).items():
+        granted = control.grant_of(log.writer, log.log)
+        if granted is None or not (root or (own is not None and granted.grant.stratum > own.grant.stratum)):
+            continue
+        last = had.get((log.writer, log.log))
+        pin = last if head.flag else Pin(log.writer, log.log, head.length - 1, head.id) if head.id else None
+        if pin is not None:
+            found.append((pin.seq - (last.seq if last else -1), pin))
+    most = sorted(found, key=lambda row: (-row[0], row[1]))[:MAX_PINS]
+    return place, sorted(pin for _, pin in most)

@@ -1,0 +1,182 @@
+"""How far each peer is to be trusted: one scale of points, and one list of what costs some.
+
+0 points: nothing is held against the peer. `Offence` is the list. A lie is what no honest node sends; lies add up
+without an end, and at `ban_at` the peer is let go and refused for a while. A slight is what an honest peer on a bad
+line does too; slights add up to `let_go_at` and no more, where the link ends, so they never ban. Points heal.
+
+The gossip, the sync and the door (backlog.py) charge here and nowhere else. The ledger is kept by peer id and outlives
+a connection, so that dialling again is no pardon. It is bounded: peers with the fewest points are forgotten first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, NamedTuple, TypeAlias
+
+from banyan_crdt.errors import Malformed, Reject
+
+Outcome: TypeAlias = Literal["stays", "let go", "banned"]
+FOREVER_S = 10 * 365 * 86_400.0
+"""What is left of an operator's ban, as it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Points and seconds."""
+
+    let_go_at: int = 15
+    """Points at which a slight ends the link, and the most that slights add up to. Above it a peer is no neighbour."""
+    ban_at: int = 30
+    """Points at which a lie ends the link, and the peer is banned."""
+    ban_s: float = 600.0
+    """For how long a banned peer is refused."""
+    heal_s: float = 60.0
+    """Time in which a peer is forgiven one point."""
+    bans: int = 1_024
+    """Banned peers remembered; who would be free first is forgotten first."""
+    peers: int = 4_096
+    """Peers remembered with their points."""
+    credit: float = 7.5
+    """The most that news pays for beforehand: 25 announcements that are not honoured."""
+
+
+class Price(NamedTuple):
+    """`points`: what it costs. `lie`: no honest node does it. `patient`: it ends the link at `ban_at` only, not at
+    `let_go_at`. `sentence`: what the peer did."""
+
+    points: float
+    lie: bool
+    patient: bool
+    sentence: str
+
+
+class Offence(Enum):
+    """What a peer can lose points for."""
+
+    WRONG = Price(10, True, True, "sent what every node rejects: its bytes, shape, hash or signature are wrong")
+    BEYOND_CREDIT = Price(10, True, True, "sent more bulk than its credit and one frame")
+    UNASKED = Price(10, True, True, "sent entries that nobody asked for, beyond what is excused")
+    TOO_OFTEN = Price(10, True, True, "asked one question more often than any node needs")
+    PUSHED = Price(10, True, False, "pushed by gossip what every node rejects, for others to pass on")
+    STALLED = Price(3, False, False, "owed something, had credit, and sent next to nothing")
+    UNSERVED = Price(3, False, False, "claimed heads and did not serve them")
+    UNREAD = Price(3, False, False, "read out far too little of a range for what it claims")
+    UNHONOURED = Price(0.3, False, False, "announced a message by gossip and did not send it when asked")
+
+
+NEWS = 0.15
+"""Points of credit for a message that was new and right. Credit pays for UNHONOURED and for nothing else."""
+
+
+class Charge(NamedTuple):
+    """One deed of a peer. `sentence`: what exactly it was."""
+
+    offence: Offence
+    sentence: str
+
+
+class Breach(Malformed):
+    """A breach of the protocol that has an offence of its own; any other Reject is WRONG."""
+
+    def __init__(self, offence: Offence, sentence: str) -> None:
+        super().__init__(sentence)
+        self.offence = offence
+
+
+def charge_of(why: Reject, otherwise: Offence = Offence.WRONG) -> Charge:
+    return Charge(why.offence if isinstance(why, Breach) else otherwise, str(why))
+
+
+@dataclass(slots=True)
+class _Account:
+    """`points` as of `at`; `sentence`: of the last deed that cost some."""
+
+    points: float
+    at: float
+    sentence: str = ""
+    credit: float = 0.0
+
+
+class Ledger:
+    def __init__(self, scale: Scale | None = None) -> None:
+        self.scale = scale or Scale()
+        self._accounts: dict[str, _Account] = {}
+        self._banned: dict[str, tuple[float, str]] = {}
+
+    # -- what peers did
+
+    def charge(self, peer: str, charge: Charge, now: float) -> Outcome:
+        """Notes it. What is to be done with the peer."""
+        price, scale = charge.offence.value, self.scale
+        account = self._account(peer, now)
+        held, points = self.points(peer, now), price.points
+        if charge.offence is Offence.UNHONOURED:
+            paid = min(points, account.credit)
+            account.credit -= paid
+            points -= paid
+            if not points:
+                return "stays"
+        total = held + points
+        kept = total if price.lie else max(held, min(total, scale.let_go_at))
+        account.points, account.at, account.sentence = kept, now, charge.sentence
+        if price.lie and total >= scale.ban_at:
+            until = max(now + scale.ban_s, self._banned.get(peer, (0.0, ""))[0])
+            self._refuse(peer, until, charge.sentence)
+            return "banned"
+        return "let go" if not price.patient and total >= scale.let_go_at else "stays"
+
+    def news(self, peer: str, now: float) -> None:
+        """The peer sent a message that was new and right."""
+        account = self._account(peer, now)
+        account.credit = min(self.scale.credit, account.credit + NEWS)
+
+    def _account(self, peer: str, now: float) -> _Account:
+        account = self._accounts.get(peer)
+        if account is None:
+            if len(self._accounts) >= self.scale.peers:
+                del self._accounts[min(self._accounts, key=lambda p: self.points(p, now))]
+            account = self._accounts[peer] = _Account(0.0, now)
+        return account
+
+    # -- who is refused
+
+    def ban(self, peer: str, reason: str) -> None:
+        """Refuse the peer until it is pardoned: an operator's word does not heal by itself."""
+        self._refuse(peer, float("inf"), reason)
+
+    def _refuse(self, peer: str, until: float, why: str) -> None:
+        self._banned[peer] = (until, why)
+        if len(self._banned) > self.scale.bans:  # an operator's word goes last
+            del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
+
+    def pardon(self, peer: str) -> None:
+        self._banned.pop(peer, None)
+        self._accounts.pop(peer, None)
+
+    # -- how a peer stands
+
+    def points(self, peer: str, now: float) -> float:
+        """0 is a stranger, or a peer that nothing is held against."""
+        account = self._accounts.get(peer)
+        return 0.0 if account is None else max(0.0, account.points - (now - account.at) / self.scale.heal_s)
+
+    def trusted(self, peer: str, now: float) -> bool:
+        """Whether the gossip may have it as a neighbour: it holds no more points than slights alone add up to."""
+        return self.points(peer, now) <= self.scale.let_go_at
+
+    def last_sentence(self, peer: str) -> str:
+        """What it last lost points for, or nothing."""
+        return self._accounts[peer].sentence if peer in self._accounts else ""
+
+    def banned(self, peer: str, now: float) -> str | None:
+        """Why the peer is refused, or None."""
+        until, why = self._banned.get(peer, (0.0, ""))
+        if until <= now:
+            self._banned.pop(peer, None)
+            return None
+        return why
+
+    def bans(self, now: float) -> dict[str, tuple[float, str]]:
+        """peer -> (seconds left, why); an operator's ban has 10 years left."""
+        return {p: (min(until - now, FOREVER_S), why) for p, (until, why) in self._banned.items() if until > now}

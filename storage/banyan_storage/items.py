@@ -1,0 +1,42 @@
+"""What an account shows of one collection, whichever it is: read from the slots, with no view of its own.
+
+A page costs what it has: slots of one collection stand together, in the order of their keys and elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from banyan_crdt.ids import CellKey
+from banyan_crdt.parts import content_of
+from banyan_schema.collection import Collection
+
+from .engine import ReadTxn, after_prefix
+from .reader import StoreReader
+from .slots import stamp_of
+from .tables import PARTS
+from .view_rows import KINDS, SHOWN
+
+Line: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
+"""Place, key, element (None in a register), time of the entry in milliseconds, values of the content's fields."""
+
+
+def items_of(
+    txn: ReadTxn, reader: StoreReader, number: bytes, of: Collection[Any], prefix: bytes, after: bytes
+) -> Iterator[Line]:
+    """Of registers or sets. number: the account's. prefix: how key and element begin; after: a key and element."""
+    assert of.layout is not None, f"collection '{of.name}' has no content with fields"
+    opens = of.id + KINDS[of.merge]
+    start, stop = opens + prefix, after_prefix(opens + prefix)
+    if after:
+        start = max(start, after_prefix(opens + after) or start)
+    at_elem, at_place = len(opens) + 16, len(opens) + (32 if of.merge == "set" else 16)
+    for row in txn.dups(SHOWN, number, start, stop):
+        place = row[at_place : at_place + 8]
+        part = txn.get(PARTS, place)
+        values = None if part is None else of.layout.values(content_of(part))
+        if values is not None:
+            elem = CellKey(row[at_elem:at_place]) or None
+            time_ms = int.from_bytes(stamp_of(reader, place)[:6], "big")
+            yield place, CellKey(row[len(opens) : at_elem]), elem, time_ms, values
