@@ -21,8 +21,7 @@ from banyan_crdt.single import ADD, NO_ELEM, PUT, read_single, write_single
 MAX_OPS = 512
 MAX_DEPS = 16
 MAX_SLOTS = 8
-CONTROL, LAST_CONTROL = 16, 23
-"""The codes of control operations, the first and the last."""
+CONTROL, LAST_CONTROL = 16, 23  # the codes of control operations, the first and the last
 
 
 class Part(NamedTuple):

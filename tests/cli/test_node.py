@@ -60,7 +60,7 @@ def test_views_are_built_again_by_a_running_node_and_by_the_command_alone(home: 
     before = _json("--home", home, "thread", uri)
     with node_up(home):
         built = _json("--home", home, "store", "rebuild")
-        assert built["built"] == ["shown", "timeline", "thread", "reactions", "relations", "followers"]
+        assert built["built"] == ["shown", "followers", "reactions", "relations", "thread", "timeline"]
         assert _json("--home", home, "thread", uri) == before
         assert _json("--home", home, "store", "rebuild", "thread")["built"] == ["thread"]
         assert banyan("--home", home, "store", "rebuild", "polls").code == errors.USAGE
