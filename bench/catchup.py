@@ -31,8 +31,8 @@ import trio
 import trio.testing
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node import hosted
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.node import Node
 from banyan_storage.tables import ENTRIES, LACKING
 from bench.harness import (

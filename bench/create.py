@@ -22,11 +22,11 @@ from typing import Any
 import trio
 
 from banyan_crdt.ids import AccountId, account_from_text
-from banyan_node import hosted
 from banyan_node.context import Context
-from banyan_node.control_client import AsyncControlClient
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
+from banyan_node.hosting import hosted
 from banyan_node.node import Node
+from banyan_node.server.control_client import AsyncControlClient
 from bench.harness import anon_mb, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
 from bench.rig.people import TEXT_BYTES, social_post

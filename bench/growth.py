@@ -29,10 +29,10 @@ from pathlib import Path
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.control_client import ControlClient
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, NoNode
-from banyan_node.worker import spare_garbage_collection
+from banyan_node.server.control_client import ControlClient
+from banyan_node.workers.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Send
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.sync.serve import log_items

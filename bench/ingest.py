@@ -24,8 +24,8 @@ from typing import Any
 
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.home import Home
-from banyan_node.worker import spare_garbage_collection
+from banyan_node.home.folder import Home
+from banyan_node.workers.worker import spare_garbage_collection
 from banyan_replica.effects import Commit, Disconnect, Send
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica

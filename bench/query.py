@@ -32,9 +32,9 @@ import trio
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
-from banyan_node import hosted
 from banyan_node.api.methods import social
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.node import Node
 from banyan_schema.social import Target, post_to_text, relate
 from banyan_storage.queries import Queries, queries

@@ -34,8 +34,8 @@ from typing import Any
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.home import Home
-from banyan_node.rows_file import FileKeeper
+from banyan_node.home.folder import Home
+from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.saving import Keeping
 from banyan_storage import tables as t

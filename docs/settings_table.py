@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from banyan_node.settings import OPTIONS
+from banyan_node.home.settings import OPTIONS
 
 PAGE = Path(__file__).with_name("operating.md")
 START, END = "<!-- settings: made by docs/settings_table.py -->", "<!-- end of settings -->"

@@ -19,7 +19,7 @@ from banyan_crdt.ids import AccountId, LogId, WriterKey, key_digest
 from banyan_crdt.realm import DAY_MS, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.context import TABLES
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.replaying import MET, note_agreement

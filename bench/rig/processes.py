@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
 from bench.harness import ROOT, BenchError
 
 PATIENCE_S = 300.0

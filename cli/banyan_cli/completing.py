@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from banyan_cli import refs
-from banyan_node.home import Home, find_home
+from banyan_node.home.folder import Home, find_home
 
 Offered = list[tuple[str, str]]
 MOST = 50
@@ -51,13 +51,13 @@ def _peers(home: Home) -> Iterable[tuple[str, str]]:
 
 
 def _settings(home: Home) -> Iterable[tuple[str, str]]:
-    from banyan_node.settings import OPTIONS
+    from banyan_node.home.settings import OPTIONS
 
     return [(option.name, option.why) for option in OPTIONS.values()]
 
 
 def _ask(home: Home, method: str) -> Any:
-    from banyan_node.control_client import ControlClient
+    from banyan_node.server.control_client import ControlClient
 
     with ControlClient.from_home(home, 1.0) as node:
         return node.call(method)

@@ -20,7 +20,7 @@ from banyan_cli.errors import BadInput
 from banyan_cli.out import Out, write_json
 from banyan_cli.plain_params import HELP, command_of
 from banyan_cli.session import Session
-from banyan_node.home import find_home
+from banyan_node.home.folder import find_home
 
 _FLAGS = ("--json", "--debug")
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in errors.EXIT_CODES.items())

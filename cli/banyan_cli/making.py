@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import KeysExist
 
 
@@ -26,9 +26,9 @@ def make_node(
 
     Raises KeysExist, HomeError, KeystoreError.
     """
-    from banyan_node.keystore import Keystore
+    from banyan_node.home.keystore import Keystore
+    from banyan_node.home.settings import load, set_in_file
     from banyan_node.local import open_local
-    from banyan_node.settings import load, set_in_file
 
     refuse_a_second_node(home)
     home.prepare()

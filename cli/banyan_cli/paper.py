@@ -45,7 +45,7 @@ def words_from(file: Path | None, question: str) -> str:
 
 def _typed(question: str) -> str:
     """Lines from the terminal until they are 24 words, or one is empty."""
-    from banyan_node.words import COUNT, given
+    from banyan_node.home.words import COUNT, given
 
     text, so_far = "", 0
     with _no_echo():
@@ -87,7 +87,7 @@ def _no_echo() -> Iterator[None]:
 
 def checked_commitment(text: str) -> str:
     """The commitment as it was given. Raises BadInput."""
-    from banyan_node.recovery import slot_of
+    from banyan_node.home.recovery import slot_of
 
     try:
         slot_of(text)

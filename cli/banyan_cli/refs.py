@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from banyan_cli.errors import BadInput
-from banyan_node.home import Home, write_private
+from banyan_node.home.folder import Home, write_private
 
 if TYPE_CHECKING:
     from banyan_cli.session import Session

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from banyan_cli.out import Out
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CopiedHome, NoNode
 
 if TYPE_CHECKING:
-    from banyan_node.settings import Settings
+    from banyan_node.home.settings import Settings
 
 STARTING_SECONDS = 3.0
 """How long a node that has the store's lock may take to say where it listens."""
@@ -51,7 +51,7 @@ class Session:
         return self.settings_with({})
 
     def settings_with(self, flags: Mapping[str, Any]) -> Settings:
-        from banyan_node.settings import load
+        from banyan_node.home.settings import load
 
         return load(self.home, flags)
 
@@ -70,7 +70,7 @@ class Session:
         """The running node, or None. Of a copied home that is said once: the command works on the copy itself."""
         if not self.home.running.exists():
             return None
-        from banyan_node.control_client import ControlClient
+        from banyan_node.server.control_client import ControlClient
 
         try:
             return self._open.enter_context(ControlClient.from_home(self.home, LONG_SECONDS))
@@ -89,7 +89,7 @@ class Session:
 
     def passphrase(self) -> str | None:
         """From BANYAN_PASSPHRASE, BANYAN_PASSPHRASE_FILE or the terminal; None when the keys are not sealed."""
-        from banyan_node.keystore import Keystore, passphrase_from
+        from banyan_node.home.keystore import Keystore, passphrase_from
 
         if not self.home.keys.exists() or not Keystore.open(self.home.keys).encrypted:
             return None

@@ -19,13 +19,13 @@ from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer
-from banyan_node.home import Home, write_private
-from banyan_node.keystore import Keys
-from banyan_node.mending import due, mend
-from banyan_node.rows_file import FileKeeper
-from banyan_node.settings import Settings
-from banyan_node.verifier import Verifier
-from banyan_node.views import finish
+from banyan_node.home.folder import Home, write_private
+from banyan_node.home.keystore import Keys
+from banyan_node.home.settings import Settings
+from banyan_node.upkeep.mending import due, mend
+from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.views import finish
+from banyan_node.workers.verifier import Verifier
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.flow import WINDOW

@@ -17,11 +17,11 @@ from banyan_crdt.realm import REALMS
 from banyan_crdt.signing import verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
 from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
-from banyan_node.home import Home
-from banyan_node.keystore import Keys, Keystore
-from banyan_node.mending import Found, mend
-from banyan_node.settings import Settings
-from banyan_node.views import finish
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keys, Keystore
+from banyan_node.home.settings import Settings
+from banyan_node.upkeep.mending import Found, mend
+from banyan_node.upkeep.views import finish
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.tables import META

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
-from banyan_node.config import LogSettings
+from banyan_node.home.config import LogSettings
 
 _SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
 

@@ -19,24 +19,26 @@ from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
-from banyan_node import anchors, chores, claims, hosted, views
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, open_context
-from banyan_node.control import control_app
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
-from banyan_node.home import Home
-from banyan_node.http_server import Bind, serve_control
-from banyan_node.keystore import Keys, Keystore, passphrase_from
-from banyan_node.linking import Links
-from banyan_node.mending import Stopped
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keys, Keystore, passphrase_from
+from banyan_node.home.settings import Settings
+from banyan_node.hosting import claims, hosted
+from banyan_node.links import anchors
+from banyan_node.links.linking import Links
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
-from banyan_node.published import Published, Publisher
-from banyan_node.running import new_token
-from banyan_node.settings import Settings
-from banyan_node.worker import Worker
+from banyan_node.server.control import control_app
+from banyan_node.server.http_server import Bind, serve_control
+from banyan_node.server.running import new_token
+from banyan_node.upkeep import chores, views
+from banyan_node.upkeep.mending import Stopped
+from banyan_node.workers.published import Published, Publisher
+from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError, ViewBuilding
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from banyan_node.context import TABLES
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_storage.lmdb_engine import LmdbEngine
 from bench.__main__ import main
 from bench.catchup import once

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from banyan_cli.main import main
-from banyan_node.control_client import ControlClient
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
+from banyan_node.server.control_client import ControlClient
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
 

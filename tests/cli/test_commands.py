@@ -251,9 +251,9 @@ def test_an_account_needs_a_name(home: Path) -> None:
 
 
 def test_two_processes_cannot_have_one_store(home: Path) -> None:
-    from banyan_node.home import Home
+    from banyan_node.home.folder import Home
+    from banyan_node.home.settings import load
     from banyan_node.local import open_local
-    from banyan_node.settings import load
 
     there = Home(home)
     with open_local(there, load(there), None):

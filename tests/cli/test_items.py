@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from banyan_cli import errors
-from banyan_node.control_client import ControlClient
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
+from banyan_node.server.control_client import ControlClient
 from tests.cli.shell import COMMAND, Ran, banyan, clean_environment
 from tests.node.test_a_new_view import program_with_polls
 

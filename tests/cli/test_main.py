@@ -17,7 +17,7 @@ from banyan_cli.main import hoist
 from banyan_cli.out import Out
 from banyan_cli.session import Session
 from banyan_crdt.errors import Malformed
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, ConfigError, HomeError, NoNode, PortBusy, WrongPassphrase
 from banyan_storage.errors import DiskFull
 from tests.cli.shell import banyan, clean_environment, node_up, process

@@ -14,7 +14,7 @@ import pytest
 
 from banyan_cli import errors
 from banyan_node.context import TABLES
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process

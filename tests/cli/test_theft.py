@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from banyan_cli import errors
-from banyan_node.keystore import Keys, keys_from_words
-from banyan_node.recovery import commitment
-from banyan_node.words import Paper, read
+from banyan_node.home.keystore import Keys, keys_from_words
+from banyan_node.home.recovery import commitment
+from banyan_node.home.words import Paper, read
 from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up, process
 
 BAD_WORD = "liquide"

@@ -28,7 +28,7 @@ from banyan_storage.tables import BRANCH
 from tests.model.world_net import Net, Tuning, decode_run_once, read_control_once, shared, tuned
 from tests.model.world_sets import WorldSet, world_set
 from tests.model.world_union import Union
-from tests.node.helpers import memory_store
+from tests.replica.helpers import memory_store
 
 CHECKS = {
     "0 model": "model and implementation judge the union alike",

@@ -40,7 +40,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
-from tests.node.helpers import World, memory_store
+from tests.replica.helpers import World, memory_store
 
 NOW_S = 1_767_225_600 + 10_000 * 86_400.0
 """Later than every entry."""

@@ -9,19 +9,19 @@ _INGEST, _COUNTING, _OWN = (f"replica/banyan_replica/intake/{m}.py" for m in ("i
 _ACCOUNTS, _STANDING, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "standing", "intake"))
 _ASKING, _SERVE, _SERVING = (f"replica/banyan_replica/sync/{m}.py" for m in ("asking", "serve", "serving"))
 _PUSHES, _PREPARE = "replica/banyan_replica/gossip/pushes.py", "replica/banyan_replica/intake/prepare.py"
-_CHORES = "node/banyan_node/chores.py"
-_HOSTED, _REPLICA = "node/banyan_node/hosted.py", "replica/banyan_replica/replica.py"
+_CHORES = "node/banyan_node/upkeep/chores.py"
+_HOSTED, _REPLICA = "node/banyan_node/hosting/hosted.py", "replica/banyan_replica/replica.py"
 _DUE, _CHECK, _STORE = (f"storage/banyan_storage/{m}.py" for m in ("due", "check", "store"))
 
 _SAID = ("tests/crdt/test_checkpoint.py",)
-_WITNESSED = ("tests/crdt/test_control.py", "tests/node/test_checkpoints.py")
-_PINNED = ("tests/crdt/test_checkpoint.py", "tests/node/test_checkpoints.py")
-_TAKEN = ("tests/node/test_checkpoints.py",)
+_WITNESSED = ("tests/crdt/test_control.py", "tests/replica/test_checkpoints.py")
+_PINNED = ("tests/crdt/test_checkpoint.py", "tests/replica/test_checkpoints.py")
+_TAKEN = ("tests/replica/test_checkpoints.py",)
 _DAILY = ("tests/node/test_chores.py",)
-_HELD = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
-_KEPT = ("tests/node/test_counting.py",)
-_ASKED = ("tests/node/test_asking.py", "tests/node/test_checkpoints.py")
-_JUDGED = ("tests/node/test_intake.py",)
+_HELD = ("tests/replica/test_counting.py", "tests/replica/test_ingest.py")
+_KEPT = ("tests/replica/test_counting.py",)
+_ASKED = ("tests/replica/test_asking.py", "tests/replica/test_checkpoints.py")
+_JUDGED = ("tests/replica/test_intake.py",)
 
 IN_CHECKPOINTS = (
     # -- what a checkpoint is

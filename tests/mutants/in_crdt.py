@@ -6,9 +6,9 @@ _CONTROL, _GRANTS = "crdt/banyan_crdt/control.py", "crdt/banyan_crdt/grants.py"
 _LOGS, _STATE, _CELLS = "crdt/banyan_crdt/logs.py", "crdt/banyan_crdt/state.py", "crdt/banyan_crdt/cells.py"
 _ENTRY, _RUN, _OPS = "crdt/banyan_crdt/entry.py", "crdt/banyan_crdt/run.py", "crdt/banyan_crdt/ops.py"
 
-_OF_CONTROL = ("tests/crdt/test_control.py", "tests/crdt/test_state.py", "tests/node/test_ingest.py")
-_OF_LOGS = ("tests/crdt/test_logs.py", "tests/crdt/test_state.py", "tests/node/test_ingest.py")
-_OF_KEPT = ("tests/crdt/test_logs.py", "tests/node/test_counting.py")
+_OF_CONTROL = ("tests/crdt/test_control.py", "tests/crdt/test_state.py", "tests/replica/test_ingest.py")
+_OF_LOGS = ("tests/crdt/test_logs.py", "tests/crdt/test_state.py", "tests/replica/test_ingest.py")
+_OF_KEPT = ("tests/crdt/test_logs.py", "tests/replica/test_counting.py")
 _OF_CELLS = ("tests/crdt/test_text.py", "tests/crdt/test_cells.py")
 _OF_RUNS = ("tests/crdt/test_entry.py", "tests/crdt/test_run.py")
 _OF_OPS = ("tests/crdt/test_ops.py", "tests/crdt/test_logs.py")
@@ -176,7 +176,7 @@ IN_CRDT = (
         _CONTROL,
         "return granted, control.cut_of(log), control.pins.get((log.writer, log.log), ())",
         "return granted, control.cut_of(log)",
-        ("tests/crdt/test_control.py", "tests/node/test_ingest.py"),
+        ("tests/crdt/test_control.py", "tests/replica/test_ingest.py"),
     ),
     Mutant(
         "a closed account goes on",

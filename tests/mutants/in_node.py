@@ -9,14 +9,14 @@ _RECEIVING, _PARTS = "replica/banyan_replica/receiving.py", "replica/banyan_repl
 _SERVE, _SERVING, _ASKING = (f"replica/banyan_replica/sync/{m}.py" for m in ("serve", "serving", "asking"))
 _OWED, _ORDERS = (f"replica/banyan_replica/sync/{m}.py" for m in ("owed", "orders"))
 _FLOW, _LOAD, _STATES = (f"replica/banyan_replica/peers/{m}.py" for m in ("flow", "load", "states"))
-_STATED = ("tests/node/test_sessions.py", "tests/node/test_replaying.py")
+_STATED = ("tests/node/test_sessions.py", "tests/replica/test_replaying.py")
 
-_TAKEN = ("tests/node/test_ingest.py", "tests/node/test_counting.py")
-_COUNTED = ("tests/node/test_counting.py", "tests/node/test_ingest.py")
-_JOINED = ("tests/node/test_joints.py", "tests/node/test_ingest.py")
-_ASKED = ("tests/node/test_intake.py", "tests/node/test_asking.py", "tests/node/test_replica.py")
-_SERVED = ("tests/node/test_serve.py", "tests/node/test_ingest.py", "tests/node/test_replica.py")
-_GIVEN = ("tests/node/test_asking.py", "tests/node/test_replaying.py", "tests/node/test_replica.py")
+_TAKEN = ("tests/replica/test_ingest.py", "tests/replica/test_counting.py")
+_COUNTED = ("tests/replica/test_counting.py", "tests/replica/test_ingest.py")
+_JOINED = ("tests/replica/test_joints.py", "tests/replica/test_ingest.py")
+_ASKED = ("tests/replica/test_intake.py", "tests/replica/test_asking.py", "tests/replica/test_replica.py")
+_SERVED = ("tests/replica/test_serve.py", "tests/replica/test_ingest.py", "tests/replica/test_replica.py")
+_GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "tests/replica/test_replica.py")
 
 IN_NODE = (
     # -- taking runs and control logs in
@@ -228,7 +228,7 @@ IN_NODE = (
         _CONTROL_LOGS,
         "        self._moved(root, old, control_head(control))\n",
         "",
-        ("tests/node/test_counting.py", "tests/node/test_frontier_index.py"),
+        ("tests/replica/test_counting.py", "tests/replica/test_frontier_index.py"),
     ),
     Mutant(
         "a cut of a log without branches changes nothing",
@@ -369,7 +369,7 @@ IN_NODE = (
         _COUNTING,
         "        if old != new:\n            self._moved(log, old, new)\n",
         "",
-        ("tests/node/test_counting.py", "tests/node/test_frontier_index.py"),
+        ("tests/replica/test_counting.py", "tests/replica/test_frontier_index.py"),
     ),
     Mutant(
         "a log without a grant goes on counting",
@@ -957,41 +957,41 @@ IN_NODE = (
         _RECEIVING,
         "                if opens_as(raw, Hello):\n                    return\n",
         "",
-        ("tests/node/test_replica.py",),
+        ("tests/replica/test_replica.py",),
     ),
     Mutant(
         "a first hello that is wrong is met with silence",
         _RECEIVING,
         "            if link.hello is None:\n                self.out.bye(",
         "            if False:\n                self.out.bye(",
-        ("tests/node/test_replica.py",),
+        ("tests/replica/test_replica.py",),
     ),
     Mutant(
         "sums are answered as often as they are asked for",
         _LOAD,
         "        if self._sums.level > most:",
         "        if False:",
-        ("tests/node/test_replica.py",),
+        ("tests/replica/test_replica.py",),
     ),
     Mutant(
         "content that nobody has is asked for every second for ever",
         _PARTS,
         "doubled = min(self._fruitless // questions, 20)",
         "doubled = 0",
-        ("tests/node/test_parts.py",),
+        ("tests/replica/test_parts.py",),
     ),
     Mutant(
         "a new neighbour is not asked for content that others did not have",
         _PARTS,
         " or not self._known.issuperset(ready):",
         ":",
-        ("tests/node/test_parts.py",),
+        ("tests/replica/test_parts.py",),
     ),
     Mutant(
         "a reason for withholding is taken whoever signed it",
         _PARTS,
         "                read_withheld(self._store.realm, reason, entry, op)\n",
         "                pass\n",
-        ("tests/node/test_parts.py",),
+        ("tests/replica/test_parts.py",),
     ),
 )

@@ -2,10 +2,10 @@
 
 from tests.mutants.mutant import Mutant
 
-_CLAIMS, _COMPLETE = "node/banyan_node/claims.py", "node/banyan_node/completeness.py"
+_CLAIMS, _COMPLETE = "node/banyan_node/hosting/claims.py", "node/banyan_node/links/completeness.py"
 _FOUND, _SAID = ("tests/node/test_claims.py",), ("tests/node/test_completeness.py",)
 _IDS = ("tests/cli/test_ids.py",)
-_SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/node/test_sound.py",)
+_SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/replica/test_sound.py",)
 _THEFT = ("tests/cli/test_theft.py",)
 _ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
@@ -117,21 +117,21 @@ IN_PEOPLE = (
     ),
     Mutant(
         "recovery words are taken for a master",
-        "node/banyan_node/words.py",
+        "node/banyan_node/home/words.py",
         "    if plain is not None:\n        return plain",
         "    if (plain or marked) is not None:\n        return plain or marked or b''",
         _THEFT,
     ),
     Mutant(
         "numbers beside words do not order them",
-        "node/banyan_node/words.py",
+        "node/banyan_node/home/words.py",
         "sorted(zip(numbers, words, strict=True))",
         "zip(numbers, words, strict=True)",
         _THEFT,
     ),
     Mutant(
         "a copied home speaks to the node of the original",
-        "node/banyan_node/running.py",
+        "node/banyan_node/server/running.py",
         "    _refuse_a_copy(home, running)\n",
         "",
         ("tests/cli/test_node.py",),

@@ -14,9 +14,9 @@ _STANDING, _BUILDING, _CHANGES, _REFOLDING, _PROOF = (
 )
 _SLOTS = "storage/banyan_storage/slots.py"
 
-_STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/node/test_ingest.py")
+_STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/replica/test_ingest.py")
 _FOUND = ("tests/storage/test_id_index.py", "tests/storage/test_store.py")
-_READ = ("tests/storage/test_store.py", "tests/node/test_ingest.py", "tests/node/test_serve.py")
+_READ = ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/replica/test_serve.py")
 _GRANTED = ("tests/storage/test_grant_rows.py",)
 _CHECKED = ("tests/storage/test_check.py",)
 _BUILT = ("tests/storage/test_views_rebuilt.py",)
@@ -65,14 +65,14 @@ IN_STORAGE = (
         _REWRITING,
         "row = was.loose if was else None",
         "row = None",
-        ("tests/storage/test_store.py", "tests/node/test_counting.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_counting.py"),
     ),
     Mutant(
         "what counted once is noted as what never did",
         _REWRITING,
         "t.BRANCH if was is None else t.QUARANTINED, now_s)",
         "t.BRANCH, now_s)",
-        ("tests/storage/test_store.py", "tests/node/test_counting.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_counting.py"),
     ),
     Mutant(
         "a stretch goes over entries that are signed",
@@ -100,7 +100,7 @@ IN_STORAGE = (
         _RECORDS,
         "records[0], records[-1] = encode_record(lid, first, after_parent)",
         "records[0], records[-1] = encode_record(lid, first, True)",
-        ("tests/storage/test_store.py", "tests/node/test_ingest.py"),
+        ("tests/storage/test_store.py", "tests/replica/test_ingest.py"),
     ),
     Mutant(
         "shortening keeps a signed mark that is gone",
@@ -300,7 +300,7 @@ IN_STORAGE = (
         '        self._write.put(t.ACCOUNTS, account, encode_grants(control) if control.path else b"")\n',
         "        if not self._write.get(t.ACCOUNTS, account):\n"
         "            self._write.put(t.ACCOUNTS, account, encode_grants(control))\n",
-        ("tests/storage/test_grant_rows.py", "tests/node/test_ingest.py"),
+        ("tests/storage/test_grant_rows.py", "tests/replica/test_ingest.py"),
     ),
     # -- the pending transaction
     Mutant(

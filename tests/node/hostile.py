@@ -25,9 +25,9 @@ import msgspec
 from banyan_node.api.declare import Method
 from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
 from banyan_node.api.methods import EVERY
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
-from banyan_node.running import find_running
+from banyan_node.server.running import find_running
 
 LEFT_OUT = {"shutdown", "account.close", "archive.export", "archive.import", "store.compact", "store.rebuild", "diff"}
 """They end the node or the account, write files wherever they are told, make reads wait, or wait themselves."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import trio
 
-from banyan_node import settings
-from banyan_node.home import Home, write_private
-from banyan_node.keystore import Keystore
+from banyan_node.home import settings
+from banyan_node.home.folder import Home, write_private
+from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
 
 

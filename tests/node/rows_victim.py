@@ -14,7 +14,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
-from banyan_node.rows_file import FileKeeper
+from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_replica.frontier import saving as frontier_saving
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.saving import Keeping

@@ -4,11 +4,11 @@ import threading
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.ahead import THREADS, WORTH, Ahead, taken
+from banyan_node.workers.ahead import THREADS, WORTH, Ahead, taken
 from banyan_replica.intake.prepare import CheckedRun, prepare
 from banyan_replica.wire import Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
-from tests.node.helpers import run_item
+from tests.replica.helpers import run_item
 
 
 def bulk(entries: int) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import trio
 
-from banyan_node import anchors
-from banyan_node.anchors import Anchor
+from banyan_node.links import anchors
+from banyan_node.links.anchors import Anchor
 from banyan_node.node import Node
 from banyan_replica.gossip.frames import PeerInfo
 from tests.node.real import converged, make_home, make_node, running

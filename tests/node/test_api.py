@@ -16,18 +16,18 @@ import pytest
 import trio
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
-from banyan_node import hosted
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD
 from banyan_node.api.methods import EVERY, standing
 from banyan_node.api.openapi import document
 from banyan_node.context import Context
-from banyan_node.home import find_home
+from banyan_node.home.folder import find_home
+from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.running import find_running
+from banyan_node.server.running import find_running
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 ROOT = Path(__file__).parents[2]

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from banyan_node.api import LocalBackend
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
+from banyan_node.home.settings import load
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.settings import load
 from banyan_storage.errors import StoreLocked
 
 Batches = list[list[Any]]
@@ -170,9 +170,9 @@ def test_an_unknown_import_is_named(backend: LocalBackend) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
-from banyan_node.settings import load
+from banyan_node.home.settings import load
 
 home = Home(Path(sys.argv[1]))
 with open_local(home, load(home)) as backend:

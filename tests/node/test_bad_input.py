@@ -40,8 +40,8 @@ from banyan_replica.wire import (
 )
 from banyan_storage.check import verify
 from tests.crdt.make import START, Person, add, b32, follow, key, run_bytes
-from tests.node.helpers import control_item, run_item
 from tests.node.real import make_home, make_node, running
+from tests.replica.helpers import control_item, run_item
 
 
 class Held(NamedTuple):

@@ -19,7 +19,7 @@ import trio
 from banyan_crdt.ids import LogId, key_digest
 from banyan_crdt.signing import Signer
 from banyan_node.context import Context
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_replica.intake.author import EntryDraft, grant_to

@@ -12,8 +12,8 @@ from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signed, Signer, verify_all
-from banyan_node import checking
-from banyan_node.checking import MANY, PROCESSES, READY, Checker, Checking
+from banyan_node.workers import checking
+from banyan_node.workers.checking import MANY, PROCESSES, READY, Checker, Checking
 
 
 def signatures(count: int, first: int = 0) -> list[Signed]:

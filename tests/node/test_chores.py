@@ -12,11 +12,13 @@ from banyan_crdt.control import Control
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, control_log
 from banyan_crdt.ops import Close, Put
-from banyan_node import chores, claims, hosted, settings
 from banyan_node.api import LocalBackend
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
+from banyan_node.home import settings
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
+from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
+from banyan_node.upkeep import chores
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.own import own_key
 from banyan_schema.social import POST

@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text
-from banyan_node import claims, hosted, settings
 from banyan_node.context import RESTORING, Search
-from banyan_node.keystore import Keystore
+from banyan_node.home import settings
+from banyan_node.home.keystore import Keystore
+from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError

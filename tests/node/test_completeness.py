@@ -11,7 +11,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api.methods import standing
 from banyan_node.context import Context
-from banyan_node.published import published
+from banyan_node.workers.published import published
 from banyan_replica.peers.witness import Witnesses, _named
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running

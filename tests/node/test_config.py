@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from banyan_node.config import Config
-from banyan_node.home import Home, find_home
+from banyan_node.home.config import Config
+from banyan_node.home.folder import Home, find_home
+from banyan_node.home.settings import OPTIONS, load, parse, set_in_file, value_of
 from banyan_node.operator_errors import ConfigError, HomeError
-from banyan_node.settings import OPTIONS, load, parse, set_in_file, value_of
 
 
 @pytest.fixture

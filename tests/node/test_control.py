@@ -18,13 +18,13 @@ import pytest
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
-from banyan_node.config import ControlSettings
-from banyan_node.control import control_app
-from banyan_node.control_client import AsyncControlClient, ControlClient
-from banyan_node.home import Home
-from banyan_node.http_server import Bind, serve_control
+from banyan_node.home.config import ControlSettings
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, ControlError, NoNode, PortBusy
-from banyan_node.running import Endpoint, announced, find_running, new_token
+from banyan_node.server.control import control_app
+from banyan_node.server.control_client import AsyncControlClient, ControlClient
+from banyan_node.server.http_server import Bind, serve_control
+from banyan_node.server.running import Endpoint, announced, find_running, new_token
 
 T = TypeVar("T")
 

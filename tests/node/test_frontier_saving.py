@@ -15,9 +15,9 @@ import pytest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import TEST
-from banyan_node import rows_file
 from banyan_node.context import TABLES
-from banyan_node.rows_file import FileKeeper
+from banyan_node.upkeep import rows_file
+from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_replica.frontier import index as frontier_index
 from banyan_replica.frontier import rows as frontier_rows
 from banyan_replica.frontier import saving as frontier_saving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from tests.cli.shell import banyan, node_up
 from tests.node.hostile import Hostile
 

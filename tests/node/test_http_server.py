@@ -11,10 +11,10 @@ from typing import Any
 import trio
 from starlette.types import Receive, Scope, Send
 
-from banyan_node.home import Home
-from banyan_node.http_connections import Patience, let_in
-from banyan_node.http_server import Bind, serve_control
-from banyan_node.running import find_running
+from banyan_node.home.folder import Home
+from banyan_node.server.http_connections import Patience, let_in
+from banyan_node.server.http_server import Bind, serve_control
+from banyan_node.server.running import find_running
 from tests.cli.shell import banyan, node_up
 
 UPGRADE = (

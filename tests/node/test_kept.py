@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from banyan_node import rows_file
-from banyan_node.rows_file import FileKeeper
+from banyan_node.upkeep import rows_file
+from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_replica.frontier.kept import Keeper, MemoryKeeper, Size
 
 Make = Callable[[], Keeper]

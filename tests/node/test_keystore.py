@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from banyan_node.keystore import Cost, Keys, Keystore, keys_from_words, passphrase_from
+from banyan_node.home.keystore import Cost, Keys, Keystore, keys_from_words, passphrase_from
 from banyan_node.operator_errors import (
     BadBackup,
     KeysExist,

@@ -18,13 +18,13 @@ import trio
 
 from banyan_crdt.ids import EntryId, LogId, WriterKey, account_from_text
 from banyan_node.context import Context
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
 from banyan_storage.views import VIEW_TABLES
-from tests.node.helpers import draft
 from tests.node.real import converged, load_settings, make_home, make_node, running
+from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
 
 KILLS = 50

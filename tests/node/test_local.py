@@ -9,11 +9,11 @@ import pytest
 
 from banyan_node.context import TABLES
 from banyan_node.edge import Edge, EdgeConfig
-from banyan_node.home import Home
-from banyan_node.keystore import Cost, Keys, Keystore
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Cost, Keys, Keystore
+from banyan_node.home.settings import load
 from banyan_node.local import mend_local, open_local, open_reading, peer_id
 from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, WrongPassphrase
-from banyan_node.settings import load
 from banyan_storage.engine import Table
 from banyan_storage.errors import StoreLocked, StoreReadOnly, StoreVersion
 from banyan_storage.lmdb_engine import LmdbEngine

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from banyan_node.config import LogSettings
+from banyan_node.home.config import LogSettings
 from banyan_node.logging import set_up_logging
 
 

@@ -13,7 +13,7 @@ from banyan_crdt.ids import Head
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
 from banyan_crdt.signing import verify_all
-from banyan_node.mending import Found, Stopped, due, mend
+from banyan_node.upkeep.mending import Found, Stopped, due, mend
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_storage import tables as t
 from banyan_storage.check import verify
@@ -25,7 +25,7 @@ from banyan_storage.upgrade import upgrade
 from banyan_storage.viewhook import NoViews
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from tests.crdt.make import Person
-from tests.node.helpers import NOW_MS, World, control_item, data, run_item
+from tests.replica.helpers import NOW_MS, World, control_item, data, run_item
 from tests.storage.old.load import load
 from tests.storage.old.story import NONSENSE, tell, whole
 
@@ -147,7 +147,7 @@ def test_a_second_start_finds_nothing_to_do_and_a_second_check_changes_nothing(t
 def test_power_that_goes_at_any_commit_leaves_a_store_that_is_mended_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("banyan_node.mending.COMMIT_CHECKED", 0)
+    monkeypatch.setattr("banyan_node.upkeep.mending.COMMIT_CHECKED", 0)
     whole_digest = fresh_store().digest()
     for commits in range(100):
         engine = old_store()

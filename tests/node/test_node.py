@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from banyan_crdt.ids import account_from_text, account_to_text
 from banyan_node.edge import EdgeError, Link
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
 from banyan_node.local import open_local
 from banyan_node.node import Node, main
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from banyan_node.reaching import why_unreachable
+from banyan_node.links.reaching import why_unreachable
 
 
 def test_a_name_that_nobody_knows_a_port_that_refuses_and_one_that_answers_are_told_apart() -> None:

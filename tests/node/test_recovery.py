@@ -9,9 +9,10 @@ import pytest
 from banyan_crdt.ids import account_from_text, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node import hosted, recovery
 from banyan_node.context import Context
-from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
+from banyan_node.home import recovery
+from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
+from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
 from tests.node.real import load_settings, make_home

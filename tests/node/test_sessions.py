@@ -68,8 +68,8 @@ from banyan_replica.wire import (
     before_hello,
 )
 from tests.crdt.make import Person
-from tests.node.helpers import NOW_MS, World, data, plain_hello, run_item
-from tests.node.test_parts import bare
+from tests.replica.helpers import NOW_MS, World, data, plain_hello, run_item
+from tests.replica.test_parts import bare
 
 ROOT = Path(__file__).parents[2]
 MACHINES: list[tuple[Any, Enum]] = [

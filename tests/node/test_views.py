@@ -8,11 +8,11 @@ import pytest
 import trio
 
 from banyan_crdt.ids import account_to_text
-from banyan_node import views
 from banyan_node.context import Context
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.worker import Worker
+from banyan_node.upkeep import views
+from banyan_node.workers.worker import Worker
 from banyan_storage.engine import Engine
 from banyan_storage.views import building
 from tests.node.real import converged, make_home, make_node, running

@@ -10,10 +10,10 @@ from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signer
-from banyan_node import settings
 from banyan_node.api.methods.content import _writes
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
+from banyan_node.home import settings
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld

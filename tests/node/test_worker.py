@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from banyan_crdt.errors import Refused
-from banyan_node import worker
+from banyan_node.workers import worker
 from banyan_storage.errors import DiskFull
 from tests.node.real import make_home, make_node, running
 

@@ -23,18 +23,19 @@ import trio
 
 from banyan_crdt.ids import LogId
 from banyan_crdt.realm import REALMS, TEST
-from banyan_node import context, mending
+from banyan_node import context
 from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
-from banyan_node.views import unbuilt
+from banyan_node.upkeep import mending
+from banyan_node.upkeep.views import unbuilt
 from banyan_replica.peers.limits import Limits
 from banyan_storage import id_index
 from banyan_storage.views import building
 from banyan_storage.views.registry import NAMES
-from tests.node.helpers import draft
 from tests.node.real import load_settings, make_node
+from tests.replica.helpers import draft
 
 BATCH = 20
 

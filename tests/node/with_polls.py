@@ -16,12 +16,12 @@ import trio
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import REALMS
-from banyan_node import views
 from banyan_node.context import Context
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
-from banyan_node.worker import Worker
+from banyan_node.upkeep import views
+from banyan_node.workers.worker import Worker
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify

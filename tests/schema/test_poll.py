@@ -22,7 +22,7 @@ from banyan_schema.social import Post, write_post
 from banyan_storage.folded import folded
 from banyan_storage.queries import queries
 from tests.crdt.make import Person, run_bytes
-from tests.node.helpers import NOW_MS, World, phone_of
+from tests.replica.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts
 from tests.schema.poll import MAX_OPTIONS, POLL, VOTE, Poll, Vote, vote, write_poll
 from tests.storage.social_accounts import social_store

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from banyan_node.config import Config
 from banyan_node.context import close_context, gossip_of, limits_of, open_context
 from banyan_node.edge.config import MAX_FRAME as EDGE_MAX_FRAME
-from banyan_node.home import Home
-from banyan_node.keystore import Keystore
-from banyan_node.settings import load
+from banyan_node.home.config import Config
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Keystore
+from banyan_node.home.settings import load
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica

@@ -17,7 +17,7 @@ from banyan_storage.store import Append, Store
 from banyan_storage.tables import BRANCH, STORE_TABLES
 from banyan_storage.viewhook import NoViews
 from tests.crdt.make import Person, bodies, follow, run_bytes, unsigned
-from tests.node.helpers import NOW_MS
+from tests.replica.helpers import NOW_MS
 
 
 def opened(person: Person) -> tuple[Store, Ingest]:

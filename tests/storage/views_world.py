@@ -39,7 +39,7 @@ from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.building import step
 from tests.crdt.make import Person, follow
-from tests.node.helpers import NOW_MS, give
+from tests.replica.helpers import NOW_MS, give
 from tests.storage.dumb_views import fold_all, same
 
 DEVICES = ("phone", "tablet", "radio")

@@ -18,14 +18,14 @@ from banyan_crdt.ids import AccountId, CellKey, Coll
 from banyan_crdt.ops import ControlOp, Op, Pin, Put, Recover, Tomb, decode_body
 from banyan_crdt.run import encode_control
 from banyan_crdt.state import counted_entries
-from banyan_node import chores
 from banyan_node.context import Search
+from banyan_node.upkeep import chores
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.replica import Replica
 from banyan_replica.wire import CheckpointItem, ControlItem
 from banyan_storage.store import Store
 from tests.crdt.make import START, Person, add, follow, signer
-from tests.node.helpers import NOW_MS, POSTS, World, data, run_item
+from tests.replica.helpers import NOW_MS, POSTS, World, data, run_item
 
 N = 20
 """Posts of the owner, each with content."""

@@ -12,7 +12,7 @@ from banyan_replica.intake.counting import BESIDE_ENTRIES
 from banyan_replica.intake.future import checkpoints_allowed
 from banyan_replica.sync.serve import log_items
 from tests.crdt.make import START, add, follow
-from tests.node.helpers import START_S, data
+from tests.replica.helpers import START_S, data
 from tests.thefts.rows import HIGH, Result, fork, speak, tomb_all
 from tests.thefts.scene import AFTER, BETWEEN, OTHER, OWNERS, THIEF, Scene
 from tests.thefts.thieves import (

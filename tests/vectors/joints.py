@@ -19,7 +19,7 @@ from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.table import FrontierTable, nibble
 from banyan_storage.archive import ArchiveDamaged, export_archive, read_archive
 from tests.crdt.make import Person, run_bytes, signer
-from tests.node.helpers import NOW_MS, World, new_ingest
+from tests.replica.helpers import NOW_MS, World, new_ingest
 from tests.vectors.shown import AN, entry
 
 Fields = list[Any]

@@ -24,7 +24,7 @@ from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PLACES, cells_for, estimate
 from banyan_replica.wire import decode_message, encode_message
-from tests.node.helpers import NOW_MS, new_ingest
+from tests.replica.helpers import NOW_MS, new_ingest
 from tests.vectors.borders import shown
 from tests.vectors.generate import files, label
 from tests.vectors.joints import read

@@ -232,8 +232,8 @@ def _slot(number: int) -> str:
 
 
 def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: str) -> Any:
+    from banyan_node.home.recovery import commitment, rotation
     from banyan_node.operator_errors import WrongWords
-    from banyan_node.recovery import commitment, rotation
 
     following, first = key["next"], commitment(words)[:64]
     try:
@@ -265,7 +265,7 @@ def recover(
     first, because a copy of that home could take the account back; in another home, let the account come from peers or
     from an archive first. A recovery key that is kept here needs neither words nor `keys renew`.
     """
-    from banyan_node.recovery import seed_for
+    from banyan_node.home.recovery import seed_for
 
     s = session.of(ctx)
     shown = s.call("account.show", account=_which(s, account))

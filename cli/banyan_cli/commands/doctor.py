@@ -109,7 +109,7 @@ def _settings(s: session.Session) -> tuple[bool | None, str]:
 
 
 def _keys(s: session.Session) -> tuple[bool | None, str]:
-    from banyan_node.keystore import Keystore
+    from banyan_node.home.keystore import Keystore
 
     sealed = Keystore.open(s.home.keys).encrypted
     return True, "Sealed by a passphrase." if sealed else "Readable by you alone, without a passphrase."
@@ -190,7 +190,7 @@ def _ports(s: session.Session) -> tuple[bool | None, str]:
 
 
 def _node(s: session.Session) -> tuple[bool | None, str]:
-    from banyan_node.control_client import ControlClient
+    from banyan_node.server.control_client import ControlClient
 
     if not s.home.running.exists():
         return None, "It is not running; `banyan up` starts it."
@@ -203,7 +203,7 @@ def _node(s: session.Session) -> tuple[bool | None, str]:
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:
-    from banyan_node.reaching import why_unreachable
+    from banyan_node.links.reaching import why_unreachable
 
     node = s.node()
     bootstrap = list(s.settings.config.node.bootstrap)

@@ -31,8 +31,8 @@ def words(
     words_file: paper.WordsFile = None,
 ) -> None:
     """Make 24 recovery words and the commitment that an account is made with. Needs no node and no home."""
-    from banyan_node.recovery import commitment, new_words
-    from banyan_node.words import is_marked
+    from banyan_node.home.recovery import commitment, new_words
+    from banyan_node.home.words import is_marked
 
     s = session.of(ctx)
     if check:
@@ -64,7 +64,7 @@ def backup(
     s = session.of(ctx)
     words = _open(s).keys.words()
     if to is not None:
-        from banyan_node.home import write_private
+        from banyan_node.home.folder import write_private
 
         try:
             write_private(to, words.encode() + b"\n", replace=False)
@@ -94,8 +94,8 @@ def restore(
 
     Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
-    from banyan_node.home import write_private
-    from banyan_node.keystore import Keystore, passphrase_from
+    from banyan_node.home.folder import write_private
+    from banyan_node.home.keystore import Keystore, passphrase_from
 
     s = session.of(ctx)
     text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
@@ -136,7 +136,7 @@ def passphrase(
     new_file: Annotated[Path | None, typer.Option(help="A file that holds the new passphrase.")] = None,
 ) -> None:
     """Seal the keys under a new passphrase (the old one: BANYAN_PASSPHRASE or asked for)."""
-    from banyan_node.keystore import passphrase_from
+    from banyan_node.home.keystore import passphrase_from
 
     s = session.of(ctx)
     keystore = _open(s)
@@ -155,7 +155,7 @@ def passphrase(
 
 
 def _open(s: session.Session) -> Any:
-    from banyan_node.keystore import Keystore
+    from banyan_node.home.keystore import Keystore
 
     keystore = Keystore.open(s.home.keys)
     if keystore.locked:

@@ -15,7 +15,7 @@ from banyan_cli.out import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from banyan_node.settings import Row
+    from banyan_node.home.settings import Row
 
 _config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
 
@@ -49,9 +49,9 @@ def init(
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
     from banyan_cli.making import make_node, refuse_a_second_node
-    from banyan_node.keystore import passphrase_from
-    from banyan_node.recovery import commitment, new_words
-    from banyan_node.settings import parse
+    from banyan_node.home.keystore import passphrase_from
+    from banyan_node.home.recovery import commitment, new_words
+    from banyan_node.home.settings import parse
 
     s = session.of(ctx)
     given = {"node.name": name or None, "node.role": role, "node.realm": realm}
@@ -116,8 +116,8 @@ def down(ctx: typer.Context) -> None:
     import time
 
     from banyan_cli.progress import waiting
-    from banyan_node.control_client import ControlClient
-    from banyan_node.running import alive, find_running
+    from banyan_node.server.control_client import ControlClient
+    from banyan_node.server.running import alive, find_running
 
     s = session.of(ctx)
     running, token = find_running(s.home)
@@ -216,7 +216,7 @@ def config_set(
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""
-    from banyan_node.settings import parse, set_in_file
+    from banyan_node.home.settings import parse, set_in_file
 
     s = session.of(ctx)
     typed = parse(name, text)

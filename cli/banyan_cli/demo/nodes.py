@@ -16,9 +16,9 @@ from typing import Any
 
 from banyan_cli.errors import Failed
 from banyan_cli.making import make_node
-from banyan_node.control_client import ControlClient
-from banyan_node.home import Home
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
+from banyan_node.server.control_client import ControlClient
 
 START_SECONDS = 40.0
 STOP_SECONDS = 8.0

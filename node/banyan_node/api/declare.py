@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 
 import msgspec
 
-from banyan_node.published import Here, Published
+from banyan_node.workers.published import Here, Published
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
-    from banyan_node.worker import Worker
+    from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -18,15 +18,16 @@ import trio
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
-from banyan_node import chores, claims
 from banyan_node.api import decode
 from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.methods import EVERY
 from banyan_node.context import Context
+from banyan_node.hosting import claims
 from banyan_node.operator_errors import CallError, NoNode
-from banyan_node.published import Here, Published, here, published
+from banyan_node.upkeep import chores
+from banyan_node.workers.published import Here, Published, here, published
 from banyan_replica.effects import Commit
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -59,7 +60,7 @@ def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T
 
 
 class NodeBackend:
-    """The running node's. Implements `banyan_node.control.Backend`."""
+    """The running node's. Implements `banyan_node.server.control.Backend`."""
 
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from banyan_crdt.codec import decode
 from banyan_node.context import TABLES
-from banyan_node.home import Home
-from banyan_node.keystore import Cost, Keystore
-from banyan_node.settings import set_in_file
+from banyan_node.home.folder import Home
+from banyan_node.home.keystore import Cost, Keystore
+from banyan_node.home.settings import set_in_file
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine

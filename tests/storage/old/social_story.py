@@ -27,7 +27,7 @@ from banyan_schema.social import (
     write_post,
 )
 from tests.crdt.make import START, Person, follow, run_bytes
-from tests.node.helpers import NOW_MS
+from tests.replica.helpers import NOW_MS
 
 PEOPLE = ("an", "binh", "chi", "eve", "fay", "gus", "hal")
 

@@ -14,7 +14,7 @@ from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
-from tests.node.helpers import NOW_MS
+from tests.replica.helpers import NOW_MS
 from tests.storage.old.story import tell
 
 

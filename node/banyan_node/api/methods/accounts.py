@@ -12,7 +12,6 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
 from banyan_crdt.state import pins_of
-from banyan_node import hosted
 from banyan_node.api.declare import CommitView, Declared, Looking, Request, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.methods.social import set_fields
@@ -29,9 +28,10 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.context import Context
-from banyan_node.keystore import RECOVERY_SLOT
+from banyan_node.home.keystore import RECOVERY_SLOT
+from banyan_node.home.recovery import slot_of
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_node.recovery import slot_of
 from banyan_replica.intake.own import own_tips
 
 METHODS = Declared()

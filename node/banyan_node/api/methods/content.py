@@ -17,7 +17,7 @@ from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Resp
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
-from banyan_node.gone import Order, note_withheld, withheld
+from banyan_node.hosting.gone import Order, note_withheld, withheld
 from banyan_node.operator_errors import CallError
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text

@@ -13,10 +13,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, base58
-from banyan_node import hosted
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import did
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_storage.queries import Queries
 

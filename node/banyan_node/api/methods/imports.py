@@ -17,10 +17,10 @@ from msgspec import Meta
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
-from banyan_node import hosted
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
 from banyan_schema.social import (

@@ -15,7 +15,6 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
-from banyan_node import hosted
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods.social import append
 from banyan_node.api.texts import (
@@ -32,6 +31,7 @@ from banyan_node.api.texts import (
     key_of,
 )
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema import registry
 from banyan_schema.collection import Collection, Draft, cell_key, undo

@@ -10,13 +10,13 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
 from banyan_crdt.signing import Signer
-from banyan_node import claims, hosted
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
 from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.context import Context
-from banyan_node.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.hosting import claims, hosted
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own import own_tips

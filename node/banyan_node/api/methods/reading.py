@@ -7,7 +7,6 @@ from typing import Annotated
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
-from banyan_node import hosted
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
@@ -22,7 +21,8 @@ from banyan_node.api.texts import (
     target_of,
     uri,
 )
-from banyan_node.gone import why_gone
+from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target
 from banyan_storage.errors import ViewBuilding

@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
-from banyan_node import hosted
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostUri, did, entry_hex, target_of, uri
 from banyan_node.context import Context
-from banyan_node.gone import why_gone
+from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import why_gone
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
 from banyan_schema.social import (

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
-from banyan_node import claims, completeness, hosted, own_account
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.context import Context
+from banyan_node.hosting import claims, hosted, own_account
+from banyan_node.links import completeness
 from banyan_node.operator_errors import CallError
-from banyan_node.published import LinkSeen
+from banyan_node.workers.published import LinkSeen
 from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld

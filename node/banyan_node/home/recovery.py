@@ -1,0 +1,84 @@
+"""The recovery key of an account: made from 24 words that no file holds.
+
+Decided here: which keys the words are. Key number n is derived from the words alone, so one sheet of paper serves every
+account, and a commitment can be made where no node is. The invariants:
+
+- A node is given a commitment, which is public, and never the words. Only for a recovery is it given one key's seed.
+- The key after that one stays on the paper: whoever copies the seed of the current key cannot pass the next one.
+
+The words are written nearly as those of the master are (words.py), and no key of the one is a key of the other.
+"""
+
+import secrets
+
+from nacl.bindings import crypto_sign_seed_keypair
+
+from banyan_crdt.ids import WriterKey, key_digest
+from banyan_crdt.ops import Slot
+from banyan_node.home.keystore import Keys
+from banyan_node.home.words import Paper, read, spell
+from banyan_node.operator_errors import WrongWords
+
+GENERATIONS = 256
+"""Rotations of a recovery key that are looked through for the one that an account commits to."""
+
+
+def new_words() -> str:
+    """24 fresh words. They are kept nowhere: show them once."""
+    return spell(secrets.token_bytes(32), Paper.RECOVERY)
+
+
+def commitment(words: str) -> str:
+    """What an account is opened with: the digests of the first key and of its next, 128 digits. Raises BadBackup."""
+    keys = _keys(words)
+    return (_digest(_seed(keys, 0)) + _digest(_seed(keys, 1))).hex()
+
+
+def slot_of(text: str) -> Slot:
+    """The key slot that a commitment describes. Raises ValueError."""
+    digits = text.strip().lower()
+    if len(digits) != 128 or not set(digits) <= set("0123456789abcdef") or digits[:64] == digits[64:]:
+        raise ValueError(
+            f"a recovery commitment is two different key digests, 128 hexadecimal digits, and this has {len(digits)}"
+            " characters; `banyan keys words` makes one"
+        )
+    return Slot(bytes.fromhex(digits[:64]), bytes.fromhex(digits[64:]))
+
+
+def seed_for(words: str, current: bytes) -> bytes:
+    """The seed of the key whose digest an account commits to now. Raises BadBackup, WrongWords."""
+    keys = _keys(words)
+    for generation in range(GENERATIONS):
+        seed = _seed(keys, generation)
+        if _digest(seed) == current:
+            return seed
+    raise WrongWords(
+        "These words are complete, but they are not the recovery words of this account, so nothing was changed; find"
+        " the paper of this account (the words of `banyan keys backup` are others)."
+    )
+
+
+def first_digests(keys: Keys, count: int) -> frozenset[bytes]:
+    """What accounts commit to whose recovery words are, by mistake, this master: the digests of the first keys."""
+    return frozenset(_digest(_seed(keys, generation)) for generation in range(count))
+
+
+def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
+    """(seed of the next key, whose digest is `following`; digest of the key after it). As `seed_for`."""
+    seed = seed_for(words, following)
+    keys = _keys(words)
+    generation = next(g for g in range(GENERATIONS) if _seed(keys, g) == seed)
+    return seed, _digest(_seed(keys, generation + 1))
+
+
+def _keys(words: str) -> Keys:
+    return Keys(read(words, Paper.RECOVERY))
+
+
+def _seed(keys: Keys, generation: int) -> bytes:
+    return keys.derive("recovery", generation.to_bytes(8, "big"))
+
+
+def _digest(seed: bytes) -> bytes:
+    public, _ = crypto_sign_seed_keypair(seed)
+    return key_digest(WriterKey(public))

@@ -1,0 +1,269 @@
+"""Which value each setting has, and who said so: flag, else environment, else config.toml, else default.
+
+The invariant: every value passed the same check whichever layer it came from, and `Settings.source` can name that
+layer for each of them. An unknown name is an error in every layer: a mistyped limit must not be a limit not set.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from banyan_node.home.config import Config
+from banyan_node.home.folder import Home, write_private
+from banyan_node.operator_errors import ConfigError
+
+# Not settings, though they begin like one: where to look for settings and secrets, and what container platforms
+# put into the environment by themselves for a service that happens to be called "banyan".
+_OTHER_VARIABLES = ("HOME", "PASSPHRASE", "PASSPHRASE_FILE", "PORT")
+_OTHER_PREFIXES = ("SERVICE_", "PORT_")
+
+FLAGS = {
+    "interest.mode": "--interest",
+    "control.port": "--control-port",
+    "log.level": "--log-level",
+    "log.format": "--log-format",
+}
+"""Flags of `banyan up` that are not called as the key of their setting."""
+_MODE = "interest.mode"
+_WHOLE_NETWORK = ("platform", "researcher")
+"""Roles whose use is the whole graph; a hobbyist's small computer holds whom its people follow."""
+
+
+class Option(NamedTuple):
+    """One setting. type: what msgspec checks. allowed, why: for people."""
+
+    name: str
+    type: Any
+    default: Any
+    allowed: str
+    why: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return "BANYAN_" + self.name.replace(".", "_").upper()
+
+
+class SettingSource(NamedTuple):
+    """layer: who decided. where: the flag, variable or file, for people."""
+
+    layer: Literal["flag", "environment", "file", "default"]
+    where: str
+
+
+class Row(NamedTuple):
+    """One line of `banyan config show`."""
+
+    option: Option
+    value: Any
+    source: SettingSource
+
+
+class Settings(NamedTuple):
+    """The settings in force, with the source of each."""
+
+    config: Config
+    sources: Mapping[str, SettingSource]
+
+    def rows(self) -> Iterator[Row]:
+        """Every setting, in the order of config.py."""
+        for option in OPTIONS.values():
+            yield Row(option, value_of(self.config, option.name), self.sources[option.name])
+
+
+def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the node in `home`. flags: setting name -> value or None (not given). Raises ConfigError."""
+    values: dict[str, dict[str, Any]] = {}
+    sources = {name: SettingSource("default", "default") for name in OPTIONS}
+    layers = (_from_file(home.config), _from_environment(os.environ if env is None else env), _from_flags(flags or {}))
+    for layer in layers:
+        for name, value, source in layer:
+            section, key = name.split(".")
+            values.setdefault(section, {})[key] = _checked(OPTIONS[name], value, source)
+            sources[name] = source
+    role = values.get("node", {}).get("role")
+    if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
+        values.setdefault("interest", {})["mode"] = "all"
+        sources[_MODE] = SettingSource("default", f"default of the role {role}")
+    return Settings(msgspec.convert(values, Config), sources)
+
+
+def value_of(config: Config, name: str) -> Any:
+    """The value of `section.key`."""
+    section, key = name.split(".")
+    return getattr(getattr(config, section), key)
+
+
+def parse(name: str, text: str, where: str = "the command line") -> Any:
+    """The value that a person wrote as text; lists are separated by commas. Raises ConfigError."""
+    return _checked(_option(name, where), text, SettingSource("flag", where))
+
+
+def set_in_file(path: Path, name: str, value: Any) -> None:
+    """Write one setting into config.toml, leaving every other line as it is. value: typed, as `parse` returns it.
+
+    Raises ConfigError when the file is broken already, or holds the setting in a form that only a person can change.
+    """
+    section, key = _option(name, str(path)).name.split(".")
+    text = path.read_text("utf-8") if path.exists() else ""
+    wanted = _read_toml(path)
+    wanted.setdefault(section, {})[key] = value
+    edited = _edited(text.splitlines(), section, key, f"{key} = {_toml(value)}")
+    try:
+        agreed = tomllib.loads(edited) == wanted
+    except tomllib.TOMLDecodeError:
+        agreed = False
+    if not agreed:
+        raise ConfigError(f"{path} says {name} in a form that only a person can change; edit it to {_toml(value)}.")
+    write_private(path, edited.encode())
+
+
+def _edited(lines: list[str], section: str, key: str, line: str) -> str:
+    """The file with `line` in place of the statement that sets section.key, or added where it belongs."""
+    here, end_of_section = "", None
+    at = 0
+    while at < len(lines):
+        words = lines[at].split("#")[0].strip()
+        if words.startswith("["):
+            here = words.strip("[] ")
+            if here == section:
+                end_of_section = at + 1
+        elif here == section and words:
+            end = _end_of_statement(lines, at)
+            if words.split("=")[0].strip(" \"'") == key:
+                return "\n".join([*lines[:at], line, *lines[end:]]) + "\n"
+            at, end_of_section = end - 1, end
+        at += 1
+    if end_of_section is not None:
+        return "\n".join([*lines[:end_of_section], line, *lines[end_of_section:]]) + "\n"
+    return "\n".join([*lines, *([""] if lines else []), f"[{section}]", line]) + "\n"
+
+
+def _end_of_statement(lines: list[str], start: int) -> int:
+    """The line after the statement that starts at `start`: arrays and strings may span several."""
+    for end in range(start + 1, len(lines) + 1):
+        try:
+            tomllib.loads("\n".join(lines[start:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+        return end
+    return start + 1
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)  # a TOML boolean, number or basic string is a JSON one
+
+
+def _from_file(path: Path) -> Iterator[tuple[str, Any, SettingSource]]:
+    source = SettingSource("file", str(path))
+    for section, table in _read_toml(path).items():
+        if not isinstance(table, dict) or section not in Config.__struct_fields__:
+            name = section if isinstance(table, dict) else f"{section} = {table!r}"
+            sections = ", ".join(f"[{known}]" for known in Config.__struct_fields__)
+            raise ConfigError(f"{path} has {name} at its top, where only the sections {sections} are known.")
+        for key, value in table.items():
+            yield _option(f"{section}.{key}", str(path)).name, value, source
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, SettingSource]]:
+    by_variable = {option.variable: option for option in OPTIONS.values()}
+    for variable in sorted(env):
+        rest = variable.removeprefix("BANYAN_")
+        if rest == variable or rest in _OTHER_VARIABLES or rest.startswith(_OTHER_PREFIXES):
+            continue
+        option = by_variable.get(variable)
+        if option is None:
+            raise ConfigError(f"The environment sets {variable}, which is no setting{_near(variable, by_variable)}.")
+        yield option.name, env[variable], SettingSource("environment", variable)
+
+
+def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, SettingSource]]:
+    for name, value in flags.items():
+        if value is not None:
+            source = SettingSource("flag", FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-"))
+            yield _option(name, "the command line").name, value, source
+
+
+def _option(name: str, where: str) -> Option:
+    option = OPTIONS.get(name)
+    if option is None:
+        raise ConfigError(f"{where} sets {name}, which is no setting{_near(name, OPTIONS)}.")
+    return option
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    found = difflib.get_close_matches(name, known, 1)
+    return f"; perhaps {found[0]} was meant" if found else "; `banyan config show` lists them all"
+
+
+def _checked(option: Option, value: Any, source: SettingSource) -> Any:
+    """The value with its type. Text from a flag or variable may stand for a list, a number or a boolean."""
+    written = isinstance(value, str) and source.layer != "file"
+    if written and get_origin(_bare(option.type)) is list:
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    try:
+        return msgspec.convert(value, option.type, strict=not written)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}."
+        ) from error
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _meta(annotation: Any) -> msgspec.Meta:
+    found = [extra for extra in get_args(annotation)[1:] if isinstance(extra, msgspec.Meta)]
+    return found[0] if found else msgspec.Meta()
+
+
+def _allowed(annotation: Any) -> str:
+    bare, meta = _bare(annotation), _meta(annotation) if get_origin(annotation) is Annotated else msgspec.Meta()
+    if meta.title:
+        return meta.title
+    if get_origin(bare) is Literal:
+        return " or ".join(str(choice) for choice in get_args(bare))
+    if get_origin(bare) is list:
+        most = f"at most {meta.max_length} " if meta.max_length is not None else ""
+        return most + _allowed(get_args(bare)[0])
+    if bare is bool:
+        return "true or false"
+    if bare is str:
+        return f"text of at most {meta.max_length} characters"
+    noun = "a whole number" if bare is int else "a number"
+    least = f"above {meta.gt}" if meta.gt is not None else f"from {meta.ge}"
+    return f"{noun} {least} to {meta.le}"
+
+
+def _all_options() -> Iterator[Option]:
+    default = Config()
+    for section in Config.__struct_fields__:
+        table = getattr(default, section)
+        for key, annotation in typing.get_type_hints(type(table), include_extras=True).items():
+            why = _meta(annotation).description or ""
+            yield Option(f"{section}.{key}", annotation, getattr(table, key), _allowed(annotation), why)
+
+
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _all_options()}

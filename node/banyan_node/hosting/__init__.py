@@ -1,0 +1,1 @@
+"""The accounts whose keys this node has."""

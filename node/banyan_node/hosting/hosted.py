@@ -1,0 +1,366 @@
+"""The accounts whose root keys come from this node's master secret: by index, by name, and which of them is "me".
+
+Nothing secret is noted: an account's keys follow from the master secret and its index, and which generation of a key
+speaks now is found by comparing with what the control log commits to. So a node restored from its 24 words finds its
+accounts again as soon as their control logs have come back from others (claims.py).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.control import Control, resolve_control
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import Refused
+from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
+from banyan_crdt.ops import Init, Recover, Slot, decode_body
+from banyan_crdt.parts import open_part
+from banyan_crdt.signing import Signer
+from banyan_node.context import RESTORING, Context
+from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.operator_errors import CallError
+from banyan_replica.intake.author import grant_to
+from banyan_storage.due import Work
+from banyan_storage.queries import Queries
+from banyan_storage.reader import StoreReader
+
+_HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
+_AT, _COUNT = b"hosted at:", b"hosted count"
+"""Accounts by the index of their keys (two may have one: a recovered account, and the node's own), and how many there
+are: so that a page costs no look at the others."""
+GENERATIONS = 256
+"""Rotations of one key that are looked through when the current one is searched."""
+SALTS = 4_096
+"""Salts kept at hand."""
+WRONG_PAPER = b"wrong paper"
+"""The account whose recovery words were restored as if they were backup words."""
+OWN_INDEX = 0
+"""The index of the keys of this node's own account; no other account that is made here has it."""
+
+
+class Reads(Protocol):
+    """What a method that only reads asks of a context; a store that cannot be written has it too."""
+
+    @property
+    def store(self) -> StoreReader: ...
+
+    def queries(self) -> Queries: ...
+
+
+class KeySlots(Protocol):
+    """Who can make the keys of accounts hosted here."""
+
+    def slot(self, index: int, slot: int, generation: int) -> Signer: ...
+
+
+class Hosted(NamedTuple):
+    """An account hosted here. `number` is the index of its keys."""
+
+    account: AccountId
+    number: int
+    name: str
+
+
+def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: Slot | None = None) -> Hosted:
+    """Opens an account with a fresh index and grants this node's device. The caller announces it.
+
+    recovery: what its recovery slot commits to; left out, what this node's own account commits to, see `_recovery`.
+    """
+    index = own_index(ctx) if mine else next_index(ctx)
+    root, following = (ctx.slot(index, ROOT_SLOT, generation) for generation in (0, 1))
+    account, _ = ctx.replica.author.open_account(
+        [(root, key_digest(following.key))],
+        ctx.keys.account_salt(index),
+        [grant_to(ctx.device.key)],
+        now_ms,
+        [recovery or _recovery(ctx, index)],
+    )
+    return note(ctx, Hosted(account, index, name), mine)
+
+
+def _recovery(ctx: Context, index: int) -> Slot:
+    """The words of this node's own account serve all that are made here; a node without words keeps each one's key."""
+    mine = me(ctx)
+    home = None if mine is None else hosted(ctx, mine)
+    if home is not None:
+        control = control_of(ctx, home.account)
+        first, now = (slots[RECOVERY_SLOT:] for slots in (init_of(control.path[0]).slots, control.keys))
+        if first and (first[0].current != digest(ctx, home.number, RECOVERY_SLOT, 0) or _moved(ctx, home, now[0])):
+            return now[0]
+    return Slot(digest(ctx, index, RECOVERY_SLOT, 0), digest(ctx, index, RECOVERY_SLOT, 1))
+
+
+def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
+    store = ctx.store
+    _index(ctx, hosted)
+    store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    store.set_due(
+        Work.CHECKPOINT, hosted.account, 0
+    )  # a restored account may have grown before it was known to be ours
+    if hosted.name:
+        store.put_note(_name_key(hosted.name), hosted.account)
+    if mine:
+        store.put_note(_SELF, hosted.account)
+    store.put_note(_NEXT, max(next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
+    return hosted
+
+
+def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
+    """Whether the recovery key was kept here once and has gone to words."""
+    return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))
+
+
+def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
+    """What a slot commits to where the key is one of this master."""
+    return key_digest(ctx.slot(number, slot, generation).key)
+
+
+def _name_key(name: str) -> bytes:
+    return _NAME + name.encode()[:400]
+
+
+def next_index(ctx: Context) -> int:
+    """The first index that no account here has, but for the node's own."""
+    return max(OWN_INDEX + 1, int.from_bytes(ctx.store.note(_NEXT) or b"", "big"))
+
+
+def own_index(ctx: Context) -> int:
+    """The index for the node's own account; another only where an older program gave that to somebody else."""
+    taken = any(home.number == OWN_INDEX for home in all_hosted(ctx))
+    return next_index(ctx) if taken else OWN_INDEX
+
+
+def named(ctx: Reads, name: str) -> AccountId | None:
+    """The account hosted under a name, or None."""
+    found = ctx.store.note(_name_key(name))
+    return AccountId(found) if found else None
+
+
+def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
+    raw = ctx.store.note(_HOSTED + account)
+    if raw is None:
+        return None
+    index, name = decode(raw)
+    return Hosted(account, index, name.decode())
+
+
+def is_hosted(store: StoreReader, account: AccountId) -> bool:
+    return store.note(_HOSTED + account) is not None
+
+
+def all_hosted(ctx: Reads) -> list[Hosted]:
+    found = []
+    for key, raw in ctx.store.notes(_HOSTED):
+        index, name = decode(raw)
+        found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
+    return sorted(found, key=_at)
+
+
+def _index(ctx: Context, new: Hosted) -> None:
+    """Keeps the index and the count in step; the first time it indexes what an older program noted."""
+    store = ctx.store
+    if store.note(_COUNT) is None:
+        every = all_hosted(ctx)
+        for one in every:
+            store.put_note(_at(one), b"")
+        store.put_note(_COUNT, len(every).to_bytes(4, "big"))
+    before = hosted(ctx, new.account)
+    if before is None:
+        store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
+    elif before.number != new.number:  # a recovery gave it fresh keys
+        store.put_note(_at(before), None)
+    store.put_note(_at(new), b"")
+
+
+def _at(home: Hosted) -> bytes:
+    return _AT + home.number.to_bytes(4, "big") + home.account
+
+
+def count(ctx: Reads) -> int:
+    """How many accounts are hosted here."""
+    raw = ctx.store.note(_COUNT)
+    return len(all_hosted(ctx)) if raw is None else int.from_bytes(raw, "big")
+
+
+def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
+    """The accounts hosted here, by the index of their keys. Raises CallError where `after` is not one of them."""
+    last = None if after is None else hosted(ctx, after)
+    if after is not None and last is None:
+        raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
+    if ctx.store.note(_COUNT) is None:  # a store of an older program, in which none was made since
+        every = all_hosted(ctx)
+        return [h for h in every if last is None or _at(h) > _at(last)][:limit]
+    start = None if last is None else _at(last)
+    found = (hosted(ctx, AccountId(key[-32:])) for key, _ in islice(ctx.store.notes(_AT, start), limit))
+    return [h for h in found if h is not None]
+
+
+def me(ctx: Reads) -> AccountId | None:
+    """This node's own account, or None before `banyan init` made one or a restored one came back."""
+    found = ctx.store.note(_SELF)
+    return AccountId(found) if found else None
+
+
+def my_account(ctx: Reads) -> AccountId:
+    found = me(ctx)
+    if found is None and (wrong := ctx.store.note(WRONG_PAPER)) is not None:
+        raise CallError("refused", wrong_paper(account_to_text(AccountId(wrong))))
+    if found is None and ctx.store.note(RESTORING) is not None:
+        raise CallError(
+            "refused",
+            "This node has no account yet: its own has not come back from a peer. Let `banyan up --bootstrap ADDRESS` "
+            "reach one that holds it, or say --as NAME to act as another account that is hosted here.",
+        )
+    if found is None:
+        raise CallError("refused", "This node has no account yet; `banyan account create NAME --own` makes it.")
+    return found
+
+
+def wrong_paper(account: str) -> str:
+    """What to do where recovery words were given to `banyan keys restore`."""
+    return (
+        f"The words that `banyan keys restore` was given are the recovery words of {account} and bring no node back. "
+        f"Make a new home with `banyan init`, let the account come from a peer, then `banyan account recover --account "
+        f"{account} --own`; or restore from the backup words."
+    )
+
+
+def init_of(inception: Entry) -> Init:
+    """The operation that opened an account whose control log was judged."""
+    op = decode_body(inception.ops).ops[0]
+    assert isinstance(op, Init)
+    return op
+
+
+def recovered_roots(control: Control) -> list[bytes]:
+    """Digests of the root keys that recoveries installed, the last one first."""
+    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
+    return [o.root for o in ops if isinstance(o, Recover)]
+
+
+def account_of(ctx: Reads, text: str | None) -> AccountId:
+    """An account by its text form, or by the name it is hosted under here; None: this node's own."""
+    if text is None:
+        return my_account(ctx)
+    try:
+        return account_from_text(text)
+    except ValueError as error:
+        found = named(ctx, text)
+        if found is None:
+            raise CallError("bad_request", f"{error}; and no account hosted here has that name.") from None
+        return found
+
+
+def control_of(ctx: Context, account: AccountId) -> Control:
+    found = ctx.replica.ingest.control_of(account)
+    if found is None:
+        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+    return found
+
+
+def control_at(at: Reads, account: AccountId) -> Control:
+    """As of a snapshot: the same, made anew. Raises CallError."""
+    entries = at.store.control(account)
+    if not entries:
+        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+    return resolve_control(entries, at.store.checkpoints(account))
+
+
+def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = False) -> tuple[Signer, int]:
+    """(signer, generation) of the slot's current key, or of its next one. Raises CallError where it is not ours."""
+    home = hosted(ctx, account)
+    keys = control_of(ctx, account).keys
+    if home is not None and slot < len(keys):
+        found = key_here(ctx, home, slot, keys[slot].next if next_key else keys[slot].current)
+        if found is not None:
+            return found
+    name = ("root", "recovery")[slot] if slot < 2 else f"slot {slot}"
+    raise CallError("refused", f"The {name} key of {account_to_text(account)} is not on this node.", 409)
+
+
+def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
+    """(signer, generation) of the key of that digest, if this node can make it."""
+    for generation in range(GENERATIONS):
+        signer = slots.slot(home.number, slot, generation)
+        if key_digest(signer.key) == wanted:
+            return signer, generation
+    return None
+
+
+def root_checkpoint(ctx: Context, account: AccountId) -> Checkpoint | None:
+    """The checkpoint of the root key that speaks now."""
+    control = control_of(ctx, account)
+    return next((c for c in ctx.store.checkpoints(account) if control.is_root(c.writer)), None)
+
+
+def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint | None = None) -> int:
+    """Signs where the account stands, by its root if that is at hand and by this node's own writer. Returns how many
+    of them had something new to say. `before`: the checkpoint of the root that was, whose pins the next one takes over.
+    """
+    control = control_of(ctx, account)
+    if control.closed or control.frozen:
+        return 0
+    signers = []
+    try:
+        signers.append(slot_signer(ctx, account, ROOT_SLOT)[0])
+    except CallError:
+        pass  # the root key was moved elsewhere
+    if ctx.device.key in control.grants and ctx.device.key not in control.cuts:
+        signers.append(ctx.device)
+    done = 0
+    for signer in signers:
+        old = before if control.is_root(signer.key) else None
+        if ctx.replica.author.outdated(account, signer.key, old):
+            try:
+                ctx.replica.publish_checkpoint(account, signer, now, old)
+            except Refused:
+                continue  # whoever stole the key has used up its numbers for today
+            done += 1
+    return done
+
+
+def salt_of(ctx: Context, account: AccountId) -> bytes:
+    """The salt under which the account's cell keys are made."""
+    known = ctx.salts.get(account)
+    if known is not None:
+        return known
+    control = control_of(ctx, account)
+    init = control.salt_op
+    raw = ctx.store.part(control.path[0].id, 0)
+    if init is None or init.salt is None or raw is None:
+        raise CallError("refused", f"The salt of {account_to_text(account)} has not arrived; try again when complete.")
+    if len(ctx.salts) >= SALTS:
+        ctx.salts.clear()
+    salt = ctx.salts[account] = open_part(init.salt, raw)
+    return salt
+
+
+def writable_log(ctx: Context, account: AccountId) -> LogId:
+    """This data folder's log in the account; a log that was written elsewhere too is left for a fresh number."""
+    control = control_of(ctx, account)
+    log = ctx.own_log(account)
+    if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
+        who = account_to_text(account)
+        if control.closed:
+            undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
+            raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
+        raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
+    return log
+
+
+def interest_of(ctx: Context) -> frozenset[AccountId] | None:
+    """The accounts that this node holds: None for all, else its own and those within `hops` follows of them.
+
+    All too while accounts of restored keys may be missing: their ids are known only once they have come."""
+    interest = ctx.settings.config.interest
+    if interest.mode == "all" or ctx.store.note(RESTORING) is not None:  # which accounts are ours, others know
+        return None
+    q = ctx.queries()
+    found = edge = frozenset(h.account for h in all_hosted(ctx))
+    for _ in range(interest.hops):
+        edge = frozenset(a for account in edge for a in q.follows(account)) - found
+        found |= edge
+    return found

@@ -1,0 +1,102 @@
+"""Whether this node's own account is still in its hands, and what to do where it is not.
+
+A thief of the home, or of its keys, does to the control log what its owner could do: closes it, cuts this device off,
+moves the root key, or forks the log below what was written here. This store noted what it wrote itself, so it knows
+what it did not. What another home of the same owner did looks alike: the sentence says what was done, and leaves the
+judgement to who reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from banyan_crdt.control import Control, control_op
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, EntryId, control_log, key_digest
+from banyan_crdt.ops import Close, Cut, Op, Recover, Rotate, decode_body
+from banyan_node.home.keystore import ROOT_SLOT
+from banyan_node.hosting import hosted
+from banyan_node.workers.published import Here
+from banyan_replica.intake.own import own_tips
+
+
+def trouble(at: hosted.Reads, here: Here) -> str | None:
+    """In a sentence without its full stop; None where all is well, or this node has no account of its own."""
+    me = hosted.me(at)
+    home = None if me is None else hosted.hosted(at, me)
+    if me is None or home is None:
+        return None
+    tips = own_tips(at.store, control_log(me))
+    if _is_plainly_ours(at, here, me, tips):
+        return None
+    control = hosted.control_at(at, me)
+    ours = _written_here(at.store.control(me), tips)
+    foreign = [entry for entry in control.path if entry.id not in ours] if tips else []
+    what = _what(control, foreign if tips else control.path, here, home)
+    if what is None and tips and all(entry.id != tips[-1] for entry in control.path):
+        what = "entries of its control log that this node wrote count no longer, because others took their place"
+    if what is None:
+        return None
+    renew = "" if _is_renewed(control, here, home) else "`banyan down`, `banyan keys renew`, "
+    undo = f" --undo {foreign[0].header.seq}" if foreign else ""
+    return (
+        f"this node's own account is no longer in its hands: {what}; if that was not you, {renew}`banyan account "
+        f"recover{undo}`, and `banyan account drop` takes away what somebody else wrote"
+    )
+
+
+def _is_plainly_ours(at: hosted.Reads, here: Here, me: AccountId, tips: Sequence[EntryId]) -> bool:
+    """Without reading the control log: its last entry was written here, and this node may write."""
+    head, rights = at.store.head(control_log(me)), at.store.grants(me)
+    if rights is None or rights.closed or head.flag or head.id not in tips:
+        return False
+    return here.writer in rights.grants and here.writer not in rights.cuts
+
+
+def _written_here(entries: Sequence[Entry], tips: Sequence[EntryId]) -> set[EntryId]:
+    """The entries that this node wrote last on each branch, and those that they stand on, which it had accepted."""
+    held, found = {entry.id: entry for entry in entries}, set[EntryId]()
+    for tip in tips:
+        at: EntryId | None = tip
+        while at is not None and at in held and at not in found:
+            found.add(at)
+            at = held[at].header.prev
+    return found
+
+
+def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.Hosted) -> str | None:
+    """What takes the account out of this node's hands. foreign: entries of the path that it did not write, all of them
+    where it wrote none, which a restored home has not; those of its owner are among them then."""
+    if control.frozen:
+        return "it is frozen, because two keys of equal strength disagree"
+    if control.closed:
+        closed = _last(foreign, Close)
+        return None if closed is None else f"it was closed by {closed}"
+    if here.writer in control.cuts:
+        cut = _last(foreign, Cut)
+        return None if cut is None else f"this node was cut off by {cut}"
+    moved = _last(foreign, Recover) or _last(foreign, Rotate)
+    can = hosted.key_here(here, home, ROOT_SLOT, control.keys[ROOT_SLOT].current) is not None
+    if moved is not None and not (can and foreign is control.path):
+        return f"its root key was moved by {moved}"  # whoever copied the home moves it to one that this node can make
+    if not can:
+        return "its root key is not one that this node can make"
+    return None if here.writer in control.grants else "it does not let this node write"
+
+
+def _last(entries: Sequence[Entry], kind: type[Any]) -> str | None:
+    for entry in reversed(entries):
+        if any(isinstance(op, kind) for op in _ops(entry)):
+            return f"entry {entry.header.seq} of its control log, which was not written here"
+    return None
+
+
+def _ops(entry: Entry) -> tuple[Op, ...]:
+    return control_op(decode_body(entry.ops))
+
+
+def _is_renewed(control: Control, here: Here, home: hosted.Hosted) -> bool:
+    """Whether no root key that the account ever had came from the master of now: a thief may have any that came."""
+    had = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    return key_digest(here.slot(home.number, ROOT_SLOT, 0).key) not in had

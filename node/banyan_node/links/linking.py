@@ -1,0 +1,271 @@
+"""The node's links: one reader and one writer each, what waits on either side of it, and who is dialled.
+
+A peer that reads too slowly to keep its queue below its bound is let go, and one whose frames the replica has not
+caught up with is not read from: reconciliation brings either up to date later. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from functools import partial
+
+import structlog
+import trio
+
+from banyan_crdt.realm import REALMS
+from banyan_node.context import Context
+from banyan_node.edge import Edge, EdgeError, Link
+from banyan_node.home.config import Config
+from banyan_node.links.reaching import why_unreachable
+from banyan_node.metrics import Metrics
+from banyan_node.workers.ahead import Ahead, taken
+from banyan_node.workers.worker import Worker
+from banyan_replica.gossip.groups import group_of
+from banyan_replica.intake.prepare import Prepared
+from banyan_replica.peers.backlog import Backlog
+
+log = structlog.get_logger("banyan")
+GOODBYES = 256
+"""Peers whose last reason for parting is remembered."""
+SHORTEST = 160
+"""Bytes below which no frame can bring an entry: two keys, a link and a signature are as many."""
+LAST_WORD_S = 1.0
+"""How long a peer that is let go may take to read why and to hang up itself."""
+WRITE_BYTES = 256 << 10
+"""Frames that are handed to a stream at once."""
+
+
+class _Outbox:
+    """Frames that wait for one link, bounded in bytes."""
+
+    def __init__(self) -> None:
+        self.frames: deque[bytes] = deque()
+        self.size = 0
+        self.more = trio.Event()
+
+    def put(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self.size += len(frame)
+        self.more.set()
+
+    async def take(self) -> list[bytes]:
+        """What waits, up to about WRITE_BYTES; at least one frame."""
+        while not self.frames:
+            self.more = trio.Event()
+            await self.more.wait()
+        taken, size = [], 0
+        while self.frames and size < WRITE_BYTES:
+            taken.append(self.frames.popleft())
+            size += len(taken[-1])
+        self.size -= size
+        return taken
+
+
+class Links:
+    """At most one link a peer. Its tasks run in `nursery`."""
+
+    def __init__(
+        self, edge: Edge, worker: Worker[Context], config: Config, metrics: Metrics, nursery: trio.Nursery
+    ) -> None:
+        self._edge, self._worker, self._config, self._metrics, self._nursery = edge, worker, config, metrics, nursery
+        self._ahead = Ahead(REALMS[config.node.realm])
+        self._outboxes: dict[str, _Outbox] = {}
+        self._links: dict[str, Link] = {}
+        self._backlogs: dict[str, Backlog] = {}
+        self._dialling: set[str] = set()
+        self._goodbyes: dict[str, str] = {}
+
+    # -- links
+
+    async def accept(self) -> None:
+        """Takes links that peers dial, for ever."""
+        async for link in self._edge.incoming:
+            self._nursery.start_soon(self._keep, link)
+
+    def close(self) -> None:
+        self._ahead.close()
+
+    async def discover(self) -> None:
+        """Dials what mDNS hears of, for ever."""
+        async for addr in self._edge.discovered:
+            self._nursery.start_soon(self.keep_dialling, addr)
+
+    async def _keep(self, link: Link) -> None:
+        """Serves one link to its end."""
+        peer = link.peer_id
+        if peer in self._links:
+            return
+        outbox = self._outboxes[peer] = _Outbox()
+        self._links[peer], self._backlogs[peer] = link, Backlog()
+        addr = str(link.remote_addr or "")
+        group = group_of(addr) if addr else "?"
+        addrs = () if link.inbound else (addr,)
+        self._worker.post(
+            lambda c, now: c.replica.peer_up(
+                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, address=addr
+            )
+        )
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
+                try:
+                    await self._read(link)
+                except EdgeError as why:
+                    log.debug("link closed", peer=peer, reason=str(why))
+                nursery.cancel_scope.cancel()
+        finally:
+            self._links.pop(peer, None)
+            self._outboxes.pop(peer, None)
+            self._backlogs.pop(peer, None)
+            self._worker.post(lambda c, now: c.replica.peer_down(peer, now))
+            link.close("the node let it go")
+
+    async def _read(self, link: Link) -> None:
+        backlog, most = self._backlogs[link.peer_id], self._config.limits.ingest_queue_bytes
+        while True:
+            frame = await link.receive()
+            self._metrics.received.inc(len(frame))
+            why = backlog.put(frame)
+            if why is not None:
+                self._worker.post(partial(_overran, link.peer_id, why))
+                continue
+            job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
+            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST)
+            while backlog.waiting > most:  # not read from until the replica has caught up
+                await trio.sleep(0.01)
+
+    async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
+        try:
+            while True:
+                frames = await outbox.take()
+                await link.send(frames)
+                self._metrics.sent.inc(sum(map(len, frames)))
+        except EdgeError as why:
+            log.debug("link closed", peer=link.peer_id, reason=str(why))
+        except ValueError as why:  # a frame too large: a fault of ours, but what a peer asked for must not end the node
+            log.warning("link closed", peer=link.peer_id, reason=str(why))
+        scope.cancel()
+
+    def waiting(self, peer: str) -> int:
+        """Bytes of a peer that came and that the replica did not look at; the replica's thread asks."""
+        link, backlog = self._links.get(peer), self._backlogs.get(peer)
+        return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
+
+    # -- what the replica wants done
+
+    def send(self, peer: str, data: bytes) -> None:
+        """Puts a frame into the peer's outbox; nobody waits for it."""
+        outbox, most = self._outboxes.get(peer), self._config.limits.send_queue_bytes
+        if outbox is None or outbox.size > most:
+            return  # it is gone, or is being let go
+        outbox.put(data)
+        if outbox.size > most:
+            log.warning("slow peer let go", peer=peer, queued=outbox.size)
+            self._nursery.start_soon(self._hang_up, peer, 0.0)
+
+    def part(self, peer: str, reason: str) -> None:
+        """Hangs up, soon; the reason is remembered for whoever dials it by hand."""
+        again = self._goodbyes.get(peer) == reason  # a peer that is refused and dials on must not fill the log
+        (log.debug if again else log.info)("disconnect", peer=peer, reason=reason)
+        self._goodbyes[peer] = reason
+        if len(self._goodbyes) > GOODBYES:
+            del self._goodbyes[next(iter(self._goodbyes))]
+        self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
+
+    def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
+        """Dials the peer at one of its addresses; the replica hears how that went."""
+        self._nursery.start_soon(self._connect, peer, addrs)
+
+    async def _hang_up(self, peer: str, patience: float) -> None:
+        """Ends the link that stands now, if the peer does not. The last frame says why: what ends a stream may overtake
+        what was written to it, so for so long the end is left to who reads that."""
+        link = self._links.get(peer)
+        if link is not None:
+            with trio.move_on_after(patience):
+                await link.wait_closed()
+            link.close("the node let it go")
+
+    async def _connect(self, peer: str, addrs: tuple[str, ...]) -> None:
+        for addr in addrs:
+            try:
+                self._serve(await self._edge.dial(addr if "/p2p/" in addr else f"{addr}/p2p/{peer}"))
+            except EdgeError as why:
+                log.debug("dial failed", peer=peer, addr=addr, reason=str(why))
+                continue
+            return
+        self._worker.post(lambda c, now: c.replica.dial_failed(peer, now))
+
+    def _serve(self, link: Link) -> None:
+        if link.peer_id not in self._links:
+            self._nursery.start_soon(self._keep, link)
+
+    # -- contacts
+
+    async def keep_dialling(self, addr: str, until_linked: bool = False) -> None:
+        """Dials a contact until it answers, and again whenever the node is alone; waits twice as long each time.
+
+        Once in the network it is the membership that decides who our neighbours are, not the list of contacts.
+        until_linked: it is no contact of ours, and is let go of once anybody is linked.
+        """
+        wait, longest, linked = 0.5, self._config.discovery.redial_seconds, False
+        if addr in self._dialling:
+            return
+        self._dialling.add(addr)
+        peer = addr.rsplit("/p2p/", 1)[-1]
+        while True:
+            if until_linked and self._links:
+                self._dialling.discard(addr)
+                return
+            if not self._links or not linked:
+                try:
+                    link = await self._edge.dial(addr)
+                    linked = True  # the wait starts anew only if the link still stands then: who refuses us hangs up
+                    self._serve(link)
+                    self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
+                except EdgeError as why:
+                    reason = await _in_words(addr) or str(why)
+                    log.info("cannot reach contact", addr=addr, reason=reason, again_in_s=round(wait, 1))
+                except ValueError as why:
+                    log.error("not an address to dial", addr=addr, reason=str(why))
+                    return
+            await trio.sleep(wait * (0.75 + random.random() / 2))
+            wait = 1.0 if self._links and linked else min(wait * 2, longest)
+
+    async def dial_now(self, addr: str) -> str | None:
+        """Dials a contact at once and goes on watching it. The reason if it did not answer, or said goodbye."""
+        try:
+            link = await self._edge.dial(addr)
+        except (EdgeError, ValueError) as why:
+            return await _in_words(addr) or str(why)
+        peer = link.peer_id
+        self._goodbyes.pop(peer, None)
+        self._serve(link)
+        with trio.move_on_after(self._config.limits.handshake_seconds):
+            while not await self._worker.call(lambda c, now: c.replica.greeted(peer)):
+                if link.closed is not None or peer in self._goodbyes:
+                    return self._goodbyes.get(peer, "it hung up before it said hello")
+                await trio.sleep(0.05)
+        self._nursery.start_soon(self.keep_dialling, addr)
+        return None
+
+
+async def _in_words(addr: str) -> str | None:
+    """Why a dial failed, where plain TCP can tell. A resolver that hangs does not hold up a node that stops."""
+    in_thread: Callable[..., Awaitable[str | None]] = trio.to_thread.run_sync  # mypy loses its keywords
+    return await in_thread(why_unreachable, addr, abandon_on_cancel=True)
+
+
+def _receive(
+    peer: str, frame: bytes, backlog: Backlog, begun: Future[Prepared] | None, context: Context, now: float
+) -> None:
+    try:
+        context.replica.receive(peer, frame, now, taken(begun))
+    finally:
+        backlog.took(frame)
+
+
+def _overran(peer: str, why: str, context: Context, now: float) -> None:
+    context.replica.overran(peer, why, now)

@@ -1,0 +1,316 @@
+"""The local control API: what the command line and a platform's own programs may ask of a running node.
+
+    POST /v1/{method}   a JSON object of parameters -> the JSON result
+    GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
+    GET  /metrics       for Prometheus
+    GET  /openapi.json  all of this for programs
+    GET  /healthz       200 while the process answers
+    GET  /readyz        200 once the node serves, else 503 and the reason
+
+A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invariants: nothing but /healthz and /readyz
+answers without the token of this run; nothing answers to a Host that is not this machine, so a web page that points
+its own name at 127.0.0.1 gets nowhere; no request is read further than its size limit, or longer than BODY_SECONDS.
+
+A call, which is nearly all that comes, goes straight to its method; the rest goes by Starlette's routes. Neither knows
+the server nor its event loop: whoever serves ASGI can serve them.
+"""
+
+import hmac
+import logging
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import lru_cache
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from banyan_node.api.methods import EVERY
+from banyan_node.api.openapi import document
+from banyan_node.operator_errors import CallError
+from banyan_node.server.http_connections import let_in
+
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})
+_CALL = re.compile(r"/v1/([^/]+)")
+_METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_EVENTS = "/v1/events"
+_JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+BODY_SECONDS = 20.0
+"""How long a whole body may take: 8 MiB over the loopback take less than a tenth of a second."""
+_log = logging.getLogger(__name__)
+
+
+class Backend(Protocol):
+    """The node, as the control API sees it. Both methods raise CallError to refuse."""
+
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of one call, as msgspec encodes it. Unknown method: CallError("no_such_method", .., 404)."""
+
+    async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
+        """Events from now, or from the cursor that params name. The node bounds what waits for a slow reader.
+
+        The generator may wait, but must not hold a nursery or a cancel scope open across a yield.
+        """
+
+
+def control_app(
+    backend: Backend,
+    token: str,
+    registry: CollectorRegistry,
+    not_ready: Callable[[], str | None],
+    *,
+    body_bytes: int = 8 << 20,
+    body_seconds: float = BODY_SECONDS,
+    streams: int = 32,
+) -> ASGIApp:
+    """The ASGI application. not_ready: why the node does not serve yet, or None. streams: the most at once."""
+    api = _Api(backend, registry, not_ready, streams)
+    routes = [
+        Route("/healthz", api.healthz),
+        Route("/readyz", api.readyz),
+        Route("/metrics", api.metrics),
+        Route("/openapi.json", api.openapi),
+        Route(_EVENTS, api.events),
+    ]
+    rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    rest.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
+    return _Door(token, _Calls(backend, body_bytes, body_seconds), rest)
+
+
+class _Api:
+    def __init__(
+        self,
+        backend: Backend,
+        registry: CollectorRegistry,
+        not_ready: Callable[[], str | None],
+        streams: int,
+    ) -> None:
+        self._backend = backend
+        self._registry = registry
+        self._not_ready = not_ready
+        self._streams = streams
+        self._streaming = 0
+
+    async def healthz(self, request: Request) -> Response:
+        return _json({"ok": True})
+
+    async def readyz(self, request: Request) -> Response:
+        reason = self._not_ready()
+        return _json({"ready": True}) if reason is None else _error("not_ready", reason, 503)
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def openapi(self, request: Request) -> Response:
+        return _json(document(EVERY))
+
+    async def events(self, request: Request) -> Response:
+        if self._streaming >= self._streams:
+            message = f"{self._streaming} event streams are open and {self._streams} are allowed; close one."
+            return _error("too_many_streams", message, 429)
+        try:
+            events = await self._backend.events(dict(request.query_params))
+        except CallError as error:
+            return _error(error.code, error.message, error.status)
+        return _Lines(events, self._count)
+
+    def _count(self, change: int) -> None:
+        self._streaming += change
+
+
+class _Lines(Response):
+    """Events as JSON lines until they end or the reader leaves. An error that comes midway is the last line."""
+
+    def __init__(self, events: AsyncGenerator[Any, None], count: Callable[[int], None]) -> None:
+        super().__init__(headers={"content-type": "application/x-ndjson", "cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._events = events
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._count(1)
+        try:
+            async with aclosing(self._events), anyio.create_task_group() as tasks:
+                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await _send_line(send, b"")  # servers hold the head back until there is a body
+                try:
+                    async for event in self._events:
+                        await _send_line(send, msgspec.json.encode(event))
+                except CallError as error:
+                    await _send_line(send, _error_body(error.code, error.message))
+                except Exception:
+                    _log.exception("an event stream failed")
+                    await _send_line(send, _error_body("internal", "The stream failed; the node's log says why."))
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                tasks.cancel_scope.cancel()
+        finally:
+            self._count(-1)
+
+
+async def _send_line(send: Send, line: bytes) -> None:
+    await send({"type": "http.response.body", "body": line + b"\n", "more_body": True})
+
+
+async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+class _Door:
+    """Answers only this machine, and only those who can read the token's file."""
+
+    def __init__(self, token: str, calls: "_Calls", rest: ASGIApp) -> None:
+        self._expected = b"Bearer " + token.encode()
+        self._calls, self._rest = calls, rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
+            return
+        refusal = self._refusal(scope)
+        call = _CALL.fullmatch(scope["path"]) if refusal is None else None
+        if call is not None and (scope["method"] == "POST" or scope["path"] != _EVENTS):
+            await self._calls.answer(call[1], scope, receive, send)
+            return
+        body = _Unread(scope, receive, send)
+        await (refusal or self._rest)(scope, body.receive, body.send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        hosts = _values(scope, b"host")
+        if len(hosts) != 1 or not _is_local(hosts[0]):
+            named = [host.decode("latin-1") for host in hosts]
+            return _error(
+                "wrong_host", f"The Host is {named}, and this answers to localhost, 127.0.0.1 and [::1].", 403
+            )
+        if scope["path"] in _WITHOUT_TOKEN:
+            return None
+        tokens = _values(scope, b"authorization")
+        if len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
+            message = "Send the content of control.token, in the node's home, as `Authorization: Bearer TOKEN`."
+            return _error("not_allowed", message, 401, {"www-authenticate": "Bearer"})
+        let_in(scope)
+        return None
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    """Of the headers of that name; ASGI has names in lower case."""
+    return [value for n, value in scope["headers"] if n == name]
+
+
+@lru_cache(64)
+def _is_local(host: bytes) -> bool:
+    return re.sub(r":[0-9]{1,5}$", "", host.decode("latin-1").lower()) in _LOCAL_HOSTS
+
+
+class _Unread:
+    """Says `Connection: close` in an answer that leaves before the whole body was read: the server closes then, and a
+    client that was not told would send its next request into a closed connection."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self.is_so = bool(_values(scope, b"transfer-encoding")) or _values(scope, b"content-length") not in ([], [b"0"])
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self.is_so = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self.is_so:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await self._send(message)
+
+
+class _Calls:
+    """POST /v1/{method}."""
+
+    def __init__(self, backend: Backend, body_bytes: int, body_seconds: float) -> None:
+        self._backend, self._most, self._seconds = backend, body_bytes, body_seconds
+
+    async def answer(self, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Unread(scope, receive, send)
+        try:
+            status, said = 200, await self._call(method, scope, body)
+        except CallError as error:
+            status, said = error.status, _error_body(error.code, error.message)
+        except _Left:
+            return
+        except Exception:
+            _log.exception("control call %s failed", method)
+            status, said = 500, _error_body("internal", f"{method} failed inside the node; its log says why.")
+        headers = [(b"content-length", b"%d" % len(said)), *_JSON]
+        await body.send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+
+    async def _call(self, method: str, scope: Scope, body: _Unread) -> bytes:
+        if scope["method"] != "POST":
+            raise CallError("not_here", f"{scope['method']} {scope['path']}: a call is a POST.", 405)
+        if not _METHOD.fullmatch(method):
+            raise CallError("no_such_method", "A method is lower-case letters, digits, dots and underscores.", 404)
+        params = _params(await self._whole(scope, body))
+        return msgspec.json.encode(await self._backend.answer(method, params))
+
+    async def _whole(self, scope: Scope, body: _Unread) -> bytes:
+        """The body. Raises CallError, _Left."""
+        declared = _values(scope, b"content-length") or [b"0"]
+        pieces: list[bytes] = []
+        size, whole = 0, declared[0].isdigit() and int(declared[0]) <= self._most
+        with anyio.move_on_after(self._seconds) as deadline:
+            while whole:
+                message = await body.receive()
+                if message["type"] != "http.request":
+                    raise _Left
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                whole = size <= self._most
+                if not message.get("more_body", False):
+                    break
+        if deadline.cancelled_caught:
+            why = f"The request's body did not come whole within {self._seconds:g} s; send it at once."
+            raise CallError("too_slow", why, 408)
+        if not whole:
+            why = f"The request is larger than {self._most} bytes; split it, or raise control.body_bytes."
+            raise CallError("too_large", why, 413)
+        return b"".join(pieces)
+
+
+class _Left(Exception):
+    """The client left in the middle of its body; nobody hears an answer."""
+
+
+def _params(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CallError("bad_request", f"The body must be a JSON object of parameters ({error}).") from error
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    kind = {"content-type": "application/json", "cache-control": "no-store"}
+    return Response(msgspec.json.encode(value), status, kind | (headers or {}))
+
+
+def _error_body(code: str, message: str) -> bytes:
+    return msgspec.json.encode({"error": {"code": code, "message": message}})
+
+
+def _error(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return _json({"error": {"code": code, "message": message}}, status, headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return _error("not_here", f"{request.method} {request.url.path}: {error.detail}.", error.status_code)

@@ -1,0 +1,218 @@
+"""One HTTP connection to the control API, and what it may cost the node.
+
+http_protocol.py speaks HTTP; this module has the sockets and decides who may stay. The invariants:
+
+- An error in one connection ends that connection. It is logged and nothing else of the node notices.
+- Nobody holds a connection for nothing: a request's head has to come within `Patience.head` of the connection's begin
+  or of the answer before, and an answer that nobody reads is given up after `Patience.send`. (A body's deadline is
+  control.py's.)
+- There are never more than `most` connections. When there are, the oldest that never showed the token has to go; where
+  all of them did, the new one is closed.
+
+A connection is one task, and one more while a request is answered. Sockets are used directly: a system call a request
+each way, where layers above them look first, and most programs come with a new connection for every second call.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
+
+import trio
+from anycorn.events import Closed, Event, RawData, Updated
+from anycorn.typing import ConnectionState
+from starlette.types import ASGIApp
+
+from banyan_node.server.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
+
+_STATE = "banyan.connection"
+_READ = 1 << 16
+_ACCEPT = 64
+"""Connections that are taken before others get their turn."""
+_log = logging.getLogger(__name__)
+
+
+class Patience(NamedTuple):
+    """Seconds. head: longer than the 5 s for which httpx keeps an idle connection, else it sends into a closed one."""
+
+    head: float = 10.0
+    send: float = 20.0
+
+
+PATIENCE = Patience()
+
+
+class Connection:
+    """One connection. let_in: whether a request on it showed the token."""
+
+    def __init__(self, line: socket.socket, patience: Patience) -> None:
+        self.let_in = False
+        self._line, self._patience = line, patience
+        self._scope = trio.CancelScope()
+        self._idle = self._closed = False
+        self._turn, self._waiting = trio.Lock(), 0
+        """Who writes to a client that reads slowly, and how many want to."""
+        self._http: Http
+
+    async def run(self, app: ASGIApp, settings: ServerSettings, context: ServerContext) -> None:
+        """Serves until either side ends it. Never raises an Exception."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    state = ConnectionState(cast(Any, {_STATE: self}))
+                    self._http = Http(settings, context, Tasks(app, nursery), state, self._told, self._write)
+                    self._wait_for_a_head()
+                    await self._read()
+        except* NotSpoken:
+            pass
+        except* Exception as errors:
+            _log.warning("a connection to the control API ended by an error: %r", errors.exceptions)  # perhaps a flood
+            _log.debug("where it was", exc_info=errors)
+        finally:
+            self._close()
+
+    def end(self) -> None:
+        """Ends it now."""
+        self._scope.cancel()
+        self._close()
+
+    def end_if_idle(self) -> None:
+        """Ends it now if no request is being answered."""
+        if self._idle:
+            self.end()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._line.fileno())
+            self._line.close()
+
+    def _wait_for_a_head(self) -> None:
+        self._idle, self._scope.deadline = True, trio.current_time() + self._patience.head
+
+    async def _told(self, event: Event) -> None:
+        """What anycorn says of the connection."""
+        match event:
+            case RawData(data=data):
+                await self._write(data)
+            case Closed():
+                self._close()
+                await self._http.handle(event)
+            case Updated(idle=True):
+                self._wait_for_a_head()
+            case Updated():
+                self._idle, self._scope.deadline = False, math.inf
+
+    async def _read(self) -> None:
+        """Hands on what comes until nothing more does. A new connection has mostly said something already."""
+        with suppress(OSError, trio.ClosedResourceError):
+            while not self._closed:
+                try:
+                    data = self._line.recv(_READ)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_readable(self._line.fileno())
+                    continue
+                if not data:
+                    break
+                await self._http.handle(RawData(data))
+                if not self._closed:
+                    await trio.lowlevel.wait_readable(self._line.fileno())
+        await self._http.handle(Closed())
+
+    async def _write(self, data: bytes) -> None:
+        """Returns once the system took all of it, or the client is given up."""
+        if self._closed or not data:
+            return
+        with suppress(OSError, trio.ClosedResourceError):
+            done = 0 if self._waiting else self._push(data)
+            if done == len(data) or await self._write_slowly(memoryview(data)[done:]):
+                return
+        self._close()
+        await self._http.handle(Closed())
+
+    async def _write_slowly(self, rest: memoryview) -> bool:
+        """Waits for a client that reads more slowly than it is written to. Whether it took all."""
+        self._waiting += 1
+        try:
+            with trio.move_on_after(self._patience.send):
+                async with self._turn:
+                    while rest and not self._closed:
+                        await trio.lowlevel.wait_writable(self._line.fileno())
+                        rest = rest[self._push(rest) :]
+        finally:
+            self._waiting -= 1
+        return not rest
+
+    def _push(self, data: bytes | memoryview) -> int:
+        """How many bytes the system took."""
+        try:
+            return self._line.send(data)
+        except BlockingIOError:
+            return 0
+
+
+def let_in(scope: Mapping[str, Any]) -> None:
+    """Notes that the request of this ASGI scope showed the token. Does nothing under another server."""
+    connection = scope.get("state", {}).get(_STATE)
+    if isinstance(connection, Connection):
+        connection.let_in = True
+
+
+class Connections:
+    """All connections to one listener."""
+
+    def __init__(self, app: ASGIApp, most: int, patience: Patience) -> None:
+        self._app, self._most, self._patience = app, most, patience
+        self._settings, self._context = ServerSettings(), ServerContext(None)
+        self._open: dict[Connection, None] = {}
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        """Takes connections for as long as it is not cancelled; each is served in the nursery."""
+        listener.setblocking(False)
+        while True:
+            await trio.lowlevel.wait_readable(listener.fileno())
+            try:
+                for _ in range(_ACCEPT):
+                    line, _address = listener.accept()
+                    line.setblocking(False)
+                    nursery.start_soon(self._serve, line)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                _log.warning("the control API cannot take a connection: %s", error)
+                await trio.sleep(0.2)  # out of file descriptors: it stays so for a moment
+
+    async def _serve(self, line: socket.socket) -> None:
+        if len(self._open) >= self._most:
+            stranger = next((c for c in self._open if not c.let_in), None)
+            if stranger is None:
+                line.close()
+                return
+            del self._open[stranger]
+            stranger.end()
+        connection = Connection(line, self._patience)
+        self._open[connection] = None
+        try:
+            await connection.run(self._app, self._settings, self._context)
+        finally:
+            self._open.pop(connection, None)
+
+    async def close_idle(self) -> None:
+        """Closes connections that wait for a next request, and the others after the answer that they wait for."""
+        await self._context.terminated.set()
+        for connection in list(self._open):
+            connection.end_if_idle()
+
+    def end_all(self) -> None:
+        """Ends every connection now."""
+        for connection in list(self._open):
+            connection.end()

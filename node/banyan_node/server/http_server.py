@@ -1,0 +1,171 @@
+"""Serving an ASGI application from inside the node, on a port or Unix socket of this machine.
+
+The invariants: an address that is taken is one sentence, and never taken away from its owner; a Unix socket is 0600
+before it listens; a shutdown lets requests finish for `grace_seconds` and then ends what is left. What a single
+connection may cost is http_connections.py's.
+"""
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import trio
+from starlette.types import ASGIApp
+
+from banyan_node.home.config import ControlSettings
+from banyan_node.home.folder import Home
+from banyan_node.operator_errors import ControlError, PortBusy
+from banyan_node.server.http_connections import PATIENCE, Connections, Patience
+from banyan_node.server.running import Endpoint, announced
+
+GRACE_LOOK_S = 0.02
+"""How often it is looked whether the last request ended, once the node stops."""
+
+
+class OnStarted(Protocol):
+    """The task_status that trio's nursery.start passes in."""
+
+    def started(self, value: Endpoint) -> None:
+        """The server listens at this endpoint."""
+
+
+class Bind(NamedTuple):
+    """Where to listen. socket: a path, which wins over host and port. port 0: any that is free."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    socket: str = ""
+
+    @classmethod
+    def of(cls, control: ControlSettings, home: Home) -> "Bind":
+        """What the settings ask for; a relative socket path is inside the home."""
+        return cls(control.host, control.port, str(home.path / control.socket) if control.socket else "")
+
+
+async def serve_control(
+    app: ASGIApp,
+    bind: Bind,
+    home: Home,
+    token: str,
+    *,
+    shutdown: trio.Event | None = None,
+    grace_seconds: float = 3.0,
+    connections: int = 128,
+    patience: Patience = PATIENCE,
+    task_status: OnStarted = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the control API and let others find it for as long as it answers. Raises PortBusy, ControlError."""
+    listener = listen(bind)
+    endpoint = endpoint_of(listener)
+    served = Connections(app, connections, patience)
+    try:
+        with announced(home, endpoint, token):
+            await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
+    finally:
+        listener.close()
+        if endpoint.socket:
+            Path(endpoint.socket).unlink(missing_ok=True)
+
+
+async def _serve(
+    connections: Connections,
+    listener: socket.socket,
+    endpoint: Endpoint,
+    shutdown: trio.Event | None,
+    grace_seconds: float,
+    task_status: OnStarted,
+) -> None:
+    async with trio.open_nursery() as serving:
+        try:
+            async with trio.open_nursery() as until_shutdown:
+                until_shutdown.start_soon(connections.accept, listener, serving)
+                task_status.started(endpoint)
+                await (trio.Event() if shutdown is None else shutdown).wait()
+                until_shutdown.cancel_scope.cancel()
+            listener.close()
+            await connections.close_idle()
+            serving.start_soon(_end_after, grace_seconds, connections, serving)
+        except BaseException:
+            connections.end_all()
+            raise
+
+
+async def _end_after(seconds: float, connections: Connections, serving: trio.Nursery) -> None:
+    """Ends what is left then, or at once when it is cancelled."""
+    try:
+        with trio.move_on_after(seconds):
+            while connections.count:
+                await trio.sleep(GRACE_LOOK_S)
+    finally:
+        connections.end_all()
+    serving.cancel_scope.cancel()
+
+
+def listen(bind: Bind) -> socket.socket:
+    """A socket that listens, so that its address is surely ours. Raises PortBusy, ControlError."""
+    return _bind_socket(Path(bind.socket)) if bind.socket else _bind_port(bind.host, bind.port)
+
+
+def endpoint_of(listener: socket.socket) -> Endpoint:
+    """Where a listening socket really is."""
+    name = listener.getsockname()
+    return Endpoint(socket=name) if isinstance(name, str) else Endpoint(name[0], name[1])
+
+
+def _bind_port(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ControlError(f"{host} is no address of this machine ({error.strerror}).") from error
+    try:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait out TIME_WAIT
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortBusy(
+                f"Port {port} of {host} is taken by another program; stop it, or choose another (0: any that is free)."
+            ) from error
+        raise ControlError(f"Port {port} of {host} cannot be used ({error.strerror}); choose another.") from error
+    return listener
+
+
+def _bind_socket(path: Path) -> socket.socket:
+    _clear_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise ControlError(
+            f"The socket {path} cannot be made ({error.strerror or error}); choose another path."
+        ) from error
+    return listener
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove a socket that nobody answers on; one that somebody answers on, or another kind of file, is theirs."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise PortBusy(f"{path} is a file and no socket; move it away, or choose another path.")
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.connect(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+    else:
+        raise PortBusy(f"Another program answers on {path}; stop it, or choose another path.")
+    finally:
+        probe.close()

@@ -1,0 +1,133 @@
+"""How a running node is found by those who share its home: control.json says where, control.token lets them in.
+
+The invariant: both files exist only between the moment the node listens and the moment it stops, are 0600, and name
+one run. Every run draws a new token, so what a stale file leads somebody to send is worth nothing to whoever gets it.
+The file names its own home too (device and inode of the folder), because a folder that is copied under a running node
+takes the file along: a command in the copy must not speak to the node of the original.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from banyan_node.home.folder import Home, write_private
+from banyan_node.operator_errors import CopiedHome, NoNode
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a server listens: a Unix socket's path, or a host and port."""
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+
+    @property
+    def url(self) -> str:
+        """The base URL. Over a Unix socket the host is only a name."""
+        if self.socket:
+            return "http://localhost"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.socket or f"{self.host} port {self.port}"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The content of control.json. home, device, inode: the folder that it was written for; inode 0: not said."""
+
+    format: int
+    pid: int
+    endpoint: Endpoint
+    home: str = ""
+    device: int = 0
+    inode: int = 0
+
+
+def new_token() -> str:
+    """256 random bits, as text that fits a header."""
+    return secrets.token_urlsafe(32)
+
+
+@contextmanager
+def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
+    """Let others find this run until the block ends. Call it with the store's lock held: one node a home."""
+    folder = home.path.stat()
+    running = Running(1, os.getpid(), endpoint, str(home.path), folder.st_dev, folder.st_ino)
+    written = msgspec.json.encode(running) + b"\n"
+    write_private(home.token, token.encode())
+    write_private(home.running, written)
+    try:
+        yield
+    finally:
+        if home.running.exists() and home.running.read_bytes() == written:
+            home.running.unlink()
+            home.token.unlink(missing_ok=True)
+
+
+def find_running(home: Home) -> tuple[Running, str]:
+    """Where the node of this home listens, and its token. Raises NoNode, CopiedHome."""
+    nobody = f"No node is running in {home.path}; start one with `banyan up`."
+    try:
+        running = msgspec.json.decode(home.running.read_bytes(), type=Running)
+        token = home.token.read_text("utf-8").strip()
+    except FileNotFoundError as error:
+        raise NoNode(nobody) from error
+    except PermissionError as error:
+        raise NoNode(f"{error.filename} belongs to another user; ask as the user that runs the node.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise NoNode(f"{home.running} cannot be read ({error}); start the node again with `banyan up`.") from error
+    _refuse_a_copy(home, running)
+    if not running.endpoint.socket and not alive(running.pid):
+        raise NoNode(
+            f"No node is running in {home.path}: {home.running} names process {running.pid}, which has ended without "
+            "saying so; start one with `banyan up`."
+        )
+    if not _answers(running.endpoint):
+        raise NoNode(
+            f"No node is running in {home.path}: {home.running} names {running.endpoint}, where nobody answers; start "
+            "one with `banyan up`."
+        )
+    return running, token
+
+
+def _refuse_a_copy(home: Home, running: Running) -> None:
+    folder = home.path.stat()
+    if running.inode and (running.device, running.inode) != (folder.st_dev, folder.st_ino):
+        raise CopiedHome(
+            f"No node is running in {home.path}: its control.json was copied from {running.home}, which has a node "
+            "of its own; start one here with `banyan up`."
+        )
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    """Whether anything listens there: a process that was killed leaves its file, and its number may be taken again."""
+    family = socket.AF_UNIX if endpoint.socket else socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(endpoint.socket or (endpoint.host, endpoint.port))
+        except OSError:
+            return False
+    return True
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs: one that has ended and that nobody has asked after yet does not."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no such file on this system
+    return state not in (b"Z", b"X")

@@ -1,0 +1,103 @@
+"""Views that are new, changed or asked for are built while the node serves and syncs: a step, then a pause.
+
+What is done is noted in the store with each step (banyan_storage/views/building.py), so whoever opens it next goes on.
+A store that no node has open is finished before it is used: nobody else would build it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from banyan_storage.engine import Engine
+from banyan_storage.errors import StorageError
+from banyan_storage.store import Store
+from banyan_storage.upgrade import Say
+from banyan_storage.views import building
+from banyan_storage.views.standing import ViewStanding, standings
+
+if TYPE_CHECKING:
+    from banyan_node.context import Context
+    from banyan_node.workers.worker import Worker
+
+log = structlog.get_logger("banyan")
+LOOK_S = 1.0
+"""How often it is looked whether anything is to be built."""
+BUSY_S = 2.0
+"""How long the node counts as busy after somebody else wrote."""
+BUSY, IDLE = (256, 0.5), (1_024, 0.1)
+"""Entries in a step, and how long the pause after it is, in steps, while others write and while nobody does: a step of
+256 takes some 10 ms and a commit, and a writer waits for at most one. Posts waited four times as long with larger ones.
+"""
+SAY_S = 10.0
+"""How often it is said how far a long build is."""
+COMMIT_STEPS = 50
+"""Steps between two commits where nobody waits."""
+
+
+def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
+    """Builds a little: whether more is left, and how much was ever written, which tells whether others write too."""
+    ctx.store.changes += 1
+    return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
+
+
+def unbuilt(engine: Engine) -> list[ViewStanding]:
+    """Views of which something is to be built, by the last commit. Any thread."""
+    with engine.read() as txn:
+        return [view for view in standings(txn) if view.done < 1]
+
+
+async def build(worker: Worker[Context], engine: Engine) -> None:
+    """Builds whatever is to be built, for as long as the node runs."""
+    while True:
+        await trio.sleep(LOOK_S)
+        waiting = unbuilt(engine)
+        if not waiting:
+            continue
+        began = said = trio.current_time()
+        log.info("building views", views=[view.name for view in waiting])
+        more, changes, busy = True, 0, 0.0
+        while more:
+            at = trio.current_time()
+            size, rest = BUSY if at < busy else IDLE
+            try:
+                before, (more, changes) = changes, await worker.call(partial(step, size=size))
+            except StorageError as error:
+                log.warning("views cannot be built now", error=str(error))
+                await trio.sleep(SAY_S)
+                continue
+            if changes != before + 1:
+                busy = at + BUSY_S
+            await trio.sleep((trio.current_time() - at) * rest)
+            if trio.current_time() - said > SAY_S:
+                said = trio.current_time()
+                log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})
+        log.info("views are built", seconds=round(trio.current_time() - began, 1))
+
+
+def finish(
+    engine: Engine, store: Store, say: Say, stopped: Callable[[], bool] = lambda: False, only: tuple[str, ...] = ()
+) -> None:
+    """Builds all that is to be built, now; with `only`, where one of these views is among it.
+
+    Returns early where it is stopped; what was committed stays. Raises StorageError.
+    """
+    waiting = [view.name for view in unbuilt(engine)]
+    if not waiting or (only and not set(only) & set(waiting)):
+        return
+    after, steps, more = time.monotonic() + 1.0, 0, True
+    while more and not stopped():
+        more, steps = building.step(engine.write(), store), steps + 1
+        if steps % COMMIT_STEPS and more:
+            continue
+        store.commit()
+        if time.monotonic() > after:
+            after = time.monotonic() + SAY_S
+            parts = ", ".join(f"{view.name} {int(view.done * 100)} %" for view in unbuilt(engine))
+            if parts:
+                say(f"Views are being built: {parts}.")

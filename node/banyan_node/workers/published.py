@@ -1,0 +1,191 @@
+"""What the replica's thread says of itself for readers on other threads: nobody who only asks waits for the writer.
+
+The replica's thread makes a `Published` after what it did is durable: before it answers calls, so that a caller finds
+what it was told, when a peer comes, says hello or goes, and else every LAG_S. A costly one is made more seldom, so that
+it takes a fiftieth of that thread's time at most. What the store says, readers take from a snapshot of the store.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from banyan_crdt.ids import Head, LogId, WriterKey
+from banyan_crdt.realm import Realm
+from banyan_crdt.signing import Signer
+from banyan_node.home.keystore import Keys
+from banyan_node.home.settings import Settings
+from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync.catchup import WHOLE
+
+if TYPE_CHECKING:
+    from banyan_node.context import Context
+
+LAG_S = 0.25
+"""How old what is published may be, where nothing was called meanwhile."""
+SHARE = 50
+"""One part in so many of the replica's time goes to publishing at most."""
+CHEAP_S = 0.001
+"""What is published faster than that is published before every answer."""
+NEVER = -1e8
+"""Before any `now`: a link that was never compared to its end says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who this node is; the same as long as it runs."""
+
+    peer: str
+    realm: Realm
+    settings: Settings
+    keys: Keys
+    writer: WriterKey
+    """The device's key, which signs entries in the accounts that granted it."""
+
+    def slot(self, index: int, slot: int, generation: int) -> Signer:
+        """A key of one of the accounts hosted here. For any thread."""
+        return Signer(self.realm, self.keys.slot_seed(index, slot, generation))
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeen:
+    """A linked peer. greeted: it said hello. compared: it was, to the end, since it came. differences: what it claims
+    of logs where we stand elsewhere. asked: logs that it owes us. points: held against it, `reason` the last."""
+
+    peer: str
+    address: str
+    greeted: bool
+    operator: bool
+    outbound: bool
+    since: float
+    equal: bool
+    compared: bool
+    points: float
+    reason: str
+    differences: Mapping[LogId, Head]
+    asked: tuple[LogId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BanSeen:
+    """A peer that is refused until `until`, in seconds."""
+
+    peer: str
+    until: float
+    reason: str
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """readers: peers that read the network to us; left: how much of it is, 0 to 1. wrong_clock: what peers say about
+    this machine's clock, where it matters; ahead_ms: of the median of so many platforms."""
+
+    links: tuple[LinkSeen, ...]
+    bans: tuple[BanSeen, ...]
+    logs: int
+    root: bytes
+    fresh_as_of: int | None
+    reading: bool
+    readers: int
+    left: float
+    wrong_clock: str | None
+    ahead_ms: int | None
+    platforms: int
+
+    def claims(self) -> dict[LogId, int]:
+        """The greatest length that a peer claims of each log on which it differs from us."""
+        found: dict[LogId, int] = {}
+        for link in self.links:
+            for log, head in link.differences.items():
+                found[log] = max(found.get(log, 0), head.length)
+        return found
+
+
+def here(ctx: Context) -> Here:
+    return Here(ctx.replica.me.peer, ctx.realm, ctx.settings, ctx.keys, ctx.device.key)
+
+
+def published(ctx: Context, now: float) -> Published:
+    """As it is now. On the replica's thread."""
+    replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
+    fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
+    ledger = replica.ledger
+    return Published(
+        links=tuple(_link(ctx, link, now) for link in replica.links.values()),
+        bans=tuple(
+            BanSeen(peer, now + left, why, ledger.points(peer, now)) for peer, (left, why) in ledger.bans(now).items()
+        ),
+        logs=replica.tree.count,
+        root=replica.tree.root,
+        fresh_as_of=fresh[0] if fresh else None,
+        reading=bool(catchup.reading),
+        readers=len(catchup.readers),
+        left=round(sum(s.width for s in catchup.left()) / WHOLE.width, 3) if catchup.readers else 0.0,
+        wrong_clock=wrong_clock(ctx),
+        ahead_ms=clock[0] if clock else None,
+        platforms=clock[1] if clock else 0,
+    )
+
+
+def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
+    ledger = ctx.replica.ledger
+    points = ledger.points(link.peer, now)
+    return LinkSeen(
+        peer=link.peer,
+        address=link.address,
+        greeted=link.hello is not None,
+        operator=link.hello is not None and bool(link.hello.operator),
+        outbound=link.outbound,
+        since=link.since,
+        equal=link.course.live,
+        compared=link.course.settled_at > NEVER,
+        points=points,
+        reason=ledger.last_sentence(link.peer) if points else "",
+        differences=dict(link.told.differences),
+        asked=tuple(link.owed.logs),
+    )
+
+
+def wrong_clock(ctx: Context) -> str | None:
+    """What peers say about this machine's clock, where it matters. On the replica's thread."""
+    found = ctx.replica.witnesses.ahead_ms()
+    if found is not None and abs(found[0]) > FUTURE_MS:
+        ahead, platforms = found
+        way = "ahead of" if ahead > 0 else "behind"
+        others = "the platform that was heard" if platforms == 1 else f"{platforms} platforms"
+        return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
+    notes = {log for (_, log), note in ctx.replica.intake.notes.items() if note.reason == "future"}
+    if notes:
+        what = f"what peers have of {len(notes):,} logs is dated in the future"
+        return f"{what}; if that lasts, this clock is behind: set it"
+    return None
+
+
+class Publisher:
+    """Publishes after batches of work. `seen`: what was published last; any thread may read it."""
+
+    def __init__(self, ctx: Context, now: float) -> None:
+        self.seen = published(ctx, now)
+        self._due, self._cost = now, 0.0
+
+    def after(self, ctx: Context, now: float, answers: bool) -> float:
+        """After a batch; answers: whether calls are answered now. Returns when it is due, if it was put off."""
+        if now >= self._due or (self._cost < CHEAP_S and (answers or self._peers_changed(ctx))):
+            began = time.perf_counter()
+            self.seen = published(ctx, now)
+            self._cost = time.perf_counter() - began
+            self._due = now + max(LAG_S, SHARE * self._cost)
+            return math.inf
+        return self._due
+
+    def _peers_changed(self, ctx: Context) -> bool:
+        links, seen = ctx.replica.links, self.seen.links
+        return len(links) != len(seen) or any(
+            link.peer != was.peer or (link.hello is not None) != was.greeted
+            for link, was in zip(links.values(), seen, strict=True)
+        )

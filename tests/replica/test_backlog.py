@@ -1,0 +1,46 @@
+"""The door in front of the replica: what waits there was sent on credit, or it is not kept."""
+
+from __future__ import annotations
+
+from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog
+from banyan_replica.peers.flow import OVERSHOOT, WINDOW
+from banyan_replica.wire import MAX_FRAME, Bye, DataItems, Root, encode_message
+from tests.crdt.make import Person
+from tests.replica.helpers import control_item
+
+BULK = encode_message(DataItems([]))[:2]
+
+
+def bulk(size: int) -> bytes:
+    return BULK + bytes(size - 2)
+
+
+def test_a_window_and_one_last_frame_of_the_largest_size_are_an_honest_peers() -> None:
+    b = Backlog()
+    assert WINDOW + MAX_FRAME <= WINDOW + OVERSHOOT
+    for _ in range(63):
+        assert b.put(bulk(WINDOW // 64)) is None
+    assert b.put(bulk(MAX_FRAME)) is None
+    assert b.put(bulk(WINDOW // 64)) is None
+
+
+def test_bulk_beyond_that_is_not_kept_until_some_was_taken() -> None:
+    b = Backlog()
+    frame = bulk(1 << 20)
+    for _ in range((WINDOW + OVERSHOOT) >> 20):
+        assert b.put(frame) is None
+    kept = b.waiting
+    why = b.put(frame)
+    assert why == "sent 1048576 bytes of bulk more than it had credit for: 8388608 wait here already"
+    assert b.waiting == kept == 8 * ((1 << 20) + FRAME_OVERHEAD)
+    b.took(frame)
+    assert b.put(frame) is None
+
+
+def test_what_is_not_bulk_needs_no_credit() -> None:
+    b = Backlog()
+    while b.put(bulk(1 << 20)) is None:
+        pass
+    for m in (Root(1, bytes(32), 1), Bye(b"so long")):
+        assert b.put(encode_message(m)) is None
+    assert b.put(encode_message(DataItems([control_item(Person("an"))]))) is not None

@@ -1,0 +1,369 @@
+"""Two replicas find what differs by one question and one answer; and what a peer that means ill makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+
+import numpy as np
+import pytest
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import Head
+from banyan_crdt.realm import TEST
+from banyan_replica.frontier.index import id_words, name_words
+from banyan_replica.frontier.probes import PROBE_BYTES
+from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
+from banyan_replica.peers.limits import Limits
+from banyan_replica.wire import BUSY, HERE, TOO_MANY, Heads, Message, Root, Sketch, SketchCells, SketchNames, Sums
+from tests.crdt.make import Person, add, follow, signer
+from tests.replica.helpers import NOW_MS, World, give, plain_hello
+
+QUESTION = Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES))
+
+
+def twins(logs: int) -> tuple[World, list[tuple[Person, int]]]:
+    """Two replicas that hold one entry each in the same logs of the same people."""
+    w = World("a", "b")
+    names: list[tuple[Person, int]] = []
+    for k in range(-(-logs // 8)):
+        person = Person(f"p{k}")
+        for r in w.replicas.values():
+            r.ingest.control(person.id, person.control, NOW_MS)
+        for number in range(1, 9):
+            names.append((person, number))
+            write(w, "ab", person, number)
+    return w, names
+
+
+def write(w: World, at: str, person: Person, number: int, entries: int = 1, tag: str = "") -> list[Entry]:
+    """The log grows by so many entries at these replicas."""
+    below = w.replicas[at[0]].store.chain(person.log(number=number), 0, 1_000)
+    log = person.write(entries, number=number, below=below, tag=tag)
+    for name in at:
+        give(w.replicas[name].ingest, log, len(below))
+        w.drain(name)
+    return log
+
+
+def said(w: World, kind: type[Message]) -> list[Message]:
+    return [m for _, m in w.said or () if type(m) is kind]
+
+
+def apart(w: World) -> int:
+    a, b = (dict(r.store.all_heads()) for r in w.replicas.values())
+    return sum(a.get(log) != b.get(log) for log in a.keys() | b.keys())
+
+
+@pytest.mark.parametrize("differences", [1, 10, 100, 1_000])
+def test_replicas_that_differ_become_equal_by_one_question_and_one_answer(differences: int) -> None:
+    w, names = twins(1_200)
+    for k, (person, number) in enumerate(names[:differences]):
+        write(w, "ab"[k % 2], person, number, 1 + k % 3)
+    assert apart(w) == differences
+    w.said = []
+    w.link("a", "b")
+    w.until(lambda: not apart(w), 10)
+    asked = [m for m in said(w, Sketch) if isinstance(m, Sketch) and not m.salt]
+    assert len({m.start for m in asked}) <= 2
+    assert not said(w, Sums)
+    assert not said(w, SketchNames)
+    assert not w.rejections("a") + w.rejections("b")
+
+
+def test_more_differences_than_a_table_holds_are_found_by_ranges() -> None:
+    w, names = twins(5_000)
+    for k, (person, number) in enumerate(names):
+        write(w, "ab"[k % 2], person, number)
+    assert apart(w) == 5_000
+    w.said = []
+    w.link("a", "b")
+    w.until(lambda: not apart(w), 30)
+    assert said(w, Sums)
+    assert not w.rejections("a") + w.rejections("b")
+
+
+def test_a_new_account_and_its_logs_come_although_nobody_knows_their_names() -> None:
+    w, _ = twins(80)
+    new = Person("new")
+    w.replicas["a"].ingest.control(new.id, new.control, NOW_MS)
+    for number in range(1, 6):
+        write(w, "a", new, number)
+    w.said = []
+    w.link("b", "a")
+    w.until(lambda: not apart(w), 10)
+    assert not said(w, Sums)
+
+
+@pytest.mark.parametrize(("at_a", "at_b"), [(1, 6), (6, 1), (3, 3)])
+def test_a_fork_reaches_both_sides_whoever_has_the_longer_branch(at_a: int, at_b: int) -> None:
+    w, names = twins(40)
+    person, number = names[7]
+    write(w, "a", person, number, at_a, "one")
+    write(w, "b", person, number, at_b, "two")
+    w.said = []
+    w.link("a", "b")
+    w.until(lambda: not apart(w), 30)
+    assert w.head("a", person.log(number=number)).flag == 1
+    assert not said(w, Sums)
+
+
+def test_equal_frontiers_are_proved_equal_under_a_salt_by_one_cell() -> None:
+    w, _ = twins(40)
+    w.said = []
+    w.link("a", "b")
+    w.run(15)
+    asked, answered = said(w, Sketch), said(w, SketchCells)
+    assert [(name, len(m.salt)) for name, m in w.said if isinstance(m, Sketch)] == [("a", 16)]
+    assert len(asked) == len(answered) == 1
+    assert isinstance(answered[0], SketchCells)
+    assert len(answered[0].cells) == CELL_BYTES
+
+
+def test_a_neighbour_drawn_at_random_is_asked_under_a_new_salt_every_ten_minutes() -> None:
+    w, _ = twins(40)
+    w.link("a", "b")
+    w.run(15)
+    w.said = []
+    w.run(1_300)
+    salts = [m.salt for m in said(w, Sketch) if isinstance(m, Sketch)]
+    assert 3 <= len(salts) <= 5  # two a side
+    assert len(set(salts)) == len(salts)
+
+
+# -- grinding
+
+
+def ground_fork(person: Person) -> tuple[list[Entry], list[Entry]]:
+    """Two branches of one log whose heads have one tag under the public key: about 2^15 tries."""
+    key, trunk = key_of(TEST.id), person.write(1)
+    seen: dict[int, Entry] = {}
+    for n in itertools.count():
+        entry = follow(person.full("phone"), person.log(), trunk, add(f"try {n}"), signed=False)
+        tag = weight(key, *id_words(Head(2, entry.id, 0)), 2, 0)
+        other = seen.setdefault(tag, entry)
+        if other.id != entry.id:
+            break
+    signed = [e._replace(sig=signer(person.full("phone")).sign(e.id)) for e in (entry, other)]
+    return [*trunk, signed[0]], [*trunk, signed[1]]
+
+
+def test_a_fork_ground_to_one_tag_is_found_under_the_first_salt() -> None:
+    w, _ = twins(40)
+    person = Person("grinder")
+    one, two = ground_fork(person)
+    for name, log in (("a", one), ("b", two)):
+        w.replicas[name].ingest.control(person.id, person.control, NOW_MS)
+        give(w.replicas[name].ingest, log)
+        w.drain(name)
+    a, b = (r.tree.table(b"") for r in w.replicas.values())
+    assert a is not None
+    assert b is not None
+    assert (a.cells == b.cells).all()
+    w.said = []
+    w.link("a", "b")
+    w.until(lambda: not apart(w), 20)
+    assert w.head("a", person.log()) == w.head("b", person.log()) == Head(1, one[0].id, 1)
+    assert not said(w, Sums)
+
+
+def test_heads_ground_to_crowd_the_cells_do_not_keep_honest_ones_from_being_found() -> None:
+    """The rogue's logs are in no cell between the first and the 60th: they stay behind, and only they."""
+    w, names = twins(80)
+    key, crowd = key_of(TEST.id), list[tuple[Person, int]]()
+    for k in itertools.count():
+        person = Person(f"crowd {k}")
+        for number in range(1, 9):
+            steps = walk(place(key, *name_words(person.log(number=number))), 1 << 40)
+            next(steps)
+            if next(steps) > 60:
+                crowd.append((person, number))
+        if len(crowd) >= 3:
+            break
+    for person, number in crowd:
+        for r in w.replicas.values():
+            r.ingest.control(person.id, person.control, NOW_MS)
+        write(w, "a", person, number)
+    for person, number in names[:5]:
+        write(w, "b", person, number)
+    w.link("a", "b")
+    w.until(lambda: all(w.head("a", p.log(number=n)) == w.head("b", p.log(number=n)) for p, n in names), 8)
+    w.until(lambda: not apart(w), 30)
+    assert not w.rejections("a") + w.rejections("b")
+
+
+# -- peers that mean ill
+
+
+def rogue_asked(w: World) -> Sketch:
+    """A rogue comes up with a root of its own and is asked."""
+    w.rogue("r", "a", logs=80, root=b"r" * 32, arrival=9)
+    w.run(0.1)
+    (asked,) = (m for m in w.heard["r"] if isinstance(m, Sketch))
+    return asked
+
+
+def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> SketchCells:
+    return SketchCells(asked.salt, start, HERE, 5, cells)
+
+
+@pytest.mark.parametrize(
+    ("cells", "start", "sentence"),
+    [
+        (bytes(25), 0, "pieces of 23 bytes each"),
+        (b"\xff" * CELL_BYTES, 0, "below 2\\^61"),
+        (b"", 0, "without cells"),
+        (bytes(CELL_BYTES * (CELLS + 1)), 0, f"{CELLS} cells were asked for"),
+    ],
+)
+def test_an_answer_that_no_honest_peer_gives_costs_its_sender(cells: bytes, start: int, sentence: str) -> None:
+    w, _ = twins(40)
+    asked = rogue_asked(w)
+    w.say("r", "a", answer_to(asked, cells, start=start))
+    (why,) = w.rejections("a")
+    assert re.search(sentence, why)
+
+
+def test_answers_that_nobody_asked_for_are_dropped_at_no_cost() -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    w.say(
+        "r",
+        "a",
+        *[SketchCells(b"", 0, HERE, 1, bytes(CELL_BYTES * 100))] * 50,
+        SketchCells(b"s" * 16, 0, TOO_MANY, 1, b""),
+    )
+    assert w.points("a", "r") == 0
+    assert not [m for m in w.heard["r"] if isinstance(m, Sums)]
+
+
+def test_cells_out_of_thin_air_end_in_ranges_and_cost_nobody_points() -> None:
+    w, _ = twins(40)
+    rng = random.Random(1)
+    asked = rogue_asked(w)
+    start = 0
+    for _ in range(10):  # always a little more, until we have had enough
+        fresh = np.array([[rng.randrange(P) for _ in range(3)] for _ in range(CELLS)], np.uint64)
+        before = len(w.heard["r"])
+        wanted = asked.wanted or CELLS
+        w.say("r", "a", answer_to(asked, pack(fresh[:wanted]), start=start))
+        w.run(0.1)
+        more = [m for m in w.heard["r"][before:] if isinstance(m, Sketch)]
+        if not more:
+            break
+        asked, start = more[0], more[0].start
+    assert [m for m in w.heard["r"] if isinstance(m, Sums)]
+    assert w.points("a", "r") == 0
+
+
+def test_places_that_do_not_exist_are_asked_for_by_name_once() -> None:
+    w, _ = twins(40)
+    asked = rogue_asked(w)
+    table = w.replicas["a"].tree.table(b"")
+    assert table is not None
+    cells = table.cells.copy()
+    for k in range(20):
+        add_one(cells, 1_000 + k, 7 << 29)
+    w.say("r", "a", answer_to(asked, pack(cells[:100])))
+    w.run(0.1)
+    (names,) = (m for m in w.heard["r"] if isinstance(m, SketchNames))
+    assert len(names.places) == 20 * 8
+    assert w.points("a", "r") == 0
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Sketch(b"", 0, 4_000, 0, b""),
+        Sketch(b"", 4_000, 200, 0, b""),
+        Sketch(b"", 10, 0, 0, b""),
+        Sketch(b"", 10, 10, 0, bytes(PROBE_BYTES)),
+        Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES - 1)),
+        Sketch(b"s" * 16, 0, 0, 0, bytes(PROBE_BYTES + 1)),
+    ],
+)
+def test_a_question_with_absurd_numbers_costs_its_sender(question: Sketch) -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    w.say("r", "a", question)
+    assert len(w.rejections("a")) == 1
+
+
+def test_questions_without_end_are_refused_once_the_work_is_used_up() -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    before = w.bytes["a", "r"]
+    for _ in range(3_000):
+        w.say("r", "a", Sketch(b"", 1, CELLS - 1, 0, b""))
+    assert w.bytes["a", "r"] - before < CELL_BYTES * 120_000
+    w.run(0.1)
+    answers = [m for m in w.heard["r"] if isinstance(m, SketchCells)]
+    assert answers[0].state == HERE
+    assert answers[-1].state == BUSY
+    assert w.points("a", "r") == 0
+
+
+def test_one_table_at_a_time_is_built_for_others() -> None:
+    w, _ = twins(40)
+    for name in ("r", "s"):
+        w.rogue(name, "a")
+    w.say("r", "a", QUESTION._replace(salt=b"1" * 16))
+    w.say("s", "a", QUESTION._replace(salt=b"2" * 16))
+    w.run(0.1)
+    assert [m.state for m in w.heard["s"] if isinstance(m, SketchCells)] == [BUSY]
+    assert [m.state for m in w.heard["r"] if isinstance(m, SketchCells)] == [HERE]
+    w.run(60)
+    w.say("s", "a", QUESTION._replace(salt=b"3" * 16))
+    w.run(0.1)
+    assert [m.state for m in w.heard["s"] if isinstance(m, SketchCells)] == [BUSY, HERE]
+
+
+def test_names_of_an_endless_list_of_places_are_worth_a_bounded_look() -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    for _ in range(200):
+        w.say("r", "a", SketchNames(b"", bytes(8 * 10_000)))
+    assert w.replicas["a"].links["r"].load.work < 2 * Limits().work_burst
+    assert not [m for m in w.heard["r"] if isinstance(m, Heads)]
+
+
+def test_whoever_is_refused_a_table_asks_again_later_under_another_salt() -> None:
+    w, _ = twins(40)
+    w.link("a", "r")
+    w.say("r", "a", plain_hello())
+    salts: list[bytes] = []
+    for _ in range(100):
+        w.run(1)
+        for m in w.heard["r"]:
+            if isinstance(m, Sketch) and m.salt:
+                salts.append(m.salt)
+                w.say("r", "a", SketchCells(m.salt, 0, BUSY, 0, b""))
+        w.heard["r"].clear()
+    assert 3 <= len(salts) <= 5
+    assert len(set(salts)) == len(salts)
+    assert w.points("a", "r") == 0
+
+
+def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None:
+    """The rogue knows our cells and adds items to them: each of its answers is worth a look, all of them are not."""
+    w, _ = twins(40)
+    rng = random.Random(3)
+    w.rogue("r", "a", logs=80)
+    table = w.replicas["a"].tree.table(b"")
+    assert table is not None
+    cells = table.cells.copy()
+    for _ in range(2_000):
+        add_one(cells, rng.randrange(P), rng.randrange(1, P))
+    named = 0
+    for n in range(60):
+        w.heard["r"].clear()
+        w.say("r", "a", Root(80, rng.randbytes(32), n))
+        w.run(0.05)
+        for m in w.heard["r"]:
+            if isinstance(m, Sketch):
+                w.say("r", "a", answer_to(m, pack(cells)))
+        w.run(0.05)
+        named += sum(isinstance(m, SketchNames) for m in w.heard["r"])
+        w.replicas["a"].links["r"].course.anew()
+    assert 1 <= named < 20

@@ -1,0 +1,428 @@
+"""Nodes that hold chosen accounts only: what they say of them once, what it costs then, and that all of it arrives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from banyan_crdt.frontier import head_item
+from banyan_crdt.ids import AccountId
+from banyan_crdt.realm import TEST
+from banyan_replica.peers.limits import Limits
+from banyan_replica.replica import Replica
+from banyan_replica.sync.interest import AGAIN_S, Names, Share
+from banyan_replica.wire import (
+    GossipFrame,
+    Heads,
+    Interest,
+    Message,
+    Shared,
+    Sketch,
+    SketchCells,
+    Sums,
+    encode_message,
+    opens_as,
+)
+from banyan_replica.wire import SketchNames as NamesMessage
+from banyan_storage.tables import log_name
+from tests.crdt.make import Person, b32
+from tests.replica.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
+
+
+def held(r: Replica) -> set[AccountId]:
+    return set(r.store.accounts())
+
+
+def ids(people: Sequence[Person]) -> frozenset[AccountId]:
+    return frozenset(p.id for p in people)
+
+
+def town(w: World, n: int, at: str = "a", posts: int = 2) -> list[Person]:
+    people = [w.person(at, f"person {k}") for k in range(n)]
+    for p in people:
+        w.post(at, p, posts)
+    return people
+
+
+def follow(w: World, name: str, people: Sequence[Person]) -> None:
+    w.replicas[name].set_interest(ids(people), w.now)
+    w.drain(name)
+
+
+def agree(w: World, people: Sequence[Person], a: str = "a", h: str = "h") -> bool:
+    """Whether both stand at the same heads of these people, which hold something."""
+    stores = w.replicas[a].store, w.replicas[h].store
+    return all(stores[0].heads(p.id) == stores[1].heads(p.id) != {} for p in people)
+
+
+def rate(w: World, seconds: float, *ways: tuple[str, str]) -> float:
+    """Bytes a second, the most of these ways."""
+    before = dict(w.bytes)
+    w.run(seconds)
+    return max((w.bytes[way] - before.get(way, 0)) / seconds for way in ways)
+
+
+BOTH = (("a", "h"), ("h", "a"))
+
+
+def test_accounts_of_interest_come_and_no_others() -> None:
+    w = World("a", "h")
+    people = town(w, 30)
+    follow(w, "h", people[:20])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:20]), 30)
+    w.run(60)
+    assert held(w.replicas["h"]) == ids(people[:20])
+
+
+def test_many_accounts_of_interest_and_nothing_new_cost_a_few_bytes_a_second() -> None:
+    w = World("a", "h")
+    people = town(w, 400, posts=1)
+    follow(w, "h", people[:380])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:380]), 60)
+    w.run(30)
+    assert rate(w, 120, *BOTH) < 15
+    for k in range(20):  # nor does what strangers write make it say more
+        w.post("a", people[380 + k], 1, push=True)
+        w.run(1)
+    assert rate(w, 60, ("h", "a")) < 15
+
+
+@pytest.mark.parametrize("number", [3, 1_500])  # more are read in the background, not at once
+def test_a_follow_brings_the_account_and_an_unfollow_ends_what_comes(number: int) -> None:
+    w = World("a", "h")
+    people = town(w, number + 4, posts=1)
+    follow(w, "h", people[:2])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:2]), 20)
+    w.run(10)
+    follow(w, "h", people[: number + 2])
+    w.until(lambda: agree(w, people[: number + 2]), 20)
+    w.run(20)
+    follow(w, "h", people[1 : number + 2])
+    w.run(5)
+    w.post("a", people[0], 1)
+    w.post("a", people[1], 1)
+    w.run(20)
+    assert w.replicas["h"].ingest.head(people[0].log()).length == 1
+    assert agree(w, people[1:2])
+    assert rate(w, 30, *BOTH) < 15
+    follow(w, "h", people[: number + 2])
+    w.until(lambda: agree(w, people[: number + 2]), 20)
+
+
+def test_a_post_that_the_gossip_lost_is_found_at_a_cost_of_its_own() -> None:
+    w = World("a", "h")
+    people = town(w, 300, posts=1)
+    follow(w, "h", people)
+    w.link("h", "a")
+    w.until(lambda: agree(w, people), 60)
+    w.run(20)
+    before = dict(w.bytes)
+    w.lost = lambda sender, to, raw: opens_as(raw, GossipFrame)
+    w.post("a", people[7], 1, push=True)
+    assert w.until(lambda: agree(w, people), 20) <= w.limits.root_s + 1
+    assert sum(w.bytes[way] - before[way] for way in BOTH) < 3_000
+    w.post("h", people[9], 1, push=True, number=2)
+    assert w.until(lambda: agree(w, people), 20) <= w.limits.root_s + 1
+
+
+@pytest.mark.parametrize("who", ["a", "h"])
+def test_after_a_restart_only_what_came_meanwhile_is_told(who: str) -> None:
+    w = World("a", "h")
+    people = town(w, 300, posts=1)
+    follow(w, "h", people)
+    w.link("h", "a")
+    w.until(lambda: agree(w, people), 60)
+    w.run(10)
+    w.stop(who)
+    w.post("h" if who == "a" else "a", people[3], 2, number=2)
+    w.run(10)
+    w.start(who)
+    if who == "h":
+        follow(w, "h", people)
+    before = dict(w.bytes)
+    w.link("h", "a")
+    w.until(lambda: agree(w, people), 20)
+    told = 16 * len(people)
+    assert sum(w.bytes[way] - before[way] for way in BOTH) < told + 4_000
+    w.run(20)
+    assert rate(w, 60, *BOTH) < 15
+
+
+def test_a_head_that_is_flagged_reaches_whoever_holds_the_account() -> None:
+    w = World("a", "h")
+    people = town(w, 20)
+    eve = Person("eve")
+    log = eve.write(4)
+    w.replicas["a"].ingest.control(eve.id, eve.control, NOW_MS)
+    give(w.replicas["a"].ingest, log)
+    w.drain("a")
+    follow(w, "h", [*people, eve])
+    w.link("h", "a")
+    w.until(lambda: agree(w, [*people, eve]), 20)
+    w.run(10)
+    w.rogue("r", "a")
+    w.say("r", "a", data(run_item(eve.write(3, below=log[:2], tag="again"))))
+    assert w.head("a", eve.log()).flag
+    w.until(lambda: bool(w.head("h", eve.log()).flag), 20)
+    assert agree(w, [eve])
+
+
+def test_two_partial_nodes_exchange_what_both_hold() -> None:
+    w = World("g", "h")
+    people = [w.person("g", f"person {k}") for k in range(9)]
+    for p in people:
+        w.post("g", p, 1)
+    follow(w, "g", people[:6])
+    follow(w, "h", people[3:])
+    w.link("g", "h")
+    w.until(lambda: agree(w, people[3:6], "g", "h"), 20)
+    w.run(30)
+    assert held(w.replicas["h"]) == ids(people[3:6])
+    assert rate(w, 60, ("g", "h"), ("h", "g")) < 15
+    follow(w, "h", people[2:])
+    w.until(lambda: agree(w, people[2:6], "g", "h"), 20)
+    follow(w, "g", people[:7])
+    w.until(lambda: agree(w, people[2:7], "g", "h"), 20)
+
+
+def test_what_is_written_at_a_partial_node_reaches_a_node_that_holds_all() -> None:
+    w = World("a", "h")
+    mine = w.person("h", "an")
+    follow(w, "h", [mine])
+    w.link("h", "a")
+    w.post("h", mine, 3)
+    w.until(lambda: agree(w, [mine]), 20)
+
+
+def test_a_node_that_begins_to_choose_says_so_on_links_that_stand() -> None:
+    w = World("a", "h")
+    people = town(w, 8)
+    w.link("h", "a")
+    w.until(lambda: agree(w, people), 20)
+    follow(w, "h", people[:4])
+    w.run(10)
+    w.post("a", people[0], 1)
+    w.post("a", people[7], 1)
+    w.until(lambda: agree(w, people[:4]), 20)
+    w.run(20)
+    assert not agree(w, people[7:])
+    assert rate(w, 30, *BOTH) < 15
+
+
+def test_names_that_were_lost_are_told_again() -> None:
+    w = World("a", "h")
+    people = town(w, 40)
+    follow(w, "h", people[:30])
+    w.lost = lambda sender, to, raw: opens_as(raw, Interest)
+    w.link("h", "a")
+    w.run(10)
+    assert not agree(w, people[:1])
+    w.lost = lambda sender, to, raw: False
+    w.until(lambda: agree(w, people[:30]), 2 * AGAIN_S)
+
+
+@pytest.mark.parametrize("kind", [Heads, Sketch, SketchCells, NamesMessage, Interest, Shared])
+def test_whatever_is_lost_for_a_while_the_two_agree_in_the_end(kind: type[Message]) -> None:
+    w = World("a", "h")
+    people = town(w, 60)
+    follow(w, "h", people[:30])
+    w.link("h", "a")
+    w.run(0.3)
+    n = iter(range(1, 10**9))
+    w.lost = lambda sender, to, raw: opens_as(raw, kind) and next(n) % 2 == 0
+    w.run(20)
+    follow(w, "h", people[10:50])
+    w.post("a", people[20], 1)
+    w.run(20)
+    w.lost = lambda sender, to, raw: False
+    w.until(lambda: agree(w, people[10:50]), 90)
+
+
+def test_what_was_read_of_a_transaction_that_failed_is_read_again() -> None:
+    w = World("a", "h")
+    people = town(w, 6)
+    follow(w, "h", people[:3])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:3]), 20)
+    w.run(10)
+    a = w.replicas["a"]
+    a.publish(people[4].log(), phone_of(people[4]), [draft("lost", 1)], w.now)
+    a.receive("h", encode_message(Interest(1, people[4].id[:16])), w.now)
+    a.handle_timer(w.now)
+    a.store.rollback()
+    a.commit_failed("the disk is full")
+    w.drain("a")
+    w.run(1)
+    pair = a.sync.interests.pair("h")
+    assert pair is not None
+    heads = {log: h for p in (*people[:3], people[4]) for log, h in a.store.heads(p.id).items()}
+    assert pair.share.tree.root == (sum(head_item(*row) for row in heads.items()) % (1 << 256)).to_bytes(32, "big")
+
+
+def test_after_a_rollback_both_sides_agree_again() -> None:
+    w = World("a", "h")
+    people = town(w, 20)
+    follow(w, "h", people)
+    w.link("h", "a")
+    w.until(lambda: agree(w, people), 20)
+    w.run(10)
+    for name in ("a", "h"):
+        r = w.replicas[name]
+        r.publish(people[3].log(number=2), phone_of(people[3]), [draft("lost", 1)], w.now)
+        r.set_interest(ids(people[:19]) if name == "h" else None, w.now)
+        r.store.rollback()
+        r.commit_failed("the disk is full")
+        w.drain(name)
+    w.post("a", people[3], 1)
+    w.until(lambda: agree(w, people[:19]), 20)
+    w.run(10)
+    assert rate(w, 60, *BOTH) < 15
+
+
+# -- peers that lie
+
+
+def names(n: int, salt: str = "") -> bytes:
+    return b"".join(b32(f"name {salt} {k}")[:16] for k in range(n))
+
+
+def test_a_peer_that_names_more_accounts_than_it_may_is_let_go() -> None:
+    w = World("a", limits=Limits(interest=100))
+    w.rogue("r", "a", partial=1)
+    for k in range(10):
+        w.say("r", "a", Interest(1, names(60, str(k))))
+    assert "names more than 100 accounts" in w.cut[0][2]
+
+
+def test_a_peer_that_names_accounts_of_very_many_logs_is_not_compared_with_over_them() -> None:
+    w = World("a", limits=Limits(interest_logs=5))
+    an = w.person("a", "an")
+    for number in range(1, 9):
+        w.post("a", an, 1, number=number)
+    w.rogue("r", "a", partial=1)
+    w.run(1)
+    w.heard["r"].clear()
+    w.say("r", "a", Interest(0, an.id[:16]))
+    w.run(20)
+    assert not [m for m in w.heard["r"] if isinstance(m, Shared)]
+    assert w.rejections("a") == []
+
+
+def test_what_names_cost_is_bounded_however_often_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World("a", limits=Limits(work_burst=1_000, work_per_s=100))
+    town(w, 30)
+    w.rogue("r", "a", partial=1)
+    taken = 0
+    told = w.replicas["a"].sync.interests.told
+
+    def counted(*args: Any) -> None:
+        nonlocal taken
+        taken += 1
+        told(*args)
+
+    monkeypatch.setattr(w.replicas["a"].sync.interests, "told", counted)
+    for k in range(500):
+        w.say("r", "a", Interest(k % 2 + 1, names(84)))
+    assert taken <= 11
+    assert w.rejections("a") == []
+
+
+def test_a_root_that_never_agrees_is_compared_ever_more_slowly() -> None:
+    w = World("a")
+    town(w, 30)
+    follow(w, "a", [Person("person 3")])
+    w.rogue("r", "a")
+    w.run(1)
+    told = next(m for m in w.heard["r"] if isinstance(m, Interest) and m.names).names
+    digest = Names()
+    digest.change([told], [])
+
+    def questions(seconds: float) -> int:
+        w.heard["r"].clear()
+        for _ in range(int(seconds / 5)):
+            w.say("r", "a", Shared(digest.digest, bytes(32)))
+            w.run(5)
+        return sum(isinstance(m, Sketch) and not m.salt for m in w.heard["r"])
+
+    assert questions(30) >= 2
+    assert questions(3_600) <= 14
+
+
+def test_a_digest_that_is_never_right_has_names_told_ever_more_slowly() -> None:
+    w = World("a")
+    people = town(w, 30)
+    follow(w, "a", people)
+    w.rogue("r", "a")
+    for _ in range(720):
+        w.say("r", "a", Shared(b"no such ", bytes(32)))
+        w.run(5)
+    assert 3 < sum(isinstance(m, Interest) and not m.how for m in w.heard["r"]) < 10
+
+
+def test_of_more_accounts_than_may_be_named_each_node_names_some() -> None:
+    w = World("a", "h", limits=Limits(interest=20))
+    people = town(w, 60)
+    follow(w, "h", people)
+    w.link("h", "a")
+    w.run(30)
+    assert len(held(w.replicas["h"])) == 20
+    assert not w.cut
+
+
+# -- the share itself
+
+
+def test_a_share_is_the_frontier_of_its_accounts_whatever_comes_and_goes() -> None:
+    rng = random.Random(5)
+    w = World("a")
+    r = w.replicas["a"]
+    people = [Person(f"person {k}") for k in range(40)]
+    for p in people[:30]:  # nothing is held of the others
+        r.ingest.control(p.id, p.control, NOW_MS)
+    every = [p.id[:16] for p in people] + [names(1, str(k)) for k in range(40)]
+    share = Share(r.store, TEST.id, rng.sample(every, 20))
+    for _ in range(60):
+        pick = set(rng.sample(every, rng.randrange(12)))
+        share.change(pick - share.names, pick & share.names)
+        p = rng.choice(people[:30])
+        old = r.store.head(p.log())
+        give(r.ingest, p.write(old.length + 1), old.length)
+        if p.id[:16] in share.names:
+            share.tree.moved(p.log(), old, r.store.head(p.log()))
+        while share.tree.busy:
+            share.tree.work()
+        expected = {log: h for log, h in r.store.all_heads() if log.account[:16] in share.names}
+        assert dict(share.all_heads()) == expected
+        assert share.tree.count == len(expected)
+        assert share.tree.root == (sum(head_item(*row) for row in expected.items()) % (1 << 256)).to_bytes(32, "big")
+        prefix = bytes(rng.choice(people).id[0] >> 4 for _ in range(1)) + bytes(rng.randrange(2))
+        below = {log for log in expected if nibbles(log.account).startswith(prefix)}
+        assert {log for log, _ in share.tree.heads(prefix)} == below
+        assert share.below(prefix) == sum(nibbles(name).startswith(prefix) for name in share.names)
+        if expected:
+            reached = rng.choice(sorted(expected))
+            rest = {log: h for log, h in expected.items() if log >= reached}
+            assert dict(share.all_heads(log_name(reached))) == rest
+
+
+def nibbles(raw: bytes) -> bytes:
+    return bytes(n for byte in raw for n in (byte >> 4, byte & 15))
+
+
+def test_names_of_accounts_that_are_not_held_buy_no_work_without_end() -> None:
+    w = World("a", limits=Limits(work_burst=10_000, work_per_s=100))
+    people = town(w, 40)
+    w.rogue("r", "a", partial=1)
+    w.say("r", "a", Interest(0, b"".join(p.id[:16] for p in people[:1]) + names(5_000)))
+    w.run(5)
+    w.heard["r"].clear()
+    for _ in range(300):
+        w.say("r", "a", Sums(b"", b"", [(9, bytes(16))] * 16))
+    w.run(0.1)
+    assert len(w.heard["r"]) <= 8 * 16

@@ -1,0 +1,110 @@
+"""Content that is lacked is asked for while somebody may have it, and ever more seldom where nobody does."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from banyan_crdt.codec import encode
+from banyan_crdt.ids import EntryId, H
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.wire import DataItems, Parts, RunItem, WantParts
+from tests.crdt.make import Person, run_bytes
+from tests.replica.helpers import NOW_MS, World, control_item, draft, phone_of
+
+
+def bare(person: Person, entries: int) -> tuple[World, DataItems]:
+    """Posts of a person as a relay that withholds passes them on, and the world in which one replica has it all."""
+    whole = World("whole")
+    whole.replicas["whole"].ingest.control(person.id, person.control, NOW_MS)
+    drafts = [draft(f"{k}", k) for k in range(entries)]
+    whole.replicas["whole"].publish(person.log(), phone_of(person), drafts, whole.now, False)
+    whole.drain("whole")
+    chain = list(whole.replicas["whole"].store.chain(person.log()))
+    return whole, DataItems([control_item(person), RunItem(run_bytes(chain, 0, entries), [])])
+
+
+def asked_at(w: World, seconds: float, *peers: str) -> list[float]:
+    """When content was asked for, in seconds from now."""
+    out, start = [], w.now
+    while w.now < start + seconds:
+        w.run(0.5)
+        for peer in peers:
+            out += [w.now - start for m in w.heard[peer] if isinstance(m, WantParts)]
+            w.heard[peer].clear()
+    return out
+
+
+def test_content_that_the_only_neighbour_has_not_is_asked_of_it_ever_more_seldom() -> None:
+    w, an = World("a"), Person("an")
+    _, data = bare(an, 3)
+    w.rogue("r", "a")
+    w.say("r", "a", data)
+    times = asked_at(w, 3_600, "r")
+    assert len(times) < 70
+    gaps = [b - a for a, b in pairwise(times)]
+    assert gaps[0] <= 3
+    assert all(y >= x - 1.5 for x, y in pairwise(gaps))
+    assert gaps[-1] == pytest.approx(w.limits.parts_most_s, abs=2)
+    assert w.points("a", "r") == 0
+
+
+def test_a_new_neighbour_and_more_that_is_lacking_are_asked_at_once() -> None:
+    w, an, binh = World("a"), Person("an"), Person("binh")
+    _, data = bare(an, 3)
+    w.rogue("r", "a")
+    w.say("r", "a", data)
+    w.run(1_000)
+    w.heard["r"].clear()
+    w.rogue("s", "a")
+    assert asked_at(w, 3, "r", "s")
+    w.run(1_000)
+    w.heard["r"].clear()
+    w.heard["s"].clear()
+    w.say("s", "a", bare(binh, 3)[1])
+    assert asked_at(w, 3, "r", "s")
+
+
+def test_content_that_comes_is_followed_by_the_next_question_within_a_second() -> None:
+    w, an = World("a"), Person("an")
+    whole, data = bare(an, 600)
+    w.rogue("r", "a")
+    w.say("r", "a", data)
+    w.run(2_000)
+    for _ in range(6):
+        questions = [m for m in w.heard["r"] if isinstance(m, WantParts)]
+        w.heard["r"].clear()
+        for m in questions[-1:]:
+            w.say("r", "a", Parts(whole.replicas["whole"].missing.answer(m.parts)))
+        w.run(1.5)
+    assert w.replicas["a"].store.counts().lacking == 0
+
+
+def reasons(entry: EntryId) -> list[tuple[bytes, float]]:
+    """A reason, and the points that it costs."""
+    platform = Signer(TEST, b"p" * 32)
+    said = sign_withheld(platform, Withheld(platform.key, NOW_MS, entry, 0, "order 7", "law", "VN", None))
+    other = sign_withheld(platform, Withheld(platform.key, NOW_MS, EntryId(bytes(32)), 0, "order 7", "", "", None))
+    later = encode([2, b"something else", [1]])
+    named = encode([later, platform.sign(EntryId(H("withheld", later)))])
+    return [(said, 0), (b"", 0), (named, 0), (other, 10), (said[:-1] + bytes((said[-1] ^ 1,)), 10), (b"erased", 10)]
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_a_reason_is_none_or_a_statement_and_only_a_false_one_costs(which: int) -> None:
+    w, an = World("a"), Person("an")
+    whole, data = bare(an, 1)
+    entry = whole.head("whole", an.log()).id
+    assert entry is not None
+    reason, points = reasons(entry)[which]
+    w.rogue("r", "a")
+    w.say("r", "a", data)
+    w.until(lambda: any(isinstance(m, WantParts) for m in w.heard["r"]), 3)
+    w.say("r", "a", Parts([(entry, 0, None, reason)]))
+    assert w.points("a", "r") == points
+    assert ((entry, 0) in w.replicas["a"].missing.withheld) == (points == 0)
+    w.say("r", "a", Parts([(entry, 0, None, reason)]))  # nobody asked for that
+    assert w.points("a", "r") == points

@@ -1,0 +1,161 @@
+"""What is given to whoever asks: from where on, up to which signature, with which evidence and which proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from banyan_crdt.control import resolve_control
+from banyan_crdt.entry import decode_header
+from banyan_crdt.ids import EntryId, Head
+from banyan_crdt.realm import TEST
+from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
+from banyan_replica.intake.joints import stands_above
+from banyan_replica.sync.serve import control_items, locator, log_items, start_of
+from banyan_replica.wire import MAX_LOCATOR, RunItem, Want
+from banyan_storage.tables import VOUCHED
+from tests.crdt.make import TICK, Person, add, follow
+from tests.replica.helpers import NOW_MS, give
+from tests.replica.judging import held, ids, known, sound
+
+
+def runs(items: Iterable[RunItem]) -> list[Run]:
+    """Each verified, as who is sent it does."""
+    out = [decode_run(TEST, item.run) for item in items]
+    for run in out:
+        verify_run(TEST, run)
+    return out
+
+
+def served(items: Iterable[RunItem]) -> list[list[EntryId]]:
+    return [[e.id for e in run.entries] for run in runs(items)]
+
+
+def test_serving_begins_right_above_the_newest_entry_of_the_locator_that_counts() -> None:
+    an = Person()
+    log, node = an.write(10), known(an)
+    give(node, log)
+    other = an.write(3, below=log[:6], tag="x")
+    where = [(8, other[8].id), (5, log[5].id), (0, log[0].id)]
+    assert start_of(node.store, Want(an.log(), where, [])) == 6
+    assert start_of(node.store, Want(an.log(), where[:1], [])) == 0
+
+
+def test_a_locator_reaches_from_the_last_entry_down_to_the_first_ever_sparser() -> None:
+    an = Person()
+    log, node = an.write(300), known(an)
+    give(node, log)
+    found = locator(node.store, an.log())
+    assert found == sorted(found, reverse=True)
+    assert all(log[seq].id == entry for seq, entry in found)
+    assert [seq for seq, _ in found[:9]] == list(range(299, 290, -1))
+    assert found[-1] == (0, log[0].id)
+    assert len(found) < 20
+
+
+def test_a_locator_names_what_is_held_and_does_not_count_and_first_what_a_pin_stands_above() -> None:
+    an = Person()
+    log, node = an.write(4), known(an)
+    branches = [an.write(20, below=log, tag=tag) for tag in "abc"]
+    give(node, log)
+    for branch in branches:
+        give(node, branch, 4)
+    low = an.write(2, below=log[:3], tag="low")
+    node.store.add_loose(an.log(), low[3:], VOUCHED, NOW_MS // 1000)
+    found = locator(node.store, an.log())
+    assert len(found) == MAX_LOCATOR
+    assert {*ids(log), *ids(low, 3)} <= {entry for _, entry in found}
+    assert (23, branches[0][23].id) in found
+
+
+def test_a_forked_log_is_served_with_two_branches_each_up_to_a_signature() -> None:
+    an = Person()
+    log = an.write(3)
+    branches = sorted((an.write(2, below=log, tag=tag) for tag in "abc"), key=lambda b: b[3].id)
+    node = known(an)
+    give(node, log)
+    for branch in branches:
+        give(node, branch, 3)
+    evidence = [ids(branch, 3) for branch in branches[:2]]  # each signed at its end alone, as it came
+    assert served(log_items(node.store, an.log(), 0)) == [ids(log), *evidence]
+    assert served(log_items(node.store, an.log(), 3)) == evidence
+
+
+def test_what_the_grant_allows_no_more_is_no_evidence_beside_two_branches_that_it_allows() -> None:
+    an = Person(device=None)
+    born = list(an.control)
+    an.grant("phone")
+    log = an.write(2)
+    late, *branches = sorted((an.write(1, below=log, tag=tag) for tag in "abc"), key=lambda b: b[2].id)
+    end = log[1].header.time + TICK
+    for k in range(1_000):  # dated later, with an id that is smaller than those of the others
+        late = [*log, follow(an.full("phone"), an.log(), log, add(f"late {k}"), time=end + 1)]
+        if late[2].id < branches[0][2].id:
+            break
+    node = known(an)
+    for given in (log, late, *branches):
+        give(node, given)
+    rotated = an.say(an.rotate(0, "root2"), by="root1", below=born)
+    granted = an.say(an.grant_op("phone", until=end), by="root1", below=[*born, rotated])
+    assert node.control(an.id, [rotated, granted], NOW_MS)
+    assert node.head(an.log()) == Head(2, log[1].id, 1)
+    assert served(log_items(node.store, an.log(), 2)) == [[branch[2].id] for branch in branches]
+    sound(node)
+
+
+def test_a_frozen_account_is_served_with_both_branches_that_show_it() -> None:
+    an = Person()
+    trunk = list(an.control)
+    mine, thiefs = an.say(an.grant_op("laptop")), an.say(an.grant_op("tablet"), below=trunk)
+    node = known(an)
+    node.control(an.id, [thiefs], NOW_MS)
+    entries = [decode_control(TEST, e) for item in control_items(node.store, an.id) for e in item.entries]
+    assert {e.id for e in entries} == {*ids(trunk), mine.id, thiefs.id}
+    assert resolve_control(entries).frozen
+
+
+def test_what_lies_below_a_pin_comes_with_the_proof_from_the_highest_that_counts_here() -> None:
+    an = Person()
+    log, node = an.write(60), known(an)
+    give(node, log)
+    for k in range(60):  # every entry signed, so that pieces are small
+        give(node, log, k, k + 1)
+    other = an.write(1, below=log[:55], tag="x")
+    pins = [(55, other[55].id), (50, log[50].id), (10, log[10].id)]
+    proved = 0
+    for item in log_items(node.store, an.log(), 0, lambda: 100, pins=pins):
+        last = decode_run(TEST, item.run).entries[-1]
+        headers = [decode_header(raw) for raw in item.proof]
+        assert bool(headers) == (last.header.seq < 50)
+        if headers:
+            assert stands_above(TEST, headers, {log[50].id}, last)
+            proved = last.header.seq
+    assert proved == 49
+
+
+def test_where_what_counts_is_signed_too_far_above_a_branch_vouches_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    trunk = an.write(4)
+    near, chosen = an.write(1, below=trunk, tag="near"), an.write(6, below=trunk, tag="far")
+    an.say(an.pin(chosen[9]))
+    node = known(an)
+    for module in ("banyan_replica.sync.serve", "banyan_crdt.logs"):
+        monkeypatch.setattr(f"{module}.RUN_ROWS_BYTES", sum(run_row_bytes(e.ops) for e in chosen[:6]))
+    give(node, near)
+    give(node, chosen, 4)
+    assert held(node, an.log()) == (ids(chosen), {near[4].id})
+    assert served(log_items(node.store, an.log(), 0)) == [ids(near), ids(chosen, 4)]
+
+
+def test_arrivals_of_a_branch_are_not_served_as_what_counts() -> None:
+    an = Person()
+    log = an.write(5)
+    branch = an.write(3, below=log[:2], tag="x")
+    an.say(an.pin(log[4]))
+    node = known(an)
+    give(node, log)
+    give(node, branch, 2)
+    came = [row for row in node.store.arrivals(0, 99) if row.id in ids(branch, 2)]
+    assert [row.seq for row in came] == [2, 3, 4]
+    assert served(log_items(node.store, an.log(), 2, came=came)) == [ids(log, 2)]

@@ -1,0 +1,99 @@
+"""A disk that rots: what a node does that would serve what is not what was written."""
+
+from __future__ import annotations
+
+import pytest
+
+from banyan_storage import tables as t
+from banyan_storage.engine import Table
+from banyan_storage.memory_engine import MemoryEngine
+from tests.crdt.make import Person
+from tests.replica.helpers import World
+
+PEOPLE, POSTS = 4, 6
+
+
+def rotten(change: str) -> tuple[World, list[Person]]:
+    """A holder of four logs. One byte of what belongs to the second is not what was written."""
+    world = World("holder")
+    people = [world.person("holder", f"person {k}") for k in range(PEOPLE)]
+    for person in people:
+        world.post("holder", person, POSTS)
+    world.run(5)
+    world.stop("holder")
+    engine = world.engines["holder"]
+    table, key, raw, at = place(engine, people[1], change)
+    engine.write().put(table, key, raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :])
+    engine.commit()
+    world.start("holder")
+    return world, people
+
+
+def place(engine: MemoryEngine, person: Person, change: str) -> tuple[Table, bytes, bytes, int]:
+    """(table, key, value, index of the byte)."""
+    txn = engine.write()
+    name = t.log_name(person.log())
+    head = txn.get(t.HEADS, name) or b""
+    lid = t.u32(t.head_of_value(head)[0])
+    (chain,) = txn.prefix(t.CHAIN, lid)
+    first = int.from_bytes(chain[1][:6], "big")
+    record = txn.get(t.ENTRIES, t.u48(first + POSTS - 1)) or b""
+    match change:
+        case "content":
+            key = t.part_key(first + 2, 0)
+            return t.PARTS, key, txn.get(t.PARTS, key) or b"", -1 + len(txn.get(t.PARTS, key) or b"")
+        case "operations":
+            return t.ENTRIES, t.u48(first + POSTS - 1), record, len(record) - 30
+        case "signature":
+            return t.ENTRIES, t.u48(first + POSTS - 1), record, len(record) - 100
+        case "index":
+            return t.CHAIN, chain[0], chain[1], 5
+        case "head's log":
+            return t.HEADS, name, head, 2
+        case "head's id":
+            return t.HEADS, name, head, len(head) - 25
+    raise AssertionError(change)
+
+
+@pytest.mark.parametrize("change", ["content", "operations", "signature", "index", "head's log", "head's id"])
+def test_a_holder_notices_what_rotted_says_what_to_do_and_is_not_banned_for_it(change: str) -> None:
+    world, people = rotten(change)
+    world.start("newcomer")
+    for _ in range(12):  # it is let go now and then, for claiming what it does not serve, and comes back
+        world.link("newcomer", "holder")
+        world.run(20)
+        world.unlink("newcomer", "holder")
+    assert not [why for who, _, why in world.cut if who == "newcomer" and "banned" in why]
+    assert len(world.rejections("newcomer")) <= 2  # three are a ban
+    said = [str(e.fields["error"]) for e in world.events["holder"] if e.name == "storage"]
+    assert len(said) == 1
+    assert f"the log {people[1].id.hex()[:8]}/" in said[0]
+    assert "`banyan store mend`" in said[0]
+    for k, person in enumerate(people):
+        whole = k != 1 or change in ("content", "head's id")
+        assert (world.head("newcomer", person.log()).length == POSTS) == whole
+    assert world.replicas["newcomer"].store.counts().lacking == (1 if change == "content" else 0)
+
+
+def test_what_cannot_be_read_takes_back_nothing_that_is_pending_for_others() -> None:
+    world, people = rotten("index")
+    world.start("newcomer")
+    world.link("newcomer", "holder")
+    world.post("holder", people[0], 3)
+    world.run(20)
+    assert world.head("newcomer", people[0].log()).length == POSTS + 3
+    assert not [e for e in world.events["holder"] if e.name == "storage" and "took back" in str(e.fields["error"])]
+
+
+def test_whoever_ends_no_link_is_served_without_checks_and_a_sound_node_says_nothing() -> None:
+    world = World("holder", "newcomer", "another")
+    people = [world.person("holder", f"person {k}") for k in range(PEOPLE)]
+    for person in people:
+        world.post("holder", person, POSTS)
+    sound = world.replicas["holder"].sync.serving.sound
+    sound.doubt("newcomer")
+    for peer in ("newcomer", "another"):
+        world.link(peer, "holder")
+    world.until(world.same, 60)
+    assert (sound.is_doubted("newcomer"), sound.is_doubted("another")) == (True, False)
+    assert [e for e in world.events["holder"] if e.name == "storage"] == []
