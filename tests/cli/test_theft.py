@@ -227,11 +227,15 @@ def test_an_owners_own_word_is_no_thefts_and_a_thiefs_fork_is_one(tmp_path: Path
     _carry(home, again)
     assert _run(again, "status")["trouble"] is None, "this store did not write it, and its keys are ours"
 
+    path = _run(home, "account", "show")["path"]
     for _ in range(2):
         _run(thief, "account", "rotate")
     _carry(thief, home)
-    said = _run(home, "status")["trouble"]
-    assert "it is frozen" in said or "its root key was moved by entry" in said
+    said, now = _run(home, "status")["trouble"], _run(home, "account", "show")["path"]
+    if now == path:  # both homes made a checkpoint with one key, and of two with one number the greater id stands
+        assert said is None
+    else:
+        assert "it is frozen" in said or "its root key was moved by entry" in said
 
 
 def test_closing_and_dropping_say_who_can_undo_them_and_it_is_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
-from banyan_crdt.entry import Entry
+from banyan_crdt.entry import Entry, decode_header
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.ingest import Ingest
@@ -526,11 +526,20 @@ class _Run:
                     for said in words:
                         self.net.told("fresh", fresh, said)
                 for raw in runs:
-                    fresh.run(decode_run_once(self.s.realm, raw), self.net.now_ms)
+                    run = decode_run_once(self.s.realm, raw)
+                    try:
+                        fresh.run(run, self.net.now_ms)
+                    except NotYet:  # whoever lacks a pinned entry asks again, and names it
+                        self.served_with_proofs(name, fresh, run.log)
             except NotYet as why:
                 self.out.note("4 fresh", f"what {name} serves is not taken: {why}")
             if fresh.store.digest() != want:
                 self.out.note("4 fresh", f"what {name} serves of all its logs makes another state")
+
+    def served_with_proofs(self, name: str, fresh: Ingest, log: LogId) -> None:
+        for item in log_items(self.net.replicas[name].store, log, 0, pins=fresh.lacks(log)):
+            proof = [decode_header(raw) for raw in item.proof]
+            fresh.run(decode_run_once(self.s.realm, item.run), self.net.now_ms, proof=proof)
 
     def served(self, name: str) -> tuple[tuple[tuple[Entry, ...], ...], tuple[Checkpoint, ...], tuple[bytes, ...]]:
         reader = self.net.replicas[name].store

@@ -48,6 +48,7 @@ def test_an_account_that_moved_gets_its_checkpoints_once_a_day_and_its_control_l
         assert chores.checkpoint_own_accounts(node.context, now + DAY + 1).number == 1, "a device says nothing of logs"
         assert chores.checkpoint_own_accounts(node.context, now + 2 * DAY + 2).number == 0
         assert node.context.replica.ingest.head(control_log(account)).length == 1
+        node.context.store.commit()
         shown = node.call("account.show")
         assert [(pin["seq"], pin["writer"]) for pin in shown["pins"]] == [
             (log["length"] - 1, log["writer"]) for log in shown["logs"] if log["log"]
@@ -65,6 +66,7 @@ def test_a_key_that_takes_another_ones_place_makes_its_checkpoint_at_once_with_t
         account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
         node.call("post", text="một")
         chores.checkpoint_own_accounts(node.context, time.time())
+        node.context.store.commit()
         before = node.call("account.show")
         for change, length in (("account.rotate", 2), ("account.recover", 3)):
             node.call(change)

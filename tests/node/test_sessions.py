@@ -131,7 +131,7 @@ CHANGING = {
 OTHERS = {
     ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
     ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
-    ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("banyan_node/mending.py", "self._found"),
+    ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("upkeep/mending.py", "self._found"),
     ("banyan_sim/network.py", "wire"),
 }  # fmt: skip
 """Variables that hold other objects, which have fields of the same names."""

@@ -234,7 +234,10 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
 
 def peers(at: Looking) -> list[PeerRow]:
     rows: list[PeerRow] = []
+    banned = {ban.peer for ban in at.seen.bans}
     for link in at.seen.links:
+        if link.peer in banned:  # its link is about to end
+            continue
         rows.append(
             PeerRow(
                 peer=link.peer,
