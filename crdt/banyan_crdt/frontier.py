@@ -27,5 +27,5 @@ def frontier_digest(heads: Iterable[tuple[LogId, Head]]) -> bytes:
 
 
 def head_item(log: LogId, head: Head) -> int:
-    """The log's share in the sums that range splitting compares, 256 bits."""
+    """H("head", head_bytes) as an integer of 256 bits: the log's summand in the frontier root."""
     return int.from_bytes(hashlib.sha256(_DOMAIN + _HEAD(*log, head.length, head.id or b"", head.flag)).digest(), "big")

@@ -37,7 +37,7 @@ class Counted:
 
 
 def within_limits(realm: Realm, granted: Granted, seq: int, time: Time, total: int) -> bool:
-    """The two quotas, from one header: how many entries and how many bytes a log may hold at that time."""
+    """Whether an entry is within both quotas, by its header alone. `time`: as in a header; `total`: bytes."""
     if seq < realm.entry_burst and total <= realm.byte_burst:
         return True  # most logs are short: the bursts are allowed from the first moment
     since = max(granted.since >> 16, realm.birth_ms)

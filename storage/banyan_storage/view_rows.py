@@ -113,7 +113,7 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWri
 
 
 def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
-    """`seed_of` the content in a part's bytes that were checked before."""
+    """`seed_of` for the bytes of a part that were checked before."""
     try:
         seed = _SEED_IN[slot[4:13]]
     except KeyError:

@@ -90,7 +90,7 @@ class FrontierIndex:
             self._load(keeping)
 
     def _start(self) -> None:
-        """Read the frontier."""
+        """Begins to read all heads."""
         rows = Rows(self._public, self._count + (self._count >> 3))
         self._summed = Summed(rows, FrontierTable(self._public))
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
@@ -116,7 +116,7 @@ class FrontierIndex:
 
     @property
     def rows(self) -> int:
-        """What a new table costs."""
+        """How many rows there are: the cost of a new table."""
         return self._summed.rows.n
 
     @property
@@ -186,7 +186,7 @@ class FrontierIndex:
     # -- comparing
 
     def table(self, salt: bytes) -> FrontierTable | None:
-        """The table under a salt (empty: the public one) as heads stand now; None while it is not there."""
+        """The table under a salt (empty: the public one), with all moves applied. None if it is not built."""
         made = self._summed.tables.get(salt)
         if made is None or made.built is not None or not self.ready:
             return None
@@ -226,7 +226,7 @@ class FrontierIndex:
         return None if table is None else self._summed.children(table, prefix)
 
     def heads(self, prefix: bytes) -> Iterator[tuple[LogId, Head]]:
-        """The heads below a prefix of nibbles, in order."""
+        """The heads of the accounts whose ids begin with these nibbles, in order."""
         start = int.from_bytes(packed(prefix, 32), "big")
         return self._between(start, start + (1 << 256 - 4 * len(prefix)))
 
@@ -260,7 +260,7 @@ class FrontierIndex:
         return out, looked
 
     def weigh(self, salt: bytes, head: Head) -> int:
-        """The head's weight under a salt; 0 for none."""
+        """The head's weight under a salt; 0 if it is no head."""
         return self._summed.weigh(salt, head)
 
     # -- rows
@@ -298,7 +298,7 @@ class FrontierIndex:
             self._loading = self._sorted()
 
     def _sorted(self) -> Iterator[bool]:
-        """In steps."""
+        """Sorts the rows, in steps."""
         for _ in self._summed.rows.sort():
             yield True
         self._loading = None

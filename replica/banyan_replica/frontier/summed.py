@@ -112,7 +112,7 @@ class Summed:
         return table.ranges(below, *self.rows.items(table.key, rows), self.rows.heads(rows))
 
     def weigh(self, salt: bytes, head: Head) -> int:
-        """The head's weight under a salt; 0 for none."""
+        """The head's weight under a salt; 0 if it is no head."""
         key: Key = self.tables[salt].key
         return weight(key, *id_words(head), head.length, head.flag) if is_head(head) else 0
 

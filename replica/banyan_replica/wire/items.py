@@ -57,7 +57,7 @@ def content_size(content: Content) -> int:
 
 
 def decode_item(v: Any) -> Item:
-    """Raises Malformed."""
+    """The inverse of `encode_item`. Raises Malformed."""
     if type(v) is list and len(v) == 3 and v[0] == RUN:  # most are
         return RunItem(read_bytes(v[1]), _contents(v[2]))
     if type(v) is list and len(v) == 4 and v[0] == CONTROL:
