@@ -185,7 +185,7 @@ def get(at: CommitView, ask: ItemRequest) -> ItemRow:
     return found
 
 
-@METHODS.write("items.put", "refused")
+@METHODS.write("items.put", "not_found", "refused")
 def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     """Writes an item: a register anew or over what it shows, an element of a set, or what is added to a counter.
 

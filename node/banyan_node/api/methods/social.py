@@ -168,7 +168,7 @@ def missing(q: Queries, target: Target) -> CallError:
     return CallError("not_found", f"The post {post_to_text(target)} is {why_gone(q, target).sentence}.", 404)
 
 
-@METHODS.write("post", "refused", together=True)
+@METHODS.write("post", "not_found", "refused", together=True)
 def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
     """Publishes a post."""
     return _write(ctx, ask, now)
