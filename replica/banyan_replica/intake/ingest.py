@@ -136,7 +136,7 @@ class Ingest:
         Raises Reject if they are of another account, NotYet if they cannot be linked or come from the future.
         """
         changed = self._controls.judge(account, entries, now_ms, contents)
-        if not self._together.has(account):  # otherwise it is new, and its content waits with it
+        if not self._together.has(account):  # else it is new, and its content waits with it
             self._put_contents(entries, contents)
         return changed
 

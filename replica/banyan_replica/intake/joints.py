@@ -65,7 +65,7 @@ def check_joint(run: Run, end: tuple[Time, int], ids: Mapping[int, EntryId | Non
 def _same_skips(run: Run, ids: Mapping[int, EntryId | None]) -> None:
     for seq, claimed in run.skips:
         if ids.get(seq) != claimed:
-            raise WrongLink(f"the run skips to an entry {seq} that is not its ancestor")
+            raise WrongLink(f"the run names another entry at {seq} than its ancestor there")
 
 
 def ancestors(store: StoreReader, log: LogId, at: Entry, wanted: set[int]) -> dict[int, EntryId | None]:
