@@ -13,10 +13,12 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import views
 from banyan_node.workers.worker import Worker
+from banyan_schema import registry
 from banyan_storage.engine import Engine
 from banyan_storage.views import building
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post
+from tests.schema.poll import POLL
 from tests.storage.old.load import FIVE, old_home
 from tests.storage.test_views_upgraded import ACCOUNTS
 
@@ -58,6 +60,23 @@ async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_counte
         found = [await node.backend.call("profile.get", {"account": who}) for node in (old, new)]
         assert found[0] == found[1]
         assert found[0]["followers"]
+    no_problems(home)
+
+
+async def test_a_new_item_like_a_post_is_written_before_the_views_are_built(
+    tmp_path: Path, held_up: trio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "SOCIAL", registry.SOCIAL.adding(POLL))
+    home = make_home(tmp_path / "home")
+    lunch = {"collection": POLL.name, "fields": {"question": "Lunch?", "options": ["phở"]}}
+    async with running(make_node(home)) as node:
+        await account(node, "An")
+        await node.backend.call("store.rebuild", {})
+        made = await node.backend.call("items.put", lunch)
+        with pytest.raises(CallError, match=r"^view shown is being built, 0 %; ask again later\.$"):
+            await node.backend.call("items.put", {**lunch, "key": made["key"]})  # what does it replace?
+        held_up.set()
+        await built(node)
     no_problems(home)
 
 
