@@ -317,7 +317,8 @@ def _said(at: Looking) -> dict[str, Any]:
     mine, interest = hosted.me(at), at.here.settings.config.interest.mode
     follows = len(at.queries().follows(mine, limit=1)) if mine else 0
     known = to_builtins(standing.identity(at, Nothing()))
-    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
+    held = at.store.counts().accounts
+    return {**known, "accounts": held, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
 
 
 def _figures(context: Context, now: float) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Where other systems cannot be installed or run, the bench says so in one sentence. Nothing here asks a registry."""
+"""If another system cannot be installed or run, the bench says so in one sentence. No test here asks a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs `banyan` as a person would: in-process for speed, or as a process of its own."""
+"""Runs `banyan` as a person would: in this process for speed, or in a separate process."""
 
 from __future__ import annotations
 

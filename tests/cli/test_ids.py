@@ -1,4 +1,4 @@
-"""Ids are accepted by any beginning that fits one thing only; several are listed; the shell offers them."""
+"""Any unique prefix of an id is accepted; several matches are listed; the shell completes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How posts and tables look: straight edges in every script, nothing that moves the cursor, times as one says them."""
+"""How posts and tables look: straight edges in every script, no control characters, readable times."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from banyan_cli.show.words import ago, count, name_of, size
 URI = "did:banyan:zabc/" + "3fa81b02" * 4
 OTHER = "did:banyan:zabc/" + "77777777" * 4
 NOW = 1_800_000_000_000
+
+
+def test_a_node_that_hosts_many_is_not_said_to_hold_its_own_account_alone() -> None:
+    assert "holds your own account alone: `banyan follow" in tables.nobody(1)
+    assert "holds the accounts hosted here, and what those follow: `banyan follow" in tables.nobody(4_241)
 
 
 def _row(**changes: Any) -> dict[str, Any]:

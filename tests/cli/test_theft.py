@@ -1,4 +1,4 @@
-"""One theft is not final: what the recovery words promise to whoever lost a home, and what a home does not hold."""
+"""A theft is not final: what the recovery words can do after a home was stolen, and what a home does not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may speak for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
+"""Whose keys may act for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Runs: one signature vouches for all, no changed byte passes, and what was accepted can be served again."""
+"""Runs: one signature proves all entries, no changed byte is accepted, and accepted entries can be served again."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Bytes are spelled once: by the encoder. What reads and writes by position learns from it where they stand."""
+"""The encoder defines the bytes. Code that reads and writes by position takes the positions from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ed25519 as libsodium has it. Each vector is a signature that some other library accepts."""
+"""Ed25519 as libsodium implements it. Each vector is a signature that some other library accepts."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The product with other constants, wherever a module has them, and put back."""
+"""Replaces constants of the product in every module that imported them, and restores them."""
 
 from __future__ import annotations
 

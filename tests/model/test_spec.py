@@ -1,4 +1,4 @@
-"""The model alone: nodes that trim come together, and each rule is shown to be needed by what happens without it."""
+"""The model alone: nodes that forget entries converge, and each rule is needed."""
 
 from __future__ import annotations
 

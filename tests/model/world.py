@@ -1,6 +1,6 @@
-"""One set on real replicas: each is given a part of it, they are linked and let run, and all must come to one end.
+"""Real replicas that each get a part of a set are linked and run, and all must end in the same state.
 
-The end is the state of the union of what they were given (world_union.py). A failing seed is a bug report:
+That is the state of the union of what they were given (world_union.py). A failing seed is a bug report:
 
     python -m tests.model.nightly --world --only SEED
 """

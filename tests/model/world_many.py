@@ -1,4 +1,4 @@
-"""Many sets on real replicas, and one of them explained: what `nightly --world` does."""
+"""Many sets on real replicas, and one of them explained, for `nightly --world`."""
 
 from __future__ import annotations
 

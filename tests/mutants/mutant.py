@@ -1,4 +1,4 @@
-"""What a planted mistake is: data, and how it is put into a file."""
+"""The data of a planted mistake, and how it is put into a file."""
 
 from __future__ import annotations
 

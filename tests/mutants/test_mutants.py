@@ -1,4 +1,4 @@
-"""The list of mistakes is of the code as it is, and whoever is to notice them runs in CI. Nothing is planted here."""
+"""Every mistake of the list fits the current code, and its suites run in CI. Nothing is planted here."""
 
 from __future__ import annotations
 

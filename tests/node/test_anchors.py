@@ -1,4 +1,4 @@
-"""Peers of the last run are found again, also by a node that was only ever dialled."""
+"""The peers of the last run are dialled again, also by a node that was only ever dialled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API: what is declared is what is taken, answered and documented; reads wait for no writer; cursors stay good."""
+"""The API accepts, answers and documents what is declared; reads do not wait for writers; cursors stay valid."""
 
 from __future__ import annotations
 

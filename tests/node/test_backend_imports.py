@@ -1,4 +1,4 @@
-"""Imports and archives through the methods, on real stores; an import is killed and goes on."""
+"""Imports and archives through the methods, on real stores; a killed import continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fresh node reads the network from three real ones, each a process of its own, of which one is stopped half way."""
+"""A new node reads the network from three real nodes in separate processes, of which one is stopped half way."""
 
 from __future__ import annotations
 

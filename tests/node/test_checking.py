@@ -1,4 +1,4 @@
-"""Signatures checked in a process of their own: the same verdicts as here, whatever becomes of the process."""
+"""Signatures checked in a separate process: the verdicts are the same, whatever happens to the process."""
 
 import os
 import signal

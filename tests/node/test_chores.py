@@ -1,4 +1,4 @@
-"""Daily work: pins for hosted accounts, and deleted content forgotten after its grace."""
+"""Daily work: checkpoints of hosted accounts, and erasing deleted content after 30 days."""
 
 from __future__ import annotations
 

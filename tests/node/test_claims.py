@@ -1,4 +1,4 @@
-"""Accounts of restored keys come back by themselves, all of them, and only the owner's own is taken for it."""
+"""Accounts of restored keys come back by themselves, and only the own account becomes the own account."""
 
 from __future__ import annotations
 

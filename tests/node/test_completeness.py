@@ -1,4 +1,4 @@
-"""`complete` is said when somebody was there to know it: not alone, not under a wrong clock; `diff` names the cause."""
+"""A node reports `complete` only if a peer could tell: not alone, not with a wrong clock. `diff` names the cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: which layer wins, that its name is told, and that no mistake passes in silence."""
+"""Settings: which layer wins, that its name is shown, and that no mistake is ignored."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The control API over real sockets: who is let in, what a caller learns, and how a node starts and stops serving."""
+"""The control API over real sockets: access, answers, and how a node starts and stops serving."""
 
 import json
 import os

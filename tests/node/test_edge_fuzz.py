@@ -1,4 +1,4 @@
-"""Ten thousand malformed inputs at every door of the edge, from one seed; after them the host still serves others."""
+"""Ten thousand malformed inputs to every protocol of the edge, from one seed; the host still serves others."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""A peer that speaks TCP, noise and yamux by hand, to say what no honest peer would; and what it gets for that."""
+"""A peer that speaks TCP, noise and yamux by hand and sends what no honest peer would, and how the node reacts."""
 
 import struct
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Rows that are kept against rows that are read: whatever happened in between, an index says what a fresh one says."""
+"""Stored rows against rows that are read: whatever happened in between, an index equals a new one."""
 
 from __future__ import annotations
 

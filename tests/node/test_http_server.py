@@ -1,4 +1,4 @@
-"""The server under the control API, with bytes on real sockets: no packet, no slow and no greedy client ends it."""
+"""The server of the control API, with bytes on real sockets: no packet, slow client or greedy client stops it."""
 
 from __future__ import annotations
 

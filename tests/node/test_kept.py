@@ -1,4 +1,4 @@
-"""What a keeper of rows promises, on disk and in memory; and what a disk can do to a file."""
+"""Keepers of rows, on disk and in memory, and files that a disk has damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys file: what it promises to whoever owns it, to whoever steals it and to whoever lost it."""
+"""The keys file, for its owner, for a thief, and for an owner who lost it."""
 
 import os
 import stat

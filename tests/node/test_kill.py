@@ -1,4 +1,4 @@
-"""kill -9 at random moments, of a bulk write and of a sync: what was acknowledged is there, and the node starts."""
+"""kill -9 at random moments of a bulk write and of a sync: acknowledged data is there, and the node starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store without a node: who may open it, under which name, and that what was answered is durable."""
+"""The store without a node: who may open it, under which name, and that answered writes are durable."""
 
 from __future__ import annotations
 

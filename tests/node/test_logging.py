@@ -1,4 +1,4 @@
-"""The node's log: one shape whoever speaks, quiet libraries, no secrets."""
+"""The node's log: one format for all libraries, quiet libraries, no secrets."""
 
 import io
 import json

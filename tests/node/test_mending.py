@@ -1,4 +1,4 @@
-"""A store of schema 4, written by the version before, opens in place: what is wrong goes, the rest is what it was."""
+"""A store of schema 4, written by the version before, opens in place: wrong entries are dropped, others kept."""
 
 from __future__ import annotations
 

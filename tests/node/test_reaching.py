@@ -1,4 +1,4 @@
-"""Why an address cannot be dialled is said in words that tell a wrong name from a closed door."""
+"""The sentence for a failed dial tells a wrong name from a closed port."""
 
 from __future__ import annotations
 

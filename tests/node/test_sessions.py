@@ -1,4 +1,4 @@
-"""Sessions: their states and steps, who writes their fields, and what a peer may not say in a state."""
+"""Sessions: their states and steps, which object writes which field, and what a peer may not send in a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replica's thread: what a call was told is done is done, whatever came beside it."""
+"""The replica's thread: what a call was told is done, whatever else happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replicas in virtual time on stores in memory, and rogues that say what they like."""
+"""Replicas in virtual time on stores in memory, and rogues that send anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that were told an account's control log, and what tests of judging ask of them."""
+"""Nodes that know an account's control log, and helpers for tests of judging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What peers owe and whether they pay: stalls, empty claims, strays; and honest ones on bad lines are not banned."""
+"""What peers owe and whether they send it: stalls, false claims, unasked entries. Honest slow peers are not banned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door in front of the replica: what waits there was sent on credit, or it is not kept."""
+"""Frames that wait for the replica: bulk without credit is not kept."""
 
 from __future__ import annotations
 

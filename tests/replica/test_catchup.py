@@ -1,4 +1,4 @@
-"""The catch-up as a state machine: who reads what, and that nothing is forgotten whoever stalls, lies or goes away."""
+"""The catch-up as a state machine: who reads what, and that nothing is forgotten if a peer stalls, lies or leaves."""
 
 from __future__ import annotations
 

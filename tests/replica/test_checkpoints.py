@@ -1,4 +1,4 @@
-"""Checkpoints between nodes: they travel, break ties, pin, and go where their writer may not speak any more."""
+"""Checkpoints between nodes: they spread, decide ties, pin, and are dropped when their writer loses its rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two replicas find what differs by one question and one answer; and what a peer that means ill makes of it."""
+"""Two replicas find what differs with one question and one answer, also if one of them is malicious."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frontier in arrays against a dictionary of heads: whatever moves, is taken back or is read again."""
+"""The frontier in arrays against a dictionary of heads, after moves, rollbacks and reading again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One node's promises to its neighbours: verdicts, repair, bounds, and who may be a neighbour."""
+"""One node of the gossip: verdicts, repair, bounds, and who may be a neighbour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way in: whatever comes, in whatever order, the store holds the state of it, and all of it can be served."""
+"""The only way into the store: for any input in any order the store has the right state, and can serve all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an item was: news to be passed on, or known already; and why something was not taken."""
+"""Judging an item: whether it is news to pass on or known already, and why it was not accepted."""
 
 from __future__ import annotations
 

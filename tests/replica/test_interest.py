@@ -1,4 +1,4 @@
-"""Nodes that hold chosen accounts only: what they say of them once, what it costs then, and that all of it arrives."""
+"""Nodes that hold only some accounts: they name them once, comparing costs little, and everything arrives."""
 
 from __future__ import annotations
 

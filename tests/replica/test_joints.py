@@ -1,4 +1,4 @@
-"""Where a run joins what is held, and by what a peer shows that a pin stands above what it sends."""
+"""Where a run joins held entries, and how a peer proves that its entries are below a pinned one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that leave together: the same entries under one signature, and nobody behind a joined run asks again."""
+"""Runs that leave together: the same entries under one signature, and no receiver of a joined run asks again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coming back after an absence: what came since is sent without being asked for by name, once, and never trusted."""
+"""Coming back after an absence: what came since is sent once, without being asked for by name, and is checked."""
 
 import pytest
 

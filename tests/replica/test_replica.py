@@ -1,4 +1,4 @@
-"""Replicas side by side in virtual time: what they tell one another, and what a peer that means ill can make of it."""
+"""Replicas in virtual time: what they send to each other, and what a malicious peer can achieve."""
 
 from __future__ import annotations
 

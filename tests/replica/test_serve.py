@@ -1,4 +1,4 @@
-"""What is given to whoever asks: from where on, up to which signature, with which evidence and which proof."""
+"""What is served to a peer: from which entry, up to which signature, with which evidence and proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sketch against plain Python: sets of items, integers without bound, and whoever grinds what he puts in."""
+"""The sketch against plain Python with sets and unbounded integers, and against an attacker who grinds items."""
 
 from __future__ import annotations
 

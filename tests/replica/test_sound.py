@@ -1,4 +1,4 @@
-"""A disk that rots: what a node does that would serve what is not what was written."""
+"""Disk damage: what a node does before it would serve damaged data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A post: what is written reads back, quickly or slowly, and nothing that a stranger writes can break a reader."""
+"""A post: both readers read what was written, and no bytes of a stranger can break a reader."""
 
 from __future__ import annotations
 

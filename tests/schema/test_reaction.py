@@ -1,4 +1,4 @@
-"""A reaction: an emoji in the set of the post that is reacted to."""
+"""A reaction: an emoji in the set of a post."""
 
 import pytest
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Relations: a follow, a block and a mute are collections of their own."""
+"""Relations: follow, block and mute are separate collections."""
 
 import pytest
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""A fresh machine reads the network through while some of those that serve it fail, lie, or take its power away."""
+"""A new machine reads the network while some of its servers fail, lie, or lose power."""
 
 from __future__ import annotations
 

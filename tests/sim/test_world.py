@@ -1,4 +1,4 @@
-"""Small worlds: every fault and every lie by name, and that a seed says all there is to say."""
+"""Small worlds: every fault and every lie by name, and a seed determines everything."""
 
 from __future__ import annotations
 

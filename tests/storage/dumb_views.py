@@ -1,5 +1,6 @@
-"""What people ought to read, worked out as plainly as it can be said: all counted entries of an account in one list, no
-rows, no places, no seeds. Slow, and obviously right; the views are compared with it."""
+"""What people should read, computed in the plainest way: all counted entries of an account in one list, without rows,
+places or seeds. It is slow and obviously right; the views are compared with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts that write social operations into several logs, and what their views must hold by the pure fold."""
+"""Accounts that write social operations to several logs, and what the pure fold says that their views must contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An archive carries everything that a store holds, and one that is cut off or damaged says where and stays usable."""
+"""An archive has everything that a store holds; a damaged or incomplete one says where, and is still usable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check finds nothing in a sound store, also after a kill, and names what was changed in a damaged one."""
+"""A check finds nothing in a sound store, even after a kill, and names the changes in a damaged one."""
 
 from __future__ import annotations
 

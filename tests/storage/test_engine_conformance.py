@@ -1,4 +1,4 @@
-"""Both engines keep what engine.py says: one suite run over each, and a plain dict model to compare both with."""
+"""Both engines do what engine.py says: one suite runs on each and compares it with a plain dict."""
 
 import tempfile
 import threading

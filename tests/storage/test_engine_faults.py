@@ -1,4 +1,4 @@
-"""What the LMDB engine does when the world fails: power, room, rights, bytes, other processes; each for real."""
+"""The LMDB engine and real faults: power loss, full disk, permissions, damaged bytes, other processes."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""What is kept beside a control log is what the log says, of logs of every kind, and after rollbacks and power loss."""
+"""The grants of a row equal those of the control log, for all kinds of logs, and after rollbacks and power loss."""
 
 from __future__ import annotations
 

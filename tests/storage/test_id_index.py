@@ -1,4 +1,4 @@
-"""The index of ids against a dictionary: whatever comes, goes, moves on or is taken back, every id held is found."""
+"""The index of ids against a dictionary: after additions, drops, moves and rollbacks every held id is found."""
 
 from __future__ import annotations
 

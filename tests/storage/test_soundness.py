@@ -1,4 +1,4 @@
-"""What of a log is sound: whatever came as a run is, and nothing is that no run can carry."""
+"""The sound entries of a log: all that came as runs, and none that no run can carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store gives back what it was given, on either engine, and forgets only what it was told to forget."""
+"""The store returns what it was given, on either engine, and forgets only what it was told to forget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views grow step by step and always are what the pure fold of the counted entries says, whatever came first."""
+"""Views are updated step by step and always equal the pure fold of the counted entries, in any order."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Views that are kept in step, views that are built again, and a dumb fold over all entries say the same, whatever was
-written before, meanwhile and after."""
+"""Updated views, rebuilt views and a simple fold of all entries are equal, whatever was written before, meanwhile and
+after.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store of the version before opens in place: what it has answers at once, counters are built in the background."""
+"""A store of the version before opens in place: existing data is available at once, counters are built later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People who write whatever they may into one store, as a node takes it: edits, deletions, lies, cuts, forks."""
+"""People who write anything they may into one store, as a node takes it: edits, deletions, lies, cuts, forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of docs/security.md, made out of what the rows and sequences gave."""
+"""The tables of docs/security.md, made from the results of rows and sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a thief does with his keys, row by row, and what each node has before and after the owner's answer."""
+"""What a thief does with stolen keys, row by row, and what each node has before and after the owner's answer."""
 
 from __future__ import annotations
 

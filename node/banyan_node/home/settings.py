@@ -225,8 +225,11 @@ def _checked(option: Option, value: Any, source: SettingSource) -> Any:
     try:
         return msgspec.convert(value, option.type, strict=not written)
     except msgspec.ValidationError as error:
+        remedy = ""
+        if source.layer == "file" and isinstance(option.default, int | float):
+            remedy = f" Run `banyan config set {option.name} {_toml(option.default)}` for the default."
         raise ConfigError(
-            f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}."
+            f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}.{remedy}"
         ) from error
 
 

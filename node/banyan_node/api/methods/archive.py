@@ -70,7 +70,7 @@ class Exported(Response, frozen=True):
 
 class TakenIn(Response, frozen=True):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
-    equals the one that wrote the archive."""
+    holds exactly what the archive's store held; false if it holds more."""
 
     accounts: int
     entries: int
