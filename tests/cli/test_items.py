@@ -23,7 +23,7 @@ OPTIONS = '["phở", "bún chả"]'
 
 @pytest.fixture
 def with_polls(tmp_path: Path) -> dict[str, str]:
-    """The environment of a program in which poll.py stands beside the other collections."""
+    """The environment of a program that has poll.py among its collections."""
     return {**clean_environment(), "PYTHONPATH": program_with_polls(tmp_path / "more")}
 
 

@@ -86,7 +86,7 @@ def test_help_is_quick() -> None:
 
 
 def loaded_by(*words: object) -> tuple[str, set[str]]:
-    """What the command said, and the packages that its process has loaded at the end."""
+    """The output of the command, and the packages that its process has loaded."""
     script = (
         "import sys; from banyan_cli.main import main; code = main(sys.argv[1:]); "
         "print(code, *sorted({name.split('.')[0] for name in sys.modules} | "

@@ -37,7 +37,7 @@ def _made(home: Path, name: str, *options: str) -> dict[str, Any]:
 
 
 def _carry(origin: Path, target: Path) -> None:
-    """All that one node holds, to another."""
+    """Copies all that one node holds to another."""
     archive = origin.parent / f"{os.urandom(4).hex()}.banyan"
     _run(origin, "export", archive)
     _run(target, "import", "archive", archive)
@@ -360,7 +360,7 @@ def test_half_of_the_words_and_a_pause_are_asked_for_the_rest(tmp_path: Path) ->
 
 
 def _typed(text: str, *command: str, then: str = "") -> tuple[str, str]:
-    """Standard output, and what was seen on the terminal where the text was typed (and `then`, once more is asked)."""
+    """Standard output, and what the terminal showed while the text (and perhaps `then`) was typed."""
     mine, screen = pty.openpty()
     run = subprocess.Popen(
         [*COMMAND, *command],

@@ -28,7 +28,7 @@ from tests.crdt.make import Person, digest, follow, signer
 
 
 def state_of(person: Person, checkpoints: Sequence[Checkpoint], *logs: Iterable[Entry]) -> AccountState:
-    """The same for every order of the checkpoints, with some of them twice."""
+    """The state, after checking that every order of the checkpoints, with doubles, gives the same."""
     held: dict[LogId, list[Entry]] = {}
     for log in logs:
         for e in log:
@@ -41,7 +41,7 @@ def state_of(person: Person, checkpoints: Sequence[Checkpoint], *logs: Iterable[
 
 
 def forked(person: Person, device: str = "phone", number: int = 1) -> tuple[list[Entry], list[Entry]]:
-    """Two logs of one name that part at their third entry."""
+    """Two logs with one name that differ from the third entry on."""
     ours = person.write(6, device, number)
     return ours, person.write(3, device, number, below=ours[:2], tag="thief")
 

@@ -24,7 +24,7 @@ WIDTHS = (0, 1, 23, 24, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, (1 << 
 
 
 def spelled(source: str, kernel: bool) -> list[str]:
-    """The literals that spell CBOR by hand: bytes, and in the kernel and the schema integers in hexadecimal too."""
+    """Literals that write CBOR by hand: bytes, and in crdt and schema also integers in hexadecimal."""
     found = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         text = token.string

@@ -79,7 +79,7 @@ def resolve_once(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = (
 
 
 def forget_remembered() -> None:
-    """What a run may be is another matter with other sizes."""
+    """Empties the caches, because other sizes give other runs."""
     decode_run_once.cache_clear()
     _read.clear()
     _resolved.clear()
@@ -97,7 +97,7 @@ class Tuning(NamedTuple):
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes; and bodies and runs, values that never change, are decoded once."""
+    """The product with these sizes. Decoded bodies and runs are cached, because they never change."""
     with patched(
         PIECE_BYTES=t.piece,
         SMALL=t.small,
@@ -116,7 +116,8 @@ def tuned(t: Tuning) -> Iterator[None]:
 
 
 class Net(World):
-    """Replicas and rogues. `timers`: when each replica wants to be called; only what was touched is asked anew."""
+    """Replicas and rogues. timers: when each replica wants to be called; only replicas that were touched are asked
+    again."""
 
     def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
         self.timers: dict[str, float | None] = {}
@@ -189,7 +190,7 @@ class Net(World):
         self.now = end
 
     def pass_time(self, seconds: float, step: float = 1.0) -> None:
-        """Runs; links that a replica let go are broken on both sides, and broken links are made anew."""
+        """Runs. Links that a replica ended are broken on both sides, and broken links are made again."""
         end = self.now + seconds
         while self.now < end:
             self.run(min(step, end - self.now))
@@ -242,7 +243,7 @@ class Net(World):
         return RunItem(encode_run(entries, base, skips), held)
 
     def give(self, node: str, rogue: str, how: str, given: Sequence[Sequence[int]], with_content: bool) -> None:
-        """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
+        """Delivers items at once: through the ingest, or as messages or pushes of a linked rogue."""
         items = [self.item(items, with_content) for items in given]
         if how == "data":
             self.say(rogue, node, DataItems([*items]))
@@ -268,7 +269,7 @@ class Net(World):
             self.raised.append(f"{node} rejects what is authentic: {why}")
 
     def tell(self, node: str, rogue: str, how: str, said: Checkpoint) -> None:
-        """A checkpoint, in one of the ways of `give`."""
+        """Delivers a checkpoint in one of the ways of `give`."""
         item = CheckpointItem(encode_checkpoint(said))
         if how == "data":
             self.say(rogue, node, DataItems([item]))
@@ -288,7 +289,7 @@ class Net(World):
             self.raised.append(f"{node} rejects a checkpoint that is authentic: {why}")
 
     def digest(self, name: str) -> bytes:
-        """The digest of a replica's store, worked out again only where something was written."""
+        """The digest of a replica's store, computed again only after writes."""
         replica = self.replicas[name]
         found = self._digests.get(name)
         if found is None or found[:2] != (replica, replica.store.changes):

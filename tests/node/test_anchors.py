@@ -51,7 +51,7 @@ async def test_a_node_that_stops_alone_forgets_nobody(tmp_path: Path) -> None:
 
 
 def test_callers_are_kept_only_where_nobody_was_chosen(tmp_path: Path) -> None:
-    """Else who dials us often enough would decide whom we find again."""
+    """Otherwise a peer that dials us often decides whom we find again."""
     chosen, caller = PeerInfo("good", ("/ip4/192.0.2.1/tcp/1",)), PeerInfo("bad", ("/ip4/192.0.2.2/tcp/1",))
     assert anchors.worth_keeping([chosen], [caller]) == [Anchor("good", chosen.addrs)]
     assert anchors.worth_keeping([], [caller]) == [Anchor("bad", caller.addrs, True)]

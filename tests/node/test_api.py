@@ -254,7 +254,7 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
 
 @contextmanager
 def held(node: Node) -> Iterator[None]:
-    """The replica's thread does nothing else meanwhile."""
+    """Blocks the replica's thread."""
     busy, go_on = threading.Event(), threading.Event()
 
     def hold(context: Any, now: float) -> None:
@@ -278,7 +278,7 @@ def test_every_method_is_declared_read_or_write_and_no_read_runs_where_is_writte
 async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was_answered_before(
     tmp_path: Path,
 ) -> None:
-    """All but `diff`, which has the peer asked something first."""
+    """All except `diff`, which must ask the peer first."""
     async with (
         running(make_node(make_home(tmp_path / "a"))) as other,
         running(make_node(make_home(tmp_path / "b"), [other.edge.addresses[0]])) as node,

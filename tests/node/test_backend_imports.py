@@ -189,7 +189,7 @@ with open_local(home, load(home)) as backend:
 
 
 def killed_after(home: Home, number: int) -> int:
-    """Runs the import until it has answered batch `number`, then ends it without a warning; the last one answered."""
+    """Runs the import until it has answered batch `number`, then kills it. Returns the last answered batch."""
     with subprocess.Popen([sys.executable, "-c", CHILD, str(home.path)], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         last = -1

@@ -45,7 +45,7 @@ from tests.replica.helpers import control_item, run_item
 
 
 class Held(NamedTuple):
-    """What the node says of itself, to compare before and after."""
+    """The node's answers about itself, to compare before and after."""
 
     digest: str
     entries: int
@@ -71,7 +71,7 @@ class Bench(NamedTuple):
         return m
 
     async def taken_in(self) -> None:
-        """Returns once the node has worked through all that was said (a question that it answers comes last)."""
+        """Returns once the node has handled all messages before (it answers a question at the end)."""
         asked = next(self.questions)
         prefix = bytes(asked >> 4 * k & 15 for k in range(MAX_RANGE))
         await self.say(Sums(b"", prefix, [(1, b32("x")[:16])] * 16))
@@ -99,7 +99,7 @@ class Bench(NamedTuple):
         return found
 
     async def serves(self) -> None:
-        """Another peer is served, and what is in the store is without a fault."""
+        """Checks that another peer is served, and that the store is sound."""
         async with link_to(self.node, b"\x55" * 32) as (_, link):
             await link.send([encode_message(hello())])
             with trio.fail_after(5):
@@ -158,7 +158,7 @@ def more(b: Bench, n: int = 1) -> list[Entry]:
 
 
 def small_order(b: Bench) -> RunItem:
-    """A key of small order signs everything with one signature, without any secret: libsodium does not have it."""
+    """A key of small order, for which one signature is valid for everything; libsodium refuses it."""
     writer = bytes([1]) + bytes(31)
 
     def forge(v: list[Any]) -> None:
@@ -168,7 +168,7 @@ def small_order(b: Bench) -> RunItem:
 
 
 def high_s(b: Bench) -> RunItem:
-    """The same signature with S + L: one more pair of bytes for one signature, were it taken."""
+    """The same signature with S + L: a second form of the same signature, if it were accepted."""
     log = more(b)
     sig = log[5].sig or b""
     order = 2**252 + 27742317777372353535851937790883648493
@@ -181,7 +181,7 @@ def truncated(b: Bench) -> RunItem:
 
 
 def long_form(b: Bench) -> bytes:
-    """The log number 1 as two bytes: the same value, not the one form."""
+    """The log number 1 in two bytes: the same value, but not the shortest form."""
     raw = encode_message(DataItems([run_item(more(b), 5)]))
     at = raw.index(b"\x58\x20" + b.an.key("phone")) + 34
     assert raw[at] == 1

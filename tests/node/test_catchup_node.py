@@ -40,7 +40,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(home: Home) -> Iterator[Server]:
-    """A node in a process of its own."""
+    """A node in a separate process."""
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.node.victim"], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -28,7 +28,7 @@ def forged(check: Signed) -> Signed:
 
 @pytest.fixture
 def process() -> Iterator[Checker]:
-    """One that answers."""
+    """A checking process that is ready."""
     made = Checker(TEST)
     until = time.monotonic() + 30
     while made.pid is None and time.monotonic() < until:
@@ -61,7 +61,7 @@ def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process:
 
 
 def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checker) -> None:
-    """Joined, these rows are those of sound signatures; cut where they are cut, none is one."""
+    """Joined, these rows are those of valid signatures; separately, none is one."""
     sound = signatures(MANY)
     shifted = list(sound)
     a, b = sound[3], sound[4]

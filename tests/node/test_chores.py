@@ -151,7 +151,7 @@ def test_the_grace_begins_when_the_deletion_is_met_and_not_when_it_says_it_was_m
 
 
 def _days(node: LocalBackend, first: int, last: int) -> int:
-    """Erases once a day; how many parts."""
+    """Erases once a day. Returns how many parts."""
     return sum(chores.erase_deleted(node.context, time.time() + day * DAY).number for day in range(first, last + 1))
 
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Node:
-    """A backend small enough to see through: it answers, refuses, breaks, waits, and streams."""
+    """A simple backend: it answers, refuses, fails, waits, and streams."""
 
     def __init__(self) -> None:
         self.trouble: str | None = None
@@ -106,7 +106,7 @@ APP = control_app(Node(), "t", CollectorRegistry(), lambda: None)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What the command line does, beside the node and not inside its loop."""
+    """Runs it on another thread, as the command line runs outside the node's loop."""
     return await trio.to_thread.run_sync(work)
 
 

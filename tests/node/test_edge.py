@@ -20,7 +20,7 @@ def config(n: int = 1, **settings: Any) -> EdgeConfig:
 
 
 async def greet(a: Edge, b: Edge) -> tuple[Link, Link]:
-    """a dials b; both ends of the link, after a frame went each way."""
+    """a dials b. Returns both ends of the link, after a frame went each way."""
     with trio.fail_after(10):
         there = await a.dial(b.addresses[0])
         here = await b.incoming.receive()

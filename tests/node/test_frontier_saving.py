@@ -39,7 +39,7 @@ SALT = b"sixteen of salt."
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that takes many heads in a node takes few here."""
+    """Reduces all sizes, so that few heads are enough."""
     for name in ("LEAST", "EVERY", "AT_END"):
         monkeypatch.setattr(frontier_saving, name, 30)
     for module, name, value in (
@@ -58,7 +58,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class LateKeeper(MemoryKeeper):
-    """What is finished is done when `settle` says so."""
+    """A keeper whose finished drafts are done only when `settle` is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class LateDraft(MemoryDraft):
 
 
 class World:
-    """A store of heads and an index with a keeper, which live, die and come back."""
+    """A store of heads and an index with a keeper, which are stopped and started again."""
 
     def __init__(self, seed: int, keeper: Keeper) -> None:
         self.rng, self.keeper = random.Random(seed), keeper
@@ -129,7 +129,7 @@ class World:
                 self.index.moved(log, old, new)
 
     def commit(self) -> None:
-        """As a replica does."""
+        """Commits as a replica does."""
         while self.store.pending:
             self.index.note()
             self.store.commit()
@@ -145,7 +145,7 @@ class World:
             steps -= 1
 
     def keep(self) -> None:
-        """Once around: what is due is kept."""
+        """Saves what is due, once around."""
         self.commit()
         self.work()
         self.index.tick()
@@ -156,7 +156,7 @@ class World:
         self.commit()
 
     def crash(self, ends: bool = False) -> None:
-        """The power goes: what was finished and is not done is kept or is not."""
+        """Power loss: a finished draft that is not done may be kept or not."""
         if isinstance(self.keeper, LateKeeper):
             if ends:
                 self.keeper.settle()
@@ -419,7 +419,7 @@ def test_whatever_happens_an_index_says_what_a_fresh_one_says(seed: int, keeper:
 
 
 def test_walks_load_what_was_kept() -> None:
-    """The test above would prove nothing of loading if nothing were loaded."""
+    """The test above would prove nothing if nothing were loaded."""
     loads = 0
     for seed in range(5):
         w = World(seed, LateKeeper())

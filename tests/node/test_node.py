@@ -49,7 +49,7 @@ async def settled(node: Node, n: int, within: float = 10.0) -> None:
 
 
 def no_problems(home: Home) -> int:
-    """Checks the store of a node that was stopped; how many entries it holds."""
+    """Checks the store of a stopped node. Returns how many entries it holds."""
     with open_local(home, load_settings(home)) as local, local.context.store.snapshot() as reader:
         assert verify(reader, lambda account, n: None) == []
         return reader.counts().entries
@@ -142,7 +142,7 @@ async def test_two_sides_of_a_partition_both_write_and_then_agree(tmp_path: Path
 
 
 async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path) -> None:
-    """The gate to `ready` once swallowed the hello of a link that stood before the control port listened."""
+    """Waiting for `ready` once lost the hello of a link that was made before the control port listened."""
     homes = [make_home(tmp_path / name) for name in "ab"]
     async with running(make_node(homes[0])) as a:
         port = a.edge.addresses[0].split("/")[4]

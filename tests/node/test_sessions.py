@@ -138,7 +138,7 @@ OTHERS = {
 
 
 def owners() -> dict[str, set[Path]]:
-    """Field -> the modules of the objects that have it."""
+    """Field -> the modules of the classes that have it."""
     found: dict[str, set[Path]] = {}
     for kind in OBJECTS:
         for name in kind.__slots__:
@@ -147,7 +147,7 @@ def owners() -> dict[str, set[Path]]:
 
 
 def written(tree: ast.AST, fields: set[str]) -> Iterator[tuple[str, int]]:
-    """(what, line) of all that writes a field of another object than `self`, or into what such a field holds."""
+    """(field, line) of all assignments to a field of another object than `self`, or into its value."""
     for node in ast.walk(tree):
         target: ast.AST | None = None
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
@@ -351,7 +351,7 @@ def test_whatever_peers_say_in_whatever_order_no_step_is_illegal_and_every_state
 
 
 def chatter(seed: int) -> set[Enum]:
-    """The states of two peers that say anything at any time."""
+    """The states of two peers that send anything at any time."""
     rng, seen = random.Random(seed), set[Enum]()
     w = World("a", seed=seed, limits=Limits(scale=Scale(let_go_at=1 << 30, ban_at=1 << 30)))
     a, an = w.replicas["a"], w.person("a", "an")

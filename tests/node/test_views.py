@@ -26,7 +26,7 @@ from tests.storage.test_views_upgraded import ACCOUNTS
 
 @pytest.fixture
 def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
-    """No view is built until this is set."""
+    """Delays the building of views until it is set."""
     gate, build = trio.Event(), views.build
 
     async def later(worker: Worker[Context], engine: Engine) -> None:

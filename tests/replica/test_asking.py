@@ -42,12 +42,12 @@ def wanted(w: World, name: str) -> list[LogId]:
 
 
 def reader(w: World, name: str, to: str = "a", logs: int = 1_000) -> None:
-    """A rogue that claims many logs, so that it is asked to read them out."""
+    """A rogue that claims many logs, so that it is asked to read them."""
     w.rogue(name, to, logs=logs, store_id=name.encode().ljust(16, b"."), root=b32(name))
 
 
 def halves(w: World) -> tuple[Scan, Scan]:
-    """Two rogues, each of which reads one half."""
+    """Two rogues that each read one half."""
     reader(w, "r1")
     reader(w, "r2")
     w.run(2.5)

@@ -16,7 +16,7 @@ MIDDLE = b"\x7f" + b"\xff" * 31
 
 
 def at(share: float) -> bytes:
-    """The name so far along the line of accounts."""
+    """The name at this fraction of the line of accounts."""
     return int(share * ((1 << 256) - 1)).to_bytes(32, "big")
 
 
@@ -178,7 +178,7 @@ def test_who_read_everything_and_still_claims_far_more_is_not_asked_again_soon()
 
 @dataclass
 class Model:
-    """Peers as the network sees them: honest ones deliver in order what they were asked for, a liar says so."""
+    """Peers: honest ones deliver in order what they were asked for, and a liar only says so."""
 
     rng: random.Random
     accounts: list[bytes]

@@ -20,7 +20,7 @@ SALT = b"sixteen of salt."
 
 
 class Heads:
-    """A store of heads and notes, as far as an index needs one."""
+    """A store of heads and notes, as an index needs it."""
 
     def __init__(self) -> None:
         self.heads: dict[LogId, Head] = {}
@@ -46,7 +46,7 @@ class Heads:
 
 
 class Frontier:
-    """An index and what it must say, moved together."""
+    """An index and its expected content, changed together."""
 
     def __init__(self, seed: int = 1, accounts: int = 40) -> None:
         self.rng = random.Random(seed)

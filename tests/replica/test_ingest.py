@@ -60,7 +60,7 @@ def problems(ingest: Ingest) -> list[StoreProblem]:
 
 
 def refused(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None = None) -> str:
-    """The reason of the "not yet"; nothing may have changed."""
+    """The reason of the "not yet". Checks that nothing changed."""
     before = ingest.store.digest(), ingest.store.counts()
     with pytest.raises(NotYet) as why:
         give(ingest, log, first, stop)
@@ -70,7 +70,7 @@ def refused(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | No
 
 
 def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
-    """All that one node holds of all accounts, served to an empty one as it would be over the wire."""
+    """Serves all that one node holds to an empty one, as over the wire."""
     b = Ingest(memory_store(realm), realm)
     for account in a.store.accounts():
         for item in control_items(a.store, account):
@@ -86,7 +86,7 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
 
 
 def assert_served_alike(store: Store, arrivals: Sequence[Arrival]) -> None:
-    """With arrivals at hand, which may be of a while ago, what is served is what is served without."""
+    """Serving with arrivals that were read before gives the same as without."""
     for log in {row.log for row in arrivals if row.log.log}:
         came = [row for row in arrivals if row.log == log]
         for some in (came, came[len(came) // 2 :], came[-1:]):
@@ -104,7 +104,7 @@ def served(pieces: Iterable[RunItem]) -> list[tuple[EntryId, object]]:
 
 
 class Oracle:
-    """The slow way: the state of all that is kept, computed anew each time."""
+    """The slow way: computes the state of all held entries each time."""
 
     def __init__(self, realm: Realm) -> None:
         self.realm = realm
@@ -135,7 +135,7 @@ def as_run(path: Sequence[Entry], below: dict[int, Entry]) -> Run:
 
 
 def some_run(rng: random.Random, last: Entry, by_id: dict[EntryId, Entry]) -> tuple[Run, list[Entry]]:
-    """A run that ends in `last` and begins at an ancestor drawn at random."""
+    """A run that ends in `last` and begins at a random ancestor."""
     line = [last]
     while line[-1].header.prev is not None:
         line.append(by_id[line[-1].header.prev])

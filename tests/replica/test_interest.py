@@ -53,7 +53,7 @@ def follow(w: World, name: str, people: Sequence[Person]) -> None:
 
 
 def agree(w: World, people: Sequence[Person], a: str = "a", h: str = "h") -> bool:
-    """Whether both stand at the same heads of these people, which hold something."""
+    """Whether both have the same heads of these people, and hold something of them."""
     stores = w.replicas[a].store, w.replicas[h].store
     return all(stores[0].heads(p.id) == stores[1].heads(p.id) != {} for p in people)
 

@@ -16,7 +16,7 @@ from tests.replica.judging import held, ids, known, sound
 
 
 def lying(log: list[Entry], first: int, stop: int, about: int) -> bytes:
-    """A run of the log that names another entry at a place that it skips to."""
+    """A run of the log that names a wrong entry as a skip target."""
     skips = [(q, log[q + (q == about)].id) for q in skips_below(first, stop - first)]
     return encode_run(log[first:stop], log[first - 1].header.total, skips)
 

@@ -24,7 +24,7 @@ from tests.replica.test_replica import filled, messages
 
 
 def met(w: World, a: str, b: str) -> None:
-    """Linked until both hold the same, and long enough to note it; then apart."""
+    """Linked until both hold the same and have noted it, then separated."""
     w.link(a, b)
     w.until(lambda: w.same(f"{a} {b}"), 10)
     w.run(12)
@@ -104,7 +104,7 @@ def test_a_replay_that_breaks_off_goes_on_where_it_was() -> None:
     dead = False
 
     def dies(sender: str, to: str, frame: bytes) -> bool:
-        """The line goes dead after the first word of how far it is."""
+        """The link dies after the first progress report."""
         nonlocal dead
         gone, dead = dead and sender == "a", dead or isinstance(decode_message(frame), Replayed)
         return gone

@@ -72,7 +72,7 @@ def scan_cursors(frame: bytes) -> list[bytes]:
 
 
 def pushes(world: World, name: str) -> list[GossipFrame]:
-    """Frames of the gossip in which a replica passed messages on."""
+    """The gossip frames in which a replica forwarded messages."""
     frames = [m for sender, m in world.said or () if sender == name and isinstance(m, GossipFrame)]
     return [m for m in frames if m.frame[0] == 0 and m.frame[1]]
 

@@ -21,7 +21,7 @@ from tests.replica.judging import held, ids, known, sound
 
 
 def runs(items: Iterable[RunItem]) -> list[Run]:
-    """Each verified, as who is sent it does."""
+    """The served runs, each verified as a receiver does."""
     out = [decode_run(TEST, item.run) for item in items]
     for run in out:
         verify_run(TEST, run)

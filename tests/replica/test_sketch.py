@@ -52,7 +52,7 @@ def drawn(rng: random.Random, n: int) -> dict[int, int]:
 
 
 def crowding(rng: random.Random, n: int, below: int) -> dict[int, int]:
-    """Items that are in no cell between the first and `below`: who knows the key can grind them."""
+    """Items that are in no cell between the first and `below`. An attacker who knows the key can grind them."""
     found: dict[int, int] = {}
     while len(found) < n:
         h = rng.randrange(P)

@@ -14,7 +14,7 @@ PEOPLE, POSTS = 4, 6
 
 
 def rotten(change: str) -> tuple[World, list[Person]]:
-    """A holder of four logs. One byte of what belongs to the second is not what was written."""
+    """A holder of four logs, in which one byte of the second log is damaged."""
     world = World("holder")
     people = [world.person("holder", f"person {k}") for k in range(PEOPLE)]
     for person in people:

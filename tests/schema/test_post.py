@@ -78,12 +78,12 @@ def test_a_hundred_thousand_mangled_posts_are_read_alike_by_position_and_strictl
 
 
 def at_once(layout: Layout[Any]) -> SeedIn:
-    """The quick way alone: None where it would ask the slow one."""
+    """The fast way only; None if it would use the slow one."""
     return quick_seeds(layout, lambda time, part: None)
 
 
 def slow_seed(time: bytes, content: bytes) -> bytes | None:
-    """What a seed is, said a second time and by the strict reader alone."""
+    """A second definition of the seed, with the strict reader only."""
     values = LAYOUT.strictly(content)
     if values is None:
         return None
@@ -144,7 +144,7 @@ NEXT_COLLECTION = Collection(
 
 
 class Slow(Exception):
-    """Somebody took the slow path."""
+    """Raised when the slow way is used."""
 
 
 @pytest.fixture

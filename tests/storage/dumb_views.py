@@ -107,7 +107,7 @@ def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, cont
 
 
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
-    """Every question that there is gives what the dumb fold says."""
+    """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
     home = ask.feed(accounts, limit=10_000)
     assert [(v.target, v.ref, v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]

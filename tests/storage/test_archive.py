@@ -80,7 +80,7 @@ def read_until_damage(raw: bytes) -> tuple[list[Frame], ArchiveDamaged | None]:
 
 
 def judge(frames: list[Frame]) -> tuple[dict[EntryId, Entry], dict[tuple[EntryId, int], bytes]]:
-    """The entries of an archive, each proved by a signature and hanging on one that came before it; and the parts."""
+    """The entries of an archive, after checking that each has a signature and follows an earlier one; and the parts."""
     entries: dict[EntryId, Entry] = {}
     parts: dict[tuple[EntryId, int], bytes] = {}
     for frame in frames:

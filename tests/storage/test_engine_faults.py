@@ -111,7 +111,7 @@ def test_one_huge_transaction_fits_a_tiny_map(tmp_path: Path) -> None:
 
 
 def test_growth_loses_nothing_whatever_operation_it_interrupts(tmp_path: Path) -> None:
-    """Random operations of all kinds from the smallest map on, beside a dict; growth strikes where it will."""
+    """Random operations from the smallest map on, compared with a dict; the map grows at any of them."""
     for seed in range(8):
         rng, model = random.Random(seed), dict[bytes, bytes]()
         engine = engine_at(tmp_path / str(seed), map_size=1 << 16)

@@ -39,7 +39,7 @@ def control_logs(seed: str, scenarios: int) -> Iterator[tuple[AccountId, list[En
 
 
 def drawn(rng: random.Random) -> Grants:
-    """Grants with every field drawn, also such as no path of ours has together."""
+    """Grants with every field random, also in combinations that no path has."""
     writers = [WriterKey(rng.randbytes(32)) for _ in range(rng.randint(0, 4))]
     grants: dict[WriterKey, list[Granted]] = {}
     for order in range(rng.randint(0, 6) if writers else 0):

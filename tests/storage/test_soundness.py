@@ -28,7 +28,7 @@ def opened(person: Person) -> tuple[Store, Ingest]:
 
 
 def ops(size: int) -> bytes:
-    """About so many bytes that are operations, though none that this version knows."""
+    """Unknown operations of about so many bytes."""
     return encode([[], [[99, b"x" * size]]])
 
 
@@ -48,7 +48,7 @@ def put(store: Store, log: LogId, entries: list[Entry]) -> JudgedLog:
 
 
 def agrees(store: Store, judged: JudgedLog) -> None:
-    """`store verify` says of the same store that it is sound or not."""
+    """Checks that `store verify` agrees on whether the store is sound."""
     unproved = [p for p in verify(store, lambda account, n: None) if "no signature" in p.sentence]
     assert bool(unproved) == bool(judged.gone)
 

@@ -678,7 +678,7 @@ def test_parts_of_entries_that_stopped_counting_are_not_asked_for(store: Store) 
 
 
 class Seen:
-    """Views that write down what they are told."""
+    """Views that record their calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []

@@ -50,7 +50,7 @@ def changed(raw: bytes) -> Iterator[bytes]:
 
 
 def tampered(world: World, do: Callable[[], None]) -> list[StoreProblem]:
-    """What is found after `do`, which is taken back."""
+    """The findings after `do`, which is rolled back."""
     do()
     found = problems(world)
     world.engine.rollback()

@@ -34,7 +34,7 @@ def changed(run: bytes, how: Callable[[Fields], object]) -> bytes:
 
 
 def misshapen_runs(log: Sequence[Entry]) -> dict[str, bytes]:
-    """Malformed whatever is held: no signature needs to be looked at."""
+    """Runs that are malformed whatever is held: no signature must be checked."""
     good, start = run_bytes(log, 8, 20), run_bytes(log, 0, 3)
 
     def put(at: int, value: Any, run: bytes = good) -> bytes:
@@ -67,7 +67,7 @@ def misshapen_runs(log: Sequence[Entry]) -> dict[str, bytes]:
 
 
 def resigned(run: bytes) -> bytes:
-    """The same, rightly signed for what it says now: only what is held can show that it is wrong."""
+    """The same, correctly signed for its new content: only held entries can show that it is wrong."""
     last = decode_run(TEST, run).entries[-1]
     return changed(run, lambda f: f.__setitem__(SIG, signer(AN.full("phone")).sign(last.id)))
 
