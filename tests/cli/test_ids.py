@@ -80,7 +80,7 @@ def test_a_post_is_meant_by_its_last_or_first_digits_though_it_was_never_shown(h
 
 
 @pytest.mark.parametrize("text", ["", " ", "did:banyan:z0OIl", "…", "@", "x" * 5000, "did:banyan:", "a/b/c"])
-def test_what_is_no_id_at_all_is_one_sentence(home: Path, text: str) -> None:
+def test_text_that_is_no_id_gives_one_sentence(home: Path, text: str) -> None:
     for words in (("follow", text), ("thread", text), ("account", "show", text), ("account", "cut", text, "--yes")):
         ran = banyan("--home", home, *words)
         assert ran.code in (1, 2), (words[0], ran)

@@ -23,7 +23,7 @@ from banyan_storage.errors import DiskFull
 from tests.cli.shell import banyan, clean_environment, node_up, process
 
 
-def test_json_and_home_may_stand_anywhere_but_not_after_two_dashes() -> None:
+def test_json_and_home_are_options_anywhere_before_two_dashes() -> None:
     assert hoist(["post", "hi", "--json", "--home", "/x"]) == ["--json", "--home", "/x", "post", "hi"]
     assert hoist(["--home=/x", "id"]) == ["--home=/x", "id"]
     assert hoist(["post", "--", "--json"]) == ["post", "--", "--json"]
@@ -153,7 +153,7 @@ def test_a_mistyped_command_or_option_is_bad_input(tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = banyan("--home", tmp_path / "file" / "home", "init")
     assert ran.code == errors.STORAGE

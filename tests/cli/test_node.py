@@ -166,7 +166,7 @@ def test_a_peer_of_another_realm_is_refused_in_a_sentence(home: Path, tmp_path: 
         assert _json("--home", home, "status")["accounts"] == 1
 
 
-def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
+def test_a_port_in_use_gives_one_sentence(home: Path) -> None:
     import socket
 
     with socket.socket() as taken:

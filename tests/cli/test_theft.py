@@ -498,7 +498,7 @@ def test_a_home_can_be_made_with_words_that_were_made_elsewhere(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "12", "ab" * 64, "g" * 128, "0" * 127, "commit"])
-def test_a_commitment_that_is_none_is_one_sentence_and_makes_nothing(tmp_path: Path, home: Path, text: str) -> None:
+def test_a_malformed_commitment_gives_one_sentence_and_opens_no_account(tmp_path: Path, home: Path, text: str) -> None:
     _refused(banyan("--home", home, "account", "create", "Lan", "--recovery", text), errors.USAGE, "128")
     assert len(banyan("--home", home, "account", "list", "--json").lines) == 1
     _refused(banyan("--home", tmp_path / "new", "init", "--recovery", text), errors.USAGE, "128")

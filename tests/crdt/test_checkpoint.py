@@ -135,7 +135,7 @@ def test_the_roots_checkpoint_pins_what_control_pins_would() -> None:
     assert (counted.head.length, counted.pinned, counted.forked) == (6, 5, False)
 
 
-def test_a_rotated_out_roots_checkpoint_is_nothing_and_the_next_ones_speaks() -> None:
+def test_a_rotated_out_roots_checkpoint_does_not_count_and_the_next_ones_does() -> None:
     an = Person()
     ours, theirs = forked(an)
     old = an.checkpoint("root0", pins=[an.pin(theirs[-1])])

@@ -47,7 +47,7 @@ def test_every_order_of_a_small_set_and_many_of_a_large_one_end_in_the_batch_sta
         assert all(o.agreed and o.batch for o in out)
 
 
-def test_where_nobody_holds_everything_nodes_end_in_the_state_of_what_they_took() -> None:
+def test_if_no_node_holds_everything_nodes_end_in_the_state_of_what_they_took() -> None:
     rng = random.Random(12)
     for _ in range(200):
         s = scenario(rng, 16)

@@ -85,7 +85,7 @@ def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:
     assert "docs/api.md" in no_such_method("zzz", EVERY).message
 
 
-def test_null_stands_for_what_may_be_left_out() -> None:
+def test_null_means_an_omitted_optional_parameter() -> None:
     assert request(EVERY["post"], {"text": "a", "lang": None, "by": None}) == request(EVERY["post"], {"text": "a"})
 
 
@@ -203,7 +203,7 @@ def test_the_page_says_what_is_declared() -> None:
     assert page.filled(text) == text, "run `uv run python -m banyan_node.api.page docs/api.md`"
 
 
-def test_the_commands_in_the_readme_look_where_a_home_is_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_in_the_readme_use_the_default_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     assert str(find_home(env={}).path) == str(Path.home() / ".local/share/banyan")
     for file in ("README.md", "docs/api.md"):

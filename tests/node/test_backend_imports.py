@@ -202,7 +202,7 @@ def killed_after(home: Home, number: int) -> int:
     return max([last, *rest])
 
 
-def test_an_import_that_was_killed_goes_on_and_ends_as_if_it_never_was(home: Home) -> None:
+def test_a_killed_import_continues_and_ends_with_the_same_result(home: Home) -> None:
     for number in (1, 7, 20, 33):
         answered = killed_after(home, number)
         with open_local(home, load(home)) as backend:

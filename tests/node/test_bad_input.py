@@ -302,7 +302,7 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
         await b.serves()
 
 
-async def test_after_a_cut_nothing_is_kept_and_nobody_charged(tmp_path: Path) -> None:
+async def test_after_a_cut_nothing_is_kept_and_no_peer_is_charged(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         many = b.an.write(1, number=3)
         await b.say(DataItems([control_item(b.an, [*b.an.control, b.an.say(b.an.cut("phone", b.log[4]))])]))
@@ -316,7 +316,7 @@ async def test_after_a_cut_nothing_is_kept_and_nobody_charged(tmp_path: Path) ->
         await b.serves()
 
 
-async def test_a_log_past_its_limit_stands_still(tmp_path: Path) -> None:
+async def test_a_log_at_its_limit_does_not_grow(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         log: list[Entry] = []
         late = b.an.control[1].header.time

@@ -75,9 +75,7 @@ def test_of_another_realm_it_does_not_speak(process: Checker) -> None:
     assert len(bad(process(MAIN, signatures(MANY)))) == MANY
 
 
-def test_one_that_is_killed_is_missed_by_nobody_and_begun_again(
-    process: Checker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_is_replaced_and_no_check_is_lost(process: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "AGAIN_S", 0.0)
     process._again = 0.0
     assert process.pid is not None

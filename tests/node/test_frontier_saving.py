@@ -261,7 +261,7 @@ def test_a_stop_keeps_what_the_next_start_would_read(keeper: Keeper) -> None:
     w.check()
 
 
-def test_what_nobody_told_the_index_is_read_anew(keeper: Keeper) -> None:
+def test_heads_that_the_index_was_not_told_of_are_read_again(keeper: Keeper) -> None:
     w = kept_world(keeper)
     arrival = w.store.last_arrival
     w.move(3, told=False)
@@ -377,7 +377,7 @@ def test_lists_of_what_moved_are_trimmed_and_end_with_what_was_kept(keeper: Keep
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_an_index_says_what_a_fresh_one_says(seed: int, keeper: Keeper) -> None:
+def test_after_any_sequence_an_index_equals_a_new_one(seed: int, keeper: Keeper) -> None:
     w = World(seed, keeper)
     backup = w.copy()
     for _ in range(120):
@@ -438,7 +438,7 @@ def test_memory_keeps_what_it_was_given() -> None:
     assert isinstance(kept_world(MemoryKeeper()).keeper.load(), MemoryKept)
 
 
-def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_not_believed(tmp_path: Path) -> None:
+def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_ignored(tmp_path: Path) -> None:
     rng, loads = random.Random(9), 0
     for seed in range(12):
         command = [sys.executable, "-m", "tests.node.rows_victim", str(tmp_path), str(seed)]

@@ -148,7 +148,7 @@ async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) ->
         assert trio.current_time() - begun < 3
 
 
-async def test_a_connection_that_says_nothing_is_closed_also_after_an_answer(tmp_path: Path) -> None:
+async def test_an_idle_connection_is_closed_also_after_an_answer(tmp_path: Path) -> None:
     async with serving(tmp_path, patience=Patience(head=0.3)) as it:
         silent, once = await it.connect(), await it.connect()
         assert b"fine" in await answer(once)

@@ -252,7 +252,7 @@ def test_what_was_spoiled_on_disk_is_dropped_and_taken_again(change: str, tmp_pa
 
 
 @pytest.mark.parametrize("at", [0, 3, 9, 15, 24, 29, 50, 61, 90])
-def test_one_bit_anywhere_in_a_record_costs_what_stands_on_it_and_no_more(
+def test_one_wrong_bit_in_a_record_costs_only_the_entries_above_it(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("banyan_storage.id_index.YOUNG_IDS", 4)

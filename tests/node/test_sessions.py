@@ -301,7 +301,7 @@ def test_a_share_is_not_heard_of_where_both_hold_everything() -> None:
     assert w.points("a", "r") == 0
 
 
-def test_answers_that_nobody_asked_for_are_not_heard_and_cost_nothing() -> None:
+def test_unasked_answers_are_ignored_and_cost_nothing() -> None:
     w = World("a")
     w.rogue("r", "a", logs=0, root=World("b").replicas["b"].tree.root)
     link = w.replicas["a"].links["r"]
@@ -314,7 +314,7 @@ def test_answers_that_nobody_asked_for_are_not_heard_and_cost_nothing() -> None:
     assert w.points("a", "r") == 0
 
 
-def test_content_is_taken_from_whoever_was_asked_however_many_questions_are_open() -> None:
+def test_content_is_taken_from_every_peer_with_an_open_question() -> None:
     w, an = World("a"), Person("an")
     whole, structure = bare(an, 2)
     held = whole.replicas["whole"].store

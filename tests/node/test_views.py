@@ -135,7 +135,7 @@ async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -
             await node.backend.call("store.rebuild", {"view": "nosuch"})
 
 
-async def test_a_node_that_holds_whom_its_people_follow_knows_them_before_it_links(tmp_path: Path) -> None:
+async def test_a_node_that_holds_followed_accounts_knows_them_before_it_links(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     flags = {"interest__mode": "follows"}
     async with running(make_node(home, **flags)) as node:

@@ -309,7 +309,7 @@ def test_of_a_claim_of_a_length_alone_whatever_came_is_enough_and_nothing_is_not
     assert w.points("a", "r") == 3, "it came by another way"
 
 
-def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
+def test_a_peer_that_answers_more_than_it_was_asked_is_charged() -> None:
     w = World("a")
     w.rogue("r", "a")
     w.say("r", "a", Answered(1))
@@ -319,7 +319,7 @@ def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
 # -- strays
 
 
-def test_what_nobody_asked_for_is_taken_up_to_a_bound_and_then_charged() -> None:
+def test_unasked_entries_are_accepted_up_to_a_bound_and_then_charged() -> None:
     w = World("a", limits=Limits(strays=10))
     an = w.person("a", "an")
     log = an.write(12)

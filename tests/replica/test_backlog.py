@@ -15,7 +15,7 @@ def bulk(size: int) -> bytes:
     return BULK + bytes(size - 2)
 
 
-def test_a_window_and_one_last_frame_of_the_largest_size_are_an_honest_peers() -> None:
+def test_an_honest_peer_may_send_a_window_and_one_last_frame() -> None:
     b = Backlog()
     assert WINDOW + MAX_FRAME <= WINDOW + OVERSHOOT
     for _ in range(63):

@@ -83,7 +83,7 @@ def test_what_a_peer_had_sent_beyond_its_nearer_stop_is_the_end_of_its_span() ->
     assert c.left() == [Span(MIDDLE, LAST)]
 
 
-def test_a_restart_goes_on_where_it_was_with_whomever_it_meets() -> None:
+def test_a_restarted_catch_up_continues_with_any_peer() -> None:
     c, _ = begun("a", "b")
     c.assign(1.0)
     read(c, "a", 200)

@@ -203,7 +203,7 @@ def test_a_checkpoint_that_comes_before_its_control_log_is_not_yet_and_comes_lat
     assert not w.rejections("a")
 
 
-def test_junk_is_not_kept_and_forged_junk_is_paid_for() -> None:
+def test_junk_is_not_kept_and_forged_junk_is_charged() -> None:
     w = World("a", "b")
     an = w.person("a", "an")
     w.link("a", "b")

@@ -180,7 +180,7 @@ def test_what_a_rollback_takes_back_is_taken_back_everywhere(journal: int, monke
     f.check(SALT)
 
 
-def test_what_was_committed_on_the_way_outlives_a_rollback() -> None:
+def test_heads_that_became_durable_unannounced_survive_a_rollback() -> None:
     f = Frontier()
     f.move(100)
     held = dict(f.store.heads)  # durable, and nobody said so

@@ -314,7 +314,7 @@ def test_a_peer_that_names_accounts_of_very_many_logs_is_not_compared_with_over_
     assert w.rejections("a") == []
 
 
-def test_what_names_cost_is_bounded_however_often_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_names_is_bounded_however_often_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     w = World("a", limits=Limits(work_burst=1_000, work_per_s=100))
     town(w, 30)
     w.rogue("r", "a", partial=1)
@@ -415,7 +415,7 @@ def nibbles(raw: bytes) -> bytes:
     return bytes(n for byte in raw for n in (byte >> 4, byte & 15))
 
 
-def test_names_of_accounts_that_are_not_held_buy_no_work_without_end() -> None:
+def test_names_of_accounts_that_are_not_held_cause_bounded_work() -> None:
     w = World("a", limits=Limits(work_burst=10_000, work_per_s=100))
     people = town(w, 40)
     w.rogue("r", "a", partial=1)

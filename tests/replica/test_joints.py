@@ -21,7 +21,7 @@ def lying(log: list[Entry], first: int, stop: int, about: int) -> bytes:
     return encode_run(log[first:stop], log[first - 1].header.total, skips)
 
 
-def test_a_run_hangs_on_an_entry_of_its_own_log() -> None:
+def test_the_parent_of_a_run_must_be_in_its_own_log() -> None:
     an = Person()
     log, node = an.write(3), known(an)
     give(node, log)

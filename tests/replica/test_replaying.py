@@ -140,7 +140,7 @@ def test_a_peer_that_says_it_sent_all_and_sent_nothing_is_compared_with() -> Non
     assert said(w, "b", Sketch) >= 1
 
 
-def test_word_of_a_replay_that_nobody_asked_for_changes_nothing() -> None:
+def test_an_unasked_replayed_message_changes_nothing() -> None:
     w = World("a", limits=Limits())
     filled(w, "a", 1, 1)
     w.rogue("r", "a")

@@ -620,7 +620,7 @@ def test_claims_of_one_peer_and_reasons_of_not_yet_are_bounded() -> None:
     assert len(w.replicas["a"].intake.notes) <= 30
 
 
-def test_a_list_of_heads_that_names_nothing_does_not_buy_the_whole_frontier() -> None:
+def test_an_empty_list_of_heads_is_not_answered_with_the_whole_frontier() -> None:
     w = World("a", limits=Limits(bucket=4))
     filled(w, "a", 40, 1)
     w.rogue("r", "a")

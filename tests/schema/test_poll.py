@@ -137,7 +137,7 @@ def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() 
         assert ask.thread(Target(an.id, key)).replies == ()
 
 
-def test_the_registry_that_has_it_reads_it_and_the_one_that_has_not_says_that_it_is_none() -> None:
+def test_a_registry_with_the_collection_reads_it_and_one_without_it_does_not() -> None:
     draft = write_poll(CellKey(bytes(16)), LUNCH)
     assert draft.content is not None
     assert REGISTRY.decode(POLL.id, draft.op, draft.content) == LUNCH

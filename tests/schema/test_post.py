@@ -221,7 +221,7 @@ def test_lengths_and_times_that_are_not_in_their_shortest_form_are_no_post() -> 
         assert LAYOUT.decode(content) is None, content.hex()
 
 
-def test_what_looks_the_same_is_written_the_same() -> None:
+def test_texts_that_look_the_same_are_written_the_same() -> None:
     composed, decomposed = Post("Vi\u1ec7t Nam"), Post("Vie\u0323\u0302t Nam")
     assert encode_post(composed) == encode_post(decomposed)
 

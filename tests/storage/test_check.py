@@ -94,7 +94,7 @@ def test_a_forged_signature_is_found(engine: Engine) -> None:
     assert any("does not verify" in p for p in problems(engine))
 
 
-def test_an_entry_that_nobody_vouches_for_is_found(engine: Engine) -> None:
+def test_an_entry_without_a_signature_above_is_found(engine: Engine) -> None:
     store, account = filled(engine)
     store.rewrite(account.log, account.chain[:9], [], head_of(account.chain[:9]), NOW_S)
     store.commit()

@@ -307,7 +307,7 @@ def test_another_process_reads_each_commit_even_as_the_map_grows(tmp_path: Path)
     engine.close()
 
 
-def test_the_folder_is_nobody_elses(tmp_path: Path) -> None:
+def test_the_folder_is_accessible_to_its_owner_only(tmp_path: Path) -> None:
     committed(tmp_path / "s", rows(3))
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "s").iterdir()} == {0o600}

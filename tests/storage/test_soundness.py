@@ -98,7 +98,7 @@ def test_a_signature_on_a_branch_vouches_for_the_trunk() -> None:
     agrees(store, judged)
 
 
-def test_on_a_branch_too_what_stands_on_a_false_link_goes_and_what_is_below_it_stays_if_it_is_signed() -> None:
+def test_on_a_branch_entries_above_a_false_link_are_dropped_and_signed_ones_below_stay() -> None:
     person = Person()
     store, _ = opened(person)
     trunk = person.write(4)
