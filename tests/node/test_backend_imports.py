@@ -115,7 +115,7 @@ def test_a_batch_that_comes_again_or_too_early_changes_nothing(backend: LocalBac
         backend.call("import.batch", id=name, number=number, rows=GRAPH[number])
     before = backend.call("digest")
     assert backend.call("import.batch", id=name, number=0, rows=GRAPH[0]) == {"next": 2}
-    with pytest.raises(CallError, match="batch 2 is due") as refused:
+    with pytest.raises(CallError, match="batch 2 is next") as refused:
         backend.call("import.batch", id=name, number=3, rows=GRAPH[3])
     assert refused.value.code == "out_of_order"
     with pytest.raises(CallError, match="Batch 2 of 4 is still to come"):

@@ -16,7 +16,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
-from banyan_replica.frontier.table import FrontierTable, nibble
+from banyan_replica.frontier.table import FrontierTable
 from banyan_storage.archive import ArchiveDamaged, export_archive, read_archive
 from tests.crdt.make import Person, run_bytes, signer
 from tests.replica.helpers import NOW_MS, World, new_ingest
@@ -142,7 +142,8 @@ def sums() -> dict[str, Any]:
             t = sk.weight(key, *id_words(head), head.length, head.flag)
             table.move_one(words[0], h, t, 1)
         rows = []
-        for prefix in (b"", bytes((nibble(account, 0),)), bytes(nibble(account, n) for n in range(3))):
+        nibbles = bytes(int(digit, 16) for digit in account.hex())
+        for prefix in (nibbles[:0], nibbles[:1], nibbles[:3]):
             rows.append({"prefix": prefix.hex(), "children": [[n, s.hex()] for n, s in table.children(prefix)]})
         found[name] = {"salt": salt.hex(), "ranges": rows}
     return found
