@@ -286,7 +286,7 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
         later = encode_control(an.control[1], bytes(unknown_version))
         cases: list[tuple[RunItem | ControlItem, str, str]] = [
             (run_item(future(b), 5), "future", "more than 5 minutes ahead"),
-            (gap, "gap", "begins at entry 7, of that log 5 are held"),
+            (gap, "gap", "begins at entry 7; 5 entries are held"),
             (run_item(an.write(1, device="stolen tablet")), "grant", "has no grant for log 1"),
             (run_item(stranger.write(2)), "account", "ask for its control log"),
             (ControlItem(an.id, [later], []), "version", "update"),
