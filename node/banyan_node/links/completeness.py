@@ -17,7 +17,7 @@ from banyan_node.workers.published import Here, Published
 
 def is_compared(seen: Published) -> bool:
     """Whether a peer that is linked now was found equal, or was once since it came."""
-    return any(link.greeted and (link.equal or link.compared) for link in seen.links)
+    return any(link.greeted and link.compared for link in seen.links)
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:

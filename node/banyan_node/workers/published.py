@@ -31,8 +31,6 @@ SHARE = 50
 """One part in so many of the replica's time goes to publishing at most."""
 CHEAP_S = 0.001
 """What is published faster than that is published before every answer."""
-NEVER = -1e8
-"""Before any `now`: a link that was never compared to its end says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """A linked peer. greeted: it said hello. compared: it was, to the end, since it came. differences: what it claims
+    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it came. differences: what it claims
     of logs where we stand elsewhere. asked: logs that it owes us. points: held against it, `reason` the last."""
 
     peer: str
@@ -143,7 +141,7 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
         outbound=link.outbound,
         since=link.since,
         equal=link.course.live,
-        compared=link.course.settled_at > NEVER,
+        compared=link.course.met,
         points=points,
         reason=ledger.last_sentence(link.peer) if points else "",
         differences=dict(link.told.differences),

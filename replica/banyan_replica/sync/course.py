@@ -13,7 +13,7 @@ NEVER = -1e9
 class Course:
     """`now` and all times: seconds."""
 
-    __slots__ = ("replay_at", "settled_at", "state", "told_at", "until")
+    __slots__ = ("met", "replay_at", "settled_at", "state", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
@@ -23,6 +23,8 @@ class Course:
         """When a replay was asked for last."""
         self.told_at = now
         """When we last told the peer our root; the hello does."""
+        self.met = False
+        """Whether the roots agreed once since the peer came, over what is compared now."""
         self.settled_at = NEVER
         """When it was last noted where we met."""
 
@@ -53,10 +55,16 @@ class Course:
 
     def equal(self) -> None:
         self._on(CourseEvent.EQUAL)
+        self.met = True
         self.until = 0.0
 
     def moved(self) -> None:
         self._on(CourseEvent.MOVED)
+
+    def renew(self) -> None:
+        """Other accounts are compared from now on, and nothing is known of them yet."""
+        self.moved()
+        self.met = False
 
     def compare(self, until: float) -> None:
         """We ask for a comparison, which has time until then."""
