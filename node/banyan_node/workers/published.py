@@ -51,8 +51,10 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it came. differences: what
-    it claims of logs where we stand elsewhere. asked: logs that it owes us. points: held against it, `reason` the last.
+    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it came.
+
+    differences: what it claims of logs where we stand elsewhere. asked: logs that it owes us. points: held against it,
+    `reason` the last.
     """
 
     peer: str
