@@ -89,6 +89,20 @@ def test_whoever_has_a_joined_run_asks_for_none_of_its_messages() -> None:
     assert b.store.counts().entries == 2 + 6
 
 
+def test_messages_that_were_asked_for_by_name_come_by_name() -> None:
+    """Inside a joined run they would look as if they had never been sent, and the asker would charge an honest peer."""
+    world = World("a")
+    mids = [item.mid for item in singles(world, 6)]
+    world.rogue("r", "a")
+    world.say("r", "a", encode_message(GossipFrame([1, []])))
+    world.run(6.0)
+    world.heard["r"].clear()
+    world.say("r", "a", encode_message(GossipFrame([0, [], [], mids[1:5], 0])))
+    world.run(1.0)
+    pushed = [m.frame[1] for m in world.heard["r"] if isinstance(m, GossipFrame) and m.frame[0] == 0]
+    assert [bytes(push[0]) for items in pushed for push in items] == mids[1:5]
+
+
 def test_what_comes_twice_in_longer_runs_tires_the_link_that_brings_it() -> None:
     items = singles(World("a"), 12)
     world = World("b")

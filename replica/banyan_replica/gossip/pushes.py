@@ -2,7 +2,7 @@
 
 Runs of one log that leave for a neighbour in one frame leave as one run, under the signature of its last entry: the
 neighbour, and everybody behind it, checks one signature and writes once where there were several. No byte of what is
-hashed changes, so whoever receives the joined run computes the same ids.
+hashed changes, so whoever receives the joined run computes the same ids. What was asked for by name goes alone.
 
 The invariant: a joined run holds exactly the entries of its pieces, and its name is that of the last one.
 """

@@ -84,7 +84,7 @@ class GossipSettings:
       queue, queue_bytes: messages waiting for one peer; what exceeds it is announced instead of pushed.
       ihave_queue: announcements waiting for one peer; the oldest fall out, reconciliation brings them.
       frame_bytes: payload in one frame; the rest waits for the next window.
-      grafts_per_s: answered for one peer; sixteen bytes must not buy a megabyte without end.
+      grafts_per_s: answered for one peer; sixteen bytes must not buy a megabyte without end. Half as many are asked.
 
     What a peer loses points for, and what comes of it, is not the gossip's own: peers/ledger.py.
     """
