@@ -341,8 +341,9 @@ class Interests:
                 share.tree.moved(log, old, new)
 
     def durable(self) -> None:
-        for share in self._shares() if self._pairs or self._own is not None else ():
-            share.durable()
+        if self._pairs or self._own is not None:
+            for share in self._shares():
+                share.durable()
 
     def rolled_back(self) -> None:
         for share in self._shares():
@@ -352,7 +353,7 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return any(share.busy for share in self._shares())
+        return bool(self._pairs or self._own is not None) and any(share.busy for share in self._shares())
 
     def work(self) -> list[PeerSession]:
         """One slice of one share. The links whose shares stand now and did not before: they are to be told a root."""
