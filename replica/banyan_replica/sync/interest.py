@@ -347,8 +347,9 @@ class Interests:
                 share.tree.moved(log, old, new)
 
     def durable(self) -> None:
-        for share in self._shares() if self._pairs or self._own is not None else ():
-            share.durable()
+        if self._pairs or self._own is not None:
+            for share in self._shares():
+                share.durable()
 
     def rolled_back(self) -> None:
         for share in self._shares():
@@ -358,7 +359,7 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return any(share.busy for share in self._shares())
+        return bool(self._pairs or self._own is not None) and any(share.busy for share in self._shares())
 
     def work(self) -> list[PeerSession]:
         """Reads one slice of one share. Returns the links whose share has become ready, to be told a root."""
