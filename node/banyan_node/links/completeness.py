@@ -16,8 +16,8 @@ from banyan_node.workers.published import Here, Published
 
 
 def is_compared(seen: Published) -> bool:
-    """Whether some linked peer is equal, or was equal once since it connected."""
-    return any(link.greeted and (link.equal or link.compared) for link in seen.links)
+    """Whether some linked peer was equal once since it connected."""
+    return any(link.greeted and link.compared for link in seen.links)
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:

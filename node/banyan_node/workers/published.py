@@ -31,8 +31,6 @@ SHARE = 50
 """Publishing takes at most 1/SHARE of the replica's time."""
 CHEAP_S = 0.001
 """If publishing takes less than this, it is done before every answer."""
-NEVER = -1e8
-"""Earlier than any `now`. A link's `settled_at` is not later until its first comparison is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,11 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """A linked peer. greeted: it said hello. compared: a comparison with it was finished since it connected.
+    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it connected.
+
     differences: its heads of logs on which we differ. asked: logs that it owes us. points: its penalty points;
-    `reason`: the cause of the last ones."""
+    `reason`: the cause of the last ones.
+    """
 
     peer: str
     address: str
@@ -144,7 +144,7 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
         outbound=link.outbound,
         since=link.since,
         equal=link.course.live,
-        compared=link.course.settled_at > NEVER,
+        compared=link.course.met,
         points=points,
         reason=ledger.last_sentence(link.peer) if points else "",
         differences=dict(link.told.differences),

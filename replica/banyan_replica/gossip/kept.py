@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
+from banyan_replica.peers.load import Leak
 
 
 @dataclass(slots=True)
@@ -20,11 +21,12 @@ class TreeLink:
     ihaves: list[bytes] = field(default_factory=list)
     grafts: list[bytes] = field(default_factory=list)
     prune: bool = False
+    answers: set[bytes] = field(default_factory=set)  # of the items, those that it asked for
     held: bool = False  # its stream is full
     debts: dict[bytes, float] = field(default_factory=dict)  # messages asked of it, and by when it must send them
     notes: int = 0
-    allowance: float = 0.0  # grafts that are still answered
-    allowed_at: float = 0.0
+    grafted: Leak = field(default_factory=Leak)  # how much it asked of us
+    asked: Leak = field(default_factory=Leak)  # how much we asked of it
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
 from banyan_replica.gossip.kept import Counters, TreeLink
@@ -35,13 +36,15 @@ class Outgoing:
         self.lazy_at = NEVER
         self.flushed = NEVER
 
-    def push(self, link: TreeLink, item: Push, now: float) -> None:
+    def push(self, link: TreeLink, item: Push, now: float, asked: bool = False) -> None:
         if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
             self.counters.overflowed += 1
             self.announce(link, item.mid, now)
             return
         link.items.append(item)
         link.item_bytes += len(item.payload)
+        if asked:
+            link.answers.add(item.mid)
         if link.peer not in self.dirty:
             self.mark(link, now)
 
@@ -72,7 +75,7 @@ class Outgoing:
                 continue
             taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
             mids = tuple([item.mid for item in taken])
-            items = joined.get(mids)
+            items = tuple(self._apart(link, taken)) if link.answers else joined.get(mids)
             if items is None:
                 items = joined[mids] = tuple(self.join(taken))
             if not (items or ihaves or grafts or link.prune):
@@ -89,6 +92,15 @@ class Outgoing:
             self.counters.announced += len(ihaves)
             if link.items or link.ihaves or link.grafts:
                 self.mark(link, now)
+
+    def _apart(self, link: TreeLink, taken: Sequence[Push]) -> list[Push]:
+        """Joined, but for answers: who asks for a message by its name is owed one of that name."""
+        out: list[Push] = []
+        for alone, group in groupby(taken, lambda item: item.mid in link.answers):
+            some = list(group)
+            out += some if alone else self.join(some)
+        link.answers.difference_update(item.mid for item in taken)
+        return out
 
     def _take_items(self, link: TreeLink) -> list[Push]:
         if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:

@@ -51,7 +51,7 @@ class Plumtree:
     # -- neighbours
 
     def neighbour_up(self, peer: PeerId, now: float) -> None:
-        link = self.links[peer] = TreeLink(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
+        link = self.links[peer] = TreeLink(peer)
         for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
             self.outgoing.announce(link, mid, now)
 
@@ -78,6 +78,7 @@ class Plumtree:
             link.items = [item for item in link.items if item.mid not in self.fresh]
             link.item_bytes = sum(len(item.payload) for item in link.items)
             link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
+            link.answers -= self.fresh
         self.fresh.clear()
 
     # -- local messages and verdicts
@@ -238,24 +239,22 @@ class Plumtree:
         return note
 
     def _graft(self, link: TreeLink, mids: tuple[bytes, ...], now: float) -> None:
-        rate = float(self.s.grafts_per_s)
-        link.allowance = min(rate, link.allowance + rate * (now - link.allowed_at))
-        link.allowed_at = now
+        link.grafted.sink(self.s.grafts_per_s, now)
         link.eager = True
         link.score = 0
         link.prune = False
         for mid in mids:
-            if link.allowance < 1.0:
+            if link.grafted.level > self.s.grafts_per_s - 1:
                 self.counters.grafts_refused += 1
                 continue
-            link.allowance -= 1.0
+            link.grafted.rise(1)
             kept = self.recent.get(mid)
             payload = kept.payload if kept is not None else self.fetch(mid)
             if payload is None:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
+            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now, True)
 
     # -- frames out
 
@@ -290,8 +289,16 @@ class Plumtree:
                     self._drop_note(mid)
                     self.counters.grafts_given_up += 1
                     continue
+                waits = False
                 for peer in note.sources[: 1 if note.tries == 0 else 2]:
                     link = self.links[peer]
+                    note.sources.remove(peer)
+                    note.sources.append(peer)
+                    if mid in link.debts:  # the stream loses nothing: what it was asked for is on its way
+                        continue
+                    if not self._may_ask(link, now):
+                        waits = True
+                        continue
                     link.eager = True
                     link.score = 0
                     link.prune = False
@@ -299,13 +306,19 @@ class Plumtree:
                     link.debts.setdefault(mid, now + self.s.honour_s)
                     self.debt_at = min(self.debt_at, now + self.s.honour_s)
                     self.counters.grafts += 1
-                    note.sources.remove(peer)
-                    note.sources.append(peer)
                     self.outgoing.mark(link, now)
-                note.tries += 1
+                note.tries += not waits
                 note.at = now + self.s.retry_graft_s
                 self.outgoing.at_once(now)
             self.repair_at = min(self.repair_at, note.at)
+
+    def _may_ask(self, link: TreeLink, now: float) -> bool:
+        """Half of what it answers: an honest peer must not owe what it may not answer, though frames come bunched."""
+        half = self.s.grafts_per_s // 2
+        if link.asked.sink(half, now) > half - 1:
+            return False
+        link.asked.rise(1)
+        return True
 
     def _collect(self, now: float) -> None:
         """Charges peers that announced a message and did not send it, even if another peer did."""

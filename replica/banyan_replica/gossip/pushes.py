@@ -2,7 +2,7 @@
 
 Runs of one log that go to a neighbour in one frame are joined to one run, under the signature of its last entry. So the
 neighbour, and every node after it, checks one signature and writes once. The hashed bytes do not change, so receivers
-compute the same ids.
+compute the same ids. What was asked for by name goes alone.
 
 The invariant: a joined run holds exactly the entries of its pieces, and its id is that of the last piece.
 """
@@ -22,6 +22,7 @@ from banyan_replica.gossip.frames import Delivery, Push
 from banyan_replica.gossip.settings import MAX_PAYLOAD
 from banyan_replica.sync.serve import control_item, run_item
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, decode_item, encode_item
+from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
 
 CHECKPOINTS = 4_096
@@ -77,7 +78,7 @@ class _Joined:
         if len(self.pieces) == 1:
             return last
         run = encode([*self.head, sorted(self.skips), self.rows, self.sig])
-        return Push(last.mid, max(p.hop for p in self.pieces), encode([1, run, self.contents]))
+        return Push(last.mid, max(p.hop for p in self.pieces), encode([RUN, run, self.contents]))
 
 
 def joined(items: Sequence[Push]) -> list[Push]:
@@ -88,7 +89,7 @@ def joined(items: Sequence[Push]) -> list[Push]:
     last: dict[tuple[bytes, bytes, int], _Joined] = {}
     for item in items:
         kind, *fields = decode(item.payload, 8)
-        if kind != 1:
+        if kind != RUN or len(fields) != 2:  # one with a proof goes as it came: the proof is of its own last entry
             out.append(item)
             continue
         raw, contents = fields

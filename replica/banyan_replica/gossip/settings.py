@@ -85,7 +85,8 @@ class GossipSettings:
       queue, queue_bytes: messages waiting for one peer; more are announced instead of pushed.
       ihave_queue: announcements waiting for one peer; the oldest are dropped and left to reconciliation.
       frame_bytes: payload in one frame; the rest waits for the next window.
-      grafts_per_s: grafts answered for one peer, because a request of 16 bytes can ask for a megabyte.
+      grafts_per_s: grafts answered for one peer, because a request of 16 bytes can ask for a megabyte. We ask for half
+        as many.
 
     Penalty points are defined in peers/ledger.py.
     """

@@ -13,7 +13,7 @@ NEVER = -1e9
 class Course:
     """All times are seconds."""
 
-    __slots__ = ("replay_at", "settled_at", "state", "told_at", "until")
+    __slots__ = ("met", "replay_at", "settled_at", "state", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
@@ -23,6 +23,8 @@ class Course:
         """When we last asked for a replay."""
         self.told_at = now
         """When we last told the peer our root; the hello tells it too."""
+        self.met = False
+        """Whether the roots agreed once since the peer connected, over what is compared now."""
         self.settled_at = NEVER
         """When equal frontiers were last noted."""
 
@@ -53,10 +55,16 @@ class Course:
 
     def equal(self) -> None:
         self._on(CourseEvent.EQUAL)
+        self.met = True
         self.until = 0.0
 
     def moved(self) -> None:
         self._on(CourseEvent.MOVED)
+
+    def renew(self) -> None:
+        """Other accounts are compared from now on, and nothing is known of them yet."""
+        self.moved()
+        self.met = False
 
     def compare(self, until: float) -> None:
         """We ask for a comparison, which may take until then."""

@@ -223,13 +223,14 @@ class Interests:
 
     # -- ours
 
-    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """This node holds only these accounts. Call it only when no write is waiting.
+    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> list[PeerSession]:
+        """This node holds only these accounts. Call it only when no write is waiting. Returns the links over which
+        other accounts are compared from now on.
 
         None (all) changes nothing on links that were told names: only new links compare everything.
         """
         if accounts is None:
-            return
+            return []
         names = self._chosen({account[:NAME_BYTES] for account in accounts})
         come, go = names - self._mine.held, self._mine.held - names
         self._mine.change(come, go)
@@ -237,17 +238,22 @@ class Interests:
             self._own = Share(self._store, self._public, names)
         else:
             self._own.change(come, go)
+        changed = list[PeerSession]()
         for link in self._links.values():
             if link.hello is None:
                 continue
             pair = self._pairs.get(link.peer)
             if pair is None or not pair.told:
                 self._pair(link, pair.theirs if pair else None, True, now)
+                changed.append(link)
                 continue
             if pair.theirs is not None:
                 pair.share.change(come & pair.theirs.held, go & pair.share.names)
+            if come or go:
+                changed.append(link)
             self._tell(link, ADD, come)
             self._tell(link, REMOVE, go)
+        return changed
 
     def _chosen(self, names: set[bytes]) -> set[bytes]:
         """As many names as may be told: all, or those after a random place."""
@@ -341,8 +347,9 @@ class Interests:
                 share.tree.moved(log, old, new)
 
     def durable(self) -> None:
-        for share in self._shares() if self._pairs or self._own is not None else ():
-            share.durable()
+        if self._pairs or self._own is not None:
+            for share in self._shares():
+                share.durable()
 
     def rolled_back(self) -> None:
         for share in self._shares():
@@ -352,7 +359,7 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return any(share.busy for share in self._shares())
+        return bool(self._pairs or self._own is not None) and any(share.busy for share in self._shares())
 
     def work(self) -> list[PeerSession]:
         """Reads one slice of one share. Returns the links whose share has become ready, to be told a root."""

@@ -176,8 +176,9 @@ class Sync:
         """Holds only these accounts; None: all. Peers are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
         self.asking.limit(accounts)
-        self.interests.limit(accounts, now)
-        self._tell_pairs(now)
+        for link in self.interests.limit(accounts, now):
+            link.course.renew()
+            self.root(link, now)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer named accounts that it holds, or no longer holds."""
@@ -186,13 +187,6 @@ class Sync:
         self.ingest.flush()
         self.interests.told(link, m, now)
         link.course.moved()
-
-    def _tell_pairs(self, now: float) -> None:
-        for link in self._links.values():
-            if link.hello is not None and self.interests.pair(link.peer) is not None:
-                link.course.moved()
-                if self.news(link):
-                    self.root(link, now)
 
     def settled(self, link: PeerSession, now: float) -> None:
         """Frontiers are equal."""
