@@ -16,8 +16,6 @@ from banyan_replica.frontier.sketch import Key, Numbers, P, add, add_one, empty,
 
 DEPTH = 4
 """Nibbles of the longest prefix whose sums are kept: 65,536 ranges, about 15 accounts each at a million."""
-DEEPEST = 15
-"""Nibbles of an account id that a row has. Below a longer prefix, heads are named."""
 RANGES = 16**DEPTH
 Range: TypeAlias = tuple[int, bytes]
 """(number of heads, their two sums in 16 bytes)."""
