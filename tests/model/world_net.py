@@ -37,6 +37,7 @@ from banyan_replica.wire import (
     is_bulk,
 )
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.records import decode_record
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
@@ -55,6 +56,7 @@ DEPTH = 2
 make than the rest of a replica."""
 decode_once = lru_cache(20_000)(decode_body)
 decode_run_once = lru_cache(20_000)(decode_run)
+decode_record_once = lru_cache(20_000)(decode_record)
 GOSSIP = GossipSettings(shuffle_s=40.0)
 """Small worlds need little news of who else there is."""
 _read: dict[tuple[object, ...], Entry] = {}
@@ -97,7 +99,7 @@ class Tuning(NamedTuple):
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes. Decoded bodies and runs are cached, because they never change."""
+    """The product with these sizes. Decoded bodies, runs and records are cached, because they never change."""
     with patched(
         PIECE_BYTES=t.piece,
         SMALL=t.small,
@@ -108,6 +110,7 @@ def tuned(t: Tuning) -> Iterator[None]:
         _SHIFT=61 - 4 * DEPTH,
         decode_body=decode_once,
         decode_run=decode_run_once,
+        decode_record=decode_record_once,
         read_control=read_control_once,
         resolve_control=resolve_once,
     ):
