@@ -69,7 +69,8 @@ class Serving:
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
 
-        `whole`: not while this node reads the network through itself, for it would pass off a part as all.
+        `whole`: not where chosen accounts are held, nor while this node reads the network through itself, for it would
+        pass off a part as all.
         """
         aloud = link.orders.aloud
         if aloud is not None and aloud.number == m.reading:
