@@ -1,4 +1,4 @@
-"""What the gossip keeps of each neighbour, of each peer that it might have, and of each message under way."""
+"""The gossip's records: of each neighbour, connection, spare peer and dial, and of each message in transit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from banyan_replica.peers.load import Leak
 
 @dataclass(slots=True)
 class TreeLink:
-    """One neighbour, as the tree sees it."""
+    """One neighbour in the tree."""
 
     peer: PeerId
     eager: bool = True
@@ -23,7 +23,7 @@ class TreeLink:
     prune: bool = False
     answers: set[bytes] = field(default_factory=set)  # of the items, those that it asked for
     held: bool = False  # its stream is full
-    debts: dict[bytes, float] = field(default_factory=dict)  # asked of it, to be honoured until
+    debts: dict[bytes, float] = field(default_factory=dict)  # messages asked of it, and by when it must send them
     notes: int = 0
     grafted: Leak = field(default_factory=Leak)  # how much it asked of us
     asked: Leak = field(default_factory=Leak)  # how much we asked of it
@@ -31,21 +31,21 @@ class TreeLink:
 
 @dataclass(slots=True)
 class Awaited:
-    """A message that was announced and is not here."""
+    """An announced message that has not arrived."""
 
     by: PeerId
-    at: float  # when to ask; later while a copy waits for its verdict
+    at: float  # when to ask for it; later while a copy is being judged
     sources: list[PeerId]
     tries: int = 0
 
 
 @dataclass(slots=True)
 class Pending:
-    """Copies handed out for judgement, and who else is known to have the message."""
+    """Copies of a message that are being judged, and the peers known to have it."""
 
     payloads: list[bytes]
     holders: set[PeerId]
-    until: float  # a verdict later than this is not waited for
+    until: float  # how long to wait for the verdict
 
 
 @dataclass(slots=True)

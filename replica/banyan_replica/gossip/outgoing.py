@@ -1,8 +1,8 @@
-"""What waits for each neighbour, and when it becomes a frame.
+"""The queues of each neighbour, and when they become a frame.
 
-What is pushed leaves at once, then at most one frame a neighbour in `window_s`: no delay without load, batches under
-it. Announcements wait `lazy_s`, since the push usually comes first. Invariant: every queue is bounded; what exceeds the
-queue of pushes is announced, what exceeds that of announcements is left to reconciliation.
+A push leaves at once, then at most one frame per neighbour in `window_s`: no delay without load, batches under load.
+Announcements wait `lazy_s`, because the push usually arrives first. Invariant: every queue is bounded; if the queue of
+pushes is full, a message is announced; if that of announcements is full, it is left to reconciliation.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Outgoing:
             self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
 
     def flush(self, now: float) -> None:
-        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
+        """Makes frames of what is due. Called when effects are drained, so one batch of calls makes one frame."""
         if self.flush_at > now:
             return
         self.flush_at = NEVER
@@ -117,11 +117,11 @@ class Outgoing:
         return items
 
     def at_once(self, now: float) -> None:
-        """What is marked waits for no window."""
+        """Sends marked links now, without waiting for the window."""
         self.flush_at = now
 
     def due(self, now: float) -> None:
-        """Announcements have waited long enough."""
+        """Moves announcements that have waited long enough to the next frame."""
         if self.lazy_at <= now:
             self.lazy_at = NEVER
             self.dirty.update(self.lazy)
@@ -129,7 +129,7 @@ class Outgoing:
             self.flush_at = now
 
     def forget(self, peer: PeerId) -> None:
-        """It is no neighbour any more."""
+        """Drops the queues of a peer that is no longer a neighbour."""
         self.dirty.pop(peer, None)
         self.lazy.pop(peer, None)
 

@@ -1,11 +1,11 @@
-"""Plumtree, damped: push along a tree, announce along the rest, ask for what was announced and did not come.
+"""Plumtree, damped: push along a tree, announce on the other links, and ask for announced messages that do not arrive.
 
 After Leitão, Pereira, Rodrigues 2007. Textbook pruning oscillates when several nodes publish at once: a cycle is cut
 at several points and grafts restore it. So a link is pruned on a running score, not on one duplicate (`fresh`,
-`prune_at`), one prune per node in `prune_gap_s`, none by a node with `eager_min` eager links, and a graft forgives.
-Invariants: a message is handed out for judgement, and only accepted, published or learned ones are marked seen; a
-poisoned payload cannot hide an honest one of the same id; what overflows is announced instead of pushed, and what
-overflows even there is left to reconciliation.
+`prune_at`). A node prunes once in `prune_gap_s`, and not if it has only `eager_min` eager links. A graft resets the
+score. Invariants: only accepted, published or learned messages are marked seen; a poisoned payload cannot hide an
+honest one of the same id; a message that overflows the push queue is announced, and if that queue overflows too it is
+left to reconciliation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from banyan_replica.gossip.outgoing import Outgoing
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
-MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
+MAX_VERSIONS = 4  # different payloads under one id that may be judged at once
 
 
 class Plumtree:
@@ -37,7 +37,7 @@ class Plumtree:
         self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
-        """Marked seen and perhaps not durable yet."""
+        """Ids that are marked seen and may not be durable yet."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
@@ -93,9 +93,9 @@ class Plumtree:
         self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
-        """True if the message is new; then it goes on to the neighbours not known to have it.
+        """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
 
-        `also`: messages that came in it and were new too; `stale`: how many came in it and were not.
+        also, stale: see `Gossip.accepted`.
         """
         mid, payload, hop, peer = delivery
         holders = self._settle(mid)
@@ -127,7 +127,7 @@ class Plumtree:
         self.counters.rejected += 1
         self.pending.pop(mid, None)
         note = self.notes.get(mid)
-        if note is not None:  # the announcers may hold an honest message of this id: ask them now
+        if note is not None:  # others that announced this id may have an honest message: ask them now
             note.sources = [p for p in note.sources if p != peer]
             note.at = now
             self.repair_at = min(self.repair_at, now)
@@ -139,13 +139,13 @@ class Plumtree:
         awaited = mid in self.notes
         holders = self._settle(mid) if awaited or mid in self.pending else set()
         self._mark_seen(mid)
-        if awaited:  # still on its way through the network: let it go on, lazily
+        if awaited:  # it is still spreading, so announce it
             for link in self.links.values():
                 if link.peer not in holders:
                     self.outgoing.announce(link, mid, now)
 
     def _settle(self, mid: bytes) -> set[PeerId]:
-        """Forgets what waits for this message; returns who is known to have it."""
+        """Forgets the records of this message; returns the peers known to have it."""
         pending = self.pending.pop(mid, None)
         holders = pending.holders if pending is not None else set()
         note = self._drop_note(mid)
@@ -196,7 +196,7 @@ class Plumtree:
                 self._note(mid, link, now)
         if frame.grafts:
             self._graft(link, frame.grafts, now)
-        if frame.prune and self._eager_links() > 1:  # the last one stays, or a publisher would wait for grafts
+        if frame.prune and self._eager_links() > 1:  # the last one stays, otherwise each message waits for a graft
             link.eager = False
         return out
 
@@ -280,7 +280,7 @@ class Plumtree:
         self.outgoing.due(now)
 
     def _repair(self, now: float) -> None:
-        """Asks for what was announced and did not come: one source first, then two others at once."""
+        """Asks for announced messages that have not arrived: first one source, then two others at once."""
         self.repair_at = NEVER
         for mid, note in list(self.notes.items()):
             if note.at <= now:
@@ -321,7 +321,7 @@ class Plumtree:
         return True
 
     def _collect(self, now: float) -> None:
-        """An announcement that was not honoured costs the announcer, whoever brought the message in the end."""
+        """Charges peers that announced a message and did not send it, even if another peer did."""
         self.debt_at = NEVER
         for link in list(self.links.values()):
             for mid, until in list(link.debts.items()):
