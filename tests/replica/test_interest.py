@@ -19,6 +19,8 @@ from banyan_replica.wire import (
     Heads,
     Interest,
     Message,
+    Replay,
+    Scan,
     Shared,
     Sketch,
     SketchCells,
@@ -29,7 +31,7 @@ from banyan_replica.wire import (
 from banyan_replica.wire import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
-from tests.replica.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
+from tests.replica.helpers import DELAY_S, NOW_MS, World, data, draft, give, phone_of, run_item
 
 
 def held(r: Replica) -> set[AccountId]:
@@ -298,6 +300,31 @@ def test_after_a_rollback_both_sides_agree_again() -> None:
     w.until(lambda: agree(w, people[:19]), 20)
     w.run(10)
     assert rate(w, 60, *BOTH) < 15
+
+
+@pytest.mark.parametrize("asked", [Replay, Scan])
+def test_who_becomes_partial_while_it_is_asked_for_everything_is_charged_with_nothing(asked: type[Message]) -> None:
+    w = World("a", "b")
+    people = [w.person("a", f"person {k}") for k in range(9)]
+    for p in people:
+        w.post("a", p, 1)
+    if asked is Replay:
+        w.link("a", "b")
+        w.until(w.same, 20)
+        w.run(12)
+        w.unlink("a", "b")
+        for p in people:
+            w.post("a", p, 4)
+    w.said = []
+    w.link("a", "b")
+    w.run(1.5 * DELAY_S)
+    assert [who for who, m in w.said if isinstance(m, asked)] == ["b"], "its question is on its way"
+    follow(w, "a", people[:4])
+    w.until(lambda: agree(w, people[:4], "a", "b"), 60)
+    w.run(60)
+    assert (w.points("a", "b"), w.points("b", "a")) == (0, 0)
+    assert not w.replicas["b"].sync.asking.catchup.readers
+    assert [who for who, m in w.said if isinstance(m, asked)] == ["b"]
 
 
 # -- peers that lie
