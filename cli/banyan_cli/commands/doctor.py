@@ -138,7 +138,7 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
         return False, f"{said}, and {clock['wrong']}."
     if clock["ahead_ms"] is None:
         return True, f"{said}; no platform was heard for two minutes, so it was compared with none."
-    others = "the platform that was heard" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
+    others = "the only platform known" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
     return True, f"{said}, within {1 + abs(clock['ahead_ms']) // 1000} s of {others}."
 
 
@@ -161,7 +161,7 @@ def _account(s: session.Session) -> tuple[bool | None, str]:
         return False, f"{trouble[0].upper()}{trouble[1:]}."
     if s.call("id")["account"] is None:
         return None, "This node has no account of its own yet."
-    return True, "This node's own account is in its hands."
+    return True, "This node controls its own account."
 
 
 def _ports(s: session.Session) -> tuple[bool | None, str]:
