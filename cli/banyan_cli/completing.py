@@ -7,7 +7,6 @@ offered. Without a running node only what was shown is offered, because opening 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,7 +23,7 @@ def _offers(known: Callable[[Home], Iterable[tuple[str, str]]]) -> Callable[[typ
 
     def complete(ctx: typer.Context, incomplete: str) -> Offered:
         try:
-            given: Path | None = ctx.find_root().params.get("home")
+            given: str | None = ctx.find_root().params.get("home")
             rows = [row for row in known(find_home(given)) if row[0].lower().startswith(incomplete.lower())]
         except Exception:
             return []  # the shell is waiting for the next key and must not show an error

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
+from banyan_cli.out import plain
 from banyan_node.operator_errors import (
     CallError,
     ConfigError,
@@ -82,7 +83,7 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
 
     typed: the words of the command line, which may be names of files.
     """
-    text = str(error).strip() or type(error).__name__
+    text = plain(str(error)).strip() or type(error).__name__
     first = text.split(maxsplit=1)[0].rstrip(",:;")
     if text[0].islower():
         if first.startswith("did:"):

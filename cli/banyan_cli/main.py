@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -49,8 +48,10 @@ def _version(wanted: bool) -> None:
 def _root(
     ctx: typer.Context,
     home: Annotated[
-        Path | None,
-        typer.Option(help="The node's folder; else BANYAN_HOME, else your data folder. May stand anywhere."),
+        str | None,
+        typer.Option(
+            metavar="<path>", help="The node's folder; else BANYAN_HOME, else your data folder. May stand anywhere."
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="JSON on standard output, one value a line. May stand anywhere.")

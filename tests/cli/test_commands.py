@@ -162,6 +162,9 @@ def test_an_archive_carries_everything_to_another_home(home: Path, tmp_path: Pat
         wrong = banyan("--home", other, "import", *kind, archive)
         assert (wrong.code, wrong.out) == (errors.USAGE, "")
         assert "is an archive that `banyan export` wrote; read it with `banyan import archive`" in wrong.err
+    (tmp_path / "empty").touch()
+    empty = banyan("--home", other, "import", "archive", tmp_path / "empty")
+    assert (empty.code, "is empty; `banyan export FILE` writes" in empty.err) == (errors.USAGE, True)
     raw = archive.read_bytes()
     (tmp_path / "cut").write_bytes(raw[:-10])
     damaged = banyan("--home", other, "import", "archive", tmp_path / "cut")

@@ -66,6 +66,7 @@ def test_each_kind_of_error_has_one_exit_code_and_one_word(error: Exception, cod
         ("'small' is no number", "'small' is no number."),
         ("/small is a folder", "/small is a folder."),
         ("--own is given twice!", "--own is given twice!"),
+        ("'a\nb\x1b[2J' is no post", "'a b\N{REPLACEMENT CHARACTER}[2J' is no post."),
         ("", "Exception."),
     ],
 )

@@ -86,10 +86,18 @@ class Home(NamedTuple):
 
 
 def find_home(flag: Path | str | None = None, env: Mapping[str, str] | None = None) -> Home:
-    """--home, else BANYAN_HOME, else the operating system's folder for user data."""
+    """--home, else BANYAN_HOME, else the operating system's folder for user data. Raises HomeError.
+
+    An empty --home is what a script gives whose variable is not set: it is refused, and not taken for this folder.
+    """
+    if flag is not None and not str(flag):
+        raise HomeError("--home is empty; name the node's folder, or leave --home out.")
     chosen = flag or (os.environ if env is None else env).get("BANYAN_HOME")
     if chosen:
-        return Home(Path(chosen).expanduser().absolute())
+        home = Home(Path(chosen).expanduser().absolute())
+        if home.path.exists() and not home.path.is_dir():
+            raise HomeError(f"{home.path} is a file, and the node's folder is needed; choose another with --home.")
+        return home
     return Home(Path(platformdirs.user_data_dir("banyan", appauthor=False)))
 
 

@@ -167,7 +167,9 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
             "text there are `banyan import graph` and `banyan import posts`.",
         ) from error
     except ArchiveDamaged as error:
-        raise CallError("storage", f"{path}: {error}.", 507) from error
+        if not path.stat().st_size:
+            raise CallError("bad_request", f"{path} is empty; `banyan export FILE` writes an archive.") from error
+        raise CallError("storage", f"{path}: {error}; import the whole archive again.", 507) from error
     except OSError as error:
         raise CallError("not_found", f"{path} cannot be read ({error.strerror}).", 404) from error
     finally:
