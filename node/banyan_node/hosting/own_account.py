@@ -1,7 +1,7 @@
 """Whether this node's own account is still in its hands, and what to do where it is not.
 
 A thief of the home, or of its keys, does to the control log what its owner could do: closes it, cuts this device off,
-moves the root key, or forks the log below what was written here. This store noted what it wrote itself, so it knows
+moves the root key, drops a log, lets a writer in, or forks the log below what was written here. This store noted what it wrote itself, so it knows
 what it did not. What another home of the same owner did looks alike: the sentence says what was done, and leaves the
 judgement to who reads it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, control_log, key_digest
-from banyan_crdt.ops import Close, Cut, Op, Recover, Rotate, decode_body
+from banyan_crdt.ops import Close, Cut, Drop, Grant, Op, Recover, Rotate, decode_body
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
 from banyan_node.workers.published import Here
@@ -82,7 +82,19 @@ def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.H
         return f"its root key was moved by {moved}"  # whoever copied the home moves it to one that this node can make
     if not can:
         return "its root key is not one that this node can make"
-    return None if here.writer in control.grants else "it does not let this node write"
+    if here.writer not in control.grants:
+        return "it does not let this node write"
+    for kind, what in _SMALLER.items() if foreign is not control.path else ():
+        if found := _last(foreign, kind):
+            return f"{what} by {found}"
+    return None
+
+
+_SMALLER: dict[type[Any], str] = {
+    Drop: "a log of it was dropped, with all that it says,",
+    Cut: "a writer of it was cut off",
+    Grant: "another writer was let in",
+}
 
 
 def _last(entries: Sequence[Entry], kind: type[Any]) -> str | None:
