@@ -18,13 +18,13 @@ from .slots import stamp_of
 from .tables import PARTS
 from .view_rows import KINDS, SHOWN
 
-Line: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
+ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
 """Place, key, element (None in a register), time of the entry in milliseconds, values of the content's fields."""
 
 
 def items_of(
     txn: ReadTxn, reader: StoreReader, number: bytes, of: Collection[Any], prefix: bytes, after: bytes
-) -> Iterator[Line]:
+) -> Iterator[ShownItem]:
     """Of registers or sets. number: the account's. prefix: how key and element begin; after: a key and element."""
     assert of.layout is not None, f"collection '{of.name}' has no content with fields"
     opens = of.id + KINDS[of.merge]

@@ -536,7 +536,7 @@ def test_a_commitment_that_is_none_is_one_sentence_and_makes_nothing(tmp_path: P
 def test_an_account_whose_recovery_key_is_kept_needs_no_words_and_its_keys_are_not_renewed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     _made(home, "Minh", "--keep-recovery")
-    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key")
+    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key", "rotate --slot 1 --words-file")
     assert not (home / "keys.old").exists()
     for _ in range(2):
         _run(home, "account", "recover", "--yes")

@@ -1,9 +1,9 @@
 """Whether this node's own account is still in its hands, and what to do where it is not.
 
 A thief of the home, or of its keys, does to the control log what its owner could do: closes it, cuts this device off,
-moves the root key, drops a log, lets a writer in, or forks the log below what was written here. This store noted what it wrote itself, so it knows
-what it did not. What another home of the same owner did looks alike: the sentence says what was done, and leaves the
-judgement to who reads it.
+moves the root key, drops a log, lets a writer in, or forks the log below what was written here. This store noted what
+it wrote itself, so it knows what it did not. What another home of the same owner did looks alike: the sentence says
+what was done, and leaves the judgement to who reads it.
 """
 
 from __future__ import annotations
