@@ -18,7 +18,7 @@ import trio
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
-from banyan_node.api.events import TOLD
+from banyan_node.api.events import TOLD, Events
 from banyan_node.api.methods import EVERY, standing
 from banyan_node.api.openapi import document
 from banyan_node.context import Context
@@ -232,6 +232,9 @@ def test_the_openapi_document_has_every_method_and_no_reference_leads_nowhere() 
         assert operation["summary"]
         assert operation["x-kind"] == method.kind
         assert not schemas[method.asks.__name__].get("additionalProperties", True)
+    for path, (operation,) in ((path, said.values()) for path, said in found["paths"].items()):
+        wanted = {"200", "403"} if operation.get("security") == [] else {"200", "401", "403"}
+        assert wanted <= set(operation["responses"]), path
     assert msgspec.json.decode(msgspec.json.encode(found)).keys() == found.keys()
 
 
@@ -435,6 +438,34 @@ async def test_a_slow_reader_is_told_what_it_missed_and_no_entry_is_lost(tmp_pat
         assert lost > 16
         assert lengths == sorted(lengths)
         assert lengths[0] == 1
+
+
+async def test_a_stream_misses_nothing_that_is_told_while_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each post falls into the time between the look at how far the store has come and the reader's first event."""
+    async with running(make_node(make_home(tmp_path))) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        look = Events._last
+
+        def last(events: Events) -> int:
+            found = look(events)
+            trio.from_thread.run(node.backend.call, "post", {"text": "meanwhile"})
+            return found
+
+        monkeypatch.setattr(Events, "_last", last)
+        async with aclosing(await node.backend.events({})) as events:
+            begin = await anext(events)
+            with trio.fail_after(20):
+                event = await anext(events)
+        assert (begin["event"], event["event"], event["length"]) == ("begin", "entries", 2)
+
+
+async def test_a_stream_that_nobody_began_to_read_keeps_nothing(tmp_path: Path) -> None:
+    """Its client left while the answer began."""
+    async with running(make_node(make_home(tmp_path))) as node:
+        await (await node.backend.events({})).aclose()
+        assert node.backend._events._listening == []
 
 
 async def test_an_event_comes_after_what_it_tells_of_is_in_the_store(tmp_path: Path) -> None:

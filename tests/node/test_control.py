@@ -36,7 +36,9 @@ class Node:
         self.trouble: str | None = None
         self.release = trio.Event()
         self.entered = trio.Event()
-        self.streams_left = 0
+        self.streams_left = self.asked = 0
+        self.slow: trio.Event | None = None
+        """Asked for events, it waits for this first."""
 
     async def answer(self, method: str, params: dict[str, Any]) -> Any:
         if method == "echo":
@@ -52,6 +54,9 @@ class Node:
     async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
         if params.get("since") == "gone":
             raise CallError("cursor_gone", "The cursor is older than what is kept.", 410)
+        self.asked += 1
+        if self.slow is not None:
+            await self.slow.wait()
         return self._count_up(int(params.get("to", "3")), params.get("then"))
 
     async def _count_up(self, to: int, then: str | None) -> AsyncGenerator[Any, None]:
@@ -102,6 +107,7 @@ async def served(path: Path, bind: Bind | None = None, grace: float = 1.0, **bou
             shutdown.set()
 
 
+ANOTHER = b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 APP = control_app(Node(), "t", CollectorRegistry(), lambda: None)
 
 
@@ -308,6 +314,58 @@ async def test_a_reader_that_leaves_frees_its_stream(tmp_path: Path) -> None:
         assert third.headers["content-type"] == "application/x-ndjson"
         assert third.text.split() == ['{"number":0}', '{"number":1}', '{"number":2}']
         client.close()
+
+
+@pytest.mark.parametrize("more", [b"", ANOTHER, b"\0"], ids=["nothing", "a request", "no request"])
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"], ids=["", "upgrade"])
+async def test_a_reader_that_leaves_is_noticed_whatever_it_sent_before(
+    tmp_path: Path, more: bytes, upgrade: bytes
+) -> None:
+    """Where the server waited with what came, it did not hear that nothing more would."""
+    async with served(tmp_path, streams=1) as it:
+        line = await trio.open_tcp_stream("127.0.0.1", it.endpoint.port)
+        head = f"GET /v1/events?to=1&then=wait HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {it.token}\r\n"
+        await line.send_all(head.encode() + upgrade + b"\r\n" + more)
+        found = b""
+        while b"number" not in found:
+            found += await line.receive_some()
+        await line.aclose()
+        while it.node.streams_left == 0:
+            await trio.sleep(0.01)
+
+
+async def test_no_more_streams_than_allowed_begin_however_many_ask_at_once(tmp_path: Path) -> None:
+    async with served(tmp_path, streams=2) as it, it.http() as http, trio.open_nursery() as nursery:
+        answered: list[int] = []
+
+        async def follow() -> None:
+            async with http.stream("GET", "/v1/events", params={"to": 1, "then": "wait"}) as response:
+                answered.append(response.status_code)
+                if response.status_code == 200:
+                    await trio.sleep_forever()
+
+        it.node.slow = trio.Event()
+        for _ in range(6):
+            nursery.start_soon(follow)
+        while it.node.asked < 2 or len(answered) < 4:
+            await trio.sleep(0.01)
+        it.node.slow.set()
+        while len(answered) < 6:
+            await trio.sleep(0.01)
+        assert sorted(answered) == [200] * 2 + [429] * 4
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_stream_is_only_read_with_get(tmp_path: Path) -> None:
+    """HEAD would hold a stream open and be told nothing."""
+    async with served(tmp_path, streams=1) as it, it.http() as http:
+        for _ in range(2):
+            head = await http.head("/v1/events")
+            assert (head.status_code, head.headers["allow"]) == (405, "GET")
+        for method in ("GET", "PUT", "TRACE"):
+            refused = await http.request(method, "/v1/echo")
+            assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        assert set((await http.delete("/healthz")).headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 async def test_shutdown_lets_a_request_finish_and_takes_no_new_one(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_packet_of_one_byte_too_many_does_not_end_a_node(tmp_path: Path) -> No
             UPGRADE + b"x",
             UPGRADE + b"\x88\x00",
             PREFACE + b"x" * 40,
-            UPGRADE.replace(b"websocket", b"h2c"),
+            UPGRADE.replace(b"websocket", b"h2c") + PREFACE,
         ):
             says(port, packet, 0.3)
             assert says(port, ANSWERS, 0.3).startswith(b"HTTP/1.1 200")
@@ -57,12 +57,14 @@ def test_a_packet_of_one_byte_too_many_does_not_end_a_node(tmp_path: Path) -> No
 
 
 async def plain_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """/big: more than a socket holds; /wrong breaks HTTP; /token is let in; /waits a second; all else is fine."""
+    """/big: more than a socket holds; /wrong breaks HTTP; /token is let in; /waits a second, /soon a moment."""
     body = b"x" * (64 << 20) if scope["path"] == "/big" else b"fine"
     if scope["path"] == "/token":
         let_in(scope)
     if scope["path"] == "/waits":
         await trio.sleep(1)
+    if scope["path"] == "/soon":
+        await trio.sleep(0.05)  # what follows the request has come by then
     length = 1 if scope["path"] == "/wrong" else len(body)
     headers = [(b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -107,6 +109,15 @@ async def serving(path: Path, grace: float = 0.3, **bounds: Any) -> AsyncIterato
         await line.aclose()
 
 
+async def rest(line: trio.SocketStream) -> bytes:
+    """All that comes until the server closes."""
+    found = b""
+    with suppress(trio.BrokenResourceError):
+        while chunk := await line.receive_some():
+            found += chunk
+    return found
+
+
 async def answer(line: trio.SocketStream, path: str = "/") -> bytes:
     await line.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     found = b""
@@ -115,27 +126,50 @@ async def answer(line: trio.SocketStream, path: str = "/") -> bytes:
     return found
 
 
-async def test_no_upgrade_to_http_2_however_broken_ends_more_than_its_connection(tmp_path: Path) -> None:
-    """The first: settings that are no base64, which is an error in the middle of anycorn."""
+async def test_http_2_however_broken_ends_no_more_than_its_connection(tmp_path: Path) -> None:
+    """An upgrade is passed over, and what comes then is HTTP/1.1 or nothing."""
     head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
     async with serving(tmp_path) as it:
         other = await it.connect()
         assert b"fine" in await answer(other)
-        for packet in (
-            head + b"HTTP2-Settings: AAMAAABk\r\n\r\n" + PREFACE,
-            PREFACE + b"\0\0\0\4\0\0\0\0\0",
-            head + b"HTTP2-Settings: A\r\n\r\n",
-            head + b"HTTP2-Settings: \xff\r\n\r\n" + PREFACE,
-            PREFACE + b"\0\0\x01\0\0\0\0\0\0x",
-            PREFACE + b"\xff" * 99,
+        for packet, upgrade in (
+            (head + b"HTTP2-Settings: AAMAAABk\r\n\r\n" + PREFACE, True),
+            (PREFACE + b"\0\0\0\4\0\0\0\0\0", False),
+            (head + b"HTTP2-Settings: A\r\n\r\n" + PREFACE, True),
+            (head + b"HTTP2-Settings: \xff\r\n\r\n" + PREFACE, True),
+            (PREFACE + b"\0\0\x01\0\0\0\0\0\0x", False),
+            (PREFACE + b"\xff" * 99, False),
         ):
             line = await it.connect()
             await line.send_all(packet)
-            with suppress(trio.BrokenResourceError):
-                while await line.receive_some():
-                    pass
+            found = await rest(line)
+            assert found.startswith(b"HTTP/1.1 200" if upgrade else b"HTTP/1.1 505")
+            assert (b"fine" in found) == upgrade
             assert b"fine" in await answer(other)
             assert b"fine" in await answer(await it.connect())
+
+
+async def test_what_follows_the_last_request_is_thrown_away_and_changes_no_answer(tmp_path: Path) -> None:
+    """The request is done. Told that it was wrong, its sender would send it again."""
+    async with serving(tmp_path) as it:
+        for close in (b"HTTP/1.1\r\nConnection: close\r\n", b"HTTP/1.0\r\n"):
+            for more in (b"\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * (1 << 20)):
+                line = await it.connect()
+                await line.send_all(b"GET /soon " + close + b"Host: localhost\r\n\r\n" + more)
+                found = await rest(line)
+                assert found.startswith(b"HTTP/1.1 200")
+                assert found.endswith(b"\r\n\r\nfine")
+
+
+async def test_a_request_with_a_length_and_chunks_is_refused_and_nothing_after_it_is_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as it:
+        line = await it.connect()
+        both = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"
+        await line.send_all(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + both + ANSWERS)
+        found = await rest(line)
+        assert found.startswith(b"HTTP/1.1 400")
+        assert found.count(b"HTTP/1.1") == 1
+        assert b"fine" not in found
 
 
 async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:

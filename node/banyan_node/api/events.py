@@ -166,19 +166,10 @@ class Events:
         for name in params:
             if name != "since":
                 raise CallError("bad_request", f"events has no parameter '{name[:60]}'; it takes since.")
-        reached = await self._in_thread(self._last)
-        if "since" not in params:
-            return self._follow(self._listen(most), reached, again=False)
-        since = self._since(params["since"])
-        if since > reached:
+        since = self._since(params["since"]) if "since" in params else None
+        if since is not None and since > (reached := await self._in_thread(self._last)):
             raise _gone(params["since"], f"this store has come to {self._cursor(reached)} only: it was restored")
-        return self._follow(self._listen(most), since, again=True)
-
-    def _listen(self, most: int) -> _Listener:
-        """From here on all that is told waits for the reader, also while it is told what came before."""
-        listener = _Listener(most)
-        self._listening.append(listener)
-        return listener
+        return self._follow(since, most)
 
     def _since(self, text: str) -> int:
         found = _CURSOR.fullmatch(text)
@@ -188,8 +179,11 @@ class Events:
             raise _gone(text, "it is of another store")
         return int(found[2])
 
-    async def _follow(self, listener: _Listener, reached: int, again: bool) -> AsyncGenerator[Any, None]:
+    async def _follow(self, since: int | None, most: int) -> AsyncGenerator[Any, None]:
+        listener = _Listener(most)
+        self._listening.append(listener)  # first: what arrives while the store is asked must not be missed
         try:
+            reached, again = (await self._in_thread(self._last), False) if since is None else (since, True)
             yield _plain(BeginEvent(time_ms=_now_ms(), cursor=self._cursor(reached)))
             while True:
                 while again:

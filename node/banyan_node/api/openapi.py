@@ -51,13 +51,16 @@ def document(methods: Mapping[str, Method]) -> dict[str, Any]:
     paths["/v1/events"] = _get(
         "Events, one JSON value a line, for as long as the reader stays.",
         {"application/x-ndjson": {"schema": event}},
-        _refusals(("bad_request", "cursor_gone", "too_many_streams", *OF_THE_SERVER), refused),
+        _refusals(("bad_request", "cursor_gone", "too_many_streams", "not_allowed", "wrong_host"), refused),
         parameters=[since],
     )
-    paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, {})
-    paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), {})
-    paths["/healthz"] = _get("Whether the process answers.", _json(healthy), {}, security=[])
-    paths["/readyz"] = _get("Whether the node serves.", _json(ready), _refusals(("not_ready",), refused), security=[])
+    strangers, elsewhere = _refusals(("not_allowed", "wrong_host"), refused), _refusals(("wrong_host",), refused)
+    paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, strangers)
+    paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), strangers)
+    paths["/healthz"] = _get("Whether the process answers.", _json(healthy), elsewhere, security=[])
+    paths["/readyz"] = _get(
+        "Whether the node serves.", _json(ready), _refusals(("not_ready", "wrong_host"), refused), security=[]
+    )
     return {
         "openapi": "3.1.0",
         "info": {

@@ -73,13 +73,13 @@ def control_app(
     streams: int = 32,
 ) -> ASGIApp:
     """The ASGI application. not_ready: why the node does not serve yet, or None. streams: the most at once."""
-    api = _Api(backend, registry, not_ready, streams)
+    api = _Api(registry, not_ready)
     routes = [
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
         Route("/metrics", api.metrics),
         Route("/openapi.json", api.openapi),
-        Route(_EVENTS, api.events),
+        Route(_EVENTS, _Streams(backend, streams)),
     ]
     rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     rest.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
@@ -87,18 +87,9 @@ def control_app(
 
 
 class _Api:
-    def __init__(
-        self,
-        backend: Backend,
-        registry: CollectorRegistry,
-        not_ready: Callable[[], str | None],
-        streams: int,
-    ) -> None:
-        self._backend = backend
+    def __init__(self, registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> None:
         self._registry = registry
         self._not_ready = not_ready
-        self._streams = streams
-        self._streaming = 0
 
     async def healthz(self, request: Request) -> Response:
         return _json({"ok": True})
@@ -113,48 +104,61 @@ class _Api:
     async def openapi(self, request: Request) -> Response:
         return _json(document(EVERY))
 
-    async def events(self, request: Request) -> Response:
-        if self._streaming >= self._streams:
-            message = f"{self._streaming} event streams are open and {self._streams} are allowed; close one."
+
+class _Streams:
+    """GET /v1/events. No more than `most` are open, those that begin or end included."""
+
+    def __init__(self, backend: Backend, most: int) -> None:
+        self._backend, self._most = backend, most
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._open += 1
+        try:
+            await (await self._answer(Request(scope)))(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method != "GET":
+            return _error("not_here", f"{request.method} {_EVENTS}: events are read with GET.", 405, {"allow": "GET"})
+        if self._open > self._most:
+            message = f"{self._most} event streams are open, and no more are allowed; close one."
             return _error("too_many_streams", message, 429)
         try:
-            events = await self._backend.events(dict(request.query_params))
+            return _Lines(await self._backend.events(dict(request.query_params)))
         except CallError as error:
             return _error(error.code, error.message, error.status)
-        return _Lines(events, self._count)
-
-    def _count(self, change: int) -> None:
-        self._streaming += change
 
 
 class _Lines(Response):
-    """Events as JSON lines until they end or the reader leaves. An error that comes midway is the last line."""
+    """Events as JSON lines until they end or the reader leaves. An error that comes midway is the last line.
 
-    def __init__(self, events: AsyncGenerator[Any, None], count: Callable[[int], None]) -> None:
-        super().__init__(headers={"content-type": "application/x-ndjson", "cache-control": "no-store"})
+    It is the last answer on its connection: the server notices that a reader left only where it waits for no request.
+    """
+
+    def __init__(self, events: AsyncGenerator[Any, None]) -> None:
+        super().__init__(
+            headers={"content-type": "application/x-ndjson", "cache-control": "no-store", "connection": "close"}
+        )
         del self.headers["content-length"]
         self._events = events
-        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._count(1)
-        try:
-            async with aclosing(self._events), anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
-                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-                await _send_line(send, b"")  # servers hold the head back until there is a body
-                try:
-                    async for event in self._events:
-                        await _send_line(send, msgspec.json.encode(event))
-                except CallError as error:
-                    await _send_line(send, _error_body(error.code, error.message))
-                except Exception:
-                    _log.exception("an event stream failed")
-                    await _send_line(send, _error_body("internal", "The stream failed; the node's log says why."))
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-                tasks.cancel_scope.cancel()
-        finally:
-            self._count(-1)
+        async with aclosing(self._events), anyio.create_task_group() as tasks:
+            tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await _send_line(send, b"")  # servers hold the head back until there is a body
+            try:
+                async for event in self._events:
+                    await _send_line(send, msgspec.json.encode(event))
+            except CallError as error:
+                await _send_line(send, _error_body(error.code, error.message))
+            except Exception:
+                _log.exception("an event stream failed")
+                await _send_line(send, _error_body("internal", "The stream failed; the node's log says why."))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            tasks.cancel_scope.cancel()
 
 
 async def _send_line(send: Send, line: bytes) -> None:
@@ -189,10 +193,9 @@ class _Door:
     def _refusal(self, scope: Scope) -> Response | None:
         hosts = _values(scope, b"host")
         if len(hosts) != 1 or not _is_local(hosts[0]):
-            named = [host.decode("latin-1") for host in hosts]
-            return _error(
-                "wrong_host", f"The Host is {named}, and this answers to localhost, 127.0.0.1 and [::1].", 403
-            )
+            named = b", ".join(hosts).decode("latin-1")[:60] or "missing"
+            message = f"The Host header is {named}; this answers to localhost, 127.0.0.1 and [::1]."
+            return _error("wrong_host", message, 403)
         if scope["path"] in _WITHOUT_TOKEN:
             return None
         tokens = _values(scope, b"authorization")
@@ -250,7 +253,7 @@ class _Calls:
         except Exception:
             _log.exception("control call %s failed", method)
             status, said = 500, _error_body("internal", f"{method} failed inside the node; its log says why.")
-        headers = [(b"content-length", b"%d" % len(said)), *_JSON]
+        headers = [(b"content-length", b"%d" % len(said)), *_JSON, *([(b"allow", b"POST")] if status == 405 else ())]
         await body.send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
@@ -313,4 +316,5 @@ def _error(code: str, message: str, status: int, headers: dict[str, str] | None 
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return _error("not_here", f"{request.method} {request.url.path}: {error.detail}.", error.status_code)
+    message = f"{request.method} {request.url.path}: {error.detail}."
+    return _error("not_here", message, error.status_code, dict(error.headers or {}))

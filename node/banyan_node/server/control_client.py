@@ -58,11 +58,11 @@ class ControlClient:
         path, stream = f"/v1/events?{urlencode(params)}", _Connection(self._running.endpoint, None)
         try:
             stream.request("GET", path, headers=self._headers)
-            response = stream.getresponse()
-            if response.status >= 400:
-                _result(response.read(), response.status, path)
-            for line in _lines(response):
-                yield _event(line)
+            with stream.getresponse() as response:  # it is the last on its connection, and owns the socket
+                if response.status >= 400:
+                    _result(response.read(), response.status, path)
+                for line in _lines(response):
+                    yield _event(line)
         except (OSError, http.client.HTTPException) as error:
             raise _no_answer(self._home, self._running, error) from error
         finally:

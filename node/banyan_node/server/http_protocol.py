@@ -5,8 +5,11 @@ What differs from anycorn's own server, and why:
 - An answer's head waits for the first bytes of its body, and both leave in one write: a write costs more than all that
   is done to make it, and wakes the client once.
 - The application runs in a task of trio's; what the client sends it waits in a plain queue of `PIECES`.
-- HTTP/1.1 only. Whoever asks for HTTP/2 is closed, since anycorn never lets go of a connection that was upgraded and
-  left. An upgrade to WebSocket is passed over, as RFC 9110 allows (section 7.8): nothing here speaks it.
+- HTTP/1.1 only. Upgrades, to WebSocket or HTTP/2, are passed over, as RFC 9110 allows (section 7.8): Java's HTTP client
+  asks for one at its first call. Whoever begins in HTTP/2 is closed.
+- What follows the last request of a connection is nobody's and is thrown away. For h11 it is an error of the client,
+  which it would answer with 400 in the place of what the request got, though that was done.
+- A request with both a length and chunks is refused: another program between may have believed the other one.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import h11
 import trio
@@ -36,7 +39,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class NotSpoken(Exception):
-    """The client wants HTTP/2."""
+    """What the client says is refused, and so is all that it says later."""
 
 
 class ServerSettings(Config):
@@ -139,6 +142,17 @@ class ServerContext(WorkerContext):
     event_class = _Flag
 
 
+class _Conversation(h11.Connection):
+    """Throws away what comes after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
+
+    def receive_data(self, data: bytes) -> None:
+        if self.their_state is not h11.MUST_CLOSE:
+            super().receive_data(data)
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        return h11.NEED_DATA if self.their_state is h11.MUST_CLOSE else super().next_event()
+
+
 class Http(H11Protocol):
     """One connection's. tell: is given anycorn's events about the connection; write: bytes for the client."""
 
@@ -152,6 +166,7 @@ class Http(H11Protocol):
         write: Callable[[bytes], Awaitable[None]],
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, None, None, tell, None)
+        self.connection = _Conversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
         self._write = write
         self._head = b""
         """The head of an answer that waits for its body."""
@@ -163,6 +178,8 @@ class Http(H11Protocol):
                 if self.keep_alive_requests >= self.config.keep_alive_max_requests:
                     more = [*more, (b"connection", b"close")]
                 self._head = self._framed(h11.Response(headers=[*headers, *more], status_code=status))
+                if self.connection.their_state is h11.MUST_CLOSE:
+                    await self.can_read.set()  # a next request is not waited with: only that the client leaves is heard
             case Body(data=data):
                 head, self._head = self._head, b""
                 await self._write(head + self._framed(h11.Data(data=data)))
@@ -182,8 +199,15 @@ class Http(H11Protocol):
             return b""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        if event.http_version == b"2.0" or any(n == b"upgrade" and v.lower() == b"h2c" for n, v in event.headers):
-            raise NotSpoken
+        names = [name for name, _value in event.headers]
+        if event.http_version == b"2.0":
+            await self._refuse(505)
+        if b"content-length" in names and b"transfer-encoding" in names:
+            await self._refuse(400)
+
+    async def _refuse(self, status: int) -> NoReturn:
+        await self._send_error_response(status)
+        raise NotSpoken
 
     async def _create_stream(self, request: h11.Request) -> None:
         self.stream = HTTPStream(
