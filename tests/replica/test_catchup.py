@@ -145,7 +145,7 @@ def test_a_reader_that_is_where_it_cannot_be_loses_its_span(cursor: bytes) -> No
 def test_a_word_without_logs_is_doubted_and_a_second_peer_that_says_the_same_believed() -> None:
     c, _ = begun("a", "b")
     why = c.scanned("a", Scanned(1, LAST, 1), 0.1)
-    assert why == "claims 1000 logs; about 1000 of them were to come and 0 came"
+    assert why == "claims 1000 logs; about 1000 of them were expected and 0 came"
     assert c.left() == [WHOLE]
     (ask,) = c.assign(0.1)
     assert ask == Ask("b", Scan(2, b"", LAST))
