@@ -15,6 +15,8 @@ StorageError
 ViewBuilding          a query needs a view that is still being built; nothing is wrong with the store
 """
 
+from pathlib import Path
+
 from banyan_crdt.errors import BanyanError
 
 
@@ -48,6 +50,11 @@ class DiskFull(StorageError):
 
 class CorruptStore(StorageError):
     """The bytes on disk are not what was written."""
+
+
+def begin_again(folder: Path) -> str:
+    """What to do about a data file that cannot be read. Without the file alone, the folder would not open either."""
+    return f"restore a copy, or move {folder} away and start: it is synced again from peers"
 
 
 class DiskFailed(StorageError):

@@ -18,13 +18,13 @@ from .slots import stamp_of
 from .tables import PARTS
 from .view_rows import KINDS, SHOWN
 
-Line: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
+ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
 """Place, key, element (None for a register), time of the entry in milliseconds, values of the content's fields."""
 
 
 def items_of(
     txn: ReadTxn, reader: StoreReader, number: bytes, of: Collection[Any], prefix: bytes, after: bytes
-) -> Iterator[Line]:
+) -> Iterator[ShownItem]:
     """The items of a collection of registers or sets. number: the account's. prefix: of key and element. after: start
     after this key and element."""
     assert of.layout is not None, f"collection '{of.name}' has no content with fields"

@@ -15,7 +15,7 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
-from .errors import CorruptStore, StoreLocked, StoreReadOnly
+from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again
 
 DATA = "data.mdb"
 _READER_TABLE = 1 << 16  # bytes of lock.mdb, about a thousand readers
@@ -61,7 +61,7 @@ class Folder:
         data = self.path / DATA
         size = data.stat().st_size if data.exists() else 0
         if not self.is_new and size == 0:
-            raise CorruptStore(f"{data} is gone, but a store was here; restore it, or remove the folder to start anew")
+            raise CorruptStore(f"{data} is gone, but a store was here; {begin_again(self.path)}")
         if not self.writable and size == 0:
             raise StoreReadOnly(f"{self.path} holds no store, and none can be made by a reader; start the node first")
 
@@ -151,18 +151,19 @@ class _Walk:
         if len(raw) != size:
             raise CorruptStore(
                 f"{self._path} was cut short: a page in use is at byte {offset}, the file ends at "
-                f"{os.fstat(self._file.fileno()).st_size}; restore a copy, or remove it and sync again from peers"
+                f"{os.fstat(self._file.fileno()).st_size}; {begin_again(self._path.parent)}"
             )
         return raw
+
+    def _damaged(self, what: str) -> CorruptStore:
+        return CorruptStore(f"{self._path} is damaged: {what}; {begin_again(self._path.parent)}")
 
     def _page(self, number: int) -> tuple[bytes, int, int]:
         """A page, its flags, and its `lower` field; for an overflow page, the number of pages instead."""
         raw = self._at(number * self._page_size, self._page_size)
         found, _, flags, lower, upper = _PAGE.unpack_from(raw)
         if found != number:
-            raise CorruptStore(
-                f"{self._path}: page {number} says it is page {found}; restore a copy, or remove it and sync from peers"
-            )
+            raise self._damaged(f"page {number} says it is page {found}")
         return raw, flags, lower | (upper << 16 if flags & _OVERFLOW else 0)
 
     def tree(self, root: int) -> None:
@@ -173,7 +174,7 @@ class _Walk:
             if flags & _LEAF2:
                 continue
             if not flags & (_BRANCH | _LEAF):
-                raise CorruptStore(f"{self._path}: a page of kind {flags:#x} is no tree page; restore a copy")
+                raise self._damaged(f"a page of kind {flags:#x} is no tree page")
             for (at,) in struct.iter_unpack("<H", raw[_HEADER:lower]):
                 todo += self._below(raw, at, flags)
 

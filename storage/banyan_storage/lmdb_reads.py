@@ -12,7 +12,16 @@ from typing import Any, TypeAlias
 import lmdb
 
 from .engine import Item, Table, after_prefix
-from .errors import CorruptStore, DiskFailed, DiskFull, StorageError, StoreClosed, StoreReadOnly, TransactionTooBig
+from .errors import (
+    CorruptStore,
+    DiskFailed,
+    DiskFull,
+    StorageError,
+    StoreClosed,
+    StoreReadOnly,
+    TransactionTooBig,
+    begin_again,
+)
 from .lmdb_folder import why_no_room
 
 BLOCK = 4_096  # keys looked up by one call
@@ -30,7 +39,7 @@ def explain(error: lmdb.Error, path: Path) -> StorageError:
     if code in _NO_ROOM:
         return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
     if isinstance(error, _CORRUPT):
-        return CorruptStore(f"{path} is damaged ({error}); restore a copy, or remove it and sync again from peers")
+        return CorruptStore(f"{path} is damaged ({error}); {begin_again(path)}")
     if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
     if isinstance(error, lmdb.TxnFullError):

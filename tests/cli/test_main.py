@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli import errors, refs
+from banyan_cli import errors, main, refs
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
 from banyan_cli.out import Out
@@ -176,6 +177,13 @@ def test_config_show_says_where_each_value_comes_from(home: Path) -> None:
     assert (rows["limits.dials"]["value"], rows["limits.dials"]["where"]) == (3, "BANYAN_LIMITS_DIALS")
     assert rows["limits.frame_bytes"]["source"] == "default"
     assert "limits.peers" in banyan("--home", home, "config", "show").out
+
+
+def test_a_disk_that_is_full_before_there_is_a_store_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main._report(OSError(errno.ENOSPC, "No space left on device"), False, False, ()) == errors.STORAGE
+    assert "free some room, then run the command again" in capsys.readouterr().err
+    assert main._report(OSError(errno.EIO, "Input/output error"), False, False, ()) == errors.STORAGE
+    assert "free some room" not in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_is_no_error(home: Path) -> None:

@@ -169,6 +169,32 @@ def _account_check(home: Path) -> Any:
     return found
 
 
+@pytest.mark.parametrize("what", ["grant", "cut", "drop"])
+def test_status_says_that_a_thief_let_a_writer_in_or_took_one_away_or_a_log(tmp_path: Path, what: str) -> None:
+    home, thief, phone = tmp_path / "home", tmp_path / "thief", "ab" * 32
+    _made(home, "Minh")
+    _run(home, "post", "còn")
+    _run(home, "account", "grant", phone)
+    (log,) = [log for log in _run(home, "account", "show")["logs"] if log["own"]]
+    shutil.copytree(home, thief)
+    assert _run(home, "status")["trouble"] is None
+    words: tuple[object, ...]
+    words, said = {
+        "grant": (("grant", "cd" * 32), "another writer was let in by entry 2 of its control log"),
+        "cut": (("cut", phone, "--yes"), "a writer of it was cut off by entry 2 of its control log"),
+        "drop": (
+            ("drop", log["writer"], log["log"], "--yes"),
+            "a log of it was dropped, with all that it says, by entry",
+        ),
+    }[what]
+    _run(thief, "account", *words)
+    assert _run(thief, "status")["trouble"] is None, "who does it himself knows it"
+    _carry(thief, home)
+    assert said in (trouble := _run(home, "status")["trouble"])
+    assert "`banyan account recover --undo 2`" in trouble
+    assert _account_check(home)["ok"] is False
+
+
 def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they_name_helps(tmp_path: Path) -> None:
     home, thief = tmp_path / "home", tmp_path / "thief"
     made = _made(home, "Minh")
@@ -510,7 +536,7 @@ def test_a_malformed_commitment_gives_one_sentence_and_opens_no_account(tmp_path
 def test_an_account_whose_recovery_key_is_kept_needs_no_words_and_its_keys_are_not_renewed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     _made(home, "Minh", "--keep-recovery")
-    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key")
+    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key", "rotate --slot 1 --words-file")
     assert not (home / "keys.old").exists()
     for _ in range(2):
         _run(home, "account", "recover", "--yes")
