@@ -18,6 +18,7 @@ from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
+from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
@@ -79,7 +80,11 @@ class Receiving:
     wall_ms: Callable[[float], int]
 
     def frame(self, link: PeerSession, raw: bytes, frame: Prepared, now: float) -> None:
-        """Raises Reject where the peer is to be charged for it."""
+        """Raises Reject where the peer is to be charged for it.
+
+        Who serves what is wrong is let go at once, not only at the ban: an honest one whose disk rots takes that as the
+        sign to check what it serves (sync/sound.py), and must have it before it served as much again.
+        """
         message = frame.message
         if isinstance(message, Reject):
             if link.hello is None:
@@ -88,7 +93,12 @@ class Receiving:
                     return
             raise message
         if self._heard(link, message):
-            self._message(link, message, frame, now)
+            try:
+                self._message(link, message, frame, now)
+            except Reject as why:
+                if isinstance(message, DataItems | Parts) and not isinstance(why, Breach):
+                    self.out.bye(link, f"what you serve is not what was written, look at your store: {why}")
+                raise
 
     def _heard(self, link: PeerSession, m: Message) -> bool:
         """Whether the peer may say that now."""
