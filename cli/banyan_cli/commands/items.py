@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 def collections(ctx: typer.Context) -> None:
     """The collections that this node knows, and their fields."""
     s = session.of(ctx)
-    s.out.answers(s.call("collections")["collections"], _show_collections)
+    s.out.answers(s.call("collections")["collections"], _show_collections, "No collections are known here.")
 
 
 @_item.command("list")
@@ -61,7 +61,7 @@ def listing(
     s = session.of(ctx)
     whom = refs.account(s, account)
     page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
-    s.out.answers(page["items"], _show_items)
+    s.out.answers(page["items"], _show_items, f"No items of {plain(collection)} here.")
     if page["after"]:
         s.out.note(f"More: `banyan item list {account} {collection} --after {page['after']}`")
 
