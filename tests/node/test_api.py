@@ -19,8 +19,9 @@ from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD, Events
-from banyan_node.api.methods import EVERY, standing
+from banyan_node.api.methods import standing
 from banyan_node.api.openapi import document
+from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home
 from banyan_node.hosting import hosted
