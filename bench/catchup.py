@@ -6,7 +6,7 @@ runs              100,000 posts of about 300 B by 20 writers, to a node that hol
 singles           one post each by 20,000 writers, to a node that was away: it agreed with its peer on the accounts, and
                   lacks the posts
 singles_stranger  the same from a peer that it never met: first both find out what differs
-singles_fresh     the same to a node that holds nothing: each writer costs three signatures (inception, grant, post)
+singles_fresh     the same to a node that holds nothing: each writer costs two signatures (inception with grant, post)
 hundred_more      100 posts published at once while the two are connected: from publishing to durable at the other
 
 The clock runs from the moment the newcomer has its peer's hello (dialling, TCP, noise and yamux come before and are
@@ -18,11 +18,12 @@ python -m bench catchup --json
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ async def holder(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     authors = [await _account(node, f"author {n}") for n in range(params.get("authors", 0))]
     found = await node.backend.call("digest", {})
     line.say({"address": node.edge.addresses[0], "entries": found["entries"]})
-    cpu = cpu_s()
+    cpu, batches = cpu_s(), itertools.count()
     while True:
         match await line.hear():
             case "digest":
@@ -75,7 +76,7 @@ async def holder(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
             case "spent":
                 line.say(_spent(cpu))
             case {"publish": count}:
-                line.say(await _publish(node, authors, count))
+                line.say(await _publish(node, authors, itertools.islice(batches, count)))
 
 
 async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
             case {"dial": address, "entries": entries}:
                 line.say(await _catch_up(node, address, entries))
             case {"watch": count}:
-                line.say(await _watch(node, line, count))
+                line.say(await watch(node, line, count))
             case "digest":
                 line.say(await node.backend.call("digest", {}))
 
@@ -104,12 +105,7 @@ def _spent(before: float) -> dict[str, float]:
 async def _catch_up(node: Node, address: str, entries: int) -> dict[str, float]:
     context = node.context
     assert context is not None
-    up = trio.Event()
-    node.nursery.start_soon(_linked, node, up)
-    await trio.testing.wait_all_tasks_blocked()
-    dialled = time.perf_counter()
-    node.nursery.start_soon(partial(node.backend.call, "peers.add", {"addr": address}))
-    await up.wait()
+    dialled = await dial(node, address)
     began, cpu, moved = time.perf_counter(), cpu_s(), _moved(node)
     first = 0.0
     before, _ = await _committed(node)
@@ -151,6 +147,17 @@ def _moved(node: Node) -> float:
     return sum(n or 0.0 for n in found)
 
 
+async def dial(node: Node, address: str) -> float:
+    """Returns once the peer's hello is there: the time at which it was dialled."""
+    up = trio.Event()
+    node.nursery.start_soon(_linked, node, up)
+    await trio.testing.wait_all_tasks_blocked()
+    dialled = time.perf_counter()
+    node.nursery.start_soon(partial(node.backend.call, "peers.add", {"addr": address}))
+    await up.wait()
+    return dialled
+
+
 async def _linked(node: Node, up: trio.Event) -> None:
     events = await node.backend.events({})
     async for event in events:
@@ -160,10 +167,10 @@ async def _linked(node: Node, up: trio.Event) -> None:
     await events.aclose()
 
 
-async def _publish(node: Node, authors: list[str], count: int) -> list[float]:
+async def _publish(node: Node, authors: list[str], batches: Iterable[int]) -> list[float]:
     """The time at which each batch was given to the node, on the clock that all processes of a machine share."""
     at: list[float] = []
-    for k in range(count):
+    for k in batches:
         await node.worker.call(partial(_write, account_from_text(authors[k // BATCHES_A_LOG]), k, at))
         await trio.sleep(APART_S)
     return at
@@ -177,7 +184,7 @@ def _write(account: AccountId, k: int, at: list[float], context: Context, now: f
     context.replica.publish(hosted.writable_log(context, account), context.device, drafts, now)
 
 
-async def _watch(node: Node, line: Line, count: int) -> list[float]:
+async def watch(node: Node, line: Line, count: int) -> list[float]:
     """The time at which each batch was committed here; events are told after the commit."""
     at: list[float] = []
     events = await node.backend.events({})
@@ -195,6 +202,14 @@ async def _watch(node: Node, line: Line, count: int) -> list[float]:
 
 
 # -- the bench's side
+
+
+def plus_hundred(writes: Child, comes: Child, batches: int) -> tuple[list[float], int]:
+    """Seconds from publishing a batch at one node to its commit at the other, for those that came; how many did not."""
+    comes.ask({"watch": batches})
+    time.sleep(0.3)
+    sent, seen = writes.ask({"publish": batches}), comes.hear()
+    return [b - a for a, b in zip(sent, seen, strict=False)], len(sent) - len(seen)
 
 
 def once(
@@ -223,11 +238,7 @@ def once(
                 raise BenchError("the newcomer has as many entries as its peer and not the same heads and views")
             found["entries"] = known["entries"]
             if batches:
-                comes.ask({"watch": batches})
-                time.sleep(0.3)
-                sent, seen = holds.ask({"publish": batches}), comes.hear()
-                found["waits"] = [b - a for a, b in zip(sent, seen, strict=False)]
-                found["lost"] = len(sent) - len(seen)
+                found["waits"], found["lost"] = plus_hundred(holds, comes, batches)
             return found
     finally:
         shutil.rmtree(here)

@@ -11,6 +11,7 @@ python -m bench ingest --json
 from __future__ import annotations
 
 import cProfile
+import gc
 import pstats
 import random
 import shutil
@@ -101,6 +102,7 @@ def take(holder: Side, newcomer: Side, within_s: float = 600.0) -> None:
 
 
 def once(folder: Path, source: Path, profile: cProfile.Profile | None) -> dict[str, Any]:
+    gc.collect()  # replicas are full of cycles; what is left of the round before is no memory of this one
     homes = copied(source, folder / "holder"), new_home(folder / "newcomer")
     holder, newcomer = Side("holder", homes[0]), Side("newcomer", homes[1])
     try:

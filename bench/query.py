@@ -12,7 +12,8 @@ Each runs on a store of 100,000 and of 1,000,000 entries, in turn, in a node wit
 followers and answers are drawn more often. In the larger store they have more followers and answers, so its times are
 not for the same work.
 
-At the end each node builds all its views again from the log (`store.rebuild`), while somebody posts every 0.1 s.
+At the end each node builds all its views again from the log (`store.rebuild`). Before and meanwhile a peer publishes
+100 posts at once, again and again: the wait is from publishing there to the commit here.
 
 python -m bench query --json
 """
@@ -38,18 +39,20 @@ from banyan_node.hosting import hosted
 from banyan_node.node import Node
 from banyan_schema.social import Target, post_to_text, relate
 from banyan_storage.queries import Queries, queries
+from bench.catchup import dial, plus_hundred, watch
 from bench.harness import anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
 from bench.rig.people import Account, copied
-from bench.rig.processes import Child
+from bench.rig.processes import Child, new_home
 from bench.rig.world import FULL, QUICK, people_of, popular_posts, worlds
 
 KINDS = ("home", "counts", "timeline", "thread", "profile", "followers")
 FOLLOWED, FOLLOWED_AT_HOME = 100, 1_000
 AT_ONCE = 100
 """Follows in one entry."""
-POST_EVERY_S = 0.1
-POSTS_BEFORE = 50
+BATCHES_BEFORE = 50
+AUTHORS = 20
+"""Accounts that the peer publishes in: enough for 800 batches."""
 
 
 async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
@@ -62,14 +65,19 @@ async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     home = await _at_home(node, rng.sample(people, min(FOLLOWED_AT_HOME, len(people))))
     line.say("ready")
     while True:
-        asked = await line.hear()
-        if asked == "rebuild":
-            line.say(await _rebuild(node))
-            continue
-        found = {}
-        for kind in asked["kinds"]:
-            found[kind] = await _times(_asks(node, people, kind, rng, home), asked["count"])
-        line.say({"times": found, "anon_mb": anon_mb()})
+        match await line.hear():
+            case {"dial": address}:
+                line.say(await dial(node, address))
+            case {"watch": count}:
+                line.say(await watch(node, line, count))
+            case "rebuild":
+                line.say(await node.backend.call("store.rebuild", {}))
+            case "built":
+                views = (await node.backend.call("store.views", {}))["views"]
+                line.say(all(view["built"] for view in views))
+            case {"kinds": kinds, "count": count}:
+                times = {kind: await _times(_asks(node, people, kind, rng, home), count) for kind in kinds}
+                line.say({"times": times, "anon_mb": anon_mb()})
 
 
 async def _at_home(node: Node, others: list[Account]) -> AccountId:
@@ -85,23 +93,6 @@ async def _at_home(node: Node, others: list[Account]) -> AccountId:
 
     await node.worker.call(follow)
     return account
-
-
-async def _rebuild(node: Node) -> dict[str, Any]:
-    """Seconds that building all views takes, and how long a post takes before it and meanwhile."""
-    before = [await _post(node) for _ in range(POSTS_BEFORE)]
-    began, meanwhile = time.perf_counter(), list[float]()
-    await node.backend.call("store.rebuild", {})
-    while not all(view["built"] for view in (await node.backend.call("store.views", {}))["views"]):
-        meanwhile.append(await _post(node))
-    return {"seconds": time.perf_counter() - began, "before": before, "meanwhile": meanwhile}
-
-
-async def _post(node: Node) -> float:
-    await trio.sleep(POST_EVERY_S)
-    began = time.perf_counter()
-    await node.backend.call("post", {"text": "a post meanwhile"})
-    return time.perf_counter() - began
 
 
 async def _times(asks: Iterator[Callable[[], Awaitable[Any]]], count: int) -> list[float]:
@@ -175,6 +166,26 @@ def _followers(node: Node, account: AccountId) -> int:
 # -- the bench's side
 
 
+def rebuild(node: Child, folder: Path) -> dict[str, Any]:
+    """Seconds that building all views takes, and how long a peer's +100 takes before it and meanwhile.
+
+    The peer is a hobbyist: it holds its own accounts alone."""
+    flags = {"interest.mode": "follows"}
+    with Child("bench.catchup:holder", [new_home(folder)], flags, authors=AUTHORS) as peer:
+        node.ask({"dial": peer.hear()["address"]})
+        before = [plus_hundred(peer, node, 1) for _ in range(BATCHES_BEFORE)]
+        began, meanwhile = time.perf_counter(), list[tuple[list[float], int]]()
+        node.ask("rebuild")
+        while not node.ask("built"):
+            meanwhile.append(plus_hundred(peer, node, 1))
+        return {
+            "seconds": round(time.perf_counter() - began, 1),
+            "lost": sum(lost for _, lost in before + meanwhile),
+            "hundred_more_p50_ms": latencies_ms([w for waits, _ in before for w in waits])["p50_ms"],
+            "hundred_more_meanwhile_p50_ms": latencies_ms([w for waits, _ in meanwhile for w in waits])["p50_ms"],
+        }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
         parser.add_argument("--kind", action="append", choices=KINDS, help="only this; may be given again")
@@ -195,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     node.hear()
                 ask = {"kinds": kinds, "count": count}
                 rows = interleaved(args.rounds, {name: partial(node.ask, ask) for name, node in nodes.items()})
-                rebuilt = {name: node.ask("rebuild") for name, node in nodes.items()}
+                rebuilt = {name: rebuild(node, folder / f"peer-{name}") for name, node in nodes.items()}
         finally:
             for copy in copies:
                 shutil.rmtree(copy)
@@ -206,13 +217,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             cases[f"{kind} of {name}"] = {"asked": len(times), **latencies_ms(times)}
             say(f"{kind} of {name}: {latencies_ms(times)}")
     for name, answer in rebuilt.items():
-        seconds = round(answer["seconds"], 1)
-        cases[f"rebuild of {name}"] = {
-            "seconds": seconds,
-            "post_p50_ms": latencies_ms(answer["before"])["p50_ms"],
-            "post_meanwhile_p50_ms": latencies_ms(answer["meanwhile"] or answer["before"])["p50_ms"],
-        }
-        say(f"rebuild of {name}: {cases[f'rebuild of {name}']}")
+        cases[f"rebuild of {name}"] = answer
+        say(f"rebuild of {name}: {answer}")
     largest = rows[f"{plan.sizes[2]:,}"]
     every = [t for answer in largest for kind in kinds for t in answer["times"][kind]]
     finish(

@@ -1,8 +1,8 @@
 """What the replica's thread owns: the store, the replica on it, and the keys that this node signs with.
 
-Opening it decides which log number this data folder writes. A store never continues a log that it did not itself
-write: beside the number it notes the place of its data file, and outside the store how far it had come. A folder that
-was copied is in another place, one restored from a backup has come less far; each draws a fresh number.
+Opening it chooses the number of the log that this data folder writes. A store only continues a log that it wrote
+itself. So it notes, with the number, the place of its data file, and the home notes the store's last arrival. A copied
+folder is in another place, and a restored backup has fewer arrivals; each draws a new number.
 """
 
 from __future__ import annotations
@@ -42,30 +42,28 @@ from banyan_storage.views import VIEW_TABLES, SocialViews
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 _LOG_NOTE = b"own log"
 DRAWS = 64
-"""Log numbers tried for one that nobody else writes; whoever stole the device's key may write all of them."""
-
-
+"""Log numbers tried to find one that is written nowhere else. A thief of the device's key may write all of them."""
 RESTORING = b"restoring"
-"""The note that this store was begun under keys that had accounts before, which may not all be back (claims.py)."""
+"""The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
 
 
 @dataclass(slots=True)
 class Search:
-    """What is known of accounts of restored keys (claims.py). digests: of first root keys, with their index, for all
-    indices below `upto`. unknown: accounts that grant this device and whose roots are not in `digests`, by root."""
+    """The search for accounts of restored keys (claims.py). digests: first root keys' digests with their index, for
+    all indices below `upto`. unknown: accounts that grant this device, by those roots that are not in `digests`."""
 
     digests: dict[bytes, int] = field(default_factory=dict)
     upto: int = 0
     unknown: dict[bytes, AccountId] | None = None
     looked: bytes = b""
-    """The account without a name that was looked at last."""
+    """The unnamed account that was read last."""
     found: int = 0
-    """Accounts found since somebody last asked."""
+    """Accounts found since the last report."""
 
 
 @dataclass(slots=True)
 class Context:
-    """Used on the replica's thread only, but for `engine.read()` and the settings."""
+    """Used on the replica's thread only, except `engine.read()` and the settings."""
 
     home: Home
     settings: Settings
@@ -75,20 +73,20 @@ class Context:
     replica: Replica
     keys: Keys
     device: Signer
-    """Signs entries in the accounts that granted it; a platform's statements too."""
+    """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
     log_number: int
     salts: dict[AccountId, bytes] = field(default_factory=dict)
-    """Of accounts that were written in; an account's salt never changes."""
+    """Salts of accounts that were written to; an account's salt never changes."""
     claims: Search = field(default_factory=Search)
 
     def own_log(self, account: AccountId) -> LogId:
-        """The log that this data folder writes in an account. One that turned out to be written elsewhere is left."""
+        """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""
         log = LogId(account, self.device.key, self.log_number)
         for _ in range(DRAWS):
             if self.replica.author.continues(log):
                 return log
-            # not committed here: what others in this transaction wrote would outlive a refusal and be written twice
+            # no commit here: other writes of this transaction would then stay after a refusal and be written twice
             self.log_number = _pick(self.store, self.home)
             log = log._replace(log=self.log_number)
         raise Refused(
@@ -96,11 +94,11 @@ class Context:
         )
 
     def queries(self) -> Queries:
-        """Of all that is written, committed or not: what a writer must know."""
+        """Queries that also see uncommitted writes, as a writer needs."""
         return Queries(self.engine.write(), self.store, lambda: self.engine.sizes().used)
 
     def slot(self, index: int, slot: int, generation: int) -> Signer:
-        """A key of one of the accounts hosted here."""
+        """A key of an account hosted here."""
         return Signer(self.realm, self.keys.slot_seed(index, slot, generation))
 
     def holds(self, account: AccountId) -> bool:
@@ -108,7 +106,7 @@ class Context:
 
 
 def silent(sentence: str) -> None:
-    """Says nothing."""
+    """A `Say` that prints nothing."""
 
 
 def never() -> bool:
@@ -116,9 +114,9 @@ def never() -> bool:
 
 
 def open_store(home: Home, realm: Realm, say: Say = silent) -> tuple[LmdbEngine, Store]:
-    """The store, the first time made; one of an earlier schema is brought to this one. It may have to be checked.
+    """The store: a missing one is made, and an earlier schema is upgraded. A check may be due (mending.py).
 
-    say: is told what is done. Raises StorageError: locked by another process, damaged, full, ...
+    say: gets progress messages. Raises StorageError: locked by another process, damaged, full, ...
     """
     engine = LmdbEngine(home.store, TABLES)
     try:
@@ -132,7 +130,7 @@ def open_store(home: Home, realm: Realm, say: Say = silent) -> tuple[LmdbEngine,
 def open_checked(
     home: Home, realm: Realm, say: Say = silent, stopped: Callable[[], bool] = never
 ) -> tuple[LmdbEngine, Store]:
-    """The same, and where a check is due, it is done first. Raises Stopped too."""
+    """As `open_store`, after a check if one is due. Also raises Stopped."""
     engine, store = open_store(home, realm, say)
     try:
         if due(store):
@@ -153,12 +151,12 @@ def open_context(
     say: Say = silent,
     stopped: Callable[[], bool] = never,
 ) -> Context:
-    """As `open_checked`, and a replica on the store."""
+    """As `open_checked`, with a replica on the store."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_checked(home, realm, say, stopped)
     verifier = Verifier()
     try:
-        if settings.config.interest.mode != "all":  # whom this node follows decides what it holds
+        if settings.config.interest.mode != "all":  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.derive("device"))
         if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
@@ -187,13 +185,13 @@ def open_context(
 
 
 def limits_of(settings: Settings) -> Limits:
-    """The bounds of the replica; those that no setting names are its own."""
+    """The limits of the replica: its defaults, with the settings that override them."""
     outbox = min(WINDOW, settings.config.limits.send_queue_bytes // 2)  # the other half is for gossip
     return Limits(root_s=settings.config.discovery.reconcile_seconds, outbox=outbox)
 
 
 def gossip_of(settings: Settings) -> GossipSettings:
-    """The bounds and paces of the gossip; those that no setting names are its own."""
+    """The settings of the gossip: its defaults, with the settings that override them."""
     d, limits = settings.config.discovery, settings.config.limits
     return GossipSettings(
         active=d.active_view,
@@ -207,7 +205,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
 
 
 def close_context(context: Context) -> None:
-    """What was not committed is dropped; what the store had seen is noted beside it."""
+    """Rolls back, closes all, and notes the store's last arrival in the home."""
     context.store.rollback()
     context.replica.tree.close()
     with suppress(StorageError):
@@ -239,7 +237,7 @@ def _draw(store: Store, home: Home) -> int:
 
 
 def _seen(store: Store, home: Home) -> int:
-    """How far this store had come when it was last opened or closed; a restored copy may have come less far."""
+    """The last arrival when this store was last opened or closed; a restored backup may have fewer."""
     try:
         name, arrival = home.seen.read_text("ascii").split()
         return int(arrival) if name == store.store_id.hex() else 0
@@ -251,10 +249,10 @@ def _note_seen(store: Store, home: Home) -> None:
     try:
         write_private(home.seen, f"{store.store_id.hex()} {store.last_arrival}\n".encode())
     except OSError:
-        pass  # on a full disk the place of the data file alone must tell
+        pass  # on a full disk only the place of the data file detects a copy
 
 
 def _place(folder: Path) -> bytes:
-    """Where the data file lies: device and inode. A copy, and a restored backup, have another."""
+    """Device and inode of the data file; a copy or a restored backup has others."""
     s = os.stat(folder / "data.mdb")
     return f"{s.st_dev}:{s.st_ino}".encode()

@@ -1,6 +1,6 @@
-"""A node's store and keys without the node: what the command line works on while `banyan up` does not run.
+"""A node's store and keys without a running node, for the command line.
 
-The store has one owner at a time. If a node has it open, opening it here fails with a sentence and changes nothing.
+The store has one owner at a time. If a node has it open, opening it here raises StoreLocked and changes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
 
 VIEWS = NAMES
-"""What `rebuild_local` may be asked for."""
+"""The names that `rebuild_local` accepts."""
 _ED25519 = b"\x08\x01\x12\x20"
 """libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
 
@@ -39,9 +39,9 @@ _ED25519 = b"\x08\x01\x12\x20"
 def open_local(
     home: Home, settings: Settings, passphrase: str | None = None, say: Say = silent
 ) -> Iterator[LocalBackend]:
-    """The methods of a node on the store of `home`, closed at the end. say: is told of an upgrade of the store.
+    """The methods of a node on the store of `home`; closes it at the end. say: gets messages about an upgrade.
 
-    Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked where another process has the store, other StorageError.
+    Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked if another process has the store, other StorageError.
     """
     keys = Keystore.open(home.keys).unlock(passphrase)
     context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
@@ -54,9 +54,9 @@ def open_local(
 
 @contextmanager
 def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator[ReadingBackend]:
-    """What can be read of a store that `open_local` could not open for writing; everything else gets `why`.
+    """The reading methods, for a store that `open_local` could not open for writing; all others raise `why`.
 
-    Raises StoreVersion where another version of this program wrote it.
+    Raises StoreVersion if another version of this program wrote it.
     """
     with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
         refuse_other(schema_of(txn))
@@ -65,7 +65,7 @@ def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator
 
 
 def mend_local(home: Home, settings: Settings, say: Say) -> Found:
-    """Checks every log of the store of `home`, signatures too, and drops what is wrong. Raises StorageError."""
+    """Checks every log of the store of `home` with signatures, and drops wrong entries. Raises StorageError."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_store(home, realm, say)
     with closing(engine):
@@ -73,9 +73,9 @@ def mend_local(home: Home, settings: Settings, say: Say) -> Found:
 
 
 def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say) -> list[str]:
-    """Builds these views of the store of `home` again; the names of those built, which may be more.
+    """Rebuilds these views of the store of `home`. Returns the names of all that were rebuilt, which may be more.
 
-    Raises StorageError. Stopped on its way, it is gone on with whenever the store is opened next.
+    If it is stopped, the next program that opens the store continues. Raises StorageError.
     """
     engine, store = open_checked(home, REALMS[settings.config.node.realm], say)
     with closing(engine):
@@ -86,7 +86,7 @@ def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say
 
 
 def peer_id(keys: Keys) -> str:
-    """The name that this node has among libp2p peers: the key message as an identity multihash, in base58."""
+    """This node's libp2p peer id: the key message as an identity multihash, in base58."""
     public, _ = crypto_sign_seed_keypair(keys.libp2p_seed())
     message = _ED25519 + public
     return base58(bytes((0, len(message))) + message)

@@ -1,7 +1,7 @@
-"""What a node says about itself: one line an event, to standard error, for a person or for a machine.
+"""The log of a node: one line per event on standard error, as text or JSON.
 
-The invariant: whatever library speaks, its line passes through the same processors, so a log is all JSON or all text;
-and a value whose name says that it is secret is never written.
+The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; and a value
+whose name suggests a secret is never written.
 """
 
 import logging
@@ -16,8 +16,8 @@ from banyan_node.home.config import LogSettings
 
 _SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
 
-# Talkative at info: what they say matters to their own developers. Their errors about a peer are that peer's doing,
-# which the node counts and scores by itself.
+# These libraries log at info what only their developers need. libp2p's warnings are about the conduct of peers, which
+# the node counts itself.
 _QUIET = {
     "libp2p": logging.ERROR,
     "async_service": logging.ERROR,

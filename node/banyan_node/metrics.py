@@ -1,4 +1,4 @@
-"""What /metrics says: bytes, events by name, and where the node stands, looked up every few seconds."""
+"""The metrics of a node: bytes, events by name, and how much it holds, updated every few seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 NAMES = 64
-"""Of events, of which the counter is at hand: looking one up takes longer than counting."""
+"""Event names whose counter is cached, because looking it up takes longer than counting."""
 
 
 class Metrics:
@@ -31,7 +31,7 @@ class Metrics:
         }
 
     def stands(self, **figures: int) -> None:
-        """Where the node stands now: peers, accounts, logs, entries, lacking_parts."""
+        """Sets the gauges: peers, accounts, logs, entries, lacking_parts."""
         for name, value in figures.items():
             self._gauges[name].set(value)
 

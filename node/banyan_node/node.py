@@ -1,14 +1,16 @@
-"""The node: a trio shell around the replica. Bytes come in from links, effects go out to them; nothing is decided here.
+"""The node: a trio shell around the replica. Links bring bytes in, the replica's effects go out to them.
 
-Tasks: those of the links (linking.py), the control API, some timers, and the replica's thread (worker.py).
+Tasks: the links (linking.py), the control API, some timers, and the replica's thread (worker.py).
 """
 
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -45,21 +47,21 @@ from banyan_storage.errors import StorageError, ViewBuilding
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
 Greet = Callable[[dict[str, Any]], None]
-"""Told once, when the node is ready, who it is and where: in the place of a log line, where a person looks on."""
+"""Called once, when the node is ready, with its identity and addresses. It replaces a log line on a terminal."""
 LOOK_S = 5.0
-"""How often it is looked up whom the accounts here follow, and how much is held."""
+"""Seconds between two updates of the interest and of the metrics."""
 CHORES_S = 60.0
-"""How often it is looked whether daily work is due."""
+"""Seconds between two looks whether daily work is due."""
 CHORES_BUSY_S = 0.5
-"""The same while more of it waits: some 16,000 arrivals a second are read, at a tenth of the replica's time."""
+"""The same while more is waiting: about 16,000 arrivals a second are read, in a tenth of the replica's time."""
 ANCHORS_S = 30.0
-"""How often the peers worth dialling at the next start are written down."""
+"""Seconds between two writes of `peers.json`."""
 LAST_LOOK_S = 2.0
-"""How long a node that stops may take for the same."""
+"""How long the last of these writes may delay a node that stops."""
 
 
 class Node:
-    """One running node. `run` returns when `shutdown` is set, everything durable and every task ended."""
+    """One running node. Once `shutdown` is set, `run` makes everything durable, ends all tasks and returns."""
 
     def __init__(self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None) -> None:
         self.home, self.settings, self.keys, self.greet = home, settings, keys, greet
@@ -75,10 +77,10 @@ class Node:
         self.links: Links
         self._publisher: Publisher | None = None
         self._linking = False
-        """Whether links may stand. Earlier than `ready`: a peer that dials while the node starts needs its hello."""
+        """Whether links are served. Set before `ready`: a peer that dials while the node starts needs our hello."""
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-        """Starts with the control endpoint. Raises OperatorError, StorageError, EdgeError."""
+        """Reports the control endpoint to `task_status`. Raises OperatorError, StorageError, EdgeError."""
         config = self.settings.config
         edge_config = EdgeConfig(
             identity_seed=self.keys.libp2p_seed(),
@@ -127,10 +129,10 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
-                    with trio.move_on_after(LAST_LOOK_S):  # while they are linked
+                    with trio.move_on_after(LAST_LOOK_S):  # before the links close
                         await self._remember_now()
                 finally:
-                    self._linking = False  # nothing new begins in a nursery that ends
+                    self._linking = False  # no new task in a nursery that ends
                     self.links.close()
                 log.info("stopping")
                 self.nursery.cancel_scope.cancel()
@@ -194,7 +196,7 @@ class Node:
 
     def _deliver(self, effects: Sequence[Effect], reached: int) -> None:
         if not self._linking or self.shutdown.is_set():
-            return  # nobody is linked yet, or everybody is being let go
+            return  # no link is served yet, or all are being closed
         for effect in effects:
             match effect:
                 case Event(name, fields):
@@ -212,7 +214,7 @@ class Node:
                     self.links.part(peer, reason)
 
     async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
-        """A head for those who listen over gossipsub; what is lost there, nobody relies on."""
+        """Announces a head over gossipsub. Losses do not matter: no node relies on it."""
         shard = log_id.account[0] >> 4
         try:
             await self.edge.announce(shard, encode([log_id.account, log_id.writer, log_id.log, length, head]))
@@ -227,15 +229,15 @@ class Node:
             self.metrics.event(event.kind)
 
     async def _look_around(self) -> None:
-        """Whom its people follow changes what a node holds; how much that is goes to the metrics."""
+        """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
             await trio.sleep(LOOK_S)
-            with suppress(ViewBuilding):  # whom they follow is known again once it is built
+            with suppress(ViewBuilding):  # follows are unknown until the view is built
                 await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
 
     async def _chores(self) -> None:
-        """Daily work, a little at a time; what is due when is noted in the store, so a restart loses nothing."""
+        """Daily work in small steps. The store notes what is due, so a restart loses nothing."""
         more = await self.worker.call(lambda c, now: claims.restoring(c))
         while True:
             await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
@@ -246,7 +248,7 @@ class Node:
                 done = await self.worker.call(chores.checkpoint_own_accounts)
                 erased = await self.worker.call(chores.erase_deleted)
                 forgotten = await self.worker.call(chores.forget_beside)
-            except ViewBuilding:  # names and what is deleted are known again once it is built
+            except ViewBuilding:  # names and deletions are unknown until the view is built
                 continue
             more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
             if done.number or erased.number or forgotten.number:
@@ -261,7 +263,7 @@ class Node:
         all_back = await self.worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
         log.info("accounts of these keys came back", now=number, in_all=all_back[0], own_account=all_back[1])
 
-    # -- what the API asks of it (`api.declare.Shell`)
+    # -- for the API (`api.declare.Shell`)
 
     @property
     def seen(self) -> Published:
@@ -286,7 +288,7 @@ class Node:
         self.nursery.start_soon(self._stop_soon)
 
     async def _stop_soon(self) -> None:
-        """Lets the call that asked for it be answered first."""
+        """Waits so that the call that asked for it is answered first."""
         await trio.sleep(0.2)
         self.shutdown.set()
 
@@ -300,14 +302,14 @@ class Node:
         try:
             await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
         except OSError as why:
-            log.warning("the peers of this run cannot be written down", path=str(self.home.peers), reason=str(why))
+            log.warning("the peers of this run cannot be written", path=str(self.home.peers), reason=str(why))
 
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
     context.replica.sync.asking.waiting = waiting
     context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.gossip.set_addrs(addrs)
-    context.replica.me = context.replica.me.__class__(context.replica.me.peer, addrs, context.replica.me.operator)
+    context.replica.me = replace(context.replica.me, addrs=addrs)
     return context
 
 
@@ -315,7 +317,8 @@ def _said(at: Looking) -> dict[str, Any]:
     mine, interest = hosted.me(at), at.here.settings.config.interest.mode
     follows = len(at.queries().follows(mine, limit=1)) if mine else 0
     known = to_builtins(standing.identity(at, Nothing()))
-    return {**known, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
+    held = at.store.counts().accounts
+    return {**known, "accounts": held, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
 
 
 def _figures(context: Context, now: float) -> dict[str, int]:
@@ -344,8 +347,6 @@ def main(home: Home, settings: Settings, passphrase: str | None = None, greet: G
     )
 
     async def until_signal() -> None:
-        import signal
-
         node = Node(home, settings, keys, greet)
         async with trio.open_nursery() as nursery:
 
@@ -367,7 +368,7 @@ def main(home: Home, settings: Settings, passphrase: str | None = None, greet: G
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that a person can act on, out of a group of tasks that ended together."""
+    """The first error of the group that a person can act on, otherwise any."""
     found: list[BaseException] = []
     todo: list[BaseException] = [group]
     while todo:

@@ -1,35 +1,35 @@
-"""What the person who runs a node can put right: each error is one sentence that the command line prints as it is.
+"""Errors that the person who runs a node can fix. The command line prints the sentence of each unchanged.
 
 OperatorError
- ├── HomeError      the node's folder cannot be made or read
+ ├── HomeError      the home folder cannot be made or read
  ├── KeystoreError
  │    ├── NoKeys            there is no keys file yet
- │    ├── KeysExist         a keys file is there and would have been lost
+ │    ├── KeysExist         a keys file exists and would have been lost
  │    ├── KeysExposed       others on this machine can read the keys file
  │    ├── KeysUnreadable    the file is damaged, or of a newer format
  │    ├── KeysLocked        a passphrase is needed and was not given
- │    ├── WrongPassphrase   the one given does not open the file
- │    ├── BadBackup         24 words that are incomplete or misspelt
- │    └── WrongWords        24 sound words of another account
+ │    ├── WrongPassphrase   the passphrase does not open the file
+ │    ├── BadBackup         the 24 words are incomplete or misspelt
+ │    └── WrongWords        the 24 words are those of another account
  ├── ConfigError    a setting is unknown or its value is not allowed
  └── ControlError
-      ├── PortBusy          the control address is taken by another program
-      ├── NoNode            nobody answers for this home
+      ├── PortBusy          another program uses the control address
+      ├── NoNode            no running node answers for this home
       │    └── CopiedHome   this home was copied from that of a running node
-      └── CallError         a running node refused what it was asked
+      └── CallError         the node refused a call
 """
 
 
 class OperatorError(Exception):
-    """Root of everything that its reader can put right by changing a file, a flag or the machine."""
+    """Base of all errors that a person can fix by changing a file, a flag or the machine."""
 
 
 class HomeError(OperatorError):
-    """The node's folder cannot be made or read."""
+    """The home folder cannot be made or read."""
 
 
 class KeystoreError(OperatorError):
-    """Root of what goes wrong with the keys file."""
+    """Base of all errors of the keys file and of written words."""
 
 
 class NoKeys(KeystoreError):
@@ -37,11 +37,11 @@ class NoKeys(KeystoreError):
 
 
 class KeysExist(KeystoreError):
-    """A keys file exists and is never written over."""
+    """A keys file exists and is not overwritten."""
 
 
 class KeysExposed(KeystoreError):
-    """The keys file may be read by more than its owner."""
+    """Others than its owner can read the keys file."""
 
 
 class KeysUnreadable(KeystoreError):
@@ -61,7 +61,7 @@ class BadBackup(KeystoreError):
 
 
 class WrongWords(KeystoreError):
-    """The words are sound, and not those of the recovery key that the account commits to."""
+    """The words are valid, but the account commits to another recovery key."""
 
 
 class ConfigError(OperatorError):
@@ -69,23 +69,23 @@ class ConfigError(OperatorError):
 
 
 class ControlError(OperatorError):
-    """Root of what goes wrong between a running node and those who talk to it."""
+    """Base of all errors between a running node and its clients."""
 
 
 class PortBusy(ControlError):
-    """The control address belongs to another program."""
+    """Another program uses the control address."""
 
 
 class NoNode(ControlError):
-    """No node answers for this home."""
+    """No running node answers for this home."""
 
 
 class CopiedHome(NoNode):
-    """The home is a copy, and what it says of a running node is about the original."""
+    """The home is a copy; its control.json names the node of the original."""
 
 
 class CallError(ControlError):
-    """A call that was refused. code: a word programs compare. status: the HTTP status, 400..599."""
+    """A refused call. code: a word for programs. status: the HTTP status, 400..599."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)

@@ -13,7 +13,7 @@ class Send(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """Make the store durable, then go on with the effects that follow; if that fails, call `commit_failed`."""
+    """Make the store durable before the effects that follow; if that fails, call `commit_failed`."""
 
 
 class Connect(NamedTuple):
@@ -29,7 +29,7 @@ class Disconnect(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Something a person or a program may want to know."""
+    """Information for people and programs."""
 
     name: str
     fields: dict[str, Any]

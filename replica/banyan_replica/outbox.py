@@ -28,7 +28,7 @@ from banyan_replica.wire import (
 
 
 class Outbox:
-    """Effects that wait for their turn; `links`: the peers that can be told something."""
+    """Waiting effects. links: the peers that messages can be sent to."""
 
     def __init__(self, links: Mapping[str, PeerSession], sync: Sync, gossip: Gossip) -> None:
         self._links, self._sync, self._gossip = links, sync, gossip
@@ -43,11 +43,11 @@ class Outbox:
         self._waits.append(Send(peer, message if isinstance(message, bytes) else encode_message(message)))
 
     def tell(self, name: str, **fields: Any) -> None:
-        """Tells those who listen to this node's events."""
+        """Adds an event for this node's listeners."""
         self._waits.append(Event(name, fields))
 
     def refuse(self, peer: str, reason: str) -> None:
-        """Ends a link on which nothing was said."""
+        """Ends a link before the hello."""
         self._waits.append(Disconnect(peer, reason))
 
     def hang_up(self, link: PeerSession, reason: str) -> None:
@@ -55,22 +55,22 @@ class Outbox:
         link.close()
 
     def bye(self, link: PeerSession, reason: str) -> None:
-        """Lets a peer go that is told why."""
+        """Sends the reason, then ends the link."""
         self.send(link.peer, Bye(reason.encode()[:MAX_REASON]))
         self.hang_up(link, reason)
 
     def credit(self, link: PeerSession) -> None:
-        """The peer may send as much more as was digested of what it sent."""
+        """Credits the peer with the bulk bytes that were digested."""
         self.send(link.peer, Credit(link.flow.give_back()))
 
     def spread(self, witness: Witness, came_from: str) -> None:
-        """To every peer but the one that it came from."""
+        """Sends it to every peer except the one that it came from."""
         for peer, link in self._links.items():
             if peer != came_from and link.hello is not None:
                 self.send(peer, witness)
 
     def collect(self) -> None:
-        """What reconciliation has to say."""
+        """Collects the messages and faults of reconciliation."""
         for peer, message in self._sync.out:
             if peer in self._links:
                 self.send(peer, message)
@@ -92,13 +92,13 @@ class Outbox:
                         self.hang_up(link, reason)
 
     def gone(self, peer: str) -> None:
-        """The connection is gone: what waits was meant for it, and on the next one would come before the hello."""
+        """Drops what waits for a closed connection: on the next one it would arrive before the hello."""
         self.collect()
         self.collect_gossip()
         self._waits = deque(e for e in self._waits if not (isinstance(e, Send) and e.peer == peer))
 
     def taken_back(self) -> None:
-        """Drops what may speak of what the store took back, and gives back the credit that bulk among it used."""
+        """Drops messages that may depend on rolled-back writes, and restores the credit that dropped bulk used."""
         self.collect()
         waits, self._waits = self._waits, deque()
         for effect in waits:
@@ -110,6 +110,6 @@ class Outbox:
                 self._links[effect.peer].flow.unsent(len(effect.data))
 
     def _in_use(self, link: PeerSession) -> bool:
-        """Whether reconciliation is under way on a link that the gossip does not need."""
+        """Whether reconciliation still uses the link."""
         owed = len(link.owed.logs) > 0 or link.course.replaying or self._sync.asking.catchup.reads(link.peer)
         return owed or link.orders.any

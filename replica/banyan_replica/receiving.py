@@ -1,9 +1,9 @@
-"""What a peer says, given to the part of the replica that it is for; and the two hellos that come first.
+"""Passes each message of a peer to the part of the replica that handles it, and handles the hellos.
 
-Which messages there are, which of them are heard before the hello and who may send which, the table of the wire says
-(wire/table.py). It is asked in one place (`_heard`): what a peer may not say in the state that the session is in is not
-heard, and costs nothing. A first hello that does not fit is answered with `bye` and a sentence, and costs nothing: its
-sender is a newer node, one of another network, or somebody's second implementation.
+The table of the wire (wire/table.py) says which messages exist, which may come before the hello, and who may send
+which. `_heard` checks this: a message that the peer may not send now is ignored, and costs no points. A first hello
+that does not fit is answered with `bye` and a sentence, and costs no points: the sender may be a newer node, a node of
+another network, or another implementation.
 """
 
 from __future__ import annotations
@@ -55,15 +55,14 @@ from banyan_replica.wire import (
 )
 
 WITNESSES = 16
-"""The latest words of platforms that a new neighbour is told."""
+"""The latest statements of platforms that a new neighbour gets."""
 MANY = 16
-"""Items of a frame from which on what they need of the store is read in one pass, which saves a 16th of the time."""
+"""For a frame of so many items the store is read in one pass, which saves a 16th of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiving:
-    """`take`: judges an item and stores it. `soon`: heads may move by other ways than gossip. `wall_ms`: as of the
-    replica."""
+    """take: judges an item and stores it. soon: tells neighbours soon that heads may have moved without gossip."""
 
     realm: Realm
     limits: Limits
@@ -79,7 +78,7 @@ class Receiving:
     wall_ms: Callable[[float], int]
 
     def frame(self, link: PeerSession, raw: bytes, frame: Prepared, now: float) -> None:
-        """Raises Reject where the peer is to be charged for it."""
+        """Handles a frame. Raises Reject if the peer must be charged for it."""
         message = frame.message
         if isinstance(message, Reject):
             if link.hello is None:
@@ -91,14 +90,13 @@ class Receiving:
             self._message(link, message, frame, now)
 
     def _heard(self, link: PeerSession, m: Message) -> bool:
-        """Whether the peer may say that now."""
+        """Whether the peer may send that now."""
         if link.hello is None:
-            # The sender's frames name a peer, not a connection: some waited for its disk while the connection was
-            # lost and made anew, and come ahead of the new hello. An honest node can do no better, so it costs it
-            # nothing.
+            # Frames name a peer, not a connection. Some may have waited for the peer's disk while the connection was
+            # replaced, and arrive before the new hello. An honest node cannot avoid this.
             return before_hello(m)
         match who_says(m):
-            case Who.EITHER | Who.CHOSEN:  # whoever names accounts holds chosen accounts from then on
+            case Who.EITHER | Who.CHOSEN:  # a peer that names accounts counts as holding chosen accounts from then on
                 return True
             case Who.WHOLE:
                 return self.sync.interests.pair(link.peer) is None
@@ -110,7 +108,7 @@ class Receiving:
                 return self._asked(link, m)
 
     def _asked(self, link: PeerSession, m: Message) -> bool:
-        """Whether it answers a question of ours."""
+        """Whether it answers an open question of ours."""
         match m:
             case SketchCells():
                 return self.sync.comparing.asks(link.peer, m.salt)
@@ -120,7 +118,7 @@ class Receiving:
                 return link.course.replaying
             case Scanned():
                 return link.owed.ranges.last > 0
-            case _:  # `answered` counts from the first question on; more than were asked is malformed
+            case _:  # `Answered` is checked where it is handled: more answers than questions are malformed
                 return True
 
     def _message(self, link: PeerSession, m: Message, whole: Prepared, now: float) -> None:
@@ -186,7 +184,7 @@ class Receiving:
         if link.hello is not None:
             if link.hello.store_id != m.store_id:
                 raise Malformed("a second hello, of another store")
-            return  # the one of the connection before (see `frame`)
+            return  # the hello of the connection before (see `_heard`)
         if m.version != VERSION:
             self.out.bye(link, f"protocol version {m.version} meets {VERSION}: update the older node")
         elif m.realm != self.realm.id:

@@ -1,10 +1,10 @@
-"""The replica: bytes and the time go in, effects come out, nothing waits.
+"""The replica: bytes and the time go in, effects come out. No method waits.
 
 It combines the gossip (speed), the reconciliation (truth) and the ingest (the only way into the store). The trio node
-and the simulator are two drivers of these methods. What the replica holds beside the store may be lost at any moment: a
-restarted replica sends the same messages, later.
+and the simulator both drive these methods. State that is not in the store may be lost at any moment: a restarted
+replica sends the same messages, later.
 
-The invariant: `next_effect` hands out `Commit` before any effect that came after a write, so nothing is acknowledged,
+The invariant: `next_effect` returns `Commit` before any effect that followed a write, so nothing is acknowledged,
 forwarded or announced before it is durable.
 """
 
@@ -46,7 +46,7 @@ from banyan_storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this replica is to others. `operator`: a platform's key (it signs where it stands), or empty."""
+    """The identity that peers see. operator: the key with which a platform signs its statements, or empty."""
 
     peer: str
     addrs: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class Identity:
 
 
 class Replica:
-    """`random_bytes(n)`: salts. `rng`: the gossip's choices. Both are seeded in the simulator. `verify`: checks many
-    signatures, wherever."""
+    """random_bytes(n): for salts. rng: for random choices. Both are seeded in the simulator. witness: a platform's
+    signer. verify, sign: check and make batches of signatures, perhaps on other threads."""
 
     def __init__(
         self,
@@ -108,10 +108,10 @@ class Replica:
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
-        """Wall clock minus `now`, seconds. A driver whose `now` is steady keeps it right; timers then outlive a clock
-        that is set back, which would otherwise stop them for as long."""
+        """Wall clock minus `now`, seconds. A driver with a monotonic `now` updates it, so that a clock that is set back
+        does not stop the timers."""
 
-    # -- what happens
+    # -- events
 
     def peer_up(
         self,
@@ -124,7 +124,7 @@ class Replica:
         operator: str | None = None,
         address: str = "",
     ) -> None:
-        """An authenticated connection stands. `addrs`: where the peer can be dialled; `address`: where it is now."""
+        """An authenticated connection was made. addrs: where the peer can be dialled; address: where it is now."""
         why = self.ledger.banned(peer, now)
         if why is not None:
             self._out.refuse(peer, f"banned: {why}")
@@ -158,7 +158,7 @@ class Replica:
         self.gossip.dial_failed(peer, now)
 
     def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
-        """One frame of a peer that is up. `ahead`: what `prepare` said of these bytes, where a driver asked it."""
+        """One frame of a peer that is up. ahead: the result of `prepare` for it, if the driver has called that."""
         self._clock(now)
         link = self.links.get(peer)
         if link is None or link.closing:
@@ -171,7 +171,7 @@ class Replica:
         self.conduct.note_slights(now)
 
     def overran(self, peer: str, why: str, now: float) -> None:
-        """A frame of the peer was dropped at the door (backlog.py), for this reason."""
+        """The driver dropped a frame of the peer that was sent without credit (backlog.py)."""
         self._clock(now)
         link = self.links.get(peer)
         if link is not None and not link.closing:
@@ -198,12 +198,15 @@ class Replica:
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
         if self.sync.busy or self.sync.serving.busy:
-            return 0.0  # as soon as nothing else is to be done
-        times = [t for t in (self.gossip.get_timer(), self._tell_at, self._tick_at) if t is not None]
-        return min(times, default=None)
+            return 0.0  # as soon as there is no other work
+        at = self.gossip.get_timer()
+        for other in (self._tell_at, self._tick_at):
+            if other is not None and (at is None or other < at):
+                at = other
+        return at
 
     def next_effect(self) -> Effect | None:
-        """The next thing to do, or None. After None the replica has nothing to say until something happens."""
+        """The next effect, or None. After None there are no more until the next event."""
         if self.ingest.holding:
             self.settle()
         if self.store.pending:
@@ -214,7 +217,7 @@ class Replica:
         return self._out.next()
 
     def commit_failed(self, why: str | None) -> None:
-        """What was pending was rolled back: forget what depended on it. `why`: the fault to tell of, if it is one."""
+        """Pending writes were rolled back: forgets all that depended on them. why: the fault to report, or None."""
         self._out.taken_back()
         if why is not None:
             self._out.tell("storage", error=why)
@@ -230,47 +233,47 @@ class Replica:
         self._out.collect()
 
     def greeted(self, peer: str) -> bool:
-        """Whether the peer said hello, and is of our realm and version."""
+        """Whether the peer sent a hello of our realm and version."""
         link = self.links.get(peer)
         return link is not None and link.hello is not None
 
     def compare(self, peer: str, now: float) -> None:
-        """Compare with a linked peer now, whatever was compared before."""
+        """Starts a comparison with a linked peer now."""
         link = self.links.get(peer)
         if link is not None and link.hello is not None:
             self.sync.ask(link, now)
             self._out.collect()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
-        """Let a peer go and refuse it until it is pardoned."""
+        """Disconnects a peer and refuses it until it is pardoned."""
         self.conduct.ban(peer, reason, now)
         return peer
 
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Hold these accounts only, whole; None: all. Set before peers come; a change asks them for what is new."""
+        """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts."""
         self.sync.limit(accounts, now)
         self._out.collect()
 
     # -- writing
 
     def hold(self) -> None:
-        """What is published from now on is written together, by `settle`. Until then the store does not show it."""
+        """Collects what is published from now on; `settle` writes it together. Until then the store lacks it."""
         self.ingest.holding = True
 
     def settle(self) -> None:
-        """Ends `hold`: all that was published is written. `next_effect` does so too."""
+        """Ends `hold` and writes what was collected. `next_effect` does so too."""
         self.ingest.holding = False
         self._hand(self.author.flush())
 
     @property
     def changes(self) -> int:
-        """Grows with whatever may write; writing what waited is no change."""
+        """Grows with every publication and every other write, but not when `settle` writes what was collected."""
         return self.store.changes + self.ingest.held - self.author.settled + self.author.held
 
     def publish(
         self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
     ) -> list[Written]:
-        """Appends to a log of ours; once durable the gossip carries it, or with `push` False the reconciliation."""
+        """Appends to a log of ours. Once durable, gossip pushes it; with `push` False, reconciliation spreads it."""
         self._clock(now)
         written = self.author.append(log, signer, drafts, self.wall_ms(now))
         for w in written:
@@ -288,7 +291,7 @@ class Replica:
             self._differ()
 
     def publish_control(self, account: AccountId, now: float, push: bool = True, entries: int = 1) -> None:
-        """Lets others know that a control log of ours grew by so many entries."""
+        """Spreads the last `entries` of a control log of ours."""
         self._clock(now)
         head = self.ingest.head(control_log(account))
         item = control_push(self.store, account, head.length - 1, entries)
@@ -301,7 +304,7 @@ class Replica:
     def publish_checkpoint(
         self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None
     ) -> Checkpoint:
-        """Signs where the account stands here, and lets others know. `before`: as of `Author.checkpoint`."""
+        """Signs where the account stands here, and spreads it. before: see `Author.checkpoint`."""
         self._clock(now)
         made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
         self._fetch.remember(made.id, made.log_id)
@@ -341,7 +344,7 @@ class Replica:
             self._out.spread(made, "")
 
     def _tell_soon(self, now: float) -> None:
-        """Heads moved by other ways than gossip: neighbours hear of it within half a second."""
+        """Tells neighbours our root within half a second, because heads moved without gossip."""
         self._differ()
         if self._tell_at is None:
             self._tell_at = now + 0.5
@@ -352,7 +355,7 @@ class Replica:
                 link.course.moved()
 
     def wall_ms(self, now: float) -> int:
-        """What the wall clock says at the driver's `now`, in milliseconds: the time that entries are dated with."""
+        """The wall clock at the driver's `now`, in milliseconds; entries are dated with it."""
         return int((now + self.ahead_s) * 1000)
 
     def _clock(self, now: float) -> None:

@@ -68,10 +68,11 @@ def run_world(
 ) -> Result:
     """`liars`: names of kinds.LIARS, one machine each (None: drawn by the seed, one machine in 14, at most one of
     a kind). `memo`: each signature is checked once in the world instead of once at each replica."""
-    with remembered_signatures(memo), _no_collection():
-        rng = random.Random(f"{seed}/plan")
-        if liars is None:
-            liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 14))
+    rng = random.Random(f"{seed}/plan")
+    if liars is None:
+        liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 14))
+
+    def run() -> Result:
         world = World(nodes, seed, liars=liars, people=people, limits=limits or Limits())
         stop = FAULTS_AT + fault_s
         world.boot(BOOT_S)
@@ -85,11 +86,14 @@ def run_world(
             converged = agreed(world.honest)
         return _result(world, converged, world.now - stop)
 
+    with remembered_signatures(memo), _no_collection():
+        return run()
+
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Turns the search for reference cycles off: a world makes few cycles and many objects, and the search took a tenth
-    of the time."""
+    of the time. One search follows, when nothing refers to the world any more."""
     was = gc.isenabled()
     gc.disable()
     try:

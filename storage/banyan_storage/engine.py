@@ -170,6 +170,8 @@ def check_items(table: Table, items: list[Item], append: bool, last: Item | None
     """Raise ValueError unless items may be put: bounds of keys and values, and the promise made by append."""
     if not items:
         return
+    if len(items) == 1 and not append and not table.dupsort and 0 < len(items[0][0]) <= MAX_KEY:
+        return
     keys = [key for key, _ in items]
     sizes = set(map(len, keys))
     if table.dupsort:

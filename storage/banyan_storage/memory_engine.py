@@ -9,13 +9,14 @@ commits costs one copy, and the owner, who needs no snapshot, pays nothing.
 """
 
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from sortedcontainers import SortedDict, SortedList
+from sortedcontainers import SortedList
 
 from .engine import Item, Sizes, Table, WriteTxn, after_prefix, check_items
 from .errors import StorageError, StoreClosed, WrongThread
@@ -24,33 +25,51 @@ DUMP = "memory.store"
 
 
 class _Singles:
-    """One value per key."""
+    """One value per key: a dictionary, and its keys in order."""
 
-    def __init__(self, rows: Iterable[Item] = ()) -> None:
-        self.rows = SortedDict(rows)
+    def __init__(self, rows: dict[bytes, bytes] | None = None, keys: list[bytes] | None = None) -> None:
+        self.rows = rows or {}
+        self.keys = keys or []
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def copy(self) -> "_Singles":
-        return _Singles(self.rows)
+        return _Singles(self.rows.copy(), self.keys.copy())
+
+    def first_at(self, key: bytes) -> bytes | None:
+        return self.rows.get(key)
 
     def values_at(self, key: bytes) -> list[bytes]:
-        value: bytes | None = self.rows.get(key)
+        value = self.rows.get(key)
         return [] if value is None else [value]
 
     def values_between(self, key: bytes, start: bytes, stop: bytes | None) -> list[bytes]:
         return [value for value in self.values_at(key) if value >= start and (stop is None or value < stop)]
 
     def add(self, item: Item) -> None:
-        self.rows[item[0]] = item[1]
+        key, value = item
+        if key not in self.rows:
+            keys = self.keys
+            if keys and key < keys[-1]:
+                insort(keys, key)
+            else:
+                keys.append(key)
+        self.rows[key] = value
 
     def remove(self, item: Item) -> None:
         del self.rows[item[0]]
+        del self.keys[bisect_left(self.keys, item[0])]
+
+    def last(self) -> Item | None:
+        return (self.keys[-1], self.rows[self.keys[-1]]) if self.keys else None
 
     def items(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Item]:
-        rows = self.rows
-        return ((key, rows[key]) for key in rows.irange(start, stop, (True, False), reverse))
+        keys, rows = self.keys, self.rows
+        first = bisect_left(keys, start) if start else 0
+        end = len(keys) if stop is None else bisect_left(keys, stop, first)
+        places = range(first, end)
+        return ((key, rows[key]) for at in (reversed(places) if reverse else places) for key in (keys[at],))
 
 
 class _Dups:
@@ -65,6 +84,9 @@ class _Dups:
     def copy(self) -> "_Dups":
         return _Dups(self.rows)
 
+    def first_at(self, key: bytes) -> bytes | None:
+        return next((value for _, value in self.items(key, key + b"\x00", False)), None)
+
     def values_at(self, key: bytes) -> list[bytes]:
         return [value for _, value in self.items(key, key + b"\x00", False)]
 
@@ -77,6 +99,10 @@ class _Dups:
 
     def remove(self, item: Item) -> None:
         self.rows.remove(item)
+
+    def last(self) -> Item | None:
+        item: Item | None = self.rows[-1] if self.rows else None
+        return item
 
     def items(self, start: bytes, stop: bytes | None, reverse: bool) -> Iterator[Item]:
         end = None if stop is None else (stop, b"")
@@ -105,12 +131,11 @@ class _MemoryReader:
         return self._rows[table]
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        values = self._at(table).values_at(key)
-        return values[0] if values else None
+        return self._at(table).first_at(key)
 
     def get_many(self, table: Table, sorted_keys: Iterable[bytes]) -> Iterator[Item]:
         rows = self._at(table)
-        return ((key, values[0]) for key in sorted_keys if (values := rows.values_at(key)))
+        return ((key, value) for key in sorted_keys if (value := rows.first_at(key)) is not None)
 
     def scan(
         self,
@@ -127,7 +152,7 @@ class _MemoryReader:
         return self.scan(table, prefix, after_prefix(prefix), reverse, limit)
 
     def last(self, table: Table) -> Item | None:
-        return next(self.scan(table, reverse=True), None)
+        return self._at(table).last()
 
     def count(self, table: Table) -> int:
         return len(self._at(table))
@@ -180,19 +205,21 @@ class _MemoryWriter(_MemoryReader):
             raise WrongThread(f"thread {self._owner} owns what is pending, thread {threading.get_ident()} may not join")
         return self._rows[table]
 
-    def _change(self, table: Table, rows: _TableRows, added: bool, item: Item) -> None:
-        with self._lock:
-            self._owner = threading.get_ident()
-            (rows.add if added else rows.remove)(item)
-            self.undo.append(_Change(table, added, item))
-
     def _put(self, table: Table, rows: _TableRows, item: Item) -> None:
         old = rows.values_at(item[0])
         if item[1] in old:
             return
         if old and not table.dupsort:
-            self._change(table, rows, False, (item[0], old[0]))
-        self._change(table, rows, True, item)
+            self.undo.append(_Change(table, False, (item[0], old[0])))
+        rows.add(item)  # of a table with one value per key, in the old one's place
+        self.undo.append(_Change(table, True, item))
+
+    def _remove(self, table: Table, rows: _TableRows, gone: list[Item]) -> None:
+        with self._lock:
+            self._owner = threading.get_ident()
+            for item in gone:
+                rows.remove(item)
+                self.undo.append(_Change(table, False, item))
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         self.put_many(table, [(key, value)])
@@ -200,20 +227,20 @@ class _MemoryWriter(_MemoryReader):
     def put_many(self, table: Table, items: Iterable[Item], append: bool = False) -> None:
         rows, batch = self._at(table), list(items)
         check_items(table, batch, append, self.last(table) if append else None)
-        for item in batch:
-            self._put(table, rows, item)
+        with self._lock:
+            self._owner = threading.get_ident()
+            for item in batch:
+                self._put(table, rows, item)
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
         rows = self._at(table)
         gone = [old for old in rows.values_at(key) if value is None or old == value]
-        for old in gone:
-            self._change(table, rows, False, (key, old))
+        self._remove(table, rows, [(key, old) for old in gone])
         return bool(gone)
 
     def delete_range(self, table: Table, start: bytes, stop: bytes | None) -> int:
         rows, gone = self._at(table), list(self.scan(table, start, stop))
-        for item in gone:
-            self._change(table, rows, False, item)
+        self._remove(table, rows, gone)
         return len(gone)
 
 

@@ -175,6 +175,14 @@ def test_an_archive_carries_everything_to_another_home(home: Path, tmp_path: Pat
     assert there["expected"] == out["digest"]
     texts = [p["text"] for p in _ok(banyan("--home", other, "feed", "--all", "--json")).lines]
     assert texts == ["đi xa 🧳"]
+    shown = _ok(banyan("--home", other, "import", "archive", archive)).out  # it held an account before
+    assert "store holds  what the archive has, and more" in shown
+    shown = _ok(banyan("--home", home, "import", "archive", archive)).out
+    assert "store holds  what the archive has, and nothing else" in shown
+    for kind in (("graph",), ("posts", "--text", "t")):
+        wrong = banyan("--home", other, "import", *kind, archive)
+        assert (wrong.code, wrong.out) == (errors.USAGE, "")
+        assert "is an archive that `banyan export` wrote; read it with `banyan import archive`" in wrong.err
     raw = archive.read_bytes()
     (tmp_path / "cut").write_bytes(raw[:-10])
     damaged = banyan("--home", other, "import", "archive", tmp_path / "cut")

@@ -65,7 +65,10 @@ def test_a_row_that_cannot_be_used_is_named_by_its_line(tmp_path: Path, content:
 def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_bytes("t\nThật\n".encode("utf-16"))
-    with pytest.raises(BadInput, match="not UTF-8"):
+    with pytest.raises(BadInput, match=r"not UTF-8 \(line 1, byte ff\)"):
+        survey(path, CommentColumns("t"))
+    path.write_bytes(b"t\nhello\nTh\xea\n")
+    with pytest.raises(BadInput, match=r"not UTF-8 \(line 3, byte ea\)"):
         survey(path, CommentColumns("t"))
 
 

@@ -44,8 +44,8 @@ def test_a_line_that_is_no_edge_is_named_by_its_number(line: str) -> None:
 
 
 def test_bytes_that_are_not_text_are_shown_escaped() -> None:
-    with pytest.raises(BadInput, match=r"line 1.*\\xff"):
-        parse_edges([b"\xff\xfe 1\n"], "g.txt", False, None)
+    with pytest.raises(BadInput, match=r"line 1.*\\xff\\x1b\[2J"):
+        parse_edges([b"\xff\x1b[2J\x00 1\n"], "g.txt", False, None)
 
 
 def test_a_gzip_file_is_read_and_a_broken_one_is_said_to_be_broken(tmp_path: Path) -> None:

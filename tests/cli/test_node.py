@@ -16,6 +16,7 @@ from banyan_cli import errors
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.views.registry import NAMES
 from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
 
@@ -62,7 +63,7 @@ def test_views_are_built_again_by_a_running_node_and_by_the_command_alone(home: 
     before = _json("--home", home, "thread", uri)
     with node_up(home):
         built = _json("--home", home, "store", "rebuild")
-        assert built["built"] == ["shown", "followers", "reactions", "relations", "thread", "timeline"]
+        assert built["built"] == list(NAMES)
         assert _json("--home", home, "thread", uri) == before
         assert _json("--home", home, "store", "rebuild", "thread")["built"] == ["thread"]
         assert banyan("--home", home, "store", "rebuild", "polls").code == errors.USAGE
@@ -147,6 +148,7 @@ def test_two_nodes_that_meet_hold_the_same_and_diff_says_so(tmp_path: Path) -> N
         assert len(banyan("--home", two, "feed", "--all", "--json").lines) == 2
         assert banyan("--home", two, "diff", who["peer_id"], "--json").lines == []
         (peer,) = banyan("--home", two, "peers", "--json").lines
+        assert "1 is connected." in banyan("--home", two, "doctor").out
         assert peer["peer"] == who["peer_id"]
         assert banyan("--home", two, "peers", "ban", "xxx").code == errors.USAGE
         _json("--home", two, "peers", "ban", who["peer_id"])

@@ -20,6 +20,11 @@ OTHER = "did:banyan:zabc/" + "77777777" * 4
 NOW = 1_800_000_000_000
 
 
+def test_a_node_that_hosts_many_is_not_said_to_hold_its_own_account_alone() -> None:
+    assert "holds your own account alone: `banyan follow" in tables.nobody(1)
+    assert "holds the accounts hosted here, and what those follow: `banyan follow" in tables.nobody(4_241)
+
+
 def _row(**changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
         "uri": URI,

@@ -185,7 +185,7 @@ def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they
     _run(thief, "account", "rotate")
     _carry(thief, home)
     said = _run(home, "status")["trouble"]
-    assert "is no longer in its hands: its root key was moved by entry 1 of its control log" in said
+    assert "no longer controls its own account: its root key was moved by entry 1 of its control log" in said
     _run(thief, "account", "grant", "ab" * 32)
     _run(thief, "account", "cut", _run(home, "id")["writer"], "--yes")
     _carry(thief, home)

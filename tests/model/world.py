@@ -75,6 +75,16 @@ class Outcome:
 
 def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> Outcome:
     """One set and its run, all from the seed. `alive`: without the other entries (for shrinking)."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _examined(seed, alive, theme)
+    finally:  # by now the set and its run are gone but for what refers to itself: a search is short
+        if collecting:
+            gc.enable()
+
+
+def _examined(seed: str, alive: Iterable[int] | None, theme: str) -> Outcome:
     s = world_set(random.Random(f"{seed}/set"), theme)
     out = Outcome(seed, s.theme)
     rng = random.Random(f"{seed}/run")
@@ -84,8 +94,6 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
     beside = rng.randrange(6, 21) if few else 4_096
     tuning = Tuning(piece, rng.choice([100, 32 << 10]), 8 if short else 1_024, beside)
     run = _Run(s, rng, out, tuning, set(range(len(s.real)) if alive is None else alive))
-    collecting = gc.isenabled()
-    gc.disable()  # what a set leaves behind is found after it
     try:
         with tuned(tuning), remembered_signatures():
             run.whole()
@@ -96,9 +104,6 @@ def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> O
         out.note(
             "crash", f"{type(error).__name__} in {last.name} ({last.filename.split('/')[-1]}:{last.lineno}): {error}"
         )
-    finally:
-        if collecting:
-            gc.enable()
     return out
 
 

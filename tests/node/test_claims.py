@@ -115,7 +115,7 @@ def test_a_new_store_under_old_keys_is_restoring_and_a_new_node_is_not(tmp_path:
     home.store.rename(tmp_path / "away")
     with open_local(home, settings.load(home, env={})) as node:
         assert claims.restoring(node.context)
-        with pytest.raises(CallError, match="has not come back from a peer"):
+        with pytest.raises(CallError, match="has not arrived from a peer"):
             node.call("post", text="too early")
     again = restored(tmp_path / "again", Keystore.open(home.keys).keys.words())
     for _ in range(2):

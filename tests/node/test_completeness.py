@@ -23,11 +23,14 @@ async def test_a_node_that_nobody_talks_to_is_not_complete_and_says_why(tmp_path
     nowhere = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV"
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         said = await a.backend.call("status", {})
-        assert (said["complete"], said["doubt"]) == (False, "no peer is connected, so nobody says what may be missing")
+        assert (said["complete"], said["doubt"]) == (
+            False,
+            "no peer is connected, so nothing tells what may be missing",
+        )
         async with running(make_node(make_home(tmp_path / "c"), [nowhere])) as c:
             said = await c.backend.call("status", {})
             assert not said["complete"]
-            assert said["doubt"].endswith("1 to dial first (node.bootstrap), and none is reached")
+            assert said["doubt"].endswith("no answer from any of the 1 in node.bootstrap")
         async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:
             await b.backend.call("account.create", {"name": "An", "hosted": False})
             await converged([a, b])
@@ -76,7 +79,7 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
             c.replica.witnesses._ahead[WriterKey(bytes(32))] = 120 * MINUTE
             return published(c, now).wrong_clock
 
-        wrong = "this clock is 120 min ahead of the platform that was heard; set it, with NTP if you can"
+        wrong = "this clock is 120 min ahead of the only platform known; set it, with NTP if you can"
         assert await b.worker.call(behind_us) == wrong
         said = await b.backend.call("status", {})
         assert (said["complete"], said["clock"]["wrong"]) == (False, wrong)
@@ -105,6 +108,6 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         said = {row.log: (row.reason, row.sentence) for row in rows}
         assert said[7] == (
             "control",
-            "the account's control log has length 1 here and 9 at the peer: this log waits until it has come",
+            "the account's control log has length 1 here and 9 at the peer: this log waits for the rest of it",
         )
         assert said[0][0] == "behind"

@@ -372,7 +372,7 @@ def test_content_that_was_spoiled_on_disk_is_asked_for_again_and_no_stranger_pen
     assert mend(store, TEST, NOW_S, tmp_path / "report", silent).parts == 0  # an upgrade does not read content
     said: list[str] = []
     assert mend(store, TEST, NOW_S, tmp_path / "report", said.append, verify=verify_all).parts == len(held)
-    assert f"{len(held)} pieces of content were not what their entries name, and were dropped" in said[-1]
+    assert f"{len(held)} pieces of content did not match their entries, and were dropped" in said[-1]
     assert problems(store) == []
     world.start("b")
     world.link("a", "b")

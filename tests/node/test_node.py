@@ -360,7 +360,7 @@ async def test_a_node_that_is_stopped_while_it_checks_its_store_goes_on_at_the_n
     with capture_logs() as said:
         await node.run()
     assert said[-1]["event"] == "stopping"
-    assert "the next start goes on" in said[-1]["reason"]
+    assert "the next start continues" in said[-1]["reason"]
     with capture_logs() as said:
         async with running(make_node(home, node__realm="test")) as node:
             assert (await node.backend.call("store.verify", {}))["problems"] == []

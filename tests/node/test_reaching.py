@@ -17,7 +17,7 @@ def test_a_name_that_nobody_knows_a_port_that_refuses_and_one_that_answers_are_t
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
         said = why_unreachable(f"/ip4/127.0.0.1/tcp/{port}/p2p/12D3")
-        assert said == f"127.0.0.1 refuses port {port}: no node listens there, or a firewall says no"
+        assert said == f"127.0.0.1 refuses port {port}: no node listens there, or a firewall blocks it"
         door.listen()
         assert why_unreachable(f"/ip4/127.0.0.1/tcp/{port}") is None
 

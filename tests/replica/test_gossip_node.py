@@ -208,6 +208,37 @@ def test_sixteen_bytes_do_not_buy_a_megabyte_without_end() -> None:
     assert node.stats()["grafts_answered"] == 10
 
 
+def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
+    """One that announces more at once than it answers in a second is no liar."""
+    ledger = Ledger()
+    publisher, asker = node_with("asker", "other"), node_with("publisher", ledger=ledger)
+    publisher.receive("asker", Pushes(prune=True), 1.0)
+    mids = [n.to_bytes(16, "big") for n in range(3_000)]
+    for mid in mids:
+        publisher.publish(mid, b"x", 1.0)
+    now, asked, held = 1.0, 0, set[bytes]()
+    while now < 30.0:
+        for frame in [e.frame for e in run_to(publisher, now) if isinstance(e, SendFrame) and e.peer == "asker"]:
+            for delivery in asker.receive("publisher", frame, now):
+                asker.accepted(delivery, now)
+                held.add(delivery.mid)
+        for frame in [e.frame for e in run_to(asker, now) if isinstance(e, SendFrame)]:
+            asked += len(frame.grafts) if isinstance(frame, Pushes) else 0
+            publisher.receive("asker", frame, now)
+        now += 0.05
+    assert held == set(mids)
+    assert asked == len(mids)
+    assert publisher.stats()["grafts_refused"] == 0
+    assert ledger.points("publisher", now) == 0
+
+
+def test_who_owes_a_message_is_not_asked_for_it_again() -> None:
+    node = node_with("p")
+    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    grafts = [e for e in run_to(node, 5.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))]
+    assert len(grafts) == 1
+
+
 def test_a_batch_of_calls_makes_one_frame() -> None:
     node = node_with("p")
     for i in range(50):

@@ -215,6 +215,21 @@ def test_a_node_that_begins_to_choose_says_so_on_links_that_stand() -> None:
     assert rate(w, 30, *BOTH) < 15
 
 
+def test_accounts_named_again_leave_those_who_agree_in_agreement() -> None:
+    w = World("a", "h")
+    people = town(w, 8)
+    follow(w, "h", people[:4])
+    w.link("h", "a")
+    course = w.replicas["h"].links["a"].course
+    w.until(lambda: agree(w, people[:4]) and course.live, 20)
+    assert course.met
+    follow(w, "h", people[:4])
+    assert course.live, "nothing changed: nothing is to be compared again"
+    follow(w, "h", people[:5])
+    assert (course.live, course.met) == (False, False), "of the fifth nothing is known yet"
+    w.until(lambda: agree(w, people[:5]) and course.live, 20)
+
+
 def test_names_that_were_lost_are_told_again() -> None:
     w = World("a", "h")
     people = town(w, 40)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from banyan_crdt.codec import encode
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
@@ -88,6 +89,20 @@ def test_whoever_has_a_joined_run_asks_for_none_of_its_messages() -> None:
     assert b.store.counts().entries == 2 + 6
 
 
+def test_messages_that_were_asked_for_by_name_come_by_name() -> None:
+    """Inside a joined run they would look as if they had never been sent, and the asker would charge an honest peer."""
+    world = World("a")
+    mids = [item.mid for item in singles(world, 6)]
+    world.rogue("r", "a")
+    world.say("r", "a", encode_message(GossipFrame([1, []])))
+    world.run(6.0)
+    world.heard["r"].clear()
+    world.say("r", "a", encode_message(GossipFrame([0, [], [], mids[1:5], 0])))
+    world.run(1.0)
+    pushed = [m.frame[1] for m in world.heard["r"] if isinstance(m, GossipFrame) and m.frame[0] == 0]
+    assert [bytes(push[0]) for items in pushed for push in items] == mids[1:5]
+
+
 def test_what_comes_twice_in_longer_runs_tires_the_link_that_brings_it() -> None:
     items = singles(World("a"), 12)
     world = World("b")
@@ -101,6 +116,23 @@ def test_what_comes_twice_in_longer_runs_tires_the_link_that_brings_it() -> None
         say(b, world, [0, [list(joined(items[: k + 1])[0])], [], [], 0])
     assert "r" not in b.gossip.eager()
     assert b.store.counts().entries == 2 + 12
+
+
+def test_a_run_that_came_with_a_proof_goes_on_as_it_came() -> None:
+    """The grammar allows a proof in a push, though nobody needs one there."""
+    items = singles(World("a"), 3)
+    raw = decode(items[1].payload, 8)
+    proved = items[1]._replace(payload=encode([*raw, [encode_header(checked(items[0]).run.entries[0].header)]]))
+    world = World("b")
+    world.person("b", "An")
+    for peer in ("r", "s"):
+        world.rogue(peer, "b")
+        world.say(peer, "b", encode_message(GossipFrame([1, []])))
+    say(world.replicas["b"], world, [0, [list(items[0]), list(proved), list(items[2])], [], [], 0])
+    world.run(1.0)
+    gossip = [m.frame for m in world.heard["s"] if isinstance(m, GossipFrame)]
+    pushed = [bytes(push[0]) for frame in gossip if frame[0] == 0 for push in frame[1]]
+    assert pushed == [item.mid for item in items]
 
 
 def say(b: Replica, world: World, frame: list[object]) -> None:

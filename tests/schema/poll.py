@@ -21,6 +21,8 @@ MAX_OPTIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Poll:
+    """A question, and what can be voted for."""
+
     question: str
     options: tuple[str, ...]
 
@@ -93,9 +95,11 @@ COLLECTIONS = (POLL, VOTE)
 
 
 def write_poll(key: CellKey, poll: Poll, replaces: tuple[Ref, ...] = ()) -> Draft:
+    """A poll, or a new wording of it. `replaces`: the writes that it covers."""
     return Draft(Put(POLL.id, key, replaces, None), POLL.encode(poll))
 
 
 def vote(salt: bytes, poll: Target, option: int) -> Draft:
+    """A vote. `salt`: of the account that votes, 32 bytes; take it back with `undo`."""
     cell, elem = cell_key(salt, b"vote", *poll), cell_key(salt, b"vote", bytes((option,)))
     return Draft(Add(VOTE.id, cell, elem, None), VOTE.encode(Vote(poll, option)))

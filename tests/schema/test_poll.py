@@ -6,16 +6,19 @@ Polls are no file of the registry's folder here; with one more in it, and a view
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_replica.intake.author import EntryDraft as EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo
+from banyan_schema.fields import number, text
 from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
@@ -38,6 +41,28 @@ def test_polls_and_votes_keep_the_laws() -> None:
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     votes = st.builds(Vote, st.just(there), st.integers(0, MAX_OPTIONS - 1))
     keeps_the_laws(VOTE, votes, lambda said: vote(SALT, said.poll, said.option))
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingPoll:
+    question: str
+    options: tuple[str, ...]
+    closes: int | None = None
+    by: str | None = None
+
+
+def test_a_poll_whose_added_fields_are_not_used_keeps_the_laws_too() -> None:
+    """A writer leaves the fields at the end out; what a later version adds comes after them all the same."""
+    assert POLL.layout is not None
+    longer = POLL.layout.with_field(
+        lambda question, options, closes: ClosingPoll(question, options, closes),
+        lambda said: (said.question, said.options, said.closes),
+        number("the closing time"),
+    ).with_field(ClosingPoll, lambda said: (said.question, said.options, said.closes, said.by), text("who counts", 100))
+    of = replace(POLL, layout=longer)
+    times, names = st.none() | st.integers(0, 2**64 - 1), st.none() | texts
+    polls = st.builds(ClosingPoll, texts, st.lists(texts, min_size=1, max_size=3).map(tuple), times, names)
+    keeps_the_laws(of, polls, lambda said: Draft(Put(of.id, CellKey(b"k" * 16), (), None), of.encode(said)))
 
 
 def say(world: World, at: str, person: Person, *drafts: Draft) -> list[Ref]:

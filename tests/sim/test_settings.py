@@ -12,7 +12,8 @@ from banyan_node.edge.config import MAX_FRAME as EDGE_MAX_FRAME
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
-from banyan_node.home.settings import load
+from banyan_node.home.settings import load, set_in_file
+from banyan_node.operator_errors import ConfigError
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
@@ -66,6 +67,14 @@ def test_a_view_too_small_for_newcomers_is_refused_where_it_is_set(tmp_path: Pat
         GossipSettings(active=load(home, {"discovery.active_view": least}, env={}).config.discovery.active_view)
     with pytest.raises(Exception, match=r"discovery.active_view to 4, which is not allowed; allowed: a whole number"):
         load(home, {"discovery.active_view": 4}, env={})
+    for name, value, default in (("active_view", 4, 6), ("passive_view", 0, 36)):
+        home.config.write_text(f"[discovery]\n{name} = {value}\n")
+        with pytest.raises(
+            ConfigError, match=rf"Run `banyan config set discovery.{name} {default}` for the default\.$"
+        ):
+            load(home, env={})
+        set_in_file(home.config, f"discovery.{name}", default)  # what the command does
+        load(home, env={})
 
 
 def test_a_frame_has_one_largest_size() -> None:

@@ -122,7 +122,20 @@ def archive(ctx: typer.Context, file: File) -> None:
     s = session.of(ctx)
     with waiting(s.out.notes, f"reading {file.name}"):
         answer = s.call("archive.import", path=str(file.absolute()))
-    s.out.answer(answer, facts)
+    s.out.answer(answer, lambda console, value: facts(console, _taken_in(value)))
+
+
+def _taken_in(value: dict[str, Any]) -> dict[str, Any]:
+    """For people. Two digests that differ say nothing where the store held other things before."""
+    left_out = value["rejected"] + value["not_yet"]
+    if value["same"]:
+        holds = "what the archive has, and nothing else"
+    elif left_out:
+        holds = "what the archive has but for what was left out"
+    else:
+        holds = "what the archive has, and more"
+    counts = {name: value[name] for name in ("accounts", "entries", "parts", "rejected", "not_yet")}
+    return {**counts, "store holds": holds}
 
 
 def export(

@@ -138,7 +138,7 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
         return False, f"{said}, and {clock['wrong']}."
     if clock["ahead_ms"] is None:
         return True, f"{said}; no platform was heard for two minutes, so it was compared with none."
-    others = "the platform that was heard" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
+    others = "the only platform known" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
     return True, f"{said}, within {1 + abs(clock['ahead_ms']) // 1000} s of {others}."
 
 
@@ -161,7 +161,7 @@ def _account(s: session.Session) -> tuple[bool | None, str]:
         return False, f"{trouble[0].upper()}{trouble[1:]}."
     if s.call("id")["account"] is None:
         return None, "This node has no account of its own yet."
-    return True, "This node's own account is in its hands."
+    return True, "This node controls its own account."
 
 
 def _ports(s: session.Session) -> tuple[bool | None, str]:
@@ -186,7 +186,9 @@ def _ports(s: session.Session) -> tuple[bool | None, str]:
                     False,
                     f"{host} port {port} cannot be had ({error.strerror}); stop what has it, or choose another.",
                 )
-    return True, f"{len(fixed)} ports are named, and free." if fixed else "Free ports are taken at the start."
+    if not fixed:
+        return True, "Free ports are taken at the start."
+    return True, "1 port is named, and free." if len(fixed) == 1 else f"{len(fixed)} ports are named, and free."
 
 
 def _node(s: session.Session) -> tuple[bool | None, str]:
@@ -202,6 +204,10 @@ def _node(s: session.Session) -> tuple[bool | None, str]:
     return True, f"It answers as {value['peer_id']}."
 
 
+def _are(count: int) -> str:
+    return "1 is" if count == 1 else f"{count} are"
+
+
 def _peers(s: session.Session) -> tuple[bool | None, str]:
     from banyan_node.links.reaching import why_unreachable
 
@@ -212,10 +218,10 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
         connected = [p for p in peers if p["connected"]]
         lost = sum(p["points"] > 0 for p in connected)
         banned = sum(p["ban"] is not None for p in peers)
-        told = [f"{lost} of them lost points"] * bool(lost) + [f"{banned} are banned"] * bool(banned)
+        told = [f"{lost} of them lost points"] * bool(lost) + [f"{_are(banned)} banned"] * bool(banned)
         if connected:
             why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
-            return True, f"{len(connected)} are connected{why}"
+            return True, f"{_are(len(connected))} connected{why}"
         if not bootstrap:
             return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
     if not bootstrap:

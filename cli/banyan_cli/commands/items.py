@@ -63,7 +63,10 @@ def listing(
     page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
     s.out.answers(page["items"], _show_items, f"No items of {plain(collection)} here.")
     if page["after"]:
-        s.out.note(f"More: `banyan item list {account} {collection} --after {page['after']}`")
+        same = f" --prefix {prefix}" if prefix else ""
+        s.out.note(f"More: `banyan item list {account} {collection}{same} --limit {limit} --after {page['after']}`")
+    elif not page["items"]:
+        s.out.note("Nothing here." if prefix or after else f"{account} shows nothing of {collection} here.")
 
 
 @_item.command("get")

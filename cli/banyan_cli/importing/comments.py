@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.plan import Batch, Plan, account_rows, source_of
+from banyan_cli.importing.plan import Batch, Plan, account_rows, no_archive, source_of
 
 POSTS_PER_BATCH = 500
 BYTES_PER_BATCH = 1 << 20
@@ -137,8 +137,19 @@ def _all_rows(path: Path, columns: CommentColumns) -> Iterator[Comment]:
         except csv.Error as error:
             raise BadInput(f"{path}, line {rows.line_num}: not CSV ({error}); nothing was imported.") from error
         except UnicodeDecodeError as error:
-            where = f"after line {rows.line_num}, byte {error.object[error.start : error.start + 1].hex()}"
-            raise BadInput(f"{path} is not UTF-8 ({where}); convert it, for example with iconv.") from error
+            raise _not_text(path) from error
+
+
+def _not_text(path: Path) -> BadInput:
+    """Names the line; the reader decodes many at once and cannot."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                where = f"line {number}, byte {line[error.start]:02x}"
+                return BadInput(f"{path} is not UTF-8 ({where}); convert it, for example with iconv.")
+    return BadInput(f"{path} changed while it was read; import it again.")
 
 
 def _places(path: Path, header: list[str], columns: CommentColumns) -> dict[str, int]:
@@ -212,5 +223,6 @@ def _time(where: str, text: str) -> int | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[io.TextIOWrapper]:
+    no_archive(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         yield file

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.plan import Batch, Plan, account_rows, source_of
+from banyan_cli.importing.plan import Batch, Plan, account_rows, no_archive, source_of
 
 FOLLOWS_PER_BATCH = 4000
 _LINE = re.compile(rb"\s*([0-9]{1,18})[\s,]+([0-9]{1,18})([\s,]+-?[0-9.]{1,32})?\s*")
@@ -40,6 +40,7 @@ class Graph:
 
 def read_edges(path: Path, undirected: bool = False, limit: int | None = None) -> Graph:
     """The graph of the first `limit` edges. Raises BadInput, naming the line."""
+    no_archive(path)
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
@@ -62,7 +63,7 @@ def parse_edges(lines: Iterable[bytes], name: str, undirected: bool, limit: int 
             continue
         match = _LINE.fullmatch(bare)
         if match is None:
-            shown = bare[:60].decode("utf-8", "backslashreplace")
+            shown = "".join(map(_visible, bare[:60].decode("utf-8", "backslashreplace")))
             raise BadInput(
                 f"{name}, line {number}: expected two whole numbers, `from to`, and found '{shown}'; nothing was "
                 "imported."
@@ -79,6 +80,11 @@ def parse_edges(lines: Iterable[bytes], name: str, undirected: bool, limit: int 
             repeated += a in from_b
             from_b[a] = None
     return Graph({a: list(targets) for a, targets in follows.items()}, edges, repeated, loops)
+
+
+def _visible(character: str) -> str:
+    """What is no text is written as its code, so that nothing in a file moves the cursor."""
+    return character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
 
 
 def graph_plan(path: Path, graph: Graph, undirected: bool, limit: int | None, prefix: str) -> Plan:

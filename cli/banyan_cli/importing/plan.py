@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from banyan_cli.errors import BadInput
+
 ACCOUNTS_PER_BATCH = 250
 """Accounts in one batch. Each costs a few signatures; this many take about half a second."""
 
@@ -39,6 +41,15 @@ def source_of(path: Path, *options: object) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def no_archive(path: Path) -> None:
+    """Raises BadInput if the file is an archive, which has a command of its own."""
+    from banyan_storage.archive import MAGIC
+
+    with path.open("rb") as file:
+        if MAGIC in file.read(100):
+            raise BadInput(f"{path} is an archive that `banyan export` wrote; read it with `banyan import archive`.")
 
 
 def account_rows(names: Iterable[str]) -> Iterator[Batch]:

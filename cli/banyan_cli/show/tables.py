@@ -35,10 +35,13 @@ def _fact(label: str, fact: Any) -> str:
     return "none" if fact is None else plain(str(fact))
 
 
-NOBODY = (
-    "You follow nobody yet, so this node holds your own account alone: `banyan follow ACCOUNT`, or "
-    "`banyan up --interest all` for the whole network."
-)
+def nobody(accounts: int) -> str:
+    """What a node holds whose own account follows nobody. `accounts`: held, those of other people that it hosts too."""
+    holds = "your own account alone" if accounts < 2 else "the accounts hosted here, and what those follow"
+    return (
+        f"You follow nobody yet, so this node holds {holds}: `banyan follow ACCOUNT`, or `banyan up --interest all` "
+        "for the whole network."
+    )
 
 
 def table(*columns: str) -> Table:
@@ -126,7 +129,7 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         for row in value.get("following", []):
             console.print(Text(following(row)))
         if value.get("interest") == "follows" and not value.get("following") and not value.get("restoring"):
-            console.print(Text(NOBODY, "dim"), soft_wrap=True)
+            console.print(Text(nobody(value["accounts"]), "dim"), soft_wrap=True)
 
     return show
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from banyan_cli.out import plain
+from banyan_cli.show.tables import nobody
 
 
 def welcome(console: Console, value: dict[str, Any]) -> None:
@@ -17,7 +18,8 @@ def welcome(console: Console, value: dict[str, Any]) -> None:
 
 
 def lines(value: dict[str, Any]) -> Iterator[str]:
-    """value: the answer of `id`, with `follows` (how many accounts), `interest`, `bootstrap` and `restoring`."""
+    """value: the answer of `id`, with `accounts` (how many are held), `follows` (0 or 1), `interest`, `bootstrap` and
+    `restoring`."""
     name = " ".join(plain(value["name"]).split())
     yield f"{name or 'Your node'} is up. Ctrl-C stops it."
     yield f"  account  {value['account'] or 'none yet'}"
@@ -32,9 +34,7 @@ def lines(value: dict[str, Any]) -> Iterator[str]:
     elif value["account"] is None:
         yield "It has no account of its own: `banyan account create NAME --own` makes one."
     elif value["interest"] == "follows" and not value["follows"]:
-        yield (
-            "You follow nobody yet, so it holds your own account alone. Ask a friend for the account that `banyan id` "
-            "shows there, then `banyan follow ACCOUNT`; or hold the whole network with `banyan up --interest all`."
-        )
+        yield nobody(value["accounts"])
+        yield "Ask a friend for the account that `banyan id` shows there."
     else:
         yield 'In a second terminal: `banyan feed`, `banyan post "..."`, `banyan status`.'

@@ -1,1 +1,1 @@
-"""The folder of a node: its settings and its secrets."""
+"""The home folder of a node: settings and secrets."""

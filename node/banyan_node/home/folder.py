@@ -1,7 +1,7 @@
-"""Where a node keeps what is its own: one folder, and a name for each file in it.
+"""The home folder of a node and the name of each file in it.
 
-The invariant: the folder and every file written through here belong to one user alone (0700 and 0600), and a file is
-either the old one or the new one, whole, whatever moment the power goes.
+The invariants: only its user can open the folder and the files written through here (0700 and 0600), and after a power
+loss a file is either the old one or the new one, whole.
 """
 
 import os
@@ -37,46 +37,46 @@ class Home(NamedTuple):
 
     @property
     def restored(self) -> Path:
-        """Only there from `banyan keys restore` to the first start: the accounts of these keys are to be looked for."""
+        """Exists from `banyan keys restore` until the first start: look for the accounts of these keys."""
         return self.path / "keys.restored"
 
     @property
     def store(self) -> Path:
-        """The LMDB folder. Copying it alone makes a new store with logs of its own."""
+        """The LMDB folder. A copy of it alone becomes a new store with logs of its own."""
         return self.path / "store"
 
     @property
     def seen(self) -> Path:
-        """How far the store had come when it was last opened or closed (context.py)."""
+        """The store's last arrival when it was last opened or closed (context.py)."""
         return self.path / "store.seen"
 
     @property
     def rows(self) -> Path:
-        """The rows of the frontier index, so that a start need not read every head: a cache (rows_file.py)."""
+        """A cache of the frontier's rows, so that a start need not read every head (rows_file.py)."""
         return self.path / "store.rows"
 
     @property
     def mended(self) -> Path:
-        """What was dropped from the store because it was wrong, for people (mending.py)."""
+        """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"
 
     @property
     def token(self) -> Path:
-        """The bearer token of the node that is running now."""
+        """The bearer token of the running node."""
         return self.path / "control.token"
 
     @property
     def running(self) -> Path:
-        """Where the node that is running now listens for control, and its process id."""
+        """The control endpoint and process id of the running node."""
         return self.path / "control.json"
 
     @property
     def peers(self) -> Path:
-        """Peers worth dialling at the next start."""
+        """Peers to dial at the next start (anchors.py)."""
         return self.path / "peers.json"
 
     def prepare(self) -> None:
-        """Make the folder, for its owner alone. Raises HomeError."""
+        """Make the folder, accessible to its owner only. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -86,7 +86,7 @@ class Home(NamedTuple):
 
 
 def find_home(flag: Path | str | None = None, env: Mapping[str, str] | None = None) -> Home:
-    """--home, else BANYAN_HOME, else the platform's place for a user's data."""
+    """--home, else BANYAN_HOME, else the operating system's folder for user data."""
     chosen = flag or (os.environ if env is None else env).get("BANYAN_HOME")
     if chosen:
         return Home(Path(chosen).expanduser().absolute())
@@ -94,7 +94,7 @@ def find_home(flag: Path | str | None = None, env: Mapping[str, str] | None = No
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a 0600 file: durable and whole before it has its name. replace=False raises FileExistsError instead."""
+    """Write a 0600 file durably, in one step. With replace=False an existing file raises FileExistsError."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -105,7 +105,7 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
         if replace:
             draft.replace(path)
         else:
-            os.link(draft, path)  # the one rename that never writes over somebody else's file
+            os.link(draft, path)  # unlike rename, it fails if the file exists
     finally:
         draft.unlink(missing_ok=True)
     if hasattr(os, "O_DIRECTORY"):

@@ -1,16 +1,14 @@
-"""The secrets of a node: one 32-byte master in one file, and the keys derived from it.
+"""The secrets of a node: one 32-byte master secret in one file, and the keys derived from it.
 
-Decided here: how the master is kept, and which key belongs to what. What is kept is never more than the master, so 24
-written words bring a whole node back. A recovery key is not among them (recovery.py), unless somebody asked for that:
-else whoever copies the file has the account for good. The invariants:
+Only the master is stored, so 24 written words (words.py) restore all keys of a node. Recovery keys are not derived from
+it (recovery.py) unless the owner asked for that: otherwise a copy of the file would give its thief the account for
+ever. The invariants:
 
-- The file is 0600 from its first byte, is replaced in one step, and is not read when others may read it.
+- The file has mode 0600 from the start, is replaced in one step, and is refused if others can read or change it.
 - With a passphrase the master is sealed by secretbox under an argon2id key; the costs are stored beside it.
 - A derived key is a function of (master, purpose, fields), each field length-prefixed, so no two purposes share one.
-- A writer key belongs to one store: a new, restored or cloned data folder has a new id, hence a new writer, hence logs
-  that nobody continues by mistake.
-
-How the words are written is words.py's.
+- A writer key belongs to one store. A new, restored or cloned data folder has a new id, so it has a new writer and logs
+  that no other folder continues.
 """
 
 import hashlib
@@ -46,15 +44,15 @@ _MAX_FILE = 4096
 
 
 class Cost(NamedTuple):
-    """What one guess at the passphrase costs. ops: passes over the memory. memory: bytes."""
+    """The cost of one guess at the passphrase. ops: passes over the memory. memory: bytes."""
 
     ops: int
     memory: int
 
 
-# 64 MiB, so that a node on a small board can open its own keys; the fourth pass buys back some of what that gives away.
+# 64 MiB, so that a small board can open its keys; the fourth pass compensates for some of the smaller memory.
 DEFAULT_COST = Cost(ops=4, memory=64 << 20)
-_DEAREST = Cost(ops=64, memory=argon2id.MEMLIMIT_SENSITIVE)  # a damaged file may not ask for more than this
+_DEAREST = Cost(ops=64, memory=argon2id.MEMLIMIT_SENSITIVE)  # a file that asks for more is damaged
 
 
 class Keys:
@@ -92,11 +90,11 @@ class Keys:
         return self.derive("slot", *(n.to_bytes(8, "big") for n in (account_index, slot, generation)))
 
     def account_salt(self, account_index: int) -> bytes:
-        """32 bytes that make the id of hosted account number account_index its own."""
+        """32 bytes that make the id of hosted account number account_index unique."""
         return self.derive("account salt", account_index.to_bytes(8, "big"))
 
     def words(self) -> str:
-        """The 24-word backup. Whoever reads it has every key of the node."""
+        """The 24-word backup. Anyone who reads it has every key of the node."""
         return spell(self._master, Paper.BACKUP)
 
     def _check(self) -> bytes:
@@ -114,7 +112,7 @@ class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The master as it is. check: a damaged secret must not become another identity without a word."""
+    """The master, unsealed. check: detects damage, which would otherwise silently give another identity."""
 
     master: bytes
     check: bytes
@@ -139,7 +137,7 @@ class Keystore:
 
     @classmethod
     def create(cls, path: Path, passphrase: str | None = None, cost: Cost = DEFAULT_COST) -> "Keystore":
-        """A new master, written before it is returned. Raises KeysExist rather than lose an identity."""
+        """A new master, durable before it is returned. Raises KeysExist instead of overwriting another."""
         return cls._write_new(path, Keys(secrets.token_bytes(32)), passphrase, cost)
 
     @classmethod
@@ -162,7 +160,7 @@ class Keystore:
 
     @classmethod
     def open(cls, path: Path) -> "Keystore":
-        """Read the file; unlocked at once when it has no passphrase. Raises NoKeys, KeysExposed, KeysUnreadable."""
+        """Read the file; without a passphrase it is unlocked. Raises NoKeys, KeysExposed, KeysUnreadable."""
         file = _read(path)
         return cls(path, file, None if file.plain is None else _open_plain(path, file.plain))
 
@@ -196,7 +194,7 @@ class Keystore:
             self._keys = None
 
     def renew(self, aside: Path, passphrase: str | None, cost: Cost = DEFAULT_COST) -> "Keystore":
-        """Another master in this one's place; the old file goes to `aside`. Raises KeysExist where that exists."""
+        """Replace the master by a new one; keep the old file as `aside`. Raises KeysExist if that exists."""
         try:
             os.link(self.path, aside)
         except FileExistsError as error:
@@ -207,7 +205,7 @@ class Keystore:
         return Keystore(self.path, file, keys)
 
     def change_passphrase(self, new: str | None, cost: Cost = DEFAULT_COST) -> None:
-        """Seal under another passphrase, or none. The old file stays until the new one was read back and agreed."""
+        """Seal with another passphrase, or none. The new file is opened as a check before it replaces the old one."""
         keys = self.keys
         file = _wrap(keys, new, cost)
         raw = msgspec.json.encode(file) + b"\n"
@@ -226,7 +224,7 @@ def passphrase_from(
     env: Mapping[str, str] | None = None,
     prompt: Callable[[], str] | None = None,
 ) -> str | None:
-    """The passphrase from the first that has one: the file, BANYAN_PASSPHRASE, BANYAN_PASSPHRASE_FILE, the prompt."""
+    """The passphrase, from the first of these: the file, BANYAN_PASSPHRASE, BANYAN_PASSPHRASE_FILE, the prompt."""
     variables = os.environ if env is None else env
     if file is None and not variables.get("BANYAN_PASSPHRASE") and variables.get("BANYAN_PASSPHRASE_FILE"):
         file = Path(variables["BANYAN_PASSPHRASE_FILE"])
@@ -240,7 +238,7 @@ def passphrase_from(
 
 
 def keys_from_words(words: str) -> Keys:
-    """The keys that 24 backup words encode, however they are written (words.py). Raises BadBackup."""
+    """The keys that 24 backup words encode (words.py). Raises BadBackup."""
     return Keys(read(words, Paper.BACKUP))
 
 

@@ -1,12 +1,11 @@
-"""The recovery key of an account: made from 24 words that no file holds.
+"""The recovery key of an account, made from 24 words that no file holds.
 
-Decided here: which keys the words are. Key number n is derived from the words alone, so one sheet of paper serves every
-account, and a commitment can be made where no node is. The invariants:
+Key number n is derived from the words only. So one sheet of paper serves every account, and a commitment can be made
+without a node. The invariants:
 
-- A node is given a commitment, which is public, and never the words. Only for a recovery is it given one key's seed.
-- The key after that one stays on the paper: whoever copies the seed of the current key cannot pass the next one.
-
-The words are written nearly as those of the master are (words.py), and no key of the one is a key of the other.
+- A node gets a public commitment, never the words. Only a recovery gives it the seed of one key.
+- The next key stays on paper, so a thief of the current seed cannot rotate the key.
+- No key derived from recovery words is a key derived from a master, although both are written as 24 words (words.py).
 """
 
 import secrets
@@ -20,22 +19,22 @@ from banyan_node.home.words import Paper, read, spell
 from banyan_node.operator_errors import WrongWords
 
 GENERATIONS = 256
-"""Rotations of a recovery key that are looked through for the one that an account commits to."""
+"""Rotations of a recovery key that are searched for the one that an account commits to."""
 
 
 def new_words() -> str:
-    """24 fresh words. They are kept nowhere: show them once."""
+    """24 new random words. They are stored nowhere: show them once."""
     return spell(secrets.token_bytes(32), Paper.RECOVERY)
 
 
 def commitment(words: str) -> str:
-    """What an account is opened with: the digests of the first key and of its next, 128 digits. Raises BadBackup."""
+    """The digests of the first two keys, 128 hexadecimal digits: an account is opened with them. Raises BadBackup."""
     keys = _keys(words)
     return (_digest(_seed(keys, 0)) + _digest(_seed(keys, 1))).hex()
 
 
 def slot_of(text: str) -> Slot:
-    """The key slot that a commitment describes. Raises ValueError."""
+    """The key slot of a commitment. Raises ValueError."""
     digits = text.strip().lower()
     if len(digits) != 128 or not set(digits) <= set("0123456789abcdef") or digits[:64] == digits[64:]:
         raise ValueError(
@@ -46,7 +45,7 @@ def slot_of(text: str) -> Slot:
 
 
 def seed_for(words: str, current: bytes) -> bytes:
-    """The seed of the key whose digest an account commits to now. Raises BadBackup, WrongWords."""
+    """The seed of the key whose digest is `current`. Raises BadBackup, WrongWords."""
     keys = _keys(words)
     for generation in range(GENERATIONS):
         seed = _seed(keys, generation)
@@ -59,12 +58,12 @@ def seed_for(words: str, current: bytes) -> bytes:
 
 
 def first_digests(keys: Keys, count: int) -> frozenset[bytes]:
-    """What accounts commit to whose recovery words are, by mistake, this master: the digests of the first keys."""
+    """The commitments of accounts whose recovery words were mistaken for the words of this master."""
     return frozenset(_digest(_seed(keys, generation)) for generation in range(count))
 
 
 def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
-    """(seed of the next key, whose digest is `following`; digest of the key after it). As `seed_for`."""
+    """(seed of the key whose digest is `following`, digest of the key after it). Raises as `seed_for`."""
     seed = seed_for(words, following)
     keys = _keys(words)
     generation = next(g for g in range(GENERATIONS) if _seed(keys, g) == seed)

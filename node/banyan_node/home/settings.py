@@ -1,7 +1,7 @@
-"""Which value each setting has, and who said so: flag, else environment, else config.toml, else default.
+"""The value of each setting and its source: flag, else environment, else config.toml, else default.
 
-The invariant: every value passed the same check whichever layer it came from, and `Settings.source` can name that
-layer for each of them. An unknown name is an error in every layer: a mistyped limit must not be a limit not set.
+The invariants: values of all layers pass the same check, and `Settings.sources` names the layer of each. An unknown
+name is an error in every layer, so that a mistyped limit is noticed.
 """
 
 import difflib
@@ -19,8 +19,8 @@ from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
 from banyan_node.operator_errors import ConfigError
 
-# Not settings, though they begin like one: where to look for settings and secrets, and what container platforms
-# put into the environment by themselves for a service that happens to be called "banyan".
+# BANYAN_ variables that are no settings: where settings and secrets are, and what container platforms set for a
+# service called "banyan".
 _OTHER_VARIABLES = ("HOME", "PASSPHRASE", "PASSPHRASE_FILE", "PORT")
 _OTHER_PREFIXES = ("SERVICE_", "PORT_")
 
@@ -30,14 +30,14 @@ FLAGS = {
     "log.level": "--log-level",
     "log.format": "--log-format",
 }
-"""Flags of `banyan up` that are not called as the key of their setting."""
+"""Flags of `banyan up` that are not named after the key of their setting."""
 _MODE = "interest.mode"
 _WHOLE_NETWORK = ("platform", "researcher")
-"""Roles whose use is the whole graph; a hobbyist's small computer holds whom its people follow."""
+"""Roles that need the whole graph; a hobbyist's small computer holds only near accounts."""
 
 
 class Option(NamedTuple):
-    """One setting. type: what msgspec checks. allowed, why: for people."""
+    """One setting. type: what msgspec checks. allowed, why: texts for people."""
 
     name: str
     type: Any
@@ -47,12 +47,12 @@ class Option(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """The environment variable that sets it."""
         return "BANYAN_" + self.name.replace(".", "_").upper()
 
 
 class SettingSource(NamedTuple):
-    """layer: who decided. where: the flag, variable or file, for people."""
+    """where: the name of the flag, variable or file, for people."""
 
     layer: Literal["flag", "environment", "file", "default"]
     where: str
@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The settings in force, with the source of each."""
+    """The effective settings and the source of each."""
 
     config: Config
     sources: Mapping[str, SettingSource]
@@ -79,7 +79,7 @@ class Settings(NamedTuple):
 
 
 def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the node in `home`. flags: setting name -> value or None (not given). Raises ConfigError."""
+    """The settings of the node in `home`. flags: setting name -> value, None if not given. Raises ConfigError."""
     values: dict[str, dict[str, Any]] = {}
     sources = {name: SettingSource("default", "default") for name in OPTIONS}
     layers = (_from_file(home.config), _from_environment(os.environ if env is None else env), _from_flags(flags or {}))
@@ -102,14 +102,14 @@ def value_of(config: Config, name: str) -> Any:
 
 
 def parse(name: str, text: str, where: str = "the command line") -> Any:
-    """The value that a person wrote as text; lists are separated by commas. Raises ConfigError."""
+    """The value of a text that a person wrote; lists are separated by commas. Raises ConfigError."""
     return _checked(_option(name, where), text, SettingSource("flag", where))
 
 
 def set_in_file(path: Path, name: str, value: Any) -> None:
-    """Write one setting into config.toml, leaving every other line as it is. value: typed, as `parse` returns it.
+    """Write one setting to config.toml and keep every other line. value: as `parse` returns it.
 
-    Raises ConfigError when the file is broken already, or holds the setting in a form that only a person can change.
+    Raises ConfigError if the file is no TOML, or writes the setting in a form that only a person can change.
     """
     section, key = _option(name, str(path)).name.split(".")
     text = path.read_text("utf-8") if path.exists() else ""
@@ -126,7 +126,7 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
 
 
 def _edited(lines: list[str], section: str, key: str, line: str) -> str:
-    """The file with `line` in place of the statement that sets section.key, or added where it belongs."""
+    """The file's text where `line` replaces the statement that sets section.key, or is added to its section."""
     here, end_of_section = "", None
     at = 0
     while at < len(lines):
@@ -147,7 +147,7 @@ def _edited(lines: list[str], section: str, key: str, line: str) -> str:
 
 
 def _end_of_statement(lines: list[str], start: int) -> int:
-    """The line after the statement that starts at `start`: arrays and strings may span several."""
+    """The index after the statement that starts at `start`: arrays and strings may span several lines."""
     for end in range(start + 1, len(lines) + 1):
         try:
             tomllib.loads("\n".join(lines[start:end]))
@@ -218,15 +218,18 @@ def _near(name: str, known: Mapping[str, object]) -> str:
 
 
 def _checked(option: Option, value: Any, source: SettingSource) -> Any:
-    """The value with its type. Text from a flag or variable may stand for a list, a number or a boolean."""
+    """The converted value. Text of a flag or variable may mean a list, a number or a boolean."""
     written = isinstance(value, str) and source.layer != "file"
     if written and get_origin(_bare(option.type)) is list:
         value = [item.strip() for item in value.split(",") if item.strip()]
     try:
         return msgspec.convert(value, option.type, strict=not written)
     except msgspec.ValidationError as error:
+        remedy = ""
+        if source.layer == "file" and isinstance(option.default, int | float):
+            remedy = f" Run `banyan config set {option.name} {_toml(option.default)}` for the default."
         raise ConfigError(
-            f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}."
+            f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}.{remedy}"
         ) from error
 
 

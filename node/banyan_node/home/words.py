@@ -1,13 +1,13 @@
-"""24 words: how 32 secret bytes are written on paper, and how they are read again however a person gives them.
+"""24 words: 32 secret bytes written on paper, and read again in any form that a person types.
 
-Two kinds of paper look alike and do different things: backup words are the master of a node (keystore.py), recovery
-words are no node's (recovery.py). Both are BIP-39, English, over the bytes themselves; BIP-39's own stretching is not
-used. The last word carries 8 checksum bits, and in recovery words these bits are inverted. So the invariants:
+There are two kinds: backup words are the master secret of a node (keystore.py), recovery words belong to an account
+(recovery.py). Both are English BIP-39 words of the bytes themselves, without BIP-39's key stretching. The last word
+holds 8 checksum bits; recovery words have these bits inverted. So the invariants:
 
-- Recovery words are never taken for a master: their checksum refuses them, and the sentence says what they are.
-- Recovery words without that mark, as they were made before there was one, are still read as recovery words. Whoever
-  reads them compares what they commit to with the account.
-- No error shows a word.
+- Recovery words are never accepted as a master: the checksum is wrong, and the error says what they are.
+- Older recovery words do not have the inverted checksum. They are still read as recovery words; the caller compares
+  their commitment with the account.
+- No error message contains a word.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from banyan_node.operator_errors import BadBackup
 
 COUNT = 24
 _LAST_BITS = 0xFF
-"""The checksum: the low bits of the last word's place on the list."""
+"""The checksum: the low 8 bits of the last word's index in the list."""
 _NUMBER = re.compile(r"[(\[#]*([0-9]{1,2})[.):\]]*")
 _AROUND = "-–—.,;:|()[]\"'“”"
 
 
 class Paper(enum.Enum):
-    """What 24 words are."""
+    """The kind of 24 words."""
 
     BACKUP = "backup"
     RECOVERY = "recovery"
@@ -42,16 +42,16 @@ def spell(secret: bytes, paper: Paper) -> str:
 
 
 def read(text: str, paper: Paper) -> bytes:
-    """The 32 bytes of 24 words. Upper case, white space, punctuation and numbers beside the words are forgiven.
+    """The 32 bytes of 24 words. Upper case, white space and punctuation do not matter.
 
-    Words with the numbers 1 to 24 beside them are put in the order of these. Raises BadBackup.
+    Words that are numbered from 1 to 24 are sorted by number. Raises BadBackup.
     """
     words = given(text)
     if len(words) != COUNT:
         raise BadBackup(f"{COUNT} words are needed and {len(words)} were given; give all of them, in order.")
     known = _list().wordlist
     for place, word in enumerate(words, 1):
-        if word not in known:  # not shown: it is nearly a secret
+        if word not in known:  # it is not shown, because it is nearly a secret
             raise BadBackup(f"Word {place} of the 24 is not on the list; check its spelling against the paper.")
     plain, marked = _secret(words), _secret(_marked(words))
     if paper is Paper.RECOVERY and (secret := marked or plain) is not None:
@@ -60,20 +60,20 @@ def read(text: str, paper: Paper) -> bytes:
         return plain
     if marked is not None:
         raise BadBackup(
-            "These are the recovery words of an account, and the backup words of a node are wanted here: those that "
+            "These are the recovery words of an account, and this needs the backup words of a node: those that "
             "`banyan keys backup` showed. Recovery words are for `banyan account recover`."
         )
     raise BadBackup("Every word is on the list but their checksum disagrees; a word is wrong or two are swapped.")
 
 
 def is_marked(text: str) -> bool:
-    """Whether sound words say of themselves that they are recovery words. Raises BadBackup."""
+    """Whether the checksum marks the words as recovery words. Raises BadBackup."""
     secret = read(text, Paper.RECOVERY)
     return given(text) == spell(secret, Paper.RECOVERY).split()
 
 
 def given(text: str) -> list[str]:
-    """The words of a text, in order, in small letters, without numbers and punctuation. Raises BadBackup."""
+    """The words of a text in order, in lower case, without numbers and punctuation. Raises BadBackup."""
     numbers: list[int] = []
     words: list[str] = []
     for piece in text.lower().split():

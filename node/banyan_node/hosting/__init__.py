@@ -1,1 +1,1 @@
-"""The accounts whose keys this node has."""
+"""Accounts whose keys this node holds."""

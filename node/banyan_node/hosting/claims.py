@@ -1,14 +1,14 @@
-"""Accounts of restored keys, found again as their control logs come back from others.
+"""Finds the accounts of restored keys as their control logs arrive from peers.
 
-Which accounts a node hosts is noted in its store, and a new store has no notes. But every account that this master
-secret opened grants this master's device key, and its root key follows from the secret and an index. So whatever
-control log arrives is looked at: does it let this device write, and is its root one of ours? The invariants:
+The store notes which accounts a node hosts, and a new store has no notes. But every account that this master secret
+opened grants this master's device key, and its root key is derived from the secret and an index. So each control log
+that arrives is checked: does it let this device write, and is its root one of ours? The invariants:
 
-- The account with index 0 is the node's own; no other account is ever taken for it.
-- What was looked at in vain is remembered, and looked at again when more indices are known to be in use.
-- Nothing is called by a made-up name: an account is called what its profile says, once that has arrived.
-- If the words that were restored are the recovery words of an account that arrives, that is said: they bring no node
-  back. (Words of today say themselves what they are, see words.py; those from before do not.)
+- Only the account with index 0 is the node's own.
+- A root that matched no index is noted, and tried again when higher indices are in use.
+- An account gets its name from its profile, once that has arrived. No name is made up.
+- If the restored words are the recovery words of an account that arrives, a warning says so, because they restore no
+  node. (Newer recovery words are marked, see words.py; older ones are not.)
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from banyan_node.hosting import hosted
 from banyan_storage.errors import ViewBuilding
 
 AHEAD = 1_024
-"""Indices beyond the last known that are tried: 50 ms of key derivation. Accounts come back in any order."""
+"""Indices tried beyond the last known one, as accounts arrive in any order: 50 ms of key derivation."""
 NAMES = 100
-"""Accounts without a name whose profiles are looked at in one go."""
+"""Unnamed accounts whose profiles are read in one step."""
 RECOVERIES = 8
-"""Rotations of recovery words that are tried where they may have been taken for backup words."""
+"""Rotations that are tried to find out whether recovery words were restored as backup words."""
 _UNNAMED, _UNKNOWN = b"unnamed:", b"unclaimed:"
 _log = logging.getLogger(__name__)
 
 
 def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
-    """Those of the accounts held here that this master secret opened and that were not known to be ours."""
+    """Those of `accounts` that this master secret opened and that were not yet known as hosted here."""
     search, found = ctx.claims, []
     accounts = list(accounts)
     if restoring(ctx):
@@ -52,7 +52,7 @@ def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
 
 
 def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> list[hosted.Hosted]:
-    """Looks for the roots in vain so far among more and more indices, as long as that finds any."""
+    """Compares the unmatched roots with AHEAD more indices, and repeats this while one matches."""
     found: list[hosted.Hosted] = []
     while True:
         _derive(ctx, search, hosted.next_index(ctx) + AHEAD)
@@ -87,13 +87,13 @@ def _unknown(ctx: Context, search: Search) -> dict[bytes, AccountId]:
 
 
 def _may_be_ours(ctx: Context, account: AccountId) -> bool:
-    """One look-up: few accounts let this device write, and each that this master opened does."""
+    """A cheap first test: each account that this master opened lets this device write, and few others do."""
     grants = ctx.store.grants(account)
     return grants is not None and ctx.device.key in grants.grants
 
 
 def _roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
-    """Digests of the root that opened the account, and of those that recoveries installed."""
+    """Digests of the root key that opened the account, and of those that recoveries installed."""
     inception = ctx.store.entry(EntryId(account))
     if inception is not None:
         yield hosted.init_of(inception).slots[ROOT_SLOT].current
@@ -101,13 +101,13 @@ def _roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
 
 
 def _is_recovered(ctx: Context, account: AccountId) -> bool:
-    """Whether a recovery made the account ours: who says `recover --own` means it, whatever was made before."""
+    """Whether `recover --own` made the account ours; it replaces an own account that was made before."""
     ours = key_digest(ctx.slot(hosted.OWN_INDEX, ROOT_SLOT, 0).key)
     return ours in hosted.recovered_roots(hosted.control_of(ctx, account))
 
 
 def give_names(ctx: Context) -> int:
-    """Accounts that came back are called what their profiles say. Returns how many got a name."""
+    """Names accounts that came back after their profiles. Returns how many got a name."""
     search = ctx.claims
     waiting = [key for key, _ in ctx.store.notes(_UNNAMED)]
     later = [key for key in waiting if key > search.looked] or waiting
@@ -117,7 +117,7 @@ def give_names(ctx: Context) -> int:
 
 
 def give_name(ctx: Context, account: AccountId) -> bool:
-    """The account is called what its profile says, now or, where that has not arrived, later. Whether it is now."""
+    """Names the account after its profile. False if the profile has not arrived; then it is named later."""
     home, name = hosted.hosted(ctx, account), _profile_name(ctx, account)
     if home is not None and name:
         other = hosted.named(ctx, name)
@@ -129,7 +129,7 @@ def give_name(ctx: Context, account: AccountId) -> bool:
 
 
 def _profile_name(ctx: Context, account: AccountId) -> str:
-    """Empty where the profile has not arrived, or what is shown is being built."""
+    """Empty if the profile has not arrived, or its view is being built."""
     try:
         fields = ctx.queries().profile(account).fields
     except ViewBuilding:
@@ -137,11 +137,11 @@ def _profile_name(ctx: Context, account: AccountId) -> str:
     return next((f.value.strip() for f in fields if f.field == "name"), "")
 
 
-# -- restoring: from a new store under old keys until its accounts are back
+# -- restoring: a new store with restored keys, until its accounts are back
 
 
 def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
-    """Notes the first account whose recovery words are what was restored as backup words."""
+    """Notes the first account whose recovery words were restored as if they were backup words."""
     if ctx.store.note(hosted.WRONG_PAPER) is not None:
         return
     digests = first_digests(ctx.keys, RECOVERIES)
@@ -155,12 +155,12 @@ def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
 
 
 def restoring(ctx: hosted.Reads) -> bool:
-    """Whether this store was begun with keys that had accounts, and they may not all be back."""
+    """Whether this store was made with restored keys, and some of their accounts may be missing."""
     return ctx.store.note(RESTORING) is not None
 
 
 def settle(ctx: Context) -> bool:
-    """Ends the restoring once the own account is back and all that a peer with the whole network holds is here."""
+    """Ends the restoring once the own account is back and everything of a peer with the whole network is here."""
     replica = ctx.replica
     whole = [link for link in replica.links.values() if link.hello is not None and not link.hello.partial]
     if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.course.live for link in whole):

@@ -1,7 +1,7 @@
 """Why a post is not shown: its author deleted it, this node withholds it, or it is not held.
 
-What this node withholds is noted by post, beside the store's own record of each operation, so that its operator can
-list it and finds it marked where it stood. The note goes when the content is released.
+Withheld posts are noted by post, in addition to the store's record of each operation. So the operator can list them,
+and a thread shows a mark in their place. Releasing the content deletes the note.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WITHHELD = b"withheld post:"
 
 
 class Order(NamedTuple):
-    """Why a post is withheld here. since_ms, expires_ms: milliseconds; 0 for an order without an end."""
+    """The order that withholds a post. since_ms, expires_ms: Unix time in milliseconds; expires_ms 0: no end."""
 
     order: str
     basis: str
@@ -30,14 +30,14 @@ class Order(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """word: deleted, withheld or unknown. sentence: without its full stop, of "this post"."""
+    """word: deleted, withheld or unknown. sentence: says it of "this post", without a full stop."""
 
     word: str
     sentence: str
 
 
 def note_withheld(store: Store, target: Target, order: Order | None) -> None:
-    """None: it is released."""
+    """Notes the order that withholds a post; None deletes the note."""
     raw = None
     if order is not None:
         raw = encode([*(text.encode() for text in order[:3]), order.since_ms, order.expires_ms])
@@ -45,14 +45,14 @@ def note_withheld(store: Store, target: Target, order: Order | None) -> None:
 
 
 def withheld(reader: StoreReader) -> Iterator[tuple[Target, Order]]:
-    """Every post that this node withholds, by account."""
+    """Every post that this node withholds, ordered by account."""
     for key, raw in reader.notes(_WITHHELD):
         body = key[-48:]
         yield Target(AccountId(body[:32]), CellKey(body[32:])), _order(raw)
 
 
 def why_gone(q: Queries, target: Target) -> Gone:
-    """Of a post that is not shown."""
+    """The reason for a post that is not shown."""
     raw = q.reader.note(_WITHHELD + target.account + target.key)
     if raw is not None:
         return Gone("withheld", f"withheld by this node: {_order(raw).order}")

@@ -1,8 +1,8 @@
 """The accounts whose root keys come from this node's master secret: by index, by name, and which of them is "me".
 
-Nothing secret is noted: an account's keys follow from the master secret and its index, and which generation of a key
-speaks now is found by comparing with what the control log commits to. So a node restored from its 24 words finds its
-accounts again as soon as their control logs have come back from others (claims.py).
+The store notes no secrets. An account's keys are derived from the master secret and its index, and the current
+generation of a key is the one whose digest the control log commits to. So a node restored from its 24 words finds its
+accounts again once their control logs have arrived from peers (claims.py).
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from banyan_storage.reader import StoreReader
 
 _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
-"""Accounts by the index of their keys (two may have one: a recovered account, and the node's own), and how many there
-are: so that a page costs no look at the others."""
+"""Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
+may have one index: a recovered account, and the node's own."""
 GENERATIONS = 256
-"""Rotations of one key that are looked through when the current one is searched."""
+"""Rotations of one key that are searched for the current one."""
 SALTS = 4_096
-"""Salts kept at hand."""
+"""Salts kept in memory."""
 WRONG_PAPER = b"wrong paper"
-"""The account whose recovery words were restored as if they were backup words."""
+"""The note of the account whose recovery words were restored as if they were backup words."""
 OWN_INDEX = 0
-"""The index of the keys of this node's own account; no other account that is made here has it."""
+"""The key index of this node's own account. No other account made here gets it."""
 
 
 class Reads(Protocol):
-    """What a method that only reads asks of a context; a store that cannot be written has it too."""
+    """The part of a context that a reading method needs; it also exists for a store that cannot be written."""
 
     @property
     def store(self) -> StoreReader: ...
@@ -51,7 +51,7 @@ class Reads(Protocol):
 
 
 class KeySlots(Protocol):
-    """Who can make the keys of accounts hosted here."""
+    """Makes the keys of accounts hosted here."""
 
     def slot(self, index: int, slot: int, generation: int) -> Signer: ...
 
@@ -65,9 +65,9 @@ class Hosted(NamedTuple):
 
 
 def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: Slot | None = None) -> Hosted:
-    """Opens an account with a fresh index and grants this node's device. The caller announces it.
+    """Opens an account with a new index and grants this node's device. The caller announces it.
 
-    recovery: what its recovery slot commits to; left out, what this node's own account commits to, see `_recovery`.
+    recovery: the commitment of its recovery slot; None: see `_recovery`.
     """
     index = own_index(ctx) if mine else next_index(ctx)
     root, following = (ctx.slot(index, ROOT_SLOT, generation) for generation in (0, 1))
@@ -82,7 +82,7 @@ def create(ctx: Context, name: str, now_ms: int, mine: bool = False, recovery: S
 
 
 def _recovery(ctx: Context, index: int) -> Slot:
-    """The words of this node's own account serve all that are made here; a node without words keeps each one's key."""
+    """The recovery slot of the node's own account if its key is on paper; otherwise a key made from the master."""
     mine = me(ctx)
     home = None if mine is None else hosted(ctx, mine)
     if home is not None:
@@ -97,9 +97,7 @@ def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     _index(ctx, hosted)
     store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
-    store.set_due(
-        Work.CHECKPOINT, hosted.account, 0
-    )  # a restored account may have grown before it was known to be ours
+    store.set_due(Work.CHECKPOINT, hosted.account, 0)  # a restored account may have grown before it was found
     if hosted.name:
         store.put_note(_name_key(hosted.name), hosted.account)
     if mine:
@@ -109,12 +107,12 @@ def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
 
 
 def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
-    """Whether the recovery key was kept here once and has gone to words."""
+    """Whether the recovery key is none that this node can make: it was moved to paper."""
     return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))
 
 
 def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
-    """What a slot commits to where the key is one of this master."""
+    """The digest of a key that is derived from this master."""
     return key_digest(ctx.slot(number, slot, generation).key)
 
 
@@ -123,12 +121,12 @@ def _name_key(name: str) -> bytes:
 
 
 def next_index(ctx: Context) -> int:
-    """The first index that no account here has, but for the node's own."""
+    """The first free index, never OWN_INDEX."""
     return max(OWN_INDEX + 1, int.from_bytes(ctx.store.note(_NEXT) or b"", "big"))
 
 
 def own_index(ctx: Context) -> int:
-    """The index for the node's own account; another only where an older program gave that to somebody else."""
+    """The index for the node's own account; not OWN_INDEX if an older program gave that to another account."""
     taken = any(home.number == OWN_INDEX for home in all_hosted(ctx))
     return next_index(ctx) if taken else OWN_INDEX
 
@@ -160,7 +158,7 @@ def all_hosted(ctx: Reads) -> list[Hosted]:
 
 
 def _index(ctx: Context, new: Hosted) -> None:
-    """Keeps the index and the count in step; the first time it indexes what an older program noted."""
+    """Updates the index and the count; the first call also indexes what an older program noted."""
     store = ctx.store
     if store.note(_COUNT) is None:
         every = all_hosted(ctx)
@@ -170,7 +168,7 @@ def _index(ctx: Context, new: Hosted) -> None:
     before = hosted(ctx, new.account)
     if before is None:
         store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
-    elif before.number != new.number:  # a recovery gave it fresh keys
+    elif before.number != new.number:  # a recovery gave it new keys
         store.put_note(_at(before), None)
     store.put_note(_at(new), b"")
 
@@ -186,11 +184,11 @@ def count(ctx: Reads) -> int:
 
 
 def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
-    """The accounts hosted here, by the index of their keys. Raises CallError where `after` is not one of them."""
+    """The accounts hosted here, ordered by key index. Raises CallError if `after` is not one of them."""
     last = None if after is None else hosted(ctx, after)
     if after is not None and last is None:
         raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
-    if ctx.store.note(_COUNT) is None:  # a store of an older program, in which none was made since
+    if ctx.store.note(_COUNT) is None:  # an older program's store, in which no account was made since
         every = all_hosted(ctx)
         return [h for h in every if last is None or _at(h) > _at(last)][:limit]
     start = None if last is None else _at(last)
@@ -211,8 +209,8 @@ def my_account(ctx: Reads) -> AccountId:
     if found is None and ctx.store.note(RESTORING) is not None:
         raise CallError(
             "refused",
-            "This node has no account yet: its own has not come back from a peer. Let `banyan up --bootstrap ADDRESS` "
-            "reach one that holds it, or say --as NAME to act as another account that is hosted here.",
+            "This node has no account yet: its own has not arrived from a peer. Run `banyan up --bootstrap ADDRESS` to "
+            "reach a peer that holds it, or add --as NAME to act as another account that is hosted here.",
         )
     if found is None:
         raise CallError("refused", "This node has no account yet; `banyan account create NAME --own` makes it.")
@@ -220,29 +218,29 @@ def my_account(ctx: Reads) -> AccountId:
 
 
 def wrong_paper(account: str) -> str:
-    """What to do where recovery words were given to `banyan keys restore`."""
+    """What to do if recovery words were given to `banyan keys restore`."""
     return (
-        f"The words that `banyan keys restore` was given are the recovery words of {account} and bring no node back. "
+        f"The words given to `banyan keys restore` are the recovery words of {account}; they restore no node. "
         f"Make a new home with `banyan init`, let the account come from a peer, then `banyan account recover --account "
         f"{account} --own`; or restore from the backup words."
     )
 
 
 def init_of(inception: Entry) -> Init:
-    """The operation that opened an account whose control log was judged."""
+    """The operation that opened an account. inception: the first entry of an accepted control log."""
     op = decode_body(inception.ops).ops[0]
     assert isinstance(op, Init)
     return op
 
 
 def recovered_roots(control: Control) -> list[bytes]:
-    """Digests of the root keys that recoveries installed, the last one first."""
+    """Digests of the root keys that recoveries installed, newest first."""
     ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
     return [o.root for o in ops if isinstance(o, Recover)]
 
 
 def account_of(ctx: Reads, text: str | None) -> AccountId:
-    """An account by its text form, or by the name it is hosted under here; None: this node's own."""
+    """The account of a text form or of a name hosted here; None: this node's own account."""
     if text is None:
         return my_account(ctx)
     try:
@@ -262,7 +260,7 @@ def control_of(ctx: Context, account: AccountId) -> Control:
 
 
 def control_at(at: Reads, account: AccountId) -> Control:
-    """As of a snapshot: the same, made anew. Raises CallError."""
+    """As `control_of`, but computed from the snapshot `at`. Raises CallError."""
     entries = at.store.control(account)
     if not entries:
         raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
@@ -270,7 +268,7 @@ def control_at(at: Reads, account: AccountId) -> Control:
 
 
 def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = False) -> tuple[Signer, int]:
-    """(signer, generation) of the slot's current key, or of its next one. Raises CallError where it is not ours."""
+    """(signer, generation) of the slot's current key, or of its next key. Raises CallError if it is not ours."""
     home = hosted(ctx, account)
     keys = control_of(ctx, account).keys
     if home is not None and slot < len(keys):
@@ -282,7 +280,7 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
 
 
 def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
-    """(signer, generation) of the key of that digest, if this node can make it."""
+    """(signer, generation) of the key whose digest is `wanted`, if this node can make it."""
     for generation in range(GENERATIONS):
         signer = slots.slot(home.number, slot, generation)
         if key_digest(signer.key) == wanted:
@@ -291,14 +289,14 @@ def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[S
 
 
 def root_checkpoint(ctx: Context, account: AccountId) -> Checkpoint | None:
-    """The checkpoint of the root key that speaks now."""
+    """The checkpoint of the current root key."""
     control = control_of(ctx, account)
     return next((c for c in ctx.store.checkpoints(account) if control.is_root(c.writer)), None)
 
 
 def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint | None = None) -> int:
-    """Signs where the account stands, by its root if that is at hand and by this node's own writer. Returns how many
-    of them had something new to say. `before`: the checkpoint of the root that was, whose pins the next one takes over.
+    """Signs where the account stands: by its root if that key is here, and by this node's writer. Returns how many
+    checkpoints were new. before: the checkpoint of the previous root; the next one keeps its pins.
     """
     control = control_of(ctx, account)
     if control.closed or control.frozen:
@@ -307,7 +305,7 @@ def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint 
     try:
         signers.append(slot_signer(ctx, account, ROOT_SLOT)[0])
     except CallError:
-        pass  # the root key was moved elsewhere
+        pass  # the root key is elsewhere
     if ctx.device.key in control.grants and ctx.device.key not in control.cuts:
         signers.append(ctx.device)
     done = 0
@@ -317,13 +315,13 @@ def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint 
             try:
                 ctx.replica.publish_checkpoint(account, signer, now, old)
             except Refused:
-                continue  # whoever stole the key has used up its numbers for today
+                continue  # a thief of the key has used today's checkpoint numbers
             done += 1
     return done
 
 
 def salt_of(ctx: Context, account: AccountId) -> bytes:
-    """The salt under which the account's cell keys are made."""
+    """The salt of the account's cell keys."""
     known = ctx.salts.get(account)
     if known is not None:
         return known
@@ -331,7 +329,9 @@ def salt_of(ctx: Context, account: AccountId) -> bytes:
     init = control.salt_op
     raw = ctx.store.part(control.path[0].id, 0)
     if init is None or init.salt is None or raw is None:
-        raise CallError("refused", f"The salt of {account_to_text(account)} has not arrived; try again when complete.")
+        raise CallError(
+            "refused", f"The salt of {account_to_text(account)} has not arrived; try again when this node is complete."
+        )
     if len(ctx.salts) >= SALTS:
         ctx.salts.clear()
     salt = ctx.salts[account] = open_part(init.salt, raw)
@@ -339,7 +339,7 @@ def salt_of(ctx: Context, account: AccountId) -> bytes:
 
 
 def writable_log(ctx: Context, account: AccountId) -> LogId:
-    """This data folder's log in the account; a log that was written elsewhere too is left for a fresh number."""
+    """This data folder's log in the account. It has a new number if the last one was also written elsewhere."""
     control = control_of(ctx, account)
     log = ctx.own_log(account)
     if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
@@ -352,11 +352,11 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
 
 
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
-    """The accounts that this node holds: None for all, else its own and those within `hops` follows of them.
+    """The accounts that this node holds: its own and those within `hops` follows of them. None: all.
 
-    All too while accounts of restored keys may be missing: their ids are known only once they have come."""
+    A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
     interest = ctx.settings.config.interest
-    if interest.mode == "all" or ctx.store.note(RESTORING) is not None:  # which accounts are ours, others know
+    if interest.mode == "all" or ctx.store.note(RESTORING) is not None:
         return None
     q = ctx.queries()
     found = edge = frozenset(h.account for h in all_hosted(ctx))

@@ -1,9 +1,9 @@
-"""Whether this node's own account is still in its hands, and what to do where it is not.
+"""Whether this node still controls its own account, and what to do if not.
 
-A thief of the home, or of its keys, does to the control log what its owner could do: closes it, cuts this device off,
-moves the root key, or forks the log below what was written here. This store noted what it wrote itself, so it knows
-what it did not. What another home of the same owner did looks alike: the sentence says what was done, and leaves the
-judgement to who reads it.
+A thief of the home or of its keys can do to the control log what its owner can: close the account, cut this device
+off, move the root key, or fork the log below what was written here. This store notes what it wrote itself, so it can
+tell what it did not write. Another home of the same owner looks the same. So the sentence says what was done, and the
+reader must judge.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from banyan_replica.intake.own import own_tips
 
 
 def trouble(at: hosted.Reads, here: Here) -> str | None:
-    """In a sentence without its full stop; None where all is well, or this node has no account of its own."""
+    """What is wrong, in a sentence without a full stop. None: nothing, or this node has no own account."""
     me = hosted.me(at)
     home = None if me is None else hosted.hosted(at, me)
     if me is None or home is None:
@@ -35,19 +35,19 @@ def trouble(at: hosted.Reads, here: Here) -> str | None:
     foreign = [entry for entry in control.path if entry.id not in ours] if tips else []
     what = _what(control, foreign if tips else control.path, here, home)
     if what is None and tips and all(entry.id != tips[-1] for entry in control.path):
-        what = "entries of its control log that this node wrote count no longer, because others took their place"
+        what = "entries of its control log that this node wrote no longer count, because others replaced them"
     if what is None:
         return None
     renew = "" if _is_renewed(control, here, home) else "`banyan down`, `banyan keys renew`, "
     undo = f" --undo {foreign[0].header.seq}" if foreign else ""
     return (
-        f"this node's own account is no longer in its hands: {what}; if that was not you, {renew}`banyan account "
-        f"recover{undo}`, and `banyan account drop` takes away what somebody else wrote"
+        f"this node no longer controls its own account: {what}; if that was not you, {renew}`banyan account "
+        f"recover{undo}`, and `banyan account drop` removes what somebody else wrote"
     )
 
 
 def _is_plainly_ours(at: hosted.Reads, here: Here, me: AccountId, tips: Sequence[EntryId]) -> bool:
-    """Without reading the control log: its last entry was written here, and this node may write."""
+    """A cheap test that reads no control log: its last entry was written here, and this node may write."""
     head, rights = at.store.head(control_log(me)), at.store.grants(me)
     if rights is None or rights.closed or head.flag or head.id not in tips:
         return False
@@ -55,7 +55,7 @@ def _is_plainly_ours(at: hosted.Reads, here: Here, me: AccountId, tips: Sequence
 
 
 def _written_here(entries: Sequence[Entry], tips: Sequence[EntryId]) -> set[EntryId]:
-    """The entries that this node wrote last on each branch, and those that they stand on, which it had accepted."""
+    """The entries that this node wrote last on each branch, and their ancestors, which it had accepted."""
     held, found = {entry.id: entry for entry in entries}, set[EntryId]()
     for tip in tips:
         at: EntryId | None = tip
@@ -66,8 +66,8 @@ def _written_here(entries: Sequence[Entry], tips: Sequence[EntryId]) -> set[Entr
 
 
 def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.Hosted) -> str | None:
-    """What takes the account out of this node's hands. foreign: entries of the path that it did not write, all of them
-    where it wrote none, which a restored home has not; those of its owner are among them then."""
+    """Why this node does not control the account, or None. foreign: entries of the path that it did not write. A
+    restored home wrote none, so then `foreign` is the whole path, and entries of the owner are among them."""
     if control.frozen:
         return "it is frozen, because two keys of equal strength disagree"
     if control.closed:
@@ -79,7 +79,7 @@ def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.H
     moved = _last(foreign, Recover) or _last(foreign, Rotate)
     can = hosted.key_here(here, home, ROOT_SLOT, control.keys[ROOT_SLOT].current) is not None
     if moved is not None and not (can and foreign is control.path):
-        return f"its root key was moved by {moved}"  # whoever copied the home moves it to one that this node can make
+        return f"its root key was moved by {moved}"  # also to a key that this node can make: a copied home has the same
     if not can:
         return "its root key is not one that this node can make"
     return None if here.writer in control.grants else "it does not let this node write"
@@ -97,6 +97,6 @@ def _ops(entry: Entry) -> tuple[Op, ...]:
 
 
 def _is_renewed(control: Control, here: Here, home: hosted.Hosted) -> bool:
-    """Whether no root key that the account ever had came from the master of now: a thief may have any that came."""
+    """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
     had = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
     return key_digest(here.slot(home.number, ROOT_SLOT, 0).key) not in had

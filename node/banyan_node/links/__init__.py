@@ -1,1 +1,1 @@
-"""Links to peers: who is dialled, why one cannot be reached, whether all that there is was seen."""
+"""Links to peers: which are dialled, why one cannot be reached, and whether this node is complete."""

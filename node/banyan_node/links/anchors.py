@@ -1,8 +1,8 @@
-"""Peers that the next start looks for, in `peers.json`.
+"""The peers that the next start dials, in `peers.json`.
 
-First of all those that this node chose (the gossip's anchors): whoever fills our links by dialling us may not decide
-whom we find again. Only where there are none, those that dialled us, as they say they may be reached; the start lets
-go of them as soon as anybody is linked. What was known is not forgotten because nobody is linked at the moment.
+These are the peers that this node chose (the gossip's anchors), because an attacker who fills our links by dialling us
+must not decide whom we find again. If there are none, the file names peers that dialled us, at the addresses that they
+announce; the next start stops dialling them once any peer is linked. A node without links keeps the old file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from banyan_replica.gossip.frames import PeerInfo
 
 
 class Anchor(NamedTuple):
-    """called: it dialled us, and never we it."""
+    """called: it dialled us, and we never dialled it."""
 
     peer: str
     addrs: tuple[str, ...]
@@ -25,26 +25,26 @@ class Anchor(NamedTuple):
 
     @property
     def addr(self) -> str:
-        """The first address, with the peer's id, which is what makes sure who answers."""
+        """The first address with the peer's id, so that no other peer can answer."""
         first = self.addrs[0]
         return first if "/p2p/" in first else f"{first}/p2p/{self.peer}"
 
 
 def worth_keeping(chosen: Sequence[PeerInfo], callers: Sequence[PeerInfo]) -> list[Anchor]:
-    """What is written down."""
+    """The peers to write: those that we chose, else those that dialled us."""
     if chosen:
         return [Anchor(a.peer, tuple(a.addrs)) for a in chosen]
     return [Anchor(a.peer, tuple(a.addrs), True) for a in callers]
 
 
 def write(path: Path, anchors: Sequence[Anchor]) -> None:
-    """Nothing, where nobody is known: those of before may come back."""
+    """Writes the file; without anchors the old file stays, because its peers may come back."""
     if anchors:
         write_private(path, json.dumps([a._asdict() for a in anchors]).encode())
 
 
 def read(path: Path) -> list[Anchor]:
-    """Peers remembered from the last run; an unreadable file is no reason not to start."""
+    """The peers of the last run; none if the file is unreadable, so that the node still starts."""
     try:
         rows = json.loads(path.read_text("utf-8"))
         found = [Anchor(str(r["peer"]), tuple(map(str, r["addrs"])), bool(r.get("called"))) for r in rows]

@@ -1,8 +1,8 @@
-"""Whether `complete` may be said: nothing is known to lack, and somebody was there to know it.
+"""Whether a node may report `complete`: nothing is known to be missing, and a peer could tell.
 
-A node without peers lacks nothing that it knows of. Neither does one whose clock is wrong: others take what it says for
-the future, or it takes what they say for that. So completeness is said only once a peer was compared with, and the
-sentence of `doubt` says why not.
+A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
+seem to come from the future. So a node reports `complete` only after it has compared itself with a peer; until then
+`doubt` says why not.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from banyan_node.workers.published import Here, Published
 
 
 def is_compared(seen: Published) -> bool:
-    """Whether a peer that is linked now was found equal, or was once since it came."""
-    return any(link.greeted and (link.equal or link.compared) for link in seen.links)
+    """Whether some linked peer was equal once since it connected."""
+    return any(link.greeted and link.compared for link in seen.links)
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
-    """Why completeness cannot be said whatever is held, in a sentence without its full stop; None where it can."""
+    """Why this node cannot know that it is complete, in a sentence without a full stop; None if it can."""
     if claims.restoring(at):
-        return "the accounts of restored keys are still looked for"
+        return "the accounts of restored keys are still being searched"
     if seen.wrong_clock is not None:
         return seen.wrong_clock
     if not any(link.greeted for link in seen.links):
         named = len(here.settings.config.node.bootstrap)
-        tried = f"; {named} to dial first (node.bootstrap), and none is reached" if named else ""
-        return f"no peer is connected, so nobody says what may be missing{tried}"
+        tried = f"; no answer from any of the {named} in node.bootstrap" if named else ""
+        return f"no peer is connected, so nothing tells what may be missing{tried}"
     if not is_compared(seen):
-        return "no peer was compared with to the end yet"
+        return "no comparison with a peer is finished yet"
     return None
 
 
 def control_blame(
     at: Reads, differences: Mapping[LogId, Head], log: LogId, mine: Head, theirs: Head
 ) -> tuple[str, str] | None:
-    """(word, sentence) where a log differs because the control log of its account does; None where it does not."""
+    """(word, sentence) if a log differs because the control log of its account differs; None otherwise."""
     if is_control(log):
         return None
     control = control_log(log.account)
@@ -47,7 +47,7 @@ def control_blame(
         return None
     lengths = f"the account's control log has length {here.length} here and {there.length} at the peer"
     if there.length > here.length and theirs.length > mine.length:
-        return "control", f"{lengths}: this log waits until it has come"
+        return "control", f"{lengths}: this log waits for the rest of it"
     if there.length < here.length and theirs.length < mine.length:
-        return "control", f"{lengths}: the peer cannot take this log before it has that"
+        return "control", f"{lengths}: the peer needs the rest of it before it can accept this log"
     return None

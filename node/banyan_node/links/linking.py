@@ -1,7 +1,7 @@
-"""The node's links: one reader and one writer each, what waits on either side of it, and who is dialled.
+"""The node's links: a reader and a writer for each, their queues, and dialling.
 
-A peer that reads too slowly to keep its queue below its bound is let go, and one whose frames the replica has not
-caught up with is not read from: reconciliation brings either up to date later. Nothing is decided here.
+A peer whose send queue passes its bound is disconnected. A peer is not read from while too many of its frames wait for
+the replica. Reconciliation brings either up to date later. Nothing here judges what a peer sends.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from banyan_replica.peers.backlog import Backlog
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
-"""Peers whose last reason for parting is remembered."""
+"""Peers whose last reason for disconnecting is remembered."""
 SHORTEST = 160
-"""Bytes below which no frame can bring an entry: two keys, a link and a signature are as many."""
+"""No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 LAST_WORD_S = 1.0
-"""How long a peer that is let go may take to read why and to hang up itself."""
+"""How long a peer may take to read why we disconnect, and to hang up first."""
 WRITE_BYTES = 256 << 10
-"""Frames that are handed to a stream at once."""
+"""Bytes of frames that are handed to a stream at once."""
 
 
 class _Outbox:
-    """Frames that wait for one link, bounded in bytes."""
+    """Frames that wait to be sent on one link."""
 
     def __init__(self) -> None:
         self.frames: deque[bytes] = deque()
@@ -52,7 +52,7 @@ class _Outbox:
         self.more.set()
 
     async def take(self) -> list[bytes]:
-        """What waits, up to about WRITE_BYTES; at least one frame."""
+        """Waiting frames, about WRITE_BYTES; waits for at least one."""
         while not self.frames:
             self.more = trio.Event()
             await self.more.wait()
@@ -65,7 +65,7 @@ class _Outbox:
 
 
 class Links:
-    """At most one link a peer. Its tasks run in `nursery`."""
+    """At most one link per peer. Its tasks run in `nursery`."""
 
     def __init__(
         self, edge: Edge, worker: Worker[Context], config: Config, metrics: Metrics, nursery: trio.Nursery
@@ -81,7 +81,7 @@ class Links:
     # -- links
 
     async def accept(self) -> None:
-        """Takes links that peers dial, for ever."""
+        """Serves links that peers dial, for ever."""
         async for link in self._edge.incoming:
             self._nursery.start_soon(self._keep, link)
 
@@ -89,7 +89,7 @@ class Links:
         self._ahead.close()
 
     async def discover(self) -> None:
-        """Dials what mDNS hears of, for ever."""
+        """Dials peers that mDNS finds, for ever."""
         async for addr in self._edge.discovered:
             self._nursery.start_soon(self.keep_dialling, addr)
 
@@ -145,30 +145,30 @@ class Links:
                 self._metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
-        except ValueError as why:  # a frame too large: a fault of ours, but what a peer asked for must not end the node
+        except ValueError as why:  # a frame too large is our bug, but a peer's request must not end the node
             log.warning("link closed", peer=link.peer_id, reason=str(why))
         scope.cancel()
 
     def waiting(self, peer: str) -> int:
-        """Bytes of a peer that came and that the replica did not look at; the replica's thread asks."""
+        """Bytes received from a peer that the replica has not read. Called on the replica's thread."""
         link, backlog = self._links.get(peer), self._backlogs.get(peer)
         return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
 
-    # -- what the replica wants done
+    # -- effects of the replica
 
     def send(self, peer: str, data: bytes) -> None:
-        """Puts a frame into the peer's outbox; nobody waits for it."""
+        """Queues a frame for the peer."""
         outbox, most = self._outboxes.get(peer), self._config.limits.send_queue_bytes
         if outbox is None or outbox.size > most:
-            return  # it is gone, or is being let go
+            return  # it is gone, or is being disconnected
         outbox.put(data)
         if outbox.size > most:
             log.warning("slow peer let go", peer=peer, queued=outbox.size)
             self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
-        """Hangs up, soon; the reason is remembered for whoever dials it by hand."""
-        again = self._goodbyes.get(peer) == reason  # a peer that is refused and dials on must not fill the log
+        """Disconnects soon; the reason is remembered for `dial_now`."""
+        again = self._goodbyes.get(peer) == reason  # a refused peer that keeps dialling must not fill the log
         (log.debug if again else log.info)("disconnect", peer=peer, reason=reason)
         self._goodbyes[peer] = reason
         if len(self._goodbyes) > GOODBYES:
@@ -176,12 +176,12 @@ class Links:
         self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
-        """Dials the peer at one of its addresses; the replica hears how that went."""
+        """Dials the peer at its addresses until one answers; tells the replica how that ended."""
         self._nursery.start_soon(self._connect, peer, addrs)
 
     async def _hang_up(self, peer: str, patience: float) -> None:
-        """Ends the link that stands now, if the peer does not. The last frame says why: what ends a stream may overtake
-        what was written to it, so for so long the end is left to who reads that."""
+        """Closes the link unless the peer does so within `patience` seconds. The last frame says why, and our close may
+        overtake it, so the peer gets the time to read it."""
         link = self._links.get(peer)
         if link is not None:
             with trio.move_on_after(patience):
@@ -205,10 +205,10 @@ class Links:
     # -- contacts
 
     async def keep_dialling(self, addr: str, until_linked: bool = False) -> None:
-        """Dials a contact until it answers, and again whenever the node is alone; waits twice as long each time.
+        """Dials a contact until it answers, and again whenever the node has no link; the wait doubles each time.
 
-        Once in the network it is the membership that decides who our neighbours are, not the list of contacts.
-        until_linked: it is no contact of ours, and is let go of once anybody is linked.
+        In the network the membership chooses our neighbours, not the list of contacts.
+        until_linked: stop for good once any peer is linked.
         """
         wait, longest, linked = 0.5, self._config.discovery.redial_seconds, False
         if addr in self._dialling:
@@ -222,7 +222,7 @@ class Links:
             if not self._links or not linked:
                 try:
                     link = await self._edge.dial(addr)
-                    linked = True  # the wait starts anew only if the link still stands then: who refuses us hangs up
+                    linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except EdgeError as why:
@@ -235,7 +235,7 @@ class Links:
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
 
     async def dial_now(self, addr: str) -> str | None:
-        """Dials a contact at once and goes on watching it. The reason if it did not answer, or said goodbye."""
+        """Dials a contact now, and again as `keep_dialling` does. Returns why that failed, or None."""
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:
@@ -253,7 +253,7 @@ class Links:
 
 
 async def _in_words(addr: str) -> str | None:
-    """Why a dial failed, where plain TCP can tell. A resolver that hangs does not hold up a node that stops."""
+    """Why a dial failed, if plain TCP can tell. A hanging resolver does not delay a node that stops."""
     in_thread: Callable[..., Awaitable[str | None]] = trio.to_thread.run_sync  # mypy loses its keywords
     return await in_thread(why_unreachable, addr, abandon_on_cancel=True)
 

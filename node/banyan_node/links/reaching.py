@@ -1,6 +1,6 @@
-"""Why an address cannot be dialled, in words: its name is unknown, the machine refused, nobody answered, it is another.
+"""Why an address cannot be dialled: its name is unknown, the machine refuses, or it does not answer.
 
-libp2p says the same of all of them. So after a dial failed the address is tried once more by plain TCP, which tells.
+libp2p reports the same error for all of them. So after a failed dial the address is tried once more with plain TCP.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ SECONDS = 3.0
 
 
 def why_unreachable(addr: str) -> str | None:
-    """A sentence without its full stop; None where something accepts TCP there, so that the reason lies above it.
+    """A sentence without a full stop. None if TCP connects, so the cause is in a layer above, or if it is no address.
 
-    Blocks for SECONDS at most, but for the system's resolver. Raises nothing: what is no address has no reason here.
+    Blocks for at most SECONDS, not counting the system's resolver. Raises nothing.
     """
     parts = addr.split("/")
     if len(parts) < 5 or parts[3] != "tcp" or not parts[4].isdigit():
@@ -42,5 +42,5 @@ def why_unreachable(addr: str) -> str | None:
             else:
                 return None
     if refused:
-        return f"{host} refuses port {port}: no node listens there, or a firewall says no"
-    return f"{host} does not answer on port {port}: the machine is off, or something between drops what is sent"
+        return f"{host} refuses port {port}: no node listens there, or a firewall blocks it"
+    return f"{host} does not answer on port {port}: the machine is off, or a firewall drops the packets"

@@ -1,1 +1,1 @@
-"""What a node does over time, beside what peers and clients ask of it."""
+"""Work that a node does by itself over time."""

@@ -1,15 +1,15 @@
-"""Daily work of a node: checkpoints of the accounts hosted here, content of deleted posts erased after its grace, and
-entries that have not counted for 30 days forgotten (counting.py notes when).
+"""Daily work of a node: it signs checkpoints of the accounts hosted here, erases the content of deleted posts, and
+forgets entries that have not counted for 30 days (counting.py notes when).
 
-A checkpoint of the root pins logs as they stand, so that whoever steals the key that writes one can later harm only
-what came after; one of this node's own writer says where the control log stood, so that a root key that was rotated
-out cannot freeze the account from below. Deleted content is kept for 30 days, because a cut may undo a thief's
-deletion; then this store forgets it, and only it: heads and state are the same before and after.
+The root's checkpoint pins logs where they stand, so a thief of a writer's key can only change what came later. The
+checkpoint of this node's writer says where the control log stood, so a root key that was rotated out cannot freeze the
+account by a fork below. Deleted content is kept for 30 days, because a cut may undo a thief's deletion. Then only the
+content is erased: heads and state do not change.
 
-All follow what changed. `follow` reads each arrival once, in order, and notes what it makes due and when (the store's
-table of due work); a chore then reads what is due and nothing else. How far the reading has come is noted with what it
-found, so a crash loses nothing, and a store of an older program is read from its beginning once. All of it is done a
-little at a time: `Done.more` says that more waits.
+`follow` reads each arrival once, in order, and notes in the store's table of due work what it makes due and when. A
+chore reads only what is due. The position of the reading is noted in the same transaction, so a crash loses nothing. A
+store of an older program is read once from its beginning. All work is done in small steps; `Done.more` says whether
+more is waiting.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ DAY_MS = DAY_S * 1000
 GRACE_MS = 30 * DAY_MS
 """How long the content of a deleted post is kept."""
 AT_ONCE = 200
-"""Accounts looked at for pins in one go, so that nobody waits for the daily work."""
+"""Accounts that one step checks for a checkpoint, so that other work does not wait for long."""
 CELLS = 10_000
-"""Ended cells looked at in one go."""
+"""Deleted cells that one step reads."""
 ENTRIES = 20_000
-"""No further account is walked in one go after so many entries."""
+"""A step that has read so many entries starts no further account."""
 ARRIVALS = 4_096
-"""Arrivals read in one go: some 20 ms."""
+"""Arrivals that one step reads: about 20 ms."""
 _READ = b"chores"
-"""The note of how far arrivals were read."""
+"""The note of the last arrival read."""
 _RECLAIMED, _ALL = b"names reclaimed", b"all"
-"""The note of how far the names of older programs were looked at."""
+"""The note of how far `reclaim_names` has come."""
 _SCANNED = b"accounts scanned"
-"""The note of how far the accounts of such a store were looked at."""
+"""The note of how far `_scan` has come."""
 _OLD_NOTES = (b"pinned:", b"swept:")
-"""Of the rounds over all accounts that older programs made."""
+"""Notes of older programs that are no longer used."""
 _COLL = Coll(b"c" * 8)
 _TOMB, _ = between(encode_ops((Tomb(_COLL, CellKey(bytes(16))),)).removeprefix(ONE_OP), _COLL)
-"""How a tombstone begins in an entry; what has these bytes by chance is looked at in vain."""
+"""The first bytes of a tombstone in an entry. An entry that contains them by chance is decoded needlessly."""
 
 
 class Done(NamedTuple):
-    """How many logs were pinned, parts erased or entries forgotten, and whether more waits."""
+    """number: checkpoints signed, parts erased, entries forgotten or accounts found. more: whether more is waiting."""
 
     number: int
     more: bool
 
 
 def follow(ctx: Context, now: float) -> bool:
-    """Reads what arrived since the last time, ARRIVALS at most. Whether more waits."""
+    """Reads at most ARRIVALS new arrivals. Returns whether more is waiting."""
     raw = ctx.store.note(_READ)
     scanning = _scan(ctx, fresh=raw is None)
     reached = int.from_bytes(raw or b"", "big")
@@ -88,7 +88,7 @@ def follow(ctx: Context, now: float) -> bool:
 
 
 def _scan(ctx: Context, fresh: bool) -> bool:
-    """Once over the accounts of a store of which an older program read the arrivals: those of our keys are found."""
+    """Searches all accounts for those of our keys, once, in a store whose arrivals an older program has read."""
     cursor = ctx.store.note(_SCANNED) or b""
     if cursor == _ALL:
         return False
@@ -100,7 +100,7 @@ def _scan(ctx: Context, fresh: bool) -> bool:
 
 
 def bring_back(ctx: Context, now: float) -> Done:
-    """Finds accounts of restored keys in what arrived and names them: how many, and whether more may come soon."""
+    """Finds accounts of restored keys among the arrivals and names them. Returns how many were found."""
     more = follow(ctx, now)
     named = claims.give_names(ctx)
     found, ctx.claims.found = ctx.claims.found, 0
@@ -108,25 +108,25 @@ def bring_back(ctx: Context, now: float) -> Done:
 
 
 def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
-    """The entry that arrived as number n: cells that it ends, and what it puts into cells that are ended, are due."""
+    """Notes when to erase cells that arrival n deletes, and content that it puts into deleted cells."""
     entry = ctx.store.at(n)
     if entry is None:
         return
     try:
         ops = decode_body(entry.ops).ops
     except BanyanError:
-        return  # it counts as nothing
+        return  # its operations do not count
     for op in ops:
         if isinstance(op, Tomb) or (isinstance(op, Put) and ctx.queries().is_dead(account, op.coll, op.key)):
             cell = account + op.coll + op.key
             at_ms = _day_of(account, _met(ctx, cell, now_ms, isinstance(op, Tomb)) + GRACE_MS)
-            # the grace begins anew with another tombstone: the first one may be a thief's that was taken back
+            # another tombstone restarts the 30 days, because the first may be a thief's that was undone
             if isinstance(op, Tomb) or ctx.store.due_at(Work.ERASE, cell) is None:
                 ctx.store.set_due(Work.ERASE, cell, max(at_ms, ctx.store.due_at(Work.ERASE, cell) or 0))
 
 
 def _met(ctx: Context, cell: bytes, now_ms: int, tomb: bool) -> int:
-    """When the tombstone was first met here: its own date is the word of its writer, perhaps a thief."""
+    """When the tombstone was first seen here. Its own date is not used, because its writer may be a thief."""
     key = b"tomb:" + cell  # an older program noted it so
     note = ctx.store.note(key)
     if note is None:
@@ -137,7 +137,7 @@ def _met(ctx: Context, cell: bytes, now_ms: int, tomb: bool) -> int:
 
 
 def reclaim_names(ctx: Context, now: float) -> bool:
-    """Once over a store of an older program: the names of logs of which nothing is held go. Whether more waits."""
+    """Deletes the names of empty logs, once, from a store of an older program. Returns whether more is waiting."""
     cursor = ctx.store.note(_RECLAIMED)
     if cursor == _ALL:
         return False
@@ -147,27 +147,27 @@ def reclaim_names(ctx: Context, now: float) -> bool:
 
 
 def forget_beside(ctx: Context, now: float) -> Done:
-    """Forgets what has been held beside logs for 30 days without counting: nobody can bring it back any more."""
+    """Forgets entries held beside logs that have not counted for 30 days; nothing can make them count any more."""
     return Done(*ctx.replica.ingest.expire_due(ctx.replica.wall_ms(now)))
 
 
 def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
-    """A checkpoint of each account hosted here of which the control log or a log moved since the last, once a day: by
-    its root, if that is at hand, and by this node's own writer."""
+    """Signs, at most once a day, checkpoints of each account hosted here that changed since its last checkpoint: by
+    its root, if that key is here, and by this node's writer."""
     done, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.CHECKPOINT, now_ms, AT_ONCE)
     for _, key in due:
         made = hosted.checkpoint(ctx, AccountId(key), now) if ctx.holds(AccountId(key)) else 0
         done += made
         if made:
-            ctx.store.set_due(Work.CHECKPOINT, key, now_ms + DAY_MS)  # and nothing of it before
+            ctx.store.set_due(Work.CHECKPOINT, key, now_ms + DAY_MS)
         else:
             ctx.store.drop_due(Work.CHECKPOINT, key)
     return Done(done, behind or len(due) == AT_ONCE)
 
 
 def erase_deleted(ctx: Context, now: float) -> Done:
-    """Erases the content of what has been deleted for 30 days."""
+    """Erases content that has been deleted for 30 days."""
     erased = walked = 0
     behind, now_ms = follow(ctx, now), ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.ERASE, now_ms, CELLS)
@@ -183,7 +183,7 @@ def erase_deleted(ctx: Context, now: float) -> Done:
 
 
 def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], now_ms: int) -> tuple[int, int]:
-    """Erases what is put into these cells, where they are ended still, in one walk: (parts, entries looked at)."""
+    """Erases the content of these cells if they are still deleted, in one walk: (parts erased, entries read)."""
     queries, erased, walked = ctx.queries(), 0, 0
     dead = {(coll, key) for coll, key in ended if queries.is_dead(account, coll, key)}
     control = ctx.replica.ingest.control_of(account)
@@ -194,11 +194,11 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
             for at, op in enumerate(ops):
                 ended_here = isinstance(op, Put) and (op.coll, op.key) in dead and part_of(op) is not None
                 if ended_here and ctx.store.withheld(entry, at) is None:
-                    erased += ctx.store.erase_part(entry, at, None)  # also what has not come: it is not asked for again
+                    erased += ctx.store.erase_part(entry, at, None)  # also missing content, so that it is not fetched
     branched = bool(ctx.store.loose_logs(account))
     for coll, key in ended:
         cell = account + coll + key
-        if branched and (coll, key) not in dead:  # the tombstone does not count; a pin may yet choose its branch
+        if branched and (coll, key) not in dead:  # the tombstone does not count yet; a pin may choose its branch
             ctx.store.set_due(Work.ERASE, cell, _day_of(account, now_ms + GRACE_MS))
         else:
             ctx.store.drop_due(Work.ERASE, cell)
@@ -206,8 +206,8 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
 
 
 def _day_of(account: AccountId, at_ms: int) -> int:
-    """The end of the account's day, less than a day later: an account is walked once for all that one day makes due,
-    and the days of accounts do not end together."""
+    """The end of the account's day after `at_ms`. So an account is walked once for all work of a day, and the days of
+    accounts end at different times."""
     phase = int.from_bytes(account[:8], "big") % DAY_MS
     return at_ms + (phase - at_ms) % DAY_MS
 

@@ -1,11 +1,11 @@
-"""Every log of a store is checked, and what is wrong is dropped with all that stands on it.
+"""Checks every log of a store, and drops wrong entries with all entries after them.
 
-It is due once after an upgrade: the version before took entries that this one refuses, and a peer that got them from us
-would penalise us. Heads, the state of accounts and views are then computed again by the rules of every other day
-(counting.py). What was dropped is a difference between frontiers again, so it is asked of peers.
+This is due once after an upgrade: the version before accepted entries that this one refuses, and a peer that got them
+from us would penalise us. Heads, the state of accounts and views are computed again by the usual rules (counting.py).
+What was dropped is a difference between frontiers again, so peers are asked for it.
 
-The invariant: a note says how far this has come, in the transaction that drops, so it goes on where it was stopped; and
-each line about what goes is in the report before the entries are gone.
+The invariants: the transaction that drops entries also notes the progress, so a stopped check continues; and the report
+has a durable line about each dropped entry before it is dropped.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ from banyan_storage.upgrade import MEND, Say
 
 ACCOUNTS_READ = 256
 COMMIT_CHECKED, COMMIT_GONE = 50_000, 2_000
-"""Entries that are checked, or dropped, between two commits."""
+"""Entries checked, or dropped, between two commits."""
 SAY_S = 10.0
-"""How often it is said how far a long check is."""
+"""Seconds between two progress messages."""
 NAMED = 3
-"""Logs that the sentence at the end names."""
+"""Logs that the last message names."""
 
 
 class Stopped(Exception):
-    """The node was told to stop while its store was checked; the next start goes on where it was."""
+    """The node was stopped while its store was checked; the next start continues the check."""
 
 
 @dataclass(slots=True)
 class Found:
-    """What was found so far; all but `lines` is in the note."""
+    """The results so far; all except `lines` are in the note."""
 
     logs: int = 0
     entries: int = 0
     wrong_logs: int = 0
     gone: int = 0
     moved: int = 0
-    """Heads that say something else now."""
+    """Heads that changed."""
     parts: int = 0
-    """Pieces of content that were not what their entries name."""
+    """Pieces of content that did not match their entries."""
     lines: list[str] = field(default_factory=list)
-    """The first of what is wrong."""
+    """The first NAMED lines of the report."""
 
 
 def due(store: Store) -> bool:
-    """Whether the store is to be checked."""
+    """Whether the store must be checked."""
     return store.note(MEND) is not None
 
 
@@ -77,9 +77,9 @@ def mend(
     stopped: Callable[[], bool] = lambda: False,
     verify: Verify | None = None,
 ) -> Found:
-    """Checks every log, from where an earlier call was stopped. `report`: a file that lines are added to.
+    """Checks every log, starting where an earlier call was stopped. report: the file that lines are appended to.
 
-    verify: checks signatures too, and content against the hashes that entries name. Raises Stopped, StorageError.
+    verify: if given, signatures and content are checked too. Raises Stopped, StorageError.
     """
     return _Mending(store, realm, now_s, report, verify).run(say, stopped)
 
@@ -91,7 +91,7 @@ class _Mending:
         self._counting = Counting(store, realm, self._accounts, self._moved)
         self._found = Found()
         self._lines: list[str] = []
-        """About what is dropped in the pending transaction."""
+        """Report lines about entries that the pending transaction drops."""
         self._heads_moved = False
 
     def run(self, say: Say, stopped: Callable[[], bool]) -> Found:
@@ -108,7 +108,7 @@ class _Mending:
                     committed = found.entries, found.gone
                 if late:
                     raise Stopped(
-                        f"{found.entries:,} of {total:,} entries of the store are checked; the next start goes on"
+                        f"{found.entries:,} of {total:,} entries of the store are checked; the next start continues"
                     )
                 if time.monotonic() > after:
                     after = time.monotonic() + SAY_S
@@ -121,16 +121,16 @@ class _Mending:
         return found
 
     def _begin(self) -> AccountId:
-        """The account to go on with."""
+        """The account to start with."""
         note = self._store.note(MEND)
-        if note is None:  # asked for by hand: if it is stopped, the next start goes on with it
+        if note is None:  # started by hand; if it is stopped, the next start continues it
             self._store.put_note(MEND, b"")
             self._store.commit()
             return AccountId(b"")
         try:
             at, *counts = decode(note) if note else [b""]
             self._found = Found(*counts)
-        except (Malformed, TypeError, ValueError):  # it is begun again, which drops nothing twice
+        except (Malformed, TypeError, ValueError):  # start again, which drops nothing twice
             return AccountId(b"")
         return AccountId(at)
 
@@ -175,7 +175,7 @@ class _Mending:
             self._empty(account, judged)
 
     def _control(self, account: AccountId, j: JudgedLog | None) -> tuple[Control, bool]:
-        """The control log out of what is sound of it; and whether it now grants something else than it did."""
+        """The control log made of its sound entries, and whether its grants have changed."""
         chain = sound_chain(self._store, j) if j else []
         loose = j.loose if j else []
         control = resolve_control([*chain, *loose])
@@ -199,7 +199,7 @@ class _Mending:
         return control, regranted
 
     def _empty(self, account: AccountId, judged: Mapping[LogId, JudgedLog]) -> None:
-        """Nothing speaks for the account, so nothing of it can be judged: all of it is asked for again."""
+        """Drops all of an account without a control log: nothing of it can be judged, so peers are asked again."""
         for log, j in judged.items():
             if not log.log or not (j.length or j.loose or j.gone or j.head.flag):
                 continue
@@ -219,11 +219,11 @@ class _Mending:
     # -- content
 
     def _parts(self) -> None:
-        """A peer that was sent a part that is not what its entry names would ban us, so it goes and is asked for."""
+        """Drops content that does not match its entry, because a peer that received it would ban us."""
         touched: set[AccountId] = set()
         for entry, op, sentence in list(bad_parts(self._store)):
             if entry is None:
-                continue  # nobody is served it
+                continue  # such content is never sent
             self._store.drop_part(entry.id, op)
             self._found.parts += 1
             touched.add(entry.account)
@@ -232,7 +232,7 @@ class _Mending:
         for account in touched:
             self._counting.recount(account, set(), self._now_s, rebuild=True)
 
-    # -- what is said
+    # -- the report
 
     def _say_wrong(self, log: LogId, j: JudgedLog) -> None:
         self._found.gone += j.gone
@@ -262,10 +262,10 @@ def _summary(found: Found, report: Path) -> str:
     what: list[str] = []
     if found.gone:
         what.append(
-            f"{found.gone:,} entries of {found.wrong_logs:,} logs were wrong, or stood on such, and were dropped"
+            f"{found.gone:,} entries of {found.wrong_logs:,} logs were wrong, or follow wrong ones, and were dropped"
         )
     if found.parts:
-        what.append(f"{found.parts:,} pieces of content were not what their entries name, and were dropped")
+        what.append(f"{found.parts:,} pieces of content did not match their entries, and were dropped")
     if not what:
         rest = f"the heads of {found.moved:,} logs were computed again" if found.moved else "all are sound"
         return f"{said}; {rest}."
@@ -277,7 +277,7 @@ def _summary(found: Found, report: Path) -> str:
 
 
 def _append(path: Path, lines: Sequence[str]) -> None:
-    """Durable: what the lines are about is gone afterwards."""
+    """Appends the lines durably, because their entries are dropped afterwards."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         date = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())

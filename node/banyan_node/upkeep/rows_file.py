@@ -1,12 +1,12 @@
-"""A keeper on disk (kept.py): one file of columns, written by a thread of its own and mapped when it is loaded.
+"""A keeper on disk (kept.py): one file of columns, written by its own thread and mapped when it is loaded.
 
     0       magic 8 | crc u32 of the rest | format u32 | columns u32 | about u32 | tail u64 u64 u32
             then for each column  offset u64 | used u64 | room u64 | crc u32,  then about
-    4096    columns, each at a multiple of 4096, holes behind what is used; then the tail
+    4096    columns, each at a multiple of 4096, with holes after the used bytes; then the tail
 
-The header is written once all else is synced, and the file gets its name once the header is: under that name there is
-an old file or a new one, whole. Checksums tell what a disk did to it later. It is mapped privately: what is written to
-the columns stays in this process, and pages that nobody wrote to belong to the file and the kernel may take them back.
+The header is written after all else is synced, and the file gets its name after the header is synced. So the name
+always leads to a whole file, old or new. Checksums detect later damage on disk. The mapping is private: writes to the
+columns stay in this process, and the kernel may drop pages that were not written to.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = structlog.get_logger("banyan")
 MAGIC, FORMAT = b"bnyrows\n", 1
 PAGE = 4_096
 CHECKED = 2 << 20
-"""Bytes that one step of `check` reads: some ms."""
+"""Bytes that one step of `check` reads: a few ms."""
 WAITING = 32
-"""Pieces that wait to be written: 32 MB."""
+"""Pieces that may wait to be written: 32 MB."""
 SYNCED = 16 << 20
-"""Bytes between two syncs: one of all at the end would hold up a commit of the store for as long."""
+"""Bytes between two syncs. One large sync at the end would delay a commit of the store for as long."""
 _HEAD = struct.Struct("<8sIIIIQQI")
 _COLUMN = struct.Struct("<QQQI")
 _CRC_FROM = 12
@@ -50,7 +50,7 @@ class _Place(NamedTuple):
 
 
 class FileKeeper:
-    """Keeps in the file at `path`; a draft is beside it as `path`.new."""
+    """Keeps rows in the file `path`; its draft is `path`.new."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,7 +73,7 @@ class FileKeeper:
 
 
 def _opened(handle: int) -> FileKept:
-    """Raises OSError; ValueError and struct.error where it is no such file, or cut short."""
+    """Raises OSError; ValueError and struct.error if it is no such file, or cut short."""
     raw = os.pread(handle, PAGE, 0)
     magic, crc, version, columns, about, *tail = _HEAD.unpack_from(raw)
     ends = _HEAD.size + columns * _COLUMN.size
@@ -110,7 +110,7 @@ class FileKept:
 
 
 class FileDraft:
-    """`before`: the draft before, which may still be at the file."""
+    """before: the previous draft, whose thread may still be writing."""
 
     def __init__(self, path: Path, columns: Sequence[Size], before: FileDraft | None) -> None:
         self._path, self._draft = path, path.with_name(path.name + ".new")
@@ -163,7 +163,7 @@ class FileDraft:
             self._draft.unlink(missing_ok=True)
             self._over.set()
             while (item := self._queue.get()) is not None and not isinstance(item[0], bytes):
-                pass  # who waits to put more must not wait for ever
+                pass  # so that a caller of `put` does not wait for ever
         finally:
             if handle >= 0:
                 os.close(handle)

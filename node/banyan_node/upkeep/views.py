@@ -1,7 +1,7 @@
-"""Views that are new, changed or asked for are built while the node serves and syncs: a step, then a pause.
+"""Builds views that are new, changed or asked for while the node runs: a step, then a pause.
 
-What is done is noted in the store with each step (banyan_storage/views/building.py), so whoever opens it next goes on.
-A store that no node has open is finished before it is used: nobody else would build it.
+Each step notes its progress in the store (banyan_storage/views/building.py), so the next program that opens it
+continues. A command without a running node finishes the views before it uses the store.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
-"""How often it is looked whether anything is to be built."""
+"""Seconds between two looks whether a view is to be built."""
 BUSY_S = 2.0
-"""How long the node counts as busy after somebody else wrote."""
+"""How long the node counts as busy after another write."""
 BUSY, IDLE = (256, 0.5), (1_024, 0.1)
-"""Entries in a step, and how long the pause after it is, in steps, while others write and while nobody does: a step of
-256 takes some 10 ms and a commit, and a writer waits for at most one. Posts waited four times as long with larger ones.
-"""
+"""Entries in a step, and the length of the pause after it relative to the step, while others write and while none does.
+A step of 256 takes about 10 ms and a commit, and a writer waits for at most one. With 1,024 posts waited four times as
+long."""
 SAY_S = 10.0
-"""How often it is said how far a long build is."""
+"""Seconds between two progress messages."""
 COMMIT_STEPS = 50
-"""Steps between two commits where nobody waits."""
+"""Steps between two commits if no caller waits."""
 
 
 def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
-    """Builds a little: whether more is left, and how much was ever written, which tells whether others write too."""
+    """Builds one step: (whether more is left, the store's count of changes, which shows whether others write)."""
     ctx.store.changes += 1
     return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
 
 
 def unbuilt(engine: Engine) -> list[ViewStanding]:
-    """Views of which something is to be built, by the last commit. Any thread."""
+    """Views that are not fully built, as of the last commit. Any thread."""
     with engine.read() as txn:
         return [view for view in standings(txn) if view.done < 1]
 
 
 async def build(worker: Worker[Context], engine: Engine) -> None:
-    """Builds whatever is to be built, for as long as the node runs."""
+    """Builds views that need it, for as long as the node runs."""
     while True:
         await trio.sleep(LOOK_S)
         waiting = unbuilt(engine)
@@ -83,9 +83,9 @@ async def build(worker: Worker[Context], engine: Engine) -> None:
 def finish(
     engine: Engine, store: Store, say: Say, stopped: Callable[[], bool] = lambda: False, only: tuple[str, ...] = ()
 ) -> None:
-    """Builds all that is to be built, now; with `only`, where one of these views is among it.
+    """Builds all unbuilt views now. only: do nothing unless one of these is unbuilt.
 
-    Returns early where it is stopped; what was committed stays. Raises StorageError.
+    Returns early when `stopped()` is true; what was committed stays. Raises StorageError.
     """
     waiting = [view.name for view in unbuilt(engine)]
     if not waiting or (only and not set(only) & set(waiting)):

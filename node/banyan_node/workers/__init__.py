@@ -1,1 +1,1 @@
-"""The thread that drives the replica, and the threads and processes that spare it work."""
+"""The thread that drives the replica, and the threads and processes that take work from it."""

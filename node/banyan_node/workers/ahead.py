@@ -1,9 +1,8 @@
-"""Frames prepared ahead of the replica, on threads of their own.
+"""Prepares bulk frames on other threads before the replica needs them.
 
-What a frame of bulk says is decoded, hashed and verified without the store (prepare.py). So while the replica's thread
-waits for the disk, or judges the frames before, other threads prepare those that wait: one decodes while the
-signatures of another's frame are checked in processes of their own (checking.py). Frames that the replica comes to
-first it prepares itself.
+A frame of bulk is decoded, hashed and verified without the store (prepare.py). So while the replica's thread waits for
+the disk or judges earlier frames, two threads prepare waiting ones: one decodes while the signatures of the other's
+frame are checked in separate processes (checking.py). If the replica gets to a frame first, it prepares it itself.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from banyan_replica.intake.prepare import Prepared, prepare
 from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10
-"""Bytes of a frame from which on a hop to another thread pays."""
+"""Bytes of the smallest frame for which another thread saves time."""
 THREADS = 2
 """Frames prepared at a time: one is decoded while another's signatures are checked."""
 
 
 class Ahead:
-    """Belongs to the event loop, which begins; the replica's thread takes."""
+    """The event loop calls `begin`; the replica's thread calls `taken`."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
@@ -42,5 +41,5 @@ class Ahead:
 
 
 def taken(begun: Future[Prepared] | None) -> Prepared | None:
-    """What was prepared, after waiting for it if it is being done; None where nobody began."""
+    """The prepared frame, after waiting if it is in work; None if no thread has begun."""
     return None if begun is None or begun.cancel() else begun.result()

@@ -1,9 +1,9 @@
 """Checks signatures of bulk in separate processes.
 
-A check takes as long as all other work on a short run. libsodium releases the interpreter's lock, but after each check
-the thread must reacquire it, so the checking and the judging thread block each other: two threads were no faster than
-one. A process has a lock of its own. It starts when there is much to check for the first time, and holds no state. What
-it does not answer, or finds wrong, is checked here.
+A check takes as long as all other work on a short run. libsodium releases the GIL, but after each check the thread must
+reacquire it, so the checking and the judging thread block each other: two threads were no faster than one. A process
+has its own GIL. It starts when there is much to check for the first time, and holds no state. Checks that it does not
+answer, or that it finds wrong, are made here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signed, verify_all
 
 PROCESSES = 2
-"""As many as frames that are prepared at a time (ahead.py): while one is decoded another's signatures are checked, and
-of one entry each the checks are most of the work."""
+"""As many as frames that are prepared at a time (ahead.py): for runs of one entry the checks are most of the work."""
 MANY = 128
-"""Signatures in one question from which on a process pays."""
+"""The least number of signatures for which a process saves time."""
 PATIENCE_S = 20.0
-"""How long an answer is waited for; then the process is ended and the checks are made here."""
+"""How long to wait for an answer; then the process is ended and the checks are made here."""
 AGAIN_S = 5.0
-"""How long after the process began another may, so that one that fails is not begun for every frame."""
+"""The least time between two starts of a process, so that a failing one is not started for every frame."""
 READY, GOOD, BAD = b"R", 1, 0
 _SIZES = (32, 32, 64)
 _ROW = sum(_SIZES)
 
 
 class Checking:
-    """A `Verify` (prepare.py) that any threads may call: a question goes to a process that has none."""
+    """A `Verify` (prepare.py) for any thread: it asks a process that is free."""
 
     def __init__(self, realm: Realm) -> None:
         self._checkers = [Checker(realm) for _ in range(PROCESSES)]
@@ -48,7 +47,7 @@ class Checking:
         if len(checks) >= MANY:
             for checker in self._checkers:
                 if checker.busy:
-                    continue  # the next one begins once a question would have to wait
+                    continue  # so the next process starts only when a question would have to wait
                 if checker.answers():
                     return checker(realm, checks)
                 break
@@ -60,7 +59,7 @@ class Checking:
 
 
 class Checker:
-    """One process. Any threads may ask; one question at a time is with it."""
+    """One process. Any thread may ask; it answers one question at a time."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
@@ -88,11 +87,11 @@ class Checker:
 
     @property
     def busy(self) -> bool:
-        """Whether a question is with it."""
+        """Whether it is working on a question."""
         return self._lock.locked()
 
     def answers(self) -> bool:
-        """Whether the process is there. If not, it begins, and this does not wait for it."""
+        """Whether the process is ready. If not, it is started; this does not wait for it."""
         with self._lock:
             try:
                 return self._answers()
@@ -102,11 +101,11 @@ class Checker:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, where there is one and it answers."""
+        """The process id, or None if no process is ready."""
         return self._process.pid if self._process is not None and self._ready else None
 
     def _ask(self, rows: bytes, count: int) -> bytes | None:
-        """A verdict on each, or None where there is no process yet or no more."""
+        """A verdict for each row, or None if no process answers."""
         try:
             if not self._answers() or self._talk is None:
                 return None
@@ -152,7 +151,7 @@ def _sized(checks: Sequence[Signed]) -> bool:
 
 
 def _heard(talk: socket.socket) -> bool:
-    """Whether the process has said that it is ready. Under its own patience `recv` would wait for that."""
+    """Whether the process has said that it is ready. Does not wait."""
     talk.settimeout(0)
     try:
         heard = talk.recv(1)
@@ -166,7 +165,7 @@ def _heard(talk: socket.socket) -> bool:
 
 
 def _exactly(talk: socket.socket, n: int) -> bytes:
-    """Raises EOFError where the other end is gone, OSError where it took too long."""
+    """Raises EOFError if the other end is gone, OSError after PATIENCE_S."""
     got = bytearray()
     while len(got) < n:
         more = talk.recv(n - len(got))
@@ -177,8 +176,8 @@ def _exactly(talk: socket.socket, n: int) -> bytes:
 
 
 def main(realm: Realm, talk: socket.socket) -> None:
-    """The process, until the node hangs up: questions (how many 4, then for each writer 32 | entry 32 | signature 64)
-    in, a byte for each out."""
+    """The process. It reads questions (count 4, then for each: writer 32 | entry 32 | signature 64) and answers with
+    one byte for each signature, until the node closes the socket."""
     talk.sendall(READY)
     while True:
         count = int.from_bytes(_exactly(talk, 4), "big")
@@ -191,6 +190,6 @@ def main(realm: Realm, talk: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the node too, which hangs up when it is done
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the node, which closes the socket at its end
     with suppress(EOFError, OSError):
         main(REALMS[sys.argv[1]], socket.socket(fileno=0))

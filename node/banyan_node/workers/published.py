@@ -1,8 +1,8 @@
-"""What the replica's thread says of itself for readers on other threads: nobody who only asks waits for the writer.
+"""The state of the replica, published for readers on other threads, so that they do not wait for the writer.
 
-The replica's thread makes a `Published` after what it did is durable: before it answers calls, so that a caller finds
-what it was told, when a peer comes, says hello or goes, and else every LAG_S. A costly one is made more seldom, so that
-it takes a fiftieth of that thread's time at most. What the store says, readers take from a snapshot of the store.
+The replica's thread makes a `Published` after its work is durable: before it answers calls, so that a caller reads what
+it wrote; when a peer connects, says hello or leaves; and otherwise every LAG_S. If that is slow it is done less often,
+so that it takes at most a fiftieth of the thread's time. Readers take entries and views from a snapshot of the store.
 """
 
 from __future__ import annotations
@@ -26,18 +26,16 @@ if TYPE_CHECKING:
     from banyan_node.context import Context
 
 LAG_S = 0.25
-"""How old what is published may be, where nothing was called meanwhile."""
+"""The age that published state may reach while no calls are answered."""
 SHARE = 50
-"""One part in so many of the replica's time goes to publishing at most."""
+"""Publishing takes at most 1/SHARE of the replica's time."""
 CHEAP_S = 0.001
-"""What is published faster than that is published before every answer."""
-NEVER = -1e8
-"""Before any `now`: a link that was never compared to its end says so."""
+"""If publishing takes less than this, it is done before every answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Who this node is; the same as long as it runs."""
+    """The identity of this node; it does not change while the node runs."""
 
     peer: str
     realm: Realm
@@ -47,14 +45,17 @@ class Here:
     """The device's key, which signs entries in the accounts that granted it."""
 
     def slot(self, index: int, slot: int, generation: int) -> Signer:
-        """A key of one of the accounts hosted here. For any thread."""
+        """A key of an account hosted here. Any thread."""
         return Signer(self.realm, self.keys.slot_seed(index, slot, generation))
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """A linked peer. greeted: it said hello. compared: it was, to the end, since it came. differences: what it claims
-    of logs where we stand elsewhere. asked: logs that it owes us. points: held against it, `reason` the last."""
+    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it connected.
+
+    differences: its heads of logs on which we differ. asked: logs that it owes us. points: its penalty points;
+    `reason`: the cause of the last ones.
+    """
 
     peer: str
     address: str
@@ -72,7 +73,7 @@ class LinkSeen:
 
 @dataclass(frozen=True, slots=True)
 class BanSeen:
-    """A peer that is refused until `until`, in seconds."""
+    """A peer that is refused until `until` (seconds)."""
 
     peer: str
     until: float
@@ -82,8 +83,8 @@ class BanSeen:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """readers: peers that read the network to us; left: how much of it is, 0 to 1. wrong_clock: what peers say about
-    this machine's clock, where it matters; ahead_ms: of the median of so many platforms."""
+    """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
+    a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`."""
 
     links: tuple[LinkSeen, ...]
     bans: tuple[BanSeen, ...]
@@ -111,7 +112,7 @@ def here(ctx: Context) -> Here:
 
 
 def published(ctx: Context, now: float) -> Published:
-    """As it is now. On the replica's thread."""
+    """The current state. Only on the replica's thread."""
     replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
     fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
     ledger = replica.ledger
@@ -143,7 +144,7 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
         outbound=link.outbound,
         since=link.since,
         equal=link.course.live,
-        compared=link.course.settled_at > NEVER,
+        compared=link.course.met,
         points=points,
         reason=ledger.last_sentence(link.peer) if points else "",
         differences=dict(link.told.differences),
@@ -152,29 +153,29 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
 
 
 def wrong_clock(ctx: Context) -> str | None:
-    """What peers say about this machine's clock, where it matters. On the replica's thread."""
+    """A sentence if this machine's clock seems wrong, judged by its peers. Only on the replica's thread."""
     found = ctx.replica.witnesses.ahead_ms()
     if found is not None and abs(found[0]) > FUTURE_MS:
         ahead, platforms = found
         way = "ahead of" if ahead > 0 else "behind"
-        others = "the platform that was heard" if platforms == 1 else f"{platforms} platforms"
+        others = "the only platform known" if platforms == 1 else f"{platforms} platforms"
         return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
     notes = {log for (_, log), note in ctx.replica.intake.notes.items() if note.reason == "future"}
     if notes:
-        what = f"what peers have of {len(notes):,} logs is dated in the future"
+        what = f"entries of {len(notes):,} logs that peers have are dated in the future"
         return f"{what}; if that lasts, this clock is behind: set it"
     return None
 
 
 class Publisher:
-    """Publishes after batches of work. `seen`: what was published last; any thread may read it."""
+    """Publishes after batches of work. seen: the last published state; any thread may read it."""
 
     def __init__(self, ctx: Context, now: float) -> None:
         self.seen = published(ctx, now)
         self._due, self._cost = now, 0.0
 
     def after(self, ctx: Context, now: float, answers: bool) -> float:
-        """After a batch; answers: whether calls are answered now. Returns when it is due, if it was put off."""
+        """Called after a batch. answers: whether calls are answered now. Returns when to publish if it did not now."""
         if now >= self._due or (self._cost < CHEAP_S and (answers or self._peers_changed(ctx))):
             began = time.perf_counter()
             self.seen = published(ctx, now)

@@ -1,7 +1,7 @@
-"""Signatures shared out among threads: libsodium runs without the interpreter's lock, so two cores check two at a time.
+"""Checks and makes batches of signatures in two threads: libsodium releases the GIL, so two cores work at a time.
 
-Short runs carry as many signatures as entries. A hop to another thread costs what a few checks do, so few are checked
-where they are.
+Runs of one entry have as many signatures as entries. Handing work to another thread costs as much as a few checks, so
+small batches stay on the calling thread.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, Signer, sign_all, verify_all
 
 FEW = 24
-"""Signatures that are not worth a hop."""
+"""The least number of signatures that are shared with the other thread."""
 
 
 class Verifier:
-    """One more thread beside the one that asks."""
+    """One thread in addition to the calling one."""
 
     def __init__(self) -> None:
         self._other = ThreadPoolExecutor(1, "verifier")
@@ -32,7 +32,7 @@ class Verifier:
         return verify_all(realm, checks[:half]) + theirs.result()
 
     def sign(self, todo: Sequence[tuple[Signer, EntryId]]) -> list[bytes]:
-        """Signatures are shared out in the same way."""
+        """Signatures, made in the same way."""
         if len(todo) < FEW:
             return sign_all(todo)
         half = len(todo) // 2

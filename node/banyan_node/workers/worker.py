@@ -1,8 +1,8 @@
-"""The replica's thread: one thread owns the store's pending transaction and the replica. Others post to its inbox.
+"""The replica's thread: it owns the store's pending transaction and the replica. Other threads post to its inbox.
 
-Whatever waits in the inbox is taken together, up to TAKE items, and shares one commit: 64 people who post at once wait
-for one fsync, not for 64. Effects leave for the event loop in order, after the commit that they depend on, and a call
-is answered after it too: all of it in one hop. While the thread decodes, hashes or syncs the disk, the loop goes on.
+It takes all waiting items together, at most TAKE, and commits once for all: 64 people who post at once wait for one
+fsync, not for 64. Effects go to the event loop in order, after the commit that they depend on, together with the
+answers to calls. The event loop runs on while this thread decodes, hashes or syncs the disk.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from banyan_storage.errors import StorageError
 log = structlog.get_logger("banyan")
 T = TypeVar("T")
 TAKE = 512
-"""Items of the inbox that share one commit at most."""
+"""The most items of the inbox that share one commit."""
 TAKE_BYTES = WINDOW // 2
-"""Bytes of frames that share one commit at most: half of what a peer may send ahead, so that it sends on meanwhile."""
+"""The most bytes of frames that share one commit: half of a peer's credit, so that it can send more meanwhile."""
 ENOUGH_BYTES = 32 << 10
-"""Bytes of frames that are worth a commit by themselves."""
+"""Frames of so many bytes are committed without waiting for more."""
 GC_OBJECTS = 50_000
 """New objects between two runs of the cyclic garbage collector. A frame makes about as many, nearly all of them tuples
 that end with it. With Python's default of 700 the collector took a seventh of the time."""
@@ -39,11 +39,11 @@ GC_BUSY = 10
 IDLE_S = 0.1
 """The thread is idle after this time without work; then the collector may run, seconds."""
 WINDOW_S = 0.004
-"""How long a commit of little waits for company, where several came lately."""
+"""How long a small commit waits for more writes if several came together last time."""
 
 
 class Worker(Generic[T]):
-    """Runs `make()` on its own thread, then feeds what it made. `C`, the context, is whatever `make` returns."""
+    """Runs `make()` on its own thread, then runs jobs on the context that it returned."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Worker(Generic[T]):
         deliver: Callable[[Sequence[Effect], int], None],
         after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
     ) -> None:
-        """after: is called on the thread behind each batch, before its calls are answered, with whether there are any;
-        returns by when it wants to be called again."""
+        """after(context, now, answers): called on the thread after each batch, before its calls are answered. answers:
+        whether there are any. Returns when it must be called again at the latest."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
         self._after, self._again = after, float("inf")
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -64,7 +64,7 @@ class Worker(Generic[T]):
         self._done = trio.Event()
         self._calls: set[_Answer] = set()
         self._crowd = False
-        """Whether several jobs that write came together last time: then they will again."""
+        """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
         self._stopping = False
         self._epoch = time.time() - time.monotonic()
@@ -78,15 +78,15 @@ class Worker(Generic[T]):
             raise self._error
 
     def post(self, do: Callable[[T, float], None], size: int = 0, writes: bool = False) -> None:
-        """Have `do(context, now)` run; any thread may ask. `size`: bytes of a frame that it takes in. `writes`: whether
-        it may bring something that is to be committed."""
+        """Runs `do(context, now)` later. Any thread. size: bytes of the frame that it handles. writes: whether it may
+        write something that must be committed."""
         self._inbox.put(_Job(do, None, size=size, writes=writes))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
-        """The result of `do(context, now)`, after what it wrote is durable. Raises what it raised.
+        """The result of `do(context, now)`, once its writes are durable. Raises what it raised.
 
-        `alone`: it commits by itself on its way, so nothing else shares its transaction. `together`: it reads nothing
-        that another such call could have published just before it, so what they publish is written together.
+        alone: it commits by itself, so no other job shares its transaction. together: it does not read what other such
+        calls publish, so their publications are written together.
         """
         answer = _Answer()
         if not self._done.is_set():
@@ -99,7 +99,7 @@ class Worker(Generic[T]):
         return answer.result()
 
     async def stop(self) -> None:
-        """Takes what is in the inbox, commits, closes. Never cancelled: an open transaction must not be left behind."""
+        """Runs the jobs in the inbox, commits and closes. Never cancelled, so no open transaction is left behind."""
         self._inbox.put(None)
         with trio.CancelScope(shield=True):
             await self._done.wait()
@@ -116,7 +116,7 @@ class Worker(Generic[T]):
             raise self._error
 
     def _now(self) -> float:
-        """Steady seconds that began as the wall clock: a clock set back must not stop the timers."""
+        """Monotonic seconds that started at the wall clock's time: a clock set back must not stop the timers."""
         return self._epoch + time.monotonic()
 
     def _run(self) -> None:
@@ -133,7 +133,7 @@ class Worker(Generic[T]):
             self._tell(self._end)
 
     def _end(self) -> None:
-        """Nobody waits for a thread that is gone."""
+        """Wakes everything that waits for this thread."""
         self._ready.set()
         self._done.set()
         for answer in self._calls:
@@ -155,7 +155,7 @@ class Worker(Generic[T]):
         try:
             self._again = self._after(context, now, bool(answers))
         except Exception:
-            log.exception("what is done after each batch failed")
+            log.exception("publishing after a batch failed")
             self._again = float("inf")
         if effects or answers:
             self._tell(partial(self._give, effects, answers, reached))
@@ -166,16 +166,16 @@ class Worker(Generic[T]):
                 self._tell(partial(self._give, effects, (), reached))
 
     def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer], reached: int) -> None:
-        """On the event loop. reached: the last arrival before the jobs; all that was told of it and before has left."""
+        """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
         self._deliver(effects, reached)
         for answer in answers:
             answer.given.set()
 
     def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
-        """Runs jobs that share a commit: frames, or calls. None of them may leave half of itself in it.
+        """Runs jobs that share a commit: either frames or calls. No job may leave half of its writes in it.
 
-        A frame that fails takes back what the frames before it brought, which is left to reconciliation. A call that
-        is refused after it wrote takes the shared transaction back, and the other calls of the batch run again.
+        If a frame fails, the writes of the frames before it are rolled back too; reconciliation brings them again. If a
+        call is refused after it wrote, the transaction is rolled back and the other calls of the batch run again.
         """
         for job in jobs:
             error = self._guarded(replica, replica.hold if job.together else replica.settle)
@@ -191,7 +191,7 @@ class Worker(Generic[T]):
         return self._guarded(replica, replica.settle)
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
-        """A full disk or a bug in handling one frame ends neither the thread nor the node; what was pending is gone."""
+        """Runs `do`. On a full disk or a bug it rolls back and returns an error, and the thread continues."""
         try:
             do()
         except StorageError as why:
@@ -199,7 +199,7 @@ class Worker(Generic[T]):
             return why
         except Exception as bug:
             log.exception("a frame could not be handled")
-            lost = StorageError(f"an error inside the node took back what was pending: {bug!r}")
+            lost = StorageError(f"an error inside the node rolled back uncommitted writes: {bug!r}")
             self._undo(replica, lost)
             return lost
         return None
@@ -216,7 +216,6 @@ class Worker(Generic[T]):
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
             if self._drain(job, jobs) and self._waits(jobs):
-                # a crowd is waited for while one is arriving, a lone job goes at once
                 time.sleep(WINDOW_S)
                 self._drain(self._inbox.get_nowait(), jobs)
         except queue.Empty:
@@ -226,12 +225,12 @@ class Worker(Generic[T]):
         return jobs
 
     def _waits(self, jobs: Sequence[_Job]) -> bool:
-        """Whether a commit of so little is worth waiting for what may come with it."""
+        """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
         writing = sum(job.writes for job in jobs)
         return (writing > 1 or (self._crowd and writing > 0)) and sum(job.size for job in jobs) < ENOUGH_BYTES
 
     def _drain(self, job: _Job | None, jobs: list[_Job]) -> bool:
-        """Adds the job and whatever waits behind it; whether there is room for more."""
+        """Adds the job and those waiting after it. Returns whether there is room for more."""
         size = sum(j.size for j in jobs)
         while job is not None:
             jobs.append(job)
@@ -246,7 +245,7 @@ class Worker(Generic[T]):
         return False
 
     def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:
-        """Carries out commits; the rest is for the event loop."""
+        """Carries out commits; returns the other effects for the event loop."""
         out: list[Effect] = []
         error: StorageError | None = None
         while (effect := replica.next_effect()) is not None:
@@ -265,20 +264,20 @@ class Worker(Generic[T]):
         try:
             self._loop.run_sync_soon(do)
         except trio.RunFinishedError:
-            pass  # the event loop is gone, nobody is left to be told
+            pass  # the event loop has ended
 
 
 def spare_garbage_collection() -> None:
-    """For a process that has a replica, before its work begins: what was imported stays, so no look at it will find
-    anything, and few looks are worth it while there is something to do."""
+    """Called before a replica's work begins. Imported objects stay for ever, so the collector need not scan them, and
+    it runs rarely while there is work."""
     gc.freeze()
     gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:
-    """Jobs that may share a commit; at least one batch, since time passes without jobs too.
+    """Groups jobs that may share a commit. Returns at least one batch, because timers also run without jobs.
 
-    Frames and calls never share one: no peer's frame can take back what somebody is told is done, nor the other way.
+    Frames and calls never share a commit, so a failing frame cannot roll back an answered call, nor the reverse.
     """
     frames = [job for job in jobs if job.answer is None]
     out: list[list[_Job]] = [frames, []]
@@ -292,7 +291,7 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 
 
 class _Answer:
-    """What a call gets: written by the replica's thread, read once `given` is set on the event loop."""
+    """The answer to a call: written by the replica's thread, read after `given` is set on the event loop."""
 
     def __init__(self) -> None:
         self.given = trio.Event()
@@ -315,7 +314,7 @@ class _Answer:
         if self._error is not None:
             raise self._error
         if not self._answered:
-            raise StorageError("the node stopped before it answered; whether it was done, its next start will show")
+            raise StorageError("the node stopped before it answered; check after its next start whether it was done")
         return self._value
 
 
@@ -328,7 +327,7 @@ class _Job(NamedTuple):
     writes: bool = False
 
     def run(self, context: Any, now: float) -> None:
-        """Raises StorageError; any other error of a call is its answer."""
+        """Raises StorageError; any other error becomes the answer of the call."""
         if self.answer is None:
             self.do(context, now)
             return

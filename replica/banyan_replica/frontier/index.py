@@ -206,7 +206,12 @@ class FrontierIndex:
     @property
     def busy(self) -> bool:
         """Whether `work` has something to do."""
-        return not self.ready or self._summed.building or (self._saving is not None and self._saving.wants)
+        return (
+            self._read is not None
+            or self._loading is not None
+            or self._summed.building
+            or (self._saving is not None and self._saving.wants)
+        )
 
     def work(self) -> None:
         """One slice of the background work, about 10 ms."""
@@ -221,7 +226,7 @@ class FrontierIndex:
 
     def children(self, salt: bytes, prefix: bytes) -> list[Range] | None:
         """(count, sum) below each of the 16 nibbles that may follow the prefix; None without the table. From DEPTH on,
-        this reads all rows."""
+        and of few rows under a salt, this reads all rows."""
         table = self.table(salt)
         return None if table is None else self._summed.children(table, prefix)
 
@@ -288,7 +293,8 @@ class FrontierIndex:
                 heads[log] = head
                 if len(heads) == READ:
                     break
-        self._summed.append(heads)
+        if heads:
+            self._summed.append(heads)
         count += len(heads)
         total = (total + sum(head_item(log, head) for log, head in heads.items())) % _MOD
         self._read = next(reversed(heads), reached), count, total

@@ -242,7 +242,7 @@ def summed(low: Floats, high: Floats, onto: Numbers) -> Numbers:
 def add_one(table: Numbers, h: int, t: int) -> None:
     """Adds one item. To take it out, add p minus its weight."""
     at, th = _cells_of(h, len(table)), t * h % P
-    table[at] = _once(table[at] + np.array((t, th, th * h % P), np.uint64))
+    table[at] = _once(table.take(at, 0) + np.array((t, th, th * h % P), np.uint64))
 
 
 @lru_cache(WALKS)
@@ -256,15 +256,18 @@ def pack(cells: Numbers) -> bytes:
     words, top = cells.copy(), cells[:, 2] >> np.uint64(56)
     words[:, 0] |= (top & np.uint64(7)) << np.uint64(61)
     words[:, 1] |= (top >> np.uint64(3)) << np.uint64(61)
-    return np.delete(words.astype(">u8").view(np.uint8).reshape(-1, 24), 16, axis=1).tobytes()
+    wide = words.astype(">u8").view(np.uint8).reshape(-1, 24)
+    return np.concatenate((wide[:, :16], wide[:, 17:]), axis=1).tobytes()
 
 
 def unpack(raw: bytes) -> Numbers:
     """The inverse of `pack`. Raises ValueError if the bytes are no cells."""
     if len(raw) % CELL_BYTES:
         raise ValueError(f"cells are {CELL_BYTES} bytes each, {len(raw)} bytes are not whole cells")
-    wide = np.insert(np.frombuffer(raw, np.uint8).reshape(-1, CELL_BYTES), 16, 0, axis=1)
-    words = wide.view(">u8").astype(np.uint64).reshape(-1, 3)
+    rows = np.frombuffer(raw, np.uint8).reshape(-1, CELL_BYTES)
+    wide = np.zeros((len(rows), 24), np.uint8)
+    wide[:, :16], wide[:, 17:] = rows[:, :16], rows[:, 16:]
+    words = wide.view(">u8").astype(np.uint64)
     words[:, 2] |= (words[:, 0] >> np.uint64(61) | words[:, 1] >> np.uint64(61) << np.uint64(3)) << np.uint64(56)
     words[:, :2] &= _P
     if (words >= _P).any():
@@ -292,7 +295,11 @@ def decode(difference: Numbers) -> Decoded:
     n = len(difference)
     s0, s1, s2 = (difference[:, k].tolist() for k in range(3))
     items: dict[int, int] = {}
-    todo: list[int] = np.flatnonzero(pure(difference)).tolist()
+    todo: list[int]
+    if n <= FEW:
+        todo = [i for i in range(n) if s0[i] and s1[i] * s1[i] % P == s0[i] * s2[i] % P]
+    else:
+        todo = np.flatnonzero(pure(difference)).tolist()
     budget = 2 * n + 16
     while todo and budget:
         at = todo.pop()

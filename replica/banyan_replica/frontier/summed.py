@@ -22,8 +22,8 @@ from banyan_replica.frontier.rows import (
     weights_of,
     words_of,
 )
-from banyan_replica.frontier.sketch import FEW, Indexes, Key, P, key_of, weight
-from banyan_replica.frontier.table import DEPTH, FrontierTable, Range
+from banyan_replica.frontier.sketch import FEW, Indexes, Key, P, empty, key_of, weight
+from banyan_replica.frontier.table import FrontierTable, Range
 
 
 class Summed:
@@ -40,7 +40,9 @@ class Summed:
     def begin(self, salt: bytes) -> None:
         """Have a table built under this salt by `build`."""
         if salt not in self.tables:
-            self.tables[salt] = FrontierTable(key_of(salt), 0)
+            made = self.tables[salt] = FrontierTable(key_of(salt), 0)
+            if self.rows.n <= SLICE:  # so few are read when ranges are asked for, which is seldom
+                made.sums = empty(0)
 
     @property
     def building(self) -> bool:
@@ -101,8 +103,8 @@ class Summed:
         return row
 
     def children(self, table: FrontierTable, prefix: bytes) -> list[Range]:
-        """(count, sum) below each nibble that may come next. Deep ones read all rows."""
-        if len(prefix) < DEPTH:
+        """(count, sum) below each nibble that may come next. Where no sums are kept, this reads all rows."""
+        if table.sums_below(prefix):
             return table.children(prefix)
         shift = np.uint64(61 - 4 * len(prefix))
         value = np.uint64(int.from_bytes(packed(prefix), "big") >> 64 - 4 * len(prefix))

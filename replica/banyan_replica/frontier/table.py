@@ -16,8 +16,6 @@ from banyan_replica.frontier.sketch import Key, Numbers, P, add, add_one, empty,
 
 DEPTH = 4
 """Nibbles of the longest prefix whose sums are kept: 65,536 ranges, about 15 accounts each at a million."""
-DEEPEST = 15
-"""Nibbles of an account id that a row has. Below a longer prefix, heads are named."""
 RANGES = 16**DEPTH
 Range: TypeAlias = tuple[int, bytes]
 """(number of heads, their two sums in 16 bytes)."""
@@ -27,7 +25,7 @@ _SHIFT = 61 - 4 * DEPTH
 @dataclass(slots=True)
 class FrontierTable:
     """`built`: how many rows are in it while it is being built, then None. `sums`: by range, the number of heads, the
-    sum of t and the sum of t h."""
+    sum of t and the sum of t h; empty where ranges are read off the rows."""
 
     key: Key
     built: int | None = None
@@ -37,7 +35,8 @@ class FrontierTable:
     def take(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
         """Adds rows. `heads`: 1 for each row with a head, otherwise 0."""
         add(self.cells, h, t)
-        self._ranges(x0, h, t, heads)
+        if len(self.sums):
+            _add_ranges(self.sums, x0, h, t, heads)
 
     def move(self, x0: Numbers, h: Numbers, old: Numbers, new: Numbers, more: npt.NDArray[np.int64]) -> None:
         """Changes weights from `old` to `new`. `more`: +1 if the row has a head now and had none, -1 if it lost it."""
@@ -46,12 +45,17 @@ class FrontierTable:
     def move_one(self, x0: int, h: int, t: int, more: int) -> None:
         """The same for one log, whose weight grew by `t` modulo p."""
         add_one(self.cells, h, t)
-        at = x0 >> _SHIFT
-        count, s0, s1 = self.sums[at].tolist()
-        self.sums[at] = count + more, (s0 + t) % P, (s1 + t * h) % P
+        if len(self.sums):
+            at = x0 >> _SHIFT
+            count, s0, s1 = self.sums[at].tolist()
+            self.sums[at] = count + more, (s0 + t) % P, (s1 + t * h) % P
+
+    def sums_below(self, prefix: bytes) -> bool:
+        """Whether `children` says what is below the prefix."""
+        return len(prefix) < DEPTH and len(self.sums) > 0
 
     def children(self, prefix: bytes) -> list[Range]:
-        """The range below each of the 16 nibbles that may follow a prefix shorter than DEPTH."""
+        """The range below each of the 16 nibbles that may follow the prefix."""
         at = 0
         for n in prefix:
             at = at << 4 | n
@@ -66,11 +70,12 @@ class FrontierTable:
         sums = [_binned(below, lane, np.zeros(16, np.uint64)).tolist() for lane in (t, mulmod(t, h))]
         return [_range(*row) for row in zip(counts.tolist(), *sums, strict=True)]
 
-    def _ranges(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
-        at, nth = np.unique((x0 >> np.uint64(_SHIFT)).astype(np.intp), return_inverse=True)
-        self.sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # a negative count wraps
-        for k, lane in ((1, t), (2, mulmod(t, h))):
-            self.sums[at, k] = _binned(nth, lane, self.sums[at, k])
+
+def _add_ranges(sums: Numbers, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
+    at, nth = np.unique((x0 >> np.uint64(_SHIFT)).astype(np.intp), return_inverse=True)
+    sums[at, 0] += np.bincount(nth, heads, len(at)).astype(np.int64).view(np.uint64)  # a negative count wraps
+    for k, lane in ((1, t), (2, mulmod(t, h))):
+        sums[at, k] = _binned(nth, lane, sums[at, k])
 
 
 def _binned(at: npt.NDArray[np.intp], values: Numbers, onto: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""Choices at random, by the randomness that the gossip is given."""
+"""Random choices, made with the gossip's own generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pick(rng: Rng, of: list[T]) -> T:
 
 
 def sample(rng: Rng, of: list[T], most: int) -> list[T]:
-    """At most so many, each once; the list is shuffled by it."""
+    """At most `most` elements, each once. Shuffles the list."""
     for i in range(min(most, len(of))):
         j = i + rng.randrange(len(of) - i)
         of[i], of[j] = of[j], of[i]

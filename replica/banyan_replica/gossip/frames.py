@@ -1,9 +1,9 @@
-"""The values that cross the gossip's doors: frames between nodes, effects to carry out, messages to judge.
+"""The inputs and outputs of the gossip: frames between nodes, effects, and messages to judge.
 
-A frame on the wire is one array of unsigned integers, byte strings and arrays, its first element the code. `SHAPES` is
-the table of them; codec and grammar (docs/protocol.md) are made from it, as for messages (wire/table.py).
+A frame on the wire is one array of unsigned integers, byte strings and arrays; its first element is the code. Codec and
+grammar (docs/protocol.md) are made from the table `SHAPES`, as for messages (wire/table.py).
 
-Invariant: decode_frame(encode_frame(f)) == f, every list is bounded, and anything else is Malformed with a sentence.
+Invariant: decode_frame(encode_frame(f)) == f, every list is bounded, and anything else raises Malformed.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ PeerId: TypeAlias = str
 
 
 class PeerInfo(NamedTuple):
-    """A peer and where it may be dialled: a claim of whoever told us, never a proof."""
+    """A peer and its addresses, as another peer claimed them; not verified."""
 
     peer: PeerId
     addrs: tuple[str, ...]
 
 
 class Push(NamedTuple):
-    """A pushed message; `hop` counts the links it came over, for figures only."""
+    """A pushed message. hop: links it crossed, for statistics only."""
 
     mid: bytes
     hop: int
@@ -66,7 +66,7 @@ class Pushes(NamedTuple):
 
 
 class Join(NamedTuple):
-    """`addrs`: where the sender says it may be dialled; who accepted a connection cannot tell."""
+    """addrs: the sender's own addresses, which the accepting side of a connection cannot know."""
 
     addrs: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ class NeighbourAnswer(NamedTuple):
 
 
 class NoNeighbour(NamedTuple):
-    """You are no longer my neighbour; the connection may stay."""
+    """The receiver is no longer the sender's neighbour; the connection may stay."""
 
 
 class Shuffle(NamedTuple):
@@ -105,7 +105,7 @@ AnyFrame: TypeAlias = Pushes | MemberFrame
 
 
 class Delivery(NamedTuple):
-    """A message not known here and not judged yet; answer with accepted, ignored or rejected."""
+    """A message that is new here. Judge it, then call accepted, ignored or rejected."""
 
     mid: bytes
     payload: bytes
@@ -119,14 +119,14 @@ class SendFrame(NamedTuple):
 
 
 class DialPeer(NamedTuple):
-    """Dial this peer and report peer_up or dial_failed."""
+    """Dial this peer; report with peer_up or dial_failed."""
 
     peer: PeerId
     addrs: tuple[str, ...]
 
 
 class DropPeer(NamedTuple):
-    """Close the connection. `fault` False: the gossip merely does not need it; keep it if something else does."""
+    """Close the connection. fault: the peer is to blame; if False, keep the connection if something else uses it."""
 
     peer: PeerId
     reason: str
@@ -136,7 +136,7 @@ class DropPeer(NamedTuple):
 GossipEffect: TypeAlias = SendFrame | DialPeer | DropPeer
 
 
-# -- how they are spelled
+# -- encoding
 
 
 def _text(most: int, what: str) -> Kind:
@@ -181,7 +181,7 @@ GRAMMAR = {
     "peer-id": f"{at_most(MAX_PEER_ID, 1).grammar}   ; UTF-8",
     "address": f"{at_most(MAX_ADDR, 1).grammar}   ; UTF-8",
 }
-"""Rules that fields name."""
+"""Grammar rules that the fields refer to."""
 
 SHAPES = (
     Shape(
@@ -208,7 +208,7 @@ def encode_frame(frame: AnyFrame) -> list[Any]:
 
 
 def decode_frame(wire: object) -> AnyFrame:
-    """The frame of an array the wire layer decoded. Raises Malformed with a sentence on anything else."""
+    """The frame of an array that the wire layer decoded. Raises Malformed."""
     if type(wire) is not list or not wire or type(wire[0]) is not int:
         raise Malformed("a gossip frame is an array that starts with its code")
     read = _READ.get(wire[0])

@@ -1,12 +1,12 @@
-"""The facade: membership decides who the neighbours are, the tree decides what goes to whom, this joins the two.
+"""The facade of the gossip. The membership chooses neighbours, the tree decides what goes to which of them.
 
-Calls bring what happened and the time; `next_effect` yields what to do, in order, until None; `get_timer` says when to
-call `handle_timer`. A message is handed out by `receive`, judged and made durable outside, and answered with one of:
-  accepted   it is marked seen and goes on;
-  ignored    "not yet": no trace is kept, no one pays;
-  rejected   the same verdict at every node: others that announced it are asked. The sender is charged by whoever
-             judged (conduct.py); what the tree finds out by itself, an announcement not honoured, is charged here.
-Invariant: nothing is forwarded or announced before it was accepted, published or learned, hence durable.
+Calls report events with the time; `next_effect` yields effects in order until None; `get_timer` says when to call
+`handle_timer`. `receive` returns new messages. The caller judges each, makes it durable, and calls one of:
+  accepted   it is marked seen and forwarded;
+  ignored    "not yet": nothing is remembered, and no points are charged;
+  rejected   every node rejects it: other peers that announced its id are asked. The caller charges the sender
+             (conduct.py). Only an announced message that is not sent when asked for is charged here.
+Invariant: only a message that was accepted, published or learned, and so is durable, is forwarded or announced.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ def _nothing(_mid: bytes) -> bytes | None:
 
 
 class Gossip:
-    """`fetch(mid)` reads a durable message back from the store, for grafts that come late.
-
-    `addrs`: where this node may be dialled. `join(items)` says the same in fewer messages, each named as its last.
-    `ledger`: who is trusted; shared with whoever judges the messages.
+    """fetch(mid): reads a durable message from the store, for late grafts. addrs: this node's own addresses.
+    join(items): the same content in fewer messages, each named after the last that it contains. ledger: points of
+    peers, shared with the caller that judges messages.
     """
 
     def __init__(
@@ -64,31 +63,31 @@ class Gossip:
     # -- peers
 
     def set_addrs(self, addrs: tuple[str, ...]) -> None:
-        """Where this node may be dialled, as joins and shuffles tell others."""
+        """Sets this node's own addresses, which joins and shuffles tell others."""
         self._members.addrs = addrs
 
     def join(self, peer: PeerId, addrs: tuple[str, ...], now: float) -> None:
-        """Asks this contact for a place in the network, dialling it if need be; remembered for when it is alone."""
+        """Joins the network through this contact, dialling it if needed. It is asked again if all links are lost."""
         self._clock(now)
         self._members.join(PeerInfo(peer, addrs), now)
 
     def remember(self, anchors: tuple[PeerInfo, ...], now: float) -> None:
-        """The anchors() of the last run, from disk."""
+        """Restores the `anchors()` of the last run."""
         self._clock(now)
         self._members.remember(anchors, now)
 
     def anchors(self) -> tuple[PeerInfo, ...]:
-        """Peers worth dialling first after a restart; write them to disk now and then."""
+        """Peers to dial first after a restart; the caller writes them to disk now and then."""
         return self._members.anchors()
 
     def callers(self) -> tuple[PeerInfo, ...]:
-        """Neighbours that dialled us, with addresses that they tell: where there are no anchors, those to look for."""
+        """Neighbours that dialled us, with their own addresses: the peers to dial if there are no anchors."""
         return self._members.callers()
 
     def peer_up(
         self, peer: PeerId, *, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
     ) -> None:
-        """A connection stands. `group` is group_of() the address it really has, `operator` is proven or None."""
+        """A connection was made. group: `group_of` its actual address. operator: proven, or None."""
         self._clock(now)
         self._members.peer_up(peer, group, operator, outbound, addrs, now)
 
@@ -101,19 +100,19 @@ class Gossip:
         self._members.dial_failed(peer, now)
 
     def hold(self, peer: PeerId, held: bool, now: float) -> None:
-        """The peer's stream is full (True) or flows again (False); meanwhile its frames wait, bounded."""
+        """held: the peer's stream is full, so its frames wait in a bounded queue; False: it can take frames again."""
         self._clock(now)
         self._tree.hold(peer, held, now)
 
     # -- messages
 
     def publish(self, mid: bytes, payload: bytes, now: float) -> None:
-        """A local message, durable already."""
+        """Sends a local message that is already durable."""
         self._clock(now)
         self._tree.publish(mid, payload, now)
 
     def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[Delivery, ...]:
-        """The messages of the frame that are not known here, to be judged. A peer that is not up is not heard."""
+        """The new messages of the frame, to be judged. Frames of a peer that is not up are ignored."""
         self._clock(now)
         if peer not in self._members.up:
             return ()
@@ -123,7 +122,7 @@ class Gossip:
         return ()
 
     def accepted(self, delivery: Delivery, now: float, also: Sequence[bytes] = (), stale: int = 0) -> None:
-        """`also`: other messages that came in it and were new; `stale`: how many came in it and were not."""
+        """also: other new messages that it contained. stale: how many known ones it contained."""
         self._clock(now)
         if self._tree.accepted(delivery, also, stale, now):
             self._ledger.news(delivery.peer, now)
@@ -137,21 +136,21 @@ class Gossip:
         self._tree.rejected(mid, peer, now)
 
     def expel(self, peer: PeerId, now: float) -> None:
-        """The peer lied: it is no neighbour and no candidate any more. Whoever says so ends its connection."""
+        """Removes a lying peer from all views. The caller ends its connection."""
         self._clock(now)
         self._members.expel(peer, now)
 
     def learned(self, mid: bytes, now: float) -> None:
-        """It came by reconciliation: no longer asked for, never pushed, announced only if it was awaited."""
+        """It came by reconciliation: stops asking for it, never pushes it, announces it only if it was awaited."""
         self._clock(now)
         self._tree.learned(mid, now)
 
     def durable(self) -> None:
-        """All that was published, accepted or learned until now is on disk."""
+        """Everything published, accepted or learned until now is on disk."""
         self._tree.fresh.clear()
 
     def forget_messages(self) -> None:
-        """What came since the last `durable` was lost with its transaction: it does not go out, and may come again."""
+        """Forgets messages since the last `durable`, which were rolled back: they are not sent, and may come again."""
         kept = [e for e in self._out if not (isinstance(e, SendFrame) and isinstance(e.frame, Pushes))]
         self._out.clear()
         self._out.extend(kept)
@@ -175,7 +174,7 @@ class Gossip:
             self._tree.outgoing.flush(self._now)
         return self._out.popleft() if self._out else None
 
-    # -- what an operator may ask
+    # -- for operators
 
     def neighbours(self) -> tuple[PeerId, ...]:
         return tuple(self._members.active)
@@ -187,7 +186,7 @@ class Gossip:
         return tuple(link.peer for link in self._tree.links.values() if link.eager)
 
     def chosen(self) -> tuple[PeerId, ...]:
-        """The neighbours this node picked itself."""
+        """The neighbours that this node picked itself."""
         return tuple(p for p in self._members.active if self._members.up[p].chosen)
 
     def knows(self, mid: bytes) -> bool:
@@ -215,6 +214,6 @@ class Gossip:
     def _unhonoured(self, peer: PeerId, now: float) -> None:
         sentence = "announced messages and did not send them when asked"
         verdict = self._ledger.charge(peer, Charge(Offence.UNHONOURED, sentence), now)
-        if verdict == "let go" and peer in self._members.active:  # it may owe several, and is let go once
+        if verdict == "let go" and peer in self._members.active:  # drop it once, even if it owes several messages
             self._members.expel(peer, now)
             self._out.append(DropPeer(peer, sentence, True))

@@ -1,8 +1,7 @@
-"""Which addresses belong to one hand: the /16 of IPv4, the /32 of IPv6, the registered part of a DNS name.
+"""Groups of addresses that probably have one owner: a /16 of IPv4, a /32 of IPv6, the last two labels of a DNS name.
 
-A thousand addresses of one block are cheap, of a thousand blocks they are not: one neighbour per group makes him buy
-breadth.
-Loopback and private addresses are marked `local:`, since machines of one LAN are one hand openly.
+A thousand addresses of one block are cheap, addresses in a thousand blocks are not. So one neighbour per group makes an
+eclipse expensive. Loopback and private addresses are marked `local:`, because one LAN has one owner anyway.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def group_of(addr: str) -> str:
 
 
 def group_of_any(addrs: tuple[str, ...]) -> str:
-    """The group of a peer known by its claimed addresses only: that of the first public one, else of the first."""
+    """The group of a peer of which only claimed addresses are known: that of the first public one, else the first."""
     groups = [g for g in map(group_of, addrs) if g]
     return next((g for g in groups if not g.startswith(LOCAL)), groups[0] if groups else "")
 

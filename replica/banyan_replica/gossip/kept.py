@@ -1,4 +1,4 @@
-"""What the gossip keeps of each neighbour, of each peer that it might have, and of each message under way."""
+"""The gossip's records: of each neighbour, connection, spare peer and dial, and of each message in transit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
+from banyan_replica.peers.load import Leak
 
 
 @dataclass(slots=True)
 class TreeLink:
-    """One neighbour, as the tree sees it."""
+    """One neighbour in the tree."""
 
     peer: PeerId
     eager: bool = True
@@ -20,30 +21,31 @@ class TreeLink:
     ihaves: list[bytes] = field(default_factory=list)
     grafts: list[bytes] = field(default_factory=list)
     prune: bool = False
+    answers: set[bytes] = field(default_factory=set)  # of the items, those that it asked for
     held: bool = False  # its stream is full
-    debts: dict[bytes, float] = field(default_factory=dict)  # asked of it, to be honoured until
+    debts: dict[bytes, float] = field(default_factory=dict)  # messages asked of it, and by when it must send them
     notes: int = 0
-    allowance: float = 0.0  # grafts it may still ask
-    allowed_at: float = 0.0
+    grafted: Leak = field(default_factory=Leak)  # how much it asked of us
+    asked: Leak = field(default_factory=Leak)  # how much we asked of it
 
 
 @dataclass(slots=True)
 class Awaited:
-    """A message that was announced and is not here."""
+    """An announced message that has not arrived."""
 
     by: PeerId
-    at: float  # when to ask; later while a copy waits for its verdict
+    at: float  # when to ask for it; later while a copy is being judged
     sources: list[PeerId]
     tries: int = 0
 
 
 @dataclass(slots=True)
 class Pending:
-    """Copies handed out for judgement, and who else is known to have the message."""
+    """Copies of a message that are being judged, and the peers known to have it."""
 
     payloads: list[bytes]
     holders: set[PeerId]
-    until: float  # a verdict later than this is not waited for
+    until: float  # how long to wait for the verdict
 
 
 @dataclass(slots=True)

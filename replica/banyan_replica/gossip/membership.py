@@ -1,11 +1,11 @@
-"""HyParView: a small active view of neighbours that push to each other, a larger passive view to repair it from.
+"""HyParView: a small active view of neighbours that push to each other, and a larger passive view to replace them.
 
 After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
-  - one neighbour per operator and one per address group in the active view, two per group in the passive view;
-  - `chosen` links this node picked itself are never evicted by a request from outside, and the view always works
-    towards having them; nor are the `elders`, the oldest of those others picked, since a link has two ends;
-  - a walk's answer is taken only from the neighbour the walk was sent to, and comes back the way it went.
-Invariant: active is a subset of the connected peers, within its bound, and no two of it share a group or an operator.
+  - the active view has one neighbour per operator and per address group, the passive view two per group;
+  - no request from outside evicts the `chosen` links that this node picked itself, and it always tries to have so
+    many; nor the `elders`, the oldest links that others picked, because at the other end they are chosen ones;
+  - the answer to a walk is accepted only from the neighbour that the walk was sent to, and returns on the same path.
+Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group or an operator.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NEVER = float("inf")
 
 
 class Neighbours(Protocol):
-    """Who wants to know the active view: the tree."""
+    """Is told of changes of the active view: the tree."""
 
     def neighbour_up(self, peer: PeerId, now: float) -> None: ...
 
@@ -68,11 +68,11 @@ class Membership:
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
         self.passive = PassiveView(settings, rng, ledger)
-        self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator, or remembered from before
+        self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator
         self.anchored: dict[PeerId, PeerInfo] = {}
         self.dials: dict[PeerId, Dial] = {}
-        self.asked: tuple[PeerId, float] | None = None  # one request to be neighbours at a time
-        self.expecting: dict[PeerId, float] = {}  # an answer to join or neighbour, until
+        self.asked: tuple[PeerId, float] | None = None  # the one open request to be neighbours, and its deadline
+        self.expecting: dict[PeerId, float] = {}  # peers that owe an answer to join or neighbour, and the deadline
         self.shuffles = Shuffles(me, settings, rng, out, self.up, self.active, self.passive, self._note_passive)
         self.tick_at = NEVER
         self.audit_at = NEVER
@@ -82,7 +82,7 @@ class Membership:
     # -- what the replica reports
 
     def start(self, now: float) -> None:
-        """The first call of any kind starts the clock of the walks, at a random phase."""
+        """Starts the timers at a random phase; the first call of any kind does this."""
         self.tick_at = now + self.s.tick_s * self.rng.random()
         self.shuffles.start(now)
         self.audit_at = now + self.s.audit_s * (0.5 + self.rng.random())
@@ -94,7 +94,7 @@ class Membership:
         self._ask_to_join(contact, now)
 
     def remember(self, anchors: tuple[PeerInfo, ...], now: float) -> None:
-        """Anchors of the last run: they are dialled first, `chosen` of them at once."""
+        """Takes the anchors of the last run, and dials the first `chosen` of them."""
         for anchor in anchors[: self.s.anchors]:
             if anchor.peer != self.me:
                 self._remember(self.anchored, anchor)
@@ -102,14 +102,14 @@ class Membership:
             self._ask_to_join(anchor, now)
 
     def anchors(self) -> tuple[PeerInfo, ...]:
-        """The peers to write to disk: chosen neighbours first, then the ones that served before."""
+        """The peers to write to disk: chosen neighbours first, then earlier anchors."""
         first = [PeerInfo(p, self.up[p].addrs) for p in self.active if self.up[p].chosen and self.up[p].addrs]
         rest = [a for a in self.anchored.values() if a.peer not in {p.peer for p in first}]
         return tuple((first + rest)[: self.s.anchors])
 
     def callers(self) -> tuple[PeerInfo, ...]:
-        """Neighbours that dialled us, with those of the addresses they tell that are names, or lie where they dialled
-        from. A node that was only ever dialled has nobody else to look for after a restart."""
+        """Neighbours that dialled us, with those of their claimed addresses that are DNS names or in the group that
+        they dialled from. A node that was only ever dialled knows no other peers after a restart."""
         found = []
         for peer in self.active:
             conn = self.up[peer]
@@ -133,7 +133,7 @@ class Membership:
         if dial is not None:
             for frame in dial.frames:
                 self.out.append(SendFrame(peer, frame))
-        elif outbound:  # the operator had it dialled: that is a choice
+        elif outbound:  # the operator had it dialled, so it counts as chosen
             self._remember(self.contacts, PeerInfo(peer, known))
             self.up[peer].chosen = True
             self.expecting[peer] = now + self.s.ask_s
@@ -141,7 +141,7 @@ class Membership:
 
     def peer_down(self, peer: PeerId, now: float) -> None:
         if self.asked is not None and self.asked[0] == peer and peer in self.up and self.up[peer].dialled:
-            self.passive.forget(peer)  # it hung up and gave no answer, and would again: it may have banned us
+            self.passive.forget(peer)  # it hung up without an answer, and may have banned us
         self._forget_asked(peer)
         if peer in self.active:
             self._leave(peer, now)
@@ -150,7 +150,7 @@ class Membership:
             self._refill(now)
 
     def expel(self, peer: PeerId, now: float) -> None:
-        """It is no neighbour and no candidate any more."""
+        """Removes the peer from all views."""
         self.passive.forget(peer)
         self.anchored.pop(peer, None)
         if peer in self.active:
@@ -164,7 +164,7 @@ class Membership:
         self._forget_asked(peer)
         self._refill(now)
 
-    # -- what neighbours say
+    # -- frames of neighbours
 
     def receive(self, src: PeerId, frame: MemberFrame, now: float) -> None:
         match frame:
@@ -192,7 +192,7 @@ class Membership:
                 self.shuffles.comes_back(src, frame, now)
 
     def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
-        """Where a peer that dialled us may be dialled is what it says; what we dialled ourselves we know."""
+        """Takes the claimed addresses of a peer that dialled us; for a peer that we dialled they are known."""
         conn = self.up[src]
         conn.addrs = conn.addrs or addrs
 
@@ -225,7 +225,7 @@ class Membership:
     # -- the active view
 
     def _admit(self, peer: PeerId, now: float) -> bool:
-        """Takes the peer into the active view if the rules allow it, perhaps in place of an unprotected neighbour."""
+        """Adds the peer to the active view if the rules allow it; a full view drops an unprotected neighbour for it."""
         if peer in self.active:
             return True
         conn = self.up[peer]
@@ -252,7 +252,7 @@ class Membership:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
     def _protected(self, now: float) -> set[PeerId]:
-        """Links of our own choice, and the oldest ones others chose: theirs must survive at our end too."""
+        """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
         chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]
         old = [p for p, since in self.active.items() if p not in chosen and now - since >= self.s.elder_s]
         return {*chosen, *old[: self.s.elders]}
@@ -266,7 +266,7 @@ class Membership:
         return False
 
     def _refill(self, now: float) -> None:
-        """Asks one peer to be a neighbour while the view is short, or short of links of our own choice."""
+        """Asks one peer to be a neighbour if the view has free slots, or too few chosen links."""
         short = len(self.active) < self.s.active
         own = sum(self.up[p].chosen for p in self.active) < self.s.chosen
         if self.asked is not None or not (short or (own and self.passive)):
@@ -277,7 +277,7 @@ class Membership:
             if info.peer not in self.dials and not self._clashes(group, None)
         ]
         trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
-        if own and trusted and now >= self.retry_at:  # a friend of old before a stranger
+        if own and trusted and now >= self.retry_at:  # anchors first
             self.retry_at = now + self.retry_s
             fit = trusted
         if fit:
@@ -303,7 +303,7 @@ class Membership:
             self._reach(contact, Join(self.addrs), now, chosen=True)
 
     def _reach(self, info: PeerInfo, frame: MemberFrame, now: float, *, chosen: bool) -> None:
-        """Sends a request to a connected peer; else dials it first and keeps the frame until it is up."""
+        """Sends a request to a peer. If it is not connected, dials it and keeps the frame until it is up."""
         self.expecting[info.peer] = now + self.s.dial_s + self.s.ask_s
         conn = self.up.get(info.peer)
         if conn is not None:
@@ -357,9 +357,9 @@ class Membership:
         self._refill(now)
 
     def _audit(self, now: float) -> None:
-        """Dials somebody known and not a neighbour. Two halves of a network that was parted have full views and would
-        never dial each other again; by this they meet, and what is compared then crosses. Now and then a neighbour is
-        traded for it, which grows the halves together; always would be so much movement that the tree never settles."""
+        """Dials a known peer that is no neighbour. After a partition both halves have full views and would never dial
+        each other again; this connects them, so that they compare and exchange what they lack. With the chance
+        `audit_trade` the peer replaces a neighbour, which merges the halves; more often would unsettle the tree."""
         self.audit_at = now + self.s.audit_s
         known = {**{info.peer: info for info in self.passive.infos()}, **self.contacts, **self.anchored}
         beyond = [info for p, info in known.items() if p not in self.active and p not in self.dials]

@@ -1,6 +1,6 @@
-"""Two bounded memories: what was seen, and which payloads are at hand.
+"""Two bounded memories: ids that were seen, and recent payloads.
 
-Invariant: only what was accepted, published or learned is ever marked seen; what depends on context leaves no trace.
+Invariant: an id is marked seen only when its message was accepted, published or learned.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Seen:
-    """Ids in two generations: a full young one becomes the old one; `size` to 2 * `size` ids are known."""
+    """Ids in two generations: a full young generation replaces the old one. Knows the last `size` ids at least."""
 
     __slots__ = ("old", "size", "young")
 
@@ -41,7 +41,7 @@ class RecentPayload(NamedTuple):
 
 
 class Recent:
-    """The payloads that came last, to answer grafts: at most `count` of at most `size` bytes, oldest out first."""
+    """The latest payloads, to answer grafts: at most `count`, and `size` bytes in all. The oldest are dropped."""
 
     __slots__ = ("count", "held", "items", "size")
 
@@ -68,7 +68,7 @@ class Recent:
         return self.items.get(mid)
 
     def newest(self, most: int, since: float) -> list[bytes]:
-        """At most `most` ids put since then, the oldest of them first."""
+        """The latest ids put since `since`, at most `most`, oldest first."""
         out: list[bytes] = []
         for mid in reversed(self.items):
             if len(out) >= most or self.items[mid].at < since:

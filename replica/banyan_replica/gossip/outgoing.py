@@ -1,14 +1,15 @@
-"""What waits for each neighbour, and when it becomes a frame.
+"""The queues of each neighbour, and when they become a frame.
 
-What is pushed leaves at once, then at most one frame a neighbour in `window_s`: no delay without load, batches under
-it. Announcements wait `lazy_s`, since the push usually comes first. Invariant: every queue is bounded; what exceeds the
-queue of pushes is announced, what exceeds that of announcements is left to reconciliation.
+A push leaves at once, then at most one frame per neighbour in `window_s`: no delay without load, batches under load.
+Announcements wait `lazy_s`, because the push usually arrives first. Invariant: every queue is bounded; if the queue of
+pushes is full, a message is announced; if that of announcements is full, it is left to reconciliation.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
 from banyan_replica.gossip.kept import Counters, TreeLink
@@ -35,13 +36,15 @@ class Outgoing:
         self.lazy_at = NEVER
         self.flushed = NEVER
 
-    def push(self, link: TreeLink, item: Push, now: float) -> None:
+    def push(self, link: TreeLink, item: Push, now: float, asked: bool = False) -> None:
         if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
             self.counters.overflowed += 1
             self.announce(link, item.mid, now)
             return
         link.items.append(item)
         link.item_bytes += len(item.payload)
+        if asked:
+            link.answers.add(item.mid)
         if link.peer not in self.dirty:
             self.mark(link, now)
 
@@ -60,7 +63,7 @@ class Outgoing:
             self.flush_at = now if self.flushed == NEVER else max(now, self.flushed + self.s.window_s)
 
     def flush(self, now: float) -> None:
-        """Turns what is due into frames; called when effects are drained, so one batch of calls makes one frame."""
+        """Makes frames of what is due. Called when effects are drained, so one batch of calls makes one frame."""
         if self.flush_at > now:
             return
         self.flush_at = NEVER
@@ -72,7 +75,7 @@ class Outgoing:
                 continue
             taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
             mids = tuple([item.mid for item in taken])
-            items = joined.get(mids)
+            items = tuple(self._apart(link, taken)) if link.answers else joined.get(mids)
             if items is None:
                 items = joined[mids] = tuple(self.join(taken))
             if not (items or ihaves or grafts or link.prune):
@@ -90,6 +93,15 @@ class Outgoing:
             if link.items or link.ihaves or link.grafts:
                 self.mark(link, now)
 
+    def _apart(self, link: TreeLink, taken: Sequence[Push]) -> list[Push]:
+        """Joined, but for answers: who asks for a message by its name is owed one of that name."""
+        out: list[Push] = []
+        for alone, group in groupby(taken, lambda item: item.mid in link.answers):
+            some = list(group)
+            out += some if alone else self.join(some)
+        link.answers.difference_update(item.mid for item in taken)
+        return out
+
     def _take_items(self, link: TreeLink) -> list[Push]:
         if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
             items, link.items, link.item_bytes = link.items, [], 0
@@ -105,11 +117,11 @@ class Outgoing:
         return items
 
     def at_once(self, now: float) -> None:
-        """What is marked waits for no window."""
+        """Sends marked links now, without waiting for the window."""
         self.flush_at = now
 
     def due(self, now: float) -> None:
-        """Announcements have waited long enough."""
+        """Moves announcements that have waited long enough to the next frame."""
         if self.lazy_at <= now:
             self.lazy_at = NEVER
             self.dirty.update(self.lazy)
@@ -117,7 +129,7 @@ class Outgoing:
             self.flush_at = now
 
     def forget(self, peer: PeerId) -> None:
-        """It is no neighbour any more."""
+        """Drops the queues of a peer that is no longer a neighbour."""
         self.dirty.pop(peer, None)
         self.lazy.pop(peer, None)
 

@@ -1,7 +1,7 @@
-"""The passive view: peers known and not connected, to replace neighbours that leave.
+"""The passive view: known peers without a connection, to replace neighbours that leave.
 
-Invariant: it holds at most `passive` peers, at most `passive_per_group` of one address group, none that the ledger does
-not trust, and none without an address.
+Invariant: it holds at most `passive` peers, and at most `passive_per_group` of one address group. Each has an address
+and was trusted by the ledger when it was added.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PassiveView:
         return len(self.spares)
 
     def note(self, info: PeerInfo, now: float) -> None:
-        """The peer may be had. A full view forgets one at random for it."""
+        """Adds the peer if the rules allow it. A full view drops a random peer."""
         peer, addrs = info
         if peer in self.spares or not addrs or not self.ledger.trusted(peer, now):
             return

@@ -1,11 +1,11 @@
-"""Plumtree, damped: push along a tree, announce along the rest, ask for what was announced and did not come.
+"""Plumtree, damped: push along a tree, announce on the other links, and ask for announced messages that do not arrive.
 
 After Leitão, Pereira, Rodrigues 2007. Textbook pruning oscillates when several nodes publish at once: a cycle is cut
 at several points and grafts restore it. So a link is pruned on a running score, not on one duplicate (`fresh`,
-`prune_at`), one prune per node in `prune_gap_s`, none by a node with `eager_min` eager links, and a graft forgives.
-Invariants: a message is handed out for judgement, and only accepted, published or learned ones are marked seen; a
-poisoned payload cannot hide an honest one of the same id; what overflows is announced instead of pushed, and what
-overflows even there is left to reconciliation.
+`prune_at`). A node prunes once in `prune_gap_s`, and not if it has only `eager_min` eager links. A graft resets the
+score. Invariants: only accepted, published or learned messages are marked seen; a poisoned payload cannot hide an
+honest one of the same id; a message that overflows the push queue is announced, and if that queue overflows too it is
+left to reconciliation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from banyan_replica.gossip.outgoing import Outgoing
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
-MAX_VERSIONS = 4  # different payloads under one id that may wait for a verdict at once
+MAX_VERSIONS = 4  # different payloads under one id that may be judged at once
 
 
 class Plumtree:
@@ -37,7 +37,7 @@ class Plumtree:
         self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
-        """Marked seen and perhaps not durable yet."""
+        """Ids that are marked seen and may not be durable yet."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
@@ -51,7 +51,7 @@ class Plumtree:
     # -- neighbours
 
     def neighbour_up(self, peer: PeerId, now: float) -> None:
-        link = self.links[peer] = TreeLink(peer, allowance=float(self.s.grafts_per_s), allowed_at=now)
+        link = self.links[peer] = TreeLink(peer)
         for mid in self.recent.newest(self.s.greet, now - self.s.greet_s):
             self.outgoing.announce(link, mid, now)
 
@@ -78,6 +78,7 @@ class Plumtree:
             link.items = [item for item in link.items if item.mid not in self.fresh]
             link.item_bytes = sum(len(item.payload) for item in link.items)
             link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
+            link.answers -= self.fresh
         self.fresh.clear()
 
     # -- local messages and verdicts
@@ -92,9 +93,9 @@ class Plumtree:
         self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
-        """True if the message is new; then it goes on to the neighbours not known to have it.
+        """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
 
-        `also`: messages that came in it and were new too; `stale`: how many came in it and were not.
+        also, stale: see `Gossip.accepted`.
         """
         mid, payload, hop, peer = delivery
         holders = self._settle(mid)
@@ -126,7 +127,7 @@ class Plumtree:
         self.counters.rejected += 1
         self.pending.pop(mid, None)
         note = self.notes.get(mid)
-        if note is not None:  # the announcers may hold an honest message of this id: ask them now
+        if note is not None:  # others that announced this id may have an honest message: ask them now
             note.sources = [p for p in note.sources if p != peer]
             note.at = now
             self.repair_at = min(self.repair_at, now)
@@ -138,13 +139,13 @@ class Plumtree:
         awaited = mid in self.notes
         holders = self._settle(mid) if awaited or mid in self.pending else set()
         self._mark_seen(mid)
-        if awaited:  # still on its way through the network: let it go on, lazily
+        if awaited:  # it is still spreading, so announce it
             for link in self.links.values():
                 if link.peer not in holders:
                     self.outgoing.announce(link, mid, now)
 
     def _settle(self, mid: bytes) -> set[PeerId]:
-        """Forgets what waits for this message; returns who is known to have it."""
+        """Forgets the records of this message; returns the peers known to have it."""
         pending = self.pending.pop(mid, None)
         holders = pending.holders if pending is not None else set()
         note = self._drop_note(mid)
@@ -195,7 +196,7 @@ class Plumtree:
                 self._note(mid, link, now)
         if frame.grafts:
             self._graft(link, frame.grafts, now)
-        if frame.prune and self._eager_links() > 1:  # the last one stays, or a publisher would wait for grafts
+        if frame.prune and self._eager_links() > 1:  # the last one stays, otherwise each message waits for a graft
             link.eager = False
         return out
 
@@ -238,24 +239,22 @@ class Plumtree:
         return note
 
     def _graft(self, link: TreeLink, mids: tuple[bytes, ...], now: float) -> None:
-        rate = float(self.s.grafts_per_s)
-        link.allowance = min(rate, link.allowance + rate * (now - link.allowed_at))
-        link.allowed_at = now
+        link.grafted.sink(self.s.grafts_per_s, now)
         link.eager = True
         link.score = 0
         link.prune = False
         for mid in mids:
-            if link.allowance < 1.0:
+            if link.grafted.level > self.s.grafts_per_s - 1:
                 self.counters.grafts_refused += 1
                 continue
-            link.allowance -= 1.0
+            link.grafted.rise(1)
             kept = self.recent.get(mid)
             payload = kept.payload if kept is not None else self.fetch(mid)
             if payload is None:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now)
+            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now, True)
 
     # -- frames out
 
@@ -281,7 +280,7 @@ class Plumtree:
         self.outgoing.due(now)
 
     def _repair(self, now: float) -> None:
-        """Asks for what was announced and did not come: one source first, then two others at once."""
+        """Asks for announced messages that have not arrived: first one source, then two others at once."""
         self.repair_at = NEVER
         for mid, note in list(self.notes.items()):
             if note.at <= now:
@@ -290,8 +289,16 @@ class Plumtree:
                     self._drop_note(mid)
                     self.counters.grafts_given_up += 1
                     continue
+                waits = False
                 for peer in note.sources[: 1 if note.tries == 0 else 2]:
                     link = self.links[peer]
+                    note.sources.remove(peer)
+                    note.sources.append(peer)
+                    if mid in link.debts:  # the stream loses nothing: what it was asked for is on its way
+                        continue
+                    if not self._may_ask(link, now):
+                        waits = True
+                        continue
                     link.eager = True
                     link.score = 0
                     link.prune = False
@@ -299,16 +306,22 @@ class Plumtree:
                     link.debts.setdefault(mid, now + self.s.honour_s)
                     self.debt_at = min(self.debt_at, now + self.s.honour_s)
                     self.counters.grafts += 1
-                    note.sources.remove(peer)
-                    note.sources.append(peer)
                     self.outgoing.mark(link, now)
-                note.tries += 1
+                note.tries += not waits
                 note.at = now + self.s.retry_graft_s
                 self.outgoing.at_once(now)
             self.repair_at = min(self.repair_at, note.at)
 
+    def _may_ask(self, link: TreeLink, now: float) -> bool:
+        """Half of what it answers: an honest peer must not owe what it may not answer, though frames come bunched."""
+        half = self.s.grafts_per_s // 2
+        if link.asked.sink(half, now) > half - 1:
+            return False
+        link.asked.rise(1)
+        return True
+
     def _collect(self, now: float) -> None:
-        """An announcement that was not honoured costs the announcer, whoever brought the message in the end."""
+        """Charges peers that announced a message and did not send it, even if another peer did."""
         self.debt_at = NEVER
         for link in list(self.links.values()):
             for mid, until in list(link.debts.items()):

@@ -1,10 +1,10 @@
-"""What gossip carries, opened, joined, and found again.
+"""The payloads of gossip messages: decoding, joining, and reading them back from the store.
 
-Runs of one log that leave for a neighbour in one frame leave as one run, under the signature of its last entry: the
-neighbour, and everybody behind it, checks one signature and writes once where there were several. No byte of what is
-hashed changes, so whoever receives the joined run computes the same ids.
+Runs of one log that go to a neighbour in one frame are joined to one run, under the signature of its last entry. So the
+neighbour, and every node after it, checks one signature and writes once. The hashed bytes do not change, so receivers
+compute the same ids. What was asked for by name goes alone.
 
-The invariant: a joined run holds exactly the entries of its pieces, and its name is that of the last one.
+The invariant: a joined run holds exactly the entries of its pieces, and its id is that of the last piece.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from banyan_replica.gossip.frames import Delivery, Push
 from banyan_replica.gossip.settings import MAX_PAYLOAD
 from banyan_replica.sync.serve import control_item, run_item
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, decode_item, encode_item
+from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
 
 CHECKPOINTS = 4_096
-"""Checkpoints whose names are remembered."""
+"""Checkpoints whose ids are remembered."""
 SHORT_CONTROL = 8
-"""Entries of a control log that are pushed with those below them."""
+"""A control log shorter than this is pushed whole."""
 JOINED_BYTES = 512 << 10
-"""A joined run and its content are no larger than what an author writes at once."""
+"""The most bytes of a joined run with its content: as many as an author writes at once."""
 
 
 def opened(delivery: Delivery) -> Item | Reject:
-    """The item of a pushed message, or why it is none."""
+    """The item of a pushed message, or the error if it is none."""
     try:
         return decode_item(decode(delivery.payload, 8))
     except Reject as why:
@@ -42,7 +43,7 @@ def opened(delivery: Delivery) -> Item | Reject:
 
 @dataclass(slots=True)
 class _Joined:
-    """Consecutive runs of one log, by the fields of the first on the wire; `ends` is the time of the last entry."""
+    """Consecutive runs of one log, with the wire fields of the first. ends: the time of the last entry."""
 
     pieces: list[Push]
     head: list[Any]
@@ -53,7 +54,7 @@ class _Joined:
     ends: int
 
     def follows(self, item: Push, head: list[Any], rows: list[Any]) -> bool:
-        """Whether the run goes on where this one ends: it names the last piece's last entry as its parent."""
+        """Whether the run continues this one: its parent is the last entry of the last piece."""
         size = sum(len(p.payload) for p in self.pieces) + len(item.payload)
         prev = head[4]
         return (
@@ -77,18 +78,18 @@ class _Joined:
         if len(self.pieces) == 1:
             return last
         run = encode([*self.head, sorted(self.skips), self.rows, self.sig])
-        return Push(last.mid, max(p.hop for p in self.pieces), encode([1, run, self.contents]))
+        return Push(last.mid, max(p.hop for p in self.pieces), encode([RUN, run, self.contents]))
 
 
 def joined(items: Sequence[Push]) -> list[Push]:
-    """The same entries in fewer runs. Items that were accepted here: their bytes are known to be in form."""
+    """The same entries in fewer runs. The items were accepted here, so their bytes are well-formed."""
     if len(items) < 2:
         return list(items)
     out: list[Push | _Joined] = []
     last: dict[tuple[bytes, bytes, int], _Joined] = {}
     for item in items:
         kind, *fields = decode(item.payload, 8)
-        if kind != 1:
+        if kind != RUN or len(fields) != 2:  # one with a proof goes as it came: the proof is of its own last entry
             out.append(item)
             continue
         raw, contents = fields
@@ -104,8 +105,8 @@ def joined(items: Sequence[Push]) -> list[Push]:
 
 
 class Fetch:
-    """Finds durable messages for grafts that come late. No index leads from ids to checkpoints, and there are few: the
-    last CHECKPOINTS that came or were made here are remembered, until a restart."""
+    """Reads durable messages from the store, for late grafts. The store has no index of checkpoints by id, so the ids
+    of the last CHECKPOINTS are remembered until a restart."""
 
     def __init__(self, store: StoreReader) -> None:
         self._store = store
@@ -126,7 +127,7 @@ class Fetch:
 
 
 def fetched(store: StoreReader, mid: bytes) -> bytes | None:
-    """A durable message for a graft that came late: the gossip's name is the first half of an entry's id."""
+    """The durable message `mid`, which is the first half of an entry's id, for a late graft."""
     entry = store.by_half(mid)
     if entry is None or entry.sig is None or not store.is_counted(entry.id):
         return None
@@ -138,5 +139,5 @@ def fetched(store: StoreReader, mid: bytes) -> bytes | None:
 
 
 def control_push(store: StoreReader, account: AccountId, seq: int, entries: int = 1) -> ControlItem | None:
-    """So many entries of a control path up to place `seq`, near its beginning all: who lacks what is below asks."""
+    """The last `entries` of a control path up to place `seq`; near its beginning, all. A receiver asks for the rest."""
     return control_item(store, account, 0 if seq < SHORT_CONTROL else max(0, seq + 1 - entries), seq + 1)

@@ -1,8 +1,8 @@
-"""Every bound and every pace of the gossip, by name, with the reason for its value.
+"""Every limit and interval of the gossip, with its reason.
 
-Two kinds. The wire limits in capitals are part of the protocol: a frame beyond them is malformed at every node.
-`GossipSettings` are each node's own: two neighbours with different settings still understand each other.
-Invariant: nothing the gossip remembers grows without one of these bounds.
+The wire limits in capitals are part of the protocol: a frame beyond them is malformed at every node. `GossipSettings`
+may differ between nodes.
+Invariant: everything that the gossip remembers is bounded by one of these.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-MID_BYTES = 16  # a message id: no two messages share one by accident; poison is caught by the verdict
+MID_BYTES = 16  # a message id; no two share one by accident, and a forged message is rejected when judged
 MAX_ITEMS = 512  # pushed messages in one frame
 MAX_PAYLOAD = 1 << 20  # bytes of one message; with frame_bytes it keeps a frame under the 4 MiB of the stream
 MAX_IHAVES = 4096  # announced ids in one frame: 64 KiB
 MAX_GRAFTS = 1024  # ids asked for in one frame
-MAX_HOP = 255  # hops are for figures only; a larger claim is malformed
+MAX_HOP = 255  # hops are for statistics only
 MAX_TTL = 16  # steps of a random walk
 MAX_SAMPLE = 32  # peers in one shuffle
 MAX_PEER_ID = 128  # bytes of a peer id
@@ -24,7 +24,7 @@ MAX_ADDR = 256  # bytes of one address
 
 
 class Rng(Protocol):
-    """The randomness the gossip uses; `random.Random` fits, seeded in tests and simulations."""
+    """The random generator of the gossip: a `random.Random`, seeded in tests and simulations."""
 
     def random(self) -> float: ...
 
@@ -40,53 +40,55 @@ class GossipSettings:
       passive: peers known but not connected, for repair; six times the active view outlives a mass failure.
       passive_per_group: of one address group in the passive view; two leave room for a relay beside a node.
       chosen: links this node picked itself that no inbound request evicts: with two, one honest pick in two is enough.
-      elders, elder_s: the oldest links others picked are kept as well once they are so old, since a link has two ends;
-        the remaining slots revolve, so that a newcomer always finds a place.
-      anchors: peers remembered on disk and dialled first, so that a restart is no chance for an eclipse.
-      anchor_s: a protected neighbour becomes an anchor after this long; a passer-by is nothing to return to.
-      local_exempt: loopback and private addresses are no group: an alliance on one LAN is legitimate.
-      links: connections tracked at once; inbound ones beyond it are dropped.
+      elders, elder_s: the oldest links that others picked are also kept once they are so old, because at the other end
+        they are chosen ones; the remaining slots change, so that a newcomer always finds a place.
+      anchors: peers remembered on disk and dialled first, so that a restart gives no chance for an eclipse.
+      anchor_s: a protected neighbour becomes an anchor after this time.
+      local_exempt: loopback and private addresses count as no group, so that nodes on one LAN can be neighbours.
+      links: connections at once; more inbound ones are dropped.
 
     The walks
       join_ttl, join_spare_ttl: steps of a forwarded join, and the step at which the joiner is noted as a passive peer.
       shuffle_s, shuffle_ttl: how often views are mixed, and over how many steps.
       shuffle_active, shuffle_passive, shuffle_back: how much of each view is shown, and how much is answered.
-      audit_s: how often a random peer beyond the neighbours is asked to be one: what heals a long partition, and bounds
-        how long one set of neighbours can keep a node in the dark.
-      audit_trade: in what share of these it is taken into a full view.
-      routes: shuffles of others whose way back is remembered.
+      audit_s: how often a random known peer that is no neighbour is asked to be one. This heals a long partition, and
+        bounds how long one set of neighbours can isolate a node.
+      audit_trade: the share of these requests that a full view grants.
+      routes: shuffles of others whose return path is remembered.
 
     The dials
-      dials: dials under way at once, so that a lying shuffle makes no dial storm.
+      dials: dials at once, so that a lying shuffle causes no storm of dials.
       held_frames: membership frames kept for a peer that is being dialled.
-      dial_s: a dial that took longer has failed. ask_s: so has a request to be neighbours.
-      spare_s: a connection this node opened and does not need is released after it.
-      tick_s: how often the deadlines above are looked at.
-      retry_s, retry_max_s: a node alone dials its anchors and contacts again, twice as long apart each time.
+      dial_s: the time limit of a dial. ask_s: that of a request to be neighbours.
+      spare_s: a connection that this node opened and does not need is closed after this time.
+      tick_s: how often these deadlines are checked.
+      retry_s, retry_max_s: a node without neighbours dials its anchors and contacts again; the wait doubles each time.
 
     The tree
       window_s: pushes leave at once, then at most one frame per peer in a window; batches under load, no delay without.
-      lazy_s: announcements wait this long, long enough that the eager push usually came first.
-      graft_s: an announced message that has not come is asked for after this. retry_graft_s: then of two others.
-      graft_tries: after so many it is left to reconciliation, which finds everything.
-      honour_s: a peer that announced, was asked, and has not sent by then is charged.
+      lazy_s: announcements wait so long that the eager push usually arrives first.
+      graft_s: when to ask for an announced message. retry_graft_s: when to ask two other peers.
+      graft_tries: after so many tries it is left to reconciliation.
+      honour_s: a peer that announced a message and has not sent it so long after we asked is charged.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
-      prune_gap_s: one prune per node in this time, else a cycle is cut at several points and grafts restore it.
+      prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
-      flat: nor does one with so few neighbours: in a small mesh everything arrives over one hop.
-      greet, greet_s: a new neighbour is told of so many messages not older than this: what a moving link lost.
+      flat: nor does a node with so few neighbours: in a small mesh everything arrives over one hop.
+      greet, greet_s: the latest messages announced to a new neighbour: how many, and how old. They may have been lost
+        while links changed.
 
     The memory
       seen: ids in one of the two generations of the seen set.
       recent, recent_bytes: payloads kept to answer grafts without reading the store.
-      pending, pending_s: messages handed out and not judged yet; a verdict that never comes is taken for "not yet".
-      notes: announced and not here. notes_per_peer: one peer's share.
-      queue, queue_bytes: messages waiting for one peer; what exceeds it is announced instead of pushed.
-      ihave_queue: announcements waiting for one peer; the oldest fall out, reconciliation brings them.
+      pending, pending_s: messages being judged; without a verdict in this time, it counts as "not yet".
+      notes: announced messages that have not arrived. notes_per_peer: one peer's share.
+      queue, queue_bytes: messages waiting for one peer; more are announced instead of pushed.
+      ihave_queue: announcements waiting for one peer; the oldest are dropped and left to reconciliation.
       frame_bytes: payload in one frame; the rest waits for the next window.
-      grafts_per_s: answered for one peer; sixteen bytes must not buy a megabyte without end.
+      grafts_per_s: grafts answered for one peer, because a request of 16 bytes can ask for a megabyte. We ask for half
+        as many.
 
-    What a peer loses points for, and what comes of it, is not the gossip's own: peers/ledger.py.
+    Penalty points are defined in peers/ledger.py.
     """
 
     active: int = 6

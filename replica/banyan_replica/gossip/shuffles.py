@@ -1,8 +1,8 @@
-"""Shuffles: neighbours show each other a part of whom they know, by a walk, so that views stay random.
+"""Shuffles: nodes exchange samples of the peers they know, by random walks, so that views stay random.
 
-A shuffle walks from neighbour to neighbour until its steps are used up. Where it ends, that node's peers go back the
-way that the walk came. A node takes them only from the neighbour that it sent its own shuffle to; else whoever likes
-could fill its passive view.
+A shuffle walks from neighbour to neighbour until its steps are used up. The last node's sample returns on the same
+path. A node accepts it only from the neighbour that it sent its shuffle to; otherwise any peer could fill its passive
+view.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Shuffles:
         self.out = out
         self.up, self.active, self.passive = up, active, passive
         self.note = note
-        self.routes: dict[PeerId, PeerId] = {}  # shuffle of origin -> who passed it to us
+        self.routes: dict[PeerId, PeerId] = {}  # origin of a shuffle -> the peer that sent it to us
         self.sent_to: PeerId | None = None
         self.at = float("inf")
 
@@ -45,7 +45,7 @@ class Shuffles:
         self.at = now + 1.0 + self.s.shuffle_s * self.rng.random()
 
     def send(self, addrs: tuple[str, ...], now: float) -> None:
-        """Our own. `addrs`: where this node may be dialled."""
+        """Sends our own shuffle. addrs: this node's addresses."""
         self.at = now + self.s.shuffle_s
         if not self.active:
             return
@@ -57,7 +57,7 @@ class Shuffles:
         self.out.append(SendFrame(target, Shuffle(PeerInfo(self.me, addrs), self.s.shuffle_ttl, tuple(shown))))
 
     def walks(self, src: PeerId, shuffle: Shuffle, now: float) -> None:
-        """Another's, from a neighbour: it walks on, or ends here."""
+        """Handles the shuffle of another node: forwards it, or answers it if it ends here."""
         origin, ttl, peers = shuffle
         if origin.peer == self.me:
             return
@@ -76,7 +76,7 @@ class Shuffles:
             self.note(info, now)
 
     def comes_back(self, src: PeerId, shuffled: Shuffled, now: float) -> None:
-        """What another showed, on its way to whom it is for."""
+        """Handles an answer: takes it if our shuffle was asked for, otherwise passes it back on its path."""
         origin, peers = shuffled
         if origin == self.me:
             if src == self.sent_to:

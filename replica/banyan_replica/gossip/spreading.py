@@ -1,7 +1,8 @@
-"""Between the gossip and the store: what is pushed to us is judged before it goes on, what is ours is packed to go.
+"""Connects gossip and store: pushed messages are judged before they are forwarded, and own entries are published.
 
-The gossip carries bytes under a name and knows nothing of entries. Here they are opened, checked and judged, and the
-verdict goes back: accepted goes on once it is durable, a lie costs its sender, what cannot be judged yet is forgotten.
+The gossip carries named bytes and knows nothing of entries. Here they are decoded, checked and judged, and the gossip
+gets the verdict: an accepted message is forwarded once it is durable, a rejected one costs its sender points, and one
+that cannot be judged yet is forgotten.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 
 
 class Spreading:
-    """`take`: the way in. `interesting`: whether an account is held here. `charge`: for what is no honest push."""
+    """interesting: whether an account is held here. charge: gives points to a peer for a bad push."""
 
     def __init__(
         self,
@@ -45,9 +46,9 @@ class Spreading:
         self._realm, self._gossip, self._ingest = realm, gossip, ingest
         self._take, self._interesting, self._verify, self._charge = take, interesting, verify, charge
         self._unpushed: dict[EntryId, float] = {}
-        """Last entries of runs of ours that are to be pushed once they are signed, and since when."""
+        """Last entries of our runs that are pushed once they are signed, and when they were written."""
 
-    # -- what comes
+    # -- incoming
 
     def frame(self, link: PeerSession, frame: list[Any], now: float) -> None:
         try:
@@ -61,13 +62,13 @@ class Spreading:
             for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
                 try:
                     self._judge(link, delivery, item, now)
-                except Reject as error:  # what came beside it gets its own verdict all the same
+                except Reject as error:  # the other messages of the frame get their own verdicts
                     lies.append(charge_of(error, Offence.PUSHED))
         for lie in lies:
             self._charge(link, lie, now)
 
     def _opened(self, deliveries: Sequence[Delivery]) -> list[Checked | Reject | None]:
-        """What was pushed, checked; None where it is of no interest here."""
+        """The checked items of pushed messages; None for accounts that are not held here."""
         items = [opened(d) for d in deliveries]
         out: list[Checked | Reject | None] = [item if isinstance(item, Reject) else None for item in items]
         wanted = []
@@ -87,7 +88,7 @@ class Spreading:
     def _judge(self, link: PeerSession, d: Delivery, item: Checked | Reject | None, now: float) -> None:
         try:
             if item is None:
-                self._gossip.learned(d.mid, now)  # not held, not relayed: this node is a leaf for it
+                self._gossip.learned(d.mid, now)  # not held here, so not forwarded
                 return
             if isinstance(item, Reject):
                 raise item
@@ -104,17 +105,17 @@ class Spreading:
                 also = [mid for e in judged.added if (mid := e.id[:16]) != d.mid]
                 stale = len(item.run.entries) - len(judged.added) if isinstance(item, CheckedRun) else 0
                 self._gossip.accepted(d, now, also, stale)
-            else:  # held already: an old message told again goes no further
+            else:  # already held: an old message is not forwarded again
                 self._gossip.learned(d.mid, now)
 
-    # -- what goes
+    # -- outgoing
 
     def waits(self, written: Written, now: float) -> None:
-        """The run is to be pushed as soon as `hand` brings it signed."""
+        """Has the run pushed once `hand` gets it signed."""
         self._unpushed[written.entries[-1].id] = now
 
     def hand(self, written: Sequence[Written]) -> bool:
-        """Pushes those of the signed runs that wait for it. Whether any did."""
+        """Pushes those of the signed runs that were given to `waits`. Returns whether there were any."""
         pushed = False
         for w in written:
             now = self._unpushed.pop(w.entries[-1].id, None)
@@ -127,5 +128,5 @@ class Spreading:
         self._gossip.publish(entry[:16], encode(encode_item(item)), now)
 
     def forget(self) -> None:
-        """What was written is rolled back."""
+        """Forgets unsigned runs, whose entries were rolled back."""
         self._unpushed.clear()

@@ -22,9 +22,9 @@ from banyan_storage.reader import NO_LOGS
 from banyan_storage.store import Store
 
 ACCOUNTS_CACHED = 50_000
-"""Accounts kept at hand, about 0.8 kB each; the others are read again when an entry of theirs comes."""
+"""Cached accounts, about 0.8 kB each."""
 CONTROLS_CACHED = 1_000
-"""Whole control logs kept at hand, 2 kB each and more where they are long."""
+"""Cached whole control logs, 2 kB each or more."""
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class Known:
 
     grants: Grants
     loose: AbstractSet[LogId]
-    """Logs that hold entries which do not count: there, and only there, pins and forks can bite."""
+    """Logs with held entries that do not count. Only in these can a pin change what counts."""
 
     def mark(self, log: LogId, loose: bool) -> None:
-        """Says whether that log holds entries which do not count."""
+        """Notes whether the log has held entries that do not count."""
         if loose != (log in self.loose):
             self.loose = self.loose | {log} if loose else self.loose - {log}
 
@@ -50,7 +50,7 @@ class Accounts:
         self._controls: OrderedDict[AccountId, Control] = OrderedDict()
 
     def get(self, account: AccountId) -> Known | None:
-        """None where no control log of it is held."""
+        """The account, or None if its control log is not held."""
         known = self._known.get(account)
         if known is not None:
             self._known.move_to_end(account)
@@ -59,13 +59,13 @@ class Accounts:
         return None if grants is None else self._read(account, grants)
 
     def look_up(self, accounts: Iterable[AccountId]) -> None:
-        """Reads all that are not at hand in one pass: one by one each costs a look at the table."""
+        """Reads all that are not cached in one pass, which is faster than one by one."""
         wanted = {account for account in accounts if account not in self._known}
         for account, grants in self._store.grants_of(wanted):
             self._read(account, grants)
 
     def control(self, account: AccountId) -> Control | None:
-        """Its control state whole; None where no control log of it is held."""
+        """The whole control state, or None if the control log is not held."""
         control = self._controls.get(account)
         if control is not None:
             self._controls.move_to_end(account)
@@ -74,11 +74,11 @@ class Accounts:
         return self._keep(account, resolve_control(entries, self._store.checkpoints(account))) if entries else None
 
     def open(self, account: AccountId, control: Control) -> None:
-        """An account of which nothing was held; its control log is about to be in the store."""
+        """Caches a new account; the caller is about to store its control log."""
         self._add(account, Known(control.alone(), NO_LOGS))
 
     def put(self, account: AccountId, control: Control, loose: Sequence[Entry], now_s: int) -> None:
-        """Replaces the control log, here and in the store: its path, and what is held beside it."""
+        """Replaces the control log in cache and store: its path, and the entries beside it (`loose`)."""
         known = self.get(account)
         self._store.put_control(account, control, loose, now_s)
         if known is None:
@@ -88,14 +88,14 @@ class Accounts:
         self._keep(account, replace(control, beside=tuple(loose)))
 
     def trimmed(self, log: LogId, loose: bool) -> None:
-        """What was beside a log went; `loose`: some of it is left."""
+        """Entries beside a log were dropped. loose: whether some are left."""
         if not log.log:
             self._controls.pop(log.account, None)
         elif (known := self._known.get(log.account)) is not None:
             known.mark(log, loose)
 
     def forget(self) -> None:
-        """After a rollback the store says something else."""
+        """Empties the cache, which is wrong after a rollback."""
         self._known.clear()
         self._controls.clear()
 

@@ -1,5 +1,5 @@
-"""Turns a run or a new account into what the store writes: entries, the operations that count, and the content held.
-Judging is done in ingest.py; nothing here reads the store."""
+"""Turns a judged run or a new account into an `Append`: entries, the operations that count, and their content.
+Nothing here reads the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from banyan_storage.viewhook import Append
 
 
 def of_account(account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> Append:
-    """A control log whole, of which nothing was held."""
+    """The whole control log of a new account."""
     bodies = [decode_body(e.ops) for e in control.path]
     parts = [_parts(body, contents.get(e.id)) for e, body in zip(control.path, bodies, strict=True)]
     at_hand = [raw for some in parts for raw in some]
@@ -27,7 +27,7 @@ def of_account(account: AccountId, control: Control, contents: Mapping[EntryId, 
 
 
 def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], head: Head) -> Append | None:
-    """Where a grant of every collection meets a plain run with all its content, there is nothing to look at."""
+    """The fast way, for a grant of all collections: None unless the run is plain and all its content came."""
     puts = run.puts
     if puts is None:
         return None
@@ -42,7 +42,7 @@ def of_plain(run: Run, entries: Sequence[Entry], contents: Sequence[Content], he
 def of_run(
     run: Run, fresh: int, entries: Sequence[Entry], contents: Sequence[Content], granted: Granted, head: Head
 ) -> Append:
-    """What counts of the entries from `fresh` on, with what content is at hand."""
+    """The counted operations of `entries`, which begin at `fresh` in the run, with the content that came."""
     total = run.entries[fresh - 1].header.total if fresh else run.base
     bodies: list[Body] = []
     parts: list[bytes | None] = []
@@ -62,8 +62,8 @@ def of_run(
 def loose_parts(
     run: Run, fresh: int, parent: Entry | None, contents: Sequence[Content], granted: Granted
 ) -> list[tuple[EntryId, int, bytes]]:
-    """(entry, op, bytes) of the content that came with the entries from `fresh` on, of those operations that would
-    count. `parent`: of the first of them."""
+    """(entry, op, bytes) of the content that came for the entries from `fresh` on, where the operation would count.
+    parent: the parent of the first of them."""
     out: list[tuple[EntryId, int, bytes]] = []
     total = parent.header.total if parent else 0
     for e, body, content in zip(run.entries[fresh:], run.bodies[fresh:], contents[fresh:], strict=False):
@@ -77,6 +77,6 @@ def loose_parts(
 
 
 def _parts(body: Body, content: Content) -> list[bytes | None]:
-    """The content of each operation that names some, None where it is not at hand."""
+    """The content of each operation that names some; None if it did not come."""
     at_hand = {0: content} if isinstance(content, bytes) else dict(content or ())
     return [at_hand.get(i) for i, op in enumerate(body.ops) if part_of(op) is not None]

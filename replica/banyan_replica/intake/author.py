@@ -1,8 +1,8 @@
-"""Writing: opens accounts and appends to this store's own logs.
+"""Opens accounts and appends to this store's own logs.
 
-Everything signed here goes through the same ingest as what comes from others, in the same transaction, so nothing can
-be signed that others would refuse, and nothing is emitted before it is durable. A log that this store did not itself
-write is never continued: a new, restored or cloned data folder draws a fresh log number (see `own_log`).
+All that is signed here goes through the same ingest as entries of others, in the same transaction. So nothing is signed
+that others would refuse, and nothing is sent before it is durable. A store only continues logs that it wrote itself: a
+new, restored or cloned data folder draws a new log number (node's context.py).
 """
 
 from __future__ import annotations
@@ -43,29 +43,29 @@ from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
 
 OWN_LOGS = 65_535
-"""Log numbers that a grant allows a writer; each data folder draws one, so two that collide by chance are rare."""
+"""Log numbers that a grant allows a writer. Each data folder draws one, so collisions are rare."""
 RUN_CONTENT = 512 << 10
-"""Content in one run, bytes: a run and its content then fit in one frame."""
+"""Bytes of content in one run: a run with its content fits in one frame."""
 TIPS = 1_024
 """Own logs whose last entries are kept in memory, about 4 kB each."""
 TIP_IDS = 16
-"""Ids kept of a log's last entries, up to twice as many: most entries skip to one of them."""
+"""Ids kept of a log's last entries, up to twice as many. Most skip links point to one of them."""
 
 
 Sign: TypeAlias = Callable[[Sequence[tuple[Signer, EntryId]]], list[bytes]]
 
 
 class EntryDraft(NamedTuple):
-    """One entry to be: operations whose `part` is still None, and the content of each (None: it has none)."""
+    """An entry to write: operations whose `part` is still None, and the content of each (None: it has none)."""
 
     ops: tuple[Op, ...]
     contents: tuple[bytes | None, ...]
 
 
 class Written(NamedTuple):
-    """What was appended, not yet durable: one run, in the end signed in its last entry, and its content as it travels.
+    """An appended run that is not durable yet. `flush` signs its last entry. contents: as on the wire.
 
-    `base`: the log's total before it; `skips`: ids below it that its entries link to.
+    base: the log's total before it; skips: ids below it that its entries link to.
     """
 
     log: LogId
@@ -76,7 +76,7 @@ class Written(NamedTuple):
 
 
 class _Waits(NamedTuple):
-    """A run that is yet to be signed and written."""
+    """A run that is not signed and written yet."""
 
     signer: Signer
     unsigned: Written
@@ -92,18 +92,18 @@ class _Made(NamedTuple):
     entry: Entry
     content: Content
     size: int
-    """About the bytes that it adds to a run."""
+    """About how many bytes it adds to a run."""
 
 
 class _Tip(NamedTuple):
-    """The end of a log of ours: what its next entry links to."""
+    """The end of a log of ours, which the next entry links to."""
 
     last: Entry
     ids: dict[int, EntryId]
 
 
 class Author:
-    """Signs for the accounts whose keys this node holds. `random_bytes(n)` draws salts."""
+    """Signs for the accounts whose keys this node holds. random_bytes(n): for salts."""
 
     def __init__(
         self, ingest: Ingest, realm: Realm, random_bytes: Callable[[int], bytes], sign: Sign = sign_all
@@ -113,15 +113,15 @@ class Author:
         self._sign = sign
         self._tips: OrderedDict[LogId, _Tip] = OrderedDict()
         self._ahead: dict[LogId, _Tip] = {}
-        """Where logs end that are ahead of the store."""
+        """The ends of logs with entries that are not in the store yet."""
         self._waits: list[_Waits] = []
         self.held = 0
-        """Grows with every run that waits to be written; `settled` with what writing them changed."""
+        """Grows with every run that waits to be written; `settled` grows with the changes that writing them made."""
         self.settled = 0
 
     def flush(self) -> list[Written]:
-        """Signs and writes what waits to be written together (`Ingest.hold`); returns it signed."""
-        for tip in self._ahead.values():  # while they waited every id was kept: the store had none of them
+        """Signs and writes the waiting runs together; returns them signed."""
+        for tip in self._ahead.values():  # all ids were kept while the store had none of them
             for seq in list(tip.ids)[: -2 * TIP_IDS]:
                 del tip.ids[seq]
         waits, self._waits, self._ahead = self._waits, [], {}
@@ -149,7 +149,7 @@ class Author:
         self.ingest.run(run, now_ms, contents=contents, ours=True)
 
     def forget(self) -> None:
-        """After a rollback our logs end elsewhere."""
+        """Forgets the ends of our logs, which are wrong after a rollback."""
         self._tips.clear()
         self._ahead.clear()
         self._waits.clear()
@@ -162,8 +162,8 @@ class Author:
         now_ms: int,
         recovery: Sequence[Slot] = (),
     ) -> tuple[AccountId, tuple[Entry, ...]]:
-        """An inception with its first grants, one entry, stored. `slots`: (signer, digest of the slot's next key), root
-        first. `recovery`: stronger slots whose keys are elsewhere.
+        """Stores an inception with its first grants, as one entry. slots: (signer, digest of the slot's next key), root
+        first. recovery: stronger slots, whose keys are elsewhere.
         """
         part, raw = make_part(self.random(16), salt)
         root = slots[0][0]
@@ -183,22 +183,22 @@ class Author:
         now_ms: int,
         path: Sequence[Entry] | None = None,
     ) -> Entry:
-        """Appends one control entry at the end of the account's path, or of a shorter `path`, and stores it."""
+        """Appends one control entry to the account's path, or to a shorter `path`, and stores it."""
         path = self._control_of(account).path if path is None else path
         entry = self._control_entry(account, path, signer, (op,), 0, now_ms)
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
-            raise Refused(f"this key is not one that may do that in account {account.hex()[:16]}; nothing was changed")
+            raise Refused(f"this key may not do that in account {account.hex()[:16]}; nothing was changed")
         wrote_control(self.store, control_log(account), entry.id, entry.header.prev)
         return entry
 
     def checkpoint(
         self, account: AccountId, signer: Signer, now_ms: int, before: Checkpoint | None = None
     ) -> Checkpoint:
-        """Signs where the account stands here and stores it: its control path and, as far as the key may pin them,
-        logs. `before`: of the root that was, where this key takes its place.
+        """Signs and stores where the account stands: its control path, and the logs that the key may pin. before: the
+        checkpoint of the previous root, if this key replaces it.
 
-        Raises Refused where the account would not take it.
+        Raises Refused if the account would not accept it.
         """
         old = self.store.checkpoint(account, signer.key)
         if old is not None and old.n >= checkpoints_allowed(self.realm, now_ms):
@@ -209,12 +209,12 @@ class Author:
         return made
 
     def outdated(self, account: AccountId, writer: WriterKey, before: Checkpoint | None = None) -> bool:
-        """Whether a checkpoint of that key would say something else than the one that is held."""
+        """Whether a new checkpoint of that key would differ from the held one."""
         old = self.store.checkpoint(account, writer)
         return old is None or (old.control, sorted(old.pins)) != self._says(account, writer, before)
 
     def _says(self, account: AccountId, writer: WriterKey, before: Checkpoint | None) -> tuple[Place, list[Pin]]:
-        """What a checkpoint of that key would say now. Raises Refused where it may not make one."""
+        """The content of a new checkpoint of that key. Raises Refused if it may not make one."""
         control = self._control_of(account)
         if not control.entitles(writer):
             raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
@@ -222,9 +222,9 @@ class Author:
         return standing(self.store, account, control, writer, before)
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now_ms: int) -> list[Written]:
-        """Appends drafts as runs of one signature each. Past its limits: Refused, nothing appended.
+        """Appends drafts as runs of one signature each. Beyond the limits of the log: Refused, nothing is appended.
 
-        While the ingest holds, the runs are signed and written by `flush`.
+        While the ingest is holding, `flush` signs and writes the runs.
         """
         control = self._control_of(log.account)
         granted = control.grant_of(log.writer, log.log)
@@ -234,7 +234,7 @@ class Author:
             )
         tip = self._tip(log)
         below = parent = tip.last if tip else None
-        ids = tip.ids if tip else {}  # of entries that are refused in the end it says what the next ones overwrite
+        ids = tip.ids if tip else {}  # ids of drafts that are refused below stay in it; the next entries replace them
         made: list[_Made] = []
         for draft in drafts:
             piece = self._entry(log, parent, ids, draft, now_ms)
@@ -328,7 +328,7 @@ class Author:
         return state
 
     def continues(self, log: LogId) -> bool:
-        """Whether the log ends, unforked, in what this store itself wrote last: no other log may be continued."""
+        """Whether the log is not forked and ends in the entry that this store wrote last. Only then may it grow."""
         head = self.ingest.head(log)
         known = log in self._ahead or self._known(log, head) is not None
         return not head.flag and (known or head.id == self.store.note(own_key(log)))
@@ -338,11 +338,9 @@ class Author:
         return found if found is not None and found.last.id == head.id else None
 
     def _tip(self, log: LogId) -> _Tip | None:
-        """The end of a log that may be continued, None of one without entries. Raises Refused."""
+        """The end of a log that may be continued; None if it has no entries. Raises Refused."""
         if not self.continues(log):
-            raise Refused(
-                f"log {log.log} of this node is forked: it was written elsewhere too; a fresh log number is due"
-            )
+            raise Refused(f"log {log.log} of this node is forked: it was also written elsewhere; draw a new log number")
         if (ahead := self._ahead.get(log)) is not None:
             return ahead
         head = self.ingest.head(log)
@@ -357,12 +355,12 @@ class Author:
 
 
 def next_time(last: Time, now_ms: int) -> Time:
-    """max(own clock, last own + 1): rises within a log even when the clock stands still or runs back."""
+    """max(own clock, last own + 1): it rises within a log even if the clock does not."""
     return max(now_ms << 16, last + 1)
 
 
 def grant_to(writer: WriterKey, stratum: int = 8) -> Grant:
-    """A device's or a platform's grant: all collections, no end, log numbers enough for every data folder to come."""
+    """A device's or a platform's grant: all collections, no end, enough log numbers for every data folder."""
     return Grant(writer, 1, OWN_LOGS, stratum, None, None, None)
 
 
@@ -373,7 +371,7 @@ def _with_part(op: Op, part: Part) -> Op:
 
 
 def _chunks(made: Sequence[_Made]) -> list[list[_Made]]:
-    """Runs of at most 1,024 entries, and of so much content that a run travels in one frame."""
+    """Splits into runs of at most MAX_RUN_ENTRIES entries and RUN_CONTENT bytes."""
     out: list[list[_Made]] = []
     size = RUN_CONTENT + 1
     for piece in made:

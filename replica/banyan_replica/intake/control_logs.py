@@ -1,8 +1,8 @@
-"""Control logs and checkpoints: what they say is found anew with every entry of them, and what it concerns is counted
-again (counting.py).
+"""Control logs and checkpoints: each new one resolves the control state again, and the logs that it concerns are
+counted again (counting.py).
 
-The invariant: what the store holds of an account's control log is its path and what may yet change it; every checkpoint
-that stands is of a writer that may make one.
+The invariants: the store holds, of an account's control log, its path and the entries that may still change it; every
+held checkpoint is of a writer that may make one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from banyan_storage.store import Store
 
 
 class ControlLogs:
-    """Judges what is said in them. It lives on the thread that owns the store."""
+    """Judges them. It lives on the thread that owns the store."""
 
     def __init__(
         self, store: Store, realm: Realm, accounts: Accounts, slow: Counting, together: Together, moved: Moved
@@ -36,8 +36,7 @@ class ControlLogs:
         self._accounts, self._together, self._moved = accounts, together, moved
 
     def judge(self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content]) -> bool:
-        """Judges control entries, with what is held of the control log; as `Ingest.control`, but for content of an
-        account that is not new."""
+        """As `Ingest.control`, except that it stores content only for a new account."""
         if self._together.has(account):
             self._together.flush()
         for e in entries:
@@ -66,7 +65,7 @@ class ControlLogs:
     def _settle(
         self, account: AccountId, was: Control | None, control: Control, loose: Sequence[Entry], now_s: int
     ) -> None:
-        """The control log says something else now: what it entitles stays, and what it concerns is counted again."""
+        """Stores a changed control log, drops checkpoints of writers without rights, recounts concerned logs."""
         root = control_log(account)
         old = self.store.head(root)
         self._accounts.put(account, control, loose, now_s)
@@ -81,15 +80,11 @@ class ControlLogs:
                 if not control.entitles(c.writer):
                     self.store.drop_checkpoint(c.log_id)
                     self._moved(c.log_id, c.head, NOTHING)
-            logs |= self.slow.named_by(account, held)  # who speaks, and in which order, may be another now
+            logs |= self.slow.named_by(account, held)  # whose pins count, and in which order, may have changed
             self.slow.recount(account, self._to_count(account, was, control, logs), now_s)
 
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool]) -> bool:
-        """Judges a checkpoint whose signature was verified. True if it stands now and did not before.
-
-        Raises NotYet where its writer may not make one as far as the control log is held here, or not so many by now;
-        nothing of it is kept.
-        """
+        """See `Ingest.checkpoint`."""
         self._together.flush()
         account, now_s = made.account, now_ms // 1000
         known = self._accounts.get(account)
@@ -120,7 +115,7 @@ class ControlLogs:
         return True
 
     def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
-        """Those of the logs that may count otherwise now: a new pin chooses only where there is something beside."""
+        """Those of the logs whose grant or cut changed, or that have entries beside them; others cannot change."""
         known = self._accounts.get(account)
         assert known is not None
 
@@ -141,20 +136,18 @@ class ControlLogs:
         entries: Sequence[Entry],
         future: bool,
     ) -> None:
-        """Raises NotYet where another time or more of the log may show that the entries count."""
+        """Raises NotYet if the entries may count later, or with more of the log."""
         if future:
             raise NotYet("future", "control entries dated more than 5 minutes ahead of this node's clock")
         known = {e.id for e in (*control.path, *control.beside)}
         linked = known | {e.id for e in entries}
         if any(e.header.prev is not None and e.header.prev not in linked for e in entries):
-            raise NotYet(
-                "control", f"entries of the control log of {account.hex()[:16]} hang on some that are not held"
-            )
+            raise NotYet("control", f"entries of the control log of {account.hex()[:16]} follow some that are not held")
         if any(e.id in known and e.id not in held for e in entries):
             raise NotYet("branch", "a branch of the control log that does not count, beside many")
 
     def _open(self, account: AccountId, control: Control, contents: Mapping[EntryId, Content]) -> None:
-        """An account that is new, with no branches beside its control log: written together with runs."""
+        """Writes a new account without branches together with runs."""
         append = of_account(account, control, contents)
         self._accounts.open(account, control)
         self._together.open(account, control, append)

@@ -1,10 +1,10 @@
-"""The slow path: what counts of a log after a fork, a pin, a cut or another control path; and what is kept beside it.
+"""The slow path: decides which entries of a log count after a fork, a pin, a cut or another control path.
 
 Entries that do not count are kept beside the log for KEEP_S, outside the frontier. A pin or a stronger key may make
-them count again, here and then, through this node, everywhere. Only the logs that a change names are counted again.
+them count again, and from here they spread to all nodes. Only the logs that a change names are counted again.
 
-The invariant: the store says of each log what `account_state` says of all that is held of it, and every entry that is
-held has a signature within one run.
+The invariants: the store's state of each log is that of `account_state` for all held entries, and every held entry has
+a signature within one run.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 KEEP_S = 30 * 86_400
 """How long entries that do not count are kept, seconds. Within this time a thief's acts can be undone."""
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
-"""What is taken of a log that never counted here: whoever has its key can write branches without end."""
+"""Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 PINS_LOOKED_AT = 64
-"""Pins of a log, the highest, among which those that are lacked are looked for."""
+"""Only the highest pins of a log are searched for ones that are not held."""
 ROOMS = 1_000
-"""Logs for which the used part of that is cached."""
+"""Logs whose used room is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
 """Content of an operation: (entry, op index, bytes), checked against what the operation names."""
 Held: TypeAlias = tuple[Sequence[Entry], Sequence[Entry]]
 """(chain, loose) of a log."""
 Moved: TypeAlias = Callable[[LogId, Head, Head], None]
-"""Told of every head that moves: (log, where it stood, where it stands)."""
+"""Called for every head that moves: (log, old head, new head)."""
 
 
 class Room:
-    """What more may be held of a log that never counted; `most`: entries and bytes."""
+    """The room for entries of a log that never counted. most: entries and bytes."""
 
     def __init__(self, entries: int = 0, size: int = 0, most: tuple[int, int] | None = None) -> None:
         self.entries, self.size = entries, size
@@ -59,7 +59,7 @@ class Room:
         return self.entries > self._most[0] or self.size > self._most[1]
 
     def takes(self, entries: Iterable[Entry], content: int = 0) -> bool:
-        """Whether there is room for all of these, with so many bytes of content; then it is taken."""
+        """Whether there is room for all of these, with `content` bytes of content; if so, it is used."""
         sizes = [content, *(run_row_bytes(e.ops) for e in entries)]
         before = self.entries, self.size
         self.entries, self.size = self.entries + len(sizes) - 1, self.size + sum(sizes)
@@ -76,14 +76,14 @@ class Counting:
         self._rooms: OrderedDict[LogId, Room] = OrderedDict()
 
     def forget(self) -> None:
-        """After a rollback the store says something else."""
+        """Empties the cache, which is wrong after a rollback."""
         self._rooms.clear()
 
     # -- pins
 
     def pins(self, log: LogId) -> list[Pin]:
-        """What pins the log, in the order in which it speaks: the control log, the root's checkpoint, then of each
-        writer of a lower stratum its checkpoint and its counted logs."""
+        """The pins of the log in order of rank: of the control log, the root's checkpoint, then of each writer of a
+        lower stratum its checkpoint and its counted logs."""
         control = self._accounts.control(log.account)
         granted = control.grant_of(log.writer, log.log) if control else None
         if control is None or granted is None:
@@ -108,7 +108,7 @@ class Counting:
         return pins
 
     def pinned(self, log: LogId, pins: Sequence[Pin], cut: Kept | None) -> int:
-        """How many entries of what counts are pinned."""
+        """How many of the counted entries are pinned."""
         biting = sorted({p.seq: p for p in pins if cut is None or p.seq <= cut.seq}, reverse=True)
         by_seq: dict[int, set[EntryId]] = {}
         for p in pins:
@@ -116,8 +116,8 @@ class Counting:
         return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
-        """(seq, id) of pins of a forked log that are not held, those of the control log and the highest first: what a
-        peer that serves the log may show to stand above what it sends."""
+        """(seq, id) of pinned entries of a forked log that are not held: those of the control log first, then the
+        highest. A peer that serves the log may prove that they stand above what it sends."""
         known = self._accounts.get(log.account)
         if known is None or log not in known.loose:
             return []
@@ -128,16 +128,16 @@ class Counting:
         pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
         return [(p.seq, p.id) for p in pins if not self._store.has(p.id)][:MAX_PINS]
 
-    # -- what changes
+    # -- changes
 
     def fork(self, log: LogId, head: Head, now_s: int) -> None:
-        """Two entries of the log have one parent: it stops counting there."""
+        """Two entries of the log have the same parent: entries above it no longer count."""
         control = self._accounts.control(log.account)
         assert control is not None
         below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
         removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
-        if self.room(log).over:  # evidence is always taken; what it makes needless goes
+        if self.room(log).over:  # evidence of a fork is always taken; other entries are dropped for it
             rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
             self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
@@ -154,10 +154,10 @@ class Counting:
         rebuild: bool = False,
         kept: Mapping[LogId, Held] | None = None,
     ) -> list[Entry]:
-        """Counts these logs, whole, and those that their pins name; folds views again. Returns what counts newly.
+        """Counts these logs again, and those that their pins name, and folds views again. Returns what counts newly.
 
-        `added`: entries of theirs that are not held; they are from now on. `rebuild`: fold even if nothing changes.
-        `kept`: of logs of which not all that is held stays, what stays.
+        added: new entries of these logs, which are stored. rebuild: fold views even if nothing changes. kept: for a log
+        that loses held entries, those that remain.
         """
         control = self._accounts.control(account)
         assert control is not None
@@ -174,13 +174,13 @@ class Counting:
                 todo |= self._named(account, [*gone, *came]) - {log}
         if rebuild:
             self._store.rebuild_views(account, self._all_counted(account, control))
-            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)  # what is deleted may be so only now
+            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)  # a deletion may count only since now
         return newly
 
     def _recount(
         self, control: Control, log: LogId, now_s: int, fresh: Sequence[Entry], kept: Held | None
     ) -> tuple[list[Entry], list[Entry]] | None:
-        """Counts one log. What counts no more and what counts now; None where nothing changed."""
+        """Counts one log: (entries that no longer count, entries that count newly); None if nothing changed."""
         granted, (counts, cut) = control.grant_of(log.writer, log.log), control.cut_of(log)
         old, may = self._store.head(log), granted is not None and counts
         if not may and kept is None:
@@ -202,7 +202,7 @@ class Counting:
         return [e for e in chain if e.id not in after], [e for e in counted.chain if e.id not in before]
 
     def _stop(self, log: LogId, head: Head, now_s: int) -> None:
-        """The log counts only so far."""
+        """Ends what counts of the log at `head`."""
         old = self._store.head(log)
         self._store.shorten(log, head, now_s)
         self._changed(log, old, head, True, now_s)
@@ -218,7 +218,7 @@ class Counting:
             self._moved(log, old, new)
 
     def _named(self, account: AccountId, entries: Iterable[Entry]) -> set[LogId]:
-        """The logs that pins in these entries name and in which a pin can choose."""
+        """The logs that pins in these entries name, if a pin can change what counts there."""
         known = self._accounts.get(account)
         if known is None or not known.loose:
             return set()
@@ -226,7 +226,7 @@ class Counting:
         return {LogId(account, pin.writer, pin.log) for pin in pins} & set(known.loose)
 
     def named_by(self, account: AccountId, checkpoints: Iterable[Checkpoint]) -> set[LogId]:
-        """The same of checkpoints."""
+        """The same for pins in checkpoints."""
         known = self._accounts.get(account)
         if known is None or not known.loose:
             return set()
@@ -242,7 +242,7 @@ class Counting:
     def beside(
         self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int, parts: Sequence[LoosePart] = ()
     ) -> None:
-        """Holds entries that do not count, and content of theirs that came with them."""
+        """Stores entries that do not count, and the content that came with them."""
         known = self._accounts.get(log.account)
         assert known is not None
         self._store.add_loose(log, entries, kind, now_s)
@@ -252,7 +252,7 @@ class Counting:
         known.mark(log, True)
 
     def room(self, log: LogId) -> Room:
-        """What more of the log may be held that never counted."""
+        """The room for entries of the log that never counted."""
         room = self._rooms.get(log)
         if room is None:
             room = self._rooms[log] = self._used(log, BRANCH)
@@ -261,8 +261,8 @@ class Counting:
         return room
 
     def vouched_room(self, log: LogId, granted: Granted, last: Entry) -> Room:
-        """What more may be held because a pin stands above it: twice what the log may hold by then, since pins that
-        contradict one another are as free as branches to who has the root key."""
+        """The room for entries below a pinned one: twice what the log may hold by then. It is bounded because the owner
+        of the root key can also make contradictory pins without end."""
         elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
         most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
         return self._used(log, VOUCHED, most)
@@ -275,8 +275,8 @@ class Counting:
     def control_beside(
         self, account: AccountId, held: Collection[EntryId], control: Control, was: Control | None
     ) -> list[Entry]:
-        """What to hold beside a control path: evidence of a tie, what counted, and of other branches what fits. `was`:
-        what counted until now."""
+        """The entries to hold beside a control path: evidence of a tie, the path until now (`was`), own entries, and
+        of other branches as much as fits."""
         log = control_log(account)
         kinds = self._store.loose_kinds(log)
         firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
@@ -291,20 +291,20 @@ class Counting:
         return list(out.values())
 
     def forget_later(self, log: LogId, now_s: int) -> None:
-        """What is held beside the log is looked at when the first of it may be forgotten."""
+        """Notes when the first entries beside the log may be forgotten, unless that is noted already."""
         if self._store.due_at(Work.FORGET, log_name(log)) is None:
             self._store.set_due(Work.FORGET, log_name(log), (now_s + KEEP_S) * 1000)
 
     def _named_by_witnesses(self, account: AccountId) -> list[EntryId]:
-        """The control entries that checkpoints name: they may break a tie that has not come yet."""
+        """The control entries that checkpoints name: they may decide a later tie."""
         return [c.control.id for c in self._store.checkpoints(account)]
 
     def expire(self, log: LogId, now_s: int) -> int:
-        """Forgets what has not counted for KEEP_S, but for what the log's state rests on and what was written here.
-        Returns how many entries."""
+        """Forgets entries that have not counted for KEEP_S, except those that the log's state depends on and those
+        written here. Returns how many."""
         rows = self._store.loose_rows(log)
         self._store.drop_due(Work.FORGET, log_name(log))
-        if rows:  # what is still needed then is looked at again after as long
+        if rows:  # entries that are still needed then are checked again after the same time
             first = min((row.since for row in rows if row.since + KEEP_S > now_s), default=now_s)
             self.forget_later(log, first)
         due = {row.n for row in rows if row.since + KEEP_S <= now_s}
@@ -312,11 +312,11 @@ class Counting:
             return 0
         forgotten = 0
         while gone := self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None}):
-            forgotten += gone  # what goes may have been all that something else was needed for
+            forgotten += gone  # other entries may have been kept only for these
         return forgotten
 
     def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
-        """Forgets of these what the state of the log does not rest on, nor what stays, and was not written here."""
+        """Forgets those of `old` that neither the log's state nor a remaining entry needs, and that others wrote."""
         chain, loose = self._store.held(log)
         firm = [e.id for e in loose if e.id not in old] + own_tips(self._store, log)
         control = self._accounts.control(log.account)

@@ -1,5 +1,5 @@
-"""How far ahead of this node's clock what others date or number may be. It is outside validity and state: what is too
-far ahead is not yet, and counts when its time has come."""
+"""How far ahead of this node's clock others may date entries and number checkpoints. This is no rule of validity: what
+is too far ahead is "not yet", and is accepted later."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def is_future(time: Time, now_ms: int) -> bool:
 
 
 def checkpoints_allowed(realm: Realm, now_ms: int) -> int:
-    """How far a writer's checkpoints may be numbered by now. So a stolen key neither floods others with them nor uses
-    up the numbers: the next day its owner has new ones."""
+    """The highest number that a writer's checkpoint may have by now. So the thief of a key can neither flood others nor
+    use up all numbers: the owner has new ones the next day."""
     return realm.entries_allowed(max(0, now_ms + FUTURE_MS - realm.birth_ms))

@@ -1,14 +1,14 @@
 """The only way into the store: judges entries and stores those that are accepted. Nothing else writes logs.
 
-The verdicts are accept, reject and not yet. What was not accepted is dropped and nothing is remembered against it, so
+The verdicts are accept, reject and not yet. What is not accepted is dropped and nothing is remembered against it, so
 it stays a difference between two frontiers and comes again. Most runs extend a log at its end and need nothing else of
 the account. For any other run, its place among the held entries is checked first (joints.py: its parent, its total, its
 skip links). Then there are four cases: the log continues, or it forks, or a pin names an entry of the run
 (counting.py), or nothing changes and the run is held beside the log. The room for entries that never counted is
-limited, unless a proof shows that they are below a pinned entry.
+limited; it is larger if a proof shows that they are below a pinned entry.
 
-The invariant: after every call the store says exactly the state of what it holds (`account_state`), and every entry in
-it can be served to others under a signature that was verified here.
+The invariant: after every call the store has exactly the state of the held entries (`account_state`), and can serve
+every entry under a signature that was verified here.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, VOUCHED, log_of_name
 
 TAIL_BYTES = 16 << 10
-"""What may always follow, in a run, the last entry that counts: a log grows by so many such tails as by entries."""
+"""Bytes of uncounted entries at the end of a run that are always accepted. There is at most one such tail per entry."""
 DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
-"""Logs, and entries of them, that are looked at in one go for what can be forgotten."""
+"""The most logs, and entries of them, that one call of `expire_due` handles."""
 ENDS_CACHED = 20_000
-"""Ends of logs of which time and total are kept at hand, for the run that comes next."""
+"""Logs whose last time and total are cached, for the next run."""
 
 
 def _always(entries: int) -> bool:
@@ -54,7 +54,7 @@ def _always(entries: int) -> bool:
 
 
 class PartItem(NamedTuple):
-    """A piece of content on its way: which operation named it, and its bytes."""
+    """A piece of content: the operation that names it, and its bytes."""
 
     entry: EntryId
     op: int
@@ -69,7 +69,7 @@ class Ingest:
         self._accounts = Accounts(store)
         self.slow = Counting(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
-        """Time and total of entries at the end of logs: what the next run must follow."""
+        """Time and total of the last entries of logs, against which the next run is checked."""
         self._together = Together(store)
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self._together, moved)
 
@@ -88,18 +88,18 @@ class Ingest:
         return self._together.held
 
     def batch(self) -> AbstractContextManager[None]:
-        """Runs and new accounts judged inside are written together at its end, or as soon as something must read them.
+        """Runs and new accounts that are judged inside are written together at its end, or earlier if needed.
 
-        Only `run` and `control` may be called inside, and of the store nothing be read that they may have changed.
+        Inside, call only `run` and `control`, and read nothing from the store that they may have changed.
         """
         return self._together.batch()
 
     def id_at(self, log: LogId, seq: int) -> EntryId | None:
-        """The id at a place of what counts of a log, also of what waits to be written."""
+        """The id of the counted entry at place `seq`, waiting entries included."""
         return self._together.id_at(log, seq)
 
     def look_up(self, logs: Sequence[LogId]) -> None:
-        """Reads in one pass what `run` must know of these logs and of their accounts."""
+        """Reads in one pass what `run` needs of these logs and accounts."""
         self._accounts.look_up([log.account for log in logs])
         self.store.look_up(logs)
 
@@ -108,20 +108,20 @@ class Ingest:
         self._together.flush()
 
     def control_of(self, account: AccountId) -> Control | None:
-        """The account's control state, or None where nothing of it is held."""
+        """The account's control state, or None if it is not held."""
         return self._accounts.control(account)
 
     def head(self, log: LogId) -> Head:
-        """Where the log stands, with what waits to be written."""
+        """The head of the log, waiting entries included."""
         return self._together.head(log)
 
     def usual(self, log: LogId) -> bool:
-        """Whether a run at the end of the log is judged without a look at the account's other entries."""
+        """Whether a run at the end of the log is judged without reading other entries of the account."""
         known = self._accounts.get(log.account)
         return known is not None and not known.loose
 
     def forget(self) -> None:
-        """Drops what is cached; after a rollback the store says something else."""
+        """Empties the caches, which are wrong after a rollback."""
         self._accounts.forget()
         self.slow.forget()
         self._ends.clear()
@@ -130,10 +130,10 @@ class Ingest:
     def control(
         self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content] = ()
     ) -> bool:
-        """Judges control entries, with what is held of the control log. True if anything changed.
+        """Judges control entries together with the held control log. Returns whether anything changed.
 
-        `entries`: authentic (`decode_control` checked each signature), in any order. `contents`: as of `run`.
-        Raises Reject where they are of another account, NotYet where they cannot be linked or come from the future.
+        entries: with verified signatures, in any order. contents: see `run`.
+        Raises Reject if they are of another account, NotYet if they cannot be linked or come from the future.
         """
         changed = self._controls.judge(account, entries, now_ms, contents)
         if not self._together.has(account):  # else it is new, and its content waits with it
@@ -141,10 +141,9 @@ class Ingest:
         return changed
 
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool] = _always) -> bool:
-        """Judges a checkpoint whose signature was verified. True if it stands now and did not before.
+        """Judges a checkpoint with a verified signature. Returns whether it is stored and was not before.
 
-        Raises NotYet where its writer may not make one as far as the control log is held here, or not so many by now;
-        nothing of it is kept.
+        Raises NotYet if its writer may not make one by the held control log, or not so many by now. may: see `run`.
         """
         return self._controls.checkpoint(made, now_ms, may)
 
@@ -157,13 +156,12 @@ class Ingest:
         ours: bool = False,
         proof: Sequence[Header] = (),
     ) -> Sequence[Entry]:
-        """Judges a run whose signature was verified. Returns the entries that count now and did not before.
+        """Judges a run with a verified signature. Returns the entries that count now and did not before.
 
-        `contents`: of its entries, compared with what their operations name; stored where the entry counts.
-        Raises NotYet (account, grant, gap, future, ...), also where nothing of it is kept, or WrongLink where it
-        contradicts its own parent. `may(n)`: whether n entries may be judged again now; if not, NotYet (busy).
-        `ours`: made here out of what is held below it, which it need not be compared with. `proof`: headers from a
-        pinned entry down to the run's last, each linked to by the one before.
+        contents: of its entries, already compared with what their operations name; stored if the entry counts.
+        may(n): whether n entries may be judged again now; if not, NotYet (busy). ours: made here, so it need not be
+        compared with its ancestors. proof: headers from a pinned entry down to the run's last, each linked to by the
+        one before. Raises NotYet (account, grant, gap, future, ...), or WrongLink if it contradicts its own parent.
         """
         known, granted, cut = self._granted(run.log)
         if is_future(run.entries[-1].header.time, now_ms):
@@ -184,7 +182,7 @@ class Ingest:
         return run.entries
 
     def _granted(self, log: LogId) -> tuple[Known, Granted, Kept | None]:
-        """What is known of the account, the log's grant, and where it is cut. Raises NotYet where it cannot count."""
+        """The account, the log's grant, and where the log is cut. Raises NotYet if nothing of it can count."""
         known = self._accounts.get(log.account)
         if known is None:
             raise NotYet("account", f"nothing is known of account {log.account.hex()[:16]}: ask for its control log")
@@ -197,14 +195,15 @@ class Ingest:
         return known, granted, cut
 
     def _all_valid(self, granted: Granted, run: Run) -> bool:
-        """Whether surely every entry is within the grant: its limits only grow, `seq` and `total` only rise."""
+        """Whether every entry is surely within the grant. Its limits grow with time, and `seq` and `total` rise, so the
+        last entry at the first entry's time is the worst case."""
         first, last = run.entries[0].header, run.entries[-1].header
         until = granted.grant.until
         within = within_limits(self.realm, granted, last.seq, first.time, last.total)
         return within and (until is None or last.time <= until)
 
     def _counting(self, entries: Sequence[Entry], granted: Granted, cut: Kept | None) -> int:
-        """How many of the entries, from the first on, are within the grant and below the cut. Raises NotYet if none."""
+        """How many of the first entries are within the grant and the cut. Raises NotYet if none."""
         for k, e in enumerate(entries):
             if (cut is not None and e.header.seq > cut.seq) or not granted_valid(self.realm, granted, e):
                 if not k:
@@ -223,7 +222,7 @@ class Ingest:
         may: Callable[[int], bool],
         now_s: int,
     ) -> Sequence[Entry]:
-        """A run that does not simply go on where the log ends, put in its place."""
+        """Judges a run that does not simply continue the log."""
         self.flush()
         fresh = first_fresh(self.store, run)
         if fresh == len(run.entries):
@@ -241,7 +240,7 @@ class Ingest:
         if counts and place == head.length and not head.flag:
             return self._goes_on(known, run, head, fresh, count, contents, granted, cut, now_s)
         if any(g.grant.stratum != granted.grant.stratum for gs in known.grants.grants.values() for g in gs):
-            self._may_work(run.log, len(entries), may)  # pins are looked for in all logs of lower strata
+            self._may_work(run.log, len(entries), may)  # pins are searched in all logs of lower strata
         pins = self.slow.pins(run.log)
         named = {pin.id for pin in pins}
         if any(e.id in named for e in entries):
@@ -260,10 +259,10 @@ class Ingest:
         return ()
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
-        """Raises NotYet where counting the account again is too much now."""
+        """Raises NotYet if counting the account again is too much work now."""
         held = self.store.heads(log.account).items()
         if not may(entries + sum(head.length for other, head in held if not is_checkpoint(other))):
-            raise NotYet("busy", "it takes judging the whole account again, which this peer had done often just now")
+            raise NotYet("busy", "the whole account must be judged again, which this peer has caused often just now")
 
     def _goes_on(
         self,
@@ -277,15 +276,15 @@ class Ingest:
         cut: Kept | None,
         now_s: int,
     ) -> Sequence[Entry]:
-        """The log goes on by `count` of the run's entries from `fresh` on. What follows them in the run does not count,
-        and is held beside for the signature of its last entry. Beyond a cut that happens once. Beyond a limit it may
-        take TAIL_BYTES, so that room does not decide what counts where a writer signs near; more needs room."""
+        """Extends the log by `count` of the run's entries from `fresh` on. The rest of the run does not count; it is
+        held beside the log, because the run's signature is in its last entry. After a cut this happens once. After a
+        limit TAIL_BYTES are always held, so that full room does not stop the counted entries; more needs room."""
         stop = fresh + count
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
         short = sum(run_row_bytes(e.ops) for e in rest) <= TAIL_BYTES
         if rest and not ends_it and not short and not self.slow.room(run.log).takes(rest):
-            raise NotYet("limit", f"the run goes on past the limit of its log: sign after {stop} of its entries")
+            raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
         self._extend(run, head, fresh, contents, granted, stop)
         self.flush()
         if rest:
@@ -299,8 +298,8 @@ class Ingest:
     def _beside(
         self, log: LogId, entries: Sequence[Entry], parts: Sequence[LoosePart], vouched: Granted | None, now_s: int
     ) -> None:
-        """Holds entries that change nothing now, as many as there is room for. `vouched`: the grant, where a pin was
-        shown to stand above them."""
+        """Holds entries that change nothing now, if there is room. vouched: the grant, if a proof shows that the
+        entries are below a pinned one."""
         content = sum(len(raw) for _, _, raw in parts)
         if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries, content):
             self.slow.beside(log, entries, VOUCHED, now_s, parts)
@@ -310,13 +309,13 @@ class Ingest:
             raise NotYet("branch", f"entry {entries[-1].header.seq} is on a branch that does not count, beside many")
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
-        """As `Counting.lacks`."""
+        """See `Counting.lacks`."""
         return self.slow.lacks(log)
 
     def _extend(
         self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted, stop: int | None = None
     ) -> None:
-        """Appends the run from entry `fresh` up to before `stop` to the end of what counts."""
+        """Appends the run's entries from `fresh` up to, but without, `stop` to the log."""
         whole = not fresh and (stop is None or stop == len(run.entries))
         entries = run.entries if whole else run.entries[fresh:stop]
         contents = contents[fresh : fresh + len(entries)]
@@ -333,7 +332,7 @@ class Ingest:
         self._ends[last.id] = last.header.time, last.header.total
 
     def _put_contents(self, entries: Sequence[Entry], contents: Sequence[Content]) -> None:
-        """Stores content, compared before, beside those of the entries that are held."""
+        """Stores content that was already compared with its entries."""
         items = []
         for e, content in zip(entries, contents, strict=False):
             if content is not None:
@@ -343,7 +342,7 @@ class Ingest:
             self.store.put_parts(items)
 
     def parts(self, items: Iterable[PartItem]) -> list[PartItem]:
-        """Stores content that operations held here name and lack. Returns what was taken; raises Malformed on a lie."""
+        """Stores content that held operations name and lack. Returns what was stored. Raises Malformed on a lie."""
         taken = []
         for item in items:
             ops = self.store.ops(item.entry)
@@ -360,7 +359,7 @@ class Ingest:
         return taken
 
     def _check_joint(self, run: Run, prev: EntryId) -> None:
-        """What the run says of the log below it must be what is held: total, time, skip targets. `prev`: its own."""
+        """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""
         end = self._ends.get(prev)
         if end is None:
             parent = self.store.entry(prev)
@@ -370,7 +369,7 @@ class Ingest:
         check_joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
     def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:
-        """Raises NotYet where `first` cannot count, hence nothing above it can: no look at the account is needed."""
+        """Raises NotYet if `first` cannot count, so nothing above it can."""
         seq = first.header.seq
         if cut is not None and seq > cut.seq:
             raise NotYet("cut", f"the writer was cut off after entry {cut.seq} of that log; this is entry {seq}")
@@ -382,12 +381,12 @@ class Ingest:
         raise NotYet("limit", f"entry {seq} is past what the log may hold at its date; it may write on another day")
 
     def expire(self, log: LogId, now_ms: int) -> int:
-        """Forgets what has not counted for 30 days (counting.py); returns how many entries."""
+        """See `Counting.expire`."""
         self.flush()
         return self.slow.expire(log, now_ms // 1000)
 
     def expire_due(self, now_ms: int) -> tuple[int, bool]:
-        """The same of the logs of which it is due, not of all in one go: how many entries, and whether more wait."""
+        """Expires logs that are due, some at a time: (entries forgotten, whether more wait)."""
         forgotten, due = 0, self.store.due(Work.FORGET, now_ms, DUE_AT_ONCE)
         for _, key in due:
             forgotten += self.expire(log_of_name(key), now_ms)

@@ -1,7 +1,7 @@
 """Judges what peers send: takes an item (a run, a control log, a checkpoint), returns what was stored, or a verdict.
 
-Gossip and reconciliation use the same path. If an item cannot be judged yet, what it needs is asked of its sender, and
-the reason is noted for people who ask; nothing else of the item is kept.
+Gossip and reconciliation use the same path. If an item cannot be judged yet, its sender is asked for what it needs, and
+the reason is noted for people; nothing else of the item is kept.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item
 
 JUDGED_ROWS = 4
-"""An entry judged again costs about what so many rows read do."""
+"""Judging an entry again costs about as much as reading so many rows."""
 SHORT_CONTROL = 64
-"""Control logs up to here are judged whenever they come: there are as many as accounts."""
+"""Control logs up to this length are always judged at once: there is one per account."""
 
 
 class Judged(NamedTuple):
-    """What an item was: its entries (of a run the last), and whether a head moved by it: others should hear of that."""
+    """entries: the ids in the item (for a run, the last). news: whether a head moved, so that others must be told."""
 
     entries: tuple[EntryId, ...]
     news: bool
     log: LogId
     added: Sequence[Entry]
-    """What counts now and did not before; of a control log nothing is listed."""
+    """Entries that count now and did not before; empty for a control log."""
 
 
 class NotTaken(NamedTuple):
-    """Why something was not taken yet."""
+    """Why an item was not accepted yet."""
 
     reason: str
     sentence: str
@@ -54,7 +54,7 @@ class Intake:
         self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
         self._asking, self._store = sync.asking, ingest.store
         self.notes: OrderedDict[tuple[str, LogId], NotTaken] = OrderedDict()
-        """Why something of a peer was not taken yet, by peer and log."""
+        """Why items were not accepted yet, by peer and log."""
 
     def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
@@ -83,7 +83,7 @@ class Intake:
         try:
             n = self._control_work(item)
             if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
-                raise NotYet("busy", f"it takes judging {n} control entries, and this peer had much judged just now")
+                raise NotYet("busy", f"{n} control entries must be judged, and this peer has caused much work just now")
             changed = self._ingest.control(item.account, item.entries, wall_ms, item.contents)
         except NotYet as why:
             self._not_yet(link, log, why, now)
@@ -93,7 +93,7 @@ class Intake:
         return Judged(tuple(e.id for e in item.entries), changed, log, ())
 
     def _control_work(self, item: CheckedControl) -> int:
-        """How many control entries are looked at to judge these."""
+        """How many control entries must be read to judge these."""
         log = control_log(item.account)
         held = self._ingest.head(log).length
         if not held or all(self._store.has(e.id) for e in item.entries):
@@ -123,11 +123,11 @@ class Intake:
 
 
 def account_of(item: Item) -> AccountId:
-    """The account that an item says it is of. Only the bytes that say so are looked at: the rest is decoded once, and
-    only where the account is held. Raises Malformed."""
+    """The account that an item claims. Reads only these bytes, so that the rest is decoded only if the account is held.
+    Raises Malformed."""
     if isinstance(item, ControlItem):
         return item.account
     raw = item.checkpoint if isinstance(item, CheckpointItem) else item.run
     if raw[1:3] != BYTES_32 or len(raw) < 35:  # byte 0: how many fields
-        raise Malformed("a run or a checkpoint opens with its account")
+        raise Malformed("a run or a checkpoint starts with its account")
     return AccountId(raw[3:35])

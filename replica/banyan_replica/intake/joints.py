@@ -1,8 +1,8 @@
-"""Where a run joins what is held: its parent, and whether its statements about the log below it are true.
+"""Where a run joins held entries: finds its parent, and checks its statements about the log below it.
 
-A run has the total before it and the ids that its entries skip to; everything else is computed from the entries. Both
-are checked in every case before anything is stored, against the ancestors of the run's parent. All ancestors of a held
-entry are held and rightly linked, so skip links can be followed to find them.
+A run states the total before it and the ids that its entries skip to; all else is computed from the entries. Both are
+always checked against the ancestors of the run's parent before anything is stored. All ancestors of a held entry are
+held and correctly linked, so skip links lead to them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from banyan_storage.reader import StoreReader
 
 
 def first_fresh(store: StoreReader, run: Run) -> int:
-    """How many of the run's entries are held: what is held of a branch is its lower part."""
+    """How many of the run's first entries are held. Held entries of a branch are always its lower part."""
     low, high = 0, len(run.entries)
     while low < high:
         middle = (low + high) // 2
@@ -30,12 +30,12 @@ def first_fresh(store: StoreReader, run: Run) -> int:
 
 
 def check_place(store: StoreReader, run: Run, fresh: int) -> Entry | None:
-    """The parent of the run's entry `fresh`, the first that is not held; None where that is the first of the log.
+    """The parent of the run's entry `fresh`, the first that is not held; None if that is the first of the log.
 
-    Raises NotYet (gap) where what the run hangs on is not held, WrongLink where it contradicts it.
+    Raises NotYet (gap) if the parent is not held, WrongLink if the run contradicts it.
     """
     parent = None if run.prev is None else store.entry(run.prev)
-    if fresh:  # the id of an entry that is held vouches for its total and its time
+    if fresh:  # the ids of held entries prove their totals and times
         parent = store.entry(run.entries[fresh - 1].id)
         wanted = {seq for seq, _ in run.skips}
         if parent is None:
@@ -46,7 +46,7 @@ def check_place(store: StoreReader, run: Run, fresh: int) -> Entry | None:
         return None
     if parent is None:
         length = store.head(run.log).length
-        raise NotYet("gap", f"the run begins at entry {run.first}, of that log {length} are held, not the one below it")
+        raise NotYet("gap", f"the run begins at entry {run.first}; {length} entries are held, but not its parent")
     if parent.log_id != run.log or parent.header.seq + 1 != run.first:
         raise WrongLink(f"entry {run.first} does not follow entry {parent.header.seq} of log {parent.header.log}")
     end = parent.header.time, parent.header.total
@@ -55,7 +55,7 @@ def check_place(store: StoreReader, run: Run, fresh: int) -> Entry | None:
 
 
 def check_joint(run: Run, end: tuple[Time, int], ids: Mapping[int, EntryId | None]) -> None:
-    """`end`: time and total of the run's parent; `ids`: of its ancestors. Raises WrongLink."""
+    """Checks a run against the time and total of its parent (`end`) and the ids of its ancestors. Raises WrongLink."""
     time, total = end
     if total != run.base or run.entries[0].header.time <= time:
         raise WrongLink(f"entry {run.first} does not follow its parent: total {run.base}, the parent's {total}")
@@ -65,11 +65,11 @@ def check_joint(run: Run, end: tuple[Time, int], ids: Mapping[int, EntryId | Non
 def _same_skips(run: Run, ids: Mapping[int, EntryId | None]) -> None:
     for seq, claimed in run.skips:
         if ids.get(seq) != claimed:
-            raise WrongLink(f"the run names another entry at {seq} than its own ancestor there")
+            raise WrongLink(f"the run names another entry at {seq} than its ancestor there")
 
 
 def ancestors(store: StoreReader, log: LogId, at: Entry, wanted: set[int]) -> dict[int, EntryId | None]:
-    """The ids of the ancestors of `at`, itself included, at these places of its own branch."""
+    """The ids of the ancestors of `at`, itself included, at these places."""
     out: dict[int, EntryId | None] = {}
     for seq in sorted(wanted, reverse=True):
         while at.header.seq > seq and store.id_at(log, at.header.seq) != at.id:
@@ -83,13 +83,13 @@ def ancestors(store: StoreReader, log: LogId, at: Entry, wanted: set[int]) -> di
 
 
 def _link(header: Header, lowest: int) -> EntryId | None:
-    """The link of an entry that leads furthest down, but not below place `lowest`."""
+    """The longer link of an entry that does not lead below place `lowest`."""
     target = skip_seq(header.seq)
     return header.skip if target is not None and target >= lowest else header.prev
 
 
 def proof(store: StoreReader, log: LogId, above: int, last: int) -> list[bytes]:
-    """Headers of counted entries from place `above` down to the one that links to place `last`: few, for they skip."""
+    """Headers of counted entries from place `above` down to one that links to place `last`, along skip links."""
     out: list[bytes] = []
     while above > last:
         for entry in store.chain(log, above, above + 1):
@@ -100,8 +100,8 @@ def proof(store: StoreReader, log: LogId, above: int, last: int) -> list[bytes]:
 
 
 def stands_above(realm: Realm, headers: Sequence[Header], pinned: Collection[EntryId], last: Entry) -> bool:
-    """Whether the headers lead from a pinned entry down to `last` by the way that `proof` takes, the only one: so of
-    one pinned entry there is one such entry at each place."""
+    """Whether the headers lead from a pinned entry down to `last` along the links that `proof` takes. There is only one
+    such path, so a pinned entry proves at most one entry at each place."""
     expected: EntryId | None = None
     for h in headers:
         found = entry_id(realm, encode_header(h))

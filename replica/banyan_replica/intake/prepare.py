@@ -1,8 +1,8 @@
-"""Everything about a frame that needs no store: decoding, hashing, checking signatures, comparing content.
+"""All work on a frame that needs no store: decoding, hashing, checking signatures, comparing content.
 
-This is a pure function of the bytes, and a third of the work of a frame. So threads may do it before the replica's
-turn, which then only judges. The simulator calls it directly. A wrong item keeps its verdict, and the replica charges
-the peer when it comes to it; items before it in the frame are still accepted.
+It is a pure function of the bytes, and a third of the work of a frame. So other threads may do it, and the replica then
+only judges. The simulator calls it directly. A wrong item is replaced by its verdict, and the replica charges the peer
+when it reaches it; items before it in the frame are still accepted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CheckedRun(NamedTuple):
 
 
 class CheckedLater(NamedTuple):
-    """An item of a later version of the protocol: whether it is right this software cannot say."""
+    """An item of a later protocol version, which this program cannot judge."""
 
     log: LogId
     why: NotYet
@@ -46,7 +46,7 @@ Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], list[BadSignature | None
 
 
 class Prepared(NamedTuple):
-    """A frame: its message, or the verdict on it; of a data message the items, each checked or with its verdict."""
+    """message: the frame's message, or the error. items: those of a data message, each checked or with its error."""
 
     size: int
     message: Message | Reject
@@ -54,7 +54,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared:
-    """Never raises on hostile bytes. `verify` may have the signatures checked elsewhere."""
+    """Never raises on hostile bytes. verify: checks signatures, perhaps on other threads."""
     try:
         message = decode_message(frame)
     except Reject as why:
@@ -65,7 +65,7 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
 
 
 def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all) -> list[Checked | Reject]:
-    """Each item, checked, or the reject that every node would give it."""
+    """Each item checked, or the Reject that every node would raise for it."""
     checked: list[Checked | Reject] = []
     of: list[int] = []
     signatures: list[Signed] = []
@@ -95,7 +95,7 @@ def _check_item(realm: Realm, item: ControlItem | CheckpointItem) -> CheckedCont
 
 
 def _signatures(item: CheckedControl | Checkpoint | CheckedLater) -> Iterable[Signed]:
-    """Of a control log, those of each entry."""
+    """The signatures of an item; a control log has one per entry."""
     if isinstance(item, CheckedControl):
         return map(signed, item.entries)
     return (item.signed,) if isinstance(item, Checkpoint) else ()
@@ -118,7 +118,7 @@ def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | CheckedL
 
 
 def _check_contents(bodies: Sequence[Body], contents: Sequence[Content]) -> None:
-    """Every piece of content must be the one that its operation names."""
+    """Raises unless every piece of content is the one that its operation names."""
     if len(contents) > len(bodies):
         raise Malformed(f"content of {len(contents)} entries came with {len(bodies)} entries")
     for body, content in zip(bodies, contents, strict=False):
@@ -132,7 +132,7 @@ def _check_contents(bodies: Sequence[Body], contents: Sequence[Content]) -> None
 
 
 def named(item: Checked) -> tuple[LogId, int]:
-    """The log that an item is of, and how many entries of it."""
+    """The log of an item, and its number of entries."""
     if isinstance(item, CheckedRun):
         return item.run.log, len(item.run.entries)
     if isinstance(item, CheckedControl):

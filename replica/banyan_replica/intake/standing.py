@@ -1,4 +1,4 @@
-"""What a checkpoint says: where the account stands in this store, as far as the key that signs it may pin."""
+"""The content of a checkpoint: where the account stands in this store, and the logs that the signing key may pin."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from banyan_storage.reader import StoreReader
 def standing(
     store: StoreReader, account: AccountId, control: Control, writer: WriterKey, before: Checkpoint | None
 ) -> tuple[Place, list[Pin]]:
-    """The end of the control path, and of the logs that the key may pin those that grew most since its last checkpoint,
-    each as far as it counts. `before`: the checkpoint of the root that was, where this key takes its place.
+    """The end of the control path, and pins at the ends of the logs that the key may pin and that grew most since its
+    last checkpoint. before: the checkpoint of the previous root, if this key replaces it.
 
-    A forked log keeps the pin that it had: without it, it would fall to a fork further down.
+    A forked log keeps its pin; without it, a fork further down would shorten it.
     """
     old = store.checkpoint(account, writer)
     end = control.path[-1]
     place = Place(end.header.seq, end.id)
     if old is not None and (control.frozen or not store.has(old.control.id)):
-        place = old.control  # it may be the word that breaks a tie, here or where its entry is held
+        place = old.control  # it may decide a tie, here or at a node that holds this entry
     had = {(pin.writer, pin.log): pin for said in (before, old) if said is not None for pin in said.pins}
     root, own = control.is_root(writer), control.voice_of(writer)
     found: list[tuple[int, Pin]] = []

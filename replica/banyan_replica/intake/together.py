@@ -1,6 +1,6 @@
-"""What was judged and waits to be written together: many logs grow by one write of the store.
+"""Judged appends that wait to be written together, in one write of the store.
 
-The invariant: what is answered here of a log is what the store will say once all that waits is written.
+The invariant: answers about a log are those that the store will give once all appends are written.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from banyan_storage.viewhook import Append
 
 
 class Together:
-    """Appends that wait. It lives on the thread that owns the store."""
+    """Waiting appends. It lives on the thread that owns the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._appends: list[Append] = []
         self._opened: list[tuple[AccountId, Control]] = []
-        """Accounts of which nothing was held, whose control logs are among the appends."""
+        """New accounts, whose control logs are among the appends."""
         self._waiting: dict[AccountId, dict[LogId, list[Append]]] = {}
         self.holding = False
         """Whether runs wait to be written together, until `flush`."""
@@ -31,7 +31,7 @@ class Together:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is written inside waits until its end, or until `flush`."""
+        """Appends made inside wait until its end, or until `flush`."""
         self.holding = True
         try:
             yield
@@ -40,7 +40,7 @@ class Together:
             self.flush()
 
     def write(self, append: Append) -> None:
-        """At once, or with what else waits."""
+        """Writes it now, or with the waiting ones while `holding`."""
         self._appends.append(append)
         self._waiting.setdefault(append.log.account, {}).setdefault(append.log, []).append(append)
         self.held += 1
@@ -48,12 +48,12 @@ class Together:
             self.flush()
 
     def open(self, account: AccountId, control: Control, append: Append) -> None:
-        """The same of the control log of an account of which nothing was held."""
+        """The same for the control log of a new account."""
         self._opened.append((account, control))
         self.write(append)
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Writes all waiting appends."""
         if self._appends:
             batch, self._appends = self._appends, []
             opened, self._opened = self._opened, []
@@ -61,24 +61,24 @@ class Together:
             self._store.append(batch, opened)
 
     def forget(self) -> None:
-        """After a rollback nothing waits."""
+        """Drops all waiting appends, after a rollback."""
         self._appends.clear()
         self._opened.clear()
         self._waiting.clear()
 
     def has(self, account: AccountId) -> bool:
-        """Whether anything of the account waits."""
+        """Whether an append of the account waits."""
         return account in self._waiting
 
     def head(self, log: LogId) -> Head:
-        """Where the log stands, with what waits."""
+        """The head of the log, waiting appends included."""
         waiting = self._waiting.get(log.account)
         if waiting and log in waiting:
             return waiting[log][-1].head
         return self._store.head(log)
 
     def id_at(self, log: LogId, seq: int) -> EntryId | None:
-        """The id at a place of what counts of a log, also of what waits."""
+        """The id of the counted entry at place `seq`, waiting appends included."""
         waiting = self._waiting.get(log.account, {}).get(log)
         if waiting and seq >= waiting[0].entries[0].header.seq:
             entries = waiting[bisect_right(waiting, seq, key=lambda append: append.entries[0].header.seq) - 1].entries

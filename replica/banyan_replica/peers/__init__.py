@@ -1,1 +1,1 @@
-"""What is known of each neighbour, and what comes of what it does. Start reading at session.py, then states.py."""
+"""The state kept for each peer, and the consequences of its conduct. Start reading at session.py, then states.py."""

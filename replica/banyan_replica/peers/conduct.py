@@ -18,8 +18,8 @@ class Conduct:
         self._links, self._ledger, self._asking, self._gossip, self._out = links, ledger, asking, gossip, out
 
     def charge(self, link: PeerSession, charge: Charge, now: float) -> None:
-        """A peer that is let go is told why. After a lie it is no candidate of the gossip either; after a slight it
-        may come back."""
+        """Charges a peer; at a threshold, tells it why and disconnects. A liar is also removed from the gossip's views;
+        after a slight a peer may come back."""
         lie = charge.offence.value.lie
         if lie:
             self._out.tell("rejected", peer=link.peer, reason=charge.sentence)
@@ -35,14 +35,14 @@ class Conduct:
             self._out.bye(link, f"banned: {charge.sentence}" if verdict == "banned" else charge.sentence)
 
     def note_slights(self, now: float) -> None:
-        """Those that were found while peers were waited for."""
+        """Charges the slights that reconciliation found."""
         slighted, self._asking.slighted = self._asking.slighted, []
         for peer, charge in slighted:
             if peer in self._links:
                 self.charge(self._links[peer], charge, now)
 
     def ban(self, peer: str, reason: str, now: float) -> None:
-        """An operator's word."""
+        """Bans a peer by order of the operator."""
         self._ledger.ban(peer, reason)
         self._gossip.expel(peer, now)
         if peer in self._links:

@@ -1,11 +1,11 @@
-"""How far each peer is to be trusted: one scale of points, and one list of what costs some.
+"""The penalty points of each peer: one scale, and one list of offences.
 
-0 points: nothing is held against the peer. `Offence` is the list. A lie is what no honest node sends; lies add up
-without an end, and at `ban_at` the peer is let go and refused for a while. A slight is what an honest peer on a bad
-line does too; slights add up to `let_go_at` and no more, where the link ends, so they never ban. Points heal.
+A lie is what no honest node sends. Points for lies add up without bound, and at `ban_at` the peer is disconnected and
+banned for a while. A slight is what an honest peer on a bad line also does. Slights add up to `let_go_at` at most,
+where the link ends, so they never ban. Points decrease with time.
 
-The gossip, the sync and the door (backlog.py) charge here and nowhere else. The ledger is kept by peer id and outlives
-a connection, so that dialling again is no pardon. It is bounded: peers with the fewest points are forgotten first.
+The gossip, the sync and the node's reader (backlog.py) all charge here. The ledger is kept by peer id and outlives the
+connection, so that dialling again does not clear it. It is bounded: peers with the fewest points are forgotten first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from banyan_crdt.errors import Malformed, Reject
 
 Outcome: TypeAlias = Literal["stays", "let go", "banned"]
 FOREVER_S = 10 * 365 * 86_400.0
-"""What is left of an operator's ban, as it is shown."""
+"""The remaining time that is shown for an operator's ban."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +26,24 @@ class Scale:
     """Points and seconds."""
 
     let_go_at: int = 15
-    """Points at which a slight ends the link, and the most that slights add up to. Above it a peer is no neighbour."""
+    """Points at which a slight ends the link, and the most that slights add up to. Above it a peer is not trusted."""
     ban_at: int = 30
     """Points at which a lie ends the link, and the peer is banned."""
     ban_s: float = 600.0
-    """For how long a banned peer is refused."""
+    """How long a ban lasts."""
     heal_s: float = 60.0
-    """Time in which a peer is forgiven one point."""
+    """Time after which a peer loses one point."""
     bans: int = 1_024
-    """Banned peers remembered; who would be free first is forgotten first."""
+    """Banned peers remembered; those whose ban ends first are forgotten first."""
     peers: int = 4_096
     """Peers remembered with their points."""
     credit: float = 7.5
-    """The most that news pays for beforehand: 25 announcements that are not honoured."""
+    """The most credit from news: it pays for 25 announcements that are not honoured."""
 
 
 class Price(NamedTuple):
-    """`points`: what it costs. `lie`: no honest node does it. `patient`: it ends the link at `ban_at` only, not at
-    `let_go_at`. `sentence`: what the peer did."""
+    """lie: no honest node does it. patient: it ends the link only at `ban_at`, not at `let_go_at`. sentence: what the
+    peer did."""
 
     points: float
     lie: bool
@@ -66,18 +66,18 @@ class Offence(Enum):
 
 
 NEWS = 0.15
-"""Points of credit for a message that was new and right. Credit pays for UNHONOURED and for nothing else."""
+"""Credit for a message that was new and valid. Credit only pays for UNHONOURED."""
 
 
 class Charge(NamedTuple):
-    """One deed of a peer. `sentence`: what exactly it was."""
+    """One offence of a peer. sentence: the details."""
 
     offence: Offence
     sentence: str
 
 
 class Breach(Malformed):
-    """A breach of the protocol that has an offence of its own; any other Reject is WRONG."""
+    """A Reject with an offence of its own; any other Reject is WRONG."""
 
     def __init__(self, offence: Offence, sentence: str) -> None:
         super().__init__(sentence)
@@ -90,7 +90,7 @@ def charge_of(why: Reject, otherwise: Offence = Offence.WRONG) -> Charge:
 
 @dataclass(slots=True)
 class _Account:
-    """`points` as of `at`; `sentence`: of the last deed that cost some."""
+    """points: as of `at`. sentence: of the last offence that cost points."""
 
     points: float
     at: float
@@ -107,7 +107,7 @@ class Ledger:
     # -- what peers did
 
     def charge(self, peer: str, charge: Charge, now: float) -> Outcome:
-        """Notes it. What is to be done with the peer."""
+        """Adds the points. Returns what to do with the peer."""
         price, scale = charge.offence.value, self.scale
         account = self._account(peer, now)
         held, points = self.points(peer, now), price.points
@@ -127,7 +127,7 @@ class Ledger:
         return "let go" if not price.patient and total >= scale.let_go_at else "stays"
 
     def news(self, peer: str, now: float) -> None:
-        """The peer sent a message that was new and right."""
+        """The peer sent a message that was new and valid."""
         account = self._account(peer, now)
         account.credit = min(self.scale.credit, account.credit + NEWS)
 
@@ -139,38 +139,38 @@ class Ledger:
             account = self._accounts[peer] = _Account(0.0, now)
         return account
 
-    # -- who is refused
+    # -- bans
 
     def ban(self, peer: str, reason: str) -> None:
-        """Refuse the peer until it is pardoned: an operator's word does not heal by itself."""
+        """Bans the peer until it is pardoned: an operator's ban does not end by itself."""
         self._refuse(peer, float("inf"), reason)
 
     def _refuse(self, peer: str, until: float, why: str) -> None:
         self._banned[peer] = (until, why)
-        if len(self._banned) > self.scale.bans:  # an operator's word goes last
+        if len(self._banned) > self.scale.bans:  # operators' bans are dropped last
             del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
 
     def pardon(self, peer: str) -> None:
         self._banned.pop(peer, None)
         self._accounts.pop(peer, None)
 
-    # -- how a peer stands
+    # -- queries
 
     def points(self, peer: str, now: float) -> float:
-        """0 is a stranger, or a peer that nothing is held against."""
+        """The peer's points now; 0 for an unknown peer."""
         account = self._accounts.get(peer)
         return 0.0 if account is None else max(0.0, account.points - (now - account.at) / self.scale.heal_s)
 
     def trusted(self, peer: str, now: float) -> bool:
-        """Whether the gossip may have it as a neighbour: it holds no more points than slights alone add up to."""
+        """Whether the gossip may have it as a neighbour: it has no more points than slights alone can give."""
         return self.points(peer, now) <= self.scale.let_go_at
 
     def last_sentence(self, peer: str) -> str:
-        """What it last lost points for, or nothing."""
+        """Its last offence that cost points, or an empty string."""
         return self._accounts[peer].sentence if peer in self._accounts else ""
 
     def banned(self, peer: str, now: float) -> str | None:
-        """Why the peer is refused, or None."""
+        """Why the peer is banned, or None."""
         until, why = self._banned.get(peer, (0.0, ""))
         if until <= now:
             self._banned.pop(peer, None)

@@ -1,4 +1,4 @@
-"""Every bound on what a peer can make us keep or do is a field of `Limits`, with its reason."""
+"""Every limit on the memory and work that a peer can cause is a field of `Limits`, with its reason."""
 
 from __future__ import annotations
 
@@ -8,66 +8,67 @@ from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.ledger import Scale
 
 SUMS_LOGS = 4
-"""An honest peer asks for the sums of one prefix in 60 logs or so, and that up to fifteen times a minute."""
+"""One question by sums per minute is allowed for so many logs. An honest peer asks for one prefix in about 60 logs, up
+to 15 times a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one replica. Counts, bytes and seconds."""
+    """Limits of one replica. Counts, bytes and seconds."""
 
     outbox: int = WINDOW
-    """Bulk that waits for one peer at most, whatever credit it gave."""
+    """The most bulk that waits for one peer, whatever credit it gave."""
     credit: int = 64 << 10
-    """Bulk that is digested before we say so, to a peer that sends on: less than any usual frame."""
+    """After so much digested bulk a credit is sent: less than a usual frame, so that the peer can go on sending."""
     piece: int = 256 << 10
     """Bytes of items in one data frame: large enough to fill the line, small enough to commit often."""
     jobs: int = 20_000
-    """Logs that one peer may have asked for and not been served yet; more are dropped, it asks again."""
+    """Logs that one peer may be waiting for; further questions are dropped, and it asks again."""
     asked: int = 20_000
-    """Logs that we ask one peer for at a time; the others are told again."""
+    """Logs that we ask one peer for at a time; the peer tells us the others again."""
     bucket: int = 64
-    """Heads below a prefix that are named one by one instead of summed further."""
+    """Below a prefix with at most so many heads, the heads are listed instead of summed."""
     heads_rows: int = 8_000
     """Heads in one frame, about 900 kB."""
     root_s: float = 5.0
-    """How often neighbours tell each other where they stand; bounds how long a lost gossip message stays lost."""
+    """How often neighbours tell each other their root; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
-    """One comparison at a time with a peer, for at most so long."""
+    """Time limit of a comparison with a peer; there is one at a time."""
     salt_s: float = 30.0
-    """How long a table under a salt waits for what may still be asked of it, and a refused question until its next."""
+    """How long a table under a salt is kept for further questions, and how long a refused question waits."""
     salted_s: float = 600.0
-    """How often a neighbour drawn at random is compared with under a fresh salt: so long may a hidden fork live."""
+    """How often to compare with a random neighbour under a new salt: the longest time that a fork can stay hidden."""
     parts_s: float = 1.0
-    """How often missing content is asked for while some comes."""
+    """How often to ask for missing content while some arrives."""
     parts_most_s: float = 60.0
-    """And at the least, where no neighbour has it: so late content may come that a neighbour got after it was asked."""
+    """The longest pause between two such questions, if no neighbour has the content: it may get it later."""
     parts_asked: int = 256
     """Pieces of content in one question."""
     work_burst: int = 100_000
-    """Rows that one peer's questions may cost us at once: heads looked at, arrivals read, entries judged again."""
+    """Rows that one peer's questions may cost us at once: heads read, arrivals read, entries judged again."""
     work_per_s: int = 20_000
-    """And per second from then on; what goes beyond is not answered, and asked again by an honest peer."""
+    """And per second after that. A question beyond it is not answered; an honest peer asks again."""
     met: int = 1_024
     """Peers whose last arrival number is remembered on disk."""
     interest: int = 65_536
-    """Accounts that a partial node names, and that a peer may: some 80 bytes each while it is linked."""
+    """Accounts that a partial node may name: about 80 bytes each while it is linked."""
     interest_logs: int = 1 << 20
-    """Logs of such accounts that a peer is compared over: 48 bytes each; of one that names more, none."""
+    """Logs of such accounts that are compared with a peer, 48 bytes each; with more logs nothing is compared."""
     notes: int = 4_096
-    """Remembered reasons of "not yet", for people who ask why; oldest go first."""
+    """Remembered reasons of "not yet", for people; the oldest are dropped first."""
     differences: int = 4_096
     """Remembered claims of one peer about heads that differ from ours."""
     scale: Scale = field(default_factory=Scale)
-    """What points come to (ledger.py)."""
+    """Points and their consequences (ledger.py)."""
     excused: int = 16
-    """Claims that a peer may fail to serve, one after another, because its heads moved."""
+    """Claims in a row that a peer may fail to serve because its heads moved."""
     stall_s: float = 10.0
     """A peer that owes us something, has credit, and sends slower than `crawl` over so long, has stalled."""
     crawl: int = 1_000
     """Bytes per second."""
     strays: int = 20_000
-    """Entries that nobody asked for and that are taken from one peer all the same; forgiven at 100 a second."""
+    """Unasked entries that are accepted from one peer; the count falls by 100 a second."""
     sums: int = 256
-    """Questions by sums that a peer may ask in a minute, beside one for each SUMS_LOGS logs that are compared."""
+    """Questions by sums that a peer may ask in a minute, plus one for each SUMS_LOGS logs that are compared."""
     witness_s: float = 60.0
-    """How often a platform signs where it stands."""
+    """How often a platform signs its frontier root."""

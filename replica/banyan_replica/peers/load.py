@@ -1,4 +1,4 @@
-"""What a peer's questions cost us, and the limit on it: a few bytes must not cause unlimited work."""
+"""The cost of a peer's questions, and its limit: a few bytes must not cause unlimited work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from banyan_replica.peers.ledger import Breach, Offence
 
 
 class Leak:
-    """A level that rises with what a peer does and falls with time."""
+    """A leaky bucket: its level rises with what a peer does and falls with time."""
 
     __slots__ = ("_at", "level")
 
@@ -14,7 +14,7 @@ class Leak:
         self.level = self._at = 0.0
 
     def sink(self, per_s: float, now: float) -> float:
-        """What is left of it now."""
+        """Lets the level fall until now, and returns it."""
         self.level = max(0.0, self.level - per_s * (now - self._at))
         self._at = now
         return self.level
@@ -24,7 +24,7 @@ class Leak:
 
 
 class Load:
-    """One peer's. `work`: rows that its questions cost."""
+    """The load of one peer."""
 
     __slots__ = ("_sums", "_work")
 
@@ -33,22 +33,22 @@ class Load:
 
     @property
     def work(self) -> float:
-        """As of when it was last asked for."""
+        """Rows that its questions cost, as of the last update."""
         return self._work.level
 
     def may(self, rows: int, burst: int, per_s: int, now: float) -> bool:
-        """Whether the peer may have us look at so many rows more; then they are added."""
+        """Whether the peer may cause so many rows more; if so, they are added."""
         if self._work.sink(per_s, now) >= burst:
             return False
         self._work.rise(rows)
         return True
 
     def cost(self, rows: float) -> None:
-        """An answer cost so much more than was known before."""
+        """Adds cost that was not known before the answer."""
         self._work.rise(rows)
 
     def sums(self, most: int, now: float) -> None:
-        """A question by sums came, of which `most` may come in a minute. Raises Breach."""
+        """A question by sums came; `most` are allowed in a minute. Raises Breach."""
         self._sums.sink(most / 60, now)
         self._sums.rise(1)
         if self._sums.level > most:

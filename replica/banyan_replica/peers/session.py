@@ -1,15 +1,15 @@
-"""One session: all that the replica keeps of a peer while the link to it is up.
+"""One session: the replica's state of a peer while the link to it is up.
 
-It is made when the connection stands and forgotten when that is down. Its states are in states.py. Every field that
-changes belongs to one of the objects below, and only this object writes it (tests/node/test_sessions.py checks every
-assignment). So one file shows what may happen to a field.
+It is made when the connection is up and forgotten when that is down. Its states are in states.py. Every field that
+changes belongs to one of the objects below, and only that object writes it (tests/node/test_sessions.py checks every
+assignment). So one file shows all changes of a field.
 
 | object | what | who calls it |
 |---|---|---|
 | `life`, `hello` | greeting, open, closing | receiving.py, outbox.py |
 | `flow` | bulk in both directions: windows and credit | receiving.py, outbox.py, sync/serving.py |
 | `load` | what its questions cost us | sync/ |
-| `told` | where it says that it stands | sync/ |
+| `told` | its claims about its own frontier | sync/ |
 | `course` | how we reach its frontier | sync/ |
 | `owed` | what it owes us | sync/asking.py |
 | `orders` | what we owe it | sync/serving.py |
@@ -28,8 +28,8 @@ from banyan_replica.wire import Hello
 
 
 class PeerSession:
-    """`since`: when the connection stood. `address`: where the peer is now. `outbox`: bulk that waits for it at most,
-    bytes."""
+    """since: when the connection came up. address: where the peer is now. outbox: the most bytes of bulk that wait for
+    it."""
 
     __slots__ = (
         "address", "course", "flow", "hello", "life", "load", "orders", "outbound", "owed", "peer", "since", "told",
@@ -39,13 +39,13 @@ class PeerSession:
         self.peer, self.outbound, self.since, self.address = peer, outbound, since, address
         self.life = LifeState.GREETING
         self.hello: Hello | None = None
-        """The peer's, of our version and realm; None while it has not come."""
+        """The peer's hello, of our version and realm; None before it came."""
         self.flow, self.load, self.told = Flow(outbox), Load(), Told()
         self.course, self.owed, self.orders = Course(since), Owed(), Orders()
 
     @property
     def closing(self) -> bool:
-        """Nothing that the peer says counts any more."""
+        """Whether the peer's messages are ignored from now on."""
         return self.life is LifeState.CLOSING
 
     def greeted(self, hello: Hello) -> None:

@@ -3,7 +3,7 @@
 Rule 1: the tables here, and nothing else, decide which state follows another. A module names the event; it does not
 decide what the event does to the state.
 
-Rule 2: a step that a table does not have is a mistake of this node, and raises `IllegalStep`. A peer cannot cause one:
+Rule 2: a step that a table does not have is a bug of this node, and raises `IllegalStep`. A peer cannot cause one:
 a message that it may not send in a state is refused before (receiving.py asks the message table and the session), and
 costs what docs/protocol.md says.
 
@@ -36,7 +36,7 @@ from typing import TypeAlias, TypeVar
 
 
 class IllegalStep(RuntimeError):
-    """A mistake of this node: an event in a state that has no step for it."""
+    """A bug of this node: an event in a state that has no step for it."""
 
 
 class LifeState(Enum):

@@ -1,4 +1,4 @@
-"""Where a peer says that it stands. This is a claim; the sync decides what follows from it."""
+"""A peer's claims about its own frontier. The sync decides what to do about them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ class Told:
 
     def __init__(self) -> None:
         self.root = b""
-        """The peer's root, or that of what both hold."""
+        """The peer's root, of its whole frontier or of the accounts that both hold."""
         self.arrival = 0
         """Its last arrival number."""
         self.differences: OrderedDict[LogId, Head] = OrderedDict()
-        """What it last said of logs where we stood elsewhere; the oldest first."""
+        """Its last claimed heads of logs where ours differed, oldest first."""
 
     def stands(self, root: bytes, arrival: int) -> None:
         self.root, self.arrival = root, arrival
 
     def shares(self, root: bytes) -> None:
-        """In what both hold."""
+        """Its root of the accounts that both hold."""
         self.root = root
 
     def differs(self, log: LogId, head: Head, most: int) -> None:
@@ -32,5 +32,5 @@ class Told:
             self.differences.popitem(last=False)
 
     def agrees(self) -> None:
-        """Nothing of it stands any more."""
+        """The frontiers are equal, so no claim differs."""
         self.differences.clear()

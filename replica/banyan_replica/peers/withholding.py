@@ -1,7 +1,7 @@
-"""Withheld content: who does not give it out, by which order, and until when, as a statement that can be audited.
+"""Statements about withheld content: who withholds it, by which order, and until when. They are signed and auditable.
 
-Structure always travels; content may be withheld, and then the answer to whoever asks for it is this, signed. So what
-was taken away, by whom and why, is never silent, and another node's policy may differ without the logs differing.
+Structure is always sent. Content may be withheld; then a peer that asks for it gets this statement. So content never
+disappears silently, and nodes may have different policies while their logs stay equal.
 
     [[1, platform, time ms, entry, op, order, basis, scope, expires ms|null], sig]   sig over H("withheld", statement)
 """
@@ -21,7 +21,7 @@ MAX_TEXT = 1_000
 
 
 class Withheld(NamedTuple):
-    """`order`: what was ordered or decided; `basis`: the law or rule; `scope`: where it holds."""
+    """order: what was ordered or decided. basis: the law or rule. scope: where it is in force."""
 
     platform: WriterKey
     time_ms: int
@@ -40,14 +40,14 @@ class Withheld(NamedTuple):
 
 
 def sign_withheld(signer: Signer, w: Withheld) -> bytes:
-    """Raises ValueError where a text is too long."""
+    """The signed statement. Raises ValueError if a text is too long."""
     statement = _encode(w)
     return encode([statement, signer.sign(_named(statement))])
 
 
 def read_withheld(realm: Realm, raw: bytes, entry: EntryId, op: int) -> Withheld:
-    """Raises Malformed or BadSignature unless `raw` is a platform's statement about that very operation, and NotYet
-    where it is of a later version."""
+    """The statement about this operation. Raises Malformed or BadSignature if `raw` is none, and NotYet if it is of a
+    later version."""
     v = decode(raw, 2)
     if type(v) is not list or len(v) != 2 or type(v[0]) is not bytes or type(v[1]) is not bytes or len(v[1]) != 64:
         raise Malformed("a withholding is [statement, sig]")
@@ -78,5 +78,5 @@ def _encode(w: Withheld) -> bytes:
 
 
 def _named(statement: bytes) -> EntryId:
-    """What is signed, in the place of an entry id; the tag differs, so it is never one."""
+    """The hash that is signed in place of an entry id. Its tag differs, so it never equals one."""
     return EntryId(H("withheld", statement))

@@ -1,7 +1,7 @@
-"""What this node asks its peers for, what they owe it then, and whether they send it.
+"""What this node asks its peers for, and whether they send it.
 
 If heads differ, logs are asked for by name, from one peer at a time. While we hold little, peers read ranges of
-accounts to us (catchup.py). Control logs come first: an account is judged before any log that it grants is asked for.
+accounts to us (catchup.py). Control logs come first: an account is judged before logs that it grants are asked for.
 
 The stream from a peer is in order, and a message ends every answer, so it is known exactly what the peer owes. Four
 faults can be noticed. The peer stalls while it owes us something and has credit. It said that it had answered, but what
@@ -28,11 +28,11 @@ from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
 WANTS = 1_000
 """Questions in one frame."""
 NOTE = b"catchup"
-"""What is left to read, in the store."""
+"""The key of the store's note of what is left to read."""
 
 
 class Asking:
-    """Decides what to ask of whom; `out` takes the frames. `interest`: the accounts that this node holds, None: all."""
+    """Decides what to ask of which peer. out: takes the frames. interest: the accounts held here, None: all."""
 
     def __init__(
         self, ingest: Ingest, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
@@ -41,17 +41,17 @@ class Asking:
         self.interest: frozenset[AccountId] | None = None
         self.catchup = Catchup(self._store.note(NOTE))
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
-        """Who was asked for a log, and up to which head; others who claim no more are not asked."""
+        """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
-        """Bytes of a peer that came and were not looked at yet, where the driver queues any."""
+        """Bytes of a peer that wait in the driver's queue."""
         self.slighted: list[tuple[str, Charge]] = []
-        """(peer, sentence): what an honest peer may do too, for the replica to note."""
+        """Slights of peers, for the replica to charge."""
 
     def interesting(self, account: AccountId) -> bool:
         return self.interest is None or account in self.interest
 
     def limit(self, interest: frozenset[AccountId] | None) -> None:
-        """From now on this node holds these accounts only, or all."""
+        """Sets the accounts that this node holds; None: all."""
         self.interest = interest
         if interest is not None:
             self.agrees()
@@ -59,12 +59,12 @@ class Asking:
     # -- logs by name
 
     def pull(self, link: PeerSession, heads: dict[LogId, Head]) -> None:
-        """Ask for what the peer's heads say that we lack."""
+        """Asks for what we lack by the peer's heads."""
         for account, theirs in by_account(heads.items()).items():
             if not self.interesting(account):
                 continue
             if link.owed.ranges.cover(account):
-                continue  # it is being read to us; what the reading leaves out is found by comparing, after it
+                continue  # it is being read to us; a comparison afterwards finds what the reading left out
             root = control_log(account)
             mine = self._ingest.head(root)
             claimed = theirs.pop(root, None)
@@ -76,11 +76,11 @@ class Asking:
                     self.wait_for(link, account, theirs)
             else:
                 if mine.flag and claimed is not None and claimed != mine:
-                    self._ask(link, self._want(root), claimed)  # the peer may hold what breaks our tie
+                    self._ask(link, self._want(root), claimed)  # the peer may hold what decides our tie
                 self.pull_logs(link, theirs)
 
     def pull_logs(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
-        """`root`: the one that the peer had told last when it claimed these; None: the one it told last."""
+        """As `pull`, for logs of one account. root: the peer's root when it claimed these heads; None: its last."""
         for log, theirs in heads.items():
             mine = self._ingest.head(log)
             if theirs == mine:
@@ -90,7 +90,7 @@ class Asking:
                 self._ask(link, self._want(log), theirs, root)
 
     def wait_for(self, link: PeerSession, account: AccountId, heads: dict[LogId, Head]) -> None:
-        """Remember heads until the account's control log comes; the oldest are forgotten, and will be told again."""
+        """Remembers heads until the account's control log comes. The oldest are forgotten, and told again."""
         link.owed.later.put(account, heads, link.told.root, self._limits.asked)
 
     def control_came(self, link: PeerSession, account: AccountId) -> None:
@@ -103,9 +103,9 @@ class Asking:
         self._ask(link, self._want(log), None)
 
     def answered(self, link: PeerSession, m: Answered) -> bool:
-        """Whether to compare anew, because there was no room to ask for everything. Raises Malformed.
+        """Whether to compare again, because there was no room to ask for everything. Raises Malformed.
 
-        What was claimed and did not come is asked of the next peer that claims it.
+        If what the peer claimed did not come, the next peer that claims it is asked.
         """
         logs = link.owed.logs
         for log, asked in logs.through(m.logs):
@@ -118,7 +118,7 @@ class Asking:
         return logs.room_again()
 
     def told(self, link: PeerSession) -> None:
-        """The peer told its root: what it claimed and did not serve is judged."""
+        """The peer told its root: now claims that it did not serve are judged."""
         false = link.owed.logs.false(link.told.root, self._limits.excused)
         if false:
             log = false[0]
@@ -130,7 +130,7 @@ class Asking:
         return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
 
     def _ask(self, link: PeerSession, want: Want, head: Head | None, root: bytes | None = None) -> bool:
-        """Whether it was asked for: not while it is owed to us, by this peer or up to no less by another."""
+        """Asks for a log unless this peer owes it already, or another owes as much of it. Returns whether it asked."""
         log = want.log
         if log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
@@ -145,8 +145,8 @@ class Asking:
         return True
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
-        """Whether what was claimed came. A claim without an id is of a length alone: what the peer counts of its log
-        may be cut off or forked here, so whatever came for it will do."""
+        """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
+        or forked here, so then anything that came for the log suffices."""
         head = asked.head
         if head is None or head.id is None:
             mine = self._ingest.head(log)
@@ -155,25 +155,25 @@ class Asking:
         return self._supersedes(log, head) if is_checkpoint(log) else self._store.has(head.id)
 
     def _supersedes(self, log: LogId, theirs: Head) -> bool:
-        """Whether the checkpoint that is held is theirs or takes the place of it."""
+        """Whether the held checkpoint is theirs or a newer one."""
         mine = self._ingest.head(log)
         return (mine.length, mine.id or b"") >= (theirs.length, theirs.id or b"")
 
     def _holds(self, log: LogId, theirs: Head) -> bool:
-        """Whether the peer has nothing that matters here: its log is a part of ours, and it knows of no fork. Where it
-        is forked it may know of one below ours; and what is held beside it may be what decides."""
+        """Whether the peer has nothing that we need: its log is a part of ours and not forked. If it is forked, the
+        fork may be below ours, or entries beside the log may decide it."""
         if is_checkpoint(log):
             return self._supersedes(log, theirs)
         return theirs.id is not None and not theirs.flag and self._store.has(theirs.id)
 
     def differs(self, link: PeerSession, log: LogId, theirs: Head) -> None:
-        """Remember where the peer says that it stands."""
+        """Remembers the peer's claim."""
         link.told.differs(log, theirs, self._limits.differences)
 
     # -- ranges of accounts
 
     def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
-        """Whether a peer that claims so many logs is to read to us instead of being compared with."""
+        """Whether a peer that claims so many logs reads to us; then it is not compared with."""
         fresh = not self.catchup.active
         if not self.catchup.join(link.peer, logs, held, now):
             return False
@@ -195,13 +195,13 @@ class Asking:
         return not self.catchup.active
 
     def agrees(self) -> None:
-        """Nothing is left to read: somebody who holds all stands where we stand, or we hold a few accounts only."""
+        """Ends a catch-up: we are equal to a peer that holds all, or we hold only some accounts."""
         if self.catchup.active:
             self._say(self.catchup.close())
             self._write_note()
 
     def restore(self) -> None:
-        """What was pending is lost: what is left to read is what the store says."""
+        """After a rollback: reads again from the store what is left to read."""
         self._say(self.catchup.close())
         self.catchup.reopen(self._store.note(NOTE))
 
@@ -220,10 +220,10 @@ class Asking:
         if note != self._store.note(NOTE):
             self._store.put_note(NOTE, note)
 
-    # -- what comes of it
+    # -- what comes
 
     def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float) -> None:
-        """An item of a log came. Raises Breach once too much came that nobody asked for."""
+        """An item of a log came. Raises Breach after too many unasked entries."""
         ranges = link.owed.ranges
         if link.owed.logs.came(log, ready):
             return
@@ -241,7 +241,7 @@ class Asking:
             raise Breach(Offence.UNASKED, f"was asked for accounts {ranges} and sent {entries} of {where}")
 
     def tick(self, now: float) -> None:
-        """Once a second: who stalls, and who could help whom."""
+        """Once a second: finds peers that stall, and gives idle readers work."""
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
@@ -250,7 +250,7 @@ class Asking:
         self._assign(now)
 
     def failed(self, link: PeerSession, now: float) -> None:
-        """What the peer owes us is asked of others; it may still send it."""
+        """Asks others for what the peer owes us; it may still send it."""
         self._forget(link)
         link.course.failed()
         self._say(self.catchup.rest(link.peer, now))
@@ -268,7 +268,7 @@ class Asking:
                 del self._asked_of[log]
 
     def _stalls(self, link: PeerSession, now: float) -> str | None:
-        """A sentence when it sent less than a crawl for long although it owes us something and has credit."""
+        """A sentence if the peer owes us something, has credit, and has long sent too slowly."""
         logs, reads, credit = link.owed.logs, self.catchup.reads(link.peer), link.flow.window
         owes = len(logs) > 0 or link.course.replaying or reads
         here = link.flow.came + self.waiting(link.peer)
@@ -277,12 +277,12 @@ class Asking:
             return None
         what = "a range of accounts" if reads else f"{len(logs)} logs"
         if link.course.replaying:
-            what = "what came since we were there"
+            what = "what came since we last agreed"
         return f"sent {pace[0]} bytes in {pace[1]:.0f} s while it owed us {what} and had credit for {credit}"
 
 
 def _covers(asked: Head | None, head: Head | None) -> bool:
-    """Whether who was asked up to the first head gives the second, too, if both are true."""
+    """Whether a peer that was asked up to `asked` will also send what `head` names, if both claims are true."""
     if asked is None or head is None:
         return asked is head
     return asked.length >= head.length and (asked.id == head.id or asked.id is None or head.id is None)

@@ -1,14 +1,14 @@
-"""Reading the network through from several peers at once: who reads which accounts to us, and what is left to read.
+"""Catching up: several peers read the whole network to us at once, each a range of accounts.
 
-The account space is one line of 256-bit names. What is left of it is a set of spans; a peer that holds many times what
-we hold reads one of them to us, from its beginning to its end, as one stream without a round trip inside it. The first
-peer has all of it. A peer that has nothing to read takes a span that nobody reads, or else the later half of what is
-left of the largest one, whose reader is told to stop there: so the fast help the slow, and alone one is not slowed.
+The account space is a line of 256-bit names. What is left to read is a set of spans. A peer that holds many times what
+we hold reads a span to us from beginning to end, as one stream without round trips. The first peer gets the whole line.
+An idle peer takes a free span, or the later half of the rest of the largest one, whose reader is told to stop there. So
+fast peers help slow ones, and a single peer is not slowed down.
 
-The invariant: every account that was not read to us is in some span. A span shrinks only by a reader's word, and its
-word is doubted where hardly anything came for it; then the span is whole again, and another is asked. What is left is
-a note in the store, written with the entries that it speaks of, so a restart goes on where it was, with whomever it
-meets. Which peer stalls or lies is for others to see (asking.py); here it only loses its span.
+The invariant: every account that was not read to us is in some span. A span shrinks only when its reader says so. If
+far too little came for that, the reader is doubted: the span is restored and another peer is asked. What is left is
+noted in the store, in the transaction of the entries, so a restarted node continues with any peer. asking.py finds
+peers that stall or lie; here they only lose their span.
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ from banyan_replica.peers.states import READER, ReaderEvent, ReaderState, step
 from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 
 SHARE = 4
-"""A node that holds less than one in so many of its neighbour's logs reads it through instead of comparing."""
+"""A node that holds less than 1/SHARE of its neighbour's logs has them read to it instead of comparing."""
 STEAL_AFTER_S = 1.0
-"""A reading so young is left alone: most are over by then."""
+"""No peer helps with a younger reading: most are over by then."""
 WORTH_S = 2.0
-"""Nobody helps with what is over sooner than this at the pace so far."""
+"""No peer helps with a reading that ends sooner at its speed so far."""
 WORTH_LOGS = 8
-"""Nor with a span in which fewer logs are to be expected."""
+"""No peer helps with a span that probably has fewer logs."""
 IDLE_S = 4.0
-"""A source that had nothing to read for so long is compared with like anybody."""
+"""A source that has been idle for so long is compared with like any other peer."""
 REST_S = 10.0
-"""For how long a reader that failed is passed over; twice as long each time, up to REST_MOST_S."""
+"""How long a reader that failed is not asked; the time doubles up to REST_MOST_S."""
 REST_MOST_S = 160.0
 DOUBT, DOUBT_FROM = 16, 64
-"""A reader is doubted where fewer than one in DOUBT of the logs came that its own count lets expect, beyond DOUBT_FROM.
-Names are hashes, so an even spread is a fair guess; where somebody ground names, a second reader says the same."""
+"""A reader is doubted if fewer than 1/DOUBT of the expected logs came, after subtracting DOUBT_FROM. The expectation is
+its own count times the share of the line: names are hashes, so they are spread evenly. If an attacker has ground names,
+a second reader reports the same, and is believed."""
 AGAIN_S = 600.0
-"""A peer that read most of everything to us, and still claims many times more than we hold, is not believed so soon."""
+"""A peer that read most of the network to us and still claims many times more than we hold is ignored for so long."""
 MEMORY = 1_024
-"""Peers of which that is remembered."""
+"""Peers remembered for that."""
 
 
 class Span(NamedTuple):
-    """Accounts after `cursor` (empty: from the first) up to `stop`, which belongs to it."""
+    """Accounts after `cursor` (empty: from the first) up to `stop`, inclusive."""
 
     cursor: bytes
     stop: bytes
@@ -60,44 +61,44 @@ WHOLE = Span(b"", LAST)
 
 @dataclass(slots=True)
 class PeerReading:
-    """One span as one peer reads it to us. `asked`: as it was asked for; `left`: what is left of it."""
+    """A span that a peer reads to us. asked: the span that we asked for. left: the rest of it."""
 
     number: int
     asked: Span
     left: Span
     since: float
     doubted: str
-    """Who was doubted here before. The word of another is taken then; empty: nobody."""
+    """The peer that was doubted here before, or empty. If it is another peer, this one is believed."""
     logs: int = 0
-    """Logs of which something came."""
+    """Logs that came."""
     last: LogId | None = None
-    """The log that came last."""
+    """The last log that came."""
 
     @property
     def done(self) -> int:
         return _place(self.left.cursor) - _place(self.asked.cursor)
 
     def left_s(self, now: float) -> float:
-        """How long the rest will take at the pace so far."""
+        """Seconds that the rest will take at the speed so far."""
         return self.left.width * (now - self.since) / self.done if self.done else float("inf")
 
 
 @dataclass(slots=True)
 class PeerReader:
-    """A peer that can read to us. `logs`: what it says that it holds. Its states are in peers/states.py (`Reader`)."""
+    """A peer that can read to us. logs: how many it claims to hold. Its states are in peers/states.py (`Reader`)."""
 
     logs: int
     idle_since: float
     state: ReaderState = ReaderState.IDLE
     reading: PeerReading | None = None
-    """What it reads, in the state READING."""
+    """What it reads while READING."""
     rest_until: float = 0.0
     rests: int = 0
     read: int = 0
-    """How much of the space it read to us."""
+    """How much of the line it read to us."""
 
     def rests_at(self, now: float) -> bool:
-        """Whether it failed not long ago, and is passed over."""
+        """Whether it failed recently and is not asked."""
         if self.state is ReaderState.RESTING and now >= self.rest_until:
             self._on(ReaderEvent.RESTED)
         return self.state is ReaderState.RESTING
@@ -107,7 +108,7 @@ class PeerReader:
         self.reading = reading
 
     def shorten(self, stop: bytes) -> None:
-        """Another takes what is beyond."""
+        """Another peer takes the part beyond `stop`."""
         self._on(ReaderEvent.ASKED)
         if self.reading is not None:
             self.reading.left = Span(self.reading.left.cursor, stop)
@@ -118,7 +119,7 @@ class PeerReader:
         self.reading, self.idle_since, self.rests = None, now, 0
 
     def fail(self, now: float) -> PeerReading | None:
-        """It rests, twice as long each time; what it was reading is for another."""
+        """It rests, twice as long each time. Returns what it was reading."""
         self._on(ReaderEvent.FAILED)
         self.rest_until = now + min(REST_MOST_S, REST_S * 2**self.rests)
         self.rests = min(self.rests + 1, 8)
@@ -135,17 +136,17 @@ class Ask(NamedTuple):
 
 
 class Catchup:
-    """`note`: what the store remembers of a catch-up under way, or None."""
+    """note: the store's note of an unfinished catch-up, or None."""
 
     def __init__(self, note: bytes | None = None) -> None:
         self._free: list[tuple[Span, str]] = []
-        """Spans that nobody reads, each with the reader that was doubted there, or empty."""
+        """Spans without a reader, each with the peer that was doubted there, or empty."""
         self._sources: dict[str, PeerReader] = {}
         self._base = 0
-        """Logs that were held here when this catch-up began."""
+        """Logs held here when this catch-up began."""
         self._number = 0
         self._read: dict[str, tuple[int, float]] = {}
-        """Peers that took part in a catch-up that is over: how much each read, and when it was over."""
+        """How much each peer read in finished catch-ups, and when its last one ended."""
         self.reopen(note)
 
     @property
@@ -155,7 +156,7 @@ class Catchup:
 
     @property
     def readers(self) -> list[str]:
-        """Who is reading to us."""
+        """The peers that are reading to us."""
         return [peer for peer in self._sources if self.reads(peer)]
 
     @property
@@ -167,30 +168,30 @@ class Catchup:
         return source is not None and source.state is ReaderState.READING
 
     def keeps(self, peer: str, now: float) -> bool:
-        """Whether the peer is a source that reads or soon will: comparing with it would bring the same twice."""
+        """Whether the peer reads to us or soon will; then a comparison would fetch the same twice."""
         source = self._sources.get(peer)
         if source is None or source.rests_at(now):
             return False
         return source.state is ReaderState.READING or now - source.idle_since < IDLE_S
 
     def left(self) -> list[Span]:
-        """What was not read yet, in order, neighbours joined."""
+        """The spans that are left, in order, adjacent ones joined."""
         spans = [span for span, _ in self._free]
         spans += [s.reading.left for s in self._sources.values() if s.reading is not None]
         return _joined(sorted(spans))
 
     def note(self) -> bytes | None:
-        """For the store, to go on from after a restart."""
+        """The note for the store, from which a restart continues."""
         left = self.left()
         return encode([self._base, [list(span) for span in left]]) if left else None
 
     # -- sources come and go
 
     def join(self, peer: str, logs: int, held: int, now: float) -> bool:
-        """Whether the peer is to be read through, by what it claims and what is held here; it is a source from then on.
+        """Makes the peer a source if it claims many times what is held here. Returns whether it is one.
 
-        A catch-up under way takes whoever would have begun it: nobody's claim drags the peers of a node that holds most
-        of the network into reading all of it again.
+        An active catch-up accepts peers that could have started it. So no false claim makes a node that holds most of
+        the network read all of it again.
         """
         if peer in self._sources:
             self._sources[peer].logs = logs
@@ -206,13 +207,13 @@ class Catchup:
         return True
 
     def leave(self, peer: str) -> None:
-        """The link is down; what the peer was reading waits for another."""
+        """The link is down; the peer's span becomes free."""
         source = self._sources.pop(peer, None)
         if source is not None:
             self._free_again(source.reading)
 
     def rest(self, peer: str, now: float) -> list[Ask]:
-        """The peer failed: its span waits for another, and it is passed over for a while. It is told to stop."""
+        """The peer failed: its span becomes free, it is not asked for a while, and it is told to stop."""
         source = self._sources.get(peer)
         if source is None:
             return []
@@ -221,21 +222,21 @@ class Catchup:
         return [] if reading is None else [Ask(peer, _stop(reading))]
 
     def close(self) -> list[Ask]:
-        """There is nothing left to read, as was found otherwise: somebody who holds all stands where we stand."""
+        """Ends the catch-up because nothing is left to read: we are equal to a peer that holds all."""
         stops = [Ask(peer, _stop(s.reading)) for peer, s in self._sources.items() if s.reading is not None]
         self._free, self._sources = [], {}
         return stops
 
     def reopen(self, note: bytes | None) -> None:
-        """After `close`: what is left to read is what the note says."""
+        """After `close`: continues with what the note says."""
         if note is not None:
             self._base, spans = _of_note(note)
             self._free = [(span, "") for span in spans]
 
-    # -- what a reader says
+    # -- what a reader sends
 
     def came(self, peer: str, log: LogId) -> None:
-        """Something of a log came from the peer."""
+        """An item of a log came from the peer."""
         source = self._sources.get(peer)
         reading = source.reading if source is not None else None
         if reading is not None and log != reading.last:
@@ -243,25 +244,25 @@ class Catchup:
             reading.logs += 1
 
     def scanned(self, peer: str, m: Scanned, now: float) -> str | None:
-        """How far the peer is. A sentence if that cannot be: its span is another's then, and it rests."""
+        """The peer reports its progress. Returns a sentence if that cannot be true; then the peer loses its span."""
         source = self._sources.get(peer)
         reading = source.reading if source is not None else None
         if source is None or reading is None or m.reading != reading.number:
-            return None  # of a reading that we took from it
-        if m.done == CANNOT:  # it cannot: it reads the network through itself, or its disk failed
+            return None  # of an earlier reading
+        if m.done == CANNOT:  # it is catching up itself, or its disk failed
             self._free_again(source.fail(now))
             return None
         if not reading.left.cursor <= m.cursor <= reading.asked.stop:
             self._free_again(source.fail(now))
             asked = f"{reading.left.cursor.hex()[:8] or 'the first'} .. {reading.asked.stop.hex()[:8]}"
-            return f"was asked for accounts {asked} and says that it is at {m.cursor.hex()[:8]}"
+            return f"was asked for accounts {asked} and says it is at {m.cursor.hex()[:8]}"
         reached = reading.left.stop if m.done else min(m.cursor, reading.left.stop)
         expected = source.logs * (_place(reached) - _place(reading.asked.cursor)) // WHOLE.width
         if reading.doubted in ("", peer) and expected > DOUBT_FROM + DOUBT * reading.logs:
             came = reading.logs
             reading.left = Span(reading.asked.cursor, reading.left.stop)
             self._free_again(source.fail(now), peer)
-            return f"claims {source.logs} logs; about {expected} of them were to come and {came} came"
+            return f"claims {source.logs} logs; about {expected} of them were expected and {came} came"
         source.read += _place(reached) - _place(reading.left.cursor)
         reading.left = Span(reached, reading.left.stop)
         if not reading.left.width:
@@ -269,10 +270,10 @@ class Catchup:
             self._over(now)
         return None
 
-    # -- who reads what
+    # -- assignment
 
     def assign(self, now: float) -> list[Ask]:
-        """Something to read for everybody who has nothing to."""
+        """Gives idle sources something to read."""
         out: list[Ask] = []
         idle = [p for p, s in self._sources.items() if s.state is not ReaderState.READING and not s.rests_at(now)]
         for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
@@ -295,7 +296,7 @@ class Catchup:
     # -- inside
 
     def _take_free(self, peer: str) -> tuple[Span, str] | None:
-        """The widest span that nobody reads; one where this peer was doubted only if there is no other peer for it."""
+        """Takes the widest free span; one where this peer was doubted only if there is no other peer."""
         alone = len(self._sources) == 1
         fit = [free for free in self._free if alone or free[1] != peer]
         if not fit:
@@ -305,7 +306,7 @@ class Catchup:
         return best
 
     def _victim(self, thief: PeerReader, now: float) -> PeerReading | None:
-        """The reading that has most left, if helping is worth it."""
+        """The reading with the most left, if helping is worth it."""
         best, width = None, 0
         for source in self._sources.values():
             reading = source.reading
@@ -317,7 +318,7 @@ class Catchup:
         return best
 
     def _free_again(self, reading: PeerReading | None, doubted: str = "") -> None:
-        """What is left of it waits for another."""
+        """Frees the rest of a reading."""
         if reading is not None:
             self._free.append((reading.left, reading.doubted or doubted))
 
@@ -333,7 +334,7 @@ class Catchup:
 
 
 def _stop(reading: PeerReading) -> Scan:
-    """A stop that is behind the reader already."""
+    """Tells the reader to stop where it is."""
     return Scan(reading.number, reading.left.cursor, reading.left.cursor or bytes(32))
 
 
@@ -342,7 +343,7 @@ def covers(span: Span, account: AccountId) -> bool:
 
 
 def _place(cursor: bytes) -> int:
-    """-1 is before the first account."""
+    """The number of a name; -1 is before the first account."""
     return int.from_bytes(cursor, "big") if cursor else -1
 
 
@@ -361,7 +362,7 @@ def _joined(spans: list[Span]) -> list[Span]:
 
 
 def _of_note(note: bytes) -> tuple[int, list[Span]]:
-    """A note that cannot be read is of a version that kept it otherwise: read everything."""
+    """The logs held at the start, and the spans that are left. An unreadable note, of another version: everything."""
     try:
         v: Any = decode(note, 4)
         spans = [Span(bytes(cursor), bytes(stop)) for cursor, stop in v[1]]

@@ -1,16 +1,17 @@
-"""What differs, in one round trip: a question shows a few bits of our sums, the answer brings as many cells as needed.
+"""Finds what differs in one round trip: the question shows a few bits of our sums, and the answer has as many cells as
+are needed (docs/reconciliation.md).
 
-The asker subtracts the cells from its own and takes the items out. An item tells where the peer stands in that log, by
-length and tag, so each side is told only what it lacks: a log of which the peer has more is asked for at once, one of
-which it has less is told by its head, and what we cannot name ourselves, or what smells of a fork, the peer names.
+The asker subtracts the cells from its own and decodes the items. An item gives the peer's length and tag of a log. So
+each side hears only of what it lacks: a log of which the peer has more is asked for at once; for one of which it has
+less, it is told our head; and the peer is asked to name logs that we do not know, or that may be forked.
 
-Places and weights follow from the realm's id, so one table serves all neighbours; and whoever grinds can crowd its
-cells, or hide a fork behind equal tags. So on every new link, where few cells stay behind, and every few minutes with a
-neighbour drawn at random, it is done again under a salt that the asker draws then, whatever the roots say. Both build
-that table in the background, one for itself and one for others at a time.
+Places and weights are computed from the realm's id, so one table serves all neighbours. But an attacker can grind names
+to crowd its cells, or heads to hide a fork behind equal tags. So a comparison is repeated under a salt that the asker
+draws: on every new link, if few cells stay undecoded, and every few minutes with a random neighbour even if the roots
+are equal. Both build that table in the background, each at most one for itself and one for others at a time.
 
-Cells that do not decode cost a bounded time, and then the ranges of sync.py. Nobody is charged for them: heads that
-move, or more differences than a table holds, look the same. What no honest peer sends is Malformed.
+Cells that do not decode cost a bounded time; then the ranges of sync.py are used. No peer is charged for them, because
+heads that move, or more differences than a table holds, look the same. What no honest peer sends is Malformed.
 """
 
 from __future__ import annotations
@@ -37,44 +38,44 @@ from banyan_storage.store import Store
 
 SALT_BYTES = 16
 QUESTIONS = 6
-"""In one exchange at most; five exchanges in six take one."""
+"""The most questions in one exchange; five exchanges in six need one."""
 ITEM_ROWS = 5
-"""What taking an item out costs, in rows of the store."""
+"""The cost of decoding an item, in rows of the store."""
 BUILD_S = 1e-5
-"""Seconds between tables for each row of one: fifteen times what it costs to build."""
+"""Seconds between two tables, for each row of one: fifteen times the cost of building it."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A question of ours. `mine`: our cells as they were when the first answer did not suffice."""
+    """A question of ours. mine: our cells at the time of the first answer, if that did not suffice."""
 
     salt: bytes
     since: float
     until: int = CELLS
-    """Cells asked for, from the first on."""
+    """Cells asked for, counted from the first."""
     asked: int = 1
     stamp: int = 0
     mine: Numbers | None = None
     root: bytes = b""
-    """Ours when `mine` was taken: heads that moved since weigh otherwise."""
+    """Our root when `mine` was taken; if it has changed, weights have changed too."""
     theirs: Numbers = field(default_factory=lambda: np.zeros((0, 3), np.uint64))
 
 
 @dataclass(slots=True)
 class Build:
-    """A table under a salt: for which neighbour, what is asked or to be answered when it stands, and since when."""
+    """A table under a salt, built for one neighbour. told: whether the question or answer was sent, at `since`."""
 
     peer: str
     tree: FrontierIndex
     salt: bytes
     since: float
     question: Sketch | None
-    """The peer's; None where we are to ask."""
+    """The peer's question; None if we will ask."""
     told: bool = False
 
 
 class Fetching(Protocol):
-    """What fetches what a comparison finds, and what it cannot find: the sync around it."""
+    """The part of the sync that a comparison uses: it fetches what was found, and what could not be found."""
 
     ingest: Ingest
     store: Store
@@ -92,7 +93,7 @@ class Fetching(Protocol):
 
 
 class Comparing:
-    """Asks, answers and decodes; what it finds, and what it cannot find, is for `sync` to fetch."""
+    """Asks, answers and decodes. `sync` fetches the result."""
 
     def __init__(
         self,
@@ -105,13 +106,13 @@ class Comparing:
         self._rng, self._random_bytes = rng, random_bytes
         self._limits, self._out = sync.limits, sync.out
         self._exchanges: dict[tuple[str, bytes], Exchange] = {}
-        """By peer and salt."""
+        """Open exchanges by peer and salt."""
         self._due: dict[str, float] = {}
-        """When to compare under a salt."""
+        """When to compare with a peer under a salt."""
         self._ours: Build | None = None
         self._theirs: Build | None = None
         self._free_at = [0.0, 0.0]
-        """When the next table may be built for us, and for a neighbour."""
+        """When the next table may be built: for us, for a neighbour."""
         self._round_at: float | None = None
 
     # -- asking
@@ -120,12 +121,12 @@ class Comparing:
         """One question; the answer may lead to more."""
         table = self._sync.tree_of(link).table(salt)
         if table is None:
-            return  # still reading the frontier: the next root asks again
+            return  # the frontier is still being read; the next root starts it again
         self._exchanges[link.peer, salt] = Exchange(salt, now)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(table.cells))))
 
     def met(self, link: PeerSession, now: float) -> None:
-        """A new link, after the hellos: the side that dialled asks under a salt once that is its turn."""
+        """A new link, after the hellos: the side that dialled will ask under a salt."""
         if link.outbound:
             self._due[link.peer] = now + self._limits.root_s
 
@@ -137,11 +138,11 @@ class Comparing:
                 self._end(build)
 
     def asks(self, peer: str, salt: bytes) -> bool:
-        """Whether the peer has a question of ours to answer that we did not give up."""
+        """Whether a question of ours to the peer is open."""
         return (peer, salt) in self._exchanges
 
     def cells(self, link: PeerSession, m: SketchCells, now: float) -> None:
-        """The answer. Raises Malformed where no honest peer sends it."""
+        """Handles an answer. Raises Malformed if no honest peer would send it."""
         at = self._exchanges[link.peer, m.salt]
         if m.state != HERE:
             self._refused(link, at, m, now)
@@ -153,7 +154,7 @@ class Comparing:
         goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
         if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
             return
-        if not m.start:  # the first, or anew because heads moved there
+        if not m.start:  # the first answer, or a new start because heads moved there
             at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
         mine = table.cells if at.mine is None else at.mine
@@ -170,7 +171,7 @@ class Comparing:
         elif at.salt:
             self._built(at.salt)
         elif not found.items and m.stamp != self._stamp(link):
-            self._due[link.peer] = now  # the frontiers differ, and under the public key nothing shows
+            self._due[link.peer] = now  # the frontiers differ, but nothing shows without a salt
 
     def _ask_more(self, link: PeerSession, at: Exchange, mine: Numbers) -> None:
         if at.mine is None:
@@ -189,21 +190,21 @@ class Comparing:
             self._due[link.peer] = now + self._limits.salt_s
 
     def _failed(self, link: PeerSession, salt: bytes, left: int, now: float) -> None:
-        """Not all came out. Few cells left of a public table: somebody may have ground them, so try a salt."""
+        """Not all cells decoded. If few are left without a salt, an attacker may have ground them: try a salt."""
         if salt or left > CELLS // 4:
             self._sync.by_ranges(link, salt)
         else:
             self._due[link.peer] = now
 
     def _stamp(self, link: PeerSession) -> int:
-        """32 bits of the root: of which moment cells are, and whether all is equal that seems so."""
+        """32 bits of the root. They identify the moment of the cells, and show whether frontiers really are equal."""
         return int.from_bytes(self._sync.tree_of(link).root[:4], "big")
 
-    # -- what the items say
+    # -- decoded items
 
     def _act(self, link: PeerSession, salt: bytes, items: dict[int, int], moved: bool) -> None:
-        """Ask for what the peer has more of, tell it what it lacks, and have it name the rest. `moved`: heads of ours
-        did since the cells were taken that the items came out of, so no length is read out of them."""
+        """Asks for what the peer has more of, tells it what it lacks, and has it name the rest. moved: our heads have
+        moved since the cells were taken, so no length can be computed."""
         if not items:
             return
         most = max(1_000, int(self._limits.work_burst - link.load.work))  # beyond, the peer names what it shows
@@ -229,14 +230,14 @@ class Comparing:
                 continue
             tell.append((log, mine))
             if t and (length is None or tree.weigh(salt, self._held(log, length)) != t):
-                ask.append(h)  # not where we were once: a fork, or a head that we cannot read
+                ask.append(h)  # the peer is not at an earlier head of ours: it may be forked, or its head is unknown
         self._sync.asking.pull(link, pull)
         self._sync.tell(link, tell)
         if ask:
             self._out.append((link.peer, SketchNames(salt, np.array(ask, ">u8").tobytes())))
 
     def _held(self, log: LogId, length: int) -> Head:
-        """Our head when the log had that length; of a checkpoint only the last is known."""
+        """Our head when the log had that length; for a checkpoint only the last one is known."""
         if is_checkpoint(log):
             mine = self._sync.ingest.head(log)
             return mine if mine.length == length else Head(length, None, 0)
@@ -249,7 +250,7 @@ class Comparing:
     # -- answering
 
     def asked(self, link: PeerSession, m: Sketch, now: float) -> None:
-        """Raises Malformed where no honest peer asks so."""
+        """Handles a question. Raises Malformed if no honest peer would ask it."""
         shown = len(m.probes)
         if m.start + m.wanted > CELLS or (not m.wanted) != (not m.start) or shown != (0 if m.start else PROBE_BYTES):
             raise Malformed(
@@ -269,11 +270,11 @@ class Comparing:
             self._refuse(link, m)
 
     def _on_its_way(self, link: PeerSession, now: float) -> bool:
-        """Whether the peer is sending us what it would find that we lack."""
+        """Whether the peer is already sending us what we lack."""
         return link.course.replaying or self._sync.asking.catchup.keeps(link.peer, now)
 
     def names(self, link: PeerSession, m: SketchNames, now: float) -> None:
-        """Heads of the logs at these places."""
+        """Answers with the heads of the logs at these places."""
         asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
         tree = self._sync.tree_of(link)
         cost = len(asked) + (tree.rows >> 5 if m.salt else 0)
@@ -295,7 +296,7 @@ class Comparing:
         self._out.append((link.peer, SketchCells(m.salt, 0, BUSY, 0, b"")))
 
     def _may_build(self, link: PeerSession, rows: int, now: float) -> bool:
-        """One table for others at a time, not too often, and at the expense of who asks."""
+        """Allows one table for others at a time, not too often; the asker is charged for the work."""
         if self._theirs is not None or now < self._free_at[1] or not self._sync.may(link, rows >> 4, now):
             return False
         self._free_at[1] = now + rows * BUILD_S
@@ -304,7 +305,7 @@ class Comparing:
     # -- in the background
 
     def work(self, now: float) -> None:
-        """Questions and answers go out that waited for a table."""
+        """Sends questions and answers that waited for a table."""
         for build in (self._ours, self._theirs):
             link = self._links.get(build.peer) if build is not None else None
             table = build.tree.table(build.salt) if build is not None else None
@@ -312,14 +313,14 @@ class Comparing:
                 continue
             build.told, build.since = True, now
             if self._sync.tree_of(link) is not build.tree:
-                continue  # what is compared with the peer is another set by now
+                continue  # another set of accounts is compared with the peer by now
             if build.question is not None:
                 self._answer(link, build.question, table)
             else:
                 self.ask(link, now, build.salt)
 
     def tick(self, now: float) -> None:
-        """Once a second: what is due under a salt, and what waited too long."""
+        """Once a second: starts salted comparisons that are due, and drops what waited too long."""
         for key, at in list(self._exchanges.items()):
             if now - at.since > self._limits.salt_s:
                 del self._exchanges[key]
@@ -369,7 +370,7 @@ class Comparing:
 
 
 def answer(m: Sketch, mine: Numbers, stamp: int) -> SketchCells:
-    """What a table has to say to a question; `stamp`: of the heads that are in it."""
+    """The answer of a table to a question. stamp: that of the heads in the table."""
     if m.start and m.stamp == stamp:
         start, count = m.start, m.wanted
     elif m.start:  # heads moved since the first answer: cells of two moments do not decode together

@@ -1,6 +1,6 @@
-"""The course of a session: whether two frontiers are equal, and in which way they are being made equal.
+"""The course of a session: whether two frontiers are equal, and how they are being made equal.
 
-The states and their steps are in peers/states.py; this module has their times.
+The states and their steps are in peers/states.py; this module has the times.
 """
 
 from __future__ import annotations
@@ -11,79 +11,87 @@ NEVER = -1e9
 
 
 class Course:
-    """`now` and all times: seconds."""
+    """All times are seconds."""
 
-    __slots__ = ("replay_at", "settled_at", "state", "told_at", "until")
+    __slots__ = ("met", "replay_at", "settled_at", "state", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
         self.until = 0.0
-        """No comparison of ours begins before: one at a time, whoever asked for it."""
+        """No comparison of ours starts earlier: there is one at a time, whichever side asked for it."""
         self.replay_at = NEVER
-        """When a replay was asked for last."""
+        """When we last asked for a replay."""
         self.told_at = now
-        """When we last told the peer our root; the hello does."""
+        """When we last told the peer our root; the hello tells it too."""
+        self.met = False
+        """Whether the roots agreed once since the peer connected, over what is compared now."""
         self.settled_at = NEVER
-        """When it was last noted where we met."""
+        """When equal frontiers were last noted."""
 
     @property
     def live(self) -> bool:
-        """Whether the roots agreed when they were last compared, and nothing moved since."""
+        """Whether the roots were equal when they were last compared, and no head moved since."""
         return self.state is CourseState.LIVE
 
     @property
     def replaying(self) -> bool:
-        """Whether the peer is sending us what came since we were there."""
+        """Whether the peer is sending a replay."""
         return self.state is CourseState.REPLAYING
 
     @property
     def replayed(self) -> bool:
-        """Whether it did, and was not compared with since."""
+        """Whether a replay has ended, and no comparison has followed."""
         return self.state is CourseState.REPLAYED
 
     def may_begin(self, now: float) -> bool:
-        """Whether nothing is under way, so that a comparison or a replay may begin."""
+        """Whether a comparison or a replay may start."""
         if now < self.until:
             return False
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
         return self.state is not CourseState.REPLAYING
 
-    # -- what happens
+    # -- events
 
     def equal(self) -> None:
         self._on(CourseEvent.EQUAL)
+        self.met = True
         self.until = 0.0
 
     def moved(self) -> None:
         self._on(CourseEvent.MOVED)
 
+    def renew(self) -> None:
+        """Other accounts are compared from now on, and nothing is known of them yet."""
+        self.moved()
+        self.met = False
+
     def compare(self, until: float) -> None:
-        """We ask for a comparison, which has time until then."""
+        """We ask for a comparison, which may take until then."""
         self._on(CourseEvent.COMPARE)
         self.until = until
 
     def compared_with(self, until: float) -> None:
-        """The peer asks for a comparison: it will tell us, too, so ours waits until then."""
+        """The peer asks for a comparison, from which we learn too; ours waits until then."""
         self.until = max(self.until, until)
 
     def anew(self) -> None:
-        """The comparison under way told what it could; the next may begin."""
+        """The comparison has told what it could; the next may start."""
         self.until = 0.0
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
 
     def replay(self, now: float) -> None:
-        """We ask for what came since we were there."""
+        """We ask for a replay."""
         self._on(CourseEvent.REPLAY)
         self.replay_at = now
 
     def end_replay(self) -> None:
-        """All of it was sent."""
+        """The replay is complete."""
         self._on(CourseEvent.REPLAYED)
 
     def failed(self) -> None:
-        """What the peer owes us is asked of others."""
+        """The peer failed; others are asked for what it owes us."""
         self._on(CourseEvent.FAILED)
 
     def told(self, now: float) -> None:
@@ -91,7 +99,7 @@ class Course:
         self.told_at = now
 
     def settled(self, now: float) -> None:
-        """Where we met was noted."""
+        """Equal frontiers were noted."""
         self.settled_at = now
 
     def _on(self, event: CourseEvent) -> None:

@@ -1,12 +1,12 @@
-"""What two nodes compare where one of them holds chosen accounts only: the frontier of the accounts that both hold.
+"""Comparing if a node holds only some accounts: then two nodes compare the frontier of the accounts that both hold.
 
-A partial node names its accounts to each neighbour once, and from then on what came and what went. So both sides of a
-link know the same set. Each keeps the frontier of that set in an index of its own (`Share`), with the same root,
-sketches and ranges as a whole frontier has. The root is told every few seconds. Where two roots differ, they are
-compared like any two frontiers (comparing.py), at a cost that follows the difference.
+A partial node names its accounts to each neighbour once, and then only changes. So both sides of a link know the same
+set. Each keeps the frontier of that set in a separate index (`Share`), with a root, sketches and ranges like a whole
+frontier. Roots are told every few seconds; if they differ, the shares are compared like whole frontiers (comparing.py),
+at a cost proportional to the difference.
 
-Each root is told with a digest of the names that its sender knows of the receiver. So a name that was lost shows, and
-all names are told again, ever more slowly: a peer whose digest is never right costs little.
+Each root is sent with a digest of the names that the sender knows of the receiver. So a lost name is noticed, and all
+names are sent again. The pause doubles each time, so a peer whose digest is never right costs little.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from banyan_storage.reader import StoreReader
 FRAME = 16_384
 """Names in one frame: 256 kB."""
 AT_ONCE = 1_000
-"""Accounts or heads that come or go in one step; more of them, and the share is read anew, in slices."""
+"""The most accounts or heads that are added or removed in one step; for more, the share is read again, in slices."""
 AGAIN_S = 30.0
-"""A peer whose digest is wrong is told all names again after so long, then twice as long each time, up to AGAIN_MOST_S.
-The first frames to a new peer are on their way for a while."""
+"""A peer with a wrong digest gets all names again after so long; the pause doubles up to AGAIN_MOST_S. The first pause
+is long enough for the first frames to arrive."""
 AGAIN_MOST_S = 3_600.0
 FRUITLESS_MOST_S = 600.0
-"""Two roots that stay as they are although they were compared are compared again ever more slowly, up to so long."""
+"""If both roots stay the same after a comparison, the pause before the next one doubles up to so long."""
 
 ALL = bytes(8)
-"""The digest of no names; a node that holds everything names none."""
+"""The digest of no names, as of a node that holds everything."""
 REPLACE, ADD, REMOVE = 0, 1, 2
-"""What an `interest` frame does to the names told before."""
+"""What an `interest` frame does with the names told before."""
 
 
 class Names:
@@ -52,11 +52,11 @@ class Names:
 
     @property
     def digest(self) -> bytes:
-        """8 bytes: the sum of the first halves. It finds what was lost; nobody gains by forging it."""
+        """8 bytes, the sum of the first halves. It detects losses; forging it gains nothing."""
         return self._sum.to_bytes(8, "big")
 
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
-        """`come`: none of them held; `go`: all of them held."""
+        """Adds `come`, of which none is held, and removes `go`, of which all are held."""
         self.held.update(come)
         self.held.difference_update(go)
         more = sum(int.from_bytes(n[:8], "big") for n in come) - sum(int.from_bytes(n[:8], "big") for n in go)
@@ -64,9 +64,9 @@ class Names:
 
 
 class Share:
-    """The frontier of some accounts of the store: a `FrontierSource`, and the index over it."""
+    """The frontier of some accounts of the store: a `FrontierSource`, and its index."""
 
-    last_arrival = -1  # what no store has, and what the index begins with: it reads in slices, not at once
+    last_arrival = -1  # no store has this value, so the index reads in slices and not at once
 
     def __init__(self, store: StoreReader, public: bytes, names: Iterable[bytes]) -> None:
         self._store, self._public = store, public
@@ -74,9 +74,9 @@ class Share:
         self._sorted: list[bytes] | None = None
         self.tree = FrontierIndex(self, public)
         self.closed = False
-        """It has too many logs, and is not compared: its index is never read."""
+        """It has too many logs and is not compared."""
         self._pending = True
-        """What was read into the index may not be durable."""
+        """Whether the index may contain heads that are not durable."""
 
     @property
     def busy(self) -> bool:
@@ -87,7 +87,7 @@ class Share:
         self.tree = FrontierIndex(self, self._public)
 
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
-        """Accounts join or leave; how many names are to be read for it. Nothing that moved may wait to be written."""
+        """Adds and removes accounts. Returns how many names must be read. Call it only when no write is waiting."""
         if self.closed or not (come or go):
             return 0
         self._sorted, self._pending = None, True
@@ -116,13 +116,13 @@ class Share:
             self.tree.rolled_back()
 
     def _some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
-        """Heads of these accounts; None where they are too many for one step."""
+        """The heads of these accounts; None if they are too many for one step."""
         each = (self._store.all_heads(name, after_prefix(name)) for name in names)
         heads = list(islice(chain.from_iterable(each), AT_ONCE + 1))
         return heads if len(heads) <= AT_ONCE else None
 
     def below(self, prefix: bytes) -> int:
-        """How many names may have to be looked at for the heads below a prefix of nibbles, whatever is held of them."""
+        """How many names are below a prefix of nibbles; listing the heads there may have to read all of them."""
         names, nibbles = self._ordered(), prefix[: 2 * NAME_BYTES]
         first = int.from_bytes(bytes.fromhex(nibbles.hex()[1::2].ljust(2 * NAME_BYTES, "0")), "big")
         after = first + (1 << 128 - 4 * len(nibbles))
@@ -140,7 +140,7 @@ class Share:
         return self._store.head(log) if log.account[:NAME_BYTES] in self.names else NOTHING
 
     def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
-        """A walk over the store that leaps over accounts which are not in the share, and over names that it lacks."""
+        """Walks the store and skips accounts that are not in the share, and names that the store lacks."""
         names, at = self._ordered(), bisect_left(self._ordered(), (start or b"")[:NAME_BYTES])
         while at < len(names) and (stop is None or names[at] < stop):
             leap: bytes | None = None
@@ -163,23 +163,23 @@ class Share:
 
 @dataclass(slots=True)
 class Pair:
-    """What we and one peer compare. `theirs`: the names that it told us, None: it holds everything."""
+    """What we compare with one peer. theirs: the names that it told us, None: it holds everything."""
 
     share: Share
     theirs: Names | None
     told: bool
-    """Whether we told it ours; else we hold everything."""
+    """Whether we told it our names; otherwise we hold everything."""
     again_at: float
     again_s: float = AGAIN_S
     said: bytes = b""
-    """The root that we told it last."""
+    """The last root that we told it."""
     tried: tuple[bytes, bytes] = (b"", b"")
-    """Our root and its root when they were compared last."""
+    """Our root and its root at the last comparison."""
     fruitless_s: float = 0.0
     next_at: float = 0.0
 
     def worth(self, mine: bytes, theirs: bytes, now: float, least: float) -> bool:
-        """Whether to compare now. Roots that were compared and are as before wait twice as long each time."""
+        """Whether to compare now. While both roots stay the same, the pause doubles each time."""
         if (mine, theirs) != self.tried:
             self.tried, self.fruitless_s, self.next_at = (mine, theirs), 0.0, now
         if now < self.next_at:
@@ -190,7 +190,7 @@ class Pair:
 
 
 class Interests:
-    """What this node holds, what each partial peer holds, and the share of both; `out` takes the frames."""
+    """The accounts of this node, of each partial peer, and the shares of both. out: takes the frames."""
 
     def __init__(
         self,
@@ -204,32 +204,33 @@ class Interests:
         self._store, self._public, self._limits, self._links, self._out = store, public, limits, links, out
         self._random_bytes, self._start = random_bytes, b""
         self._own: Share | None = None
-        """What is compared with peers that hold everything; None while this node does."""
+        """Our share, compared with peers that hold everything; None while this node holds everything."""
         self._mine = Names()
         self._pairs: dict[str, Pair] = {}
 
     def pair(self, peer: str) -> Pair | None:
-        """None where both hold everything."""
+        """None if both hold everything."""
         return self._pairs.get(peer)
 
     def shared_with(self, peer: str) -> Pair:
-        """Where one of the two holds chosen accounts."""
+        """For a peer with which only some accounts are compared."""
         return self._pairs[peer]
 
     def lacked(self, peer: str, prefix: bytes, heads: int) -> int:
-        """What it costs, in rows, to leap over names below a prefix of which nothing is held; `heads`: what is."""
+        """The cost, in rows, of skipping names below a prefix that are not held. heads: those held there."""
         pair = self._pairs.get(peer)
         return 0 if pair is None else max(0, pair.share.below(prefix) - heads) >> 2
 
     # -- ours
 
-    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """This node holds these accounts only. Nothing that moved may wait to be written.
+    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> list[PeerSession]:
+        """This node holds only these accounts. Call it only when no write is waiting. Returns the links over which
+        other accounts are compared from now on.
 
-        Links that were told names keep them where `accounts` is None: what else is held, new links compare.
+        None (all) changes nothing on links that were told names: only new links compare everything.
         """
         if accounts is None:
-            return
+            return []
         names = self._chosen({account[:NAME_BYTES] for account in accounts})
         come, go = names - self._mine.held, self._mine.held - names
         self._mine.change(come, go)
@@ -237,20 +238,25 @@ class Interests:
             self._own = Share(self._store, self._public, names)
         else:
             self._own.change(come, go)
+        changed = list[PeerSession]()
         for link in self._links.values():
             if link.hello is None:
                 continue
             pair = self._pairs.get(link.peer)
             if pair is None or not pair.told:
                 self._pair(link, pair.theirs if pair else None, True, now)
+                changed.append(link)
                 continue
             if pair.theirs is not None:
                 pair.share.change(come & pair.theirs.held, go & pair.share.names)
+            if come or go:
+                changed.append(link)
             self._tell(link, ADD, come)
             self._tell(link, REMOVE, go)
+        return changed
 
     def _chosen(self, names: set[bytes]) -> set[bytes]:
-        """As many as may be named: all, or those that follow a place drawn at random."""
+        """As many names as may be told: all, or those after a random place."""
         most = self._limits.interest
         if len(names) <= most:
             return names
@@ -260,7 +266,7 @@ class Interests:
         return set((ordered[at:] + ordered[:at])[:most])
 
     def met(self, link: PeerSession, partial: bool, now: float) -> None:
-        """Hellos were exchanged. `partial`: whether we said that we hold chosen accounts only."""
+        """Hellos were exchanged. partial: whether we said that we hold only some accounts."""
         theirs = Names() if link.hello is not None and link.hello.partial else None
         if partial or theirs is not None:
             self._pair(link, theirs, partial, now)
@@ -286,7 +292,7 @@ class Interests:
             self._out.append((link.peer, Interest(how, b"".join(ordered[k : k + FRAME]))))
 
     def known(self, link: PeerSession, pair: Pair, told: bytes, now: float) -> bool:
-        """Whether the peer knows our names, by the digest that it told; all are told again where it long has not."""
+        """Whether the peer knows our names, by its digest. If it has not for long, all are told again."""
         if told == (self._mine.digest if pair.told else ALL):
             return True
         if pair.told and now >= pair.again_at:
@@ -298,7 +304,7 @@ class Interests:
     # -- theirs
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
-        """Raises Malformed where a peer names more accounts than it may."""
+        """The peer changed its names. Raises Malformed if they are too many."""
         names = {m.names[k : k + NAME_BYTES] for k in range(0, len(m.names), NAME_BYTES)}
         pair = self._pairs.get(link.peer)
         if pair is None or pair.theirs is None:  # it held everything until now
@@ -341,8 +347,9 @@ class Interests:
                 share.tree.moved(log, old, new)
 
     def durable(self) -> None:
-        for share in self._shares() if self._pairs or self._own is not None else ():
-            share.durable()
+        if self._pairs or self._own is not None:
+            for share in self._shares():
+                share.durable()
 
     def rolled_back(self) -> None:
         for share in self._shares():
@@ -352,10 +359,10 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return any(share.busy for share in self._shares())
+        return bool(self._pairs or self._own is not None) and any(share.busy for share in self._shares())
 
     def work(self) -> list[PeerSession]:
-        """One slice of one share. The links whose shares stand now and did not before: they are to be told a root."""
+        """Reads one slice of one share. Returns the links whose share has become ready, to be told a root."""
         for share in self._shares():
             tree = share.tree
             if not share.busy:

@@ -1,4 +1,4 @@
-"""What one peer asked us to send and has not got yet: logs by name, then a replay, then a range of accounts.
+"""What one peer asked for and has not got yet: logs by name, then a replay, then a range of accounts.
 
 A message (`answered`, `replayed`, `scanned`) follows the last data of every answer. The states are in peers/states.py
 (`Turn`); serving.py decides what is sent when.
@@ -14,14 +14,14 @@ from banyan_replica.wire import CANNOT, Answered, Item, Message, Replayed, Scann
 
 
 class Aloud:
-    """A range that is read to a peer. `at`: the account that was read last; `stop`, the last, may be moved nearer."""
+    """A range that is read to a peer. at: the last account that was read. stop: the end, which may be moved nearer."""
 
     __slots__ = ("at", "items", "number", "said", "stop")
 
     def __init__(self, number: int, at: bytes, stop: bytes) -> None:
         self.number, self.at, self.stop = number, at, stop
         self.said = at
-        """Where we last said that we are."""
+        """The last position that we reported."""
         self.items: Iterator[Item | None] = iter(())
         """None between accounts."""
 
@@ -35,7 +35,7 @@ class Aloud:
         self.stop = min(self.stop, stop)
 
     def word(self, done: bool) -> Scanned | None:
-        """What is to be said behind the frame that was sent now."""
+        """The report to send after this frame, or None."""
         if not done and self.at == self.said:
             return None
         self.said = self.at
@@ -43,14 +43,14 @@ class Aloud:
 
 
 class Retold:
-    """What came since a peer was here, as it is sent to it. `at`: the arrival that was reached."""
+    """A replay for a peer. at: the last arrival that was read."""
 
     __slots__ = ("at", "items", "said")
 
     def __init__(self, at: int) -> None:
         self.at = self.said = at
         self.items: Iterator[Item | None] = iter(())
-        """None where `at` moved."""
+        """None after each block, when `at` has moved."""
 
     def reads(self, items: Iterator[Item | None]) -> None:
         self.items = items
@@ -59,7 +59,7 @@ class Retold:
         self.at = arrival
 
     def word(self, done: bool) -> Replayed | None:
-        """What is to be said behind the frame that was sent now."""
+        """The report to send after this frame, or None."""
         if not done and self.at == self.said:
             return None
         self.said = self.at
@@ -67,7 +67,7 @@ class Retold:
 
 
 class Orders:
-    """One peer's."""
+    """The orders of one peer."""
 
     __slots__ = ("aloud", "answered", "named", "retold", "state")
 
@@ -75,19 +75,19 @@ class Orders:
         self.named: deque[Iterator[Item]] = deque()
         """Logs that it asked for by name."""
         self.answered = 0
-        """How many of all that it ever asked for by name are through."""
+        """How many of all logs that it ever asked for by name are finished."""
         self.state = TurnState.IDLE
         self.retold: Retold | None = None
         self.aloud: Aloud | None = None
 
     @property
     def any(self) -> bool:
-        """Whether the peer is owed bulk, or word that there is no more."""
+        """Whether we owe the peer bulk, or the message that ends an answer."""
         return bool(self.named) or self.state is not TurnState.IDLE
 
     @property
     def reading(self) -> bool:
-        """Whether it gets what it lacks without asking by name: comparing would bring the same twice."""
+        """Whether it gets a replay or a range; then a comparison would fetch the same twice."""
         return self.state is not TurnState.IDLE
 
     # -- the peer asks
@@ -96,21 +96,21 @@ class Orders:
         self.named.append(items)
 
     def retell(self, arrival: int) -> Retold:
-        """One at a time: a new one takes the place of the one before."""
+        """Starts a replay, in place of an earlier one."""
         self.state = step(TURN, self.state, TurnEvent.REPLAY)
         self.retold = Retold(arrival)
         return self.retold
 
     def read(self, number: int, cursor: bytes, stop: bytes) -> Aloud:
-        """One at a time, too."""
+        """Starts a range, in place of an earlier one."""
         self.state = step(TURN, self.state, TurnEvent.SCAN)
         self.aloud = Aloud(number, cursor, stop)
         return self.aloud
 
-    # -- it is given
+    # -- we send
 
     def next(self) -> Item | None:
-        """The next item for the peer, or None when it has all that it asked for."""
+        """The next item for the peer, or None if there is none now."""
         while self.named:
             if (item := next(self.named[0], None)) is not None:
                 return item
@@ -124,7 +124,7 @@ class Orders:
         return None
 
     def word(self, done: bool) -> Message | None:
-        """What is to be said of what is being read, behind a frame. `done`: there is no more of it."""
+        """The report about the current replay or range, to send after a frame. done: it has no more items."""
         if self.retold is not None:
             said: Message | None = self.retold.word(done)
             if done:
@@ -138,7 +138,7 @@ class Orders:
         return None
 
     def drop(self) -> list[Message]:
-        """What was being read is not as it was: what to say of all that is broken off."""
+        """Drops all orders, because the store was rolled back. Returns the messages that end them."""
         words: list[Message] = []
         if self.named:
             self.answered += len(self.named)

@@ -25,15 +25,15 @@ class AskedLog(NamedTuple):
     n: int
     head: Head | None
     root: bytes
-    """The root that the peer had told last when it claimed that."""
+    """The peer's root when it claimed that."""
     came: bool
-    """Something of it came."""
+    """An item of it came."""
     unready: bool
-    """It came, and was not to be taken yet."""
+    """An item came that could not be accepted yet."""
 
 
 class OwedLogs:
-    """In the order in which they were asked for."""
+    """The logs that the peer owes us, in the order in which they were asked for."""
 
     __slots__ = ("_excused", "_held", "_unserved", "count", "full")
 
@@ -42,11 +42,11 @@ class OwedLogs:
         self.count = 0
         """How many were ever asked for on this link."""
         self.full = False
-        """The peer claims more than it was asked for, because enough was asked for."""
+        """Whether the peer claims logs that were not asked for, because there was no room."""
         self._unserved: list[tuple[LogId, bytes]] = []
-        """Claims that it did not serve, each with the root that it had told last; judged at its next root."""
+        """Claims that it did not serve, each with its root at the time; judged at its next root."""
         self._excused = 0
-        """How many it did not serve in a row because its root had moved meanwhile."""
+        """How many claims in a row were excused because its root had moved."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -61,7 +61,7 @@ class OwedLogs:
         return iter(self._held.items())
 
     def ask(self, log: LogId, head: Head | None, root: bytes, most: int) -> bool:
-        """Whether there was room for it."""
+        """Adds a log. Returns whether there was room."""
         if len(self._held) >= most:
             self.full = True
             return False
@@ -70,7 +70,7 @@ class OwedLogs:
         return True
 
     def came(self, log: LogId, ready: bool) -> bool:
-        """Something of a log came; whether it was asked for."""
+        """An item of a log came. Returns whether the log was asked for."""
         asked = self._held.get(log)
         if asked is None:
             return False
@@ -78,29 +78,30 @@ class OwedLogs:
         return True
 
     def through(self, count: int) -> Iterator[tuple[LogId, AskedLog]]:
-        """Takes out what is answered, by the peer's word: so many of all it was ever asked for. Raises Malformed."""
+        """Takes out answered logs. count: how many of all that were ever asked for the peer has answered, by its own
+        report. Raises Malformed."""
         if count > self.count:
             raise Malformed(f"answered {count} questions for logs, and was asked {self.count}")
         while self._held and next(iter(self._held.values())).n <= count:
             yield self._held.popitem(last=False)
 
     def room_again(self) -> bool:
-        """Whether there was no room for all, and is now."""
+        """Whether there was no room, and there is again."""
         again = self.full and not self._held
         self.full = self.full and not again
         return again
 
     def served(self) -> None:
-        """What was claimed came."""
+        """The peer served a claim."""
         self._excused = 0
 
     def unserved(self, log: LogId, root: bytes) -> None:
-        """The peer says that it answered, and what it claimed when its root was `root` did not come."""
+        """The peer reports that it answered, but what it claimed when its root was `root` did not come."""
         self._unserved.append((log, root))
 
     def false(self, root: bytes, most: int) -> list[LogId]:
-        """The peer told this root. Claims that it made under the same one and did not serve; under another one its head
-        may have moved, and that is excused, up to `most` times in a row."""
+        """Unserved claims that were false, now that the peer told this root. A claim under another root is excused,
+        because its head may have moved, but at most `most` times in a row."""
         unserved, self._unserved = self._unserved, []
         found = []
         for log, before in unserved:
@@ -112,26 +113,26 @@ class OwedLogs:
 
 
 class OwedRanges:
-    """What the peer was asked to read to us and did not say that it ended, by number."""
+    """The ranges that the peer reads to us and has not ended, by number."""
 
     __slots__ = ("_spans", "last")
 
     def __init__(self) -> None:
         self._spans: dict[int, Span] = {}
         self.last = 0
-        """The number of what it was asked for last."""
+        """The number of the last range."""
 
     def __bool__(self) -> bool:
         return bool(self._spans)
 
     def ask(self, scan: Scan) -> None:
-        """Less of what it reads already is owed as before: what it had sent beyond is taken like anything."""
+        """Adds a range. One that was only shortened stays as it was: the peer may have sent more already."""
         if scan.reading > self.last:
             self.last = scan.reading
             self._spans[scan.reading] = Span(scan.cursor, scan.stop)
 
     def scanned(self, m: Scanned) -> None:
-        """The stream is ordered: who reads one to us has ended those before."""
+        """The peer reported progress. The stream is ordered, so earlier ranges have ended."""
         for number in [n for n in self._spans if n < m.reading or (n == m.reading and m.done)]:
             del self._spans[number]
 
@@ -143,28 +144,28 @@ class OwedRanges:
 
 
 class LaterHeads(NamedTuple):
-    """Heads that a peer claimed, and the root that it had told last."""
+    """Heads that a peer claimed, and its root at the time."""
 
     heads: dict[LogId, Head]
     root: bytes
 
 
 class Later:
-    """Heads to be looked at once the account's control log has come."""
+    """Claimed heads that wait for the account's control log."""
 
     __slots__ = ("accounts", "heads")
 
     def __init__(self) -> None:
         self.accounts: OrderedDict[AccountId, LaterHeads] = OrderedDict()
         self.heads = 0
-        """How many, in all."""
+        """The number of heads."""
 
     def __len__(self) -> int:
-        """Accounts and heads."""
+        """The number of accounts and heads."""
         return len(self.accounts) + self.heads
 
     def put(self, account: AccountId, heads: dict[LogId, Head], root: bytes, most: int) -> None:
-        """Beyond `most` the oldest are forgotten; they will be told again."""
+        """Beyond `most` the oldest are forgotten; the peer tells them again."""
         later = self.accounts.setdefault(account, LaterHeads({}, root))
         self.heads -= len(later.heads)
         later.heads.update(heads)
@@ -180,19 +181,19 @@ class Later:
 
 
 class Pace:
-    """How fast what is owed comes, and how much came that nobody asked for."""
+    """How fast owed data comes, and how many unasked entries came."""
 
     __slots__ = ("_came", "_since", "_strays")
 
     def __init__(self) -> None:
         self._since, self._came = 0.0, 0
-        """Since when the peer has owed us something (0: it owes nothing), and how much had come then."""
+        """When the measurement started (0: the peer owes nothing), and the bytes received until then."""
         self._strays = Leak()
 
     def look(self, owes: bool, waits: bool, came: int, least_s: float, now: float) -> tuple[int, float] | None:
-        """(bytes, seconds) since it was looked at last, after `least_s`; None while there is nothing to say.
+        """(bytes, seconds) of a measurement that took at least `least_s`, or None.
 
-        `owes`: the peer owes us something; `waits`: it has no credit to send it; `came`: all bytes that ever came.
+        owes: the peer owes us something. waits: it has no credit to send it. came: all bytes that ever came.
         """
         if not owes or waits or not self._since:
             self._since, self._came = (now if owes else 0.0), came
@@ -204,7 +205,7 @@ class Pace:
         return size, seconds
 
     def stray(self, entries: int, now: float) -> float:
-        """Entries came unasked; how many are not forgiven yet."""
+        """Unasked entries came. Returns the level of unasked entries, which falls with time."""
         self._strays.sink(STRAYS_PER_S, now)
         self._strays.rise(entries)
         return self._strays.level

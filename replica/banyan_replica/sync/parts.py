@@ -1,9 +1,8 @@
-"""Missing content is asked for elsewhere: frontiers may agree while a relay passed on the structure alone.
+"""Asks neighbours for missing content. Frontiers may be equal although a relay sent only the structure of entries.
 
-The store keeps an index of parts that count, are wanted and are not held. Some of them are asked of a neighbour drawn
-at random, so that one that withholds cannot starve us of what another has: every second while content comes, and ever
-more seldom where no neighbour has any, down to once in `Limits.parts_most_s`. A new neighbour, or more that is lacking,
-begins anew.
+The store keeps an index of parts that count, are wanted and are not held. A random neighbour is asked for some of them,
+so that one that withholds cannot keep from us what another has: every second while content arrives. If no neighbour has
+any, the pause doubles up to `Limits.parts_most_s`. A new neighbour, or more missing content, resets the pause.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from banyan_replica.wire import Parts, WantParts
 from banyan_storage.store import Store
 
 ANSWER_BYTES = 1 << 20
-"""Content in one answer, bytes; what is left out is asked for again."""
+"""Bytes of content in one answer; the rest is asked for again."""
 
 
 class MissingParts:
-    """Walks the index of lacking parts in a circle."""
+    """Walks the index of missing parts again and again."""
 
     def __init__(self, store: Store, limits: Limits, rng: Rng) -> None:
         self._store, self._limits, self._rng = store, limits, rng
         self._cursor = b""
         self._ask_at = 0.0
         self._fruitless = 0
-        """Questions since content came, a neighbour came, or more was lacking."""
+        """Questions since content came, a neighbour came, or more was missing."""
         self._lacking = 0
         self._asked: dict[str, int] = {}
-        """Questions that each neighbour has not answered."""
+        """Open questions to each neighbour."""
         self._named: dict[str, frozenset[tuple[EntryId, int]]] = {}
-        """What it was asked for last."""
+        """What each neighbour was last asked for."""
         self._known: set[str] = set()
-        """The neighbours of the last second."""
+        """The neighbours at the last call of `ask`."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
-        """The last reason given for a part that nobody gave us yet; bounded by `Limits.notes`."""
+        """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
@@ -65,7 +64,7 @@ class MissingParts:
         return [(link.peer, WantParts(wanted))]
 
     def _pause(self, neighbours: int) -> float:
-        """Seconds until the next question: twice as many each time all could have been asked for all."""
+        """Seconds until the next question: doubled each time all neighbours could have been asked for everything."""
         questions = neighbours * -(-self._lacking // self._limits.parts_asked)
         doubled = min(self._fruitless // questions, 20)
         return min(self._limits.parts_s * (1 << doubled), self._limits.parts_most_s)
@@ -74,7 +73,7 @@ class MissingParts:
         self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
 
     def answer(self, wanted: Sequence[tuple[EntryId, int]]) -> list[tuple[EntryId, int, bytes | None, bytes]]:
-        """What is held of it, and for what was erased here the signed reason."""
+        """The held content, and the signed reason for content that was erased here."""
         out: list[tuple[EntryId, int, bytes | None, bytes]] = []
         size = 0
         for entry, op in wanted[: self._limits.parts_asked]:
@@ -89,7 +88,7 @@ class MissingParts:
         return out
 
     def asked(self, peer: str) -> bool:
-        """Whether the peer has a question to answer."""
+        """Whether a question to the peer is open."""
         return self._asked.get(peer, 0) > 0
 
     def gone(self, peer: str) -> None:
@@ -98,8 +97,8 @@ class MissingParts:
         self._named.pop(peer, None)
 
     def answered(self, link: PeerSession, m: Parts) -> None:
-        """Notes why content is withheld. Raises Reject where a reason is not what it says; one without a statement, or
-        with one of a later version, is taken as it is."""
+        """Notes why content is withheld. Raises Reject if a statement is not valid; an empty one, or one of a later
+        version, is accepted."""
         self._asked[link.peer] -= 1
         asked = self._named.pop(link.peer, frozenset())
         for entry, op, raw, reason in m.parts:
@@ -118,5 +117,5 @@ class MissingParts:
         return reason
 
     def came(self) -> None:
-        """Content that was lacking was taken: it flows, so more is asked for at once."""
+        """Missing content arrived, so more is asked for at once."""
         self._fruitless, self._ask_at = 0, 0.0

@@ -17,9 +17,9 @@ from banyan_storage.store import Store
 
 MET = b"met:"
 MUCH = 4
-"""What the peer got since we agreed is replayed where we got less than one in so many of it."""
+"""A replay is asked for if we accepted less than 1/MUCH of what the peer accepted since we agreed."""
 ALONE_S = 10.0
-"""While one peer replays, others are not compared with for so long: they would bring the same."""
+"""How long a replay stops comparisons with other peers, which would fetch the same."""
 
 
 class Replaying:
@@ -34,7 +34,7 @@ class Replaying:
         return any(k.course.replaying and now - k.course.replay_at < ALONE_S for k in self._links.values())
 
     def ask(self, link: PeerSession, now: float) -> bool:
-        """Whether a replay was asked for."""
+        """Asks for a replay if that is worth it. Returns whether it asked."""
         note = self._note(link)
         if note is None or link.course.replayed:
             return False
@@ -47,14 +47,14 @@ class Replaying:
         return True
 
     def replayed(self, link: PeerSession, m: Replayed) -> bool:
-        """Whether that was all of it."""
+        """The peer reported progress. Returns whether the replay is complete."""
         self._write(link, m.arrival)
         if m.done:
             link.course.end_replay()
         return bool(m.done)
 
     def agreed(self, link: PeerSession, now: float) -> None:
-        """Frontiers agree. Noted now and then, for it costs a commit."""
+        """Frontiers are equal. This is noted only now and then, because it costs a commit."""
         if link.hello is None or now - link.course.settled_at < self._limits.root_s / 2:
             return
         link.course.settled(now)
@@ -70,7 +70,7 @@ class Replaying:
             note_agreement(self._store, link.hello.store_id, theirs)
 
     def _note(self, link: PeerSession) -> tuple[int, int] | None:
-        """(how far the peer had come, how far we had) when we agreed."""
+        """The peer's last arrival number and ours when we last agreed."""
         raw = self._store.note(MET + link.hello.store_id) if link.hello is not None else None
         if raw is None or len(raw) != 16:
             return None
@@ -78,5 +78,5 @@ class Replaying:
 
 
 def note_agreement(store: Store, peer: bytes, theirs: int) -> None:
-    """`store` holds what the store `peer` held when its last arrival was `theirs`."""
+    """Notes that `store` holds what the store `peer` held when its last arrival was `theirs`."""
     store.put_note(MET + peer, theirs.to_bytes(8, "big") + store.last_arrival.to_bytes(8, "big"))

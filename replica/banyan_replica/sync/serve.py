@@ -1,8 +1,8 @@
-"""What a node sends to peers that ask: runs of counted entries, each ending in a signature, with the content it has.
+"""Makes the items that a node sends to peers: runs of counted entries, each ending in a signature, with held content.
 
-Every accepted entry can be served, because entries came in runs whose last entry was signed, and the entries that lead
-from each to a signature are held. A forked log is served with its evidence: two branches above the fork, each up to its
-next signature. Other entries beside a log are not served until they count.
+Every accepted entry can be served: entries came in runs whose last entry was signed, and the entries between each and a
+signature are held. A forked log is served with its evidence: two branches above the fork, each up to its next
+signature. Other entries beside a log are not served until they count.
 """
 
 from __future__ import annotations
@@ -31,20 +31,19 @@ from banyan_storage.reader import StoreReader as Reader
 from banyan_storage.records import Line, decode_line, record_after
 
 PIECE_BYTES = 256 << 10
-"""How much one piece of a log aims at, content included; at least up to the next signature."""
+"""The usual size of a piece of a log with content. A piece may be larger, because it ends in a signature."""
 CONTENT_BYTES = 2 << 20
-"""Content in one item, bytes at most: beside a run of 1 MiB it fits a frame, however far apart a writer signs."""
+"""The most bytes of content in one item: with a run of 1 MiB it fits in a frame."""
 
 
 def control_item(reader: Reader, account: AccountId, first: int = 0, stop: int | None = None) -> ControlItem | None:
-    """The path of the control log from place `first` on, up to before `stop`."""
+    """The path of the control log from place `first` up to, but without, `stop`."""
     entries = reader.chain(control_log(account), first, stop)
     return _control(reader, account, entries) if entries else None
 
 
 def control_items(reader: Reader, account: AccountId, first: int = 0) -> Iterator[ControlItem]:
-    """The same, and where there was a tie the branches that show it, or by which witnesses it was broken: each is
-    bounded, so it fits a frame whole."""
+    """The same, and after a tie the branches that show it or that decided it. Each item fits in a frame."""
     item = control_item(reader, account, first)
     if item is not None:
         yield item
@@ -55,14 +54,14 @@ def control_items(reader: Reader, account: AccountId, first: int = 0) -> Iterato
 
 
 def checkpoint_item(reader: Reader, log: LogId) -> Iterator[CheckpointItem]:
-    """The one that stands under this name, if any does."""
+    """The held checkpoint of this log id, if there is one."""
     raw = reader.checkpoint_bytes(log.account, log.writer)
     if raw is not None:
         yield CheckpointItem(raw)
 
 
 def checkpoint_items(reader: Reader, account: AccountId) -> Iterator[CheckpointItem]:
-    """All that stand in an account."""
+    """All checkpoints of an account."""
     for log in reader.heads(account):
         if is_checkpoint(log):
             yield from checkpoint_item(reader, log)
@@ -73,7 +72,7 @@ def _control(reader: Reader, account: AccountId, entries: Sequence[Entry]) -> Co
 
 
 def run_item(reader: Reader, log: LogId, entries: Sequence[Entry]) -> RunItem:
-    """Consecutive entries that hang on a counted one, the last signed."""
+    """A run of consecutive entries whose parent counts and whose last is signed."""
     first = entries[0].header
     parent = reader.entry(first.prev) if first.prev is not None else None
     below = skips_below(first.seq, len(entries))
@@ -83,12 +82,12 @@ def run_item(reader: Reader, log: LogId, entries: Sequence[Entry]) -> RunItem:
 
 
 def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
-    """What is held of their content, as much as fits a frame; of the rest it is known that it lacks."""
+    """The held content of these entries, as much as fits in a frame. The receiver asks for the rest."""
     contents, size = list[Content](), 0
     before: Entry | None = None
     for e in entries:
         pairs = []
-        # entries of a run follow one another; of a control log, which may branch, only the inception names content
+        # Entries of a run are consecutive. Those of a control log may not be, but there only the inception has content.
         if before is None or part_bytes(e, before):
             for i, op in enumerate(decode_body(e.ops).ops):
                 if part_of(op) is not None and (raw := reader.part(e.id, i)) is not None:
@@ -102,7 +101,7 @@ def _contents(reader: Reader, entries: Sequence[Entry]) -> list[Content]:
 
 
 def content_of(pairs: list[tuple[int, bytes]]) -> Content:
-    """(op index, bytes), ascending, as it travels."""
+    """The wire form of (op index, bytes) pairs in ascending order."""
     if not pairs:
         return None
     return pairs[0][1] if len(pairs) == 1 and pairs[0][0] == 0 else pairs
@@ -116,10 +115,10 @@ def log_items(
     came: Sequence[Arrival] = (),
     pins: Sequence[tuple[int, EntryId]] = (),
 ) -> Iterator[RunItem]:
-    """The counted chain from `start` on, then of a forked log the evidence.
+    """The counted chain from `start` on, then the evidence if the log is forked.
 
-    `most`: bytes that the next piece of the chain aims at. `came`: of the log, where arrivals of it are at hand.
-    `pins`: entries that the asker knows as pinned; what is below one comes with the proof of it.
+    most: returns the usual size of the next piece. came: arrivals of the log that the caller has read already. pins:
+    entries that the asker knows as pinned; runs below one carry the proof of it.
     """
     head = reader.head(log)
     at, window, length = start, _at_hand(reader, log, start, came), head.length
@@ -130,11 +129,11 @@ def log_items(
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
             window += reader.lines(log, at + len(window), min(length, at + MAX_RUN_ENTRIES))
             cut, _ = _cut_lines(window, below, aim)
-        if not window:  # the log was rewritten shorter meanwhile
+        if not window:  # the log has become shorter meanwhile
             return
         if cut:
             item = _lines_item(reader, log, at, below, window[:cut])
-        else:  # no signature within a run: a branch beside the chain carries it
+        else:  # the chain has no signature within a run, but a branch beside it has
             way = _vouching(reader, log, at, length)
             found = _fitting(reader, log, at, way)
             if found is None:
@@ -150,13 +149,13 @@ def log_items(
 
 
 def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
-    """The way from counted entry `at` to the nearest signature, wherever it is held."""
+    """The entries from counted entry `at` to the nearest signature, which may be on a branch."""
     chain = reader.chain(log, at, min(length, at + MAX_RUN_ENTRIES))
     return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
 
 
 def _evidence(reader: Reader, log: LogId, head: Head) -> Iterator[RunItem]:
-    """Two entries that hang on the last one that counts, each with what is above it up to a signature."""
+    """Two children of the last counted entry, each with the entries above it up to a signature."""
     grants = reader.grants(log.account)
     granted = grants.grant_of(log.writer, log.log) if grants else None
     if granted is None:
@@ -171,7 +170,7 @@ def _evidence(reader: Reader, log: LogId, head: Head) -> Iterator[RunItem]:
 
 
 def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:
-    """Those of the arrivals that surely are the counted entries from `start` on: each hangs on the one before."""
+    """The arrivals that surely are the counted entries from `start` on, because each follows the one before."""
     if not came or came[0].seq != start:
         return []
     end = 1
@@ -183,7 +182,7 @@ def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) ->
 
 
 def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, lines: Sequence[Line]) -> RunItem:
-    """Counted entries from seq `first` on, the last signed. `below`: the entry before them."""
+    """A run of counted entries from place `first` on, the last signed. below: the entry before them."""
     skips = [(seq, found) for seq in skips_below(first, len(lines)) if (found := reader.id_at(log, seq)) is not None]
     steps = [(line.time, line.total, line.ops) for line in lines]
     prev, base, sig = (below.id if below else None), (below.total if below else 0), lines[-1].sig
@@ -203,8 +202,8 @@ def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, line
 
 
 def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int, bool]:
-    """How many entries make a piece: up to the last signature within `aim` bytes, at least to the first if it is within
-    a run. And whether entries were left over for the next."""
+    """(number of entries of a piece, whether entries are left for the next). A piece ends at the last signature within
+    `aim` bytes, or at the first signature if that fits in a run."""
     start = below.total if below else 0
     cut = 0
     for k, line in enumerate(lines):
@@ -218,13 +217,14 @@ def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int
 
 
 def _fit(lines: Sequence[Line]) -> bool:
-    """Whether these entries surely fit a run."""
+    """Whether these entries surely fit in a run."""
     return sum([run_row_bytes(line.ops) for line in lines]) <= RUN_ROWS_BYTES
 
 
 def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunItem | None:
-    """The run of these entries, of which the first is at place `at`. One that came as the upper part of a run of the
-    greatest size is a few bytes too large, because it lists more skips; with what was below it there, it fits."""
+    """The run of these entries, of which the first is at place `at`. If they came as the upper part of a run of the
+    largest size, their run lists more skips and may be a few bytes too large; together with the entries below, it fits.
+    """
     if not way or way[-1].sig is None:
         return None
     for below in range(min(at, MAX_RUN_ENTRIES - len(way)) + 1):
@@ -244,7 +244,7 @@ def _last_of(item: RunItem) -> int:
 
 
 def start_of(reader: Reader, want: Want) -> int:
-    """Where to begin serving: just above the newest entry of the locator that counts here."""
+    """Where to start serving: above the newest entry of the locator that counts here."""
     for seq, entry in want.locator:
         if reader.id_at(want.log, seq) == entry:
             return seq + 1
@@ -252,8 +252,8 @@ def start_of(reader: Reader, want: Want) -> int:
 
 
 def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:
-    """Entries held of a log, newest first, ever sparser: whoever answers finds in one trip where to begin. Of those
-    that do not count the highest are among them: the peer may count them. A checkpoint has none."""
+    """Held entries of a log, newest first, at growing distances, so that a peer finds in one trip where to start. They
+    include the highest entries that do not count here, because the peer may count them. Empty for a checkpoint."""
     if is_checkpoint(log):
         return []
     seq, step, out = reader.head(log).length - 1, 1, list[tuple[int, EntryId]]()

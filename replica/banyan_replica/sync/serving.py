@@ -1,8 +1,8 @@
-"""Sends a peer what it asked for, as fast as it digests it: data frames under its credit, and how far they are.
+"""Sends a peer what it asked for, within its credit, and reports progress.
 
 Logs that it asked for by name come first, in that order; then a replay; then a range of accounts, one at a time. Every
 answer ends with a message (`answered`, `replayed`, `scanned`). The stream is in order, so the asker knows what it will
-not get, and need not guess by the clock. Bulk that waits for a peer is bounded by the credit that it gave.
+not get, without a timeout. Bulk that waits for a peer is bounded by the credit that it gave.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ from banyan_replica.wire import (
 from banyan_storage.reader import Arrival, StoreReader
 
 BLOCK = 1_000
-"""Arrivals looked at together."""
+"""Arrivals read at a time."""
 SMALL = 32 << 10
-"""Bytes that the first frame to a peer aims at; with what it was given they grow to a whole piece. So it has something
-to do while the next is read, and the one after."""
+"""The usual size of the first frame to a peer. Later ones grow to a whole piece, so the peer soon has work."""
 RETOLD_LOGS = 100_000
-"""Logs of which it is remembered that they were sent; beyond, some are sent twice."""
+"""Logs of a replay that are remembered as sent; beyond, some are sent twice."""
 
 
 class Serving:
-    """Fills windows, a frame at a time, because serving a whole window at once would block everything else. `out`
-    takes the frames."""
+    """Fills windows one frame at a time, because a whole window at once would block all other work. out: takes the
+    frames."""
 
     def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
         self._store, self._limits, self._out = store, limits, out
@@ -52,7 +51,7 @@ class Serving:
 
     @property
     def busy(self) -> bool:
-        """Whether some peer's window is open and there is something for it: `work` goes on."""
+        """Whether a peer has an open window and an open order, so that `work` has something to do."""
         return bool(self._due)
 
     def work(self) -> None:
@@ -67,9 +66,9 @@ class Serving:
                 link.orders.name(self.sound.items(link.peer, want.log, self._named(want)))
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
-        """One reading at a time: a new one takes the place of the one before; of the same number, only its stop counts.
+        """Starts reading a range, in place of an earlier one; with the same number, only the stop changes.
 
-        `whole`: not while this node reads the network through itself, for it would pass off a part as all.
+        whole: False while this node is catching up itself; then it cannot read, because it holds only a part.
         """
         aloud = link.orders.aloud
         if aloud is not None and aloud.number == m.reading:
@@ -81,12 +80,12 @@ class Serving:
             self._out.append((link.peer, Scanned(m.reading, m.cursor, CANNOT)))
 
     def replay(self, link: PeerSession, m: Replay) -> None:
-        """What came after an arrival."""
+        """Starts a replay of what came after an arrival."""
         retold = link.orders.retell(m.arrival)
         retold.reads(self._since(link, retold))
 
     def pump(self, link: PeerSession) -> None:
-        """The next frame of what the peer asked for, where its window is open; `work` sends those that follow."""
+        """Sends the next frame if the peer's window is open; `work` sends the following ones."""
         if link.flow.may_send > 0 and link.orders.any:
             self._frame(link)
         if link.flow.may_send > 0 and link.orders.any:
@@ -115,7 +114,7 @@ class Serving:
             self._out.append((link.peer, word))
 
     def drop(self, link: PeerSession) -> None:
-        """What was being read is not as it was: break off, and say so."""
+        """Ends all orders of a peer after a rollback, and tells it so."""
         self._due.pop(link.peer, None)
         for word in link.orders.drop():
             self._out.append((link.peer, word))
@@ -129,7 +128,7 @@ class Serving:
             yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
 
     def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
-        """What came after an arrival, by log, in the order in which each was first touched."""
+        """What came after an arrival, by log, in the order of each log's first arrival."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
             came: dict[LogId, list[Arrival]] = {}
@@ -175,5 +174,5 @@ class Serving:
 
 
 def _aim(link: PeerSession) -> int:
-    """Bytes that the next frame to the peer aims at."""
+    """The usual size of the next frame to the peer."""
     return min(PIECE_BYTES, SMALL + link.flow.gave)

@@ -1,13 +1,13 @@
-"""Whether what is about to be served is what was written: disks rot, and a peer would take it for a lie of ours.
+"""Checks data before it is sent, if there is reason: disks fail, and a peer would take damaged data for a lie of ours.
 
-Serving reads what was checked when it came, and does not check it again: that would cost as much as taking it in. But
-where a peer asks for the same again, or ended its link to us, what it was given may be why: from then on what it is
-sent is checked first. The invariants:
+Normally data is not checked again when it is served, because that costs as much as accepting it. But if a peer asks for
+the same again, or ended its link to us, the data may be the reason. From then on, what that peer is sent is checked
+first. The invariants:
 
-- An entry that is not what was signed, and all above it, is not sent; of content that is not what its entry names the
-  entry is sent without it, so that the peer asks others.
-- What cannot be read at all stops one log, not the others, and never what is pending in the store.
-- Each log that is damaged is told of once, with what to do.
+- A damaged entry, and all entries above it, are not sent. An entry with damaged content is sent without it, so that the
+  peer asks others for it.
+- Unreadable data stops one log only, and does not touch the store's pending transaction.
+- Each damaged log is reported once, with what to do.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 
 DOUBTED = 256
-"""Peers that are remembered because what they were given may be wrong."""
+"""Peers remembered whose data is checked."""
 ASKED = 4_096
-"""Questions for a log that are remembered, so that one that comes again is known."""
+"""Questions for logs that are remembered, to notice when one is repeated."""
 NOTED = 10_000
-"""Damaged logs that are remembered, so that each is told of once."""
+"""Damaged logs remembered, so that each is reported once."""
 _UNREADABLE = (BanyanError, CorruptStore, ValueError, LookupError, TypeError, AssertionError, struct.error)
-"""What the decoders raise where bytes are not what was written."""
+"""What the decoders raise on damaged bytes."""
 _T = TypeVar("_T", ControlItem, RunItem, CheckpointItem, ControlItem | RunItem | CheckpointItem)
 
 
 class Sound:
-    """`found`: sentences about damage that nobody was told of yet."""
+    """found: sentences about damage that are not reported yet."""
 
     def __init__(self, store: StoreReader) -> None:
         self._store = store
@@ -50,7 +50,7 @@ class Sound:
         self.found: list[str] = []
 
     def asked(self, peer: str, want: Want) -> None:
-        """Who asks for a log again, and has not come further, could not use what it was given."""
+        """The peer asks for a log. If its question is the same as before, it could not use what it got."""
         key = (peer, want.log)
         if self._asked.pop(key, None) == want.locator and peer not in self._doubted:
             self.doubt(peer)
@@ -59,7 +59,7 @@ class Sound:
             self._asked.pop(next(iter(self._asked)))
 
     def doubt(self, peer: str) -> None:
-        """What we gave the peer may be wrong: it ended its link, or asks for the same again."""
+        """Checks from now on what this peer is sent: it ended its link, or repeated a question."""
         self._doubted[peer] = self._doubted.pop(peer, None)
         if len(self._doubted) > DOUBTED:
             self._doubted.pop(next(iter(self._doubted)))
@@ -68,7 +68,7 @@ class Sound:
         return peer in self._doubted
 
     def items(self, peer: str, log: LogId, items: Iterator[_T]) -> Iterator[_T]:
-        """The items of a log, up to the first that is not what was written."""
+        """The items of a log, up to the first damaged one."""
         try:
             if peer in self._doubted and not is_checkpoint(log):
                 self._compare_head(log)
@@ -80,7 +80,7 @@ class Sound:
     def parts(
         self, answer: Sequence[tuple[EntryId, int, bytes | None, bytes]]
     ) -> list[tuple[EntryId, int, bytes | None, bytes]]:
-        """Those of the pieces of content that are what their entries name."""
+        """Those pieces of content that match their entries."""
         return [row for row in answer if row[2] is None or self._is_part(row[0], row[1], row[2])]
 
     def _is_part(self, entry: EntryId, op: int, raw: bytes) -> bool:
@@ -97,7 +97,7 @@ class Sound:
         return True
 
     def _compare_head(self, log: LogId) -> None:
-        """Raises Malformed where the head names another entry than the log ends with."""
+        """Raises Malformed if the head is not the last entry of the log."""
         head = self._store.head(log)
         last = self._store.chain(log, head.length - 1) if head.length else []
         if head.length and [e.id for e in last] != [head.id]:
@@ -111,7 +111,7 @@ class Sound:
         if isinstance(item, RunItem):
             run = decode_run(realm, item.run)
             if run.log != log:
-                raise Malformed("it is kept under the name of another log")
+                raise Malformed("it is stored under the name of another log")
             verify_run(realm, run)
             return item._replace(contents=self._contents(log, item.contents, [e.ops for e in run.entries]))
         entries = [decode_control(realm, entry) for entry in item.entries]
@@ -121,7 +121,7 @@ class Sound:
         return [self._content(log, content, ops) for content, ops in zip(contents, bodies, strict=False)]
 
     def _content(self, log: LogId, content: Content, body: bytes) -> Content:
-        """The content of one entry without what is not what its operations name."""
+        """The content of one entry, without damaged pieces."""
         if content is None:
             return None
         pairs, ops = [(0, content)] if isinstance(content, bytes) else list(content), decode_body(body).ops
@@ -143,5 +143,5 @@ class Sound:
         name = f"{log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}"
         self.found.append(
             f"the log {name} is not as it was written, and is not served whole ({why}); stop the node and run `banyan "
-            "store mend`, which drops what is wrong and has it asked for again"
+            "store mend`, which drops damaged entries, so that peers are asked for them"
         )

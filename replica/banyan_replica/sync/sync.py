@@ -1,12 +1,14 @@
-"""Reconciliation: what differs between two frontiers, found and fetched.
+"""Reconciliation: finds and fetches what differs between two frontiers.
 
-Roots are told every few seconds. Where they differ: a node that was away has what came since sent to it by a peer that
-it met before, in the order in which it came and without asking for anything by name (replaying.py); one that
-holds little beside its neighbours has them read to it in account order, all at once (catchup.py); otherwise a sketch
-of the whole frontier tells what differs in one round trip (comparing.py), and where too much does for a sketch, sums
-are compared, prefix by prefix, down to heads. Each side pulls what it lacks (asking.py) and hears what the other
-lacks, so one exchange informs both. Where either side holds chosen accounts only, all this is done over the accounts
-that both hold (interest.py).
+Neighbours tell each other their roots every few seconds. If they differ, the cheapest way that can work is taken:
+
+- A node that was away gets, from a peer that it met before, all that came since, in arrival order (replaying.py).
+- A node that holds little has several neighbours read the network to it, in account order (catchup.py).
+- Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparing.py).
+- If too much differs for a sketch, sums are compared prefix by prefix, down to heads.
+
+Each side asks for what it lacks (asking.py) and hears what the other lacks, so one exchange informs both. If one side
+holds only some accounts, the accounts that both hold are compared (interest.py).
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ from banyan_replica.wire import (
 
 
 class Sync:
-    """Decides what to ask of a peer and what to answer it; the replica sends what `out` collects."""
+    """Decides what to ask a peer and what to answer it. out: frames for the replica to send."""
 
     def __init__(
         self,
@@ -60,9 +62,9 @@ class Sync:
         self.ingest, self.tree, self.limits, self._links = ingest, tree, limits, links
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
-        """Frames to send: messages, or those that are encoded already."""
+        """Frames to send: messages, or encoded ones."""
         self.moves = 0
-        """How many heads moved in all."""
+        """How many heads have moved in all."""
         self.asking = Asking(ingest, limits, links, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -75,18 +77,18 @@ class Sync:
         return self.asking.interest
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
-        """Whether the peer may have us look at so many rows more: a few bytes must not buy work without end."""
+        """Whether the peer may cause so many rows more of work."""
         return link.load.may(rows, self.limits.work_burst, self.limits.work_per_s, now)
 
     # -- starting
 
     def tree_of(self, link: PeerSession) -> FrontierIndex:
-        """What is compared with the peer: the whole frontier, or that of the accounts that both hold."""
+        """The frontier that is compared with the peer: the whole one, or that of the accounts that both hold."""
         pair = self.interests.pair(link.peer)
         return self.tree if pair is None else pair.share.tree
 
     def met(self, link: PeerSession, now: float) -> None:
-        """The hellos are exchanged."""
+        """Hellos were exchanged."""
         self.interests.met(link, self.interest is not None, now)
         if link.hello is not None and self.interests.pair(link.peer) is None:
             self.compare(link, link.hello.logs, link.hello.root, link.hello.arrival, now)
@@ -112,12 +114,12 @@ class Sync:
             self.out.append((link.peer, Shared(told, pair.said)))
 
     def news(self, link: PeerSession) -> bool:
-        """Whether there is something to tell the peer before its time: heads moved that it may not know."""
+        """Whether to tell the peer our root early, because heads moved that it may not know."""
         pair = self.interests.pair(link.peer)
         return not link.course.live and (pair is None or pair.said != pair.share.tree.root)
 
     def shared(self, link: PeerSession, m: Shared, now: float) -> None:
-        """The peer told where it stands in what we both hold."""
+        """The peer told its root of the accounts that we both hold."""
         pair = self.interests.shared_with(link.peer)
         if not self.interests.known(link, pair, m.told, now) or not pair.share.tree.ready:
             return
@@ -133,7 +135,7 @@ class Sync:
             self.ask(link, now)
 
     def compare(self, link: PeerSession, count: int, root: bytes, arrival: int, now: float) -> None:
-        """The peer told where it stands."""
+        """The peer told its root."""
         link.told.stands(root, arrival)
         if root == self.tree.root:
             self._equal(link)
@@ -149,58 +151,51 @@ class Sync:
         self.start(link, count, now)
 
     def _equal(self, link: PeerSession) -> None:
-        """Frontiers agree."""
         link.course.equal()
         link.told.agrees()
 
     def start(self, link: PeerSession, count: int, now: float) -> None:
-        """One comparison, by the cheapest way that can work."""
+        """Starts one comparison, by the cheapest way that can work."""
         if not self.asking.read_through(link, count, self.tree.count, now) and not self.replaying.ask(link, now):
             self.ask(link, now)
 
     def ask(self, link: PeerSession, now: float) -> None:
-        """One comparison by sketch."""
+        """Starts one comparison by sketch."""
         link.course.compare(now + self.limits.session_s)
         self.comparing.ask(link, now)
 
     def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
-        """What is not for a sketch, or did not come out of one."""
+        """Compares sums below a prefix, if a sketch is not enough."""
         tree = self.tree_of(link)
         children = tree.children(salt, prefix)
         if children is not None:
-            link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # so deep, all rows are looked at
+            link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Hold these accounts only; None: all. Peers are told what is new, and what they hold of it comes."""
+        """Holds only these accounts; None: all. Peers are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
         self.asking.limit(accounts)
-        self.interests.limit(accounts, now)
-        self._tell_pairs(now)
+        for link in self.interests.limit(accounts, now):
+            link.course.renew()
+            self.root(link, now)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
-        """The peer named accounts that it holds, or does not hold any more."""
+        """The peer named accounts that it holds, or no longer holds."""
         if not self.may(link, 16 + len(m.names) // NAME_BYTES, now):
-            return  # the digest says so, and it names them again
+            return  # our digest will show that, and the peer names them again
         self.ingest.flush()
         self.interests.told(link, m, now)
         link.course.moved()
 
-    def _tell_pairs(self, now: float) -> None:
-        for link in self._links.values():
-            if link.hello is not None and self.interests.pair(link.peer) is not None:
-                link.course.moved()
-                if self.news(link):
-                    self.root(link, now)
-
     def settled(self, link: PeerSession, now: float) -> None:
-        """Frontiers agree."""
+        """Frontiers are equal."""
         self.replaying.agreed(link, now)
 
     # -- answering
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
-        """Raises Breach where a peer asks for more than comparing everything again and again would take."""
+        """Answers a question by sums. Raises Breach if the peer asks far more than comparing everything takes."""
         if self.asking.catchup.keeps(link.peer, now):
             return
         tree = self.tree_of(link)
@@ -226,7 +221,7 @@ class Sync:
             most = 4 * self.limits.bucket if len(m.prefix) <= MAX_RANGE else None
             mine = list(islice(self.tree_of(link).heads(m.prefix), most))
             link.load.cost(len(mine) + self.interests.lacked(link.peer, m.prefix, len(mine)))
-            if len(mine) == most:  # more than one list of heads is for: sums divide it
+            if len(mine) == most:  # too many for one list of heads, so sums divide them
                 self.by_ranges(link, b"", m.prefix)
                 mine = []
             self._send_heads(link, m.prefix, [(log, h) for log, h in mine if theirs.get(log) != h], 0)
@@ -239,7 +234,7 @@ class Sync:
         return self.tree.busy or self.interests.busy
 
     def work(self, now: float) -> None:
-        """A slice of what is being read or built; what waited for it goes out."""
+        """Reads or builds one slice, and sends what waited for it."""
         if self.tree.busy:
             self.tree.work()
         for link in self.interests.work():
@@ -277,11 +272,11 @@ class Sync:
 
     def replayed(self, link: PeerSession, m: Replayed, now: float) -> None:
         if self.replaying.replayed(link, m):
-            self.root(link, now)  # what of it was not to be taken yet, and what came meanwhile, is found by comparing
+            self.root(link, now)  # a comparison finds what could not be accepted yet, and what came meanwhile
 
     def scanned(self, link: PeerSession, m: Scanned, now: float) -> None:
         if self.asking.scanned(link, m, now):
-            self.root(link, now)  # what came meanwhile, and what a reader left out, is found by comparing
+            self.root(link, now)  # a comparison finds what came meanwhile, and what a reader left out
 
     def answered(self, link: PeerSession, m: Answered, now: float) -> None:
         if self.asking.answered(link, m):
@@ -289,11 +284,11 @@ class Sync:
             self.root(link, now)
 
     def lost(self, link: PeerSession) -> None:
-        """What was pending was rolled back: bulk that was read from it is not sent."""
+        """After a rollback: drops bulk that was read from it."""
         self.serving.drop(link)
 
     def tell(self, link: PeerSession, heads: list[tuple[LogId, Head]]) -> None:
-        """Where we stand in these logs; no answer is wanted."""
+        """Tells the peer our heads of these logs, without asking for an answer."""
         self._send_heads(link, b"", heads, 0)
 
     def _send_heads(self, link: PeerSession, prefix: bytes, heads: list[tuple[LogId, Head]], answer: int) -> None:

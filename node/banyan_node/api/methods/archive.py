@@ -70,7 +70,7 @@ class Exported(Response, frozen=True):
 
 class TakenIn(Response, frozen=True):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
-    holds what the archive's did."""
+    holds what the archive's did and nothing else; false where it holds more."""
 
     accounts: int
     entries: int

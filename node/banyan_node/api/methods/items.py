@@ -197,8 +197,10 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     salt, name = hosted.salt_of(ctx, account), of.name.encode()
     if ask.key is not None:
         key = key_of(ask.key)
-    elif of.merge == "register":
+    elif of.merge == "register":  # new, so it replaces nothing, and a view that is being built is not asked
+        content = _content(of, ask.fields)
         key = post_key(salt, ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+        return _written(ctx, account, of, key, None, [Draft(Put(of.id, key, (), None), content)], now)
     else:
         key = cell_key(salt, name)
     if ask.key is not None and q.is_dead(account, of.id, key):
@@ -318,7 +320,7 @@ def _item(account: AccountId, of: Collection[Any], found: ShownItem, content: di
 
 def _added(of: Collection[Any], fields: dict[str, Any]) -> int:
     if set(fields) != {"add"} or type(fields["add"]) is not int or not -(1 << 63) <= fields["add"] < 1 << 63:
-        raise CallError("bad_request", f"{of.name} is a counter: its only field is 'add', a whole number of 64 bits.")
+        raise CallError("bad_request", f"'{of.name}' is a counter: its only field is 'add', a whole number of 64 bits.")
     return int(fields["add"])
 
 
@@ -329,23 +331,24 @@ def _content(of: Collection[Any], fields: dict[str, Any]) -> bytes:
         if name not in layout.names:
             near = get_close_matches(name, layout.names, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(layout.names)}."
-            raise CallError("bad_request", f"{of.name} has no field '{name[:60]}'; {meant}")
+            raise CallError("bad_request", f"The collection '{of.name}' has no field '{name[:60]}'; {meant}")
     values = []
     for name, field in zip(layout.names, layout.fields, strict=True):
         given = fields.get(name)
         if given is None and not field.null:
-            raise CallError("bad_request", f"{of.name} needs '{name}', {field.json.kind}; it got nothing.")
-        values.append(None if given is None else _judged(of, name, given, field.json.take))
-    return bytes(_judged(of, "content", values, lambda values: of.encode(layout.make(*values))))
+            needs = f"The collection '{of.name}' needs '{name}', {field.json.kind}; it got nothing."
+            raise CallError("bad_request", needs)
+        values.append(None if given is None else _judged(of, f"'{name}'", given, field.json.take))
+    return bytes(_judged(of, "this content", values, lambda values: of.encode(layout.make(*values))))
 
 
-def _judged(of: Collection[Any], name: str, given: Any, do: Callable[[Any], Any]) -> Any:
+def _judged(of: Collection[Any], what: str, given: Any, do: Callable[[Any], Any]) -> Any:
     try:
         return do(given)
     except ValueError as error:
-        raise CallError("bad_request", f"{of.name} refuses '{name}': {error}.") from None
+        raise CallError("bad_request", f"The collection '{of.name}' refuses {what}: {error}.") from None
     except (TypeError, AttributeError, OverflowError):
-        raise CallError("bad_request", f"{of.name} refuses '{name}': it has another type.") from None
+        raise CallError("bad_request", f"The collection '{of.name}' refuses {what}: it has another type.") from None
 
 
 def _written(
