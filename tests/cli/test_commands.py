@@ -53,7 +53,7 @@ def test_a_post_is_in_the_feed_with_its_answer_reaction_edit_and_not_after_its_d
         (("feed",), "No posts here yet. Follow"),
         (("feed", "--all"), "No posts here yet.\n"),
         (("feed", "Minh"), "No posts here yet.\n"),
-        (("item", "list", "Minh", "repost"), "No items of repost here.\n"),
+        (("item", "list", "Minh", "repost"), "Minh shows nothing of repost here.\n"),
         (("account", "list", "--after", "Minh"), "No accounts here yet"),
         (("store", "withheld"), "Nothing is withheld here.\n"),
     ],
