@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -47,13 +47,15 @@ class Out:
         else:
             show(self.console, value)
 
-    def answers(self, values: Iterable[_T], show: Callable[[Console, list[_T]], None]) -> None:
-        """Many results: one JSON value a line, or shown together."""
-        if not self.json:
-            show(self.console, list(values))
-            return
-        for value in values:
-            write_json(value)
+    def answers(self, values: list[_T], show: Callable[[Console, list[_T]], None], none: str) -> None:
+        """Many results: one JSON value a line, or shown together. none: the note where there is no result."""
+        if not values:
+            self.note(none)
+        elif self.json:
+            for value in values:
+                write_json(value)
+        else:
+            show(self.console, values)
 
     def done(self, value: Any, sentence: str) -> None:
         """A result whose whole meaning is one sentence."""

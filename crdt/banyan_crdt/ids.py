@@ -111,6 +111,8 @@ def key_digest(key: WriterKey) -> bytes:
     return H("key", key)
 
 
+MOST_LETTERS = 44
+"""Of an account's 32 bytes in base58."""
 _B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PREFIX = "did:banyan:z"
 TEXTS = 4_096
@@ -138,12 +140,14 @@ def account_from_text(text: str) -> AccountId:
     """The inverse of `account_to_text`. Raises ValueError with a sentence if `text` is no account."""
     body = text.removeprefix(_PREFIX)
     if body == text or not body or any(c not in _B58 for c in body):
-        raise ValueError(f"'{text}' is not an account: expected {_PREFIX}... in base58 letters")
+        raise ValueError(f"'{text[:60]}' is not an account: expected {_PREFIX}... in base58 letters")
+    if len(body) > MOST_LETTERS:  # said at once: to read a number of a million digits takes an hour
+        raise ValueError(f"'{text[:60]}' is not an account: it has {len(body)} letters, at most {MOST_LETTERS} fit")
     n = 0
     for c in body:
         n = n * 58 + _B58.index(c)
     zeros = len(body) - len(body.lstrip("1"))
     raw = bytes(zeros) + n.to_bytes((n.bit_length() + 7) // 8, "big")
     if len(raw) != 32:
-        raise ValueError(f"'{text}' is not an account: it holds {len(raw)} bytes, not 32")
+        raise ValueError(f"'{text[:60]}' is not an account: it holds {len(raw)} bytes, not 32")
     return AccountId(raw)

@@ -28,5 +28,5 @@ def post_from_text(text: str) -> Target:
     """The inverse of `post_to_text`. Raises ValueError with a sentence if `text` is no post."""
     account, slash, key = text.partition("/")
     if not slash or len(key) != 32 or any(c not in "0123456789abcdef" for c in key):
-        raise ValueError(f"'{text}' is not a post: expected <account>/<32 hexadecimal digits>")
+        raise ValueError(f"'{text[:60]}' is not a post: expected <account>/<32 hexadecimal digits>")
     return Target(account_from_text(account), CellKey(bytes.fromhex(key)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from banyan_cli import errors
 from tests.cli.shell import Ran, banyan, process
 from tests.storage.old.load import old_home
@@ -43,6 +45,25 @@ def test_a_post_is_in_the_feed_with_its_answer_reaction_edit_and_not_after_its_d
     assert short in shown
     _ok(banyan("--home", home, "delete", short))
     assert [post["uri"] for post in _ok(banyan("--home", home, "feed", "--json")).lines] == [answer]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("feed",), "No posts here yet. Follow"),
+        (("feed", "--all"), "No posts here yet.\n"),
+        (("feed", "Minh"), "No posts here yet.\n"),
+        (("item", "list", "Minh", "repost"), "Minh shows nothing of repost here.\n"),
+        (("account", "list", "--after", "Minh"), "No accounts here yet"),
+        (("store", "withheld"), "Nothing is withheld here.\n"),
+    ],
+)
+def test_a_list_of_nothing_is_no_output_and_a_line_beside_it(home: Path, words: tuple[str, ...], says: str) -> None:
+    for more in ((), ("--json",)):
+        ran = _ok(banyan("--home", home, *words, *more))
+        assert ran.out == ""
+        assert ran.err.startswith(says)
+        assert ran.err.count("\n") == 1
 
 
 def test_follows_and_blocks_are_by_name_or_id_and_can_be_undone(home: Path) -> None:

@@ -24,7 +24,7 @@ import msgspec
 
 from banyan_node.api.declare import Method
 from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
-from banyan_node.api.methods import EVERY
+from banyan_node.api.registry import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.server.running import find_running

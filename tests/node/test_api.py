@@ -19,8 +19,9 @@ from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_node.api import LocalBackend, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD, Events
-from banyan_node.api.methods import EVERY, standing
+from banyan_node.api.methods import standing
 from banyan_node.api.openapi import document
+from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home
 from banyan_node.hosting import hosted
@@ -78,6 +79,31 @@ def refusal(method: str, **params: Any) -> str:
 )
 def test_what_a_method_does_not_take_is_refused_by_name(method: str, params: dict[str, Any], says: str) -> None:
     assert says in refusal(method, **params)
+
+
+LONG = "a" * 1_000_000
+"""Read as a number in base58, it would take an hour."""
+
+
+def test_a_refusal_stays_a_sentence_however_long_what_it_refuses(tmp_path: Path) -> None:
+    with local(tmp_path / "home") as node:
+        for method, params in (
+            ("account.show", {"account": LONG}),
+            ("account.show", {"account": f"did:banyan:z{LONG}"}),
+            ("thread", {"uri": LONG}),
+            ("thread", {"uri": f"did:banyan:z{LONG}/{'0' * 32}"}),
+            ("find", {"text": LONG}),
+            ("items.list", {"collection": LONG}),
+            ("import.end", {"id": LONG}),
+            ("store.rebuild", {"view": LONG}),
+            ("post", {LONG: 1}),
+            (LONG, {}),
+        ):
+            try:
+                said = str(node.call(method, **params))
+            except CallError as error:
+                said = error.message
+            assert len(said) < 400, method
 
 
 def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:

@@ -12,7 +12,8 @@ import trio
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put, Text
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods import EVERY, items, social
+from banyan_node.api.methods import items, social
+from banyan_node.api.registry import EVERY
 from banyan_node.hosting import hosted
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError

@@ -72,7 +72,7 @@ def listed(
     s = session.of(ctx)
     answer = s.call("account.list", limit=limit, after=after)
     refs.remember(s.home, accounts=[(a["account"], a["name"]) for a in answer["accounts"]])
-    s.out.answers(answer["accounts"], accounts)
+    s.out.answers(answer["accounts"], accounts, "No accounts here yet: `banyan account create NAME` opens one.")
     if answer["after"]:
         s.out.note(f"More: `banyan account list --limit {limit} --after {answer['after']}`")
 

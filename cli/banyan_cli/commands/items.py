@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 def collections(ctx: typer.Context) -> None:
     """The collections that this node knows, and their fields."""
     s = session.of(ctx)
-    s.out.answers(s.call("collections")["collections"], _show_collections)
+    s.out.answers(s.call("collections")["collections"], _show_collections, "No collections are known here.")
 
 
 @_item.command("list")
@@ -61,12 +61,11 @@ def listing(
     s = session.of(ctx)
     whom = refs.account(s, account)
     page = s.call("items.list", account=whom, collection=collection, prefix=prefix, limit=limit, after=after)
-    s.out.answers(page["items"], _show_items)
+    none = "Nothing here." if prefix or after else f"{account} shows nothing of {collection} here."
+    s.out.answers(page["items"], _show_items, none)
     if page["after"]:
         same = f" --prefix {prefix}" if prefix else ""
         s.out.note(f"More: `banyan item list {account} {collection}{same} --limit {limit} --after {page['after']}`")
-    elif not page["items"]:
-        s.out.note("Nothing here." if prefix or after else f"{account} shows nothing of {collection} here.")
 
 
 @_item.command("get")

@@ -14,8 +14,7 @@ _peers = typer.Typer(help="The nodes that this one talks to.", invoke_without_co
 Peer = Annotated[
     str, typer.Argument(help="A peer's id, or how it begins or ends, as in `peers`.", autocompletion=completing.peers)
 ]
-
-
+NO_PEERS = "No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where."
 GREETING_SECONDS = 10.0
 PEER = 46
 """Characters of a peer's id at least."""
@@ -34,7 +33,7 @@ def peers(ctx: typer.Context) -> None:
         from banyan_cli.show import tables
 
         s = session.of(ctx)
-        s.out.answers(s.call("peers"), tables.peers(_now_ms()))
+        s.out.answers(s.call("peers"), tables.peers(_now_ms()), NO_PEERS)
 
 
 @_peers.command("list")
@@ -43,7 +42,7 @@ def listed(ctx: typer.Context) -> None:
     from banyan_cli.show import tables
 
     s = session.of(ctx)
-    s.out.answers(s.call("peers"), tables.peers(_now_ms()))
+    s.out.answers(s.call("peers"), tables.peers(_now_ms()), NO_PEERS)
 
 
 @_peers.command("add")
@@ -115,7 +114,7 @@ def diff(ctx: typer.Context, peer: Peer) -> None:
     s = session.of(ctx)
     with waiting(s.out.notes, "comparing"):
         rows = s.call("diff", peer=_peer(s, peer))
-    s.out.answers(rows, tables.differences)
+    s.out.answers(rows, tables.differences, "No difference: both hold the same.")
 
 
 def digest(ctx: typer.Context) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
 _graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
+NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,15 +43,17 @@ def feed(
     whom = None if account is None else refs.account(s, account)
     page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None)
     refs.remember_rows(s.home, page["posts"])
-    if s.out.json:
-        s.out.answers(page["posts"], lambda console, rows: None)
-    else:
-        from banyan_cli.show.feed import feed as show
-
-        show(_now_ms())(s.out.console, page)
+    none = "No posts here yet." if everything or whom else NOBODY_POSTED
+    s.out.answers(page["posts"], _show_posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
+
+
+def _show_posts(console: Console, posts: list[Any]) -> None:
+    from banyan_cli.show.feed import feed as show  # a program that reads JSON needs none of it
+
+    show(_now_ms())(console, posts)
 
 
 def thread(

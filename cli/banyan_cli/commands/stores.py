@@ -159,7 +159,7 @@ def withheld(ctx: typer.Context) -> None:
     s = session.of(ctx)
     rows = s.call("content.withheld")["posts"]
     refs.remember(s.home, [row["uri"] for row in rows])
-    s.out.answers(rows, show(time.time_ns() // 1_000_000))
+    s.out.answers(rows, show(time.time_ns() // 1_000_000), "Nothing is withheld here.")
 
 
 @_store.command("release")

@@ -28,13 +28,11 @@ MAX_INDENT = 8
 Row = dict[str, Any]
 
 
-def feed(now_ms: int) -> Callable[[Console, Row], None]:
-    """Shows the answer of `feed`."""
+def feed(now_ms: int) -> Callable[[Console, list[Row]], None]:
+    """Shows the posts that `feed` answers."""
 
-    def show(console: Console, page: Row) -> None:
-        if not page["posts"]:
-            console.print("Nothing here yet. Follow somebody with `banyan follow`, or see all with `feed --all`.")
-        for row in page["posts"]:
+    def show(console: Console, posts: list[Row]) -> None:
+        for row in posts:
             console.print(post(row, now_ms))
             console.print()
 

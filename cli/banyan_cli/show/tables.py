@@ -68,9 +68,6 @@ def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
     """Shows the answer of `peers`."""
 
     def show(console: Console, rows: list[Row]) -> None:
-        if not rows:
-            console.print("No peers. `banyan peers add ADDRESS` dials one; `banyan id` on the other node says where.")
-            return
         made = table("peer", "", "", "points#", "behind#", "since#", "address")
         for row in rows:
             ban = row.get("ban")
@@ -156,9 +153,6 @@ def withheld(now_ms: int) -> Callable[[Console, list[Row]], None]:
     """Shows what `content.withheld` answers."""
 
     def show(console: Console, rows: list[Row]) -> None:
-        if not rows:
-            console.print("Nothing is withheld here.")
-            return
         made = table("post", "by", "since#", "until", "order")
         for row in rows:
             until = "released" if not row["expires_ms"] else ago(row["expires_ms"], now_ms)
@@ -172,9 +166,6 @@ def withheld(now_ms: int) -> Callable[[Console, list[Row]], None]:
 
 def differences(console: Console, rows: list[Row]) -> None:
     """Shows the answer of `diff`."""
-    if not rows:
-        console.print("No difference: both hold the same.")
-        return
     made = table("account", "log#", "mine#", "theirs#", "reason", "")
     for row in rows:
         name = name_of(row["account"], row.get("name"))

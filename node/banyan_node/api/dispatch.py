@@ -22,7 +22,7 @@ from banyan_node.api import decode
 from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
-from banyan_node.api.methods import EVERY
+from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import claims
 from banyan_node.operator_errors import CallError, NoNode

@@ -17,8 +17,8 @@ from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
 from banyan_node.api.errors import ALWAYS, CODES
 from banyan_node.api.events import AnyEvent, ApiEvent
-from banyan_node.api.methods import EVERY
 from banyan_node.api.openapi import summary
+from banyan_node.api.registry import EVERY
 
 START, END = "<!-- methods: made by banyan_node.api.page -->", "<!-- end of methods -->"
 

@@ -33,8 +33,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from banyan_node.api.methods import EVERY
 from banyan_node.api.openapi import document
+from banyan_node.api.registry import EVERY
 from banyan_node.operator_errors import CallError
 from banyan_node.server.http_connections import let_in
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.ids import AccountId, base58
+from banyan_crdt.ids import MOST_LETTERS, AccountId, base58
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import did
@@ -25,7 +25,7 @@ PREFIX = "did:banyan:z"
 MOST = 10
 """The most candidates in an answer."""
 LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_LENGTHS = (44, 43)
+_LENGTHS = (MOST_LETTERS, MOST_LETTERS - 1)
 """Letters of nearly every id; one in 58^2 is shorter and must be given in full."""
 
 
@@ -60,7 +60,7 @@ def accounts(q: Queries, text: str) -> Iterator[AccountId]:
 
 
 def _beginning(q: Queries, body: str) -> Iterator[AccountId]:
-    if not body or any(c not in LETTERS for c in body):
+    if not body or len(body) > MOST_LETTERS or any(c not in LETTERS for c in body):
         return
     value = 0
     for c in body:

@@ -58,10 +58,10 @@ async def add(shell: Shell, ask: AddrRequest) -> Peer:
     """Dials a peer now, and returns once it is linked."""
     peer = ask.addr.rsplit("/p2p/", 1)[-1]
     if "/p2p/" not in ask.addr or not peer:
-        raise CallError("bad_request", f"'{ask.addr}' is not an address: expected /ip4/HOST/tcp/PORT/p2p/PEER.")
+        raise CallError("bad_request", f"'{ask.addr[:60]}' is not an address: expected /ip4/HOST/tcp/PORT/p2p/PEER.")
     why = await shell.dial(ask.addr)
     if why is not None:
-        raise CallError("no_peer", f"{ask.addr} cannot be reached: {why}", 502)
+        raise CallError("no_peer", f"{ask.addr[:200]} cannot be reached: {why}", 502)
     return Peer(peer)
 
 
@@ -69,7 +69,7 @@ def _whole(peer: str) -> str:
     """Checks that it is a complete peer id; a ban of anything else would have no effect."""
     if not _PEER_ID.fullmatch(peer):
         raise CallError(
-            "bad_request", f"'{peer}' is not a peer's id: give it whole, as `banyan peers list --json` does."
+            "bad_request", f"'{peer[:60]}' is not a peer's id: give it whole, as `banyan peers list --json` does."
         )
     return peer
 

@@ -298,7 +298,7 @@ def link_of(ctx: Context, peer: str) -> PeerSession:
     found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
     if len(found) != 1 or not peer:
         linked = ", ".join(sorted(name for name in ctx.replica.links)) or "nobody"
-        raise CallError("no_peer", f"No one peer is called '{peer}'; linked are: {linked}.", 404)
+        raise CallError("no_peer", f"No one peer is called '{peer[:60]}'; linked are: {linked}.", 404)
     return found[0]
 
 
