@@ -6,7 +6,7 @@ Polls are no file of the registry's folder here; with one more in it, and a view
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from banyan_crdt.run import decode_run
 from banyan_replica.intake.author import EntryDraft as EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
-from banyan_schema.collection import Draft, undo
+from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.fields import number, text
 from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
@@ -59,7 +59,7 @@ def test_a_poll_whose_added_fields_are_not_used_keeps_the_laws_too() -> None:
         lambda said: (said.question, said.options, said.closes),
         number("the closing time"),
     ).with_field(ClosingPoll, lambda said: (said.question, said.options, said.closes, said.by), text("who counts", 100))
-    of = replace(POLL, layout=longer)
+    of = Collection(POLL.name, POLL.merge, longer)
     times, names = st.none() | st.integers(0, 2**64 - 1), st.none() | texts
     polls = st.builds(ClosingPoll, texts, st.lists(texts, min_size=1, max_size=3).map(tuple), times, names)
     keeps_the_laws(of, polls, lambda said: Draft(Put(of.id, CellKey(b"k" * 16), (), None), of.encode(said)))
