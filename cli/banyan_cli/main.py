@@ -6,6 +6,7 @@ The invariant: no traceback without --debug, and with --json exactly one error o
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -155,7 +156,8 @@ def _report(error: Exception, json: bool, debug: bool, typed: Sequence[str]) -> 
     if code is None and isinstance(error, OSError):
         code = errors.STORAGE
         what = f"{error.filename} cannot be used" if error.filename else "The disk or the network failed"
-        error = BadInput(f"{what}: {error.strerror or error}")
+        hint = "; free some room, then run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        error = BadInput(f"{what}: {error.strerror or error}{hint}")
     if code is None:
         code = errors.BUG
         error = RuntimeError(f"a mistake in banyan, {type(error).__name__}: {error}; run it again with --debug")

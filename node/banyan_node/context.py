@@ -158,7 +158,7 @@ def open_context(
     try:
         if settings.config.interest.mode != "all":  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
-        device = Signer(realm, keys.derive("device"))
+        device = Signer(realm, keys.device_seed())
         if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
             store.put_note(RESTORING, b"1")
         number = _number(store, home)

@@ -18,6 +18,7 @@ from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
+from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
@@ -78,7 +79,11 @@ class Receiving:
     wall_ms: Callable[[float], int]
 
     def frame(self, link: PeerSession, raw: bytes, frame: Prepared, now: float) -> None:
-        """Handles a frame. Raises Reject if the peer must be charged for it."""
+        """Handles a frame. Raises Reject if the peer must be charged for it.
+
+        A peer that serves wrong entries or content loses its link at once, not only at the ban. An honest peer with a
+        damaged disk then checks what it serves (sync/sound.py), before it has served as much again.
+        """
         message = frame.message
         if isinstance(message, Reject):
             if link.hello is None:
@@ -87,7 +92,12 @@ class Receiving:
                     return
             raise message
         if self._heard(link, message):
-            self._message(link, message, frame, now)
+            try:
+                self._message(link, message, frame, now)
+            except Reject as why:
+                if isinstance(message, DataItems | Parts) and not isinstance(why, Breach):
+                    self.out.bye(link, f"what you serve is not what was written, look at your store: {why}")
+                raise
 
     def _heard(self, link: PeerSession, m: Message) -> bool:
         """Whether the peer may send that now."""

@@ -1,4 +1,4 @@
-"""What queries answer with: accounts and posts by their ids, nothing that is local to this store."""
+"""The answers of queries. They name accounts and posts by their ids, so nothing in them is local to this store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from banyan_schema.social import Post, ProfileField, Target
 
 @dataclass(frozen=True, slots=True)
 class ProfileView:
-    """`fields`: by name, ascending."""
+    """fields: sorted by name."""
 
     account: AccountId
     fields: tuple[ProfileField, ...]
@@ -19,7 +19,7 @@ class ProfileView:
 
 @dataclass(frozen=True, slots=True)
 class PostView:
-    """`time_ms`: where it stands in a timeline. `ref`: the write that shows. `cursor`: for `feed(before=...)`."""
+    """time_ms: orders a timeline. ref: the write that is shown. cursor: for `feed(before=...)`."""
 
     target: Target
     time_ms: int
@@ -30,7 +30,7 @@ class PostView:
 
 @dataclass(frozen=True, slots=True)
 class ThreadPost:
-    """`depth`: 1 for an answer to the post asked for, 2 for an answer to that."""
+    """depth: 1 for a direct reply, 2 for a reply to that, ..."""
 
     view: PostView
     depth: int
@@ -38,8 +38,8 @@ class ThreadPost:
 
 @dataclass(frozen=True, slots=True)
 class ThreadView:
-    """`ancestors`: the oldest first. `missing`: the ancestor above them that is not held. `replies`: each followed by
-    the answers to it. `complete`: whether all replies that are held are there."""
+    """ancestors: oldest first. missing: the next ancestor, if it is not held. replies: each followed by its own
+    replies. complete: whether `replies` has all held replies."""
 
     ancestors: tuple[PostView, ...]
     missing: Target | None
@@ -50,7 +50,7 @@ class ThreadView:
 
 @dataclass(frozen=True, slots=True)
 class ReactionCount:
-    """`accounts`: how many accounts reacted with the emoji."""
+    """accounts: how many reacted with the emoji."""
 
     emoji: str
     accounts: int
@@ -58,8 +58,8 @@ class ReactionCount:
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """What one register shows, or one element of a set (`elem` is None in a register). `values`: of the fields of its
-    content. `time_ms`: of the entry that says it. `ref`: the write that shows."""
+    """What a register, or an element of a set, shows. elem: None for a register. values: the fields of its content.
+    time_ms: of the entry. ref: the write that is shown."""
 
     key: CellKey
     elem: CellKey | None
@@ -70,7 +70,7 @@ class ShownItem:
 
 @dataclass(frozen=True, slots=True)
 class GraphTotals:
-    """`stored_bytes`: taken by the store. `digest`: over the frontier; equal digests are equal states."""
+    """stored_bytes: used by the store. digest: of the frontier; equal digests mean equal states."""
 
     accounts: int
     follows: int

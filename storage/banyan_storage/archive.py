@@ -1,17 +1,17 @@
-"""An archive: accounts as one stream of checked frames, to carry on a disk or to read again in ten years.
+"""An archive: accounts as one stream of frames with checksums, for transport on a disk or for long-term storage.
 
     archive  = frame*                             the first is `start`, the last is `end`
     frame    = length u32 | SHA-256(body) | body  big-endian; body = CBOR [kind, account, ...], at most 4 MiB
     start    = [0, empty, magic, realm id]
-    control  = [1, account, [[header, sig, ops], ...]]       every control entry that is kept
+    control  = [1, account, [[header, sig, ops], ...]]       every held control entry
     checkpoint = [6, account, bytes]                         those of the account, after its control entries
-    run      = [2, account, run]                             as runs travel; of a log of the account, in order
-    parts    = [3, account, [[entry id, op, bytes], ...]]    parts of entries in the frames of the account before
-    done     = [4, account]                                  the account is whole; where an export may be resumed
-    end      = [5, empty, frontier digest]                   nothing is missing
+    run      = [2, account, run]                             as on the wire; of a log of the account, in order
+    parts    = [3, account, [[entry id, op, bytes], ...]]    parts of entries in earlier frames of the account
+    done     = [4, account]                                  the account is complete; an export may resume after it
+    end      = [5, empty, frontier digest]                   the archive is complete
 
-An archive vouches for nothing: every entry in it is judged on the way in like one from a peer. A frame that is cut
-off or damaged ends the reading with a sentence that names the byte where it begins; what came before is good.
+An archive proves nothing: on import every entry is judged like one from a peer. A damaged or incomplete frame ends the
+reading with a sentence that names its first byte; everything before it is good.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ PARTS_FRAME = 1 << 20
 RUN_BYTES = MAX_RUN_BYTES * 3 // 4
 _HEAD = 36
 _BEGINS = len(encode([0, b"", MAGIC, bytes(32)])).to_bytes(4, "big")
-"""The first bytes of every archive: how long its start frame is."""
+"""The first bytes of every archive: the length of its start frame."""
 
 
 class ArchiveDamaged(StorageError):
-    """A frame is cut off or is not what was written. `offset`: the byte where it begins; all before it is good."""
+    """A frame is incomplete or damaged. offset: its first byte; everything before it is good."""
 
     def __init__(self, offset: int, sentence: str) -> None:
         super().__init__(f"at byte {offset} of the archive: {sentence}; everything before it is good and can be used")
@@ -51,7 +51,7 @@ class ArchiveDamaged(StorageError):
 
 
 class NotAnArchive(ArchiveDamaged):
-    """The file does not begin as an archive does."""
+    """The file does not start like an archive."""
 
     def __init__(self) -> None:
         super().__init__(0, "this is not how an archive begins")
@@ -64,7 +64,7 @@ class StartFrame:
 
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
-    """Each entry as [header, sig, ops], the way control entries travel."""
+    """Each entry as [header, sig, ops], as on the wire."""
 
     account: AccountId
     entries: list[list[bytes]]
@@ -92,14 +92,14 @@ class PartsFrame:
 
 @dataclass(frozen=True, slots=True)
 class DoneFrame:
-    """The account is whole; an export can be resumed after it."""
+    """The account is complete; an export can be resumed after it."""
 
     account: AccountId
 
 
 @dataclass(frozen=True, slots=True)
 class EndFrame:
-    """The archive is whole. `digest`: the frontier of the store when it was written, 32 bytes."""
+    """The archive is complete. digest: the frontier of the store when it was written, 32 bytes."""
 
     digest: bytes
 
@@ -112,8 +112,8 @@ Progress: TypeAlias = Callable[[AccountId, int], None]
 def export_archive(
     reader: StoreReader, stream: BinaryIO, progress: Progress, resume_from: AccountId | None = None
 ) -> None:
-    """Write all accounts, in order. `resume_from`: the last account that an archive which broke off has whole; what is
-    written then is to be appended to it, cut after that account (`whole_until` finds both)."""
+    """Writes all accounts in order. resume_from: the last complete account of a partial archive, which must first be
+    cut after that account; this output is appended to it (`whole_until` finds both)."""
     out = _FrameWriter(stream)
     if resume_from is None:
         out.frame([0, b"", MAGIC, reader.realm.id])
@@ -165,19 +165,19 @@ def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) 
 
 
 def _runs(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:
-    """What counts of a log, cut into runs that end in a signature and stay below the limits of a run."""
+    """The counted entries of a log as runs that end in a signature and stay below the limits of a run."""
     first, stop = 0, reader.head(log).length
     while first < stop:
         block = reader.chain(log, first, first + MAX_RUN_ENTRIES)
         end = _run_end(block)
         if end == 0:
-            return  # the chain ends unsigned: its proof is the signed tail, which `_branches` gives with it
+            return  # the chain ends unsigned; `_branches` exports its end together with a signed branch
         yield block[:end]
         first += end
 
 
 def _run_end(block: list[Entry]) -> int:
-    """How many of these entries make the longest run."""
+    """How many of these entries form the longest run."""
     end = size = 0
     for k, e in enumerate(block):
         size += len(e.ops) + 24
@@ -189,7 +189,7 @@ def _run_end(block: list[Entry]) -> int:
 
 
 def _branches(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:
-    """Runs that end in a loose entry with a signature, each from where no signed entry before it vouches."""
+    """Runs that end in a signed loose entry. Each starts after the last signed or exported entry below it."""
     held = {e.id: e for e in reader.loose(log)}
     given: set[EntryId] = set()
     for leaf in sorted(held.values(), key=lambda e: (e.header.seq, e.id)):
@@ -206,7 +206,7 @@ def _branches(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:
 
 
 def _encode(reader: StoreReader, log: LogId, run: list[Entry]) -> bytes:
-    """A run's bytes; skip targets and the total before are looked up along its own ancestors."""
+    """A run's bytes, with skip targets and the total of its own ancestors."""
     first = run[0].header
     ids: dict[int, EntryId] = {}
     for e in run:
@@ -236,15 +236,15 @@ def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry],
 
 
 def read_archive(stream: BinaryIO) -> Iterator[Frame]:
-    """The frames in order. Raises ArchiveDamaged at the first that is cut off or damaged, or where the end is not, and
-    NotAnArchive where the file is something else."""
+    """The frames in order. Raises ArchiveDamaged at the first incomplete or damaged frame, or if the end is missing;
+    NotAnArchive if the file is something else."""
     return (frame for _, frame in _frames(stream))
 
 
 def whole_until(stream: BinaryIO) -> tuple[int, AccountId | None]:
-    """(how many bytes of a broken archive to keep, the account to resume after). (0, None): begin again.
+    """(how many bytes of a partial archive to keep, the account to resume after). (0, None): start again.
 
-    Raises NotAnArchive: such a file is somebody's and not to be written over.
+    Raises NotAnArchive: such a file must not be overwritten.
     """
     keep, account = 0, None
     try:

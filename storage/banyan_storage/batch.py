@@ -1,4 +1,4 @@
-"""The rows of a batch of appends, and how a chain is spelled as stretches."""
+"""Makes the rows of a batch of appends, and those of a chain as stretches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .viewhook import Append
 
 
 class AppendedRows:
-    """The rows of entries that are appended, gathered over a batch so that each table is written once."""
+    """The rows of appended entries, collected over a batch so that each table is written once."""
 
     def __init__(self, last: int) -> None:
         self.last = last
@@ -29,7 +29,7 @@ class AppendedRows:
         self._end: EntryId | None = None
 
     def take(self, lid: int, append: Append) -> None:
-        """The entries of one log: the next arrivals."""
+        """Adds the entries of one log as the next arrivals."""
         entries, first = append.entries, self.last + 1
         if len(entries) == 1:
             self._take_one(lid, append, first)
@@ -60,7 +60,7 @@ class AppendedRows:
         self.places += cut(lid, seq + before, first + before, len(ids) - before, False)
 
     def _take_one(self, lid: int, append: Append, n: int) -> None:
-        """What `take` would do, without its lists."""
+        """As `take`, but faster for one entry."""
         e, arrival = append.entries[0], t.u48(n)
         prev = e.header.prev
         self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
@@ -99,7 +99,7 @@ def stretch_rows(lid: int, places: Iterable[tuple[int, bool]]) -> Iterator[Item]
 
 
 def cut(lid: int, seq: int, first: int, size: int, signed: bool) -> Iterator[Item]:
-    """One stretch as rows: more than one where it is longer than a row can say."""
+    """The rows of one stretch: several if it is longer than MAX_STRETCH."""
     while size > t.MAX_STRETCH:
         yield t.chain_key(lid, seq), t.chain_value(first, t.MAX_STRETCH, False)
         seq, first, size = seq + t.MAX_STRETCH, first + t.MAX_STRETCH, size - t.MAX_STRETCH

@@ -1,9 +1,9 @@
-"""Is the store what it says? All that can be recomputed is recomputed; what differs is named, nothing is changed.
+"""Checks a store: recomputes everything that can be recomputed, reports differences, and changes nothing.
 
-Ids, links, skips and totals from the records; signatures from ids; heads, indexes and grants from entries; parts from
-hashes; rows of views from all of it. A store with no problem holds only authentic, linked entries, each in exactly one
-place and found by its id, and shows what they say. Which of them ought to count is a question for the state
-(banyan_crdt.state), not for this module.
+It checks ids, links, skips and totals against the records, signatures against ids, heads, indexes and grants against
+entries, parts against hashes, and rows of views against all of it. A store without problems holds only authentic,
+linked entries, each in exactly one place and found by its id, and its views are correct. Which entries should count is
+not checked here (banyan_crdt.state).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Progress: TypeAlias = Callable[[AccountId, int], None]
 
 
 class StoreProblem(NamedTuple):
-    """`where`: the log, entry or table; `sentence`: what it says and what it should say."""
+    """where: the log, entry or table. sentence: what it contains and what it should contain."""
 
     where: str
     sentence: str
 
 
 VIEWS = "views"
-"""What problems of views begin with: `banyan store rebuild` puts them right, without a peer."""
+"""The prefix of problems of views, which `banyan store rebuild` fixes without a peer."""
 
 
 class Stats(NamedTuple):
@@ -53,7 +53,7 @@ class Stats(NamedTuple):
     """Logs that are forked or frozen."""
     last_arrival: int
     longest: int
-    """Entries that count of the longest log."""
+    """Counted entries of the longest log."""
 
 
 class Compaction(NamedTuple):
@@ -64,7 +64,7 @@ class Compaction(NamedTuple):
 
 
 def stats(reader: StoreReader) -> Stats:
-    """Totals at once, the rest in one walk over the heads."""
+    """Costs one walk over the heads."""
     forked = longest = 0
     for log, head in reader.all_heads():
         forked += head.flag
@@ -73,16 +73,16 @@ def stats(reader: StoreReader) -> Stats:
 
 
 def compact(engine: Engine, path: Path) -> Compaction:
-    """A copy without free pages in the folder at `path`, new or empty. The store goes on meanwhile."""
+    """Copies the store without free pages to the folder `path`, new or empty. The store stays in use meanwhile."""
     before = engine.sizes().used
     engine.compact(path)
     return Compaction(before, sum(f.stat().st_size for f in path.iterdir() if f.is_file()))
 
 
 def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
-    """All problems, in the order of accounts; then those of parts and of the tables as wholes, and those of views.
+    """All problems by account, then those of parts, of whole tables, and of views.
 
-    Views that are being built are not looked at.
+    Views that are being built are not checked.
     """
     found: list[StoreProblem] = []
     checked = 0
@@ -98,7 +98,7 @@ def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
 
 
 class _LogCheck:
-    """The entries of one log against their heads, indexes and one another."""
+    """Checks the entries of one log against their head, indexes and each other."""
 
     def __init__(self, reader: StoreReader, log: LogId) -> None:
         self.reader, self.log, self.checked = reader, log, 0
@@ -157,7 +157,7 @@ class _LogCheck:
             yield from self._entry(n, e, parent, self._ancestor(e))
 
     def _ancestor(self, e: Entry) -> EntryId | None:
-        """The id that a loose entry's skip must name, found by walking up until its branch meets the chain."""
+        """The id that a loose entry's skip must name, found by walking down until its branch meets the chain."""
         target, at = skip_seq(e.header.seq), e
         if target is None:
             return None
@@ -182,7 +182,7 @@ class _LogCheck:
             return None
 
     def _entry(self, n: int, e: Entry, parent: Entry | None, skip: EntryId | None) -> Iterator[StoreProblem]:
-        """One entry by itself, under its parent, and in the index of ids."""
+        """Checks one entry by itself, against its parent, and in the index of ids."""
         self.checked += 1
         h = e.header
         if entry_id(self.reader.realm, encode_header(h)) != e.id:
@@ -203,7 +203,7 @@ class _LogCheck:
             self._vouch(e, parent)
 
     def _vouch(self, e: Entry, parent: Entry | None) -> None:
-        """A signature vouches for the entries below it, in a log (not in a control log) and within one run."""
+        """A signature proves the entries below it within one run; in a control log, only its own entry."""
         self.unproved.pop(e.id, None)
         size = row_bytes(e, parent)
         for _ in range(MAX_RUN_ENTRIES - 1 if self.log.log else 0):
@@ -218,7 +218,7 @@ class _LogCheck:
 
 
 def _grants(reader: StoreReader, account: AccountId) -> Iterator[StoreProblem]:
-    """What is kept beside a control log must be what the log says."""
+    """Checks the stored grants and checkpoints against the control log."""
     where = f"account {account.hex()[:16]}"
     row = reader.txn.get(t.ACCOUNTS, account)
     try:
@@ -232,7 +232,7 @@ def _grants(reader: StoreReader, account: AccountId) -> Iterator[StoreProblem]:
 
 
 def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> Iterator[StoreProblem]:
-    """Each checkpoint by itself, under its head, and whether its writer may make one."""
+    """Checks each checkpoint by itself, against its head, and whether its writer may make one."""
     heads = {log.writer: head for log, head in reader.heads(account).items() if is_checkpoint(log)}
     for key, raw in reader.txn.prefix(t.CHECKPOINTS, account):
         where = f"checkpoint of writer {key[32:].hex()[:16]} in account {account.hex()[:16]}"
@@ -255,7 +255,7 @@ def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> I
 
 
 class BadPart(NamedTuple):
-    """A part that is not what its entry names, or that no entry names (`entry`: None)."""
+    """A part that does not match its entry, or that no entry names (entry: None)."""
 
     entry: Entry | None
     op: int
@@ -263,7 +263,7 @@ class BadPart(NamedTuple):
 
 
 def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
-    """Every part that is held is compared with the hash that its entry names."""
+    """Compares every held part with the hash in its entry."""
     named = _NamedParts(reader)
     for key, raw in reader.txn.scan(t.PARTS):
         part, (n, at) = named.part(key), t.part_place(key)
@@ -277,7 +277,7 @@ def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
 
 
 def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
-    """Parts against the hashes that entries name; what is lacking and what was erased must not be held."""
+    """Checks parts against the hashes in entries; a part that is lacking or erased must not be held."""
     yield from (StoreProblem("parts", bad.sentence) for bad in bad_parts(reader))
     named = _NamedParts(reader)
     for key, raw in reader.txn.scan(t.LACKING):
@@ -294,7 +294,7 @@ def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
 
 
 def _views(reader: StoreReader) -> Iterator[StoreProblem]:
-    """A store without views, as the simulator has them, has nothing to be compared."""
+    """Checks views, unless the store has none (as in the simulator)."""
     try:
         proof = Proof(reader)
     except KeyError:
@@ -305,7 +305,7 @@ def _views(reader: StoreReader) -> Iterator[StoreProblem]:
 
 
 def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
-    """An entry by its id; None also where it is there and cannot be read."""
+    """An entry by its id; None also if it cannot be read."""
     try:
         return reader.entry(entry)
     except CorruptStore:
@@ -313,7 +313,7 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
 
 
 class _NamedParts:
-    """The parts that entries name. Keys come in order, so an entry is read once for all of its parts."""
+    """The parts that entries name. Ask in key order, so that an entry is read once for all its parts."""
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader, self._n, self._ops = reader, -1, tuple[Op, ...]()
@@ -333,7 +333,7 @@ class _NamedParts:
 
 
 def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
-    """Each entry is in one place: with every row checked above, equal numbers of rows say so."""
+    """Checks that each entry is in one place. Every row was checked above, so it is enough to compare their numbers."""
     rows = {table: reader.txn.count(table) for table in (t.ENTRIES, t.LOOSE, t.LOGS, t.HEADS)}
     counted = sum(t.stretch_of(*row).size for row in reader.txn.scan(t.CHAIN))
     if rows[t.ENTRIES] != counted + rows[t.LOOSE]:
@@ -356,7 +356,7 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
 
 
 def _due(reader: StoreReader) -> Iterator[StoreProblem]:
-    """Each key once by its time and once by its name."""
+    """Checks that each key is stored once by time and once by name."""
     by_time, by_key = set[tuple[bytes, bytes]](), set[tuple[bytes, bytes]]()
     for row, value in reader.txn.scan(t.DUE):
         if row[1:2] == b"\0":

@@ -1,7 +1,7 @@
-"""Content while a transaction is pending: which parts are wanted, taken, dropped and erased.
+"""Writes content: which parts are wanted, stored, dropped and erased.
 
-A part is wanted from when its entry counts until it comes or is erased. What was erased here stays erased, also when
-its entry goes and comes again.
+A part is wanted from when its entry counts until it comes or is erased. An erased part stays erased, even if its entry
+is dropped and comes again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .viewhook import ArrivedPart
 
 
 class ContentStore(LogStore):
-    """Part of `Store`."""
+    """A layer of `Store`."""
 
     def _want(self, n: int, body: Body) -> None:
         for at, op in enumerate(body.ops):
@@ -35,12 +35,12 @@ class ContentStore(LogStore):
         self._write.delete_range(t.LACKING, t.part_key(n, 0), t.part_key(n + 1, 0))
 
     def _unlack(self, key: bytes) -> bool:
-        """Strike a part off the list of what is lacking, in memory and on disk; whether it was on it."""
+        """Removes a part from the list of lacking parts, in memory and on disk. Returns whether it was there."""
         waiting = self._wanted.pop(key, None) is not None
         return self._write.delete(t.LACKING, key) or waiting
 
     def _erase_again(self, came: Iterable[Entry]) -> None:
-        """What was erased here of entries that went and came again stays erased."""
+        """Erases the parts that were erased before, of entries that were dropped and came again."""
         if not self.any_erased():
             return
         for e in came:
@@ -50,7 +50,7 @@ class ContentStore(LogStore):
         self._any_erased = None
 
     def drop_part(self, entry: EntryId, op: int) -> None:
-        """A part that is not what its entry names goes, and is asked for again if the entry counts."""
+        """Drops a part that does not match its entry. If the entry counts, the part is asked for again."""
         self.changes += 1
         ops, n = self.ops(entry), self.number_of(entry)
         if ops is None or n is None:
@@ -61,9 +61,9 @@ class ContentStore(LogStore):
             self._wanted[place] = t.wanted_value(part)
 
     def put_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> int:
-        """Store parts that the caller has checked against their entries; returns how many were new.
+        """Stores parts that the caller has checked against their entries; returns how many were new.
 
-        Only what is lacking is taken: parts of operations that count and that are neither held nor erased here.
+        Only lacking parts are stored: those of operations that count and that are neither held nor erased here.
         """
         self.changes += 1
         rows: dict[bytes, bytes] = {}
@@ -83,7 +83,7 @@ class ContentStore(LogStore):
         return len(rows)
 
     def put_loose_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> None:
-        """Store parts, checked against their entries, of entries that do not count, to be at hand if they ever do."""
+        """Stores checked parts of entries that do not count, in case they count later."""
         self.changes += 1
         rows: dict[bytes, bytes] = {}
         for entry, at, raw in items:
@@ -94,14 +94,14 @@ class ContentStore(LogStore):
         self._write.put_many(t.PARTS, sorted(rows.items()))
 
     def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
-        """The operations of an entry that is held: where content is to be put beside them."""
+        """The operations of a held entry."""
         n = self.number_of(entry)
         if n is None:
             return None
         return self._with_ops(n, entry)[1]
 
     def _with_ops(self, n: int, entry: EntryId) -> tuple[Entry, tuple[Op, ...]]:
-        """The entry and its operations; at hand where it was appended or asked for since the last commit."""
+        """The entry and its operations, cached until the next commit."""
         found = self._recent.get(n)
         if found is None:
             e = self.entry(entry)
@@ -113,9 +113,9 @@ class ContentStore(LogStore):
         return found[0], found[1].ops
 
     def erase_part(self, entry: EntryId, op: int, reason: bytes | None) -> bool:
-        """Erase a part for good: not kept, not asked for, not taken when offered. False if the entry is not held.
+        """Erases a part for ever: it is never asked for or accepted again. False if the entry is not held.
 
-        reason: the signed statement to answer with when somebody asks for it; None where there is none to give.
+        reason: the signed statement for peers that ask for it, or None.
         """
         self.changes += 1
         found = self._record(entry)
@@ -131,7 +131,7 @@ class ContentStore(LogStore):
         return True
 
     def want_part(self, entry: EntryId, op: int) -> bool:
-        """Lift an erasure: the part is asked for again. False where none was in place."""
+        """Ends an erasure, so that the part is asked for again. False if there was none."""
         self.changes += 1
         n = self.number_of(entry)
         e = self.entry(entry)

@@ -1,9 +1,8 @@
-"""What is due when: work that this store must do at a later time, in the order of that time.
+"""Work that is due at a later time, ordered by that time.
 
-One table for every kind of work. A key of a kind is due at one time; to set it again moves it. A row is written in the
-transaction of what makes it due, so neither exists without the other. Whoever does the work reads only what is due,
-and drops the row or sets it anew in the transaction of the work. Rows say what is to be looked at, and nothing of what
-is found there: a row that came too early, or twice, does no harm.
+One table holds every kind of work. A key of a kind is due at one time; setting it again moves it. A row is written in
+the transaction of its cause. A worker reads only what is due, and drops or moves the row in the transaction of the
+work. A row only says what to look at, so a row that is too early does no harm.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from . import tables as t
 from .engine import ReadTxn, WriteTxn
 
 MAX_KEY = 400
-"""Bytes of a key at most."""
+"""The most bytes of a key."""
 _BY_TIME, _BY_KEY = b"\0", b"\1"
 
 
@@ -23,11 +22,11 @@ class Work(IntEnum):
     """The kinds; the numbers are on disk."""
 
     CHECKPOINT = 1
-    """account 32: it may have moved since its last checkpoint."""
+    """account 32: it may have changed since its last checkpoint."""
     ERASE = 2
-    """account 32 | coll 8 | key 16: content of a cell that a tombstone ended."""
+    """account 32 | coll 8 | key 16: erase the content of a deleted cell."""
     FORGET = 3
-    """account 32 | writer 32 | log 4: what is held of the log and does not count."""
+    """account 32 | writer 32 | log 4: forget entries of the log that do not count."""
 
 
 class Due(NamedTuple):
@@ -38,20 +37,20 @@ class Due(NamedTuple):
 
 
 def due(txn: ReadTxn, work: Work, now_ms: int, limit: int) -> list[Due]:
-    """What is due by now, the oldest first."""
+    """What is due by now, oldest first."""
     start = bytes((work,)) + _BY_TIME
     rows = txn.scan(t.DUE, start, start + t.u64(now_ms + 1), limit=limit)
     return [Due(t.number(key[2:10]), key[10:]) for key, _ in rows]
 
 
 def due_at(txn: ReadTxn, work: Work, key: bytes) -> int | None:
-    """When the key is due; None where it is not."""
+    """When the key is due, or None."""
     raw = txn.get(t.DUE, bytes((work,)) + _BY_KEY + key)
     return None if raw is None else t.number(raw)
 
 
 def set_due(txn: WriteTxn, work: Work, key: bytes, at_ms: int) -> None:
-    """The key is due then, and at no other time."""
+    """Makes the key due at that time only."""
     if len(key) > MAX_KEY:
         raise ValueError(f"a key of {len(key)} bytes; {MAX_KEY} are the most")
     drop_due(txn, work, key)
@@ -61,7 +60,7 @@ def set_due(txn: WriteTxn, work: Work, key: bytes, at_ms: int) -> None:
 
 
 def drop_due(txn: WriteTxn, work: Work, key: bytes) -> None:
-    """The key is not due any more."""
+    """The key is no longer due."""
     at_ms = due_at(txn, work, key)
     if at_ms is not None:
         kind = bytes((work,))
@@ -70,7 +69,7 @@ def drop_due(txn: WriteTxn, work: Work, key: bytes) -> None:
 
 
 def postpone(txn: WriteTxn, work: Work, prefix: bytes, at_ms: int) -> None:
-    """Keys that begin so and are due are due then at the earliest."""
+    """Moves due keys with this prefix to that time, unless they are due later."""
     rows = list(txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix))
     for key, value in rows:
         if t.number(value) < at_ms:

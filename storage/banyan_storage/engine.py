@@ -1,19 +1,18 @@
-"""What the rest of storage may ask of a key-value engine: ordered tables of bytes, one transaction at a time.
+"""The interface of a key-value engine: ordered tables of bytes, one transaction at a time.
 
-Two engines exist, lmdb_engine (a folder on disk) and memory_engine (the simulator's disk, which can lose power).
-One conformance suite, tests/storage/test_engine_conformance.py, holds them to this text.
+There are two engines: lmdb_engine (a folder on disk) and memory_engine (the simulator's disk, which can lose power).
+One conformance suite, tests/storage/test_engine_conformance.py, checks both against this text.
 
 - Keys and values are bytes. A key is 1..511 bytes; keys order as bytes do, a prefix first: b"a" < b"a\\x00" < b"b".
 - A table holds one value per key; a dupsort table holds a sorted set of values per key, each value 1..511 bytes.
 - Writing a key or value outside these bounds is ValueError and changes nothing; reading such a key finds nothing.
-- One owner thread writes. Everything it writes goes into the one pending transaction, which opens by itself with the
-  first write. The owner's reads through `write()` see what is pending; nobody else's do.
-- `commit()` makes all that is pending durable at once, or raises and has made none of it durable (then nothing is
-  pending any more). After power is lost, the store is what the last commit that returned left behind, or, when
-  power was lost inside a commit, possibly what that commit would have left behind; never anything in between.
-- `read()` gives any thread a snapshot of one commit, whole and unchanging for as long as the snapshot is held.
+- One owner thread writes. All its writes go into the one pending transaction, which opens with the first write. Only
+  the owner's reads through `write()` see pending writes.
+- `commit()` makes all pending writes durable at once, or raises and drops all of them. After a power loss the store is
+  as the last commit that returned left it. If power was lost inside a commit, that commit is there whole or not at all.
+- `read()` gives any thread a snapshot of one commit, which does not change while it is held.
 
-Everything that comes out is bytes that the caller may keep; nothing refers into the engine's own memory.
+Returned bytes are the caller's to keep; none refer to the engine's own memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,7 +33,7 @@ class Table(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """map_size: bytes set aside. used: bytes taken by the committed store. entries: table name -> number of entries."""
+    """map_size: bytes reserved. used: bytes of the committed store. entries: table name -> number of entries."""
 
     map_size: int
     used: int
@@ -44,8 +43,7 @@ class Sizes(NamedTuple):
 class ReadTxn(Protocol):
     """Ordered reads of one state of the store. `scan` and `prefix` are lazy.
 
-    Changing a table while an iterator over that table is in use is a mistake of the caller: take a list first.
-    An iterator ends with its transaction; so does every method.
+    Do not change a table while an iterator over it is in use: make a list first. Iterators end with their transaction.
     """
 
     def get(self, table: Table, key: bytes) -> bytes | None:
@@ -85,13 +83,13 @@ class ReadTxn(Protocol):
         """
 
     def beginning(self, table: Table, sorted_starts: Iterable[Item]) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """(key, start, value) for each (key, start): the first value at key that begins with start, where there is one.
+        """(key, start, value) for each (key, start): the first value at key that begins with start, if there is one.
 
         Of a dupsort table; ascending questions are cheapest.
         """
 
     def ending(self, table: Table, sorted_stops: Iterable[tuple[bytes, bytes | None]]) -> Iterator[Item]:
-        """(key, value) for each (key, stop): the last value at key below stop (None: of all), where there is one.
+        """(key, value) for each (key, stop): the last value at key below stop (None: of all), if there is one.
 
         Of a dupsort table; ascending questions are cheapest.
         """
@@ -109,15 +107,15 @@ class WriteTxn(ReadTxn, Protocol):
     def put_many(self, table: Table, items: Iterable[Item], append: bool = False) -> None:
         """Put all items. Ascending keys are cheapest.
 
-        append True promises that the items ascend and that each is above all the table holds (fills pages to the brim);
-        a broken promise raises ValueError, and nothing is put.
+        append True promises that the items ascend and are above all others in the table, which fills pages completely.
+        If that is not so, it raises ValueError and puts nothing.
         """
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
         """Remove key; with a value, only if that is (of a dupsort table: is one of) its value. True if it was there."""
 
     def delete_range(self, table: Table, start: bytes, stop: bytes | None) -> int:
-        """Remove all entries with start <= key < stop (None: to the end). Returns how many entries went."""
+        """Remove all entries with start <= key < stop (None: to the end). Returns how many."""
 
 
 class Engine(Protocol):
@@ -135,10 +133,10 @@ class Engine(Protocol):
         """Whether anything was written since the last commit or rollback. Owner thread."""
 
     def write(self) -> WriteTxn:
-        """The pending transaction. The object stays good across commits: it always means "what is pending now"."""
+        """The pending transaction. The object stays valid after commits and then means the next transaction."""
 
     def commit(self) -> None:
-        """Make all pending writes durable (fsync), or raise and drop them all. Does nothing when nothing is pending."""
+        """Make all pending writes durable (fsync), or raise and drop them all. Does nothing if there are none."""
 
     def rollback(self) -> None:
         """Forget all pending writes."""
@@ -154,10 +152,10 @@ class Engine(Protocol):
         """Write a compacted copy of the committed store into the folder at path, which is new or empty."""
 
     def sizes(self) -> Sizes:
-        """How big the committed store is."""
+        """The sizes of the committed store."""
 
     def close(self) -> None:
-        """Drop what is pending, let go of the store. A second close does nothing."""
+        """Drop pending writes and release the store. A second close does nothing."""
 
 
 def after_prefix(prefix: bytes) -> bytes | None:

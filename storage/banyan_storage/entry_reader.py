@@ -13,6 +13,7 @@ from typing import NamedTuple
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 
 from . import id_index
@@ -21,15 +22,14 @@ from .engine import Item, ReadTxn
 from .errors import CorruptStore
 from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
-NOTHING = Head(0, None, 0)
 NAMES = 100_000
-"""Names of logs kept at hand."""
+"""Cached names of logs."""
 STEP = 1_024
-"""Entries read at a time where a whole log is walked."""
+"""Entries read at a time when a whole log is walked."""
 
 
 class Arrival(NamedTuple):
-    """An entry, counted or loose, in the order in which this store got it."""
+    """An entry, counted or loose. n: its number in the order in which this store got entries."""
 
     n: int
     log: LogId
@@ -39,9 +39,7 @@ class Arrival(NamedTuple):
 
 
 class EntryReader:
-    """Below `StoreReader` (reader.py), which is what others use."""
-
-    """Reads of one state of the store, on the thread that opened it. late_ids: the writer's, if one is beside it."""
+    """The lower layer of `StoreReader` (reader.py). late_ids: those of the writer, if this process has one."""
 
     def __init__(self, txn: ReadTxn, realm: Realm, late_ids: id_index.Offer = id_index.nothing) -> None:
         self.realm = realm
@@ -52,7 +50,7 @@ class EntryReader:
 
     @property
     def txn(self) -> ReadTxn:
-        """The transaction itself, for what else in this room reads tables: views, queries, checks."""
+        """The transaction, for views, queries and checks, which read tables themselves."""
         return self._txn
 
     # -- heads
@@ -62,7 +60,7 @@ class EntryReader:
         return None if raw is None else t.head_of_value(raw)
 
     def head(self, log: LogId) -> Head:
-        """Where the log stands; Head(0, None, 0) where nothing of it counts."""
+        """The head of the log; NOTHING if no entry of it counts."""
         found = self._find(log)
         return found[1] if found else NOTHING
 
@@ -73,36 +71,35 @@ class EntryReader:
                 yield t.log_of_name(key), head
 
     def heads(self, account: AccountId) -> dict[LogId, Head]:
-        """The account's frontier, its control log first; logs of which nothing counts are left out."""
+        """The account's frontier, its control log first, without logs of which nothing counts."""
         return dict(self._heads(self._txn.prefix(t.HEADS, account)))
 
     def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
-        """The whole frontier in the order of LogId, from the first account or log whose name is not below `start` up to
-        the last whose name is below `stop`. Both may be the beginnings of names."""
+        """The frontier in the order of LogId: the logs with start <= name < stop. Both may be prefixes of names."""
         return self._heads(self._txn.scan(t.HEADS, start or b"", stop))
 
     def logs(self, account: AccountId) -> list[LogId]:
-        """Every log of the account of which anything is held, also those of which nothing counts."""
+        """Every log of the account with held entries, counted or not."""
         return [t.log_of_name(key) for key, _ in self._txn.prefix(t.HEADS, account)]
 
     def digest(self) -> bytes:
-        """The frontier in 32 bytes: equal digests are equal states."""
+        """The frontier in 32 bytes; equal digests mean equal states."""
         return frontier_digest(self.all_heads())
 
     def accounts(self, start: AccountId | None = None) -> Iterator[AccountId]:
-        """In order, from `start` on."""
+        """The accounts in order, from `start` on."""
         return (AccountId(key) for key, _ in self._txn.scan(t.ACCOUNTS, start or b""))
 
     # -- entries
 
     def _candidates(self, entry: bytes) -> Iterator[int]:
-        """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
+        """Arrival numbers of entries whose ids may start with these bytes (at least 16)."""
         if self._late is None:
             self._late = id_index.late(self._txn, self._late_ids)
         return id_index.candidates(self._txn, self._late, entry)
 
     def _record(self, entry: bytes) -> tuple[int, bytes] | None:
-        """(arrival number, record) of the entry whose id begins with these bytes, at least 16."""
+        """(arrival number, record) of the entry whose id starts with these bytes (at least 16)."""
         for n in self._candidates(entry):
             raw = self._txn.get(t.ENTRIES, t.u48(n))
             if raw is not None and record_id(raw).startswith(entry):
@@ -110,7 +107,7 @@ class EntryReader:
         return None
 
     def number_of(self, entry: EntryId) -> int | None:
-        """The arrival number of an entry that is held."""
+        """The arrival number of an entry, or None if it is not held."""
         found = self._record(entry)
         return None if found is None else found[0]
 
@@ -147,12 +144,12 @@ class EntryReader:
         return entries
 
     def at(self, n: int) -> Entry | None:
-        """The entry that arrived as number n, if it is held."""
+        """The entry with arrival number n, if it is held."""
         raw = self._txn.get(t.ENTRIES, t.u48(n))
         return None if raw is None else self._decode(n, raw)
 
     def name_at(self, n: int) -> tuple[EntryId, bytes] | None:
-        """(id, time as 8 bytes) of the entry that arrived as number n."""
+        """(id, time as 8 bytes) of the entry with arrival number n."""
         raw = self._txn.get(t.ENTRIES, t.u48(n))
         return None if raw is None else (record_id(raw), record_time(raw))
 
@@ -160,17 +157,17 @@ class EntryReader:
         return self._record(entry) is not None
 
     def entry(self, entry: EntryId) -> Entry | None:
-        """Counted or loose."""
+        """The entry, counted or loose."""
         found = self._record(entry)
         return None if found is None else self._decode(*found)
 
     def by_half(self, half: bytes) -> Entry | None:
-        """The entry whose id begins with these 16 bytes, which is how gossip names messages."""
+        """The entry whose id starts with these 16 bytes: the gossip's name for a message."""
         found = self._record(half)
         return None if found is None else self._decode(*found)
 
     def place(self, entry: EntryId) -> tuple[LogId, int] | None:
-        """(log, seq) of an entry that is held."""
+        """(log, seq) of an entry, or None if it is not held."""
         found = self._record(entry)
         if found is None:
             return None
@@ -185,7 +182,7 @@ class EntryReader:
         return self._chain_n(name.lid, name.seq) == found[0]
 
     def _stretches(self, lid: int, first: int, stop: int) -> Iterator[t.Stretch]:
-        """Those that hold any of the counted entries first .. stop-1, in order."""
+        """The stretches with any of the counted entries first .. stop-1, in order."""
         if first:
             for row in self._txn.scan(t.CHAIN, t.chain_key(lid, 0), t.chain_key(lid, first), reverse=True, limit=1):
                 stretch = t.stretch_of(*row)
@@ -216,7 +213,7 @@ class EntryReader:
         return self._records(ns, log)
 
     def lines(self, log: LogId, first: int, stop: int) -> list[Line]:
-        """Counted entries first .. stop-1 as far as a run names them."""
+        """Counted entries first .. stop-1, with only the fields that a run needs."""
         found = self._find(log)
         if found is None:
             return []
@@ -239,7 +236,7 @@ class EntryReader:
         return (n for s in stretches for n in range(s.n, s.n + s.size))
 
     def sizes(self, ns: Sequence[int]) -> list[int]:
-        """Bytes of the records of these arrival numbers."""
+        """Bytes of the records with these arrival numbers."""
         return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]
 
     def id_at(self, log: LogId, seq: int) -> EntryId | None:
@@ -254,7 +251,7 @@ class EntryReader:
         return None if name is None else name[0]
 
     def next_signed(self, log: LogId, seq: int) -> int | None:
-        """The first counted entry at or after `seq` that holds a signature: where a run may end."""
+        """The first counted entry at or after `seq` that has a signature: a run may end there."""
         found = self._find(log)
         if found is None:
             return None
@@ -262,7 +259,7 @@ class EntryReader:
         return next(ends, None)
 
     def arrivals(self, after: int, limit: int) -> list[Arrival]:
-        """What came after arrival number `after`, which a peer may have made up, and is still held; oldest first."""
+        """Held entries that came after arrival number `after`, oldest first. A peer may send any number as `after`."""
         rows = self._txn.scan(t.ENTRIES, t.u48(min(after + 1, t.MAX_ARRIVAL)), limit=limit)
         named = ((t.number(key), record_name(value), value) for key, value in rows)
         return [Arrival(n, self._name(name.lid), name.seq, name.id, value) for n, name, value in named]

@@ -1,7 +1,6 @@
-"""The cells of one account, folded from its log: what a collection without a view is read from.
+"""The cells of one account, folded from its log, for collections without a view.
 
-Costs a pass over all that counts of the account. What shows here is what the views show (a test compares), so the views
-can be proved against it.
+It reads all counted entries of the account. It shows the same as the views (a test compares them).
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from .reader import StoreReader
 
 
 class Folded(NamedTuple):
-    """`cells` and the contents of their operations are what `banyan_schema.reading` reads collections from."""
+    """The input from which `banyan_schema.reading` reads collections."""
 
     cells: Cells
     reader: StoreReader
 
     def content_of(self, ref: Ref) -> bytes | None:
-        """The content of an operation, if it is held."""
+        """The content of an operation, or None if it is not held."""
         raw = self.reader.part(ref.entry, ref.op)
         return None if raw is None else content_of(raw)
 
 
 def folded(reader: StoreReader, account: AccountId) -> Folded:
-    """Nothing where the account is not held."""
+    """The account's cells; empty if the account is not held."""
     grants = reader.grants(account)
     logs = [log for log in reader.logs(account) if log.log] if grants is not None else []
     counted = (counted_entries(grants, log, reader.walk(log)) for log in logs if grants is not None)

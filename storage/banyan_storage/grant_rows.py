@@ -1,4 +1,4 @@
-"""What an account grants, as it lies beside its control log: `banyan_crdt.grants.Grants` in a few dozen bytes.
+"""An account's grants as a row: `banyan_crdt.grants.Grants` in a few dozen bytes.
 
     row    = closed u8 | item ...                                    in the order of the path, cuts and drops last
     grant  = kind u8, below 8 | writer 32 | first u32 | logs u32 | stratum u8 | since u64 |
@@ -6,8 +6,8 @@
     cut    = 8 | writer 32 | n u32 | (log u32 | seq u48 | id 32) ...
     drop   = 9 | writer 32 | log u32
 
-It says nothing that the control log does not say, which is what `check` compares; so that the first entry of an
-account after a start costs one look-up, and not its whole control log read and resolved.
+A row contains nothing that the control log does not (check.py compares them). With it, the first entry of an account
+after a start costs one look-up instead of reading and resolving the control log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLLS, UNTIL, SEALS = 1, 2, 4
 
 _GRANT = struct.Struct(">B32sIIBQ")
 _USUAL = struct.Struct(">xx32sIIBQ")
-"""One grant of all collections, without an end, by an account that is not closed: nearly every row."""
+"""The usual row: one grant of all collections, without an end, of an account that is not closed."""
 _CUT = struct.Struct(">B32sI")
 _KEPT = struct.Struct(">IHI32s")
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
@@ -35,7 +35,7 @@ _NO_DROPS: frozenset[LogName] = frozenset()
 
 
 def encode_grants(grants: Grants) -> bytes:
-    """Never empty: an empty row stands for an account whose control log is not held."""
+    """The row, never empty: an empty row means an account whose control log is not held."""
     out = [bytes([grants.closed])]
     for granted in sorted((g for of in grants.grants.values() for g in of), key=lambda g: g.order):
         writer, first, logs, stratum, colls, until, x25519 = granted.grant
@@ -55,7 +55,7 @@ def encode_grants(grants: Grants) -> bytes:
 
 
 def decode_grants(raw: bytes) -> Grants:
-    """Raises CorruptStore where the row is none that `encode_grants` makes."""
+    """The grants of a row. Raises CorruptStore if `encode_grants` makes no such row."""
     if len(raw) == _USUAL.size and raw[:2] == b"\0\0":
         writer, first, logs, stratum, since = _USUAL.unpack(raw)
         new = tuple.__new__

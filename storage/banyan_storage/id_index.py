@@ -1,13 +1,13 @@
 """The index of ids: from the first bytes of an id to the arrival numbers of entries that may have it.
 
-Ids are hashes, so their index is the only random one. Its cost is the number of its pages that a commit touches: with a
-million ids, nearly one page per id. So it is written late. The ids of the newest arrivals are held in memory. A restart
-reads them from the entries, which are in order of arrival. When there are YOUNG_IDS of them they move into the table in
-the order of the ids, with each commit twice as many as came. Then neighbours share pages, and all commits take about as
-long.
+Ids are hashes, so their index is the only random one. Its cost is the number of pages that a commit touches: with a
+million ids, nearly one page per id. So it is written late. The ids of the newest arrivals are held in memory; a restart
+reads them from the entries, which are in order of arrival. When there are YOUNG_IDS of them, they move into the table
+in the order of the ids, with each commit twice as many as came. Then neighbours share pages, and all commits take about
+the same time.
 
-Invariant: the table has the ids of all entries that are held up to an arrival number (IDS_KEY), and may have later ones
-already. Numbers are hints: whoever finds one looks at the record.
+Invariant: the table has the ids of all held entries up to an arrival number (IDS_KEY), and may have later ones. Numbers
+are hints: a reader compares the id in the record.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .engine import ReadTxn, WriteTxn
 from .records import record_id
 
 YOUNG_IDS = 1 << 16
-"""At a million, eight of them share a page of the table; in memory they are 10 MB."""
+"""Ids held in memory: 10 MB. With a million ids in the table, eight of them share a page."""
 LEAST = 256
-"""Ids that a commit moves at least, so that small ones end it."""
+"""The least number of ids that a commit moves, so that small commits also finish the move."""
 
 
 Ids: TypeAlias = Mapping[bytes, bytes]
-"""Arrivals, as keys spell them (6 bytes), by the first 16 bytes of the id."""
+"""Arrival numbers (6 bytes, as in keys) by the first 16 bytes of the id."""
 
 
 class Late(NamedTuple):
-    """Of all entries that came after arrival `after`."""
+    """The ids of all entries that came after arrival `after`."""
 
     after: int
     ids: tuple[Ids, ...]
@@ -44,7 +44,7 @@ class Late(NamedTuple):
 
 
 Offer: TypeAlias = Callable[[], Sequence[Late]]
-"""What the writer holds in memory, for readers beside it; the first of use to one is whole."""
+"""Returns what the writer holds in memory, for readers in this process. Each Late is complete by itself."""
 
 
 def nothing() -> Sequence[Late]:
@@ -58,16 +58,16 @@ def indexed(txn: ReadTxn) -> int:
 
 
 def late(txn: ReadTxn, offer: Offer) -> Late:
-    """What a snapshot needs beside the table: from the writer beside it, or else read from the entries.
+    """The ids that a snapshot needs in addition to the table: from the writer, or else read from the entries.
 
-    What the writer holds when it is asked covers every commit before, unless the table went ahead meanwhile.
+    The writer's ids cover every earlier commit, unless they have moved into the table meanwhile.
     """
     after = indexed(txn)
     return next((held for held in offer() if held.after <= after), None) or Late(after, (_read(txn, after),))
 
 
 def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
-    """Arrival numbers of entries whose ids may begin with these bytes, at least 16."""
+    """Arrival numbers of entries whose ids may start with these bytes (at least 16)."""
     if (arrival := late.get(entry[:16])) is not None:
         yield t.number(arrival)
     for key, _ in txn.prefix(t.IDS, entry[:8]):
@@ -79,27 +79,27 @@ def _read(txn: ReadTxn, after: int) -> dict[bytes, bytes]:
 
 
 class IdIndex:
-    """The writer's: what is held in memory, moved on by `flush` before each commit."""
+    """The writer's index: ids in memory, of which `flush` moves some into the table before each commit."""
 
     def __init__(self, txn: WriteTxn) -> None:
         self._txn = txn
         self._after = indexed(txn)
         self._young = _read(txn, self._after)
         self._moving: dict[bytes, bytes] = {}
-        """What goes into the table now: of arrivals up to `_until`."""
+        """Ids that are being moved into the table: those of arrivals up to `_until`."""
         self._until = self._after
         self._queue: list[bytes] = []
-        """Its keys there, in their order."""
+        """Their keys in the table, sorted."""
         self._again: set[bytes] = set()
-        """Of what goes, ids that came once more since."""
+        """Ids among them whose entries were dropped and came again."""
         self._done = self._ready = 0
-        """How much of the queue is in the table, durable and pending."""
+        """How much of the queue is in the table: durably, and with the pending transaction."""
         self._gone: set[bytes] = set()
-        """Held no more. Their numbers stay, for snapshots that hold them."""
+        """Ids of dropped entries. Their numbers stay here for older snapshots."""
         self._undo: dict[bytes, tuple[bytes | None, bool]] = {}
-        """What changed since the last commit, as it was before: the arrival, and whether it was gone."""
+        """For a rollback: (arrival, whether it was gone) of ids that changed, as of the last commit."""
         self._fresh: list[Ids] = []
-        """What came since then."""
+        """Ids that came since the last commit."""
         self._offered: tuple[Late, ...] = ()
         self._offer()
 
@@ -107,7 +107,7 @@ class IdIndex:
         return self._offered
 
     def find(self, entry: bytes) -> Iterator[int]:
-        """`candidates` of what is pending."""
+        """`candidates` in the pending transaction."""
         return candidates(self._txn, self._offered[0], entry)
 
     def add(self, ids: Ids) -> None:
@@ -127,7 +127,7 @@ class IdIndex:
         self._txn.delete(t.IDS, t.id_key(entry, n))
 
     def flush(self) -> None:
-        """The last thing before a commit."""
+        """Called last before a commit."""
         came = sum(map(len, self._fresh))
         if came and self._queue:
             keys = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
@@ -140,7 +140,7 @@ class IdIndex:
                 self._txn.put(t.META, t.IDS_KEY, t.u48(self._until))
 
     def committed(self) -> None:
-        """What was pending is durable."""
+        """The pending transaction is durable."""
         self._undo.clear()
         self._fresh.clear()
         self._done = self._ready
@@ -157,7 +157,7 @@ class IdIndex:
             self._offer()
 
     def rolled_back(self) -> None:
-        """What was pending is gone."""
+        """The pending transaction was rolled back."""
         for half in chain.from_iterable(self._fresh):
             self._young.pop(half, None)
             self._gone.discard(half)

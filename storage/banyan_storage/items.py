@@ -1,6 +1,6 @@
-"""What an account shows of one collection, whichever it is: read from the slots, with no view of its own.
+"""Reads any collection of an account from its slots, without a view.
 
-A page costs what it has: slots of one collection stand together, in the order of their keys and elements.
+Slots of one collection are stored together, ordered by key and element, so a page reads only its own rows.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from .slots import stamp_of
 from .tables import PARTS
 from .view_rows import KINDS, SHOWN
 
-Line: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
-"""Place, key, element (None in a register), time of the entry in milliseconds, values of the content's fields."""
+ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
+"""Place, key, element (None for a register), time of the entry in milliseconds, values of the content's fields."""
 
 
 def items_of(
     txn: ReadTxn, reader: StoreReader, number: bytes, of: Collection[Any], prefix: bytes, after: bytes
-) -> Iterator[Line]:
-    """Of registers or sets. number: the account's. prefix: how key and element begin; after: a key and element."""
+) -> Iterator[ShownItem]:
+    """The items of a collection of registers or sets. number: the account's. prefix: of key and element. after: start
+    after this key and element."""
     assert of.layout is not None, f"collection '{of.name}' has no content with fields"
     opens = of.id + KINDS[of.merge]
     start, stop = opens + prefix, after_prefix(opens + prefix)

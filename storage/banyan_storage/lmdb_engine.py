@@ -1,11 +1,11 @@
 """The engine on disk: one LMDB environment in a folder, its map growing by itself.
 
-Invariant: what is pending is held twice, in LMDB's write transaction and as a journal of the operations that made it.
-LMDB cannot grow its map under an open transaction, and an operation that finds the map full leaves its transaction
-unusable; so then the transaction is aborted, the map doubled while no snapshot is open, and the journal replayed
-on the committed state it was first made on. The operations are deterministic, so the result is what it would have been.
+Invariant: pending writes are held twice, in LMDB's write transaction and as a journal of operations. LMDB cannot grow
+its map during a transaction, and an operation that finds the map full makes its transaction unusable. Then the
+transaction is aborted, the map is doubled while no snapshot is open, and the journal is replayed on the committed
+state. The operations are deterministic, so the result is the same.
 
-Any other failure inside the write transaction drops everything pending, and says so; what is committed stays.
+Any other failure in the write transaction drops all pending writes and raises; committed data stays.
 """
 
 import os
@@ -29,7 +29,7 @@ from .errors import (
 from .lmdb_folder import DATA, Folder, check_extent, sync_folder
 from .lmdb_reads import Reader, Snapshot, Txn, explain
 
-ADDRESS_SPACE = 1 << 40  # reserved, not used: neither memory nor disk is taken until pages are
+ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots
 FORMAT = Table("_format")
 VERSION_KEY = b"version"
@@ -115,7 +115,7 @@ class _LmdbWriter(Reader):
             return result
 
     def commit(self) -> None:
-        """Commit the journal. A full map can show as late as here, for commit itself writes the list of free pages."""
+        """Commit the journal. The map can be found full even here, because commit writes the list of free pages."""
         while self.journal:
             try:
                 txn, self._open = self._txn(), None
@@ -129,7 +129,7 @@ class _LmdbWriter(Reader):
         self.drop()
 
     def drop(self) -> None:
-        """Forget what is pending, and end the transaction."""
+        """Drop pending writes, and end the transaction."""
         txn, written, self._open, self.journal = self._open, bool(self.journal), None, []
         if txn is None:
             return
@@ -173,7 +173,7 @@ class LmdbEngine:
 
     version: the format this program writes; migrations[v] takes a store from v to v + 1, and each is one commit.
     map_size: bytes of address space to start with; it doubles when needed.
-    read_only: read beside the process that writes. A folder that cannot be written opens read-only by itself.
+    read_only: read while another process writes. A folder that cannot be written is opened so too.
     Raises StoreLocked, StoreVersion, StoreReadOnly, CorruptStore, DiskFull.
     """
 
@@ -206,7 +206,7 @@ class LmdbEngine:
             raise
 
     def _open(self) -> lmdb.Environment:
-        """The environment, its extent checked before any page is touched, its tables opened."""
+        """Opens the environment and its tables, after checking the file's length."""
         mode: dict[str, Any] = {"readonly": not self.writable, "create": self.writable, "mode": 0o600}
         mode["lock"] = self.writable or os.access(self.path / "lock.mdb", os.W_OK)
         mode |= {"max_dbs": len(self.tables) + 1, "map_size": self._map_size, "readahead": False, "lib_version": 0}
@@ -233,7 +233,7 @@ class LmdbEngine:
         return env
 
     def _settle_version(self, version: int, migrations: Mapping[int, Migration]) -> None:
-        """Bring the store to this program's format, or refuse it."""
+        """Migrate the store to this program's format, or refuse it."""
         with self.read() as snapshot:
             stored = snapshot.get(FORMAT, VERSION_KEY)
         found = version if stored is None and self._folder.is_new else int.from_bytes(stored or b"", "big")
@@ -274,7 +274,7 @@ class LmdbEngine:
         self._writer.drop()
 
     def begin_write(self) -> Txn:
-        """A raw write transaction. After a failed write of its meta page LMDB wants the environment opened anew."""
+        """A raw write transaction. After a failed write of its meta page, LMDB's environment must be reopened."""
         self._refuse_closed()
         try:
             return self._env.begin(write=True)
@@ -287,7 +287,7 @@ class LmdbEngine:
             raise explain(error, self.path) from error
 
     def grow(self) -> None:
-        """Double the map. No transaction of this process is open meanwhile, for LMDB moves the map."""
+        """Double the map. No transaction of this process may be open meanwhile, because LMDB moves the map."""
         with self._still():
             self._map_size = 2 * self._env.info()["map_size"]
             try:
@@ -297,7 +297,7 @@ class LmdbEngine:
 
     @contextmanager
     def hush(self) -> Iterator[None]:
-        """Hold new snapshots back. py-lmdb's abort waits until no thread is inside LMDB: busy readers starve it."""
+        """Delay new snapshots. py-lmdb's abort waits until no thread is in LMDB, so busy readers starve it."""
         with self._gate:
             self._hushed += 1
         try:
@@ -309,7 +309,7 @@ class LmdbEngine:
 
     @contextmanager
     def _still(self) -> Iterator[None]:
-        """Hold new snapshots back and wait for the open ones to end."""
+        """Delay new snapshots and wait for the open ones to end."""
         with self.hush():
             with self._gate:
                 own = threading.get_ident() in self._readers
@@ -324,7 +324,7 @@ class LmdbEngine:
     def read(self) -> Iterator[Reader]:
         me = threading.get_ident()
         with self._gate:
-            # a thread that holds a snapshot already may take another, else the two would wait for each other
+            # a thread that already holds a snapshot may take another, otherwise this would be a deadlock
             self._gate.wait_for(lambda: not self._hushed or me in self._readers)
             self._refuse_closed()
             self._readers.append(me)

@@ -1,10 +1,10 @@
-"""The folder a store lives in, below LMDB: who may write it, and whether its data file is whole.
+"""The folder of a store, below LMDB: its lock, and whether its data file is whole.
 
-Layout: `data.mdb` and `lock.mdb` are LMDB's, `LOCK` is held by the one writing process and names its pid, `STORE` marks
-that a store was made here, so that a lost data file is a damaged store and never silently a new one.
+Layout: `data.mdb` and `lock.mdb` are LMDB's. The one writing process holds `LOCK`, which names its pid. `STORE` marks
+that a store was made here, so that a lost data file is reported as damage and not replaced by a new store.
 
-LMDB maps the data file, and touching a mapped page beyond the file's end kills the process. So before LMDB reads a page
-of a file shorter than its meta page says, every page in use is looked up here, with plain reads.
+LMDB maps the data file, and reading a mapped page beyond the file's end kills the process. So if a file is shorter than
+its meta page says, every page in use is checked here with plain reads before LMDB reads any.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
-from .errors import CorruptStore, StoreLocked, StoreReadOnly
+from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again
 
 DATA = "data.mdb"
 _READER_TABLE = 1 << 16  # bytes of lock.mdb, about a thousand readers
 
 
 class Folder:
-    """A store's folder, made if it is not there, locked for writing if that is possible. `writable` says whether."""
+    """A store's folder. It is made if it is missing, and locked for writing if possible (`writable`)."""
 
     def __init__(self, path: Path, read_only: bool) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Folder:
             self._make_room_for_readers()
 
     def _take(self) -> int | None:
-        """The descriptor that holds LOCK, or None when the folder cannot be written."""
+        """The descriptor that holds LOCK, or None if the folder cannot be written."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -52,7 +52,7 @@ class Folder:
             pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
             raise StoreLocked(f"{self.path} is in use by process {pid}; stop it, or use another folder") from None
-        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, only nameless
+        with contextlib.suppress(OSError):  # on a full disk the lock works, but names no pid
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return lock
@@ -61,12 +61,12 @@ class Folder:
         data = self.path / DATA
         size = data.stat().st_size if data.exists() else 0
         if not self.is_new and size == 0:
-            raise CorruptStore(f"{data} is gone, but a store was here; restore it, or remove the folder to start anew")
+            raise CorruptStore(f"{data} is gone, but a store was here; {begin_again(self.path)}")
         if not self.writable and size == 0:
             raise StoreReadOnly(f"{self.path} holds no store, and none can be made by a reader; start the node first")
 
     def _make_room_for_readers(self) -> None:
-        """Give lock.mdb its blocks now: LMDB maps it, and a full disk with none to give would kill a reader."""
+        """Allocates the blocks of lock.mdb now: LMDB maps it, and on a full disk a missing block kills a reader."""
         table = os.open(self.path / "lock.mdb", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(table).st_size < _READER_TABLE:
@@ -77,7 +77,7 @@ class Folder:
             os.close(table)
 
     def mark(self) -> None:
-        """Say durably that a store is here; called when its first commit is durable."""
+        """Marks durably that a store is here; called after its first commit."""
         marker = os.open(self.path / "STORE", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.fsync(marker)
@@ -88,14 +88,14 @@ class Folder:
         self.is_new = False
 
     def release(self) -> None:
-        """Let another process have the store."""
+        """Releases the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+    """Makes the names in a folder durable."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -104,7 +104,7 @@ def sync_folder(path: Path) -> None:
 
 
 def why_no_room(path: Path) -> int | None:
-    """The errno with which the data file refuses to grow by a little, or None when it would grow."""
+    """The errno of an attempt to make the data file a little larger, or None if that works."""
     try:
         data = os.open(path / DATA, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
@@ -130,7 +130,7 @@ _BIG, _SUB = 1, 2
 
 
 class _Walk:
-    """A walk over all pages in use of an LMDB 0.9 data file (64-bit, little-endian), by plain reads."""
+    """Walks all pages in use of an LMDB 0.9 data file (64-bit, little-endian) with plain reads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -151,34 +151,35 @@ class _Walk:
         if len(raw) != size:
             raise CorruptStore(
                 f"{self._path} was cut short: a page in use is at byte {offset}, the file ends at "
-                f"{os.fstat(self._file.fileno()).st_size}; restore a copy, or remove it and sync again from peers"
+                f"{os.fstat(self._file.fileno()).st_size}; {begin_again(self._path.parent)}"
             )
         return raw
 
+    def _damaged(self, what: str) -> CorruptStore:
+        return CorruptStore(f"{self._path} is damaged: {what}; {begin_again(self._path.parent)}")
+
     def _page(self, number: int) -> tuple[bytes, int, int]:
-        """A page, its flags, and its lower end (of an overflow page: with upper, its number of pages)."""
+        """A page, its flags, and its `lower` field; for an overflow page, the number of pages instead."""
         raw = self._at(number * self._page_size, self._page_size)
         found, _, flags, lower, upper = _PAGE.unpack_from(raw)
         if found != number:
-            raise CorruptStore(
-                f"{self._path}: page {number} says it is page {found}; restore a copy, or remove it and sync from peers"
-            )
+            raise self._damaged(f"page {number} says it is page {found}")
         return raw, flags, lower | (upper << 16 if flags & _OVERFLOW else 0)
 
     def tree(self, root: int) -> None:
-        """Look at every page below root."""
+        """Checks every page below root."""
         todo = [] if root == _NONE else [root]
         while todo:
             raw, flags, lower = self._page(todo.pop())
             if flags & _LEAF2:
                 continue
             if not flags & (_BRANCH | _LEAF):
-                raise CorruptStore(f"{self._path}: a page of kind {flags:#x} is no tree page; restore a copy")
+                raise self._damaged(f"a page of kind {flags:#x} is no tree page")
             for (at,) in struct.iter_unpack("<H", raw[_HEADER:lower]):
                 todo += self._below(raw, at, flags)
 
     def _below(self, raw: bytes, at: int, flags: int) -> list[int]:
-        """Tree pages that a node leads to; overflow pages are looked at here."""
+        """The tree pages that a node leads to. Checks its overflow pages."""
         low, high, node_flags, key_size = _NODE.unpack_from(raw, at)
         if flags & _BRANCH:
             return [low | high << 16 | node_flags << 32]
@@ -194,19 +195,19 @@ class _Walk:
 
 
 def check_extent(path: Path, last_page: int, page_size: int, writable: bool) -> None:
-    """Raise CorruptStore if data.mdb was cut short. LMDB itself leaves a file short when its last pages are free."""
+    """Raises CorruptStore if data.mdb was cut short. LMDB itself leaves a file short if its last pages are free."""
     data = path / DATA
     extent = (last_page + 1) * page_size
     if data.stat().st_size >= extent:
         return
     check_pages(path)
     if writable:
-        with contextlib.suppress(OSError):  # so that the next start need not look again
+        with contextlib.suppress(OSError):  # so that the next start need not check again
             os.truncate(data, extent)
 
 
 def check_pages(path: Path) -> None:
-    """Raise CorruptStore unless every page in use is there and is the page it should be. Reads the whole tree."""
+    """Raises CorruptStore unless every page in use exists and has its number. Reads the whole tree."""
     with _Walk(path / DATA) as walk:
         for root in walk.roots:
             walk.tree(root)

@@ -1,4 +1,4 @@
-"""Reads through whatever transaction LMDB gives, pending or a snapshot's, and what LMDB's errors mean in a sentence."""
+"""Reads in an LMDB transaction, pending or of a snapshot, and the sentences for LMDB's errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from typing import Any, TypeAlias
 import lmdb
 
 from .engine import Item, Table, after_prefix
-from .errors import CorruptStore, DiskFailed, DiskFull, StorageError, StoreClosed, StoreReadOnly, TransactionTooBig
+from .errors import (
+    CorruptStore,
+    DiskFailed,
+    DiskFull,
+    StorageError,
+    StoreClosed,
+    StoreReadOnly,
+    TransactionTooBig,
+    begin_again,
+)
 from .lmdb_folder import why_no_room
 
 BLOCK = 4_096  # keys looked up by one call
@@ -23,25 +32,25 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def explain(error: lmdb.Error, path: Path) -> StorageError:
-    """The StorageError that says what an lmdb.Error means."""
+    """The StorageError for an lmdb.Error."""
     code = getattr(error, "code", 0)
     if code == errno.EIO and why_no_room(path) is not None:
-        code = errno.ENOSPC  # LMDB reports a short write, a disk that filled up half way, as an I/O error
+        code = errno.ENOSPC  # LMDB reports a short write on a full disk as an I/O error
     if code in _NO_ROOM:
         return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
     if isinstance(error, _CORRUPT):
-        return CorruptStore(f"{path} is damaged ({error}); restore a copy, or remove it and sync again from peers")
+        return CorruptStore(f"{path} is damaged ({error}); {begin_again(path)}")
     if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
     if isinstance(error, lmdb.TxnFullError):
         return TransactionTooBig(f"{path}: more is pending than one transaction holds ({error}); commit more often")
     if "closed/deleted/dropped" in str(error):
         return StoreClosed(f"{path}: this store or snapshot was closed; open it or take it again")
-    return DiskFailed(f"{path}: {error}; see the system log for the disk's own words")
+    return DiskFailed(f"{path}: {error}; see the system log for errors of the disk")
 
 
 class Reader:
-    """Ordered reads through whatever LMDB transaction `_txn` gives."""
+    """Ordered reads in the LMDB transaction that `_txn` returns."""
 
     def __init__(self, dbs: dict[Table, Any], path: Path) -> None:
         self._dbs = dbs

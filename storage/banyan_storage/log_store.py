@@ -1,7 +1,7 @@
-"""Logs while a transaction is pending: the short number that each has, and the head at which it stands.
+"""Writes logs' short numbers and heads.
 
-Heads are written in one place, so that what moved is noted with them (moves.py). A log of which nothing is left has no
-row; its number is never given again.
+Heads are written in one place, which also notes them as moved (moves.py). A log without any entries has no row; its
+number is never used again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from banyan_crdt.ids import Head, LogId
+from banyan_crdt.logs import NOTHING
 
 from . import tables as t
 from .engine import Item
-from .entry_reader import NOTHING
 from .pending import PendingStore
 
 
 class LogStore(PendingStore):
-    """Part of `Store`."""
+    """A layer of `Store`."""
 
     def _log(self, log: LogId) -> tuple[int, Head]:
-        """The log's short number and head; a log never heard of gets a number."""
+        """The log's short number and head; an unknown log gets a number."""
         found = self._find(log)
         if found is None:
             found = self._lids + 1, NOTHING
@@ -29,7 +29,7 @@ class LogStore(PendingStore):
         return found
 
     def _name_logs(self, logs: Sequence[LogId]) -> None:
-        """Give each of these new logs the next short number."""
+        """Gives each of these new logs the next short number."""
         self._write.put_many(t.LOGS, [(t.u32(lid), t.log_name(log)) for lid, log in enumerate(logs, self._lids + 1)])
         accounts = sorted({log.account for log in logs})
         known = {key for key, _ in self._write.get_many(t.ACCOUNTS, accounts)}
@@ -41,12 +41,12 @@ class LogStore(PendingStore):
         self._cache(log, (lid, head))
 
     def _put_heads(self, rows: Sequence[Item]) -> None:
-        """The only way to write heads: what moved is noted with them."""
+        """The only way to write heads; also notes them as moved."""
         self._write.put_many(t.HEADS, rows)
         self.moves.take(rows)
 
     def _unname_empty(self, log: LogId) -> None:
-        """Of a log of which nothing is left (its writer was cut, its account closed) the name goes, too."""
+        """Deletes the name of a log without entries (after a cut, or when its account was closed)."""
         lid, head = self._log(log)
         if log.log and head == NOTHING and not any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
             self._unname(log, lid)
@@ -59,8 +59,8 @@ class LogStore(PendingStore):
         self._cache(log, None)
 
     def reclaim(self, start: bytes, limit: int) -> bytes | None:
-        """Take away the names of logs of which nothing is held: older programs kept them. From the log named `start`
-        on, `limit` logs at most; where to go on, or None at the end."""
+        """Deletes the names of logs without entries, which older programs kept. Reads `limit` logs, starting at name
+        `start`. Returns where to continue, or None at the end."""
         rows = list(self._write.scan(t.HEADS, start, limit=limit))
         for key, value in rows:
             lid, head = t.head_of_value(value)

@@ -1,11 +1,11 @@
-"""An engine in memory, on a disk that can lose power: the simulator's storage.
+"""An engine in memory that can lose power: the simulator's storage.
 
-What is pending and what is durable are two states. The tables hold the pending state, and the undo list leads back from
-it to the durable one. The owner reads the first, snapshots show the second; `commit()` makes the second equal to the
-first, and `crash()` gives the engine a machine would come up with after a power cut: the durable state only.
+The tables hold the pending state, and an undo list leads back to the durable state. The owner reads the pending state,
+snapshots the durable one. `commit()` clears the undo list, and `crash()` returns an engine with the durable state only,
+as after a power loss.
 
-A snapshot reads frozen copies of tables. They are kept until a commit changes the table, so that reading often between
-commits costs one copy, and the owner, who needs no snapshot, pays nothing.
+A snapshot reads frozen copies of tables. A copy is kept until a commit changes its table, so many snapshots between two
+commits cost one copy.
 """
 
 import threading
@@ -73,7 +73,7 @@ class _Singles:
 
 
 class _Dups:
-    """A sorted set of values per key. (key, b"") is below every item at key, for values have at least one byte."""
+    """A sorted set of values per key. (key, b"") is below every item at key, as values have at least one byte."""
 
     def __init__(self, rows: Iterable[Item] = ()) -> None:
         self.rows = SortedList(rows)
@@ -245,7 +245,7 @@ class _MemoryWriter(_MemoryReader):
 
 
 class MemoryEngine:
-    """Tables in memory. rows: what is durable from the start (see `crash` and `restore`)."""
+    """Tables in memory. rows: the durable state at the start (see `crash` and `restore`)."""
 
     writable = True
 
@@ -284,7 +284,7 @@ class MemoryEngine:
             snapshot.over = True
 
     def _durable(self) -> dict[Table, _TableRows]:
-        """Frozen copies of all tables as the last commit left them."""
+        """Frozen copies of all tables as of the last commit."""
         if self._writer.closed:
             raise StoreClosed("this store was closed; open it again")
         with self._lock:
@@ -294,7 +294,7 @@ class MemoryEngine:
             return dict(self._frozen)
 
     def crash(self) -> "MemoryEngine":
-        """Cut the power: this engine is dead, and the one returned has what was durable."""
+        """Cuts the power: closes this engine, and returns one with the durable state."""
         rows = {table: rows.copy() for table, rows in self._durable().items()}
         self._writer.closed = True
         return MemoryEngine(self.tables, rows)
@@ -332,6 +332,6 @@ class MemoryEngine:
 
 
 def _step_back(rows: dict[Table, _TableRows], undo: list[_Change]) -> None:
-    """Take the changes of undo out of rows, latest first."""
+    """Undoes these changes of rows, latest first."""
     for table, added, item in reversed(undo):
         (rows[table].remove if added else rows[table].add)(item)

@@ -1,12 +1,12 @@
-"""Which heads moved, commit by commit: what an index of heads that is kept outside the store has missed.
+"""Which heads each commit moved, so that an index of heads outside the store can catch up.
 
     meta  "moves"          -> n u64 | token 16                the last commit that moved heads
     meta  "moves since"    -> n u64                           lists are kept of the commits after n; absent: of none
     meta  "moved" | n u64  -> token before 16 | rows          the heads that commit n wrote: name 68 | size u8 | value
 
-A position is n and token. The token is a hash over the token before and every head that the commit wrote, so equal
-positions mean equal heads, also where a backup was restored and went another way. The position is noted in the
-transaction that moves heads, by the only code that writes heads, whether lists are kept or not.
+A position is n and token. The token is a hash of the token before and of every head that the commit wrote. So equal
+positions mean equal heads, even if a backup was restored and changed differently. The position is written in the
+transaction that moves heads, whether lists are kept or not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Moves:
         self.forget()
 
     def forget(self) -> None:
-        """What is pending is gone: stand where the store stands."""
+        """After a rollback: reads the position from the store."""
         self._at = self._write.get(t.META, POSITION_KEY) or bytes(POSITION)
         self._since = self._write.get(t.META, SINCE_KEY)
         self._begin()
@@ -45,12 +45,12 @@ class Moves:
         self._hash = hashlib.blake2b(self._at, digest_size=TOKEN)
 
     def take(self, rows: Sequence[Item]) -> None:
-        """These rows of the table of heads are written."""
+        """Notes rows that are written to the table of heads."""
         self._rows.update(rows)
         self._hash.update(b"".join(chain.from_iterable(rows)))
 
     def flush(self) -> None:
-        """Before a commit."""
+        """Called before a commit."""
         if not self._rows:
             return
         before, self._at = self._at, self.position
@@ -62,12 +62,12 @@ class Moves:
 
     @property
     def position(self) -> bytes:
-        """Where the heads stand once what is pending is committed."""
+        """The position after the pending transaction is committed."""
         return t.u64(t.number(self._at[:8]) + 1) + self._hash.digest() if self._rows else self._at
 
     @property
     def pending(self) -> bool:
-        """Whether heads moved that are not committed."""
+        """Whether the pending transaction moved heads."""
         return bool(self._rows)
 
     # -- lists
@@ -77,20 +77,20 @@ class Moves:
         return self._since is not None
 
     def keep(self) -> None:
-        """Keep lists from the pending transaction on."""
+        """Keeps lists from the pending transaction on."""
         if self._since is None:
             self._since = self._at[:8]
             self._write.put(t.META, SINCE_KEY, self._since)
 
     def stop(self) -> None:
-        """Keep none, and forget those there are."""
+        """Keeps no lists, and deletes the existing ones."""
         if self._since is not None:
             self._since = None
             self._write.delete(t.META, SINCE_KEY)
             self._write.delete_range(t.META, LIST, LIST + b"\xff")
 
     def trim(self, position: bytes) -> None:
-        """Nobody will ask what moved before this position."""
+        """Deletes the lists before this position."""
         upto = position[:8]
         if self._since is not None and self._since < upto:
             self._since = upto
@@ -98,7 +98,7 @@ class Moves:
             self._write.delete_range(t.META, LIST, LIST + t.u64(t.number(upto) + 1))
 
     def after(self, position: bytes) -> range | None:
-        """The commits after this position that moved heads. None: it is not known, so any may have moved."""
+        """The commits after this position that moved heads. None: unknown, so any head may have moved."""
         first, last = t.number(position[:8]) + 1, t.number(self._at[:8])
         if position == self._at:
             return range(first, first)
@@ -108,7 +108,7 @@ class Moves:
         return range(first, last + 1) if before == position[8:] else None
 
     def heads(self, n: int) -> dict[LogId, Head] | None:
-        """Where commit n left the heads that it moved. None: there is no list of it."""
+        """The heads that commit n moved. None: there is no list of it."""
         raw = self._write.get(t.META, LIST + t.u64(n))
         if raw is None:
             return None

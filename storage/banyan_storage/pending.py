@@ -1,7 +1,7 @@
-"""The pending transaction of a store: what it holds in memory until `commit`, and reads that see it.
+"""The pending transaction of a store: writes that wait in memory until `commit`, and reads that see them.
 
-The list of lacking parts waits in memory and is written sorted, ids wait longer (id_index.py). Where logs stand, or
-that nothing is held of them, is cached. A rollback drops what is pending.
+New lacking parts wait in memory and are written sorted; ids wait longer (id_index.py). Heads of logs are cached, also
+for logs that are not held.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ CACHED_LOGS = 100_000
 
 @contextmanager
 def snapshot(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[StoreReader]:
-    """The last commit, for any thread or for a process that opened the engine read-only. Hold it briefly.
+    """A reader of the last commit, for any thread, or for a process that opened the engine read-only. Hold it briefly.
 
-    late_ids: the writer's, where there is one in this process; without it they are read when one is asked for.
+    late_ids: those of the writer, if it is in this process; otherwise they are read when needed.
     """
     with engine.read() as txn:
         yield StoreReader(txn, realm, late_ids)
 
 
 class PendingStore(StoreReader):
-    """What `Store` writes through. One thread makes it and uses it; others take `snapshot()`.
+    """The lowest layer of `Store`. One thread makes it and uses it; others take `snapshot()`.
 
-    new_store_id: 16 random bytes that name the store if it is empty; then `fresh` is True.
+    new_store_id: 16 random bytes, the id of the store if it is empty; then `fresh` is True.
     """
 
     def __init__(self, engine: Engine, realm: Realm, *, new_store_id: bytes, views: ViewHooks) -> None:
@@ -56,7 +56,7 @@ class PendingStore(StoreReader):
         self._recent: dict[int, tuple[Entry, Body]] = {}
         self._last = self._noted = self._lids = 0
         self.changes = 0
-        """Grows with every call that may write; tells whether something in particular wrote."""
+        """Grows with every call that may write."""
         self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
         if self.fresh:
             about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
@@ -80,7 +80,7 @@ class PendingStore(StoreReader):
     # -- the pending transaction
 
     def commit(self) -> None:
-        """All pending changes become durable, or StorageError is raised and all are gone."""
+        """Makes all pending changes durable, or raises StorageError and drops them."""
         try:
             self._flush()
             self._engine.commit()
@@ -95,14 +95,14 @@ class PendingStore(StoreReader):
         return self._engine.pending
 
     def rollback(self) -> None:
-        """Forget what is pending."""
+        """Drops pending changes."""
         self._engine.rollback()
         self._ids.rolled_back()
         self.moves.forget()
         self._forget()
 
     def close(self) -> None:
-        """What is pending is dropped."""
+        """Drops pending changes and closes the engine."""
         self._engine.close()
 
     def snapshot(self) -> AbstractContextManager[StoreReader]:
@@ -110,7 +110,7 @@ class PendingStore(StoreReader):
         return snapshot(self._engine, self.realm, self.late_ids)
 
     def late_ids(self) -> Sequence[Late]:
-        """What snapshots in this process need beside the table of ids."""
+        """The ids that snapshots in this process need in addition to the table."""
         return self._ids.offer()
 
     def _forget(self) -> None:
@@ -137,7 +137,7 @@ class PendingStore(StoreReader):
             self._write.put_many(t.LACKING, sorted(self._wanted.items()))
             self._wanted.clear()
 
-    # -- reads that must see what waits in memory
+    # -- reads that must see waiting writes
 
     def _find(self, log: LogId) -> tuple[int, Head] | None:
         if log in self._logs:
@@ -147,7 +147,7 @@ class PendingStore(StoreReader):
         return found
 
     def look_up(self, logs: Iterable[LogId]) -> None:
-        """Finds where all these logs stand in one pass: asked one by one afterwards, none costs a look at the table."""
+        """Caches the heads of these logs in one pass, which is faster than one by one."""
         names = {t.log_name(log): log for log in logs if log not in self._logs}
         found = dict(self._write.get_many(t.HEADS, sorted(names)))
         for name, log in names.items():
@@ -155,14 +155,14 @@ class PendingStore(StoreReader):
             self._cache(log, None if raw is None else t.head_of_value(raw))
 
     def grants_of(self, accounts: Iterable[AccountId]) -> Iterator[tuple[AccountId, Grants]]:
-        """`grants` of each of these accounts that is held, in one pass."""
+        """The grants of those of these accounts that are held, read in one pass."""
         for account, raw in self._write.get_many(t.ACCOUNTS, sorted(accounts)):
             if raw:
                 yield AccountId(account), decode_grants(raw)
 
     def take_out_of_views(self, account: AccountId, gone: Iterable[tuple[Entry, Body]]) -> bool:
-        """Views follow where entries stopped counting and nothing else of the account changed. `gone`: with the ops
-        that counted. False: nothing was done, and `rebuild_views` has to be called."""
+        """Updates views after entries stopped counting and nothing else of the account changed. gone: with the ops that
+        counted. False: nothing was done; call `rebuild_views`."""
         self.changes += 1
         counted = [CountedEntry(n, e, body) for e, body in gone if (n := self.number_of(e.id)) is not None]
         return self._views.taken_out(self._write, self, account, counted)
@@ -173,7 +173,7 @@ class PendingStore(StoreReader):
         return self._any_loose
 
     def any_erased(self) -> bool:
-        """Whether anything was erased of entries that are not held now."""
+        """Whether parts of entries were erased that are not held now."""
         if self._any_erased is None:
             self._any_erased = bool(self._write.count(t.ERASED))
         return self._any_erased

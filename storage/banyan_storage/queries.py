@@ -1,9 +1,9 @@
-"""What a person asks of the views: a profile, a feed, a conversation, who follows whom, and whether two nodes agree.
+"""Queries of the views: profiles, feeds, conversations, follows, and digests that show whether two nodes agree.
 
-All answers come from one committed snapshot and name accounts by their ids, in an order that depends on nothing local:
-two nodes that hold the same entries and the same content give the same answers.
+All answers come from one state of the store, name accounts by their ids, and have an order that depends on nothing
+local. So two nodes with the same entries and content give the same answers.
 
-A question whose view is being built raises ViewBuilding, which says how much of it is there.
+A query whose view is being built raises ViewBuilding.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ MAX_ANCESTORS = 64
 
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
-    """Over the last commit, for any thread. Hold it briefly. late_ids: the writer's, where there is one beside it."""
+    """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (pending.py)."""
     with engine.read() as txn:
         yield Queries(txn, StoreReader(txn, realm, late_ids), lambda: engine.sizes().used)
 
 
 class Queries:
-    """Reads of one state of the views, on the thread that opened it. `used`: bytes that the store takes."""
+    """Reads of one state of the views, on the thread that opened it. used: returns the bytes of the store."""
 
     def __init__(self, txn: ReadTxn, reader: StoreReader, used: Callable[[], int]) -> None:
         self._txn = txn
@@ -81,12 +81,12 @@ class Queries:
         self._building = cursors(txn)
 
     def need(self, *views: str) -> None:
-        """Raises ViewBuilding where one of these is being built."""
+        """Raises ViewBuilding if one of these is being built."""
         if self._building:
             need(self._building, SHOWN_NAME, *views)
 
     def standings(self) -> list[ViewStanding]:
-        """How far each view is."""
+        """How far each view is built."""
         return standings(self._txn)
 
     @property
@@ -96,7 +96,7 @@ class Queries:
 
     @property
     def used(self) -> int:
-        """Bytes that the store takes."""
+        """Bytes of the store."""
         return self._used()
 
     # -- accounts
@@ -110,7 +110,7 @@ class Queries:
         return AccountId(account)
 
     def profile(self, account: AccountId) -> ProfileView:
-        """Where two cells claim one field, the later write shows."""
+        """The profile. If two cells are of one field, the later write is shown."""
         self.need()
         found: list[tuple[bytes, ProfileField]] = []
         number = self._number(account)
@@ -123,7 +123,7 @@ class Queries:
         return ProfileView(account, tuple(fields[name] for name in sorted(fields)))
 
     def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
-        """Whom the account follows, by id; `after`: the last of the page before."""
+        """The accounts that it follows, by id. after: the last one of the page before."""
         return self._related(FOLLOWS, account, after, limit)
 
     def blocks(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
@@ -144,17 +144,17 @@ class Queries:
         return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
 
     def followers(self, account: AccountId) -> list[AccountId]:
-        """Who follows the account, as far as this node knows, by id."""
+        """The followers of the account that this node knows, by id."""
         self.need("followers")
         return self._by(FOLLOWERS, account)
 
     def follower_count(self, account: AccountId) -> int:
-        """How many follow the account, as far as this node knows."""
+        """How many followers of the account this node knows."""
         self.need("followers")
         return count_of(self._txn.get(FOLLOWER_COUNTS, account))
 
     def follow_count(self, account: AccountId) -> int:
-        """How many the account follows."""
+        """How many accounts it follows."""
         self.need("followers")
         number = self._number(account)
         return count_of(self._txn.get(FOLLOW_COUNTS, number)) if number else 0
@@ -164,7 +164,7 @@ class Queries:
         return self._by(REPOSTS, target_bytes(target))
 
     def repost_count(self, target: Target) -> int:
-        """How many accounts reposted it."""
+        """How many accounts reposted the post."""
         self.need("reactions")
         return count_of(self._txn.get(REPOST_COUNTS, target_bytes(target)))
 
@@ -174,8 +174,8 @@ class Queries:
         return sorted(self._account(number) for number in numbers)
 
     def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:
-        """The live operations of the register or element that `op` writes, oldest first: what an edit replaces, and
-        what an undo covers."""
+        """The live operations of the register or element that `op` writes, oldest first: those that an edit replaces
+        or an undo covers."""
         self.need()
         number = self._number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
@@ -184,8 +184,8 @@ class Queries:
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:
-        """What the account shows of a collection of registers or sets, by key. prefix: how key and element begin;
-        after: the key and element of the last one of the page before."""
+        """The items that the account shows in a collection of registers or sets, by key. prefix: of key and element.
+        after: key and element of the last item of the page before."""
         self.need()
         number = self._number(account)
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
@@ -194,7 +194,7 @@ class Queries:
     # -- posts
 
     def _shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """(slot, place) of what the account shows, of one collection or of all, in the order of slots."""
+        """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
         for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
             size = slot_size(number + value) - 4
             yield number + value[:size], value[size : size + 8]
@@ -218,7 +218,7 @@ class Queries:
         return PostView(target, int.from_bytes(time[:6], "big"), self._ref(place), post, time + account + key)
 
     def post(self, target: Target) -> PostView | None:
-        """None where it is unknown, deleted, or its content is not held."""
+        """The post, or None if it is unknown or deleted or its content is not held."""
         self.need()
         number = self._number(target.account)
         shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
@@ -227,14 +227,14 @@ class Queries:
         return self._view(number, target.account, target.key, shown[8:16], shown[:8])
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
-        """The accounts' posts, newest first. `before`: the cursor of the last post of the page before."""
+        """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
         self.need("timeline")
         views = (self._view(*line) for line in self._newest(accounts, before))
         return list(islice((view for view in views if view is not None), limit))
 
     def _newest(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[_Line]:
-        """The timelines of the accounts, merged. The last row of each is read at once, with one cursor; only those are
-        walked that have a row among the newest, so the cost grows with the accounts asked for and with nothing else."""
+        """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
+        from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
         named = self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
         accounts_of = {number: AccountId(account) for account, number in named}
         stops = _stops(sorted(accounts_of.items()), before)
@@ -253,7 +253,7 @@ class Queries:
                 insort(rows, (_place(account, row), number, row))
 
     def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
-        """Direct answers, oldest first; of the same instant by account."""
+        """Direct replies, oldest first; those of the same time by account."""
         self.need("thread")
         rows = [
             (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
@@ -266,7 +266,7 @@ class Queries:
         return islice((view for view in views if view is not None), limit)
 
     def reply_count(self, target: Target) -> int:
-        """How many direct answers there are."""
+        """How many direct replies there are."""
         self.need("thread")
         return count_of(self._txn.get(REPLY_COUNTS, target_bytes(target)))
 
@@ -276,25 +276,25 @@ class Queries:
         return self._txn.dup_count(TIMELINE, number) if number else 0
 
     def has_tombs(self, account: AccountId) -> bool:
-        """Whether anything of the account was deleted for good."""
+        """Whether anything of the account was deleted."""
         self.need()
         number = self._number(account)
         return number is not None and self._txn.get(TOMBS, number) is not None
 
     def is_dead(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
-        """Whether a tombstone that counts ended the cell."""
+        """Whether a counted tombstone deletes the cell."""
         self.need()
         number, cell = self._number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
     def edited(self, view: PostView) -> bool:
-        """Whether what shows replaced an earlier write."""
+        """Whether the shown write replaced an earlier one."""
         entry = self._reader.entry(view.ref.entry)
         op = decode_body(entry.ops).ops[view.ref.op] if entry else None
         return isinstance(op, Put) and bool(op.refs)
 
     def thread(self, target: Target, limit: int = 200) -> ThreadView:
-        """The post, what it answers up to the root (at most 64), and at most `limit` answers, depth first."""
+        """The post, its ancestors up to the root (at most MAX_ANCESTORS), and at most `limit` replies, depth first."""
         self.need("thread")
         post = self.post(target)
         seen = {target}
@@ -302,7 +302,7 @@ class Queries:
         up, missing = post, None
         while up is not None and up.post.reply is not None and len(ancestors) < MAX_ANCESTORS:
             parent = up.post.reply.parent
-            if parent in seen:  # a lie: nobody can answer what answers them
+            if parent in seen:  # a false claim: a post cannot reply to its own reply
                 break
             seen.add(parent)
             up = self.post(parent)
@@ -323,7 +323,7 @@ class Queries:
         return ThreadView(tuple(ancestors[::-1]), missing, post, tuple(replies[:limit]), len(replies) <= limit)
 
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
-        """How many accounts reacted with each emoji: the most frequent first, then by emoji."""
+        """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
         rows = self._txn.prefix(REACTION_COUNTS, target_bytes(target))
         counts = [ReactionCount(key[49:].decode(), count_of(raw)) for key, raw in rows]
@@ -332,7 +332,7 @@ class Queries:
     # -- the whole
 
     def graph_stats(self) -> GraphTotals:
-        """Costs one pass over the heads, for the digest; everything else is kept by the engine."""
+        """Costs one pass over the heads, for the digest; the engine knows all other numbers."""
         self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
         return GraphTotals(
@@ -351,9 +351,9 @@ class Queries:
         return self._reader.counts().lacking
 
     def views_digest(self) -> bytes:
-        """SHA-256 over all that is shown, content included: equal on any two nodes with the same entries and content.
+        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content.
 
-        For each account in order, for each slot that shows something in order: account, slot, time, length, content.
+        For each account in order, for each slot that shows something, in order: account, slot, time, length, content.
         """
         self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
@@ -368,11 +368,11 @@ class Queries:
 
 
 _Line: TypeAlias = tuple[bytes, AccountId, bytes, bytes, bytes]
-"""What `Queries._view` needs: account number, account, key, time, place."""
+"""The arguments of `Queries._view`: account number, account, key, time, place."""
 
 
 def _place(account: AccountId, row: bytes) -> bytes:
-    """Ascends as the cursor of a row of the timeline does."""
+    """Orders rows of timelines as their cursors do."""
     return row[:8] + account + row[8:24]
 
 
@@ -386,7 +386,7 @@ def _stops(accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None) ->
 
 
 def _distinct(accounts: Iterator[AccountId]) -> Iterator[AccountId]:
-    """Without neighbours that are equal."""
+    """Without equal neighbours."""
     last = None
     for account in accounts:
         if account != last:

@@ -1,7 +1,7 @@
-"""What the store answers: the same methods on a snapshot and on what is pending.
+"""Reads of the store: the same methods for a snapshot and for the pending transaction.
 
-Heads, chains and entries are read in entry_reader.py; here is what is held beside them: loose entries, checkpoints and
-grants, parts, work of a later time, notes.
+Heads, chains and entries are in entry_reader.py; here are loose entries, checkpoints and grants, parts, due work, and
+notes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
 
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
-"""How the names of control logs and of checkpoints end."""
+"""The end of the names of control logs and checkpoints."""
 LOOKED_AT = 1_024
-"""Loose entries among which the highest are looked for."""
+"""The most loose entries that are searched for the highest."""
 
 
 class Counts(NamedTuple):
@@ -43,7 +43,7 @@ class Counts(NamedTuple):
 
 
 class Lack(NamedTuple):
-    """A part that counts, is wanted and is not held. `cursor` goes into the next `lacking` call."""
+    """A part that counts, is wanted and is not held. cursor: for the next call of `lacking`."""
 
     cursor: bytes
     entry: EntryId
@@ -52,21 +52,21 @@ class Lack(NamedTuple):
 
 
 class StoreReader(EntryReader):
-    """Reads of one state of the store, on the thread that opened it. late_ids: the writer's, if one is beside it."""
+    """Reads of one state of the store, on the thread that opened it."""
 
     # -- loose entries
 
     def any_loose(self) -> bool:
-        """Whether anything is held that does not count: rarely, and then every log must be looked at for it."""
+        """Whether any entry is held that does not count. If none is, which is usual, no log must be searched."""
         return bool(self._txn.count(t.LOOSE))
 
     def loose(self, log: LogId) -> list[Entry]:
-        """Held and not counted, in order of seq and id."""
+        """The held entries that do not count, in order of seq and id."""
         ns = sorted(row.n for row in self.loose_rows(log))
         return sorted(self._records(ns, log), key=lambda e: (e.header.seq, e.id))
 
     def loose_rows(self, log: LogId, seq: int | None = None, limit: int | None = None) -> list[t.Loose]:
-        """Where the loose entries of a log lie, lowest first; `seq`: those of that place only."""
+        """The rows of a log's loose entries, lowest first. seq: only those of that place."""
         found = self._find(log)
         if found is None or not self.any_loose():
             return []
@@ -74,7 +74,7 @@ class StoreReader(EntryReader):
         return [t.loose_of(*row) for row in self._txn.prefix(t.LOOSE, prefix, limit=limit)]
 
     def highest_loose(self, log: LogId, most: int) -> list[tuple[int, EntryId]]:
-        """(seq, id) of loose entries of a log, the highest: first of those that a pin stands above, then of others."""
+        """(seq, id) of the highest loose entries of a log: first those below a pinned entry, then others."""
         found = self._find(log)
         if found is None or not self.any_loose() or most <= 0:
             return []
@@ -91,7 +91,7 @@ class StoreReader(EntryReader):
         return {key[10:]: t.loose_of(key, value).kind for key, value in self._txn.prefix(t.LOOSE, t.u32(found[0]))}
 
     def children(self, log: LogId, parent: EntryId | None, seq: int) -> list[Entry]:
-        """The loose entries at place `seq` that hang on `parent`, in the order of their ids."""
+        """The loose entries at place `seq` whose parent is `parent`, in the order of their ids."""
         found = self._records(sorted(row.n for row in self.loose_rows(log, seq)), log)
         return sorted((e for e in found if e.header.prev == parent), key=lambda e: e.id)
 
@@ -100,32 +100,32 @@ class StoreReader(EntryReader):
         return self.chain(log), self.loose(log)
 
     def control(self, account: AccountId) -> tuple[Entry, ...]:
-        """The control entries that are kept: the path, then its branches."""
+        """The held control entries: the path, then its branches."""
         chain, loose = self.held(control_log(account))
         return (*chain, *loose)
 
     # -- checkpoints
 
     def checkpoint(self, account: AccountId, writer: WriterKey) -> Checkpoint | None:
-        """The one that stands of that writer."""
+        """The writer's checkpoint."""
         raw = self.checkpoint_bytes(account, writer)
         return None if raw is None else decode_checkpoint(self.realm, raw)
 
     def checkpoint_bytes(self, account: AccountId, writer: WriterKey) -> bytes | None:
-        """The same, as it travels."""
+        """The same in its wire form."""
         return self._txn.get(t.CHECKPOINTS, account + writer)
 
     def checkpoints(self, account: AccountId) -> Iterator[Checkpoint]:
-        """Those that stand, in the order of their writers; read as they are asked for."""
+        """All checkpoints of the account, in the order of their writers. Lazy."""
         return (decode_checkpoint(self.realm, raw) for _, raw in self._txn.prefix(t.CHECKPOINTS, account))
 
     def grants(self, account: AccountId) -> Grants | None:
-        """What the control log says of other logs, without reading it; None where none is held."""
+        """The account's grants, without reading its control log; None if that is not held."""
         raw = self._txn.get(t.ACCOUNTS, account)
         return decode_grants(raw) if raw else None
 
     def loose_logs(self, account: AccountId) -> frozenset[LogId]:
-        """The granted logs of the account that hold entries which do not count."""
+        """The granted logs of the account with held entries that do not count."""
         if not self.any_loose():
             return NO_LOGS
         found = []
@@ -138,7 +138,7 @@ class StoreReader(EntryReader):
     # -- parts
 
     def part(self, entry: EntryId, op: int) -> bytes | None:
-        """The part's bytes, salt and framing included."""
+        """The part's bytes, with salt and framing."""
         n = self.number_of(entry)
         return None if n is None else self.part_at(n, op)
 
@@ -147,7 +147,7 @@ class StoreReader(EntryReader):
         return self._txn.get(t.PARTS, t.part_key(n, op))
 
     def contents(self, ns: Sequence[int]) -> dict[int, list[tuple[int, bytes]]]:
-        """The parts held of the entries of these arrival numbers (ascending): (op index, bytes), ascending."""
+        """The held parts of entries by arrival number: (op index, bytes), ascending. ns: ascending."""
         out: dict[int, list[tuple[int, bytes]]] = {}
         at = 0
         while at < len(ns):
@@ -169,12 +169,12 @@ class StoreReader(EntryReader):
         return n is not None and self._txn.get(t.LACKING, t.part_key(n, op)) is not None
 
     def withheld(self, entry: EntryId, op: int) -> bytes | None:
-        """The signed reason why the part was erased here, empty where none was given; None where it was not erased."""
+        """The signed reason why the part was erased here, empty if there is none; None if it was not erased."""
         found = self._record(entry)
         return None if found is None else self._txn.get(t.WITHHELD, t.part_key(found[0], op))
 
     def lacking(self, after: bytes, limit: int) -> list[Lack]:
-        """Parts wanted and not held, oldest entry first. Begin with b"", go on with the last cursor."""
+        """Lacking parts, oldest entry first. after: b"" at first, then the last cursor."""
         out = []
         for key, value in self._txn.scan(t.LACKING, after + b"\0" if after else b"", limit=limit):
             n, op = t.part_place(key)
@@ -183,14 +183,14 @@ class StoreReader(EntryReader):
                 out.append(Lack(key, name[0], op, t.wanted_part(value)))
         return out
 
-    # -- work of a later time
+    # -- due work
 
     def due(self, work: d.Work, now_ms: int, limit: int) -> list[d.Due]:
-        """What of that work is due by now, the oldest first."""
+        """The work of this kind that is due by now, oldest first."""
         return d.due(self._txn, work, now_ms, limit)
 
     def due_at(self, work: d.Work, key: bytes) -> int | None:
-        """When that is due, milliseconds since 1970; None where it is not."""
+        """When the key is due, milliseconds since 1970, or None."""
         return d.due_at(self._txn, work, key)
 
     # -- the store itself
@@ -202,20 +202,20 @@ class StoreReader(EntryReader):
 
     @property
     def last_arrival(self) -> int:
-        """0 when nothing ever came."""
+        """The last arrival number; 0 if nothing ever came."""
         return t.number(self._txn.get(t.META, t.LAST_KEY) or b"")
 
     @property
     def store_id(self) -> bytes:
-        """16 random bytes, drawn when the store was made."""
+        """16 random bytes, chosen when the store was made."""
         return self._txn.get(t.META, t.STORE_ID_KEY) or b""
 
     def note(self, key: bytes) -> bytes | None:
-        """Something local that no peer is told: own log numbers, cursors, anchors."""
+        """A local note, which is never sent to peers: own log numbers, cursors, ..."""
         return self._txn.get(t.META, t.NOTE + key)
 
     def notes(self, prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Notes whose keys begin so, in order; `after`: those behind that key."""
+        """Notes whose keys begin with `prefix`, in order. after: only those after that key."""
         start = t.NOTE + prefix if after is None else t.NOTE + after + b"\0"
         rows = self._txn.scan(t.META, start, after_prefix(t.NOTE + prefix))
         return ((key[len(t.NOTE) :], value) for key, value in rows)

@@ -1,10 +1,10 @@
-"""One entry as it lies on disk: everything of the header that cannot be computed, the signature if held, the ops.
+"""The record of an entry on disk: the header fields that cannot be computed, the signature if held, and the ops.
 
     flags u8 | lid u32 | seq u48 | time u64 | total u64 | id 32 | [prev 32] | [skip 32] | [writer 32] | [sig 64] | ops
 
-Account and writer come from the log's name (a control entry carries its writer: there it may change), the hash of the
-ops from the ops. Of an entry that arrived right after its parent, prev is the id in the record before. The id is kept
-though it could be computed, so that a corrupt record is found instead of renamed.
+Account and writer come from the log's name (in a control log the writer may change, so its records have it), the hash
+of the ops from the ops. If an entry arrived right after its parent, prev is the id in the record before. The id is
+stored although it could be computed, so that a corrupt record is detected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OPS = hashlib.sha256(b"banyan/1/ops\0")
 
 
 class Name(NamedTuple):
-    """The start of a record: what is needed to say which entry it is."""
+    """The start of a record, which identifies the entry."""
 
     lid: int
     seq: int
@@ -36,7 +36,7 @@ class Name(NamedTuple):
 
 
 def encode_record(lid: int, entry: Entry, after_parent: bool = False) -> bytes:
-    """`after_parent`: its parent is the arrival right before it, and so says where its prev is to be found."""
+    """The record. after_parent: its parent is the arrival right before it, so prev is not stored."""
     id_, (_, writer, log, seq, prev, skip, time, total, _), ops, sig = entry
     flags, tail = 0, b""
     if after_parent:
@@ -56,7 +56,7 @@ def encode_record(lid: int, entry: Entry, after_parent: bool = False) -> bytes:
 
 
 def encode_records(lid: int, entries: Entries, after_parent: bool) -> list[bytes]:
-    """Of entries of a granted log that arrive one after the other, `after_parent` the first of them; at least two."""
+    """The records of consecutive entries of a granted log, at least two. after_parent: of the first of them."""
     ids, skips, times, totals, _, ops = entries.columns
     pack, first = _FIXED.pack, entries[0]
     seqs = range(first.header.seq, first.header.seq + len(ids))
@@ -80,7 +80,7 @@ def is_record(raw: bytes | None) -> bool:
 
 
 def record_time(raw: bytes) -> bytes:
-    """8 bytes."""
+    """The entry's time, 8 bytes."""
     return raw[11:19]
 
 
@@ -98,9 +98,9 @@ def record_after(raw: bytes) -> bool:
 
 
 def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
-    """The entry in a record of that log; `before`: the id of the arrival before it, needed where `record_after`.
+    """The entry of a record of that log. before: the id of the arrival before it, needed if `record_after`.
 
-    Raises CorruptStore where the record contradicts itself.
+    Raises CorruptStore if the record is inconsistent.
     """
     if len(raw) < _START:
         raise CorruptStore(f"a record has {len(raw)} bytes, less than the {_START} with which every record begins")
@@ -131,7 +131,7 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
 
 
 class Line(NamedTuple):
-    """What a run says of one entry, and where it came: all that serving it needs."""
+    """The fields of an entry that a run needs, and its arrival number."""
 
     n: int
     id: EntryId
@@ -142,7 +142,7 @@ class Line(NamedTuple):
 
 
 def decode_line(n: int, raw: bytes) -> Line:
-    """Of the record of arrival `n`; a third of what the whole entry takes, for nothing is hashed or named."""
+    """The line of arrival `n`. It takes a third of the time of the whole entry, because nothing is hashed."""
     flags, _, _, _, time, total, entry = _FIXED.unpack_from(raw)
     at = _START + _WIDTH[flags & 14]
     if flags & SIGNED:

@@ -1,6 +1,6 @@
-"""Entries of logs that do not simply go on: a log is rewritten or shortened, entries that do not count come and go.
+"""Changes of logs other than growth: a log is rewritten or shortened, and entries that do not count come and go.
 
-What stays keeps its arrival number and its content; what goes takes both along.
+An entry that stays keeps its arrival number and its content; a dropped entry loses both.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class _Held(NamedTuple):
     n: int
     raw: bytes
     loose: t.Loose | None
-    """Its row, where it does not count."""
+    """Its row if it does not count."""
 
 
 class RewritingStore(ContentStore):
-    """Part of `Store`."""
+    """A layer of `Store`."""
 
     def rewrite(self, log: LogId, chain: Sequence[Entry], loose: Sequence[Entry], head: Head, now_s: int) -> None:
-        """Replace what a granted log consists of. Entries in neither list go, with their parts; the others keep theirs.
+        """Replaces the entries of a granted log. Entries in neither list are dropped with their parts.
 
-        Call `rebuild_views` once when all logs of the account are rewritten.
+        Call `rebuild_views` once after all logs of the account are rewritten.
         """
         if not log.log:
             raise ValueError(f"the control log of {log.account.hex()[:16]} is replaced by put_control")
@@ -82,13 +82,13 @@ class RewritingStore(ContentStore):
         self._erase_again([e for e in (*chain, *loose) if e.id not in old])
 
     def _arrive(self, lid: int, e: Entry) -> tuple[int, Item]:
-        """The next arrival: its number, and its record."""
+        """Gives the entry the next arrival number. Returns the number and the record."""
         self._last += 1
         self._ids.add({e.id[:16]: t.u48(self._last)})
         return self._last, (t.u48(self._last), encode_record(lid, e))
 
     def add_loose(self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int) -> None:
-        """Hold entries that do not count, besides what is held. None of them is held yet, what they hang on is."""
+        """Adds entries that do not count. None of them is held yet, and their parents are."""
         self.changes += 1
         lid = self._log(log)[0]
         records, rows = [], []
@@ -102,7 +102,7 @@ class RewritingStore(ContentStore):
         self._erase_again(entries)
 
     def shorten(self, log: LogId, head: Head, now_s: int) -> None:
-        """What counted of a log beyond the new head counts no more: it is quarantined, with its content.
+        """Ends what counts of a log at the new head. Entries beyond it are quarantined, with their content.
 
         Call `rebuild_views` afterwards.
         """
@@ -127,7 +127,7 @@ class RewritingStore(ContentStore):
         self._set_head(log, lid, head)
 
     def drop_loose(self, log: LogId, entries: Sequence[EntryId]) -> None:
-        """Forget entries that do not count, and on which nothing that stays hangs."""
+        """Drops entries that do not count. No entry that stays may follow them."""
         self.changes += 1
         lid = self._log(log)[0]
         for entry in entries:
@@ -136,14 +136,14 @@ class RewritingStore(ContentStore):
                 continue
             n, raw = found
             if not self._write.delete(t.LOOSE, t.loose_key(lid, record_name(raw).seq, entry)):
-                raise ValueError(f"entry {entry.hex()[:16]} counts, so it is not to be dropped")
+                raise ValueError(f"entry {entry.hex()[:16]} counts, so it cannot be dropped")
             self._delete(n, entry)
         self._any_loose = None
         self._unname_empty(log)
 
     def forget_arrivals(self, log: LogId, ns: Collection[int]) -> None:
-        """Arrivals of a log that cannot be read go, with their content. `put_control` or `rewrite` has to follow, and
-        once all that is unreadable is gone, `mend_ids`."""
+        """Drops unreadable arrivals of a log, with their content. Then call `put_control` or `rewrite`, and `mend_ids`
+        after all unreadable arrivals are dropped."""
         self.changes += 1
         lid = self._log(log)[0]
         for n in ns:
@@ -152,10 +152,10 @@ class RewritingStore(ContentStore):
                 self._write.delete(t.ENTRIES, t.u48(n))
                 self._delete_parts(n)
             elif (name := record_name(raw)).lid == lid or self._chain_n(name.lid, name.seq) != n:
-                self._delete(n, name.id)  # else the index of this log is wrong, and the entry is of another
+                self._delete(n, name.id)  # otherwise the index is wrong, and the entry belongs to another log
 
     def mend_ids(self) -> None:
-        """Ids go out of their index that are not of the entry which is there: what became unreadable had another id."""
+        """Deletes rows of the index of ids that do not match their entries: unreadable entries had other ids."""
         wrong = [key for key, _ in self._write.scan(t.IDS) if not self._is_of(key)]
         for key in wrong:
             self._write.delete(t.IDS, key)
@@ -177,7 +177,7 @@ class RewritingStore(ContentStore):
         return out
 
     def _part_from_parents(self, log: LogId, lid: int, old: dict[EntryId, _Held], kept: dict[EntryId, int]) -> None:
-        """Entries that stay say themselves what their parent is, where its record is about to go."""
+        """Stores the parent's id in entries whose parent's record is about to be dropped."""
         going = {was.n: entry for entry, was in old.items() if entry not in kept}
         for n in kept.values():
             raw = self._write.get(t.ENTRIES, t.u48(n)) if n - 1 in going else None
@@ -185,14 +185,14 @@ class RewritingStore(ContentStore):
                 self._write.put(t.ENTRIES, t.u48(n), encode_record(lid, decode_record(raw, log, going[n - 1])))
 
     def _replace(self, table: Table, lid: int, rows: dict[bytes, bytes]) -> None:
-        """Make these the rows of a log, touching only those that differ."""
+        """Makes these the rows of a log; writes only those that differ."""
         old = dict(self._write.prefix(table, t.u32(lid)))
         for key in old.keys() - rows.keys():
             self._write.delete(table, key)
         self._write.put_many(table, sorted(rows.items() - old.items()))
 
     def _delete(self, n: int, entry: EntryId) -> None:
-        """The entry goes; what was erased of it is remembered under its id, should it come again."""
+        """Drops an entry. Its erased parts are remembered under its id, in case it comes again."""
         self._ids.remove(entry, n)
         self._recent.pop(n, None)
         self._write.delete(t.ENTRIES, t.u48(n))
@@ -208,7 +208,7 @@ class RewritingStore(ContentStore):
         self._unwant(n)
 
     def set_signature(self, entry: EntryId, sig: bytes) -> None:
-        """Add a verified signature to an entry that is held without one. Does nothing where one is held already."""
+        """Adds a verified signature to a held entry, unless it has one."""
         self.changes += 1
         found = self._record(entry)
         if found is None or record_signed(found[1]):

@@ -1,7 +1,7 @@
-"""What lies in one slot: its live operations in the order that decides, whether they show or not.
+"""The live operations of a slot, shown or not, in the order that decides which is shown.
 
-Stamps (time 8 | arrival number 6 | op index 2) order by time; where two entries of an account have the same time, which
-two of its devices may write, their ids decide, and not the order in which they happened to arrive here.
+Stamps (time 8 | arrival number 6 | op index 2) are ordered by time. Two devices of an account may write entries with
+the same time; then their ids decide, not the order of arrival, which differs between nodes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .view_rows import CELLS, SHOWN
 
 
 def shown_at(txn: ReadTxn, slot: bytes) -> bytes:
-    """place 8 | seed, or nothing. `slot` begins with the account's number."""
+    """place 8 | seed of what the slot shows, or empty. slot: begins with the account's number."""
     found = next(txn.beginning(SHOWN, [(slot[:4], slot[4:])]), None)
     return b"" if found is None else found[2][len(slot) - 4 :]
 
 
 def cells_at(txn: ReadTxn, slot: bytes) -> set[bytes]:
-    """The stamps of live operations that do not show."""
+    """The stamps of live operations that are not shown."""
     size = len(slot) - 4
     return {value[size:] for value in txn.dups(CELLS, slot[:4], slot[4:], after_prefix(slot[4:]))}
 
@@ -33,7 +33,7 @@ def stamp_of(reader: StoreReader, place: bytes) -> bytes:
 
 
 def in_order(reader: StoreReader, stamps: Collection[bytes]) -> list[bytes]:
-    """The last write last."""
+    """The stamps sorted, the last write last."""
     ordered = sorted(stamps)
     if any(a[:8] == b[:8] and a[8:14] != b[8:14] for a, b in pairwise(ordered)):
         ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))

@@ -1,7 +1,7 @@
-"""How much of a log is sound: readable, linked to its parent, and under a signature that a run reaches.
+"""Finds the sound entries of a log: those that are readable, linked to their parent, and signed within one run.
 
-An entry whose link is wrong cannot be served, and neither can what stands on it: so all above goes with it. Whether an
-entry counts is not judged here. `store verify` names single problems (check.py); this says what has to go.
+An entry with a wrong link cannot be served, nor can any entry above it, so all of them must be dropped. Whether an
+entry counts is not judged here. `store verify` reports single problems (check.py); this tells what to drop.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .records import decode_record, is_record, record_after, record_id, record_n
 
 Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], Sequence[BadSignature | None]]
 CHECKED = 1_024
-"""Signatures that are checked together."""
+"""Signatures checked in one call."""
 
 
 class Wrong(NamedTuple):
-    """An entry that is not sound, other than for what it stands on. `entry`: None where it cannot be read."""
+    """An entry that is wrong by itself, not only because of an entry below it. entry: None if it cannot be read."""
 
     seq: int
     entry: EntryId | None
@@ -35,21 +35,21 @@ class Wrong(NamedTuple):
 
 
 class JudgedLog(NamedTuple):
-    """What is sound of a log: the first `length` entries of its chain, and of its loose entries `loose`."""
+    """The sound entries of a log: the first `length` of its chain, and the loose entries `loose`."""
 
     log: LogId
     length: int
     last: EntryId | None
     loose: list[Entry]
     wrong: list[Wrong]
-    """The lowest first; those that merely stand on another are not among them."""
+    """The lowest first."""
     gone: int
     """How many entries are not sound."""
     unreadable: list[int]
-    """Arrival numbers that are not what they should be, or not there."""
+    """Arrival numbers whose records are wrong or missing."""
     checked: int
     head: Head
-    """What the store says of the log now."""
+    """The head in the store."""
     indexed: bool
     """Whether the head and the index of the chain are right."""
 
@@ -59,29 +59,29 @@ class JudgedLog(NamedTuple):
 
 
 def judge(reader: StoreReader, log: LogId, verify: Verify | None = None) -> JudgedLog:
-    """`verify`: checks signatures too; without it they are taken to be what was verified when they came."""
+    """Judges a log. verify: checks signatures; None: they are trusted, because they were verified on arrival."""
     return _LogJudge(reader, log, verify).judged()
 
 
 def sound_chain(reader: StoreReader, judged: JudgedLog) -> list[Entry]:
-    """The entries of its chain that are sound, whatever the head says."""
+    """The sound entries of its chain."""
     return _LogJudge(reader, judged.log, None).chain(judged.length)
 
 
 def row_bytes(entry: Entry, parent: Entry | None) -> int:
-    """The bytes that an entry takes in a run in which its parent stands before it: no run of it takes fewer."""
+    """The bytes of an entry in a run after its parent: the fewest that it can have."""
     time, total = (parent.header.time, parent.header.total) if parent else (0, 0)
     h, size = entry.header, len(entry.ops)
     return 1 + _uint(h.time - time) + _uint(h.total - total - size) + _uint(size) + size
 
 
 def _uint(n: int) -> int:
-    """The bytes of an unsigned integer in CBOR, or of what opens a byte string of that length."""
+    """The bytes of an unsigned integer in CBOR, or of the head of a byte string of that length."""
     return 1 if n < 24 else 2 if n < 1 << 8 else 3 if n < 1 << 16 else 5 if n < 1 << 32 else 9
 
 
 class _LooseNode(NamedTuple):
-    """A loose entry that is linked."""
+    """A correctly linked loose entry."""
 
     entry: Entry
     size: int
@@ -117,7 +117,7 @@ class _LogJudge:
     # -- the chain
 
     def chain(self, length: int) -> list[Entry]:
-        """Its first `length` entries, which are sound."""
+        """The first `length` entries of the chain, which are sound."""
         found: list[Entry] = []
         for row in self._reader.txn.prefix(t.CHAIN, t.u32(self._lid)):
             s = t.stretch_of(*row)
@@ -126,7 +126,7 @@ class _LogJudge:
         return found[:length]
 
     def _chain(self) -> None:
-        """Up to its first entry that is wrong; what stands above is counted."""
+        """Judges the chain up to its first wrong entry, and counts the entries above."""
         txn, parent, whole = self._reader.txn, None, True
         checks: list[tuple[int, Signed]] = []
         rows = [t.stretch_of(*row) for row in txn.prefix(t.CHAIN, t.u32(self._lid))]
@@ -161,7 +161,7 @@ class _LogJudge:
         self._verified(checks)
 
     def _verified(self, checks: Sequence[tuple[int, Signed]]) -> bool:
-        """Whether these signatures are right; else the chain ends below the first that is not."""
+        """Whether these signatures are valid. If not, the chain ends below the first invalid one."""
         if self._verify is None or not checks:
             return True
         for (seq, _), error in zip(
@@ -180,7 +180,7 @@ class _LogJudge:
         del self._ids[seq:], self._sizes[seq:], self._signed[seq:]
 
     def _entries(self, s: t.Stretch) -> Iterator[tuple[int, Entry | None]]:
-        """(arrival number, entry) of a stretch; None where it is not there or not what its id says."""
+        """(arrival number, entry) of a stretch; None for a missing or wrong record."""
         at, last = s.n, None
         for key, raw in self._reader.txn.scan(t.ENTRIES, t.u48(s.n), t.u48(s.n + s.size)):
             n = t.number(key)
@@ -194,7 +194,7 @@ class _LogJudge:
             yield n, None
 
     def _decode(self, n: int, raw: bytes, below: Entry | None) -> Entry | None:
-        """The entry of a record if it is of this log and is what its id names. `below`: arrival n - 1, if read."""
+        """The entry of a record if it belongs to this log and matches its id. below: arrival n - 1, if it was read."""
         if not is_record(raw) or record_name(raw).lid != self._lid:
             return None
         before = below.id if below is not None else None
@@ -207,10 +207,10 @@ class _LogJudge:
             return None
         return e if entry_id(self._reader.realm, encode_header(e.header)) == e.id else None
 
-    # -- beside it
+    # -- beside the chain
 
     def _read_loose(self) -> None:
-        """Those that hang on what is sound."""
+        """Judges loose entries: sound ones follow sound entries."""
         txn = self._reader.txn
         found: list[Entry] = []
         for key, value in txn.prefix(t.LOOSE, t.u32(self._lid)):
@@ -269,8 +269,8 @@ class _LogJudge:
     # -- signatures
 
     def _vouch(self) -> None:
-        """What no signature within one run vouches for goes, with all above. What is below that stays vouched for: a
-        signature that reaches it from above would reach further up first."""
+        """Drops entries that no signature within one run proves, and all above them. Entries below stay proved: a
+        signature above that reaches them would also reach the dropped ones."""
         chain, beside = bytearray(len(self._ids)), set[EntryId]()
         for seq, signed in enumerate(self._signed):
             if signed:
@@ -293,7 +293,7 @@ class _LogJudge:
             self._gone += 1
 
     def _walk(self, chain: bytearray, beside: set[EntryId], seq: int, node: _LooseNode | None) -> None:
-        """Marks what the signature at place `seq` vouches for; `node` where that is beside the chain."""
+        """Marks the entries that the signature at place `seq` proves. node: its entry, if that is beside the chain."""
         size, signed = 0, False
         for step in range(self._most):
             size += self._sizes[seq] if node is None else node.size

@@ -1,13 +1,13 @@
-"""The store: what was judged to count, and what is held besides, written by one thread and made durable by `commit`.
+"""The store: counted entries and other held data, written by one thread and made durable by `commit`.
 
-It decides nothing about validity. The caller says which entries extend chains (`append`, the fast path) or what a log
-now consists of (`rewrite`, after a fork, a pin, a cut or new grants); the store keeps entries, indexes, parts and views
-in step inside one transaction. Arrival numbers only rise and are never given twice, also when entries go.
+It decides nothing about validity. The caller says which entries extend chains (`append`, the fast path) or which
+entries a log now has (`rewrite`, after a fork, a pin, a cut or new grants). The store updates entries, indexes, parts
+and views in one transaction. Arrival numbers only rise and are never used twice, even when entries are dropped.
 
-After a StorageError what was pending is gone: call `rollback` before going on. (`commit` has done so when it raises.)
+After a StorageError pending writes are lost: call `rollback` before continuing. (A failed `commit` has done so.)
 
 The writer has five layers, and each knows only those below: `PendingStore` (the transaction), `LogStore` (numbers and
-heads), `ContentStore` (parts), `RewritingStore` (logs that do not simply go on), and `Store`, which is this file.
+heads), `ContentStore` (parts), `RewritingStore` (changes other than growth), and `Store`, which is this file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId, control_log
+from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body
 from banyan_crdt.state import control_head
 
 from . import due as d
 from . import tables as t
 from .batch import AppendedRows
-from .entry_reader import NOTHING
 from .errors import CorruptStore
 from .grant_rows import encode_grants
 from .pending import snapshot
@@ -38,10 +38,10 @@ class Store(RewritingStore):
     """The writer. One thread makes it and uses it; others take `snapshot()`."""
 
     def append(self, batch: Sequence[Append], opened: Sequence[tuple[AccountId, Control]] = ()) -> None:
-        """Extend what counts of logs. Several of the batch may continue one log, in their order.
+        """Extends logs. Several appends of the batch may continue one log, in their order.
 
-        opened: accounts of which nothing was held. Their control logs are in the batch, whole; no others are.
-        Raises ValueError, and has changed nothing, where one does not continue its log.
+        opened: new accounts. Their whole control logs are in the batch, and no other control logs are.
+        Raises ValueError, and changes nothing, if an append does not continue its log.
         """
         rows = AppendedRows(self._last)
         heads: dict[LogId, tuple[int, Head]] = {}
@@ -76,7 +76,7 @@ class Store(RewritingStore):
         self._write.put_many(t.ENTRIES, rows.records, append=True)
         self._write.put_many(t.CHAIN, rows.places)
         self._write.put_many(t.PARTS, rows.parts, append=True)
-        if opened:  # nothing of a control log shows
+        if opened:  # views show nothing of control logs
             firsts = [first for append, first in zip(batch, firsts, strict=True) if append.log.log]
             batch = [append for append in batch if append.log.log]
         self._views.added(self._write, self, batch, firsts)
@@ -84,27 +84,27 @@ class Store(RewritingStore):
             self._erase_again([e for append in batch for e in append.entries])
 
     def put_control(self, account: AccountId, control: Control, loose: Sequence[Entry], now_s: int) -> None:
-        """Replace the control entries that are held, a path and what is `loose` beside it, and what they grant."""
+        """Replaces the held control entries (the path and the `loose` ones beside it) and the account's grants."""
         self._write.put(t.ACCOUNTS, account, encode_grants(control) if control.path else b"")
         self._rewrite(control_log(account), control.path, loose, control_head(control), now_s)
 
     def put_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """The one of its writer that stands from now on."""
+        """Stores a checkpoint in place of its writer's earlier one."""
         self.changes += 1
         log = checkpoint.log_id
         self._write.put(t.CHECKPOINTS, log.account + log.writer, encode_checkpoint(checkpoint))
         self._set_head(log, self._log(log)[0], checkpoint.head)
 
     def drop_checkpoint(self, log: LogId) -> None:
-        """Its writer may not make one of the account any more."""
+        """Drops a checkpoint, whose writer may no longer make one."""
         self.changes += 1
         self._write.delete(t.CHECKPOINTS, log.account + log.writer)
         self._set_head(log, self._log(log)[0], NOTHING)
 
     def rebuild_views(self, account: AccountId, counted: Iterable[tuple[Entry, Body]]) -> None:
-        """Fold the account again. `counted`: every entry that counts of its granted logs, with the ops that count.
+        """Folds the account again. counted: every counted entry of its granted logs, with the ops that count.
 
-        Parts of entries that count as no operations are no longer asked for, those of the others are.
+        Parts of void entries are no longer asked for; those of the others are.
         """
         self.changes += 1
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
@@ -120,15 +120,15 @@ class Store(RewritingStore):
                 self._want(n, body)
             yield CountedEntry(n, e, body)
 
-    # -- what is local
+    # -- local data
 
     def set_due(self, work: d.Work, key: bytes, at_ms: int) -> None:
-        """That is due then, and at no other time."""
+        """Makes the key due at that time only."""
         self.changes += 1
         d.set_due(self._write, work, key, at_ms)
 
     def postpone(self, work: d.Work, prefix: bytes, at_ms: int) -> None:
-        """What begins so and is due sooner is due then."""
+        """Moves keys with this prefix that are due earlier to that time."""
         self.changes += 1
         d.postpone(self._write, work, prefix, at_ms)
 
@@ -137,7 +137,7 @@ class Store(RewritingStore):
         d.drop_due(self._write, work, key)
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
-        """Remember something local; None forgets it. Keys have at most 500 bytes."""
+        """Writes a local note; None deletes it. Keys have at most 500 bytes."""
         self.changes += 1
         if value is None:
             self._write.delete(t.META, t.NOTE + key)

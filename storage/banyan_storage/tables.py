@@ -1,4 +1,4 @@
-"""Every table that the store keeps, and how its keys and values are spelled, in this one place.
+"""Every table of the store, with the layout of its keys and values.
 
     logs       lid u32                    -> account 32 | writer 32 | log u32         a log's short number, never reused
     heads      account | writer | log     -> lid u32 | length u64 | flag u8 | id       id: 32 bytes, or none
@@ -16,12 +16,13 @@
                kind u8 | 1 | key    -> time u64
     meta       name                       -> value                                     store id, schema, counters, notes
 
-A stretch is consecutive entries of a chain whose arrival numbers are consecutive too, of which only the last may hold
-a signature: what came as one run is one row.
+A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
+last may have a signature. So a run is one row.
 
-Numbers are big-endian, so that keys order as what they mean. Keys that grow with every entry (entries, parts, lacking)
-begin with the arrival number and append, which fills pages to the brim. The one random index, ids, is kept as narrow
-as can be and written sorted, late. Two entries may share 8 bytes of their ids: whoever finds one looks at its record.
+Numbers are big-endian, so that keys sort by their meaning. Tables that grow with every entry (entries, parts, lacking)
+have keys that begin with the arrival number, so rows are appended, which fills pages completely. The one random index,
+ids, has short keys and is written late and sorted. Two entries may share 8 bytes of their ids, so a reader compares the
+id in the record.
 """
 
 from __future__ import annotations
@@ -78,13 +79,13 @@ _CHAIN = struct.Struct(">IHI")
 _WANTED = struct.Struct(">32sI")
 _SINCE = struct.Struct(">BI")
 BRANCH, QUARANTINED, VOUCHED = 0, 1, 2
-"""Kinds of loose entries: one that never counted here, one that did, one that a pin was shown to stand above."""
+"""Kinds of loose entries: one that never counted here, one that did, one that is proved to be below a pinned entry."""
 
 u32, u64 = _U32.pack, _U64.pack
 
 
 class Stretch(NamedTuple):
-    """Entries seq .. seq+size-1 of a chain have the arrival numbers n .. n+size-1; `signed`: the last of them is."""
+    """Entries seq .. seq+size-1 of a chain have the arrival numbers n .. n+size-1. signed: whether the last one is."""
 
     seq: int
     n: int
@@ -93,7 +94,7 @@ class Stretch(NamedTuple):
 
 
 class Loose(NamedTuple):
-    """An entry that does not count. `since`: when it came or stopped counting, seconds since 1970."""
+    """An entry that does not count. since: when it came or stopped counting, seconds since 1970."""
 
     seq: int
     n: int
@@ -110,7 +111,7 @@ def number(raw: bytes) -> int:
 
 
 def log_name(log: LogId) -> bytes:
-    """68 bytes that order as the LogId does."""
+    """68 bytes that sort like the LogId."""
     return log.account + log.writer + _U32.pack(log.log)
 
 

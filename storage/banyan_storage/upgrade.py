@@ -1,9 +1,9 @@
-"""A store of an earlier schema is brought to this one, in place: one step for each schema, all in one transaction.
+"""Upgrades a store of an earlier schema in place: one step for each schema, all in one transaction.
 
-A process that is killed on its way leaves the old store, whole. What an earlier version judged otherwise is not looked
-at here: a step may leave the note MEND, and whoever opens the store checks every log before it serves (banyan_node's
-mending.py). Views are not looked at either: the store keeps the version of each, and those of which this program has
-another are built again in the background (views/building.py).
+If the process is killed, the old store is unchanged. Entries that an earlier version judged differently are not checked
+here: a step may leave the note MEND, and then every log is checked before the store is used (the node's mending.py).
+Views are not upgraded either: the store notes the version of each, and a view of another version is rebuilt in the
+background (views/building.py).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .records import is_record, record_name
 from .views.building import note_versions
 
 Say: TypeAlias = Callable[[str], None]
-"""Told, in sentences, what is done."""
+"""Gets progress messages, as sentences."""
 Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
-"""Brings a store to the next schema. It is given the time in seconds since 1970, and commits nothing."""
+"""Upgrades a store to the next schema. Gets the time in seconds since 1970. Does not commit."""
 
 MEND = b"mend"
-"""The note of a store whose logs have to be checked: how far that has come, empty at its beginning."""
+"""The note of a store whose logs must be checked. It holds the progress, and is empty at first."""
 _VIEWS_OF_5 = dict.fromkeys(("timeline", "thread", "reactions", "relations", "followers"), 1) | {"shown": 0x8D513ACC}
 BLOCK, SAY_ROWS = 10_000, 250_000
-"""Rows that are written at a time, and after how many it is said how far a step is."""
+"""Rows written at a time, and rows between two progress messages."""
 
 
 def upgrade(engine: Engine, now_s: int, say: Say) -> bool:
-    """Brings the store to this program's schema. False where it is of it, or where no way leads to it."""
+    """Upgrades the store to this program's schema. False if it has that schema, or cannot be upgraded."""
     txn = engine.write()
     found = schema_of(txn)
     if found == t.SCHEMA or why_not(found) is not None:
@@ -46,14 +46,14 @@ def upgrade(engine: Engine, now_s: int, say: Say) -> bool:
 
 
 def schema_of(txn: ReadTxn) -> int:
-    """The schema of a store; that of this program where nothing was written yet."""
+    """The schema of a store; that of this program if the store is empty."""
     if txn.get(t.META, t.STORE_ID_KEY) is None:
         return t.SCHEMA
     return t.number(txn.get(t.META, t.SCHEMA_KEY) or b"")
 
 
 def why_not(found: int) -> str | None:
-    """Why a store of that schema cannot be brought to this one; None where it can be, or is of it."""
+    """Why a store of that schema cannot be used or upgraded, or None."""
     if found > t.SCHEMA:
         return f"the store has schema {found}, this program knows {t.SCHEMA}; use the newer program"
     if found < min(STEPS):
@@ -65,7 +65,7 @@ def why_not(found: int) -> str | None:
 
 
 def refuse_other(found: int) -> None:
-    """Raises StoreVersion unless the store is of this program's schema: a reader changes nothing."""
+    """Raises StoreVersion unless the store has this program's schema. For readers, which cannot upgrade it."""
     why = why_not(found)
     if why is None and found < t.SCHEMA:
         why = (
@@ -77,21 +77,21 @@ def refuse_other(found: int) -> None:
 
 
 def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
-    """4 to 5: loose entries are keyed by their place, and say of what kind they are and since when.
+    """4 to 5: keys of loose entries have their place; values have their kind and time.
 
-    What was kept had been judged by other rules, so of each it is said that it never counted, as of now.
+    The entries were judged by older rules, so each is marked as one that never counted, as of now.
     """
     rows: list[Item] = []
     total = txn.count(t.LOOSE)
     for done, (key, value) in enumerate(txn.scan(t.LOOSE), 1):
         raw = txn.get(t.ENTRIES, value)
-        if raw is not None and is_record(raw):  # else nobody knows its place, and nothing is lost with the row
+        if raw is not None and is_record(raw):  # otherwise its place is unknown, and the row is useless
             seq = record_name(raw).seq
             row = t.Loose(seq, t.number(value), t.BRANCH, now_s)
             rows.append((t.chain_key(t.number(key[:4]), seq) + key[4:], t.loose_value(row)))
         if not done % SAY_ROWS:
             say(f"{done:,} of {total:,} entries that do not count have their new keys.")
-    for lid in {key[:4] for key, _ in rows}:  # looked at soon: then it is noted when the first of it may be forgotten
+    for lid in {key[:4] for key, _ in rows}:  # due now; the chore then notes when the first entry may be forgotten
         name = txn.get(t.LOGS, lid)
         if name is not None:
             set_due(txn, Work.FORGET, name, now_s * 1000)
@@ -103,7 +103,7 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
 
 
 def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:
-    """5 to 6: the store says which version each view has: the first; what is shown has that of the collections then."""
+    """5 to 6: notes the version of each view: 1, and for `shown` the one of the collections at that time."""
     note_versions(txn, _VIEWS_OF_5)
 
 

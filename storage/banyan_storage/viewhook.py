@@ -1,4 +1,4 @@
-"""What the store tells the views, inside the transaction of the change. So views always agree with the store."""
+"""The calls from the store to its views. They happen in the transaction of the change, so both always agree."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .reader import StoreReader
 
 
 class Append(NamedTuple):
-    """Entries that extend what counts of one granted log.
+    """Entries that extend one log.
 
-    `bodies`: the ops that count of each entry (void ones are empty). `parts`: the bytes, salt and framing included and
-    checked against their hashes, of every operation of those bodies that names a part, in the order of entries and
-    operations; None, or a sequence that ends early: not held yet. `head`: where the log stands then.
+    bodies: the ops of each entry that count (empty for a void entry). parts: the checked bytes, with salt and framing,
+    of every operation in `bodies` that names a part, in order; None for one that is not held, and missing ones at the
+    end are not held either. head: that of the log afterwards.
     """
 
     log: LogId
@@ -28,12 +28,12 @@ class Append(NamedTuple):
     parts: Sequence[bytes | None]
     head: Head
     puts: Puts | None = None
-    """Where every body is one put over nothing else, and `parts` holds the content of each, what they put: the usual
-    posts, most of what there is."""
+    """Set if every body is a single put that replaces nothing, and `parts` has the content of each. These are the usual
+    posts, which are most entries."""
 
 
 class CountedEntry(NamedTuple):
-    """An entry of a granted log that counts, its arrival number, and the ops that count."""
+    """A counted entry of a granted log, its arrival number, and the ops that count."""
 
     n: int
     entry: Entry
@@ -41,7 +41,7 @@ class CountedEntry(NamedTuple):
 
 
 class ArrivedPart(NamedTuple):
-    """Content, without its salt, of operation `op_index` of a counted entry, which arrived as number `n`."""
+    """Content, without its salt, of operation `op_index` of the counted entry with arrival number `n`."""
 
     n: int
     entry: Entry
@@ -51,32 +51,32 @@ class ArrivedPart(NamedTuple):
 
 
 class ViewHooks(Protocol):
-    """Derived rows. `reader` sees all that is pending, including what the call is about."""
+    """Derived rows. reader: sees all pending writes, including the change that the call is about."""
 
     def opened(self, txn: WriteTxn, fresh: bool) -> None:
-        """The store is open; `fresh`: nothing was ever written to it. What the views write is committed."""
+        """The store was opened. fresh: it is empty. What the views write is committed."""
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
-        """Logs were extended, with what content is at hand; other content comes later, through `parts_arrived`.
+        """Logs were extended. Content that is missing comes later, through `parts_arrived`.
 
-        `firsts`: the arrival number of the first entry of each append; the others have the numbers after it.
+        firsts: the arrival number of the first entry of each append; the others have the following numbers.
         """
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
-        """The account must be folded again from nothing. Use `counted` up; parts that are held are in `reader`.
+        """Fold the account again from the start, and exhaust `counted`. Held parts are in `reader`.
 
-        It has the granted logs in any order, each from seq 0; control entries are in `reader`.
+        counted: the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
-        """These entries of the account count no more, and nothing else of it changed. False: nothing was done, since
-        more follows from it than taking out what they say; then call `rebuilt`."""
+        """These entries of the account no longer count, and nothing else of it changed. Return False, without any
+        change, if deleting their rows is not enough; then `rebuilt` is called."""
 
     def parts_arrived(self, txn: WriteTxn, reader: StoreReader, arrived: Sequence[ArrivedPart]) -> None:
         """Content of counted operations is now held."""
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
-        """Content of an operation, counted or not, is no longer held, or never will be."""
+        """Content of an operation, counted or not, was erased."""
 
 
 class NoViews:

@@ -1,4 +1,4 @@
-"""What every bench promises: one JSON object at the end, one sentence where it is called wrongly."""
+"""Every bench prints one JSON object at the end, and one sentence if it is called wrongly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where other systems cannot be installed or run, the bench says so in one sentence. Nothing here asks a registry."""
+"""If another system cannot be installed or run, the bench says so in one sentence. No test here asks a registry."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_option_that_cannot_be_meant_is_one_sentence(
     assert capsys.readouterr().err == f"{told}\n"
 
 
-def test_every_system_has_its_say_in_every_line_of_what_is_not_equal() -> None:
+def test_every_system_is_in_every_line_of_what_is_not_equal() -> None:
     assert {frozenset(said) for said in peers.NOT_EQUAL.values()} == {
         frozenset(("banyan", "hypercore", "ssb", "orbitdb"))
     }

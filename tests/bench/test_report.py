@@ -1,4 +1,4 @@
-"""docs/performance.md says what the kept results say, and its picture is made of them."""
+"""docs/performance.md agrees with the stored results, and its picture is made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Benches measure what they say: tiny runs of them, with real stores and real nodes."""
+"""Benches measure what they claim: tiny runs with real stores and real nodes."""
 
 from __future__ import annotations
 

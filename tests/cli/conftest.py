@@ -1,4 +1,4 @@
-"""A home that `banyan init` made, for each test its own."""
+"""A new home, made by `banyan init`, for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs `banyan` as a person would: in-process for speed, or as a process of its own."""
+"""Runs `banyan` as a person would: in this process for speed, or in a separate process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "
 
 
 class Ran(NamedTuple):
-    """What one command line did."""
+    """The result of one command line."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Ran(NamedTuple):
 
 
 def banyan(*words: object) -> Ran:
-    """In this process."""
+    """Runs it in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main([str(word) for word in words])
@@ -47,7 +47,7 @@ def banyan(*words: object) -> Ran:
 
 
 def process(*words: object, stdin: str = "", **env: str) -> Ran:
-    """In a process of its own."""
+    """Runs it in a separate process."""
     result = subprocess.run(
         [*COMMAND, *map(str, words)],
         input=stdin,

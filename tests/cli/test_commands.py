@@ -1,4 +1,4 @@
-"""What a person does without a node running: on the store itself, with the same answers as from a node."""
+"""Commands without a running node: they work on the store itself, and answer as a node would."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_follows_and_blocks_are_by_name_or_id_and_can_be_undone(home: Path) -> N
     assert banyan("--home", home, "unfollow", lan).code == errors.FAILED
 
 
-def test_a_profile_says_what_it_was_told(home: Path) -> None:
+def test_a_profile_shows_the_fields_that_were_set(home: Path) -> None:
     _ok(banyan("--home", home, "profile", "set", "name=Minh Anh", "bio=cây đa = banyan"))
     profile = _ok(banyan("--home", home, "profile", "--json")).json
     assert profile["fields"] == {"name": "Minh Anh", "bio": "cây đa = banyan"}

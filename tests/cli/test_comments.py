@@ -1,4 +1,4 @@
-"""CSV files of others: every row checked before one is sent, text as it was written."""
+"""CSV files of other systems: every row is checked before any is sent, and text is not changed."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_the_simulator_plays_the_same_world_twice_from_one_seed() -> None:
     assert (first.json["trace"], first.json["digest"]) == (second.json["trace"], second.json["digest"])
 
 
-def test_everybody_who_speaks_lives_somewhere() -> None:
+def test_every_author_in_the_demo_has_a_home() -> None:
     people = {person for part in CAST for person in (part.name, *part.people)}
     said = [*FIRST_WORDS, *(p for p, _ in ISLAND_WORDS), *(p for p, _ in MAINLAND_WORDS)]
     assert set(said) <= people

@@ -1,4 +1,4 @@
-"""Edge lists of others: read whole or not at all."""
+"""Edge lists of other systems are read whole or not at all."""
 
 from __future__ import annotations
 

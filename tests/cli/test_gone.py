@@ -1,4 +1,4 @@
-"""A conversation survives the deletion of what it began with, and an operator finds what they withhold, marked."""
+"""A conversation stays when its first post is deleted, and operators see what they withhold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids are accepted by any beginning that fits one thing only; several are listed; the shell offers them."""
+"""Any unique prefix of an id is accepted; several matches are listed; the shell completes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.shell import banyan, clean_environment, process
 
 
 def made(home: Path, *names: str) -> dict[str, str]:
-    """name -> account id, hosted in `home`; what was shown is forgotten, so that ids are asked of the node."""
+    """name -> account id, hosted in `home`. Shown ids are forgotten, so that the node is asked for them."""
     ids = {n: banyan("--home", home, "--json", "account", "create", n).json["account"] for n in names}
     (home / "shown.json").unlink()
     return ids
@@ -80,7 +80,7 @@ def test_a_post_is_meant_by_its_last_or_first_digits_though_it_was_never_shown(h
 
 
 @pytest.mark.parametrize("text", ["", " ", "did:banyan:z0OIl", "…", "@", "x" * 5000, "did:banyan:", "a/b/c"])
-def test_what_is_no_id_at_all_is_one_sentence(home: Path, text: str) -> None:
+def test_text_that_is_no_id_gives_one_sentence(home: Path, text: str) -> None:
     for words in (("follow", text), ("thread", text), ("account", "show", text), ("account", "cut", text, "--yes")):
         ran = banyan("--home", home, *words)
         assert ran.code in (1, 2), (words[0], ran)
@@ -89,7 +89,7 @@ def test_what_is_no_id_at_all_is_one_sentence(home: Path, text: str) -> None:
 
 
 def completed(home: Path, words: str, at: int) -> list[str]:
-    """What bash is offered for the word number `at`."""
+    """The completions that bash gets for word number `at`."""
     env = {**clean_environment(), "BANYAN_HOME": str(home), "_BANYAN_COMPLETE": "complete_bash"}
     env |= {"COMP_WORDS": words, "COMP_CWORD": str(at)}
     script = "import sys; sys.argv = ['banyan']; from banyan_cli.main import run; run()"

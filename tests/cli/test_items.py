@@ -1,4 +1,4 @@
-"""A collection is one file: with it in place a node and the command line know its items. Nothing else is touched."""
+"""A collection is one file: once it is there, the node and the command line know its items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPTIONS = '["phở", "bún chả"]'
 
 @pytest.fixture
 def with_polls(tmp_path: Path) -> dict[str, str]:
-    """The environment of a program in which poll.py stands beside the other collections."""
+    """The environment of a program that has poll.py among its collections."""
     return {**clean_environment(), "PYTHONPATH": program_with_polls(tmp_path / "more")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli import errors, refs
+from banyan_cli import errors, main, refs
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
 from banyan_cli.out import Out
@@ -23,7 +24,7 @@ from banyan_storage.errors import DiskFull
 from tests.cli.shell import banyan, clean_environment, node_up, process
 
 
-def test_json_and_home_may_stand_anywhere_but_not_after_two_dashes() -> None:
+def test_json_and_home_are_options_anywhere_before_two_dashes() -> None:
     assert hoist(["post", "hi", "--json", "--home", "/x"]) == ["--json", "--home", "/x", "post", "hi"]
     assert hoist(["--home=/x", "id"]) == ["--home=/x", "id"]
     assert hoist(["post", "--", "--json"]) == ["post", "--", "--json"]
@@ -87,7 +88,7 @@ def test_help_is_quick() -> None:
 
 
 def loaded_by(*words: object) -> tuple[str, set[str]]:
-    """What the command said, and the packages that its process has loaded at the end."""
+    """The output of the command, and the packages that its process has loaded."""
     script = (
         "import sys; from banyan_cli.main import main; code = main(sys.argv[1:]); "
         "print(code, *sorted({name.split('.')[0] for name in sys.modules} | "
@@ -154,7 +155,7 @@ def test_a_mistyped_command_or_option_is_bad_input(tmp_path: Path) -> None:
     assert "Traceback" not in ran.err
 
 
-def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_made_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = banyan("--home", tmp_path / "file" / "home", "init")
     assert ran.code == errors.STORAGE
@@ -176,6 +177,13 @@ def test_config_show_says_where_each_value_comes_from(home: Path) -> None:
     assert (rows["limits.dials"]["value"], rows["limits.dials"]["where"]) == (3, "BANYAN_LIMITS_DIALS")
     assert rows["limits.frame_bytes"]["source"] == "default"
     assert "limits.peers" in banyan("--home", home, "config", "show").out
+
+
+def test_a_disk_that_is_full_before_there_is_a_store_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main._report(OSError(errno.ENOSPC, "No space left on device"), False, False, ()) == errors.STORAGE
+    assert "free some room, then run the command again" in capsys.readouterr().err
+    assert main._report(OSError(errno.EIO, "Input/output error"), False, False, ()) == errors.STORAGE
+    assert "free some room" not in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_is_no_error(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""With real nodes running: commands go through them, peers meet, imports survive any moment of death."""
+"""Commands with real nodes: they call the node, peers meet, and imports survive a kill at any moment."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_peer_of_another_realm_is_refused_in_a_sentence(home: Path, tmp_path: 
         assert _json("--home", home, "status")["accounts"] == 1
 
 
-def test_a_port_that_is_taken_is_one_sentence(home: Path) -> None:
+def test_a_port_in_use_gives_one_sentence(home: Path) -> None:
     import socket
 
     with socket.socket() as taken:

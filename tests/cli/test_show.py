@@ -1,4 +1,4 @@
-"""How posts and tables look: straight edges in every script, nothing that moves the cursor, times as one says them."""
+"""How posts and tables look: straight edges in every script, no control characters, readable times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One theft is not final: what the recovery words promise to whoever lost a home, and what a home does not hold."""
+"""A theft is not final: what the recovery words can do after a home was stolen, and what a home does not contain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _made(home: Path, name: str, *options: str) -> dict[str, Any]:
 
 
 def _carry(origin: Path, target: Path) -> None:
-    """All that one node holds, to another."""
+    """Copies all that one node holds to another."""
     archive = origin.parent / f"{os.urandom(4).hex()}.banyan"
     _run(origin, "export", archive)
     _run(target, "import", "archive", archive)
@@ -167,6 +167,32 @@ def _account_check(home: Path) -> Any:
     (found,) = [c for c in ran.json["checks"] if c["check"] == "account"]
     assert found["ok"] is not False or ran.code == errors.FAILED
     return found
+
+
+@pytest.mark.parametrize("what", ["grant", "cut", "drop"])
+def test_status_says_that_a_thief_let_a_writer_in_or_took_one_away_or_a_log(tmp_path: Path, what: str) -> None:
+    home, thief, phone = tmp_path / "home", tmp_path / "thief", "ab" * 32
+    _made(home, "Minh")
+    _run(home, "post", "còn")
+    _run(home, "account", "grant", phone)
+    (log,) = [log for log in _run(home, "account", "show")["logs"] if log["own"]]
+    shutil.copytree(home, thief)
+    assert _run(home, "status")["trouble"] is None
+    words: tuple[object, ...]
+    words, said = {
+        "grant": (("grant", "cd" * 32), "another writer was let in by entry 2 of its control log"),
+        "cut": (("cut", phone, "--yes"), "a writer of it was cut off by entry 2 of its control log"),
+        "drop": (
+            ("drop", log["writer"], log["log"], "--yes"),
+            "a log of it was dropped, with all that it says, by entry",
+        ),
+    }[what]
+    _run(thief, "account", *words)
+    assert _run(thief, "status")["trouble"] is None, "who does it himself knows it"
+    _carry(thief, home)
+    assert said in (trouble := _run(home, "status")["trouble"])
+    assert "`banyan account recover --undo 2`" in trouble
+    assert _account_check(home)["ok"] is False
 
 
 def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they_name_helps(tmp_path: Path) -> None:
@@ -360,7 +386,7 @@ def test_half_of_the_words_and_a_pause_are_asked_for_the_rest(tmp_path: Path) ->
 
 
 def _typed(text: str, *command: str, then: str = "") -> tuple[str, str]:
-    """Standard output, and what was seen on the terminal where the text was typed (and `then`, once more is asked)."""
+    """Standard output, and what the terminal showed while the text (and perhaps `then`) was typed."""
     mine, screen = pty.openpty()
     run = subprocess.Popen(
         [*COMMAND, *command],
@@ -498,7 +524,7 @@ def test_a_home_can_be_made_with_words_that_were_made_elsewhere(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["", "12", "ab" * 64, "g" * 128, "0" * 127, "commit"])
-def test_a_commitment_that_is_none_is_one_sentence_and_makes_nothing(tmp_path: Path, home: Path, text: str) -> None:
+def test_a_malformed_commitment_gives_one_sentence_and_opens_no_account(tmp_path: Path, home: Path, text: str) -> None:
     _refused(banyan("--home", home, "account", "create", "Lan", "--recovery", text), errors.USAGE, "128")
     assert len(banyan("--home", home, "account", "list", "--json").lines) == 1
     _refused(banyan("--home", tmp_path / "new", "init", "--recovery", text), errors.USAGE, "128")
@@ -510,7 +536,7 @@ def test_a_commitment_that_is_none_is_one_sentence_and_makes_nothing(tmp_path: P
 def test_an_account_whose_recovery_key_is_kept_needs_no_words_and_its_keys_are_not_renewed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     _made(home, "Minh", "--keep-recovery")
-    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key")
+    _refused(banyan("--home", home, "keys", "renew"), errors.USAGE, "recovery key", "rotate --slot 1 --words-file")
     assert not (home / "keys.old").exists()
     for _ in range(2):
         _run(home, "account", "recover", "--yes")

@@ -63,7 +63,7 @@ def follow(
     realm: Realm = TEST,
     **changed: Any,
 ) -> Entry:
-    """The entry after `below` (the whole log up to its parent). `changed`: header fields that shall be wrong."""
+    """The entry after `below` (the whole log up to its parent). changed: header fields with wrong values."""
     body = encode_ops(ops) if raw is None else raw
     parent, seq = (below[-1] if below else None), len(below)
     target = skip_seq(seq)
@@ -122,7 +122,7 @@ class Person:
         return signer(self.full(short)).key
 
     def say(self, *ops: Op, by: str = "root0", below: Sequence[Entry] | None = None, time: int | None = None) -> Entry:
-        """A control entry; without `below` it goes on top of the honest path."""
+        """A control entry; without `below`, at the end of the honest path."""
         entry = follow(self.full(by), control_log(self.id), self.control if below is None else below, *ops, time=time)
         if below is None:
             self.control.append(entry)
@@ -149,7 +149,7 @@ class Person:
         tag: str = "",
         signed: bool = True,
     ) -> list[Entry]:
-        """`below` and n more entries, each an add; every one of them signed unless `signed` is False."""
+        """`below` and n more entries, each an add. All are signed unless `signed` is False."""
         log = list(below)
         for _ in range(n):
             op = add(f"{device}{number}{tag}{len(log)}")
@@ -157,7 +157,7 @@ class Person:
         return log
 
     def checkpoint(self, by: str, names: Entry | None = None, n: int = 1, pins: Sequence[Pin] = ()) -> Checkpoint:
-        """Of the end of the honest path, or of the entry `names`."""
+        """A checkpoint of the end of the honest path, or of the entry `names`."""
         end = names or self.control[-1]
         return make_checkpoint(TEST, self.id, signer(self.full(by)), n, Place(end.header.seq, end.id), pins)
 

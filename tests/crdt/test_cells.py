@@ -19,7 +19,7 @@ SET = (POSTS, key("set"))
 
 
 def one(name: str, *ops: Op, time: int = START) -> Entry:
-    """An entry of a device of its own."""
+    """An entry of a new device."""
     return follow("device " + name, LogId(AN.id, signer("device " + name).key, 1), [], *ops, time=time)
 
 
@@ -28,7 +28,7 @@ def put(*refs: Ref, k: str = "k") -> Put:
 
 
 def folded(*entries: Entry) -> Cells:
-    """The same in every order (up to four entries) and with every entry twice."""
+    """The cells, after checking that every order (of up to four entries) and doubled entries give the same."""
     cells = fold(bodies(entries))
     for turned in permutations(entries) if len(entries) < 5 else (entries[::-1],):
         assert fold(bodies([*turned, *entries])) == cells
@@ -51,7 +51,7 @@ def test_equal_times_are_ordered_by_id_and_then_by_operation() -> None:
 
 
 def test_a_put_replaces_what_it_names_even_if_that_is_later() -> None:
-    """A phone that runs ten years ahead owns nothing for ever."""
+    """Otherwise a phone whose clock is ten years ahead would always win."""
     ahead = one("ahead", put(), time=START + (10 * 365 * 86_400_000 << 16))
     assert shown(folded(ahead, after := one("b", put(ref(ahead))))) == [after.id]
 

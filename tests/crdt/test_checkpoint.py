@@ -28,7 +28,7 @@ from tests.crdt.make import Person, digest, follow, signer
 
 
 def state_of(person: Person, checkpoints: Sequence[Checkpoint], *logs: Iterable[Entry]) -> AccountState:
-    """The same for every order of the checkpoints, with some of them twice."""
+    """The state, after checking that every order of the checkpoints, with doubles, gives the same."""
     held: dict[LogId, list[Entry]] = {}
     for log in logs:
         for e in log:
@@ -41,7 +41,7 @@ def state_of(person: Person, checkpoints: Sequence[Checkpoint], *logs: Iterable[
 
 
 def forked(person: Person, device: str = "phone", number: int = 1) -> tuple[list[Entry], list[Entry]]:
-    """Two logs of one name that part at their third entry."""
+    """Two logs with one name that differ from the third entry on."""
     ours = person.write(6, device, number)
     return ours, person.write(3, device, number, below=ours[:2], tag="thief")
 
@@ -135,7 +135,7 @@ def test_the_roots_checkpoint_pins_what_control_pins_would() -> None:
     assert (counted.head.length, counted.pinned, counted.forked) == (6, 5, False)
 
 
-def test_a_rotated_out_roots_checkpoint_is_nothing_and_the_next_ones_speaks() -> None:
+def test_a_rotated_out_roots_checkpoint_does_not_count_and_the_next_ones_does() -> None:
     an = Person()
     ours, theirs = forked(an)
     old = an.checkpoint("root0", pins=[an.pin(theirs[-1])])

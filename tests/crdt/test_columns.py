@@ -1,4 +1,4 @@
-"""What is read field by field is what reading entry by entry would give, at every width of every field."""
+"""Reading field by field gives the same as reading entry by entry, for every width of every field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may speak for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
+"""Whose keys may act for an account: thieves, tied keys, recovery, cuts. Any order of the entries gives one path."""
 
 import itertools
 import random
@@ -34,7 +34,7 @@ def path(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def resolved(entries: Iterable[Entry]) -> Control:
-    """The same for every order and with every entry twice."""
+    """The control state, after checking that every order and doubled entries give the same."""
     held = list(entries)
     c = resolve_control(held)
     rng = random.Random(1)
@@ -345,7 +345,7 @@ def test_a_grant_without_collections_is_for_all_of_them() -> None:
 
 
 def test_a_path_of_two_thousand_forks_is_read_in_a_moment() -> None:
-    """Whoever opens an account can make one of these; reading all that is below each fork took seconds."""
+    """Anyone can make such an account; reading everything below each fork took seconds."""
     an = Person(device=None)
     beside: list[Entry] = []
     for k in range(2_000):

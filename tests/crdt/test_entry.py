@@ -1,4 +1,4 @@
-"""Headers: one form, one id, links that every node computes alike."""
+"""Headers: one encoding, one id, and links that every node computes in the same way."""
 
 from typing import Any
 

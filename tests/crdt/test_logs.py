@@ -20,7 +20,7 @@ SMALL = Realm("small", TEST.birth_ms, 3, 2, 10_000, 1_000)
 
 
 class Kept(NamedTuple):
-    """What counts of a log, and what must be held besides as long as it does."""
+    """The counted entries of a log, and what must be held besides."""
 
     chain: tuple[Entry, ...]
     forked: bool
@@ -29,7 +29,7 @@ class Kept(NamedTuple):
 
 
 def state(person: Person, *logs: Sequence[Entry], realm: Realm = TEST) -> AccountState:
-    """The same for every order, with doubles, and for what must be kept of it."""
+    """The state, after checking every order, doubles, and what must be kept of it."""
     by_log: dict[LogId, list[Entry]] = {}
     for e in {e.id: e for log in logs for e in log}.values():
         by_log.setdefault(e.log_id, []).append(e)

@@ -1,4 +1,4 @@
-"""Operations: what every node refuses, what voids an entry, and what is carried though nobody here knows it."""
+"""Operations: what every node refuses, what voids an entry, and unknown operations that are kept."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Runs: one signature vouches for all, no changed byte passes, and what was accepted can be served again."""
+"""Runs: one signature proves all entries, no changed byte is accepted, and accepted entries can be served again."""
 
 import random
 from collections.abc import Callable
@@ -56,13 +56,13 @@ def test_a_run_brings_the_same_entries(first: int, stop: int) -> None:
 
 
 def spelled(run: object) -> object:
-    """With the types of what is inside: equal tuples need not be of one kind."""
+    """The value with the types inside it, because equal tuples may have different types."""
     members = tuple(run) if isinstance(run, Lazy) else run
     return (type(members), *map(spelled, members)) if isinstance(members, tuple) else (type(run), run)
 
 
 def both(raw: bytes) -> tuple[object, object]:
-    """What the short cut for runs of one entry answers, and the long way."""
+    """The answers of the short way for runs of one entry, and of the long way."""
 
     def answer(read: Callable[[Realm, bytes], object]) -> object:
         try:
@@ -293,7 +293,7 @@ def test_only_a_run_whose_last_entry_is_signed_can_be_made() -> None:
 
 
 def test_accepted_implies_servable_whatever_was_signed_and_however_it_came() -> None:
-    """Relays with every subset of signatures: what one took it can give, and two end where the signatures allow."""
+    """Relays with every subset of signatures: each can serve what it accepted."""
     log = LOG[:6]
     for signed in (s for r in range(1, 7) for s in combinations(range(6), r)):
         a, b, rng = Relay(), Relay(), random.Random(sum(1 << q for q in signed))
@@ -317,7 +317,7 @@ def test_accepted_implies_servable_whatever_was_signed_and_however_it_came() -> 
 
 
 class Relay:
-    """The least that stores runs: appends what follows, keeps the signatures that it verified."""
+    """The simplest store of runs: appends entries, and keeps verified signatures."""
 
     def __init__(self) -> None:
         self.held: list[Entry] = []
@@ -361,7 +361,7 @@ def test_an_entry_of_a_granted_log_is_no_control_entry() -> None:
 
 
 def test_a_forged_rotate_followed_by_a_signed_entry_takes_nothing_over() -> None:
-    """One signature for a control log would do: the thief leaves the rotate unsigned and signs what follows."""
+    """If one signature were enough for a control log, a thief could leave the rotate unsigned."""
     person = Person()
     victim, thief = person.full("root0"), "thief"
     rotate = person.rotate(0, "root2")

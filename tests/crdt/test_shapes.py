@@ -1,4 +1,4 @@
-"""Bytes are spelled once: by the encoder. What reads and writes by position learns from it where they stand."""
+"""The encoder defines the bytes. Code that reads and writes by position takes the positions from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WIDTHS = (0, 1, 23, 24, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, (1 << 
 
 
 def spelled(source: str, kernel: bool) -> list[str]:
-    """The literals that spell CBOR by hand: bytes, and in the kernel and the schema integers in hexadecimal too."""
+    """Literals that write CBOR by hand: bytes, and in crdt and schema also integers in hexadecimal."""
     found = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         text = token.string

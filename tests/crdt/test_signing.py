@@ -1,4 +1,4 @@
-"""Ed25519 as libsodium has it. Each vector is a signature that some other library accepts."""
+"""Ed25519 as libsodium implements it. Each vector is a signature that some other library accepts."""
 
 import hashlib
 
@@ -116,7 +116,7 @@ def test_a_key_of_mixed_order_passes_only_where_the_cofactorless_equation_holds(
 
 
 def test_two_signatures_of_one_entry_name_one_entry() -> None:
-    """Whoever holds a key can sign an id in many ways; as the id leaves the signature out, that is no fork."""
+    """The owner of a key can sign an id in many ways. The id does not contain the signature, so that is no fork."""
     h = bytearray(hashlib.sha512(b32("seed an")).digest()[:32])
     h[0] &= 248
     h[31] = h[31] & 127 | 64

@@ -1,4 +1,4 @@
-"""Text: what was typed together stays together, whoever typed beside it and in whatever order it came."""
+"""Text: characters typed together stay together, whoever types at the same place, in any order of entries."""
 
 import random
 from itertools import permutations

@@ -64,8 +64,8 @@ class Tally(NamedTuple):
 def compare(
     c: Concrete, judge: RealJudge, mask: int, signed: int, rng: random.Random, said: Sequence[Said] = ()
 ) -> list[str]:
-    """What model and implementation say differently about what a node holds: names of what differs. `rng`: of what the
-    30 days are over. `said`: checkpoints that it holds, older ones too."""
+    """Names of what model and implementation disagree about. rng: chooses whose 30 days are over. said: held
+    checkpoints, older ones too."""
     wrong: list[str] = []
     s = c.symbolic
     for account in s.accounts:
@@ -89,15 +89,15 @@ def compare(
 
 
 def checkpoints_of(rng: random.Random, c: Concrete) -> list[Said]:
-    """Random ones, that name rather what counts without them."""
+    """Random checkpoints, mostly of entries that count without them."""
     s = c.symbolic
     path = {e.id for a in s.accounts for e in state(s.entries, a, s.limits).path}
     return draw(rng, s.entries, path, REALM, signer)
 
 
 def examine(seed: str, runs: int = 40, subsets: int = 2, kind: NodeKind = "judge") -> Tally:
-    """One random set: the model against the implementation on it and on some subsets, then `runs` deliveries (every
-    order, where that is not more than 120)."""
+    """One random set: compares model and implementation on it and on some subsets, then makes `runs` deliveries (every
+    order, if there are at most 120)."""
     rng = random.Random(seed)
     c = concrete(scenario(rng), rng)
     with in_force(c.symbolic.limits):

@@ -164,7 +164,7 @@ class Concrete:
 
 
 def concrete(s: Scenario, rng: random.Random | None = None) -> Concrete:
-    """Writes, signs and verifies every entry. `rng`: chooses anew which signatures travel, now that sizes are known."""
+    """Writes, signs and verifies every entry. rng: chooses again which signatures are sent, as sizes are known now."""
     ids: dict[Id, EntryId] = {}
     real: dict[Id, RealEntry] = {}
     symbolic: list[Entry] = []
@@ -273,7 +273,7 @@ class RealJudge:
         return self.places(sorted((e for e in mine if granted_valid(REALM, granted, e)), key=lambda e: e.id))
 
     def stays(self, account: Id, mask: int, signed: int, firm: int, said: Sequence[Said] = ()) -> int:
-        """What the implementation does not forget when the 30 days of all but `firm` are over."""
+        """The entries that the implementation keeps when the 30 days of all except `firm` are over."""
         s = self.state(account, mask, signed, said)
         own = [e for i, e in enumerate(self.c.real) if mask >> i & 1 and e.account == account]
         stays = {e.id for e in s.control.keep} | {e.id for c in s.logs.values() for e in c.chain}
@@ -296,7 +296,7 @@ class RealJudge:
 
 @contextmanager
 def in_force(limits: Limits) -> Iterator[None]:
-    """The implementation with the limits of a set, wherever a module has them."""
+    """Gives the implementation the limits of a set, in every module that has them."""
     most = limits.control_units * UNIT + SLACK
     with patched(
         MAX_CONTROL=limits.control,

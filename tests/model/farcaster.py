@@ -26,7 +26,7 @@ class Message(NamedTuple):
 
 
 def beats(new: Message, held: Message, kind: Kind) -> bool:
-    """Whether `new` takes the place of `held`, which has the same target."""
+    """Whether `new` replaces `held`, which has the same target."""
     if kind == "casts" and new.remove != held.remove:
         return new.remove
     return (new.time, new.remove, new.hash) > (held.time, held.remove, held.hash)
@@ -46,12 +46,12 @@ def store(messages: Iterable[Message], limit: int, kind: Kind) -> frozenset[Mess
 
 
 def random_set(rng: random.Random) -> list[Message]:
-    """Three to six messages about up to four targets. Timestamps are the signer's word, as they are in Farcaster."""
+    """Three to six messages about up to four targets. The signer chooses timestamps, as in Farcaster."""
     return [Message(n, rng.randrange(4), rng.randrange(8), rng.random() < 0.4) for n in range(rng.randrange(3, 7))]
 
 
 def order_dependent(kind: Kind, sets: int = 2_000, limit: int = 2, seed: int = 3) -> int:
-    """How many of `sets` random sets end in different stores for different orders of arrival (all orders tried)."""
+    """How many of `sets` random sets give different stores for different orders of arrival (all orders are tried)."""
     rng = random.Random(seed)
     found = 0
     for _ in range(sets):

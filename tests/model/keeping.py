@@ -39,7 +39,7 @@ class Held:
         return len(way) <= self.limits.run and sum(map(self.size, way)) <= self.limits.run_bytes
 
     def way(self, e: Entry, among: AbstractSet[Entry] | None = None) -> tuple[Entry, ...] | None:
-        """A way from `e` to a signature within a run, the one of the fewest bytes; None where there is none."""
+        """The way of the fewest bytes from `e` to a signature within a run, or None."""
         ways: list[tuple[Entry, ...]] = [(e,)]
         best: tuple[Entry, ...] | None = None
         while ways:
@@ -72,7 +72,7 @@ def without_signature(held: Held, chain: Chain) -> list[Entry]:
 
 
 def least(held: Held, account: Id, firm: Collection[Entry] = (), rules: Rules = RULES) -> frozenset[Entry]:
-    """What stays when the 30 days of all but `firm` are over: one choice that is enough."""
+    """A sufficient choice of what stays when the 30 days of all except `firm` are over."""
     s = state(held.entries, account, held.limits, rules, held.said)
     stays = {*s.path, *s.control.evidence}
     for chain in s.chains.values():
@@ -86,7 +86,7 @@ def least(held: Held, account: Id, firm: Collection[Entry] = (), rules: Rules = 
 
 
 def broken(before: Held, after: AbstractSet[Entry], account: Id, firm: Collection[Entry] = ()) -> list[str]:
-    """The conditions that `after` fails as what is left of `before`, when the 30 days of all but `firm` are over."""
+    """The conditions that fail if `after` is kept of `before` when the 30 days of all except `firm` are over."""
     wrong: list[str] = []
     left = Held(frozenset(after), before.signed & after, before.size, before.limits, before.said)
     was, now = (state(h.entries, account, h.limits, RULES, h.said) for h in (before, left))
@@ -122,14 +122,14 @@ def counting(s: State) -> set[Entry]:
 
 
 def tops(entries: AbstractSet[Entry], s: State) -> list[Entry]:
-    """The ends of what is held beside what counts."""
+    """The ends of entries held beside the counted ones."""
     parents = {(e.account, e.prev) for e in entries}
     return [e for e in entries - counting(s) if (e.account, e.id) not in parents]
 
 
 def most_tops(held: Held, s: State, firm: Collection[Entry]) -> int:
-    """Each way that has to stay ends once: of two children of each fork, of what shows each tie, of entries of a chain,
-    of what is firm and of what is below that."""
+    """The most ends that there may be: two children of each fork, the evidence of each tie, entries of a chain, firm
+    entries and those below them."""
     forks = sum(2 * chain.forked for chain in s.chains.values()) + s.control.shown
     ways = sum(len(without_signature(held, chain)) for chain in s.chains.values())
     return forks + ways + len(firm) + len(linked_down(held.entries, firm) - counting(s))

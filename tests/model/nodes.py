@@ -38,7 +38,7 @@ class Judge(Protocol):
     def judge(self, account: Id, mask: int) -> Verdict: ...
 
     def stays(self, account: Id, mask: int, signed: int, firm: int) -> int:
-        """What is left when the 30 days of all but `firm` are over. `signed`: whose signatures are held."""
+        """The entries left when the 30 days of all except `firm` are over. signed: whose signatures are held."""
         ...
 
 
@@ -80,11 +80,11 @@ class ModelJudge:
 
 
 class Unservable(Exception):
-    """A node holds an entry under no signature, so it could not pass on what it accepted."""
+    """A node holds an entry without any signature, so it cannot serve what it accepted."""
 
 
 class Peer(Protocol):
-    """What a run needs of a node. `offer` may raise Unservable."""
+    """The interface of a node in a run. `offer` may raise Unservable."""
 
     def put(self, message: Message) -> None: ...
     def put_bundle(self, messages: Iterable[Message]) -> None: ...
@@ -92,7 +92,7 @@ class Peer(Protocol):
     def offer(self, keys: Iterable[Key]) -> list[Message]: ...
     def held(self) -> int: ...
     def forget(self, rng: random.Random) -> None:
-        """The 30 days of something random that does not count are over."""
+        """Ends the 30 days of a random entry that does not count."""
         ...
 
 
@@ -106,7 +106,7 @@ class Node:
 
     @classmethod
     def archive(cls, scenario: Scenario, judge: Judge) -> Node:
-        """One that holds the whole set."""
+        """A node that holds the whole set."""
         node = cls(scenario, judge)
         node.masks = {a: scenario.mask(e for e in scenario.entries if e.account == a) for a in scenario.accounts}
         node.signed = scenario.signed
@@ -120,7 +120,7 @@ class Node:
             self._control(e.account, message)
 
     def _control(self, account: Id, message: Message) -> None:
-        """All that is held beside the path is what some key authorised."""
+        """All entries beside the path must be authorised by some key."""
         mask = self.masks[account]
         found = mask | sum(1 << i for i in message)
         if found != mask:
@@ -143,7 +143,7 @@ class Node:
             self.signed |= 1 << run[-1]
 
     def put_bundle(self, messages: Iterable[Message]) -> None:
-        """An answer to a difference: control logs first, then the logs that they grant, from below."""
+        """Takes an answer to a difference: control logs first, then granted logs, from below."""
         entries = self.scenario.entries
         for m in sorted(messages, key=lambda m: (entries[m[0]].log > 0, entries[m[0]].seq)):
             self.put(m)
@@ -159,7 +159,7 @@ class Node:
         return sum(self.masks.values())
 
     def offer(self, keys: Iterable[Key]) -> list[Message]:
-        """What counts of some logs, and the evidence of forks and ties. What else is held is not served."""
+        """The counted entries of some logs, and the evidence of forks and ties. Other entries are not served."""
         out: list[Message] = []
         for account, name in keys:
             mask = self.masks[account]
@@ -193,7 +193,7 @@ class Node:
 
 
 def reconcile(a: Peer, b: Peer, rounds: int = 8) -> bool:
-    """Exchange the logs whose heads differ until none does; whether that came to an end."""
+    """Exchanges logs whose heads differ until none do. Returns whether that ended."""
     for _ in range(rounds):
         ha, hb = a.heads(), b.heads()
         if ha == hb:
@@ -212,8 +212,8 @@ class Outcome(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a set comes to three nodes. `first`: (message, mask of receivers), some of them lost; `then`: the lost ones,
-    and some others once more. `forgets`: before which of the deliveries the 30 days end at which node."""
+    """How a set is delivered to three nodes. first: (message, mask of receivers), some of them lost; then: the lost
+    ones and some repetitions. forgets: before which delivery the 30 days end at which node."""
 
     first: Sequence[tuple[Message, int]]
     then: Sequence[tuple[Message, int]]
@@ -222,7 +222,7 @@ class Plan(NamedTuple):
 
 
 def plan(rng: random.Random, messages: Sequence[Message], archive: bool, trims: bool) -> Plan:
-    """`messages` in their order. `trims`: whether nodes forget."""
+    """Keeps the order of `messages`. trims: whether nodes forget."""
     all_of_it = [(m, rng.randrange(1, 8)) for m in messages]
     lost = rng.choice([0.0, 0.2, 0.5])
     heard = [rng.random() >= lost for _ in all_of_it]
@@ -241,8 +241,8 @@ def run(
     full: Peer,
     judged: Callable[[int], dict[Key, Hashable]],
 ) -> Outcome:
-    """Deliver to three nodes, then reconcile in a ring; `full`, the archive of the whole set, is within reach of the
-    third node only. `judged`: the heads of a set."""
+    """Delivers to three nodes, then reconciles in a ring. full: an archive of the whole set, which only the third node
+    can reach. judged: returns the heads of a set."""
     nodes = (peer(), peer(), peer())
     for at, (message, to) in enumerate((*p.first, *p.then)):
         for bit, node in enumerate(nodes):

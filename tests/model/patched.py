@@ -1,4 +1,4 @@
-"""The product with other constants, wherever a module has them, and put back."""
+"""Replaces constants of the product in every module that imported them, and restores them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from types import ModuleType
 
 @cache
 def places(name: str, modules: int) -> tuple[ModuleType, ...]:
-    """The modules of the product that have the name. `modules`: how many are loaded, for it may be more next time."""
+    """The modules of the product that have this name. modules: how many are loaded, because more may be later."""
     return tuple(m for label, m in list(sys.modules.items()) if label.startswith("banyan_") and hasattr(m, name))
 
 
 @contextmanager
 def patched(**wanted: object) -> Iterator[None]:
-    """Not for two threads at once."""
+    """Use it on one thread only."""
     found = [(m, name, getattr(m, name)) for name in wanted for m in places(name, len(sys.modules))]
     for module, name, _ in found:
         setattr(module, name, wanted[name])

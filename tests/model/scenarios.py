@@ -112,7 +112,7 @@ class Scenario:
                 self.signed |= 1 << i
 
     def gathered(self, messages: Iterable[Message]) -> tuple[int, int]:
-        """What a node holds that was brought these, whoever signed them: the entries, and the signatures."""
+        """The entries and signatures of a node that got these messages."""
         mask = signed = 0
         left = list(messages)
         while left:
@@ -141,7 +141,7 @@ THEMES = ("any", "text", "fork", "climb", "notary", "recovery", "limits", "ties"
 
 
 class Author:
-    """Writes one scenario. Its theme makes one kind of trouble likely, since rare things seldom meet by chance."""
+    """Writes one scenario. Its theme makes one kind of trouble likely, because rare events seldom coincide."""
 
     def __init__(self, rng: random.Random, ids: list[int], theme: str = "") -> None:
         self.rng, self.ids = rng, ids
@@ -232,7 +232,7 @@ class Author:
         return ("grant", writer, first, logs, stratum, colls, self.rng.choice(UNTIL))
 
     def kept(self, writer: str) -> tuple[Any, ...]:
-        """For a cut: perhaps each log of the writer, with some entry of it."""
+        """For a cut: random entries up to which logs of the writer are kept."""
         out = []
         for log in sorted({e.log for e in self.logs(writer)}):
             if self.rng.random() < 0.85:
@@ -247,7 +247,7 @@ class Author:
 
 
 def honest(a: Author, size: int) -> Entry:
-    """The account's own doing; the tip of its control log."""
+    """Writes the owner's entries. Returns the tip of the control log."""
     rng = a.rng
     init: Op = ("init", (("K0", "K1"), ("R0", "R1")))
     notary = a.theme in ("notary", "ties") or rng.random() < 0.4
@@ -340,7 +340,7 @@ def thief(a: Author, tip: Entry, size: int) -> None:
 
 
 def answer(a: Author, tip: Entry) -> None:
-    """What an honest account does about it, now and then."""
+    """Writes the owner's answer, in some scenarios."""
     rng = a.rng
     for _ in range(rng.randrange(3)):
         r = rng.random()
@@ -358,7 +358,7 @@ def answer(a: Author, tip: Entry) -> None:
 
 
 def tight_limits(rng: random.Random) -> Limits:
-    """In some sets control logs have few places, and runs hold few entries."""
+    """Gives some sets small control logs and short runs."""
     limits = LIMITS
     if rng.random() < 0.25:
         few = rng.randrange(1, 5)

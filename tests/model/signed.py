@@ -35,7 +35,7 @@ def draw(
     signer: Callable[[str], Signer],
     most: int = 6,
 ) -> list[Said]:
-    """`entries`: symbolic, with real ids. `honest`: ids of control entries that are named more often."""
+    """entries: symbolic, with real ids. honest: ids of control entries that are named more often."""
     out: list[Said] = []
     for account in dict.fromkeys(e.account for e in entries):
         own = [e for e in entries if e.account == account]

@@ -30,7 +30,7 @@ NOW_MS = BIRTH_MS + 10_000 * DAY_MS
 
 
 class StoreNode:
-    """Holds what `Ingest` let in. `runs`: decoded runs, to share."""
+    """Holds what `Ingest` accepted. runs: decoded runs, to share."""
 
     def __init__(self, c: Concrete, runs: dict[Message, Run]) -> None:
         self.c, self.runs, self.now_ms = c, runs, NOW_MS
@@ -39,7 +39,7 @@ class StoreNode:
 
     @classmethod
     def archive(cls, c: Concrete, runs: dict[Message, Run]) -> StoreNode:
-        """One that was given the whole set, again and again until it takes no more."""
+        """A node that was given the whole set, repeatedly until it accepts no more."""
         node, rng, before = cls(c, runs), random.Random(0), -1
         while (held := node.held()) != before:
             before = held
@@ -107,7 +107,7 @@ class StoreNode:
         return out
 
     def forget(self, rng: random.Random) -> None:
-        """So many days pass, and what has not counted for 30 of them goes."""
+        """Advances the clock by so many days, and forgets what has not counted for 30 days."""
         self.now_ms += rng.choice([5, 16, 31]) * DAY_MS
         store = self.ingest.store
         before = self.heads()

@@ -1,4 +1,4 @@
-"""The implementation says what the model says, on random adversarial sets made of real, signed entries."""
+"""The implementation agrees with the model on random adversarial sets of real, signed entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model alone: nodes that trim come together, and each rule is shown to be needed by what happens without it."""
+"""The model alone: nodes that forget entries converge, and each rule is needed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_order_of_a_small_set_and_many_of_a_large_one_end_in_the_batch_sta
         assert all(o.agreed and o.batch for o in out)
 
 
-def test_where_nobody_holds_everything_nodes_end_in_the_state_of_what_they_took() -> None:
+def test_if_no_node_holds_everything_nodes_end_in_the_state_of_what_they_took() -> None:
     rng = random.Random(12)
     for _ in range(200):
         s = scenario(rng, 16)
@@ -111,7 +111,7 @@ def test_the_same_messages_in_another_order_leave_farcaster_hubs_with_different_
 
 
 class Pen:
-    """Writes one control log and its logs, entry by entry, for examples."""
+    """Writes one control log and its logs for examples, entry by entry."""
 
     def __init__(self, first: int = 1) -> None:
         self.id = first - 1
@@ -133,7 +133,7 @@ def granted(writer: str, stratum: int = 2, logs: int = 1, until: int | None = No
 
 
 def honest_log(recovered: bool) -> list[Entry]:
-    """Two rotations of the root, a grant under each; and perhaps the recovery key's word on top."""
+    """Two rotations of the root, a grant under each, and perhaps an entry of the recovery key at the end."""
     pen = Pen()
     steps: list[tuple[str, Op]] = [("K0", granted("w")), ("K1", ("rotate", 0, "K2")), ("K1", granted("v"))]
     steps += [("K2", ("rotate", 0, "K3")), ("K2", granted("u"))]

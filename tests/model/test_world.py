@@ -1,6 +1,6 @@
-"""Honest replicas that are each given a part of an adversarial set end in the state of the union of the parts.
+"""Honest replicas that each get a part of an adversarial set end in the state of the union of the parts.
 
-Half of the sets are examined here, half in test_world_too.py: pytest gives each file to a worker of its own.
+Half of the sets are examined here, half in test_world_too.py, because pytest gives each file to one worker.
 """
 
 from __future__ import annotations

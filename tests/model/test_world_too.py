@@ -1,4 +1,4 @@
-"""The other half of the sets of test_world.py, for another worker."""
+"""The other half of the sets of test_world.py, for a second worker."""
 
 from __future__ import annotations
 

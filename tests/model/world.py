@@ -1,6 +1,6 @@
-"""One set on real replicas: each is given a part of it, they are linked and let run, and all must come to one end.
+"""Real replicas that each get a part of a set are linked and run, and all must end in the same state.
 
-The end is the state of the union of what they were given (world_union.py). A failing seed is a bug report:
+That is the state of the union of what they were given (world_union.py). A failing seed is a bug report:
 
     python -m tests.model.nightly --world --only SEED
 """
@@ -60,7 +60,7 @@ DAYS_S = 31 * 86_400.0
 
 @dataclass
 class Outcome:
-    """`failed`: check -> what was seen. `seen`: situations that occurred."""
+    """failed: check -> details. seen: situations that occurred."""
 
     seed: str
     theme: str
@@ -74,12 +74,12 @@ class Outcome:
 
 
 def examine(seed: str, alive: Iterable[int] | None = None, theme: str = "") -> Outcome:
-    """One set and its run, all from the seed. `alive`: without the other entries (for shrinking)."""
+    """One set and its run, both from the seed. alive: leave out the other entries (for shrinking)."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         return _examined(seed, alive, theme)
-    finally:  # by now the set and its run are gone but for what refers to itself: a search is short
+    finally:  # the set and its run are gone by now, except reference cycles, so a collection is short
         if collecting:
             gc.enable()
 
@@ -108,7 +108,7 @@ def _examined(seed: str, alive: Iterable[int] | None, theme: str) -> Outcome:
 
 
 def forget(replica: Replica, now: float) -> int:
-    """The product's daily work of forgetting; how many entries went. Raises where it missed something."""
+    """Runs the product's daily forgetting. Returns how many entries were forgotten. Raises if it missed something."""
     gone, more = 0, True
     while more:
         number, more = replica.ingest.expire_due(replica.wall_ms(now))
@@ -121,7 +121,7 @@ def forget(replica: Replica, now: float) -> int:
 
 
 def short(head: Head | None) -> str:
-    """Its length, and f where it is forked or frozen."""
+    """The length, with f if it is forked or frozen."""
     return "nothing" if head is None else f"{head.length}{'f' * head.flag}"
 
 
@@ -187,20 +187,20 @@ class _Run:
     # -- giving
 
     def withheld(self) -> frozenset[int]:
-        """In half of the sets the end of a control log, which is given only after 30 days."""
+        """In half of the sets, the end of a control log, which is delivered only after 30 days."""
         parents = set(self.s.prev)
         ends = [i for i, e in enumerate(self.s.real) if not e.header.log and e.header.seq and i not in parents]
         return frozenset([self.rng.choice(ends)] if ends and self.rng.random() < 0.5 else [])
 
     def cropped(self, item: Sequence[int]) -> tuple[int, ...]:
-        """What is left of an item where some entries are left out (shrinking)."""
+        """The rest of an item without some entries (for shrinking)."""
         if not self.s.real[item[0]].header.log:
             return tuple(i for i in item if i in self.alive and i not in self.late)
         end = next((k for k, i in enumerate(item) if i not in self.alive), len(item))
         return tuple(item[:end])
 
     def first(self, name: str, items: Sequence[tuple[int, ...]]) -> None:
-        """Before the node is linked; again until neither it nor the union takes more."""
+        """Delivers to a node before it is linked, until neither it nor the union takes more."""
         how, rogue = self.rng.choice(["ingest", "ingest", "data", "gossip"]), f"rogue {name}"
         cropped = [c for c in map(self.cropped, items) if c]
         if how != "ingest":
@@ -224,7 +224,7 @@ class _Run:
             self.net.unlink(rogue, name)
 
     def first_with_checkpoints(self, name: str, items: Sequence[tuple[int, ...]]) -> None:
-        """Before the node is linked, one at a time: who may write is what the node's own control log says then."""
+        """The same one item at a time, because the node's own control log decides who may write."""
         how = self.rng.choice(["ingest", "ingest", "data", "gossip"])
         given: list[tuple[int, ...] | int] = [*items, *(k for k in self.words[name] if self.rng.random() < 0.7)]
         before: object = None
@@ -242,7 +242,7 @@ class _Run:
             before = after
 
     def tell(self, name: str, k: int, how: str) -> None:
-        """A node is given a checkpoint."""
+        """Gives a node a checkpoint."""
         rogue = f"rogue {name}"
         if how != "ingest":
             self.net.rogue(rogue, name, realm=self.s.realm.id)
@@ -281,7 +281,7 @@ class _Run:
         return store.has if full else lambda entry: True
 
     def linked(self, name: str, items: Sequence[tuple[int, ...]], how: str) -> None:
-        """While the node hears of others: what it may take is by its own control log."""
+        """Delivers while the node hears of others: its own control log decides what it may take."""
         rogue, replica = f"rogue {name}", self.net.replicas[name]
         if how != "ingest":
             self.net.rogue(rogue, name, realm=self.s.realm.id)
@@ -297,7 +297,7 @@ class _Run:
             self.net.unlink(rogue, name)
 
     def again(self) -> bool:
-        """Who gave what was not to be taken then, and is now, gives it again. Whether there was any."""
+        """Delivers again what could not be accepted then and can be now. Returns whether there was any."""
         late, unheard = self.union.late(), self.unheard()
         for k in unheard:
             self.tell(self.rng.choice(self.names), k, self.rng.choice(["data", "ingest"]))
@@ -312,7 +312,7 @@ class _Run:
         return bool(late or unheard)
 
     def items(self, entries: Iterable[int]) -> list[tuple[int, ...]]:
-        """These entries with all below them, as items to give: control logs whole."""
+        """These entries with all below them as items; control logs whole."""
         wanted = sorted({x for i in entries for x in self.s.path(i)})
         items = []
         for account in self.s.accounts:
@@ -345,7 +345,7 @@ class _Run:
                 self.net.pass_time(rng.choice([0.1, 1.0, 6.0]))
 
     def trouble(self) -> None:
-        """Links go dark and break, nodes are restarted."""
+        """Breaks links and restarts nodes."""
         rng = self.rng
         for _ in range(rng.choice([0, 0, 1, 2, 4])):
             self.net.pass_time(rng.choice([0.03, 0.1, 0.5, 2.0, 5.0]), 0.5)
@@ -361,7 +361,7 @@ class _Run:
                 self.out.seen["broken link"] += 1
 
     def calm(self, names: Sequence[str], want: bytes | None = None, linked: bool = True) -> bool:
-        """Runs until these nodes agree and no data flows; whether that came in time."""
+        """Runs until these nodes agree and no data flows. Returns whether that happened in time."""
         net, moved, before = self.net, self.net.now, list[bytes]()
         while net.now - moved < STUCK_S:
             net.pass_time(1.0)
@@ -374,7 +374,7 @@ class _Run:
         return False
 
     def settle(self, wave: str) -> bool:
-        """To quiet, and again after what is late was given. Whether the nodes agree on the union."""
+        """Runs until it is calm, and again after late items. Returns whether the nodes agree with the union."""
         for _ in range(6):
             if not self.calm(self.names) or not self.again():
                 break
@@ -392,7 +392,7 @@ class _Run:
         return not self.out.failed
 
     def differences(self, heads: dict[LogId, Head]) -> str:
-        """The first log that stands elsewhere than in the union, where it stands, and what of it nobody holds."""
+        """The first log that differs from the union, its head at each node, and which of its entries no node holds."""
         stores = {n: self.net.replicas[n].store for n in self.names}
         for log in sorted({*heads, *(log for st in stores.values() for log, _ in st.all_heads())}):
             want = heads.get(log)
@@ -434,7 +434,7 @@ class _Run:
             self.out.note(check, "the digests parted again")
 
     def check_month(self, want: bytes) -> None:
-        """31 days later some nodes forget what does not count. Nothing moves; a late entry ends in one state."""
+        """31 days later some nodes forget what does not count. No head moves, and a late entry leads to one state."""
         net, rng, out = self.net, self.rng, self.out
         net.now += DAYS_S
         forgot = 0
@@ -507,7 +507,7 @@ class _Run:
             self.out.note("9 content", sentence)
 
     def content_elsewhere(self) -> list[str]:
-        """What a node lacks and another has."""
+        """Content that a node lacks and another has."""
         stores, found = {n: self.net.replicas[n].store for n in self.names}, list[str]()
         for name, store in stores.items():
             for row in store.lacking(b"", 1_000):
@@ -518,7 +518,7 @@ class _Run:
         return found
 
     def check_served(self, want: bytes) -> None:
-        """A store that is given all that one node serves, and nothing else, is in the same state; nodes that serve the
+        """A store that is given all that one node serves, and nothing else, has the same state. Nodes that serve the
         same are asked once."""
         distinct = {self.served(name): name for name in self.names}
         self.out.seen["nodes serve different things"] += len(distinct) > 1

@@ -1,4 +1,4 @@
-"""Many sets on real replicas, and one of them explained: what `nightly --world` does."""
+"""Many sets on real replicas, and one of them explained, for `nightly --world`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Job = tuple[str, int, int, str]
 
 @dataclass
 class Report:
-    """`checks`: failing sets by the first check that each failed. `every`: by each check that it failed."""
+    """checks: failing sets by the first check that each failed. every: by each check that they failed."""
 
     sets: int = 0
     entries: int = 0
@@ -60,7 +60,7 @@ def _chunk(job: Job) -> list[Outcome]:
 
 
 def work(seed: str, sets: int, jobs: int, theme: str = "") -> Report:
-    """Examines so many sets. They depend on `seed` alone."""
+    """Examines `sets` sets. They depend only on `seed`."""
     report, began, said = Report(), time.monotonic(), 0.0
     todo = [(seed, k, min(sets, k + CHUNK), theme) for k in range(0, sets, CHUNK)]
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=100) as pool:
@@ -104,7 +104,7 @@ def ci_chunk(chunk: int) -> list[str]:
 
 
 def shrink(seed: str, theme: str = "", check: str = "") -> tuple[list[int], Outcome]:
-    """Entries without which the run still fails the same check are left out, with all that hangs on them."""
+    """Leaves out entries, with all that follow them, while the run still fails the same check."""
     s, best = world_set(random.Random(f"{seed}/set"), theme), examine(seed, theme=theme)
     check = check or next(iter(best.failed), "")
     alive, tried = set(range(len(s.real))), bool(check)

@@ -37,6 +37,7 @@ from banyan_replica.wire import (
     is_bulk,
 )
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.records import decode_record
 from banyan_storage.tables import STORE_TABLES
 from tests.model.patched import patched
 from tests.model.world_sets import WorldSet
@@ -55,6 +56,7 @@ DEPTH = 2
 make than the rest of a replica."""
 decode_once = lru_cache(20_000)(decode_body)
 decode_run_once = lru_cache(20_000)(decode_run)
+decode_record_once = lru_cache(20_000)(decode_record)
 GOSSIP = GossipSettings(shuffle_s=40.0)
 """Small worlds need little news of who else there is."""
 _read: dict[tuple[object, ...], Entry] = {}
@@ -79,7 +81,7 @@ def resolve_once(entries: Iterable[Entry], checkpoints: Iterable[Checkpoint] = (
 
 
 def forget_remembered() -> None:
-    """What a run may be is another matter with other sizes."""
+    """Empties the caches, because other sizes give other runs."""
     decode_run_once.cache_clear()
     _read.clear()
     _resolved.clear()
@@ -97,7 +99,7 @@ class Tuning(NamedTuple):
 
 @contextmanager
 def tuned(t: Tuning) -> Iterator[None]:
-    """The product with these sizes; and bodies and runs, values that never change, are decoded once."""
+    """The product with these sizes. Decoded bodies, runs and records are cached, because they never change."""
     with patched(
         PIECE_BYTES=t.piece,
         SMALL=t.small,
@@ -108,6 +110,7 @@ def tuned(t: Tuning) -> Iterator[None]:
         _SHIFT=61 - 4 * DEPTH,
         decode_body=decode_once,
         decode_run=decode_run_once,
+        decode_record=decode_record_once,
         read_control=read_control_once,
         resolve_control=resolve_once,
     ):
@@ -116,7 +119,8 @@ def tuned(t: Tuning) -> Iterator[None]:
 
 
 class Net(World):
-    """Replicas and rogues. `timers`: when each replica wants to be called; only what was touched is asked anew."""
+    """Replicas and rogues. timers: when each replica wants to be called; only replicas that were touched are asked
+    again."""
 
     def __init__(self, s: WorldSet, seed: int, limits: Limits) -> None:
         self.timers: dict[str, float | None] = {}
@@ -189,7 +193,7 @@ class Net(World):
         self.now = end
 
     def pass_time(self, seconds: float, step: float = 1.0) -> None:
-        """Runs; links that a replica let go are broken on both sides, and broken links are made anew."""
+        """Runs. Links that a replica ended are broken on both sides, and broken links are made again."""
         end = self.now + seconds
         while self.now < end:
             self.run(min(step, end - self.now))
@@ -242,7 +246,7 @@ class Net(World):
         return RunItem(encode_run(entries, base, skips), held)
 
     def give(self, node: str, rogue: str, how: str, given: Sequence[Sequence[int]], with_content: bool) -> None:
-        """Through the ingest, or as what a rogue that is linked says, or as what it pushes: all of it at once."""
+        """Delivers items at once: through the ingest, or as messages or pushes of a linked rogue."""
         items = [self.item(items, with_content) for items in given]
         if how == "data":
             self.say(rogue, node, DataItems([*items]))
@@ -268,7 +272,7 @@ class Net(World):
             self.raised.append(f"{node} rejects what is authentic: {why}")
 
     def tell(self, node: str, rogue: str, how: str, said: Checkpoint) -> None:
-        """A checkpoint, in one of the ways of `give`."""
+        """Delivers a checkpoint in one of the ways of `give`."""
         item = CheckpointItem(encode_checkpoint(said))
         if how == "data":
             self.say(rogue, node, DataItems([item]))
@@ -288,7 +292,7 @@ class Net(World):
             self.raised.append(f"{node} rejects a checkpoint that is authentic: {why}")
 
     def digest(self, name: str) -> bytes:
-        """The digest of a replica's store, worked out again only where something was written."""
+        """The digest of a replica's store, computed again only after writes."""
         replica = self.replicas[name]
         found = self._digests.get(name)
         if found is None or found[:2] != (replica, replica.store.changes):

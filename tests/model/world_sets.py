@@ -169,7 +169,7 @@ class Story(Author):
                 parent = end
 
     def act_pin_head(self) -> None:
-        """Pins where an honest log ends now."""
+        """Pins an honest log at its end."""
         ends = sorted((e for name, e in self.heads.items() if name[0] in "wv"), key=by_seq)
         if ends:
             e = self.rng.choice(ends)
@@ -179,7 +179,7 @@ class Story(Author):
         return sorted({x.id: x for head in self.heads.values() for x in self.below(head)}.values(), key=by_seq)
 
     def target(self) -> Entry | None:
-        """An entry to pin: rather one beside a fork."""
+        """An entry to pin, preferably one beside a fork."""
         if self.story == "flood":  # nobody pins what a flood may have kept out everywhere
             honest = self.honest()
             return self.rng.choice(honest) if honest else None
@@ -197,7 +197,7 @@ class Story(Author):
         return ("pin", e.signer, e.log, e.seq, e.id) if e else None
 
     def below(self, e: Entry) -> list[Entry]:
-        """`e` and what it stands on."""
+        """`e` and its ancestors."""
         by_id, out = {x.id: x for x in self.entries}, [e]
         while out[-1].prev is not None:
             out.append(by_id[out[-1].prev])
@@ -288,7 +288,7 @@ class Story(Author):
             self.tip = at if self.states[at.id] is not None else self.tip
 
     def act_answer(self) -> None:
-        """The owner speaks with a stronger key, from below a fork."""
+        """The owner answers with a stronger key, from below a fork."""
         forks = [e for e in self.entries if not e.log and sum(x.prev == e.id for x in self.entries if not x.log) > 1]
         parent = self.rng.choice(forks) if forks else self.tip
         if self.states[parent.id] is not None:
@@ -382,7 +382,7 @@ def make(theme: str, entries: list[Entry], bursts: list[list[Entry]], tight: boo
 
 
 def world_set(rng: random.Random, theme: str = "") -> WorldSet:
-    """A random set; `theme` where one is wanted."""
+    """A random set. theme: a certain one."""
     theme = theme or rng.choice(LIKELY)
     ids = list(range(1, 900))
     if rng.random() < 0.5:

@@ -23,7 +23,7 @@ from tests.model.world_sets import WorldSet
 
 
 class Union:
-    """`given`: everything. `taken`: what counts as part of the union. `at`: what each node took."""
+    """given: everything. taken: what counts as part of the union. at: what each node took."""
 
     def __init__(self, s: WorldSet) -> None:
         self.s = s
@@ -40,7 +40,7 @@ class Union:
         self._control_log = frozenset(i for i, e in enumerate(s.real) if not e.header.log)
 
     def control(self, account: bytes, entries: Iterable[int]) -> Control:
-        """The control log of an account as these entries tell it, with all checkpoints that were given."""
+        """The control log of an account by these entries and all checkpoints that were delivered."""
         key = self._of[account] & self._control_log & frozenset(entries), frozenset(self.words)
         if key not in self._controls:
             self._controls[key] = resolve_control([self.s.real[i] for i in key[0]], self.checkpoints(account))
@@ -99,7 +99,7 @@ class Union:
         return found
 
     def states(self, entries: Iterable[int] | None = None) -> list[AccountState]:
-        """The implementation's word on a set (none given: the union), by account."""
+        """The implementation's state of a set (default: the union), by account."""
         kept = self.taken if entries is None else set(entries)
         out = []
         for account in sorted(self.s.accounts):
@@ -137,7 +137,7 @@ class Union:
         return said == {(log.account, log.writer, log.log): tuple(head) for log, head in self.heads().items()}
 
     def situations(self, models: Sequence[State]) -> Counter[str]:
-        """What really occurs in the union."""
+        """The situations that occur in the union."""
         out = Counter[str]()
         for m in models:
             mine = [i for i in sorted(self.taken) if self.s.symbolic[i].account == (m.path and m.path[0].account)]

@@ -38,7 +38,7 @@ def copies(n: int, suites: Sequence[str]) -> Iterator[SimpleQueue[Copy]]:
 
 
 def try_all(mutants: Sequence[Mutant], jobs: int) -> list[Outcome]:
-    """Raises SystemExit where the suites do not pass as they are."""
+    """Raises SystemExit if the suites do not pass without a mistake."""
     suites = sorted({s for m in mutants for s in m.suites})
     with copies(jobs, suites) as free, ThreadPoolExecutor(jobs) as pool:
 

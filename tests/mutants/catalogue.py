@@ -1,4 +1,4 @@
-"""The whole list."""
+"""The list of all mistakes."""
 
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT

@@ -1,4 +1,4 @@
-"""Mistakes about checkpoints, about what waits, and about what is held beside and for how long."""
+"""Mistakes about checkpoints, waiting items, and entries held beside a log."""
 
 from tests.mutants.mutant import Mutant
 

@@ -1,4 +1,4 @@
-"""Mistakes in what is true of an account: control log, grants, what counts of a log, cells, entries and runs."""
+"""Mistakes in the state of an account: control log, grants, counted entries, cells, entries and runs."""
 
 from tests.mutants.mutant import Mutant
 

@@ -1,4 +1,4 @@
-"""Mistakes in what a node does with what comes: ingest, counting anew, joints, asking, serving."""
+"""Mistakes in what a node does with received items: ingest, counting, joints, asking, serving."""
 
 from tests.mutants.mutant import Mutant
 

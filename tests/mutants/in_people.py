@@ -1,4 +1,4 @@
-"""Mistakes in what a person is told and taken for: whose account is the own one, what is complete, what an id means."""
+"""Mistakes in answers to people: which account is the own one, what is complete, what an id means."""
 
 from tests.mutants.mutant import Mutant
 

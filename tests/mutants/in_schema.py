@@ -1,4 +1,4 @@
-"""Mistakes in what people say: content read otherwise than it was written, or by one reader and not the other."""
+"""Mistakes in content: it is read differently than it was written, or differently by two readers."""
 
 from tests.mutants.mutant import Mutant
 

@@ -1,4 +1,4 @@
-"""Mistakes in the store: entries, indexes, content and views that fall out of step."""
+"""Mistakes in the store: entries, indexes, content and views disagree."""
 
 from tests.mutants.mutant import Mutant
 

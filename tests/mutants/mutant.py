@@ -1,4 +1,4 @@
-"""What a planted mistake is: data, and how it is put into a file."""
+"""The data of a planted mistake, and how it is put into a file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """`name`: what goes wrong, in plain words. `old`: text that stands exactly once in `file`, replaced by `new`.
+    """name: the mistake, in plain words. old: text that is in `file` exactly once; `new` replaces it.
 
-    `suites`: the test files that are to notice it, those that are quick or likely to first.
+    suites: the test files that must notice it, quick or likely ones first.
     """
 
     name: str
@@ -20,12 +20,12 @@ class Mutant(NamedTuple):
 
     @property
     def module(self) -> str:
-        """As it is imported: the rooms lie on the path."""
+        """The name under which the file is imported."""
         return ".".join(Path(self.file).with_suffix("").parts[1:])
 
 
 class DoesNotApply(Exception):
-    """The text to be replaced is not there exactly once: the list is older than the code."""
+    """The text to be replaced is not in the file exactly once: the list is older than the code."""
 
 
 def mutated(mutant: Mutant, source: str) -> str:

@@ -32,7 +32,7 @@ Verdict = Literal["killed", "SURVIVED", "did not apply"]
 
 
 class Outcome(NamedTuple):
-    """`by`: the test that noticed, or why the mistake could not be tried."""
+    """by: the test that noticed, or why the mistake could not be tried."""
 
     name: str
     file: str
@@ -42,9 +42,9 @@ class Outcome(NamedTuple):
 
 
 class Copy:
-    """A copy of the tree: what git knows of it, and new files that it does not ignore.
+    """A copy of the tree: files that git tracks, and new files that it does not ignore.
 
-    `suites`: all that will be run in it.
+    suites: all that will be run in it.
     """
 
     def __init__(self, folder: Path, suites: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ class Copy:
         self._warm.wait()
 
     def unharmed(self, suites: Sequence[str], modules: Sequence[str]) -> str | None:
-        """Why the suites do not pass without a mistake, or None where they do."""
+        """Why the suites fail without a mistake, or None if they pass."""
         status, said = self._pytest(suites, modules, LIMIT_S * 4)
         return None if status == 0 else _failed(said) or said[-1_000:]
 
@@ -99,7 +99,7 @@ class Copy:
             _write(file, source)
 
     def _pytest(self, suites: Sequence[str], modules: Sequence[str], limit: float) -> tuple[int | None, str]:
-        """The exit status, None where the limit was reached, and what was said."""
+        """The exit status (None at the time limit) and the output."""
         said = self.folder.parent / f"{self.folder.name}.said"
         asked = {
             "args": [*OPTIONS, *suites],
@@ -125,7 +125,7 @@ def _failed(said: str) -> str:
 
 
 def _write(file: Path, source: str) -> None:
-    """With what was compiled of it: a mistake of the same length in the same second would not be seen."""
+    """Also deletes the compiled file: a mistake of the same length in the same second would not be noticed."""
     file.write_text(source)
     for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
         compiled.unlink()

@@ -1,4 +1,4 @@
-"""The list of mistakes is of the code as it is, and whoever is to notice them runs in CI. Nothing is planted here."""
+"""Every mistake of the list fits the current code, and its suites run in CI. Nothing is planted here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_mistake_can_be_planted_and_the_file_still_compiles(mutant: Mutant
     compile(planted, mutant.file, "exec")
 
 
-def test_there_are_many_in_every_room_and_each_has_a_name_of_its_own() -> None:
+def test_every_room_has_many_mistakes_and_names_are_unique() -> None:
     assert len(MUTANTS) >= LEAST
     assert [name for name, n in Counter(m.name for m in MUTANTS).items() if n > 1] == []
     of_room = Counter(Path(m.file).parts[0] for m in MUTANTS)
@@ -32,7 +32,7 @@ def test_there_are_many_in_every_room_and_each_has_a_name_of_its_own() -> None:
     assert min(of_room[room] for room in ("crdt", "replica", "storage")) >= LEAST // 3
 
 
-def test_whoever_is_to_notice_them_is_run_in_ci() -> None:
+def test_the_suites_that_must_notice_them_run_in_ci() -> None:
     assert "\nstep uv run pytest\n" in (ROOT / ".ci/run").read_text()
     assert 'testpaths = ["tests"]' in (ROOT / "pyproject.toml").read_text()
     for suite in sorted({suite for m in MUTANTS for suite in m.suites}):

@@ -26,7 +26,7 @@ STATUS_LOST = 98
 
 
 def modules_of(args: Sequence[str]) -> list[str]:
-    """What pytest imports to collect these tests, but for the product and its tests; found out in a fork."""
+    """What pytest imports to collect these tests, without the product and its tests; determined in a fork."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found"
         if (child := os.fork()) == 0:
@@ -40,7 +40,7 @@ def modules_of(args: Sequence[str]) -> list[str]:
 
 
 def collect(args: Sequence[str], said: str) -> int:
-    """pytest in this process, with its words in a file."""
+    """Runs pytest in this process, with its output in a file."""
     import pytest
 
     to = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -50,7 +50,7 @@ def collect(args: Sequence[str], said: str) -> int:
 
 
 def run(args: Sequence[str], env: dict[str, str], said: str, limit: float) -> int | None:
-    """The exit status of pytest in a process of its own; None where it did not end in `limit` seconds."""
+    """The exit status of pytest in a separate process; None if it did not end in `limit` seconds."""
     if (child := os.fork()) == 0:
         status = STATUS_LOST
         try:

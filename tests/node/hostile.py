@@ -101,7 +101,7 @@ class Hostile:
             self.still_right()
 
     def _learn(self) -> None:
-        """Names that are right, so that what comes behind the first check is reached too."""
+        """Collects valid names, so that requests pass the first checks."""
         made = self.http.post("/v1/account.create", json={"name": "an"})
         own = made.json().get("account") or self.http.post("/v1/id", json={}).json()["account"]
         posted = self.http.post("/v1/post", json={"text": "một"}).json()
@@ -113,7 +113,7 @@ class Hostile:
         self.known += [own, posted["uri"], posted["entry"], own[:-1], posted["uri"][:-1], "z" + own] * 2
 
     def still_right(self) -> None:
-        """On a connection of its own: what was sent before may have spoiled the others."""
+        """Checks valid requests on a new connection, because hostile ones may have broken the others."""
         url = f"http://127.0.0.1:{self.port}/v1/thread"
         headers = {"authorization": f"Bearer {self.token}"}
         answer = httpx.post(url, json={"uri": self.uri}, headers=headers, trust_env=False, timeout=30)
@@ -140,7 +140,7 @@ class Hostile:
         return self.right(deep)
 
     def right(self, deep: int) -> Any:
-        """Rows as an import takes them."""
+        """Valid rows of an import."""
         return self.rng.choice(
             (
                 {"accounts": ["an", "bình"]},
@@ -158,7 +158,7 @@ class Hostile:
         return "".join(letters)
 
     def params(self, method: Method) -> dict[str, Any]:
-        """Right in most fields, so that the method itself is reached."""
+        """Parameters that are mostly valid, so that the method itself is reached."""
         found = {}
         for f in msgspec.structs.fields(method.asks):
             if f.required or self.rng.random() < 0.4:
@@ -202,7 +202,7 @@ class Hostile:
             self.next = answer.json()["next"]
 
     def body(self) -> None:
-        """JSON that is cut, mangled, nested or none."""
+        """JSON that is cut, mangled, nested or missing."""
         raw = bytearray(json.dumps({"text": self.value(), "x": self.value()}).encode())
         match self.rng.randrange(5):
             case 0:
@@ -296,7 +296,7 @@ class Hostile:
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closes with a reset
 
     def frame(self) -> bytes:
-        """One of HTTP/2, of any kind."""
+        """An HTTP/2 frame of any kind."""
         body = self.rng.randbytes(self.rng.randrange(40))
         size, kind, flags = len(body).to_bytes(3, "big"), self.rng.randrange(11), self.rng.randrange(256)
         return size + bytes((kind, flags)) + self.rng.randrange(4).to_bytes(4, "big") + body

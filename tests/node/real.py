@@ -22,7 +22,7 @@ def make_home(path: Path, passphrase: str | None = None) -> Home:
 
 
 def restored(path: Path, words: str) -> Home:
-    """What `banyan keys restore` leaves."""
+    """A home as `banyan keys restore` leaves it."""
     home = Home(path)
     home.prepare()
     Keystore.restore(home.keys, words)
@@ -57,7 +57,7 @@ async def digest_of(node: Node) -> tuple[str, str]:
 
 
 async def converged(nodes: Sequence[Node], within: float = 10.0) -> None:
-    """Returns once all nodes say the same of heads and of views."""
+    """Returns once all nodes have equal heads and views."""
     with trio.fail_after(within):
         while len({await digest_of(n) for n in nodes}) != 1:
             await trio.sleep(0.05)

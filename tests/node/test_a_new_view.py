@@ -34,7 +34,7 @@ KEY = CellKey(b"lunch".ljust(16))
 
 
 def program_with_polls(folder: Path) -> str:
-    """Where Python finds it: the two rooms with a file more each."""
+    """The path of a program with one more collection and one more view."""
     rooms = []
     for package, added in (
         (banyan_schema, {"schema/poll.py": "social/poll.py"}),

@@ -1,4 +1,4 @@
-"""Frames prepared on another thread: the same verdicts, and nothing is waited for that was not begun."""
+"""Frames prepared on another thread give the same verdicts, and the replica does not wait for unstarted frames."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Peers of the last run are found again, also by a node that was only ever dialled."""
+"""The peers of the last run are dialled again, also by a node that was only ever dialled."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_node_that_was_only_dialled_finds_its_callers_after_a_clean_stop
             assert [p["inbound"] for p in await a.backend.call("peers", {})] == [False]
 
 
-async def test_a_node_that_stops_alone_forgets_nobody(tmp_path: Path) -> None:
+async def test_a_node_without_links_keeps_its_anchors_when_it_stops(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     kept = [Anchor("12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV", ("/ip4/127.0.0.1/tcp/9",))]
     anchors.write(home.peers, kept)
@@ -50,8 +50,8 @@ async def test_a_node_that_stops_alone_forgets_nobody(tmp_path: Path) -> None:
     assert anchors.read(home.peers) == kept
 
 
-def test_callers_are_kept_only_where_nobody_was_chosen(tmp_path: Path) -> None:
-    """Else who dials us often enough would decide whom we find again."""
+def test_callers_are_kept_only_if_no_peer_was_chosen(tmp_path: Path) -> None:
+    """Otherwise a peer that dials us often decides whom we find again."""
     chosen, caller = PeerInfo("good", ("/ip4/192.0.2.1/tcp/1",)), PeerInfo("bad", ("/ip4/192.0.2.2/tcp/1",))
     assert anchors.worth_keeping([chosen], [caller]) == [Anchor("good", chosen.addrs)]
     assert anchors.worth_keeping([], [caller]) == [Anchor("bad", caller.addrs, True)]

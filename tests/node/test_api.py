@@ -1,4 +1,4 @@
-"""The API: what is declared is what is taken, answered and documented; reads wait for no writer; cursors stay good."""
+"""The API accepts, answers and documents what is declared; reads do not wait for writers; cursors stay valid."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:
     assert "docs/api.md" in no_such_method("zzz", EVERY).message
 
 
-def test_null_stands_for_what_may_be_left_out() -> None:
+def test_null_means_an_omitted_optional_parameter() -> None:
     assert request(EVERY["post"], {"text": "a", "lang": None, "by": None}) == request(EVERY["post"], {"text": "a"})
 
 
@@ -203,7 +203,7 @@ def test_the_page_says_what_is_declared() -> None:
     assert page.filled(text) == text, "run `uv run python -m banyan_node.api.page docs/api.md`"
 
 
-def test_the_commands_in_the_readme_look_where_a_home_is_when_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_in_the_readme_use_the_default_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     assert str(find_home(env={}).path) == str(Path.home() / ".local/share/banyan")
     for file in ("README.md", "docs/api.md"):
@@ -257,7 +257,7 @@ def test_all_that_the_replica_tells_is_an_event() -> None:
 
 @contextmanager
 def held(node: Node) -> Iterator[None]:
-    """The replica's thread does nothing else meanwhile."""
+    """Blocks the replica's thread."""
     busy, go_on = threading.Event(), threading.Event()
 
     def hold(context: Any, now: float) -> None:
@@ -281,7 +281,7 @@ def test_every_method_is_declared_read_or_write_and_no_read_runs_where_is_writte
 async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was_answered_before(
     tmp_path: Path,
 ) -> None:
-    """All but `diff`, which has the peer asked something first."""
+    """All except `diff`, which must ask the peer first."""
     async with (
         running(make_node(make_home(tmp_path / "a"))) as other,
         running(make_node(make_home(tmp_path / "b"), [other.edge.addresses[0]])) as node,

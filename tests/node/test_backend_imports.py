@@ -1,4 +1,4 @@
-"""Imports and archives through the methods, on real stores; an import is killed and goes on."""
+"""Imports and archives through the methods, on real stores; a killed import continues."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_batch_that_comes_again_or_too_early_changes_nothing(backend: LocalBac
         backend.call("import.batch", id=name, number=number, rows=GRAPH[number])
     before = backend.call("digest")
     assert backend.call("import.batch", id=name, number=0, rows=GRAPH[0]) == {"next": 2}
-    with pytest.raises(CallError, match="batch 2 is due") as refused:
+    with pytest.raises(CallError, match="batch 2 is next") as refused:
         backend.call("import.batch", id=name, number=3, rows=GRAPH[3])
     assert refused.value.code == "out_of_order"
     with pytest.raises(CallError, match="Batch 2 of 4 is still to come"):
@@ -189,7 +189,7 @@ with open_local(home, load(home)) as backend:
 
 
 def killed_after(home: Home, number: int) -> int:
-    """Runs the import until it has answered batch `number`, then ends it without a warning; the last one answered."""
+    """Runs the import until it has answered batch `number`, then kills it. Returns the last answered batch."""
     with subprocess.Popen([sys.executable, "-c", CHILD, str(home.path)], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         last = -1
@@ -202,7 +202,7 @@ def killed_after(home: Home, number: int) -> int:
     return max([last, *rest])
 
 
-def test_an_import_that_was_killed_goes_on_and_ends_as_if_it_never_was(home: Home) -> None:
+def test_a_killed_import_continues_and_ends_with_the_same_result(home: Home) -> None:
     for number in (1, 7, 20, 33):
         answered = killed_after(home, number)
         with open_local(home, load(home)) as backend:

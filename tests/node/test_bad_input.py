@@ -45,7 +45,7 @@ from tests.replica.helpers import control_item, run_item
 
 
 class Held(NamedTuple):
-    """What the node says of itself, to compare before and after."""
+    """The node's answers about itself, to compare before and after."""
 
     digest: str
     entries: int
@@ -71,7 +71,7 @@ class Bench(NamedTuple):
         return m
 
     async def taken_in(self) -> None:
-        """Returns once the node has worked through all that was said (a question that it answers comes last)."""
+        """Returns once the node has handled all messages before (it answers a question at the end)."""
         asked = next(self.questions)
         prefix = bytes(asked >> 4 * k & 15 for k in range(MAX_RANGE))
         await self.say(Sums(b"", prefix, [(1, b32("x")[:16])] * 16))
@@ -99,7 +99,7 @@ class Bench(NamedTuple):
         return found
 
     async def serves(self) -> None:
-        """Another peer is served, and what is in the store is without a fault."""
+        """Checks that another peer is served, and that the store is sound."""
         async with link_to(self.node, b"\x55" * 32) as (_, link):
             await link.send([encode_message(hello())])
             with trio.fail_after(5):
@@ -158,7 +158,7 @@ def more(b: Bench, n: int = 1) -> list[Entry]:
 
 
 def small_order(b: Bench) -> RunItem:
-    """A key of small order signs everything with one signature, without any secret: libsodium does not have it."""
+    """A key of small order, for which one signature is valid for everything; libsodium refuses it."""
     writer = bytes([1]) + bytes(31)
 
     def forge(v: list[Any]) -> None:
@@ -168,7 +168,7 @@ def small_order(b: Bench) -> RunItem:
 
 
 def high_s(b: Bench) -> RunItem:
-    """The same signature with S + L: one more pair of bytes for one signature, were it taken."""
+    """The same signature with S + L: a second form of the same signature, if it were accepted."""
     log = more(b)
     sig = log[5].sig or b""
     order = 2**252 + 27742317777372353535851937790883648493
@@ -181,7 +181,7 @@ def truncated(b: Bench) -> RunItem:
 
 
 def long_form(b: Bench) -> bytes:
-    """The log number 1 as two bytes: the same value, not the one form."""
+    """The log number 1 in two bytes: the same value, but not the shortest form."""
     raw = encode_message(DataItems([run_item(more(b), 5)]))
     at = raw.index(b"\x58\x20" + b.an.key("phone")) + 34
     assert raw[at] == 1
@@ -286,7 +286,7 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
         later = encode_control(an.control[1], bytes(unknown_version))
         cases: list[tuple[RunItem | ControlItem, str, str]] = [
             (run_item(future(b), 5), "future", "more than 5 minutes ahead"),
-            (gap, "gap", "begins at entry 7, of that log 5 are held"),
+            (gap, "gap", "begins at entry 7; 5 entries are held"),
             (run_item(an.write(1, device="stolen tablet")), "grant", "has no grant for log 1"),
             (run_item(stranger.write(2)), "account", "ask for its control log"),
             (ControlItem(an.id, [later], []), "version", "update"),
@@ -302,7 +302,7 @@ async def test_what_cannot_be_judged_yet_costs_nothing_and_is_noted(tmp_path: Pa
         await b.serves()
 
 
-async def test_after_a_cut_nothing_is_kept_and_nobody_charged(tmp_path: Path) -> None:
+async def test_after_a_cut_nothing_is_kept_and_no_peer_is_charged(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         many = b.an.write(1, number=3)
         await b.say(DataItems([control_item(b.an, [*b.an.control, b.an.say(b.an.cut("phone", b.log[4]))])]))
@@ -316,7 +316,7 @@ async def test_after_a_cut_nothing_is_kept_and_nobody_charged(tmp_path: Path) ->
         await b.serves()
 
 
-async def test_a_log_past_its_limit_stands_still(tmp_path: Path) -> None:
+async def test_a_log_at_its_limit_does_not_grow(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         log: list[Entry] = []
         late = b.an.control[1].header.time

@@ -1,4 +1,4 @@
-"""A fresh node reads the network from three real ones, each a process of its own, of which one is stopped half way."""
+"""A new node reads the network from three real nodes in separate processes, of which one is stopped half way."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(home: Home) -> Iterator[Server]:
-    """A node in a process of its own."""
+    """A node in a separate process."""
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.node.victim"], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

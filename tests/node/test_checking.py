@@ -1,4 +1,4 @@
-"""Signatures checked in a process of their own: the same verdicts as here, whatever becomes of the process."""
+"""Signatures checked in a separate process: the verdicts are the same, whatever happens to the process."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def forged(check: Signed) -> Signed:
 
 @pytest.fixture
 def process() -> Iterator[Checker]:
-    """One that answers."""
+    """A checking process that is ready."""
     made = Checker(TEST)
     until = time.monotonic() + 30
     while made.pid is None and time.monotonic() < until:
@@ -61,7 +61,7 @@ def test_its_verdicts_are_those_of_this_process_with_the_same_sentences(process:
 
 
 def test_rows_of_other_sizes_cannot_shift_what_is_checked(process: Checker) -> None:
-    """Joined, these rows are those of sound signatures; cut where they are cut, none is one."""
+    """Joined, these rows are those of valid signatures; separately, none is one."""
     sound = signatures(MANY)
     shifted = list(sound)
     a, b = sound[3], sound[4]
@@ -75,9 +75,7 @@ def test_of_another_realm_it_does_not_speak(process: Checker) -> None:
     assert len(bad(process(MAIN, signatures(MANY)))) == MANY
 
 
-def test_one_that_is_killed_is_missed_by_nobody_and_begun_again(
-    process: Checker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_is_replaced_and_no_check_is_lost(process: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "AGAIN_S", 0.0)
     process._again = 0.0
     assert process.pid is not None

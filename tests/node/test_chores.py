@@ -1,4 +1,4 @@
-"""Daily work: pins for hosted accounts, and deleted content forgotten after its grace."""
+"""Daily work: checkpoints of hosted accounts, and erasing deleted content after 30 days."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_device_of_which_all_logs_are_written_elsewhere_is_refused_and_its_nod
         assert node.context.store.pending, "a number drawn among others' writes is not committed before them"
 
 
-def test_the_grace_begins_when_the_deletion_is_met_and_not_when_it_says_it_was_made(tmp_path: Path) -> None:
+def test_the_30_days_begin_when_the_deletion_arrives_not_at_its_own_date(tmp_path: Path) -> None:
     home = _home(tmp_path)
     with open_local(home, settings.load(home, env={})) as node:
         node.call("account.create", name="an", hosted=False)
@@ -151,7 +151,7 @@ def test_the_grace_begins_when_the_deletion_is_met_and_not_when_it_says_it_was_m
 
 
 def _days(node: LocalBackend, first: int, last: int) -> int:
-    """Erases once a day; how many parts."""
+    """Erases once a day. Returns how many parts."""
     return sum(chores.erase_deleted(node.context, time.time() + day * DAY).number for day in range(first, last + 1))
 
 

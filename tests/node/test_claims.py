@@ -1,4 +1,4 @@
-"""Accounts of restored keys come back by themselves, all of them, and only the owner's own is taken for it."""
+"""Accounts of restored keys come back by themselves, and only the own account becomes the own account."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_accounts_are_found_in_whatever_order_and_however_far_apart_their_contro
         assert hosted.named(node.context, "u3") == account_from_text(made[3])
 
 
-def test_two_users_of_one_name_are_both_found_by_a_name_of_their_own(tmp_path: Path) -> None:
+def test_two_users_with_one_name_get_different_names(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     with open_local(home, settings.load(home, env={})) as node:
         a, b = (node.call("account.create", name=name, hosted=True)["account"] for name in ("An", "Bình"))

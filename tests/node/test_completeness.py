@@ -1,4 +1,4 @@
-"""`complete` is said when somebody was there to know it: not alone, not under a wrong clock; `diff` names the cause."""
+"""A node reports `complete` only if a peer could tell: not alone, not with a wrong clock. `diff` names the cause."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.node.real import converged, make_home, make_node, running
 MINUTE = 60_000
 
 
-async def test_a_node_that_nobody_talks_to_is_not_complete_and_says_why(tmp_path: Path) -> None:
+async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path) -> None:
     nowhere = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWE66oAtwJUqvwmmjFrwRkYnmd8ffm52XmqWYGzoMaAdiV"
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         said = await a.backend.call("status", {})

@@ -1,4 +1,4 @@
-"""Settings: which layer wins, that its name is told, and that no mistake passes in silence."""
+"""Settings: which layer wins, that its name is shown, and that no mistake is ignored."""
 
 import tomllib
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_text_from_the_environment_becomes_lists_numbers_and_booleans(home: Home
         ("[node\n", "is not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_one_sentence_with_file_key_value_and_remedy(
+def test_a_mistake_in_the_file_gives_one_sentence_with_file_key_value_and_remedy(
     home: Home, toml: str, sentence: str
 ) -> None:
     home.config.write_text(toml)
@@ -97,7 +97,7 @@ def test_a_wrong_flag_is_named_as_it_was_typed(home: Home) -> None:
         load(home, {"node.realm": "prod"}, {})
 
 
-def test_every_default_is_allowed_and_every_setting_says_why() -> None:
+def test_every_default_is_allowed_and_every_setting_has_a_reason() -> None:
     for option in OPTIONS.values():
         assert len(option.why) > 15, option.name
         assert option.default == value_of(Config(), option.name)
@@ -151,7 +151,7 @@ def test_home_is_the_flag_else_the_variable_else_the_users_data_folder(tmp_path:
         find_home(tmp_path / "file", {})
 
 
-def test_a_home_belongs_to_its_owner_alone_and_says_when_it_cannot_be(tmp_path: Path) -> None:
+def test_a_home_is_accessible_to_its_owner_only(tmp_path: Path) -> None:
     home = Home(tmp_path / "deep" / "home")
     home.prepare()
     home.prepare()
@@ -161,7 +161,7 @@ def test_a_home_belongs_to_its_owner_alone_and_says_when_it_cannot_be(tmp_path: 
         Home(home.config / "under-a-file").prepare()
 
 
-def test_a_hobbyist_holds_whom_it_follows_and_a_platform_everybody_unless_it_says_otherwise(home: Home) -> None:
+def test_by_default_a_hobbyist_holds_followed_accounts_and_a_platform_all(home: Home) -> None:
     def mode(text: str, **flags: str) -> tuple[str, str]:
         home.config.write_text(text)
         loaded = load(home, {name.replace("__", "."): value for name, value in flags.items()}, env={})

@@ -1,4 +1,4 @@
-"""The control API over real sockets: who is let in, what a caller learns, and how a node starts and stops serving."""
+"""The control API over real sockets: access, answers, and how a node starts and stops serving."""
 
 import json
 import os
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Node:
-    """A backend small enough to see through: it answers, refuses, breaks, waits, and streams."""
+    """A simple backend: it answers, refuses, fails, waits, and streams."""
 
     def __init__(self) -> None:
         self.trouble: str | None = None
@@ -112,7 +112,7 @@ APP = control_app(Node(), "t", CollectorRegistry(), lambda: None)
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What the command line does, beside the node and not inside its loop."""
+    """Runs it on another thread, as the command line runs outside the node's loop."""
     return await trio.to_thread.run_sync(work)
 
 
@@ -146,7 +146,7 @@ async def test_a_failure_inside_the_node_is_told_without_its_details(tmp_path: P
 
 
 @pytest.mark.parametrize("token", [None, "Bearer", "Bearer wrong", "Basic x", "bearer TOKEN", "Bearer TOKENx"])
-async def test_nobody_is_let_in_without_the_token(tmp_path: Path, token: str | None) -> None:
+async def test_no_request_is_answered_without_the_token(tmp_path: Path, token: str | None) -> None:
     async with served(tmp_path) as it, it.http() as http:
         del http.headers["authorization"]
         headers = {} if token is None else {"authorization": token.replace("TOKEN", it.token)}
@@ -179,7 +179,7 @@ async def test_a_body_that_is_no_json_object_is_refused(tmp_path: Path, body: by
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
 
 
-async def test_a_body_over_the_limit_is_refused_whether_or_not_it_says_its_length(tmp_path: Path) -> None:
+async def test_a_body_over_the_limit_is_refused_with_or_without_a_length(tmp_path: Path) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(4):
             yield b" " * 512
@@ -193,7 +193,7 @@ async def test_a_body_over_the_limit_is_refused_whether_or_not_it_says_its_lengt
             assert (await http.post("/v1/echo", content=b" " * 1022 + b"{}")).status_code == 200
 
 
-async def test_an_answer_to_a_body_that_was_not_read_says_that_the_connection_closes(tmp_path: Path) -> None:
+async def test_an_answer_to_an_unread_body_announces_that_the_connection_closes(tmp_path: Path) -> None:
     async with served(tmp_path, body_bytes=1024) as it, it.http() as http:
         for path, body, closes in (
             ("/v1/echo", b" " * 2000, True),
@@ -457,7 +457,7 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
     assert home.running.exists()  # it is not this run's any more, so this run leaves it
 
 
-async def test_a_busy_port_is_one_sentence_and_leaves_no_trace(tmp_path: Path) -> None:
+async def test_a_busy_port_gives_one_sentence_and_leaves_no_files(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(PortBusy, match=f"Port {port} of 127.0.0.1 is taken by another program"):
@@ -490,7 +490,7 @@ async def test_a_socket_left_by_a_crash_is_replaced_and_another_file_is_not(tmp_
     assert path.read_text() == "mine"
 
 
-async def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+async def test_an_address_that_cannot_be_used_gives_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="cannot be made"):
         await serve_control(APP, Bind(socket=str(tmp_path / "no" / "folder")), Home(tmp_path), "t")
     with pytest.raises(ControlError, match="cannot be made"):

@@ -20,7 +20,7 @@ def config(n: int = 1, **settings: Any) -> EdgeConfig:
 
 
 async def greet(a: Edge, b: Edge) -> tuple[Link, Link]:
-    """a dials b; both ends of the link, after a frame went each way."""
+    """a dials b. Returns both ends of the link, after a frame went each way."""
     with trio.fail_after(10):
         there = await a.dial(b.addresses[0])
         here = await b.incoming.receive()
@@ -113,7 +113,7 @@ async def test_a_dial_takes_one_attempt_and_no_happy_eyeballs_delay() -> None:
         assert best < 0.2
 
 
-async def test_a_dial_that_leads_nowhere_says_so() -> None:
+async def test_a_failed_dial_raises_with_a_reason() -> None:
     async with open_edge(config(1)) as a, open_edge(config(2)) as b:
         wrong = b.addresses[0].replace(b.peer_id, str(Edge(config(3)).peer_id))
         quic = f"/ip4/127.0.0.1/udp/4001/quic-v1/p2p/{b.peer_id}"
@@ -271,7 +271,7 @@ async def test_connections_are_capped_and_their_slots_come_back() -> None:
             await trio.sleep(0.5)
 
 
-async def test_links_that_nobody_takes_are_refused() -> None:
+async def test_links_beyond_the_backlog_are_refused() -> None:
     async with open_edge(config(1, incoming_backlog=1)) as hub, open_edge(config(2)) as x, open_edge(config(3)) as y:
         await x.dial(hub.addresses[0])
         with pytest.raises(DialFailed):

@@ -1,4 +1,4 @@
-"""Ten thousand malformed inputs at every door of the edge, from one seed; after them the host still serves others."""
+"""Ten thousand malformed inputs to every protocol of the edge, from one seed; the host still serves others."""
 
 import random
 import struct
@@ -46,7 +46,7 @@ def mangled(rng: random.Random, data: bytes) -> bytes:
 
 
 def negotiation(rng: random.Random) -> bytes:
-    """multistream-select as nobody should speak it; sometimes it gets as far as noise, with a broken handshake."""
+    """Malformed multistream-select; sometimes it reaches noise, with a broken handshake."""
     match rng.randrange(6):
         case 0:
             return noise_of(rng)
@@ -66,7 +66,7 @@ def negotiation(rng: random.Random) -> bytes:
 
 
 def muxer_frame(rng: random.Random) -> bytes:
-    """A yamux frame, mostly well-formed headers that contradict what went before."""
+    """A yamux frame, mostly with a well-formed header that contradicts earlier frames."""
     payload = noise_of(rng, 40)
     length = rng.choice([None, None, None, 0, rng.randrange(2**32), 2**24 + 1])
     kind, flags = (
@@ -91,7 +91,7 @@ def protobuf(rng: random.Random, depth: int = 0) -> bytes:
 
 
 def conversation(rng: random.Random) -> bytes:
-    """What a stream carries: a protocol name and then anything."""
+    """The bytes of a stream: a protocol name and then anything."""
     hello = delimited("/multistream/1.0.0", rng.choice(PROTOCOLS))
     match rng.randrange(5):
         case 0:
@@ -117,7 +117,7 @@ def frames(rng: random.Random) -> bytes:
 
 
 class Doors:
-    """One way in per method; each call says one malformed thing (or a connection's worth of them)."""
+    """One input of the edge per method; each call sends something malformed."""
 
     def __init__(self, edge: Edge, seed: int) -> None:
         self.addr = edge.addresses[0]
@@ -160,7 +160,7 @@ class Doors:
 
 
 async def serve(edge: Edge) -> None:
-    """The node above: takes every link and echoes the frames that well-behaved peers send."""
+    """Accepts every link and echoes the frames of well-behaved peers."""
 
     async def echo(link: Link) -> None:
         with suppress(LinkClosed):

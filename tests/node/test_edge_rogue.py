@@ -1,4 +1,4 @@
-"""A peer that speaks TCP, noise and yamux by hand, to say what no honest peer would; and what it gets for that."""
+"""A peer that speaks TCP, noise and yamux by hand and sends what no honest peer would, and how the node reacts."""
 
 import struct
 from collections.abc import AsyncIterator
@@ -150,7 +150,7 @@ async def test_many_tiny_frames_count_against_the_frame_buffer_too() -> None:
         assert isinstance(link.closed, CreditBroken)
 
 
-async def test_streams_that_nobody_reads_hold_two_mebibytes_at_most() -> None:
+async def test_unread_streams_hold_two_mebibytes_at_most() -> None:
     async with link_with_rogue() as (edge, link, peer):
         await peer.open(3, "/ipfs/id/1.0.0")
         for _ in range(60):
@@ -187,7 +187,7 @@ async def test_streams_per_peer_are_capped() -> None:
 
 
 @pytest.mark.parametrize("offer", ["/plaintext/2.0.0", "/secio/1.0.0", "/tls/1.0.0"])
-async def test_nothing_but_noise_is_spoken(offer: str) -> None:
+async def test_only_noise_is_offered(offer: str) -> None:
     async with open_edge(config()) as edge:
         host, port = edge.addresses[0].split("/")[2], int(edge.addresses[0].split("/")[4])
         async with await trio.open_tcp_stream(host, port) as tcp:

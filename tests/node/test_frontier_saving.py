@@ -1,4 +1,4 @@
-"""Rows that are kept against rows that are read: whatever happened in between, an index says what a fresh one says."""
+"""Stored rows against rows that are read: whatever happened in between, an index equals a new one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SALT = b"sixteen of salt."
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that takes many heads in a node takes few here."""
+    """Reduces all sizes, so that few heads are enough."""
     for name in ("LEAST", "EVERY", "AT_END"):
         monkeypatch.setattr(frontier_saving, name, 30)
     for module, name, value in (
@@ -58,7 +58,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class LateKeeper(MemoryKeeper):
-    """What is finished is done when `settle` says so."""
+    """A keeper whose finished drafts are done only when `settle` is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class LateDraft(MemoryDraft):
 
 
 class World:
-    """A store of heads and an index with a keeper, which live, die and come back."""
+    """A store of heads and an index with a keeper, which are stopped and started again."""
 
     def __init__(self, seed: int, keeper: Keeper) -> None:
         self.rng, self.keeper = random.Random(seed), keeper
@@ -129,7 +129,7 @@ class World:
                 self.index.moved(log, old, new)
 
     def commit(self) -> None:
-        """As a replica does."""
+        """Commits as a replica does."""
         while self.store.pending:
             self.index.note()
             self.store.commit()
@@ -145,7 +145,7 @@ class World:
             steps -= 1
 
     def keep(self) -> None:
-        """Once around: what is due is kept."""
+        """Saves what is due, once around."""
         self.commit()
         self.work()
         self.index.tick()
@@ -156,7 +156,7 @@ class World:
         self.commit()
 
     def crash(self, ends: bool = False) -> None:
-        """The power goes: what was finished and is not done is kept or is not."""
+        """Power loss: a finished draft that is not done may be kept or not."""
         if isinstance(self.keeper, LateKeeper):
             if ends:
                 self.keeper.settle()
@@ -261,7 +261,7 @@ def test_a_stop_keeps_what_the_next_start_would_read(keeper: Keeper) -> None:
     w.check()
 
 
-def test_what_nobody_told_the_index_is_read_anew(keeper: Keeper) -> None:
+def test_heads_that_the_index_was_not_told_of_are_read_again(keeper: Keeper) -> None:
     w = kept_world(keeper)
     arrival = w.store.last_arrival
     w.move(3, told=False)
@@ -377,7 +377,7 @@ def test_lists_of_what_moved_are_trimmed_and_end_with_what_was_kept(keeper: Keep
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_happens_an_index_says_what_a_fresh_one_says(seed: int, keeper: Keeper) -> None:
+def test_after_any_sequence_an_index_equals_a_new_one(seed: int, keeper: Keeper) -> None:
     w = World(seed, keeper)
     backup = w.copy()
     for _ in range(120):
@@ -419,7 +419,7 @@ def test_whatever_happens_an_index_says_what_a_fresh_one_says(seed: int, keeper:
 
 
 def test_walks_load_what_was_kept() -> None:
-    """The test above would prove nothing of loading if nothing were loaded."""
+    """The test above would prove nothing if nothing were loaded."""
     loads = 0
     for seed in range(5):
         w = World(seed, LateKeeper())
@@ -438,7 +438,7 @@ def test_memory_keeps_what_it_was_given() -> None:
     assert isinstance(kept_world(MemoryKeeper()).keeper.load(), MemoryKept)
 
 
-def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_not_believed(tmp_path: Path) -> None:
+def test_kill_9_at_any_moment_leaves_rows_that_are_right_or_ignored(tmp_path: Path) -> None:
     rng, loads = random.Random(9), 0
     for seed in range(12):
         command = [sys.executable, "-m", "tests.node.rows_victim", str(tmp_path), str(seed)]

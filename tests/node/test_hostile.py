@@ -1,4 +1,4 @@
-"""A few seconds of tests/node/hostile.py against a real node; two minutes are run by hand, with any seed."""
+"""A few seconds of tests/node/hostile.py against a real node. Two minutes are run by hand, with any seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server under the control API, with bytes on real sockets: no packet, no slow and no greedy client ends it."""
+"""The server of the control API, with bytes on real sockets: no packet, slow client or greedy client stops it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def says(port: int, data: bytes, seconds: float = 2.0) -> bytes:
-    """What comes back until the other side closes, or for so long."""
+    """The bytes that come back until the other side closes, or until the time is over."""
     found = b""
     with socket.create_connection(("127.0.0.1", port), seconds) as line:
         line.settimeout(seconds)
@@ -182,7 +182,7 @@ async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) ->
         assert trio.current_time() - begun < 3
 
 
-async def test_a_connection_that_says_nothing_is_closed_also_after_an_answer(tmp_path: Path) -> None:
+async def test_an_idle_connection_is_closed_also_after_an_answer(tmp_path: Path) -> None:
     async with serving(tmp_path, patience=Patience(head=0.3)) as it:
         silent, once = await it.connect(), await it.connect()
         assert b"fine" in await answer(once)
@@ -212,7 +212,7 @@ async def test_a_client_that_does_not_read_holds_up_no_shutdown(tmp_path: Path) 
 
 
 async def test_an_answer_leaves_whole_in_one_write(tmp_path: Path) -> None:
-    """One that is in two comes now and then in two."""
+    """An answer in two writes would sometimes arrive in two reads."""
     async with serving(tmp_path) as it:
         line = await it.connect()
         for _ in range(200):
@@ -242,7 +242,7 @@ async def test_an_upgrade_to_a_websocket_is_passed_over(tmp_path: Path) -> None:
 
 
 async def test_a_body_that_the_application_does_not_take_is_not_read_on(tmp_path: Path) -> None:
-    """What waits for it is bounded, so the sender is held up; the answer comes all the same."""
+    """Waiting pieces are bounded, so the sender has to wait; the answer comes nevertheless."""
     async with serving(tmp_path, patience=Patience(send=5)) as it:
         line = await it.connect()
         await line.send_all(b"POST /waits HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n")

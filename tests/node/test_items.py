@@ -1,4 +1,4 @@
-"""Items: whoever adds a collection writes and reads it through the API, and adds nothing to that."""
+"""Items: a new collection can be written and read through the API without any change of the API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ABSENT = "00" * 16
 
 @pytest.fixture(autouse=True)
 def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if tests/schema/poll.py stood in social/: tests/cli/test_items.py puts it there."""
+    """Acts as if tests/schema/poll.py were in social/; tests/cli/test_items.py really puts it there."""
     monkeypatch.setattr(registry, "SOCIAL", registry.SOCIAL.adding(*COLLECTIONS, VISITS, NOTES))
     for of in COLLECTIONS:
         slot = of.id + view_rows.KINDS[of.merge]
@@ -57,7 +57,7 @@ class Asked:
         return [row["content"] for row in self("items.list", collection=collection, **params)["items"]]
 
     def live(self, op: Put | Add) -> int:
-        """How many writes of one register or element are replaced by none."""
+        """How many writes of a register or element are not replaced."""
         context = self.node.context
         return len(context.queries().live(hosted.my_account(context), op))
 

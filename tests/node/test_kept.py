@@ -1,4 +1,4 @@
-"""What a keeper of rows promises, on disk and in memory; and what a disk can do to a file."""
+"""Keepers of rows, on disk and in memory, and files that a disk has damaged."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_is_written_to_loaded_columns_is_not_kept(keeper: Keeper) -> None:
     assert read(keeper) == (b"about", WHOLE, b"a tail")
 
 
-def test_a_file_that_was_cut_or_changed_anywhere_is_nothing(tmp_path: Path) -> None:
+def test_a_file_that_was_cut_or_changed_anywhere_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "rows"
     keep(FileKeeper(path))
     raw, rng = path.read_bytes(), random.Random(1)
@@ -89,7 +89,7 @@ def test_a_file_that_was_cut_or_changed_anywhere_is_nothing(tmp_path: Path) -> N
         assert read(FileKeeper(path)) is None, at
 
 
-def test_a_folder_that_cannot_be_written_is_a_fault_and_stops_nobody(
+def test_a_folder_that_cannot_be_written_is_reported_and_the_node_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows_file, "WAITING", 2)
@@ -103,9 +103,7 @@ def test_a_folder_that_cannot_be_written_is_a_fault_and_stops_nobody(
     assert "nowhere" in draft.fault
 
 
-def test_a_disk_that_fills_up_is_a_fault_and_leaves_what_was_kept_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_and_the_old_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = FileKeeper(tmp_path / "rows")
     keep(keeper)
     real, left = rows_file._write_at, 3

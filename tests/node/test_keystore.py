@@ -1,4 +1,4 @@
-"""The keys file: what it promises to whoever owns it, to whoever steals it and to whoever lost it."""
+"""The keys file, for its owner, for a thief, and for an owner who lost it."""
 
 import os
 import stat
@@ -27,24 +27,17 @@ ZERO = Keys(bytes(32))
 
 def test_the_derived_keys_of_a_known_master_never_change() -> None:
     assert ZERO.libp2p_seed().hex() == "e9fc9865a01f42dfece43e9307b25ea53ba49157d55c666012244137e18a3570"
-    assert ZERO.writer_seed(bytes(16)).hex() == "b5f2826759a3b29feda15b21b16a8882f3aa315cc304d0b18fcdb940d53b710e"
+    assert ZERO.device_seed().hex() == "5f64a408ae73160060edbedc303d57102411aa07ac2c87868951d19069ddb8be"
     assert ZERO.slot_seed(0, 0, 0).hex() == "918106b575127ed2be61e79095a117374d3fad33dbc6d2e7d7d3ced4c57cf689"
     assert ZERO.account_salt(0).hex() == "3a2055811e0f9449fe33f02fe81a1d9ec4abab22f255ff3bab968b8278ee1ac3"
 
 
 def test_no_two_purposes_share_a_key() -> None:
-    keys = [ZERO.libp2p_seed(), *(ZERO.account_salt(i) for i in range(5))]
-    keys += [ZERO.writer_seed(bytes([i]) * 16) for i in range(5)]
+    keys = [ZERO.libp2p_seed(), ZERO.device_seed(), *(ZERO.account_salt(i) for i in range(5))]
     keys += [ZERO.slot_seed(i, slot, generation) for i in range(3) for slot in range(2) for generation in range(3)]
     assert len(set(keys)) == len(keys)
     assert ZERO.derive("a", b"bc") != ZERO.derive("ab", b"c")
     assert ZERO.derive("a", b"b", b"") != ZERO.derive("a", b"b")
-
-
-def test_a_cloned_data_folder_writes_with_another_key() -> None:
-    assert ZERO.writer_seed(os.urandom(16)) != ZERO.writer_seed(os.urandom(16))
-    with pytest.raises(ValueError, match="16 bytes, not 15"):
-        ZERO.writer_seed(bytes(15))
 
 
 def test_a_keystore_opens_to_the_same_keys(tmp_path: Path) -> None:
@@ -52,7 +45,6 @@ def test_a_keystore_opens_to_the_same_keys(tmp_path: Path) -> None:
     opened = Keystore.open(tmp_path / "keys")
     assert not opened.encrypted
     assert opened.keys.libp2p_seed() == made.keys.libp2p_seed()
-    opened.lock()  # there is nothing to lock it with
     assert not opened.locked
 
 
@@ -87,8 +79,7 @@ def test_a_passphrase_seals_the_master_and_only_it_opens_the_seal(tmp_path: Path
     with pytest.raises(KeysLocked):
         store.unlock(None)
     assert store.unlock("fig tree").words() == master_words
-    store.lock()
-    assert store.locked
+    assert not store.locked
     assert made.keys._master not in (tmp_path / "keys").read_bytes()
 
 
@@ -103,8 +94,8 @@ def test_changing_the_passphrase_keeps_the_keys_and_retires_the_old_one(tmp_path
     assert again.unlock("new").libp2p_seed() == seed
     again.change_passphrase(None)
     assert Keystore.open(path).keys.libp2p_seed() == seed
-    locked = Keystore.create(tmp_path / "other", "x", CHEAP)
-    locked.lock()
+    Keystore.create(tmp_path / "other", "x", CHEAP)
+    locked = Keystore.open(tmp_path / "other")
     with pytest.raises(KeysLocked):
         locked.change_passphrase("y", CHEAP)
 

@@ -1,4 +1,4 @@
-"""kill -9 at random moments, of a bulk write and of a sync: what was acknowledged is there, and the node starts."""
+"""kill -9 at random moments of a bulk write and of a sync: acknowledged data is there, and the node starts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIVES_PER_HOME = 10
 
 
 class Victim:
-    """The process that forks lives; one at a time."""
+    """The process that forks lives, one at a time."""
 
     def __init__(self) -> None:
         self.life = 0
@@ -46,7 +46,7 @@ class Victim:
         )
 
     def lives(self, order: str, seconds: float) -> list[str]:
-        """One life, killed so long after it was ready; what was acknowledged to it."""
+        """One life, killed so long after it was ready. Returns what it acknowledged."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(order + "\n")

@@ -1,4 +1,4 @@
-"""The store without a node: who may open it, under which name, and that what was answered is durable."""
+"""The store without a node: who may open it, under which name, and that answered writes are durable."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_check_by_hand_goes_over_everything_and_finds_nothing_after_an_upgrade
 
 
 @pytest.mark.parametrize("tables", [TABLES, [table for table in TABLES if table != ERASED]])
-def test_who_may_only_read_an_old_store_is_told_to_open_it_for_writing(tables: Sequence[Table], tmp_path: Path) -> None:
+def test_a_reader_of_an_old_store_is_told_to_open_it_for_writing(tables: Sequence[Table], tmp_path: Path) -> None:
     home = old_home(tmp_path / "home")
     LmdbEngine(home.store, tables).close()
     before = (home.store / "data.mdb").read_bytes()

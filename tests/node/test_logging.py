@@ -1,4 +1,4 @@
-"""The node's log: one shape whoever speaks, quiet libraries, no secrets."""
+"""The node's log: one format for all libraries, quiet libraries, no secrets."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def _as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_off_a_terminal_every_line_is_json_whoever_speaks() -> None:
+def test_without_a_terminal_every_line_of_every_library_is_json() -> None:
     out = io.StringIO()
     set_up_logging(LogSettings(), out)
     structlog.get_logger("banyan").info("started", peers=3)

@@ -1,4 +1,4 @@
-"""A store of schema 4, written by the version before, opens in place: what is wrong goes, the rest is what it was."""
+"""A store of schema 4, written by the version before, opens in place: wrong entries are dropped, others kept."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def old_store() -> MemoryEngine:
 
 
 def fresh_store() -> Store:
-    """What a store of today holds that was given all that is honest."""
+    """The content of a current store that was given all honest entries."""
     store = opened(MemoryEngine(TABLES))
     ingest = Ingest(store, TEST)
     for person in STORY.people:
@@ -168,7 +168,7 @@ def test_power_that_goes_at_any_commit_leaves_a_store_that_is_mended_at_the_next
 
 
 class Powered:
-    """An engine's commit, until the power goes."""
+    """An engine whose commits fail once the power is off."""
 
     def __init__(self, engine: MemoryEngine, commits: int) -> None:
         self._commit, self.left = engine.commit, commits
@@ -196,7 +196,7 @@ def test_a_check_that_is_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def spoiled(change: str) -> tuple[MemoryEngine, Person, list[Entry], Head]:
-    """A store of today with one person's log of 40 entries under one signature, and one thing that is wrong."""
+    """A current store with a log of 40 entries under one signature, in which one thing is wrong."""
     engine = MemoryEngine(TABLES)
     store = opened(engine)
     person, rng = Person("vi"), random.Random(change)
@@ -252,7 +252,7 @@ def test_what_was_spoiled_on_disk_is_dropped_and_taken_again(change: str, tmp_pa
 
 
 @pytest.mark.parametrize("at", [0, 3, 9, 15, 24, 29, 50, 61, 90])
-def test_one_bit_anywhere_in_a_record_costs_what_stands_on_it_and_no_more(
+def test_one_wrong_bit_in_a_record_costs_only_the_entries_above_it(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("banyan_storage.id_index.YOUNG_IDS", 4)
@@ -295,7 +295,7 @@ def test_a_forged_signature_is_found_where_signatures_are_checked(tmp_path: Path
 
 
 def test_what_was_dropped_comes_back_from_an_honest_peer(tmp_path: Path) -> None:
-    """The old store held lies where the honest peer holds what the people really wrote."""
+    """The old store held lies where the honest peer holds what people really wrote."""
     world = World("peer")
     engine = old_store()
     store, _, _ = mended(engine, tmp_path / "report")

@@ -49,7 +49,7 @@ async def settled(node: Node, n: int, within: float = 10.0) -> None:
 
 
 def no_problems(home: Home) -> int:
-    """Checks the store of a node that was stopped; how many entries it holds."""
+    """Checks the store of a stopped node. Returns how many entries it holds."""
     with open_local(home, load_settings(home)) as local, local.context.store.snapshot() as reader:
         assert verify(reader, lambda account, n: None) == []
         return reader.counts().entries
@@ -76,7 +76,7 @@ async def test_three_nodes_end_with_one_graph_and_one_view_of_it(tmp_path: Path)
     assert len({no_problems(h) for h in homes}) == 1
 
 
-async def test_a_node_that_holds_whom_its_people_follow_gets_them_and_nobody_else(tmp_path: Path) -> None:
+async def test_a_node_that_holds_followed_accounts_gets_only_those(tmp_path: Path) -> None:
     homes = [make_home(tmp_path / name) for name in "abc"]
     async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:
         followed, stranger = await account(a, "An"), await account(b, "Bình")
@@ -142,7 +142,7 @@ async def test_two_sides_of_a_partition_both_write_and_then_agree(tmp_path: Path
 
 
 async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path) -> None:
-    """The gate to `ready` once swallowed the hello of a link that stood before the control port listened."""
+    """Waiting for `ready` once lost the hello of a link that was made before the control port listened."""
     homes = [make_home(tmp_path / name) for name in "ab"]
     async with running(make_node(homes[0])) as a:
         port = a.edge.addresses[0].split("/")[4]
@@ -158,7 +158,7 @@ async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path
                 assert [p["points"] == 0 for p in await b.backend.call("peers", {})] == [True]
 
 
-def test_a_busy_control_port_is_one_sentence(tmp_path: Path) -> None:
+def test_a_busy_control_port_gives_one_sentence(tmp_path: Path) -> None:
     home = make_home(tmp_path / "a")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -183,7 +183,7 @@ async def test_a_second_node_on_one_store_is_refused_and_the_first_goes_on(tmp_p
     assert no_problems(home) == 3
 
 
-def test_the_wrong_passphrase_opens_nothing_and_says_so(tmp_path: Path) -> None:
+def test_the_wrong_passphrase_is_refused_with_a_sentence(tmp_path: Path) -> None:
     home = make_home(tmp_path / "a", "correct horse")
     with pytest.raises(WrongPassphrase, match="does not open"):
         main(home, load_settings(home), "battery staple")
@@ -326,7 +326,7 @@ async def test_calls_made_while_the_node_stops_are_answered_or_refused_and_what_
     assert len(done) + len(refused) == 200
 
 
-async def test_an_address_where_nobody_answers_is_no_reason_to_stop(tmp_path: Path) -> None:
+async def test_a_node_runs_on_if_a_bootstrap_address_does_not_answer(tmp_path: Path) -> None:
     home = make_home(tmp_path / "a")
     nobody = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo"
     async with running(make_node(home, [nobody])) as a:

@@ -1,4 +1,4 @@
-"""Why an address cannot be dialled is said in words that tell a wrong name from a closed door."""
+"""The sentence for a failed dial tells a wrong name from a closed port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from banyan_node.links.reaching import why_unreachable
 
 
-def test_a_name_that_nobody_knows_a_port_that_refuses_and_one_that_answers_are_told_apart() -> None:
+def test_an_unknown_name_a_refusing_port_and_an_open_port_are_told_apart() -> None:
     assert "is not known (DNS)" in str(why_unreachable("/dns4/no-such-host.invalid/tcp/4001/p2p/12D3")) or (
         "DNS" in str(why_unreachable("/dns4/no-such-host.invalid/tcp/4001/p2p/12D3"))
     )

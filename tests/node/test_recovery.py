@@ -1,4 +1,4 @@
-"""24 words off the node, and what a node is given of them: a commitment, and for a recovery one key."""
+"""24 words that stay off the node: a node gets a commitment, and for a recovery one key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node builds views while it serves, syncs and is written to."""
+"""A node builds views while it serves, syncs and writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.storage.test_views_upgraded import ACCOUNTS
 
 @pytest.fixture
 def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
-    """No view is built until this is set."""
+    """Delays the building of views until it is set."""
     gate, build = trio.Event(), views.build
 
     async def later(worker: Worker[Context], engine: Engine) -> None:
@@ -135,7 +135,7 @@ async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -
             await node.backend.call("store.rebuild", {"view": "nosuch"})
 
 
-async def test_a_node_that_holds_whom_its_people_follow_knows_them_before_it_links(tmp_path: Path) -> None:
+async def test_a_node_that_holds_followed_accounts_knows_them_before_it_links(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     flags = {"interest__mode": "follows"}
     async with running(make_node(home, **flags)) as node:

@@ -1,4 +1,4 @@
-"""Withheld content: the structure stays, the content goes, and the answer to whoever asks is a signed statement."""
+"""Withheld content: the structure stays, the content is erased, and peers that ask get a signed statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replica's thread: what a call was told is done is done, whatever came beside it."""
+"""The replica's thread: what a call was told is done, whatever else happens."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_full_disk_is_the_answer_of_every_call_that_it_took_back(tmp_pat
 async def test_only_little_that_must_be_committed_waits_for_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A question is answered at once, and a frame of bulk is company enough for itself."""
+    """A question is answered at once, and a frame of bulk is large enough by itself."""
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         naps: list[float] = []
         real = time.sleep
@@ -111,7 +111,7 @@ async def test_only_little_that_must_be_committed_waits_for_company(
             gate.wait()
 
         async def together(count: int, size: int, writes: bool) -> int:
-            """How often the thread waited for more when so many jobs came at once."""
+            """How often the thread waited for more if so many jobs came at once."""
             await node.worker.call(lambda c, now: None)
             await node.worker.call(lambda c, now: None)
             gate = threading.Event()

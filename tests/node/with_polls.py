@@ -49,7 +49,7 @@ async def built(node: Node, names: set[str]) -> None:
 
 
 async def asked(home: Home, poll: Target) -> dict[str, Any]:
-    """What a running node says of the poll before, after and after one more time that the view is built."""
+    """The poll as a running node answers it, before and after the view is built, and after it is built again."""
     gate, build = trio.Event(), views.build
 
     async def later(worker: Worker[Context], engine: Engine) -> None:
@@ -71,7 +71,7 @@ async def asked(home: Home, poll: Target) -> dict[str, Any]:
 
 
 def proved(home: Home) -> dict[str, Any]:
-    """What `store verify` finds of the store, of one whose rows of the view are gone, and of that one built again."""
+    """The findings of `store verify` for the store, without the rows of the view, and after rebuilding it."""
     with open_local(home, load_settings(home)) as local:
         store, engine = local.context.store, local.context.engine
 

@@ -1,4 +1,4 @@
-"""Replicas in virtual time on stores in memory, and rogues that say what they like."""
+"""Replicas in virtual time on stores in memory, and rogues that send anything."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run_item(log: Sequence[Entry], first: int = 0, stop: int | None = None) -> R
 
 
 def give(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None = None, now_ms: int = NOW_MS) -> int:
-    """Hands entries first .. stop-1 in as one run; how many count now that did not before."""
+    """Gives entries first .. stop-1 as one run. Returns how many count newly."""
     run = decode_run(TEST, run_bytes(log, first, len(log) if stop is None else stop))
     return len(ingest.run(run, now_ms))
 
@@ -78,7 +78,7 @@ def plain_hello(**changed: Any) -> Hello:
 
 
 class World:
-    """Replicas by name, a queue of frames, one clock. Names that are no replica are rogues: what they hear is kept."""
+    """Replicas by name, a queue of frames, one clock. Other names are rogues: what they receive is kept."""
 
     def __init__(self, *names: str, seed: int = 1, limits: Limits | None = None, realm: Realm = TEST) -> None:
         self.now, self.seed, self.limits, self.realm = START_S, seed, limits or Limits(), realm
@@ -99,7 +99,7 @@ class World:
             self.start(name)
 
     def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
-        """A new replica, or a new life of one on what its disk kept."""
+        """A new replica, or a restarted one on what its disk kept."""
         engine = self.engines.setdefault(name, MemoryEngine(tables.STORE_TABLES))
         engine.rollback()
         rng = random.Random(f"{name}/{self.seed}")
@@ -131,13 +131,13 @@ class World:
                 self.drain(x)
 
     def say(self, rogue: str, to: str, *messages: Message | bytes) -> None:
-        """What a rogue sends arrives at once."""
+        """Delivers a rogue's message at once."""
         for m in messages:
             self.replicas[to].receive(rogue, m if isinstance(m, bytes) else encode_message(m), self.now)
             self.drain(to)
 
     def rogue(self, name: str, to: str, **hello: Any) -> None:
-        """A peer of ours comes up and says hello."""
+        """A rogue connects and says hello."""
         self.link(name, to)
         self.say(name, to, plain_hello(**hello))
 
@@ -183,7 +183,7 @@ class World:
         self.now = end
 
     def until(self, done: Callable[[], bool], within: float) -> float:
-        """Runs until `done`; how long that took. Fails after `within` seconds of virtual time."""
+        """Runs until `done`. Returns how long that took. Fails after `within` seconds of virtual time."""
         start = self.now
         while not done():
             assert self.now - start < within, f"not within {within} s"
@@ -196,7 +196,7 @@ class World:
         return {r.store.digest() for n, r in self.replicas.items() if not names or n in names.split()}
 
     def same(self, names: str = "") -> bool:
-        """Whether these (none named: all) hold the same, with all its content."""
+        """Whether these (default: all) hold the same, with all content."""
         chosen = names.split() or list(self.replicas)
         return len(self.digests(names)) == 1 and not any(self.replicas[n].store.counts().lacking for n in chosen)
 

@@ -1,4 +1,4 @@
-"""Nodes that were told an account's control log, and what tests of judging ask of them."""
+"""Nodes that know an account's control log, and helpers for tests of judging."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def run_of(log: list[Entry], first: int = 0, stop: int | None = None) -> Run:
 
 
 def reason(ingest: Ingest, log: list[Entry], first: int = 0) -> str:
-    """Of the "not yet" that a run gets."""
+    """The reason of the "not yet" that a run gets."""
     with pytest.raises(NotYet) as why:
         ingest.run(run_of(log, first), NOW_MS)
     return why.value.reason
 
 
 def held(ingest: Ingest, log: LogId) -> tuple[list[EntryId], set[EntryId]]:
-    """The ids of what counts, and of what is held beside."""
+    """The ids of counted entries, and of those held beside."""
     chain, loose = ingest.store.held(log)
     return [e.id for e in chain], {e.id for e in loose}
 
@@ -44,7 +44,7 @@ def ids(log: list[Entry], first: int = 0) -> list[EntryId]:
 
 
 def sound(ingest: Ingest) -> None:
-    """The store is whole, says what the state of all that it holds is, and it is at hand what has branches."""
+    """Checks that the store is sound, has the state of all that it holds, and that caches agree."""
     ingest.store.commit()
     assert verify(ingest.store, lambda account, n: None) == []
     for account in ingest.store.accounts():
@@ -60,7 +60,7 @@ def sound(ingest: Ingest) -> None:
 
 
 def notes(person: Person, device: str, *pinned: Entry, below: list[Entry] | None = None) -> list[Entry]:
-    """The log of a notary: one pin an entry."""
+    """The log of a notary, with one pin in each entry."""
     log = list(below or ())
     for entry in pinned:
         log.append(follow(person.full(device), person.log(device), log, person.pin(entry)))

@@ -1,4 +1,4 @@
-"""What peers owe and whether they pay: stalls, empty claims, strays; and honest ones on bad lines are not banned."""
+"""What peers owe and whether they send it: stalls, false claims, unasked entries. Honest slow peers are not banned."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def wanted(w: World, name: str) -> list[LogId]:
 
 
 def reader(w: World, name: str, to: str = "a", logs: int = 1_000) -> None:
-    """A rogue that claims many logs, so that it is asked to read them out."""
+    """A rogue that claims many logs, so that it is asked to read them."""
     w.rogue(name, to, logs=logs, store_id=name.encode().ljust(16, b"."), root=b32(name))
 
 
 def halves(w: World) -> tuple[Scan, Scan]:
-    """Two rogues, each of which reads one half."""
+    """Two rogues that each read one half."""
     reader(w, "r1")
     reader(w, "r2")
     w.run(2.5)
@@ -309,7 +309,7 @@ def test_of_a_claim_of_a_length_alone_whatever_came_is_enough_and_nothing_is_not
     assert w.points("a", "r") == 3, "it came by another way"
 
 
-def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
+def test_a_peer_that_answers_more_than_it_was_asked_is_charged() -> None:
     w = World("a")
     w.rogue("r", "a")
     w.say("r", "a", Answered(1))
@@ -319,7 +319,7 @@ def test_whoever_answers_more_than_it_was_asked_is_charged() -> None:
 # -- strays
 
 
-def test_what_nobody_asked_for_is_taken_up_to_a_bound_and_then_charged() -> None:
+def test_unasked_entries_are_accepted_up_to_a_bound_and_then_charged() -> None:
     w = World("a", limits=Limits(strays=10))
     an = w.person("a", "an")
     log = an.write(12)

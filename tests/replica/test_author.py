@@ -1,4 +1,4 @@
-"""What is published together: written at once, each entry under its own signature, as if it had come alone."""
+"""Runs published together are written at once, each under its own signature, as if each had come alone."""
 
 from __future__ import annotations
 

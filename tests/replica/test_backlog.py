@@ -1,4 +1,4 @@
-"""The door in front of the replica: what waits there was sent on credit, or it is not kept."""
+"""Frames that wait for the replica: bulk without credit is not kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def bulk(size: int) -> bytes:
     return BULK + bytes(size - 2)
 
 
-def test_a_window_and_one_last_frame_of_the_largest_size_are_an_honest_peers() -> None:
+def test_an_honest_peer_may_send_a_window_and_one_last_frame() -> None:
     b = Backlog()
     assert WINDOW + MAX_FRAME <= WINDOW + OVERSHOOT
     for _ in range(63):

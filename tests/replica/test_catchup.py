@@ -1,4 +1,4 @@
-"""The catch-up as a state machine: who reads what, and that nothing is forgotten whoever stalls, lies or goes away."""
+"""The catch-up as a state machine: who reads what, and that nothing is forgotten if a peer stalls, lies or leaves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIDDLE = b"\x7f" + b"\xff" * 31
 
 
 def at(share: float) -> bytes:
-    """The name so far along the line of accounts."""
+    """The name at this fraction of the line of accounts."""
     return int(share * ((1 << 256) - 1)).to_bytes(32, "big")
 
 
@@ -83,7 +83,7 @@ def test_what_a_peer_had_sent_beyond_its_nearer_stop_is_the_end_of_its_span() ->
     assert c.left() == [Span(MIDDLE, LAST)]
 
 
-def test_a_restart_goes_on_where_it_was_with_whomever_it_meets() -> None:
+def test_a_restarted_catch_up_continues_with_any_peer() -> None:
     c, _ = begun("a", "b")
     c.assign(1.0)
     read(c, "a", 200)
@@ -178,7 +178,7 @@ def test_who_read_everything_and_still_claims_far_more_is_not_asked_again_soon()
 
 @dataclass
 class Model:
-    """Peers as the network sees them: honest ones deliver in order what they were asked for, a liar says so."""
+    """Peers: honest ones deliver in order what they were asked for, and a liar only says so."""
 
     rng: random.Random
     accounts: list[bytes]

@@ -1,4 +1,4 @@
-"""Checkpoints between nodes: they travel, break ties, pin, and go where their writer may not speak any more."""
+"""Checkpoints between nodes: they spread, decide ties, pin, and are dropped when their writer loses its rights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sound(store: Store) -> None:
 
 
 def knows(w: World, at: str, person: Person, *entries: Entry) -> None:
-    """That node gets these control entries by itself."""
+    """Gives a node these control entries."""
     r = w.replicas[at]
     r.ingest.control(person.id, entries or person.control, NOW_MS)
     r.ingest.parts([PartItem(person.control[0].id, 0, person.salt)])
@@ -70,7 +70,7 @@ def stolen_root() -> tuple[Person, Entry]:
 
 
 def stands(replica: Replica | Ingest, person: Person) -> bool:
-    """Whether the honest path stands there, not frozen."""
+    """Whether the honest path counts there and is not frozen."""
     ingest = replica.ingest if isinstance(replica, Replica) else replica
     head = ingest.head(control_log(person.id))
     return (head.id, head.flag) == (person.control[-1].id, 0)
@@ -203,7 +203,7 @@ def test_a_checkpoint_that_comes_before_its_control_log_is_not_yet_and_comes_lat
     assert not w.rejections("a")
 
 
-def test_junk_is_not_kept_and_forged_junk_is_paid_for() -> None:
+def test_junk_is_not_kept_and_forged_junk_is_charged() -> None:
     w = World("a", "b")
     an = w.person("a", "an")
     w.link("a", "b")
@@ -562,7 +562,7 @@ def test_a_new_account_is_one_entry_and_its_device_is_a_witness_from_the_first()
 
 
 def offer(a: Ingest, person: Person, items: Sequence[Entry | Checkpoint | list[Entry]]) -> None:
-    """Everything again and again, as peers do, until nothing changes."""
+    """Delivers everything repeatedly, as peers do, until nothing changes."""
     before = b""
     while before != a.store.digest():
         before = a.store.digest()

@@ -1,4 +1,4 @@
-"""Two replicas find what differs by one question and one answer; and what a peer that means ill makes of it."""
+"""Two replicas find what differs with one question and one answer, also if one of them is malicious."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def twins(logs: int) -> tuple[World, list[tuple[Person, int]]]:
 
 
 def write(w: World, at: str, person: Person, number: int, entries: int = 1, tag: str = "") -> list[Entry]:
-    """The log grows by so many entries at these replicas."""
+    """Lets the log grow by so many entries at these replicas."""
     below = w.replicas[at[0]].store.chain(person.log(number=number), 0, 1_000)
     log = person.write(entries, number=number, below=below, tag=tag)
     for name in at:
@@ -136,7 +136,7 @@ def test_a_neighbour_drawn_at_random_is_asked_under_a_new_salt_every_ten_minutes
 
 
 def ground_fork(person: Person) -> tuple[list[Entry], list[Entry]]:
-    """Two branches of one log whose heads have one tag under the public key: about 2^15 tries."""
+    """Two branches of one log whose heads have the same tag under the public key: about 2^15 tries."""
     key, trunk = key_of(TEST.id), person.write(1)
     seen: dict[int, Entry] = {}
     for n in itertools.count():
@@ -169,7 +169,7 @@ def test_a_fork_ground_to_one_tag_is_found_under_the_first_salt() -> None:
 
 
 def test_heads_ground_to_crowd_the_cells_do_not_keep_honest_ones_from_being_found() -> None:
-    """The rogue's logs are in no cell between the first and the 60th: they stay behind, and only they."""
+    """The rogue's logs are in no cell between the first and the 60th, so only they stay undecoded."""
     w, names = twins(80)
     key, crowd = key_of(TEST.id), list[tuple[Person, int]]()
     for k in itertools.count():
@@ -197,7 +197,7 @@ def test_heads_ground_to_crowd_the_cells_do_not_keep_honest_ones_from_being_foun
 
 
 def rogue_asked(w: World) -> Sketch:
-    """A rogue comes up with a root of its own and is asked."""
+    """A rogue connects with another root and is asked."""
     w.rogue("r", "a", logs=80, root=b"r" * 32, arrival=9)
     w.run(0.1)
     (asked,) = (m for m in w.heard["r"] if isinstance(m, Sketch))
@@ -346,7 +346,7 @@ def test_whoever_is_refused_a_table_asks_again_later_under_another_salt() -> Non
 
 
 def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None:
-    """The rogue knows our cells and adds items to them: each of its answers is worth a look, all of them are not."""
+    """The rogue knows our cells and adds items to them. Single answers are handled, but not all of them."""
     w, _ = twins(40)
     rng = random.Random(3)
     w.rogue("r", "a", logs=80)

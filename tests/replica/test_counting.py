@@ -436,7 +436,7 @@ def test_a_log_of_which_all_branches_were_forgotten_is_a_usual_one_again() -> No
 
 
 def due(node: Ingest, log: LogId) -> int | None:
-    """When what is beside the log is looked at."""
+    """When entries beside the log are checked."""
     return node.store.due_at(Work.FORGET, t.log_name(log))
 
 

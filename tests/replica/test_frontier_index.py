@@ -1,4 +1,4 @@
-"""The frontier in arrays against a dictionary of heads: whatever moves, is taken back or is read again."""
+"""The frontier in arrays against a dictionary of heads, after moves, rollbacks and reading again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SALT = b"sixteen of salt."
 
 
 class Heads:
-    """A store of heads and notes, as far as an index needs one."""
+    """A store of heads and notes, as an index needs it."""
 
     def __init__(self) -> None:
         self.heads: dict[LogId, Head] = {}
@@ -46,7 +46,7 @@ class Heads:
 
 
 class Frontier:
-    """An index and what it must say, moved together."""
+    """An index and its expected content, changed together."""
 
     def __init__(self, seed: int = 1, accounts: int = 40) -> None:
         self.rng = random.Random(seed)
@@ -180,7 +180,7 @@ def test_what_a_rollback_takes_back_is_taken_back_everywhere(journal: int, monke
     f.check(SALT)
 
 
-def test_what_was_committed_on_the_way_outlives_a_rollback() -> None:
+def test_heads_that_became_durable_unannounced_survive_a_rollback() -> None:
     f = Frontier()
     f.move(100)
     held = dict(f.store.heads)  # durable, and nobody said so

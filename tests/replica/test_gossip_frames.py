@@ -1,4 +1,4 @@
-"""Frames survive the wire, and whatever else arrives is refused with a sentence."""
+"""Frames survive encoding, and anything else is refused with a sentence."""
 
 from __future__ import annotations
 

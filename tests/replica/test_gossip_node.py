@@ -1,4 +1,4 @@
-"""One node's promises to its neighbours: verdicts, repair, bounds, and who may be a neighbour."""
+"""One node of the gossip: verdicts, repair, bounds, and who may be a neighbour."""
 
 from __future__ import annotations
 
@@ -331,7 +331,7 @@ def test_the_oldest_links_others_chose_are_not_evicted_either() -> None:
 
 
 def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
-    """Whoever accepted its connection sees a port that nobody listens on."""
+    """The peer that accepted its connection sees a port that nothing listens on."""
     node = node_with("p")
     node.peer_up("new", group="new", operator=None, outbound=False, addrs=(), now=1.0)
     node.receive("new", Join(("/dns/new.org/tcp/1",)), 1.0)

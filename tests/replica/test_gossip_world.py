@@ -1,4 +1,4 @@
-"""What the network promises as a whole: delivery, redundancy, repair, and views that Sybils cannot take over."""
+"""The gossip network as a whole: delivery, redundancy, repair, and views that Sybils cannot take over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way in: whatever comes, in whatever order, the store holds the state of it, and all of it can be served."""
+"""The only way into the store: for any input in any order the store has the right state, and can serve all of it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def problems(ingest: Ingest) -> list[StoreProblem]:
 
 
 def refused(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | None = None) -> str:
-    """The reason of the "not yet"; nothing may have changed."""
+    """The reason of the "not yet". Checks that nothing changed."""
     before = ingest.store.digest(), ingest.store.counts()
     with pytest.raises(NotYet) as why:
         give(ingest, log, first, stop)
@@ -70,7 +70,7 @@ def refused(ingest: Ingest, log: Sequence[Entry], first: int = 0, stop: int | No
 
 
 def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
-    """All that one node holds of all accounts, served to an empty one as it would be over the wire."""
+    """Serves all that one node holds to an empty one, as over the wire."""
     b = Ingest(memory_store(realm), realm)
     for account in a.store.accounts():
         for item in control_items(a.store, account):
@@ -86,7 +86,7 @@ def served_to_another(a: Ingest, realm: Realm, now_ms: int) -> Ingest:
 
 
 def assert_served_alike(store: Store, arrivals: Sequence[Arrival]) -> None:
-    """With arrivals at hand, which may be of a while ago, what is served is what is served without."""
+    """Serving with arrivals that were read before gives the same as without."""
     for log in {row.log for row in arrivals if row.log.log}:
         came = [row for row in arrivals if row.log == log]
         for some in (came, came[len(came) // 2 :], came[-1:]):
@@ -104,7 +104,7 @@ def served(pieces: Iterable[RunItem]) -> list[tuple[EntryId, object]]:
 
 
 class Oracle:
-    """The slow way: the state of all that is kept, computed anew each time."""
+    """The slow way: computes the state of all held entries each time."""
 
     def __init__(self, realm: Realm) -> None:
         self.realm = realm
@@ -135,7 +135,7 @@ def as_run(path: Sequence[Entry], below: dict[int, Entry]) -> Run:
 
 
 def some_run(rng: random.Random, last: Entry, by_id: dict[EntryId, Entry]) -> tuple[Run, list[Entry]]:
-    """A run that ends in `last` and begins at an ancestor drawn at random."""
+    """A run that ends in `last` and begins at a random ancestor."""
     line = [last]
     while line[-1].header.prev is not None:
         line.append(by_id[line[-1].header.prev])
@@ -344,7 +344,7 @@ def test_an_entry_after_the_end_of_its_grant_is_not_kept() -> None:
     assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
 
 
-def test_past_its_limit_a_log_stands_still_and_goes_on_later() -> None:
+def test_a_log_at_its_limit_stops_and_continues_later() -> None:
     tight = Realm("tight", TEST.birth_ms, entry_burst=3, entries_per_day=1)
     root = signer("r", tight)
     born = follow("r", control_log(NOBODY), [], Init((Slot(key_digest(root.key), bytes(32)),), None), realm=tight)
@@ -400,7 +400,7 @@ class Tight:
         return len(self.node.run(run, NOW_MS, proof=proof))
 
 
-def test_each_entry_of_a_run_is_held_to_the_limit_of_its_own_date() -> None:
+def test_each_entry_of_a_run_must_be_within_the_limit_of_its_own_date() -> None:
     tight = Tight()
     log = tight.write(4)
     log = tight.write(1, below=log, time=log[-1].header.time + (9 * DAY_MS << 16))
@@ -423,7 +423,7 @@ def test_what_lies_past_a_limit_is_held_while_there_is_room(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("entries", "size", "fit"), [(3, 64 << 20, {3}), (100, 400, {1, 2, 3})])
-def test_pins_that_contradict_one_another_buy_room_twice_what_the_log_may_hold(
+def test_contradictory_pins_give_room_for_twice_what_the_log_may_hold(
     entries: int, size: int, fit: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 1)
@@ -439,7 +439,7 @@ def test_pins_that_contradict_one_another_buy_room_twice_what_the_log_may_hold(
     assert sum(tight.node.store.has(branch[1].id) for branch in branches) in fit
 
 
-def test_past_a_limit_a_pin_that_stands_above_buys_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     tight = Tight()
     honest = tight.write(9)
@@ -520,7 +520,7 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
     assert problems(node) == []
 
 
-def test_what_a_pin_stands_above_is_held_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_below_a_pin_are_held_even_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     an = Person()
     honest = an.write(20)
@@ -673,7 +673,7 @@ def test_an_entry_that_names_undeclared_content_is_void_also_where_a_part_of_its
     assert not node.store.lacks_part(log[2].id, 0)
 
 
-def test_content_of_a_void_entry_is_nobody_elses() -> None:
+def test_content_of_a_void_entry_is_not_given_to_another() -> None:
     an = Person()
     log, contents = with_content(an, 1)
     part, raw = make_part("undeclared", b"x" * 60)

@@ -1,4 +1,4 @@
-"""What an item was: news to be passed on, or known already; and why something was not taken."""
+"""Judging an item: whether it is news to pass on or known already, and why it was not accepted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_control_entries_are_charged_for_what_is_judged_anew_and_what_is_held_co
     assert cost(watch) == 1 + len(long) + 2, "all but one of them are beside the path now"
 
 
-def test_the_reason_why_a_control_log_was_not_taken_is_gone_when_it_was() -> None:
+def test_the_reason_for_not_yet_is_deleted_when_the_control_log_is_accepted() -> None:
     w = World("a", limits=Limits(work_burst=1, work_per_s=1))
     an = Person()
     for k in range(SHORT_CONTROL):

@@ -1,4 +1,4 @@
-"""Nodes that hold chosen accounts only: what they say of them once, what it costs then, and that all of it arrives."""
+"""Nodes that hold only some accounts: they name them once, comparing costs little, and everything arrives."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from banyan_replica.wire import (
     Heads,
     Interest,
     Message,
+    Replay,
+    Scan,
     Shared,
     Sketch,
     SketchCells,
@@ -29,7 +31,7 @@ from banyan_replica.wire import (
 from banyan_replica.wire import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
-from tests.replica.helpers import NOW_MS, World, data, draft, give, phone_of, run_item
+from tests.replica.helpers import DELAY_S, NOW_MS, World, data, draft, give, phone_of, run_item
 
 
 def held(r: Replica) -> set[AccountId]:
@@ -53,7 +55,7 @@ def follow(w: World, name: str, people: Sequence[Person]) -> None:
 
 
 def agree(w: World, people: Sequence[Person], a: str = "a", h: str = "h") -> bool:
-    """Whether both stand at the same heads of these people, which hold something."""
+    """Whether both have the same heads of these people, and hold something of them."""
     stores = w.replicas[a].store, w.replicas[h].store
     return all(stores[0].heads(p.id) == stores[1].heads(p.id) != {} for p in people)
 
@@ -300,6 +302,31 @@ def test_after_a_rollback_both_sides_agree_again() -> None:
     assert rate(w, 60, *BOTH) < 15
 
 
+@pytest.mark.parametrize("asked", [Replay, Scan])
+def test_who_becomes_partial_while_it_is_asked_for_everything_is_charged_with_nothing(asked: type[Message]) -> None:
+    w = World("a", "b")
+    people = [w.person("a", f"person {k}") for k in range(9)]
+    for p in people:
+        w.post("a", p, 1)
+    if asked is Replay:
+        w.link("a", "b")
+        w.until(w.same, 20)
+        w.run(12)
+        w.unlink("a", "b")
+        for p in people:
+            w.post("a", p, 4)
+    w.said = []
+    w.link("a", "b")
+    w.run(1.5 * DELAY_S)
+    assert [who for who, m in w.said if isinstance(m, asked)] == ["b"], "its question is on its way"
+    follow(w, "a", people[:4])
+    w.until(lambda: agree(w, people[:4], "a", "b"), 60)
+    w.run(60)
+    assert (w.points("a", "b"), w.points("b", "a")) == (0, 0)
+    assert not w.replicas["b"].sync.asking.catchup.readers
+    assert [who for who, m in w.said if isinstance(m, asked)] == ["b"]
+
+
 # -- peers that lie
 
 
@@ -329,7 +356,7 @@ def test_a_peer_that_names_accounts_of_very_many_logs_is_not_compared_with_over_
     assert w.rejections("a") == []
 
 
-def test_what_names_cost_is_bounded_however_often_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_names_is_bounded_however_often_they_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     w = World("a", limits=Limits(work_burst=1_000, work_per_s=100))
     town(w, 30)
     w.rogue("r", "a", partial=1)
@@ -430,7 +457,7 @@ def nibbles(raw: bytes) -> bytes:
     return bytes(n for byte in raw for n in (byte >> 4, byte & 15))
 
 
-def test_names_of_accounts_that_are_not_held_buy_no_work_without_end() -> None:
+def test_names_of_accounts_that_are_not_held_cause_bounded_work() -> None:
     w = World("a", limits=Limits(work_burst=10_000, work_per_s=100))
     people = town(w, 40)
     w.rogue("r", "a", partial=1)

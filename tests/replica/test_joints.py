@@ -1,4 +1,4 @@
-"""Where a run joins what is held, and by what a peer shows that a pin stands above what it sends."""
+"""Where a run joins held entries, and how a peer proves that its entries are below a pinned one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.replica.judging import held, ids, known, sound
 
 
 def lying(log: list[Entry], first: int, stop: int, about: int) -> bytes:
-    """A run of the log that names another entry at a place that it skips to."""
+    """A run of the log that names a wrong entry as a skip target."""
     skips = [(q, log[q + (q == about)].id) for q in skips_below(first, stop - first)]
     return encode_run(log[first:stop], log[first - 1].header.total, skips)
 
 
-def test_a_run_hangs_on_an_entry_of_its_own_log() -> None:
+def test_the_parent_of_a_run_must_be_in_its_own_log() -> None:
     an = Person()
     log, node = an.write(3), known(an)
     give(node, log)

@@ -1,4 +1,4 @@
-"""One scale of points and one list of offences: what costs a peer how much, and what comes of it."""
+"""One scale of points and one list of offences: what each costs, and its consequences."""
 
 from __future__ import annotations
 

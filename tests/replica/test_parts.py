@@ -1,4 +1,4 @@
-"""Content that is lacked is asked for while somebody may have it, and ever more seldom where nobody does."""
+"""Missing content is requested while a peer may have it, and ever more rarely if none has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that leave together: the same entries under one signature, and nobody behind a joined run asks again."""
+"""Runs that leave together: the same entries under one signature, and no receiver of a joined run asks again."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def say(b: Replica, world: World, frame: list[object]) -> None:
 
 
 def test_whose_a_run_is_can_be_told_without_decoding_it() -> None:
-    """So what is of no interest is not decoded at all, and what is, once."""
+    """So runs of no interest are not decoded, and others only once."""
     for item in singles(World("a"), 2):
         found = opened(Delivery(item.mid, item.payload, item.hop, "p"))
         assert isinstance(found, RunItem)

@@ -1,4 +1,4 @@
-"""Coming back after an absence: what came since is sent without being asked for by name, once, and never trusted."""
+"""Coming back after an absence: what came since is sent once, without being asked for by name, and is checked."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.replica.test_replica import filled, messages
 
 
 def met(w: World, a: str, b: str) -> None:
-    """Linked until both hold the same, and long enough to note it; then apart."""
+    """Linked until both hold the same and have noted it, then separated."""
     w.link(a, b)
     w.until(lambda: w.same(f"{a} {b}"), 10)
     w.run(12)
@@ -104,7 +104,7 @@ def test_a_replay_that_breaks_off_goes_on_where_it_was() -> None:
     dead = False
 
     def dies(sender: str, to: str, frame: bytes) -> bool:
-        """The line goes dead after the first word of how far it is."""
+        """The link dies after the first progress report."""
         nonlocal dead
         gone, dead = dead and sender == "a", dead or isinstance(decode_message(frame), Replayed)
         return gone
@@ -140,7 +140,7 @@ def test_a_peer_that_says_it_sent_all_and_sent_nothing_is_compared_with() -> Non
     assert said(w, "b", Sketch) >= 1
 
 
-def test_word_of_a_replay_that_nobody_asked_for_changes_nothing() -> None:
+def test_an_unasked_replayed_message_changes_nothing() -> None:
     w = World("a", limits=Limits())
     filled(w, "a", 1, 1)
     w.rogue("r", "a")

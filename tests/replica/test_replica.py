@@ -1,4 +1,4 @@
-"""Replicas side by side in virtual time: what they tell one another, and what a peer that means ill can make of it."""
+"""Replicas in virtual time: what they send to each other, and what a malicious peer can achieve."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def scan_cursors(frame: bytes) -> list[bytes]:
 
 
 def pushes(world: World, name: str) -> list[GossipFrame]:
-    """Frames of the gossip in which a replica passed messages on."""
+    """The gossip frames in which a replica forwarded messages."""
     frames = [m for sender, m in world.said or () if sender == name and isinstance(m, GossipFrame)]
     return [m for m in frames if m.frame[0] == 0 and m.frame[1]]
 
@@ -620,7 +620,7 @@ def test_claims_of_one_peer_and_reasons_of_not_yet_are_bounded() -> None:
     assert len(w.replicas["a"].intake.notes) <= 30
 
 
-def test_a_list_of_heads_that_names_nothing_does_not_buy_the_whole_frontier() -> None:
+def test_an_empty_list_of_heads_is_not_answered_with_the_whole_frontier() -> None:
     w = World("a", limits=Limits(bucket=4))
     filled(w, "a", 40, 1)
     w.rogue("r", "a")

@@ -1,4 +1,4 @@
-"""What is given to whoever asks: from where on, up to which signature, with which evidence and which proof."""
+"""What is served to a peer: from which entry, up to which signature, with which evidence and proof."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.replica.judging import held, ids, known, sound
 
 
 def runs(items: Iterable[RunItem]) -> list[Run]:
-    """Each verified, as who is sent it does."""
+    """The served runs, each verified as a receiver does."""
     out = [decode_run(TEST, item.run) for item in items]
     for run in out:
         verify_run(TEST, run)

@@ -1,4 +1,4 @@
-"""The sketch against plain Python: sets of items, integers without bound, and whoever grinds what he puts in."""
+"""The sketch against plain Python with sets and unbounded integers, and against an attacker who grinds items."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def drawn(rng: random.Random, n: int) -> dict[int, int]:
 
 
 def crowding(rng: random.Random, n: int, below: int) -> dict[int, int]:
-    """Items that are in no cell between the first and `below`: who knows the key can grind them."""
+    """Items that are in no cell between the first and `below`. An attacker who knows the key can grind them."""
     found: dict[int, int] = {}
     while len(found) < n:
         h = rng.randrange(P)

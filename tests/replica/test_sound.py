@@ -1,9 +1,12 @@
-"""A disk that rots: what a node does that would serve what is not what was written."""
+"""Disk damage: what a node does before it would serve damaged data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from banyan_replica.peers.limits import Limits
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.memory_engine import MemoryEngine
@@ -13,17 +16,20 @@ from tests.replica.helpers import World
 PEOPLE, POSTS = 4, 6
 
 
-def rotten(change: str) -> tuple[World, list[Person]]:
-    """A holder of four logs. One byte of what belongs to the second is not what was written."""
-    world = World("holder")
-    people = [world.person("holder", f"person {k}") for k in range(PEOPLE)]
+def rotten(
+    change: str, damaged: Sequence[int] = (1,), of: int = PEOPLE, limits: Limits | None = None
+) -> tuple[World, list[Person]]:
+    """A holder of some logs, in which one byte of each damaged log is wrong."""
+    world = World("holder", limits=limits)
+    people = [world.person("holder", f"person {k}") for k in range(of)]
     for person in people:
         world.post("holder", person, POSTS)
     world.run(5)
     world.stop("holder")
     engine = world.engines["holder"]
-    table, key, raw, at = place(engine, people[1], change)
-    engine.write().put(table, key, raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :])
+    for k in damaged:
+        table, key, raw, at = place(engine, people[k], change)
+        engine.write().put(table, key, raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :])
     engine.commit()
     world.start("holder")
     return world, people
@@ -73,6 +79,24 @@ def test_a_holder_notices_what_rotted_says_what_to_do_and_is_not_banned_for_it(c
         whole = k != 1 or change in ("content", "head's id")
         assert (world.head("newcomer", person.log()).length == POSTS) == whole
     assert world.replicas["newcomer"].store.counts().lacking == (1 if change == "content" else 0)
+
+
+@pytest.mark.parametrize("change", ["content", "operations", "signature"])
+def test_a_holder_of_much_that_rotted_is_not_banned_for_it_either(change: str) -> None:
+    damaged = range(0, 40, 2)
+    world, people = rotten(change, damaged, of=40, limits=Limits(piece=4_000))
+    world.start("newcomer")
+    for _ in range(12):
+        world.link("newcomer", "holder")
+        world.run(20)
+        world.unlink("newcomer", "holder")
+    assert not [why for who, _, why in world.cut if who == "newcomer" and "banned" in why]
+    assert len(world.rejections("newcomer")) == 1
+    for k, person in enumerate(people):
+        whole = k not in damaged or change == "content"
+        assert (world.head("newcomer", person.log()).length == POSTS) == whole
+    said = [str(e.fields["error"]) for e in world.events["holder"] if e.name == "storage"]
+    assert len(said) == len(damaged)
 
 
 def test_what_cannot_be_read_takes_back_nothing_that_is_pending_for_others() -> None:

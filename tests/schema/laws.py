@@ -47,7 +47,7 @@ values = st.recursive(
 
 @dataclass
 class Said:
-    """What accounts said, entry by entry, and the content of it. Each entry is of a device of its own."""
+    """What accounts wrote, entry by entry, with content. Each entry is of a new device."""
 
     parts: dict[Ref, bytes]
     entries: list[Entry]
@@ -82,7 +82,7 @@ def read(of: Collection[Any], said: Said, order: Iterable[Entry] | None = None) 
 
 
 def mangled(rng: random.Random, raw: bytes) -> bytes:
-    """A byte changed, lost, doubled or added, or the end cut off; some bytes are likelier to be taken for others."""
+    """A byte changed, lost, doubled or added, or the end cut off. Bytes that look like others are more likely."""
     at = rng.randrange(len(raw))
     other = rng.choice(
         (raw[at] ^ 1, raw[at] ^ 0x80, 0, 0x17, 0x18, 0x19, 0x1B, 0x40, 0x50, 0x58, 0x59, 0x82, 0xF6, 0xFF)
@@ -100,7 +100,7 @@ def mangled(rng: random.Random, raw: bytes) -> bytes:
 
 
 def read_alike(of: Collection[Any], raw: bytes) -> None:
-    """Both readers of content, on any bytes."""
+    """Both readers agree on any bytes."""
     assert of.layout is not None
     quick, strict = of.layout.by_position(raw), of.layout.strictly(raw)
     assert quick is None or quick == strict, raw.hex()
@@ -109,7 +109,7 @@ def read_alike(of: Collection[Any], raw: bytes) -> None:
 
 
 def keeps_the_laws(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
-    """`write`: a draft in one cell (of a set: in one set), whatever the content."""
+    """write: makes a draft in one cell (or one set), whatever the content."""
     round_trip(of, contents, write)
     limits(of, contents)
     hostile_bytes(of, contents)
@@ -183,7 +183,7 @@ def hostile_bytes(of: Collection[Any], contents: st.SearchStrategy[Any]) -> None
 
     @given(contents, st.lists(st.none() | st.integers(0, 9) | st.binary(max_size=3), min_size=1, max_size=3))
     def of_a_later_version(content: Any, more: list[Any]) -> None:
-        """Fields that are not known here are left out."""
+        """Unknown fields are ignored."""
         assert of.layout is not None
         raw = of.encode(content)
         written = decode(raw)

@@ -1,4 +1,4 @@
-"""Addresses and keys: what can be written down reads back, and tells nothing without the salt."""
+"""Addresses and keys: they can be written as text and read back, and reveal nothing without the salt."""
 
 import pytest
 from hypothesis import given

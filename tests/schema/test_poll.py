@@ -6,7 +6,8 @@ Polls are no file of the registry's folder here; with one more in it, and a view
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
-from banyan_replica.intake.author import EntryDraft as EntryDraft
+from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
@@ -59,7 +60,8 @@ def test_a_poll_whose_added_fields_are_not_used_keeps_the_laws_too() -> None:
         lambda said: (said.question, said.options, said.closes),
         number("the closing time"),
     ).with_field(ClosingPoll, lambda said: (said.question, said.options, said.closes, said.by), text("who counts", 100))
-    of = Collection(POLL.name, POLL.merge, longer)
+    poll: Collection[Any] = POLL
+    of = replace(poll, layout=longer)
     times, names = st.none() | st.integers(0, 2**64 - 1), st.none() | texts
     polls = st.builds(ClosingPoll, texts, st.lists(texts, min_size=1, max_size=3).map(tuple), times, names)
     keeps_the_laws(of, polls, lambda said: Draft(Put(of.id, CellKey(b"k" * 16), (), None), of.encode(said)))
@@ -135,7 +137,7 @@ def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() 
         assert ask.thread(Target(an.id, key)).replies == ()
 
 
-def test_the_registry_that_has_it_reads_it_and_the_one_that_has_not_says_that_it_is_none() -> None:
+def test_a_registry_with_the_collection_reads_it_and_one_without_it_does_not() -> None:
     draft = write_poll(CellKey(bytes(16)), LUNCH)
     assert draft.content is not None
     assert REGISTRY.decode(POLL.id, draft.op, draft.content) == LUNCH

@@ -1,4 +1,4 @@
-"""A post: what is written reads back, quickly or slowly, and nothing that a stranger writes can break a reader."""
+"""A post: both readers read what was written, and no bytes of a stranger can break a reader."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def test_a_hundred_thousand_mangled_posts_are_read_alike_by_position_and_strictl
 
 
 def at_once(layout: Layout[Any]) -> SeedIn:
-    """The quick way alone: None where it would ask the slow one."""
+    """The fast way only; None if it would use the slow one."""
     return quick_seeds(layout, lambda time, part: None)
 
 
 def slow_seed(time: bytes, content: bytes) -> bytes | None:
-    """What a seed is, said a second time and by the strict reader alone."""
+    """A second definition of the seed, with the strict reader only."""
     values = LAYOUT.strictly(content)
     if values is None:
         return None
@@ -144,7 +144,7 @@ NEXT_COLLECTION = Collection(
 
 
 class Slow(Exception):
-    """Somebody took the slow path."""
+    """Raised when the slow way is used."""
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_lengths_and_times_that_are_not_in_their_shortest_form_are_no_post() -> 
         assert LAYOUT.decode(content) is None, content.hex()
 
 
-def test_what_looks_the_same_is_written_the_same() -> None:
+def test_texts_that_look_the_same_are_written_the_same() -> None:
     composed, decomposed = Post("Vi\u1ec7t Nam"), Post("Vie\u0323\u0302t Nam")
     assert encode_post(composed) == encode_post(decomposed)
 

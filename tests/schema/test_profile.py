@@ -1,4 +1,4 @@
-"""A profile: fields of any name, each a register."""
+"""A profile: fields of any name, each in its own register."""
 
 import pytest
 from hypothesis import strategies as st

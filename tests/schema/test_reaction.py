@@ -1,4 +1,4 @@
-"""A reaction: an emoji in the set of the post that is reacted to."""
+"""A reaction: an emoji in the set of a post."""
 
 import pytest
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def test_a_reaction_keeps_the_laws() -> None:
     keeps_the_laws(COLLECTION, reactions, lambda said: react(SALT, said.target, said.emoji))
 
 
-def test_what_looks_the_same_is_one_element() -> None:
+def test_emojis_that_look_the_same_are_one_element() -> None:
     assert react(SALT, THERE, "\u00e9") == react(SALT, THERE, "e\u0301")
 
 

@@ -1,4 +1,4 @@
-"""Cells are read as values: the same as the views show, and of collections that have no view too."""
+"""Reading cells as values: the same as the views show, also for collections without a view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registries: the files of the folder are found, and no two collections have one name."""
+"""Registries find the files of the folder, and no two collections have the same name."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Relations: a follow, a block and a mute are collections of their own."""
+"""Relations: follow, block and mute are separate collections."""
 
 import pytest
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def test_a_relation_keeps_the_laws(of: Collection[Relate]) -> None:
     keeps_the_laws(of, relations, lambda said: relate(SALT, said.relation, said.target))
 
 
-def test_each_relation_is_a_set_of_its_own_and_nobody_sees_that_two_name_one_account() -> None:
+def test_each_relation_is_a_separate_set_and_does_not_reveal_that_two_name_one_account() -> None:
     made = [relate(SALT, name, ALICE).op for name in RELATIONS.values()]
     assert (
         len({of.id for of in COLLECTIONS})

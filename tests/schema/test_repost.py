@@ -1,4 +1,4 @@
-"""A repost: a post in the account's one set of reposts."""
+"""A repost: a post in the account's set of reposts."""
 
 from hypothesis import strategies as st
 

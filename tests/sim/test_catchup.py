@@ -1,4 +1,4 @@
-"""A fresh machine reads the network through while some of those that serve it fail, lie, or take its power away."""
+"""A new machine reads the network while some of its servers fail, lie, or lose power."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACCOUNTS = 400
 
 
 class Ears(Liar):
-    """Honest; counts the bulk that its machine hears, and from whom."""
+    """An honest machine that counts received bulk by sender."""
 
     def __init__(self, node: Machine) -> None:
         super().__init__(node, random.Random(0))
@@ -69,7 +69,7 @@ def fill(r: Replica, now: float) -> None:
 
 
 def network(servers: int, seed: int) -> World:
-    """Machines that all hold the same, and one more that was not started and knows them all."""
+    """Machines that all hold the same, and a new one that is not started and knows them all."""
     world = World(servers + 1, seed, limits=Limits())
     nodes = list(world.nodes.values())
     for node in nodes:

@@ -19,7 +19,7 @@ SEEDS = range(1, 1 + int(os.environ.get("BANYAN_SIM_SEEDS", "50")))
 
 
 def _worker(hash_seed: str) -> ProcessPoolExecutor:
-    """One process that hashes strings in its own way."""
+    """A process with its own hash seed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONHASHSEED", hash_seed)
         pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))

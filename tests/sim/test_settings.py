@@ -1,4 +1,4 @@
-"""The simulated node is the shipped node: what a node does without settings is what the simulator runs."""
+"""The simulated node is the shipped node: the simulator uses the settings of a node without settings."""
 
 from __future__ import annotations
 

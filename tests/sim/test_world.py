@@ -1,4 +1,4 @@
-"""Small worlds: every fault and every lie by name, and that a seed says all there is to say."""
+"""Small worlds: every fault and every lie by name, and a seed determines everything."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _publish(r: Replica, desk: Desk, draft: EntryDraft, now: float) -> None:
     r.publish(desk.log, desk.device, [draft], now)
 
 
-def test_what_was_not_synced_is_lost_in_a_crash_and_was_told_to_nobody() -> None:
+def test_data_lost_in_a_crash_was_never_sent_to_a_peer() -> None:
     world = World(3, 1, limits=Limits())
     world.boot(0.5)
     world.run(5.0)

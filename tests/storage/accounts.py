@@ -1,4 +1,4 @@
-"""Real accounts for the tests: real keys, real entries, and a store that takes them as ingest would."""
+"""Real accounts for tests: real keys, real entries, and a store that takes them as the ingest would."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What people ought to read, worked out as plainly as it can be said: all counted entries of an account in one list, no
-rows, no places, no seeds. Slow, and obviously right; the views are compared with it."""
+"""What people should read, computed in the plainest way: all counted entries of an account in one list, without rows,
+places or seeds. It is slow and obviously right; the views are compared with it.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +107,7 @@ def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, cont
 
 
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
-    """Every question that there is gives what the dumb fold says."""
+    """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
     home = ask.feed(accounts, limit=10_000)
     assert [(v.target, v.ref, v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]

@@ -1,4 +1,4 @@
-"""Who voted for what: a file of storage/banyan_storage/views/social/ as somebody who wants polls would write it."""
+"""Who voted for what: a file of storage/banyan_storage/views/social/, as a developer who adds polls would write it."""
 
 from __future__ import annotations
 

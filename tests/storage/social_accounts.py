@@ -1,4 +1,4 @@
-"""Accounts that write social operations into several logs, and what their views must hold by the pure fold."""
+"""Accounts that write social operations to several logs, and what the pure fold says that their views must contain."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Person:
         return Ref(self.logs[self.log(log)][-1].id, 0)
 
     def send(self, store: Store) -> None:
-        """All that the store lacks, content included."""
+        """Gives the store all that it lacks, with content."""
         for log, chain in self.logs.items():
             new = chain[store.head(log).length :]
             if new:
@@ -99,7 +99,7 @@ class Person:
 
 
 def expected(store: Store, account: AccountId, counted: Iterable[tuple[Entry, Body]], txn: ReadTxn) -> set[Row]:
-    """The rows that the pure fold gives, from the content that is held."""
+    """The rows by the pure fold, from held content."""
     number = txn.get(NUMBERS, account)
     assert number is not None
     counted = list(counted)
@@ -143,7 +143,7 @@ def actual(txn: ReadTxn) -> set[Row]:
 
 
 def agrees(store: Store, engine: Engine, people: Iterable[Person]) -> None:
-    """The views that grew step by step are those of the pure fold of what counts now."""
+    """Checks that the updated views equal the pure fold of what counts now."""
     txn = engine.write()
     wanted: set[Row] = set()
     for person in people:

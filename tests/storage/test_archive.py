@@ -1,4 +1,4 @@
-"""An archive carries everything that a store holds, and one that is cut off or damaged says where and stays usable."""
+"""An archive has everything that a store holds; a damaged or incomplete one says where, and is still usable."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def read_until_damage(raw: bytes) -> tuple[list[Frame], ArchiveDamaged | None]:
 
 
 def judge(frames: list[Frame]) -> tuple[dict[EntryId, Entry], dict[tuple[EntryId, int], bytes]]:
-    """The entries of an archive, each proved by a signature and hanging on one that came before it; and the parts."""
+    """The entries of an archive, after checking that each has a signature and follows an earlier one; and the parts."""
     entries: dict[EntryId, Entry] = {}
     parts: dict[tuple[EntryId, int], bytes] = {}
     for frame in frames:

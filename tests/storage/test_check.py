@@ -1,4 +1,4 @@
-"""A check finds nothing in a sound store, also after a kill, and names what was changed in a damaged one."""
+"""A check finds nothing in a sound store, even after a kill, and names the changes in a damaged one."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_forged_signature_is_found(engine: Engine) -> None:
     assert any("does not verify" in p for p in problems(engine))
 
 
-def test_an_entry_that_nobody_vouches_for_is_found(engine: Engine) -> None:
+def test_an_entry_without_a_signature_above_is_found(engine: Engine) -> None:
     store, account = filled(engine)
     store.rewrite(account.log, account.chain[:9], [], head_of(account.chain[:9]), NOW_S)
     store.commit()

@@ -1,4 +1,4 @@
-"""Work of a later time: in order of time, one time a key, and kinds do not see one another."""
+"""Due work: ordered by time, one time per key, and separate for each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both engines keep what engine.py says: one suite run over each, and a plain dict model to compare both with."""
+"""Both engines do what engine.py says: one suite runs on each and compares it with a plain dict."""
 
 import tempfile
 import threading
@@ -376,7 +376,7 @@ def put_in_model(state: State, table: Table, key: bytes, value: bytes) -> None:
 
 
 class EnginesAgree(RuleBasedStateMachine):
-    """Both engines, beside two plain sets of rows: what is pending and what is durable. The LMDB map starts tiny."""
+    """Both engines, compared with two sets of rows: pending and durable. The LMDB map starts tiny."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -427,7 +427,7 @@ class EnginesAgree(RuleBasedStateMachine):
 
     @rule(items=st.lists(st.tuples(KEYS, SMALL), max_size=4), table=st.sampled_from(TABLES))
     def append(self, items: list[Item], table: Table) -> None:
-        """Whether a promise to append was kept is judged alike, and a broken one changes nothing."""
+        """Both engines judge the promise of `append` alike, and a broken one changes nothing."""
         refused = []
         for engine in self.both():
             try:

@@ -1,4 +1,4 @@
-"""What is kept beside a control log is what the log says, of logs of every kind, and after rollbacks and power loss."""
+"""The grants of a row equal those of the control log, for all kinds of logs, and after rollbacks and power loss."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def control_logs(seed: str, scenarios: int) -> Iterator[tuple[AccountId, list[En
 
 
 def drawn(rng: random.Random) -> Grants:
-    """Grants with every field drawn, also such as no path of ours has together."""
+    """Grants with every field random, also in combinations that no path has."""
     writers = [WriterKey(rng.randbytes(32)) for _ in range(rng.randint(0, 4))]
     grants: dict[WriterKey, list[Granted]] = {}
     for order in range(rng.randint(0, 6) if writers else 0):

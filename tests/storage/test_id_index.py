@@ -1,4 +1,4 @@
-"""The index of ids against a dictionary: whatever comes, goes, moves on or is taken back, every id held is found."""
+"""The index of ids against a dictionary: after additions, drops, moves and rollbacks every held id is found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def some(held: dict[EntryId, int]) -> list[tuple[EntryId, int]]:
 
 
 class Held:
-    """An index, the entries that it is of, and what must be found."""
+    """An index, its entries, and the expected answers."""
 
     def __init__(self, engine: Engine, seed: int) -> None:
         self.engine, self.rng = engine, random.Random(seed)
@@ -77,7 +77,7 @@ class Held:
         self.ns, self.last = dict(self.durable), self.durable_last
 
     def act(self, again: bool = True) -> None:
-        """`again`: some of what goes comes back at once."""
+        """again: some dropped entries come back at once."""
         self.add(self.rng.choice((1, 3, 40, 150)))
         going = self.rng.sample(sorted(self.ns), len(self.ns) // 20)
         for entry in going:

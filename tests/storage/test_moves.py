@@ -1,4 +1,4 @@
-"""Positions and lists of what moved: nothing that moved a head is missed."""
+"""Positions and lists of moved heads: no moved head is missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people ask of a store is answered the same on every node, newest first, page by page."""
+"""Queries give the same answers on every node, newest first, page by page."""
 
 from __future__ import annotations
 

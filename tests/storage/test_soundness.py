@@ -1,4 +1,4 @@
-"""What of a log is sound: whatever came as a run is, and nothing is that no run can carry."""
+"""The sound entries of a log: all that came as runs, and none that no run can carry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def opened(person: Person) -> tuple[Store, Ingest]:
 
 
 def ops(size: int) -> bytes:
-    """About so many bytes that are operations, though none that this version knows."""
+    """Unknown operations of about so many bytes."""
     return encode([[], [[99, b"x" * size]]])
 
 
@@ -48,7 +48,7 @@ def put(store: Store, log: LogId, entries: list[Entry]) -> JudgedLog:
 
 
 def agrees(store: Store, judged: JudgedLog) -> None:
-    """`store verify` says of the same store that it is sound or not."""
+    """Checks that `store verify` agrees on whether the store is sound."""
     unproved = [p for p in verify(store, lambda account, n: None) if "no signature" in p.sentence]
     assert bool(unproved) == bool(judged.gone)
 
@@ -98,7 +98,7 @@ def test_a_signature_on_a_branch_vouches_for_the_trunk() -> None:
     agrees(store, judged)
 
 
-def test_on_a_branch_too_what_stands_on_a_false_link_goes_and_what_is_below_it_stays_if_it_is_signed() -> None:
+def test_on_a_branch_entries_above_a_false_link_are_dropped_and_signed_ones_below_stay() -> None:
     person = Person()
     store, _ = opened(person)
     trunk = person.write(4)

@@ -1,4 +1,4 @@
-"""The store gives back what it was given, on either engine, and forgets only what it was told to forget."""
+"""The store returns what it was given, on either engine, and forgets only what it was told to forget."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from banyan_crdt.checkpoint import Place, make_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
+from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.realm import MAIN, TEST
@@ -19,7 +20,6 @@ from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
-from banyan_storage.entry_reader import NOTHING
 from banyan_storage.errors import StorageError, StoreVersion
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
@@ -452,7 +452,7 @@ def test_only_what_does_not_count_is_dropped(store: Store) -> None:
     store.add_loose(account.log, other, t.BRANCH, NOW_S)
     assert store.loose(account.log) == other
     assert store.put_parts(items) == 0, "nothing that counts names it"
-    with pytest.raises(ValueError, match="counts, so it is not to be dropped"):
+    with pytest.raises(ValueError, match="counts, so it cannot be dropped"):
         store.drop_loose(account.log, [account.chain[3].id])
     store.drop_loose(account.log, [e.id for e in other])
     assert store.held(account.log) == (account.chain, [])
@@ -678,7 +678,7 @@ def test_parts_of_entries_that_stopped_counting_are_not_asked_for(store: Store) 
 
 
 class Seen:
-    """Views that write down what they are told."""
+    """Views that record their calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []

@@ -1,4 +1,4 @@
-"""Views grow step by step and always are what the pure fold of the counted entries says, whatever came first."""
+"""Views are updated step by step and always equal the pure fold of the counted entries, in any order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOW_S = 1_800_000_000
 
 
 def posts_and_others(rng: random.Random) -> list[bytes]:
-    """Contents: posts about the edges of the short cut for most of them, and what is nearly such a post."""
+    """Contents: mostly posts at the limits of the fast way, and some that are nearly such posts."""
     texts = [
         "",
         "x" * 23,
@@ -125,7 +125,7 @@ def named(run: Sequence[Entry]) -> list[Ref]:
 
 
 def deliver(rng: random.Random, store: Store, people: list[Person], erase: bool) -> list[Ref]:
-    """Everything, in an order of its own: runs of each log in sequence, content with its entry or at any time after."""
+    """Everything in a random order: runs of each log in sequence, content with its entry or later."""
     waiting: dict[LogId, list[Entry]] = {log: list(chain) for p in people for log, chain in p.logs.items()}
     parts = {ref: raw for p in people for ref, raw in p.parts.items()}
     lengths = {log: store.head(log).length for log in waiting}

@@ -1,4 +1,4 @@
-"""The check folds every view again and names each row that is missing, too many or different, with view and account."""
+"""The check folds every view again and names each missing, superfluous or different row, with view and account."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def changed(raw: bytes) -> Iterator[bytes]:
 
 
 def tampered(world: World, do: Callable[[], None]) -> list[StoreProblem]:
-    """What is found after `do`, which is taken back."""
+    """The findings after `do`, which is rolled back."""
     do()
     found = problems(world)
     world.engine.rollback()

@@ -1,5 +1,6 @@
-"""Views that are kept in step, views that are built again, and a dumb fold over all entries say the same, whatever was
-written before, meanwhile and after."""
+"""Updated views, rebuilt views and a simple fold of all entries are equal, whatever was written before, meanwhile and
+after.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
         world.proved()
 
 
-def test_a_question_whose_view_is_being_built_says_which_and_how_much_is_there() -> None:
+def test_a_query_of_a_view_that_is_being_built_raises_with_the_progress() -> None:
     world = World("asked")
     for _ in range(30):
         world.turn()

@@ -1,4 +1,4 @@
-"""A store of the version before opens in place: what it has answers at once, counters are built in the background."""
+"""A store of the version before opens in place: existing data is available at once, counters are built later."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_store_of_schema_5_opens_in_place_and_is_not_checked_for_it() -> None:
     assert {view.name for view in standings(engine.write()) if view.done < 1} == NEW
 
 
-def test_what_it_had_answers_at_once_and_what_is_new_says_how_far_it_is() -> None:
+def test_old_views_answer_at_once_and_new_ones_report_their_progress() -> None:
     engine, store = old_store()
     ask = Queries(engine.write(), store, lambda: 0)
     assert ask.feed(ACCOUNTS)

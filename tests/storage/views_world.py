@@ -1,4 +1,4 @@
-"""People who write whatever they may into one store, as a node takes it: edits, deletions, lies, cuts, forks."""
+"""People who write anything they may into one store, as a node takes it: edits, deletions, lies, cuts, forks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RELATIONS: tuple[Relation, ...] = ("follow", "block", "mute")
 
 
 class World:
-    """People who write whatever they may, into one store; content comes when it comes."""
+    """People who write anything they may into one store; content comes at any time."""
 
     def __init__(self, seed: object, engine: Engine | None = None) -> None:
         self.rng = random.Random(str(seed))
@@ -196,7 +196,7 @@ class World:
         return self.odd(person)
 
     def odd(self, person: Person) -> Draft:
-        """What reads as nothing, what no view knows, and kinds of operations that show nowhere."""
+        """Invalid content, content that no view knows, and operations that are shown nowhere."""
         salt, raw = self.draw(), self.rng.randbytes(9)
         part, _ = make_part(salt, raw)
         cell = CellKey(bytes(16))

@@ -1,1 +1,1 @@
-"""Thefts, acted out: which key is stolen, what the thief does, what is left, and what the owner gets back."""
+"""Thefts, acted out: which key is stolen, what the thief does, what remains, and what the owner gets back."""

@@ -1,4 +1,4 @@
-"""The tables of docs/security.md, made out of what the rows and sequences gave."""
+"""The tables of docs/security.md, made from the results of rows and sequences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sequences = list[tuple[sequences.Sequence, Result]]
 
 
 def act_all() -> tuple[Done, Done, Sequences]:
-    """Every theft, acted out: at once, with days between, and those of more than one move."""
+    """Acts out every theft: at once, with days between, and those of several moves."""
     at_once = [(row, run(row)) for row in every_row()]
     late = [(row, run(row)) for row in late_rows()]
     return at_once, late, [(s, s.act()) for s in sequences.SEQUENCES]
@@ -109,7 +109,7 @@ def filled(page: str, made: dict[str, str]) -> str:
 
 
 def failed(at_once: Done, late: Done, seqs: Sequences) -> list[str]:
-    """The rows of which all must come back, or nothing may have gone, and that was not so; sentences."""
+    """Sentences about rows where something should have come back, or stayed, and did not."""
     rows = [(_named(row), row.required, row.unharmed, r) for row, r in (*at_once, *late)]
     rows += [(f"{s.key}: {s.does}", s.required, s.unharmed, r) for s, r in seqs]
     out = [f"{name}: {_after(r)} of {N}" for name, required, _, r in rows if required and not r.back]

@@ -1,4 +1,4 @@
-"""What a thief does with his keys, row by row, and what each node has before and after the owner's answer."""
+"""What a thief does with stolen keys, row by row, and what each node has before and after the owner's answer."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def pin_nothing(s: Scene, t: Thief) -> None:
 
 
 def tie(s: Scene, t: Thief) -> None:
-    """The owner says something by the same key at the same vertex before she hears of the thief."""
+    """The owner writes with the same key at the same vertex before she hears of the thief."""
     if t.at is None:
         opening = t.opening(s)
         by, op = opening[0] if opening else (s.key(ROOT), s.person.pin(s.log[-1]))
@@ -139,7 +139,7 @@ class Row:
 
     @property
     def unharmed(self) -> bool:
-        """Whether nothing may happen at any node, and there is nothing to answer."""
+        """Whether no node may be affected, so that there is nothing to answer."""
         return self.checkpoint and self.thief.checkpoint
 
     @property
@@ -148,7 +148,7 @@ class Row:
 
 
 class Result(NamedTuple):
-    """What is seen at the owner's node, at another, at one that joins between; then after the answer, and later."""
+    """What the owner's node, another and a newly joined one show; then after the answer, and later."""
 
     at_once: tuple[Seen | None, Seen | None]
     between: Seen | None
@@ -166,7 +166,7 @@ class Result(NamedTuple):
 
     @property
     def back(self) -> bool:
-        """Whether all that the owner wrote is everywhere, and her word is the account's last."""
+        """Whether everything that the owner wrote is everywhere, and her entry is the account's last."""
         return all(x.well for x in self.in_the_end)
 
     @property

@@ -56,7 +56,7 @@ class Seen(NamedTuple):
 
 
 class _Dead:
-    """What the daily work asks of the views, answered by the entries themselves: these stores keep no views."""
+    """Answers the daily work's queries of views from the entries, because these stores have no views."""
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
@@ -154,7 +154,7 @@ class Scene:
     # -- nodes
 
     def posts_alone(self) -> None:
-        """The rest of the owner's posts, written where no other node hears of them; then her node is back."""
+        """The rest of the owner's posts, written while her node is disconnected; then it is back."""
         self.world.unlink(OWNERS, OTHER)
         self.world.post(OWNERS, self.person, N - len(self.log))
         self.log = self.store(OWNERS).held(self.person.log())[0]
@@ -167,7 +167,7 @@ class Scene:
 
     @property
     def answering(self) -> str:
-        """The node that the owner answers from: her own, or another where her home is gone."""
+        """The node that the owner answers from: her own, or another if her home is gone."""
         return OWNERS if OWNERS in self.world.replicas else OTHER
 
     def _introduce(self, name: str) -> None:
@@ -189,7 +189,7 @@ class Scene:
         self.world.drain(OWNERS)
 
     def join(self, name: str) -> None:
-        """A node that has nothing yet meets one that was always there."""
+        """A new node connects to one of the first nodes."""
         self.world.start(name)
         self.world.link(name, OTHER)
         self.world.run(12)
@@ -198,7 +198,7 @@ class Scene:
         self.world.run(seconds)
 
     def wait(self, days: int) -> None:
-        """Days go by, with the daily work of every node; then the nodes meet again."""
+        """Days pass, with the daily work of every node; then the nodes connect again."""
         world, names = self.world, list(self.world.replicas)
         for name in names:
             world.unlink(name, OTHER if name != OTHER else THIEF)
@@ -284,7 +284,7 @@ class Scene:
     # -- what is to be seen
 
     def look(self, name: str) -> Seen | None:
-        """None where there is no such node."""
+        """What a node has; None if there is no such node."""
         if name not in self.world.replicas:
             return None
         store, p = self.store(name), self.person

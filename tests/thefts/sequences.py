@@ -1,4 +1,4 @@
-"""Thefts of more than one move: the thief answers the answer, fills logs, branches lower, or comes before the posts."""
+"""Thefts of several moves: the thief replies to the answer, fills logs, branches lower, or comes before the posts."""
 
 from __future__ import annotations
 

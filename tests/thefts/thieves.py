@@ -91,7 +91,7 @@ def _by_next_recovery(s: Scene) -> Said:
 
 
 def _by_all_of_recovery(s: Scene) -> Said:
-    """All that she can say where the thief can say it too."""
+    """All that she can write if the thief can write it too."""
     new, by, op = _recover(s, s.next_key(RECOVERY))
     return [_rotate(s, RECOVERY, by), (by, op), *cut_device(s, new)]
 

@@ -1,4 +1,4 @@
-"""Vectors of what is just within and just beyond: signatures, CBOR, limits, frames of messages."""
+"""Vectors just within and just beyond limits: signatures, CBOR, limits, frames of messages."""
 
 from __future__ import annotations
 

@@ -307,7 +307,7 @@ def pack(cells: Sequence[Sequence[int]]) -> bytes:
 
 
 def peel(here: Sequence[Sequence[int]], there: Sequence[Sequence[int]]) -> tuple[dict[int, int], int]:
-    """place -> t here - t there, and how many cells stay behind."""
+    """place -> t here - t there, and how many cells stay undecoded."""
     cells = [[(a - b) % P for a, b in zip(x, y, strict=True)] for x, y in zip(here, there, strict=False)]
     found: dict[int, int] = {}
     moved = True

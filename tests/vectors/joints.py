@@ -16,7 +16,7 @@ from banyan_crdt.run import decode_run
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
-from banyan_replica.frontier.table import FrontierTable, nibble
+from banyan_replica.frontier.table import FrontierTable
 from banyan_storage.archive import ArchiveDamaged, export_archive, read_archive
 from tests.crdt.make import Person, run_bytes, signer
 from tests.replica.helpers import NOW_MS, World, new_ingest
@@ -34,7 +34,7 @@ def changed(run: bytes, how: Callable[[Fields], object]) -> bytes:
 
 
 def misshapen_runs(log: Sequence[Entry]) -> dict[str, bytes]:
-    """Malformed whatever is held: no signature needs to be looked at."""
+    """Runs that are malformed whatever is held: no signature must be checked."""
     good, start = run_bytes(log, 8, 20), run_bytes(log, 0, 3)
 
     def put(at: int, value: Any, run: bytes = good) -> bytes:
@@ -67,7 +67,7 @@ def misshapen_runs(log: Sequence[Entry]) -> dict[str, bytes]:
 
 
 def resigned(run: bytes) -> bytes:
-    """The same, rightly signed for what it says now: only what is held can show that it is wrong."""
+    """The same, correctly signed for its new content: only held entries can show that it is wrong."""
     last = decode_run(TEST, run).entries[-1]
     return changed(run, lambda f: f.__setitem__(SIG, signer(AN.full("phone")).sign(last.id)))
 
@@ -142,7 +142,8 @@ def sums() -> dict[str, Any]:
             t = sk.weight(key, *id_words(head), head.length, head.flag)
             table.move_one(words[0], h, t, 1)
         rows = []
-        for prefix in (b"", bytes((nibble(account, 0),)), bytes(nibble(account, n) for n in range(3))):
+        nibbles = bytes(int(digit, 16) for digit in account.hex())
+        for prefix in (nibbles[:0], nibbles[:1], nibbles[:3]):
             rows.append({"prefix": prefix.hex(), "children": [[n, s.hex()] for n, s in table.children(prefix)]})
         found[name] = {"salt": salt.hex(), "ranges": rows}
     return found

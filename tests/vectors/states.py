@@ -1,4 +1,4 @@
-"""Vectors of what entries come to: forks, revocations, cells, text."""
+"""Vectors of the states that entries lead to: forks, revocations, cells, text."""
 
 from __future__ import annotations
 

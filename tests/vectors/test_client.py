@@ -42,7 +42,7 @@ class Talk:
         await self.link.send([frame])
 
     async def hear(self, name: str, right: Callable[[list[Any]], bool] = lambda m: True, within: float = 8.0) -> Any:
-        """The fields of the next message of that name for which `right` holds; all others are kept in `heard`."""
+        """The fields of the next message of that name for which `right` holds; others are kept in `heard`."""
         with trio.fail_after(within):
             while True:
                 m = c.read(await self.link.receive())
@@ -61,7 +61,7 @@ class Talk:
         return [m[1:] for m in self.heard if m[0] == c.CODE[name]]
 
     async def taken_in(self) -> None:
-        """Returns once the node has worked through what was said: the answer to a question comes after it."""
+        """Returns once the node has handled all messages before: the answer to a question comes after them."""
         place = hashlib.sha256(str(len(self.heard)).encode()).digest()[:8]
         await self.say("sketch", b"", 0, 0, 0, place.ljust(88, b"\0"))
         await self.hear("cells")
@@ -87,7 +87,7 @@ class Talk:
 
 
 async def _dialled(edge: Edge, node: Node) -> Link:
-    """Once more where the node is still letting go of the connection before, which had the same peer id."""
+    """Dials again if the node is still closing the earlier connection of the same peer id."""
     for _ in range(3):
         with suppress(DialFailed):
             return await edge.dial(node.edge.addresses[0])
@@ -235,7 +235,7 @@ async def filled(tmp_path: Path, accounts: int, posts: int = 2) -> AsyncIterator
 
 
 def answers(salt: bytes) -> Callable[[list[Any]], bool]:
-    """Cells under this salt, and not word that the node is busy."""
+    """Cells under this salt, and not the answer that the node is busy."""
     return lambda m: m[0] == salt and m[2] != 1
 
 

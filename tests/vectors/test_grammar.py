@@ -1,4 +1,4 @@
-"""The grammar that the page shows is what the codec reads: no value more, none less."""
+"""The grammar on the page is what the codec accepts: no value more, none less."""
 
 from __future__ import annotations
 

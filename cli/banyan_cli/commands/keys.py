@@ -119,7 +119,10 @@ def renew(ctx: typer.Context) -> None:
     keystore = _open(s)
     own = s.call("id")["account"]
     if own is not None and any(key["held"] for key in s.call("account.show", account=own)["keys"][1:]):
-        raise BadInput("These keys hold the recovery key of your account, and another master would lose it.")
+        raise BadInput(
+            "These keys hold the recovery key of your account, and another master would lose it. Move it to words "
+            "first: `banyan keys words`, then `banyan account rotate --slot 1 --words-file FILE`."
+        )
     s.close()
     keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
     s.out.done(

@@ -1,12 +1,12 @@
-"""What a method is: its name, what it asks and answers, whether it reads or writes, where it runs, how it may fail.
+"""What a method is: its name, request and answer, whether it reads or writes, where it runs, and its errors.
 
-A module of `methods/` makes one `Declared` and decorates its functions with it. Request and answer are the types in
-the function's signature. Everything else follows from the declarations: dispatch.py calls them, decode.py judges
-requests by them, openapi.py and page.py describe them.
+A module of `methods/` makes one `Declared` and decorates its functions with it. Request and answer are the types in the
+function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks requests,
+openapi.py and page.py describe them.
 
-    read    on a snapshot of the last commit, on a thread of its own: never waits for a writer, nor a writer for it
-    look    a read that also needs who this node is, its keys, or what the replica's thread last said of links and
-            comparisons (published.py); so it needs a store that this home's keys belong to
+    read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other
+    look    a read that also needs this node's identity or keys, or the published state of the replica (published.py);
+            so it needs a store that this home's keys belong to
     write   on the replica's thread; answered once it is durable
     node    on the event loop of a running node; without one it is refused
 """
@@ -34,7 +34,7 @@ Runs: TypeAlias = Literal["snapshot", "look", "replica", "node"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a method asks for. A field that is unknown is an error."""
+    """The parameters of a method. An unknown field is an error."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -46,11 +46,11 @@ class Nothing(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class NoResult(Response, frozen=True):
-    """Nothing more to say."""
+    """An empty answer."""
 
 
 class CommitView:
-    """What a read is given: the store and its views, as they were at one commit."""
+    """The input of a read: the store and its views at one commit."""
 
     def __init__(self, q: Queries) -> None:
         self._q = q
@@ -64,7 +64,7 @@ class CommitView:
 
 
 class Looking(CommitView):
-    """What a look is given: the same, who this node is, and what the replica's thread said last."""
+    """The input of a look: the same, this node's identity, and the published state of the replica."""
 
     def __init__(self, q: Queries, here: Here, seen: Published) -> None:
         super().__init__(q)
@@ -72,17 +72,17 @@ class Looking(CommitView):
 
 
 class Shell(Protocol):
-    """The running node, as `node` methods see it."""
+    """The running node, for `node` methods."""
 
     @property
     def worker(self) -> Worker[Context]: ...
 
     @property
     def seen(self) -> Published:
-        """What the replica's thread said last."""
+        """The last published state of the replica."""
 
     async def look(self, do: Callable[[Looking], T]) -> T:
-        """The result of `do`, on a thread of its own."""
+        """The result of `do`, run on a reader thread."""
 
     @property
     def addresses(self) -> tuple[str, ...]: ...
@@ -101,7 +101,7 @@ class Shell(Protocol):
         """Why the address cannot be reached, or None once it is linked."""
 
     def stop(self) -> None:
-        """The node stops soon; the call that asked for it is answered first."""
+        """Stops the node soon, after the call that asked for it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,8 @@ class Method:
     """do: read (CommitView, request), look (Looking, request), write (Context, request, now), node async (Shell,
     request).
 
-    on_node: what a running node adds to the answer of `do`: async (Shell, answer). alone, together: see Worker.call.
+    on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
+    Worker.call.
     """
 
     name: str
@@ -125,7 +126,7 @@ class Method:
 
     @property
     def about(self) -> str:
-        """What it does, in a sentence or a few."""
+        """A description of one or more sentences."""
         return cleandoc(self.do.__doc__ or "")
 
 
@@ -151,7 +152,7 @@ class Declared:
         return self._add(name, kind, "node", errors)
 
     def on_node(self, name: str) -> Callable[[F], F]:
-        """What a running node adds to the answer of a method that is declared above."""
+        """Declares what a running node adds to the answer of a method that was declared before."""
 
         def add(do: F) -> F:
             self._methods[name] = replace(self._methods[name], on_node=do)

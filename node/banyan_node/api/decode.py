@@ -1,7 +1,7 @@
-"""Strict decoding of requests: every refusal is one sentence that names the field, and the nearest one that is known.
+"""Strict decoding of requests: every refusal is one sentence that names the field, and the nearest known one.
 
-Nothing is converted on the way: a text of digits is no number, and a field that the method does not know is an error,
-because a misspelt one would otherwise be left out in silence.
+Nothing is converted: a text of digits is no number. An unknown field is an error, because a misspelt one would
+otherwise be ignored silently.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _shown(value: Any) -> str:
 
 
 def takes(asks: type[Request], field: str) -> str:
-    """What a field holds, in words."""
+    """The type of a field, in words."""
     return words(_type_of(asks, field))
 
 
@@ -86,7 +86,7 @@ def _type_of(asks: type[Request], field: str) -> inspect.Type:
 
 
 def _layers(kind: inspect.Type) -> list[inspect.Type]:
-    """The type itself, what is inside its annotations, and the members of a union."""
+    """The type itself, those inside its annotations, and the members of a union."""
     found = [kind]
     if isinstance(kind, inspect.Metadata):
         found += _layers(kind.type)

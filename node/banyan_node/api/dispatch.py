@@ -1,9 +1,9 @@
 """How a call reaches its method, and how the answer reaches the caller.
 
-A read, and a look, runs on a snapshot of the last commit, on one of READERS threads: it is never in the replica's
-inbox, so nobody who writes waits behind it, and it waits for nobody who writes. A write runs on the replica's thread,
-and is answered after what it wrote is durable. Without a node all but the `node` methods run in place, on the store
-that the command line opened. Answers are values that JSON holds, the same in all three cases.
+A read or a look runs on a snapshot of the last commit, on one of READERS threads. It is never in the replica's inbox,
+so it and writers do not wait for each other. A write runs on the replica's thread, and is answered once it is durable.
+Without a node, all methods except `node` methods run directly on the store that the command line opened. Answers are
+JSON values, the same in all three cases.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from banyan_storage.queries import queries
 
 T = TypeVar("T")
 READERS = 4
-"""Reads at a time. They share the interpreter with the writer, so more would answer none of them sooner."""
+"""Reads at a time. They share the GIL with the writer, so more would not be faster."""
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
 
 
@@ -48,19 +48,19 @@ def method_of(name: str) -> Method:
 
 
 def read(context: Context, method: Method, ask: Request) -> Any:
-    """A read's answer. For any thread."""
+    """A read's answer. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
         return method.do(CommitView(q), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
-    """The result of `do` on a snapshot. For any thread."""
+    """The result of `do` on a snapshot. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
         return do(Looking(q, who, seen))
 
 
 class NodeBackend:
-    """The running node's. Implements `banyan_node.server.control.Backend`."""
+    """The methods of a running node. Implements `banyan_node.server.control.Backend`."""
 
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)
@@ -69,11 +69,11 @@ class NodeBackend:
         self.tell = self._events.tell
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        """The answer, as values that JSON holds. Raises CallError."""
+        """The answer, as JSON values. Raises CallError."""
         return msgspec.to_builtins(await self.answer(name, params))
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
-        """The answer as it is declared. Raises CallError."""
+        """The answer in its declared type. Raises CallError."""
         method = method_of(name)
         ask = decode.request(method, params)
         try:
@@ -95,7 +95,7 @@ class NodeBackend:
         return await self._events.follow(params, self._shell.event_queue)
 
     async def look(self, do: Callable[[Looking], T]) -> T:
-        """The result of `do` on a snapshot, on a thread of its own."""
+        """The result of `do` on a snapshot, run on a reader thread."""
         found: T = await self._in_thread(look, self._context, self._here, self._shell.seen, do)
         return found
 
@@ -104,19 +104,19 @@ class NodeBackend:
 
 
 class LocalBackend:
-    """The same methods on a store that no node has open. Not for threads."""
+    """The same methods on a store that no node has open. One thread only."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
 
     def call(self, method: str, **params: Any) -> Any:
-        """Answers after what was written is durable. Raises CallError, NoNode, StorageError."""
+        """The answer, once all writes are durable. Raises CallError, NoNode, StorageError."""
         found, c = method_of(method), self.context
         ask = decode.request(found, params)
         if found.runs == "node":
             raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
         try:
-            if claims.restoring(c):  # what a running node does in the background
+            if claims.restoring(c):  # a running node does this in the background
                 while chores.follow(c, time.time()):
                     pass
                 claims.give_names(c)
@@ -134,9 +134,9 @@ class LocalBackend:
 
 
 class ReadingBackend:
-    """What can be answered from a store that cannot be written: a read-only folder, a disk that only reads.
+    """The reads, for a store that cannot be written: a read-only folder or disk.
 
-    `why`: the error that says what to do; everything else gets it.
+    why: the error that all other methods raise; it says what to do.
     """
 
     def __init__(self, engine: LmdbEngine, realm: Realm, why: StorageError) -> None:
@@ -160,7 +160,7 @@ def _write(method: Method, ask: Request, context: Context, now: float) -> Any:
 
 
 def settle(c: Context) -> None:
-    """Commit; what the replica wants sent has nobody to go to."""
+    """Commits, and drops all other effects: there are no peers."""
     while (effect := c.replica.next_effect()) is not None:
         if isinstance(effect, Commit):
             c.store.commit()

@@ -1,4 +1,4 @@
-"""Refusals: every code that a caller can meet, its HTTP status, and when it comes.
+"""Refusals: every code, its HTTP status, and when it occurs.
 
 Programs compare the code; the message is for people and changes.
 """
@@ -10,32 +10,32 @@ from banyan_node.operator_errors import CallError
 from banyan_storage.errors import StorageError, ViewBuilding
 
 CODES: dict[str, tuple[tuple[int, ...], str]] = {
-    "bad_request": ((400,), "The request is not what the method takes; the message names the field."),
+    "bad_request": ((400,), "A parameter is wrong; the message names it."),
     "not_allowed": ((401,), "The token is missing or is not that of this run."),
-    "wrong_host": ((403,), "The Host header is not this machine."),
+    "wrong_host": ((403,), "The Host header does not name this machine."),
     "no_such_method": ((404,), "No method has that name."),
     "not_here": ((404, 405), "Nothing is served at that path, or not with that HTTP method."),
-    "not_found": ((404,), "What was named is not held here: unknown, deleted, or not arrived yet."),
-    "no_peer": ((404, 502), "No one linked peer is meant, or the peer cannot be reached."),
-    "too_slow": ((408,), "The body did not come whole in time."),
+    "not_found": ((404,), "The named thing is not held here: unknown, deleted, or not arrived yet."),
+    "no_peer": ((404, 502), "The text does not name exactly one linked peer, or the peer cannot be reached."),
+    "too_slow": ((408,), "The body did not arrive completely in time."),
     "refused": ((409,), "The state of the account or of this node forbids it; nothing was changed."),
-    "out_of_order": ((409,), "A batch of an import came too early or too late; the message names the one due."),
+    "out_of_order": ((409,), "A batch of an import came too early or too late; the message names the next one."),
     "cursor_gone": ((410,), "The cursor is of another store, or of a state that this store no longer has."),
     "too_large": ((413,), "The body is larger than control.body_bytes."),
     "too_many_streams": ((429,), "control.streams event streams are open."),
     "internal": ((500,), "The node failed; its log says why."),
     "not_ready": ((503,), "The node is starting."),
-    "building": ((503,), "A view that the answer needs is being built; the message says how far it is. Try again."),
-    "storage": ((507,), "The store or a file could not be written or read; nothing that was answered is lost."),
+    "building": ((503,), "A view that the answer needs is being built; the message has the progress. Try again later."),
+    "storage": ((507,), "The store or a file could not be read or written; what was answered before is not lost."),
 }
 ALWAYS = ("bad_request", "building", "storage", "internal")
-"""Codes that any method may answer."""
+"""Codes that any method may return."""
 OF_THE_SERVER = ("not_allowed", "wrong_host", "too_large", "too_slow")
-"""Codes that any request may meet before it reaches a method."""
+"""Codes that any request may get before it reaches a method."""
 
 
 def refusal(error: Exception) -> CallError:
-    """What the caller is told of an error. Raises errors that are bugs."""
+    """The refusal for an error. Raises the error if it is a bug."""
     if isinstance(error, CallError):
         return error
     if isinstance(error, ViewBuilding):

@@ -1,12 +1,11 @@
-"""Events: what happens at a node, one JSON value a line, from now on or from a cursor.
+"""Events of a node, one JSON value per line, from now on or from a cursor.
 
-A cursor is a place in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
-valid when the node restarts, however long it was down. A reader that continues with the last cursor that it saw is
-told of every entry that arrived after it, in order; of some perhaps twice. Events that are not about entries (peers,
-penalties) are told to those who listen at that moment, and not again.
+A cursor is a position in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
+valid when the node restarts. A reader that continues with its last cursor gets every entry that arrived after it, in
+order, some perhaps twice. Events that are not about entries (peers, penalties) are sent once, to current listeners.
 
-A cursor names its store. One of another store, or of a later state than a store that was restored from a backup, is
-refused with `cursor_gone`: what the reader knows and what the store holds have parted, so it has to read anew.
+A cursor names its store. A cursor of another store, or of a later state than a store that was restored from a backup,
+is refused with `cursor_gone`. Then the reader must read again what it needs.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from banyan_node.operator_errors import CallError
 from banyan_storage.reader import Arrival, StoreReader
 
 AGAIN = 512
-"""Arrivals that are read at a time when they are told again."""
+"""Arrivals read at a time when events are sent again."""
 _CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})")
 
 
@@ -50,18 +49,18 @@ class LogName(Response, frozen=True):
 
 
 class ApiEvent(Response, frozen=True, kw_only=True, tag_field="event"):
-    """time_ms: when it is told. cursor: go on behind it with `since`."""
+    """time_ms: when it was sent. cursor: for `since`, to continue after this event."""
 
     time_ms: Milliseconds
     cursor: EventCursor
 
 
 class BeginEvent(ApiEvent, frozen=True, kw_only=True, tag="begin"):
-    """The first line of a stream: from here on everything is told."""
+    """The first line of a stream."""
 
 
 class EntriesEvent(ApiEvent, frozen=True, kw_only=True, tag="entries"):
-    """A log grew by so many entries to that length; `head` is the last of them. They are durable."""
+    """A log grew by `entries` entries to `length`; `head` is the last one. They are durable."""
 
     log: LogName
     entries: int
@@ -85,28 +84,28 @@ class PeerDownEvent(ApiEvent, frozen=True, kw_only=True, tag="peer_down"):
 
 
 class RejectedEvent(ApiEvent, frozen=True, kw_only=True, tag="rejected"):
-    """A peer sent what is wrong, and loses points."""
+    """A peer sent wrong data, and got penalty points."""
 
     peer: str
     reason: str
 
 
 class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
-    """A peer did not do what it owed, and loses a few points."""
+    """A peer did not do what it owed, and got a few penalty points."""
 
     peer: str
     reason: str
 
 
 class StorageEvent(ApiEvent, frozen=True, kw_only=True, tag="storage"):
-    """The store could not be written, and what was pending is taken back and comes again; or something in it is not
-    what was written. error: which, and what to do."""
+    """The store could not be written, and pending writes were rolled back (peers send them again); or data in the store
+    is damaged. error: which of both, and what to do."""
 
     error: str
 
 
 class LostEvent(ApiEvent, frozen=True, kw_only=True, tag="lost"):
-    """This reader was too slow for so many events. Those about entries are told again after this one."""
+    """This reader was too slow and missed `events` events. Those about entries are sent again after this one."""
 
     events: int
 
@@ -129,12 +128,12 @@ TOLD: dict[str, type[ApiEvent]] = {
     "slighted": SlightedEvent,
     "storage": StorageEvent,
 }
-"""What the replica tells in fields that need no rendering, by name."""
+"""Events whose fields need no conversion, by name."""
 InThread: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 class Events:
-    """All who listen. snapshot: of the store, for any thread."""
+    """All listeners. snapshot: returns one of the store, on any thread."""
 
     def __init__(self, snapshot: Callable[[], AbstractContextManager[StoreReader]], in_thread: InThread) -> None:
         self._snapshot, self._in_thread = snapshot, in_thread
@@ -143,7 +142,7 @@ class Events:
         self._listening: list[_Listener] = []
 
     def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
-        """An event of the replica for all who listen. reached: all arrivals up to it were told before."""
+        """Sends an event of the replica to all listeners. reached: all arrivals up to it were sent before."""
         if not self._listening:
             return
         event = _plain(self._event(name, fields, reached))
@@ -199,7 +198,7 @@ class Events:
             self._listening.remove(listener)
 
     def _arrived(self, after: int) -> tuple[list[Any], int, bool]:
-        """(events, the last arrival that they tell of, whether more came). Of branches that do not count nothing."""
+        """(events, the last arrival that was read, whether there are more). Uncounted entries give no events."""
         with self._snapshot() as reader:
             rows = reader.arrivals(after, AGAIN)
             told = []
@@ -222,7 +221,7 @@ class Events:
 
 
 class _Listener:
-    """Events that wait for one reader, `most` of them; when there are more, all are dropped and counted."""
+    """Events that wait for one reader, at most `most`. If there are more, all are dropped and counted."""
 
     def __init__(self, most: int) -> None:
         self.lost = 0
@@ -239,14 +238,14 @@ class _Listener:
         self._more.set()
 
     async def get(self) -> Any:
-        """The next one; None where some were lost."""
+        """The next event; None if some were lost."""
         while not self._events and not self.lost:
             self._more = trio.Event()
             await self._more.wait()
         return self._events.popleft() if self._events else None
 
     def begin_anew(self) -> int:
-        """How many were lost. From here on none is, until there are too many again."""
+        """Returns how many were lost, and starts again from zero."""
         lost, self.lost = self.lost, 0
         return lost
 

@@ -1,4 +1,4 @@
-"""The API in the form of OpenAPI 3.1, from the declarations: what GET /openapi.json answers."""
+"""The API as an OpenAPI 3.1 document, made from the declarations, for GET /openapi.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = "text/plain"
 
 
 class Refusal(Response, frozen=True):
-    """code: for programs, it does not change. message: a sentence for people."""
+    """code: for programs; it does not change between versions. message: a sentence for people."""
 
     code: str
     message: str
@@ -37,7 +37,7 @@ class Ready(Response, frozen=True):
 
 
 def document(methods: Mapping[str, Method]) -> dict[str, Any]:
-    """The whole document, as values that JSON holds."""
+    """The whole document, as JSON values."""
     types = [t for m in methods.values() for t in (m.asks, m.answers)]
     shapes, components = msgspec.json.schema_components(
         [*types, AnyEvent, EventCursor, RefusedBody, Healthy, Ready], ref_template=_REF
@@ -91,7 +91,7 @@ def _operation(method: Method, asks: Any, answers: Any, refused: Any) -> dict[st
 
 
 def summary(method: Method) -> str:
-    """The first paragraph of what it does, in one line."""
+    """The first paragraph of its description, in one line."""
     return " ".join(method.about.split("\n\n")[0].split())
 
 
@@ -114,7 +114,7 @@ def _json(schema: Any) -> dict[str, Any]:
 
 
 def _refusals(codes: Iterable[str], refused: Any) -> dict[str, Any]:
-    """By status: which codes it may carry, and when."""
+    """The possible codes of each status, and when they occur."""
     by_status: dict[int, list[str]] = {}
     for code in codes:
         for status in CODES[code][0]:

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/api.md from the declarations, so that the page cannot go stale.
+"""Writes the tables of docs/api.md from the declarations, so that they are always correct.
 
 uv run python -m banyan_node.api.page docs/api.md
 """
@@ -24,7 +24,7 @@ START, END = "<!-- methods: made by banyan_node.api.page -->", "<!-- end of meth
 
 
 def filled(page: str) -> str:
-    """The page with fresh tables between its two marks."""
+    """The page with new tables between its two marks."""
     before, rest = page.split(START)
     _, after = rest.split(END)
     return f"{before}{START}\n\n{body()}\n{END}{after}"
@@ -43,7 +43,7 @@ def _overview() -> Iterator[str]:
 
 
 def kind(method: Method) -> str:
-    """read or write; node: it needs the running node."""
+    """read or write, with "node" if it needs a running node."""
     return f"{method.kind}, node" if method.runs == "node" else method.kind
 
 
@@ -71,7 +71,7 @@ def _answers() -> Iterator[str]:
 
 def _events() -> Iterator[str]:
     yield "## Events\n"
-    yield "Each has `event`, its name; `time_ms`, when it was told; and `cursor`.\n"
+    yield "Each has `event`, its name; `time_ms`, when it was sent; and `cursor`.\n"
     common = set(ApiEvent.__struct_fields__)
     for cls in get_args(AnyEvent):
         info = inspect.type_info(cls)
@@ -108,7 +108,7 @@ def _shape(cls: type) -> Iterator[str]:
 
 
 def _said(cls: type) -> str:
-    """Its docstring in one line; not the one that it inherits."""
+    """The class's own docstring, in one line."""
     return " ".join((cls.__dict__.get("__doc__") or "").split()).replace("|", "\\|")
 
 
@@ -140,7 +140,7 @@ def _link(kind: inspect.Type) -> str:
 
 
 def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
-    """All that are named by these types, each once."""
+    """All structs in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:

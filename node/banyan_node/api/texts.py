@@ -1,7 +1,7 @@
-"""How ids and cursors are written in JSON: one type for each, so that none can stand in another's place.
+"""How ids and cursors are written in JSON: one type for each, so that they cannot be confused.
 
-Each type has a function that makes it from what the kernel uses, and a pattern that the API's documentation shows.
-A type with `Ref` in its name is what a caller may give: more forms are allowed there than are ever answered.
+Each type has a function that makes it from the internal type, and a pattern for the API's documentation. Types with
+`Ref` in their name are for parameters, which allow more forms than answers have.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ WriterHex: TypeAlias = Annotated[
 ]
 KeyDigestHex: TypeAlias = Annotated[
     KeyDigestText,
-    Meta(title="a key's digest", description="What an account commits to: a key's digest.", pattern="^[0-9a-f]{64}$"),
+    Meta(title="a key's digest", description="The digest of a key, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
 ]
 DigestHex: TypeAlias = Annotated[
     DigestText,
-    Meta(title="a digest", description="Of a whole state: equal digests, equal states.", pattern="^[0-9a-f]{64}$"),
+    Meta(title="a digest", description="Digest of a state: equal digests mean equal states.", pattern="^[0-9a-f]{64}$"),
 ]
 PostUri: TypeAlias = Annotated[UriText, Meta(title="a post", description="A post.", pattern=f"^{_DID}/[0-9a-f]{{32}}$")]
 FeedCursor: TypeAlias = Annotated[
     FeedCursorText,
     Meta(
         title="a place in a feed",
-        description="A place in a feed: `before` of the page above.",
+        description="A place in a feed: `before` of the page before.",
         pattern="^[0-9a-f]{112}$",
     ),
 ]
@@ -56,19 +56,19 @@ EventCursor: TypeAlias = Annotated[
     EventCursorText,
     Meta(
         title="a place among the events",
-        description="A place among the events of one store. It stays good when the node starts again.",
+        description="A place among the events of one store. It stays valid when the node restarts.",
         pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
     ),
 ]
 KeyHex: TypeAlias = Annotated[
     KeyText,
-    Meta(title="a key", description="Of a cell, or of an element of a set, in hexadecimal.", pattern="^[0-9a-f]{32}$"),
+    Meta(title="a key", description="The key of an item or of an element, in hexadecimal.", pattern="^[0-9a-f]{32}$"),
 ]
 ItemCursor: TypeAlias = Annotated[
     ItemCursorText,
     Meta(
         title="a place among items",
-        description="A place among the items of an account: the key of the last one, and its element.",
+        description="A place among the items of an account: key and element of the last one.",
         pattern="^([0-9a-f]{32}){1,2}$",
     ),
 ]
@@ -82,7 +82,7 @@ Own: TypeAlias = Annotated[
     str | None,
     Meta(
         title="an account",
-        description="A DID, or the name under which an account is hosted here; left out: this node's own account.",
+        description="A DID, or the name under which an account is hosted here; default: this node's own account.",
     ),
 ]
 PostRef: TypeAlias = Annotated[
@@ -96,7 +96,7 @@ SecretRef: TypeAlias = Annotated[
     str,
     Meta(
         title="64 hexadecimal digits",
-        description="A secret key, 64 hexadecimal digits. No error shows what was given.",
+        description="A secret key, 64 hexadecimal digits. No error message contains it.",
         pattern="^[0-9A-Fa-f]{64}$",
         extra={"secret": True},
     ),
@@ -128,7 +128,7 @@ def uri(target: Target) -> UriText:
 
 
 def target_of(text: str) -> Target:
-    """Raises CallError where it is no post."""
+    """The post of a text. Raises CallError if it is none."""
     try:
         return post_from_text(text)
     except ValueError as error:
@@ -144,7 +144,7 @@ def key_hex(key: CellKey) -> KeyText:
 
 
 def key_of(text: str) -> CellKey:
-    """Of 32 hexadecimal digits."""
+    """The key of 32 hexadecimal digits."""
     return CellKey(bytes.fromhex(text))
 
 

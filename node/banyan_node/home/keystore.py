@@ -7,8 +7,7 @@ ever. The invariants:
 - The file has mode 0600 from the start, is replaced in one step, and is refused if others can read or change it.
 - With a passphrase the master is sealed by secretbox under an argon2id key; the costs are stored beside it.
 - A derived key is a function of (master, purpose, fields), each field length-prefixed, so no two purposes share one.
-- A writer key belongs to one store. A new, restored or cloned data folder has a new id, so it has a new writer and logs
-  that no other folder continues.
+- All data folders of a master have one device key. Each folder writes logs with a number of its own (context.py).
 """
 
 import hashlib
@@ -79,11 +78,9 @@ class Keys:
         """Ed25519 seed of the node's peer id."""
         return self.derive("libp2p")
 
-    def writer_seed(self, store_id: bytes) -> bytes:
-        """Ed25519 seed of the key that signs this store's logs. store_id: the 16 random bytes of this data folder."""
-        if len(store_id) != 16:
-            raise ValueError(f"A store id is 16 bytes, not {len(store_id)}.")
-        return self.derive("writer", store_id)
+    def device_seed(self) -> bytes:
+        """Ed25519 seed of the device key, which signs this node's entries and a platform's statements."""
+        return self.derive("device")
 
     def slot_seed(self, account_index: int, slot: int, generation: int) -> bytes:
         """Ed25519 seed of a control key. slot: 0 root, 1 recovery. The next key to commit to is generation + 1."""
@@ -187,11 +184,6 @@ class Keystore:
         if sealed is not None and passphrase is not None:
             self._keys = _unseal(self.path, sealed, passphrase)
         return self.keys
-
-    def lock(self) -> None:
-        """Forget the master (Python may keep copies in memory for a while). Does nothing when the file has no seal."""
-        if self.encrypted:
-            self._keys = None
 
     def renew(self, aside: Path, passphrase: str | None, cost: Cost = DEFAULT_COST) -> "Keystore":
         """Replace the master by a new one; keep the old file as `aside`. Raises KeysExist if that exists."""

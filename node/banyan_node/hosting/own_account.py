@@ -1,9 +1,9 @@
 """Whether this node still controls its own account, and what to do if not.
 
 A thief of the home or of its keys can do to the control log what its owner can: close the account, cut this device
-off, move the root key, or fork the log below what was written here. This store notes what it wrote itself, so it can
-tell what it did not write. Another home of the same owner looks the same. So the sentence says what was done, and the
-reader must judge.
+off, move the root key, drop a log, let a writer in, or fork the log below what was written here. This store notes what
+it wrote itself, so it can tell what it did not write. Another home of the same owner looks the same. So the sentence
+says what was done, and the reader must judge.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, control_log, key_digest
-from banyan_crdt.ops import Close, Cut, Op, Recover, Rotate, decode_body
+from banyan_crdt.ops import Close, Cut, Drop, Grant, Op, Recover, Rotate, decode_body
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
 from banyan_node.workers.published import Here
@@ -82,7 +82,19 @@ def _what(control: Control, foreign: Sequence[Entry], here: Here, home: hosted.H
         return f"its root key was moved by {moved}"  # also to a key that this node can make: a copied home has the same
     if not can:
         return "its root key is not one that this node can make"
-    return None if here.writer in control.grants else "it does not let this node write"
+    if here.writer not in control.grants:
+        return "it does not let this node write"
+    for kind, what in _SMALLER.items() if foreign is not control.path else ():
+        if found := _last(foreign, kind):
+            return f"{what} by {found}"
+    return None
+
+
+_SMALLER: dict[type[Any], str] = {
+    Drop: "a log of it was dropped, with all that it says,",
+    Cut: "a writer of it was cut off",
+    Grant: "another writer was let in",
+}
 
 
 def _last(entries: Sequence[Entry], kind: type[Any]) -> str | None:

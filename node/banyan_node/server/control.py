@@ -1,4 +1,4 @@
-"""The local control API: what the command line and a platform's own programs may ask of a running node.
+"""The local control API of a running node, for the command line and a platform's own programs.
 
     POST /v1/{method}   a JSON object of parameters -> the JSON result
     GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
@@ -7,12 +7,12 @@
     GET  /healthz       200 while the process answers
     GET  /readyz        200 once the node serves, else 503 and the reason
 
-A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invariants: nothing but /healthz and /readyz
-answers without the token of this run; nothing answers to a Host that is not this machine, so a web page that points
-its own name at 127.0.0.1 gets nowhere; no request is read further than its size limit, or longer than BODY_SECONDS.
+A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invariants: only /healthz and /readyz answer
+without the token of this run; a Host that is not this machine is refused, so a web page that points its own name at
+127.0.0.1 cannot use the API; no request is read beyond its size limit, or longer than BODY_SECONDS.
 
-A call, which is nearly all that comes, goes straight to its method; the rest goes by Starlette's routes. Neither knows
-the server nor its event loop: whoever serves ASGI can serve them.
+Calls, which are nearly all requests, go directly to their method; the others use Starlette's routes. Neither depends on
+the server or its event loop, so any ASGI server can run them.
 """
 
 import hmac
@@ -45,7 +45,7 @@ _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _EVENTS = "/v1/events"
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 BODY_SECONDS = 20.0
-"""How long a whole body may take: 8 MiB over the loopback take less than a tenth of a second."""
+"""The time limit of a body. 8 MiB over loopback take less than 0.1 s."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +82,7 @@ def control_app(
         Route(_EVENTS, _Streams(backend, streams)),
     ]
     rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
-    rest.router.redirect_slashes = False  # a redirect of a POST is nothing that a program expects
+    rest.router.redirect_slashes = False  # programs do not expect a redirect of a POST
     return _Door(token, _Calls(backend, body_bytes, body_seconds), rest)
 
 
@@ -106,7 +106,7 @@ class _Api:
 
 
 class _Streams:
-    """GET /v1/events. No more than `most` are open, those that begin or end included."""
+    """GET /v1/events. At most `most` streams are open, including those that are starting or ending."""
 
     def __init__(self, backend: Backend, most: int) -> None:
         self._backend, self._most = backend, most
@@ -132,9 +132,9 @@ class _Streams:
 
 
 class _Lines(Response):
-    """Events as JSON lines until they end or the reader leaves. An error that comes midway is the last line.
+    """Events as JSON lines until they end or the reader leaves. If an error occurs, it is the last line.
 
-    It is the last answer on its connection: the server notices that a reader left only where it waits for no request.
+    It is the last answer on its connection: otherwise the server would not notice that a reader has left.
     """
 
     def __init__(self, events: AsyncGenerator[Any, None]) -> None:
@@ -148,7 +148,7 @@ class _Lines(Response):
         async with aclosing(self._events), anyio.create_task_group() as tasks:
             tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await _send_line(send, b"")  # servers hold the head back until there is a body
+            await _send_line(send, b"")  # servers send the head only together with a body
             try:
                 async for event in self._events:
                     await _send_line(send, msgspec.json.encode(event))
@@ -172,7 +172,7 @@ async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
 
 
 class _Door:
-    """Answers only this machine, and only those who can read the token's file."""
+    """Answers only requests that name this machine as Host and have the token."""
 
     def __init__(self, token: str, calls: "_Calls", rest: ASGIApp) -> None:
         self._expected = b"Bearer " + token.encode()
@@ -180,7 +180,7 @@ class _Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
+            await send({"type": "websocket.close", "code": 1008})  # the server answers with 403
             return
         refusal = self._refusal(scope)
         call = _CALL.fullmatch(scope["path"]) if refusal is None else None
@@ -207,7 +207,7 @@ class _Door:
 
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:
-    """Of the headers of that name; ASGI has names in lower case."""
+    """The values of the headers with this name. ASGI has names in lower case."""
     return [value for n, value in scope["headers"] if n == name]
 
 
@@ -217,8 +217,8 @@ def _is_local(host: bytes) -> bool:
 
 
 class _Unread:
-    """Says `Connection: close` in an answer that leaves before the whole body was read: the server closes then, and a
-    client that was not told would send its next request into a closed connection."""
+    """Adds `Connection: close` to an answer that is sent before the whole body was read. The server closes the
+    connection then, and otherwise the client would send its next request to it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
@@ -290,7 +290,7 @@ class _Calls:
 
 
 class _Left(Exception):
-    """The client left in the middle of its body; nobody hears an answer."""
+    """The client disconnected in the middle of its body."""
 
 
 def _params(body: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Talking to the node that runs in a home: what the command line and a platform's worker processes use.
+"""Clients of the node that runs in a home, for the command line and a platform's worker processes.
 
-The invariant: the token goes to the address that the node itself wrote down and nowhere else; proxies and other
-settings in the environment are not followed. A refusal arrives as the CallError that the node raised.
+The invariant: the token is sent only to the address that the node itself wrote; proxies and other settings in the
+environment are ignored. A refusal arrives as the CallError that the node raised.
 
 A command is one call, so the blocking client is the standard library's: httpx takes longer to import than the call.
 """
@@ -40,7 +40,7 @@ class ControlClient:
         return cls(home, *find_running(home), seconds)
 
     def call(self, method: str, **params: Any) -> Any:
-        """The result of one call. Raises CallError when the node refuses, NoNode when it does not answer."""
+        """The result of one call. Raises CallError if the node refuses, NoNode if it does not answer."""
         path = f"/v1/{method}"
         try:
             if self._http.is_stale():
@@ -82,7 +82,7 @@ class ControlClient:
 
 
 class _Connection(http.client.HTTPConnection):
-    """To the endpoint of a node, over TCP or its Unix socket. seconds: for each wait; None waits for ever."""
+    """A connection to a node, over TCP or its Unix socket. seconds: the limit of each wait; None: no limit."""
 
     def __init__(self, endpoint: Endpoint, seconds: float | None) -> None:
         super().__init__(endpoint.host or "localhost", endpoint.port or None, timeout=seconds)
@@ -97,7 +97,7 @@ class _Connection(http.client.HTTPConnection):
             super().connect()
 
     def is_stale(self) -> bool:
-        """Whether the node has let go of the connection since the last answer; nothing else makes it readable."""
+        """Whether the node has closed the connection since the last answer; nothing else makes it readable."""
         if self.sock is None:
             return False
         waits = select.poll()
@@ -162,7 +162,7 @@ def _result(content: bytes, status: int, path: str) -> Any:
 
 
 def _lines(response: http.client.HTTPResponse) -> Generator[bytes, None, None]:
-    """Lines as they arrive, empty ones left out; `readline` of a chunked answer loses what came before a broken end."""
+    """Non-empty lines as they arrive. (`readline` of a chunked answer loses data before a broken end.)"""
     rest = b""
     while piece := response.read1(1 << 16):
         *lines, rest = (rest + piece).split(b"\n")
@@ -186,7 +186,7 @@ def _refusal(body: Any, status: int) -> CallError:
 
 
 def _no_answer(home: Home, running: Running, error: Exception) -> NoNode:
-    kind = type(error).__name__  # httpx's own are told by name: it may not be loaded
+    kind = type(error).__name__  # httpx's errors are recognised by name, because it may not be loaded
     if isinstance(error, ConnectionRefusedError | FileNotFoundError) or kind == "ConnectError":
         return NoNode(
             f"No node is running in {home.path}: {home.running} names {running.endpoint}, where nobody answers; "

@@ -1,16 +1,15 @@
-"""One HTTP connection to the control API, and what it may cost the node.
+"""HTTP connections to the control API and their limits.
 
-http_protocol.py speaks HTTP; this module has the sockets and decides who may stay. The invariants:
+http_protocol.py handles HTTP; this module has the sockets and closes connections that break a limit. The invariants:
 
-- An error in one connection ends that connection. It is logged and nothing else of the node notices.
-- Nobody holds a connection for nothing: a request's head has to come within `Patience.head` of the connection's begin
-  or of the answer before, and an answer that nobody reads is given up after `Patience.send`. (A body's deadline is
-  control.py's.)
-- There are never more than `most` connections. When there are, the oldest that never showed the token has to go; where
-  all of them did, the new one is closed.
+- An error in one connection is logged and ends only that connection.
+- An idle connection is closed: the head of a request must come within `Patience.head` of the connection's start or of
+  the answer before, and an answer must be read within `Patience.send`. (control.py has the deadline of a body.)
+- There are never more than `most` connections. A further one replaces the oldest that never showed the token; if all
+  have shown it, the new one is closed.
 
-A connection is one task, and one more while a request is answered. Sockets are used directly: a system call a request
-each way, where layers above them look first, and most programs come with a new connection for every second call.
+A connection is one task, and a second one while a request is answered. Sockets are used directly, because each request
+then needs one system call each way, and many programs open a new connection for every second call.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from banyan_node.server.http_protocol import Http, NotSpoken, ServerContext, Ser
 _STATE = "banyan.connection"
 _READ = 1 << 16
 _ACCEPT = 64
-"""Connections that are taken before others get their turn."""
+"""Connections accepted in a row before other tasks run."""
 _log = logging.getLogger(__name__)
 
 
 class Patience(NamedTuple):
-    """Seconds. head: longer than the 5 s for which httpx keeps an idle connection, else it sends into a closed one."""
+    """Seconds. head: more than the 5 s that httpx keeps an idle connection, otherwise it sends to a closed one."""
 
     head: float = 10.0
     send: float = 20.0
@@ -55,7 +54,7 @@ class Connection:
         self._scope = trio.CancelScope()
         self._idle = self._closed = False
         self._turn, self._waiting = trio.Lock(), 0
-        """Who writes to a client that reads slowly, and how many want to."""
+        """The right to write to a client that reads slowly, and how many tasks wait for it."""
         self._http: Http
 
     async def run(self, app: ASGIApp, settings: ServerSettings, context: ServerContext) -> None:
@@ -95,7 +94,7 @@ class Connection:
         self._idle, self._scope.deadline = True, trio.current_time() + self._patience.head
 
     async def _told(self, event: Event) -> None:
-        """What anycorn says of the connection."""
+        """Handles anycorn's events about the connection."""
         match event:
             case RawData(data=data):
                 await self._write(data)
@@ -108,7 +107,7 @@ class Connection:
                 self._idle, self._scope.deadline = False, math.inf
 
     async def _read(self) -> None:
-        """Hands on what comes until nothing more does. A new connection has mostly said something already."""
+        """Passes received bytes on until the client closes. Reads first, because a new connection usually has data."""
         with suppress(OSError, trio.ClosedResourceError):
             while not self._closed:
                 try:
@@ -124,7 +123,7 @@ class Connection:
         await self._http.handle(Closed())
 
     async def _write(self, data: bytes) -> None:
-        """Returns once the system took all of it, or the client is given up."""
+        """Returns once the system has taken all of it, or the connection is closed."""
         if self._closed or not data:
             return
         with suppress(OSError, trio.ClosedResourceError):
@@ -135,7 +134,7 @@ class Connection:
         await self._http.handle(Closed())
 
     async def _write_slowly(self, rest: memoryview) -> bool:
-        """Waits for a client that reads more slowly than it is written to. Whether it took all."""
+        """Writes to a client that reads slowly. Returns whether it took all."""
         self._waiting += 1
         try:
             with trio.move_on_after(self._patience.send):
@@ -148,7 +147,7 @@ class Connection:
         return not rest
 
     def _push(self, data: bytes | memoryview) -> int:
-        """How many bytes the system took."""
+        """Writes without waiting. Returns how many bytes the system took."""
         try:
             return self._line.send(data)
         except BlockingIOError:
@@ -172,11 +171,11 @@ class Connections:
 
     @property
     def count(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self._open)
 
     async def accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
-        """Takes connections for as long as it is not cancelled; each is served in the nursery."""
+        """Accepts connections until it is cancelled; each is served in the nursery."""
         listener.setblocking(False)
         while True:
             await trio.lowlevel.wait_readable(listener.fileno())
@@ -189,7 +188,7 @@ class Connections:
                 pass
             except OSError as error:
                 _log.warning("the control API cannot take a connection: %s", error)
-                await trio.sleep(0.2)  # out of file descriptors: it stays so for a moment
+                await trio.sleep(0.2)  # out of file descriptors, perhaps: wait before the next try
 
     async def _serve(self, line: socket.socket) -> None:
         if len(self._open) >= self._most:
@@ -207,7 +206,7 @@ class Connections:
             self._open.pop(connection, None)
 
     async def close_idle(self) -> None:
-        """Closes connections that wait for a next request, and the others after the answer that they wait for."""
+        """Closes idle connections now, and the others after their answer."""
         await self._context.terminated.set()
         for connection in list(self._open):
             connection.end_if_idle()

@@ -1,15 +1,15 @@
-"""HTTP/1.1 on one connection: anycorn and h11 judge what comes and frame what goes, without what costs most.
+"""HTTP/1.1 on one connection: anycorn and h11 parse requests and frame answers.
 
-What differs from anycorn's own server, and why:
+The differences from anycorn's own server, and why:
 
-- An answer's head waits for the first bytes of its body, and both leave in one write: a write costs more than all that
-  is done to make it, and wakes the client once.
-- The application runs in a task of trio's; what the client sends it waits in a plain queue of `PIECES`.
-- HTTP/1.1 only. Upgrades, to WebSocket or HTTP/2, are passed over, as RFC 9110 allows (section 7.8): Java's HTTP client
-  asks for one at its first call. Whoever begins in HTTP/2 is closed.
-- What follows the last request of a connection is nobody's and is thrown away. For h11 it is an error of the client,
-  which it would answer with 400 in the place of what the request got, though that was done.
-- A request with both a length and chunks is refused: another program between may have believed the other one.
+- The head of an answer waits for the first bytes of its body, and both leave in one write: a write costs more than all
+  work on the answer, and one write wakes the client once.
+- The application runs in a trio task; received pieces of a body wait for it in a queue of `PIECES`.
+- HTTP/1.1 only. Upgrades to WebSocket or HTTP/2 are ignored, as RFC 9110 allows (section 7.8): Java's HTTP client asks
+  for one at its first call. A client that starts in HTTP/2 is disconnected.
+- Bytes after the last request of a connection are dropped. h11 takes them for an error of the client, and would answer
+  400 instead of the request's own answer, although the request was carried out.
+- A request with both a length and chunks is refused, because a program in between may have used the other one.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
 PIECES = 10
-"""Pieces of a body that wait for the application; then the connection is not read from."""
+"""The most pieces of a body that wait for the application; meanwhile the connection is not read."""
 _log = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[None]]
 
 
 class NotSpoken(Exception):
-    """What the client says is refused, and so is all that it says later."""
+    """The request is refused, and the connection ends."""
 
 
 class ServerSettings(Config):
-    """anycorn's settings. The date of an answer is made once a second."""
+    """anycorn's settings. The Date header is made once a second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class ServerSettings(Config):
 
 
 class Tasks:
-    """What anycorn asks for where a request is to be answered: a task in the nursery, and where to put what comes."""
+    """Starts a task for each request, as anycorn asks for it."""
 
     def __init__(self, app: ASGIApp, nursery: trio.Nursery) -> None:
         self._app, self._nursery = app, nursery
@@ -78,11 +78,11 @@ class Tasks:
             _log.exception("the control API could not answer a request")
         finally:
             arriving.end()
-            await send(None)  # ends what is left of the answer; anycorn's sign for it
+            await send(None)  # anycorn's sign for the end of the answer
 
 
 class _Arriving:
-    """What came of a request and was not taken yet."""
+    """Received pieces of a request that wait for the application."""
 
     def __init__(self) -> None:
         self._pieces: deque[Any] = deque()
@@ -102,7 +102,7 @@ class _Arriving:
         return self._pieces.popleft()
 
     def end(self) -> None:
-        """Nobody takes anything any more."""
+        """The application takes no more pieces."""
         self._ended = True
         self._tell()
 
@@ -118,7 +118,7 @@ class _Arriving:
 
 
 class _Flag:
-    """anycorn's event: one that can be cleared."""
+    """An event that can be cleared, as anycorn needs it."""
 
     def __init__(self) -> None:
         self._event = trio.Event()
@@ -137,13 +137,13 @@ class _Flag:
 
 
 class ServerContext(WorkerContext):
-    """Of all connections to one listener. terminated: whether connections end with the answer on its way."""
+    """The context of all connections to one listener. terminated: whether connections end after their answer."""
 
     event_class = _Flag
 
 
 class _Conversation(h11.Connection):
-    """Throws away what comes after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
+    """Drops bytes after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
 
     def receive_data(self, data: bytes) -> None:
         if self.their_state is not h11.MUST_CLOSE:
@@ -154,7 +154,7 @@ class _Conversation(h11.Connection):
 
 
 class Http(H11Protocol):
-    """One connection's. tell: is given anycorn's events about the connection; write: bytes for the client."""
+    """HTTP on one connection. tell: gets anycorn's events about the connection. write: sends bytes to the client."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class Http(H11Protocol):
         self.connection = _Conversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
         self._write = write
         self._head = b""
-        """The head of an answer that waits for its body."""
+        """The head of an answer, which waits for the body."""
 
     async def stream_send(self, event: StreamEvent) -> None:
         match event:
@@ -190,7 +190,7 @@ class Http(H11Protocol):
                 await super().stream_send(event)
 
     def _framed(self, event: H11SendableEvent) -> bytes:
-        """Nothing where the client broke the protocol in the meantime. Raises h11.LocalProtocolError where we did."""
+        """The bytes of an event; none if the client broke the protocol. Raises h11.LocalProtocolError if we did."""
         try:
             return self.connection.send(event) or b""
         except h11.LocalProtocolError:

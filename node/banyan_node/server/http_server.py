@@ -1,8 +1,8 @@
-"""Serving an ASGI application from inside the node, on a port or Unix socket of this machine.
+"""Serves an ASGI application inside the node, on a port or Unix socket of this machine.
 
-The invariants: an address that is taken is one sentence, and never taken away from its owner; a Unix socket is 0600
-before it listens; a shutdown lets requests finish for `grace_seconds` and then ends what is left. What a single
-connection may cost is http_connections.py's.
+The invariants: an address in use gives one sentence, and is not taken from its owner; a Unix socket is 0600 before it
+listens; a shutdown lets requests finish for `grace_seconds` and then ends the rest. http_connections.py has the limits
+of a connection.
 """
 
 import errno
@@ -22,7 +22,7 @@ from banyan_node.server.http_connections import PATIENCE, Connections, Patience
 from banyan_node.server.running import Endpoint, announced
 
 GRACE_LOOK_S = 0.02
-"""How often it is looked whether the last request ended, once the node stops."""
+"""Seconds between two checks whether the last request has ended, when the node stops."""
 
 
 class OnStarted(Protocol):
@@ -33,7 +33,7 @@ class OnStarted(Protocol):
 
 
 class Bind(NamedTuple):
-    """Where to listen. socket: a path, which wins over host and port. port 0: any that is free."""
+    """Where to listen. socket: a path, used instead of host and port. port 0: any free one."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -41,7 +41,7 @@ class Bind(NamedTuple):
 
     @classmethod
     def of(cls, control: ControlSettings, home: Home) -> "Bind":
-        """What the settings ask for; a relative socket path is inside the home."""
+        """The settings' address. A relative socket path is inside the home."""
         return cls(control.host, control.port, str(home.path / control.socket) if control.socket else "")
 
 
@@ -57,7 +57,7 @@ async def serve_control(
     patience: Patience = PATIENCE,
     task_status: OnStarted = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the control API and let others find it for as long as it answers. Raises PortBusy, ControlError."""
+    """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
     served = Connections(app, connections, patience)
@@ -94,7 +94,7 @@ async def _serve(
 
 
 async def _end_after(seconds: float, connections: Connections, serving: trio.Nursery) -> None:
-    """Ends what is left then, or at once when it is cancelled."""
+    """Ends remaining connections then, or at once if it is cancelled."""
     try:
         with trio.move_on_after(seconds):
             while connections.count:
@@ -105,12 +105,12 @@ async def _end_after(seconds: float, connections: Connections, serving: trio.Nur
 
 
 def listen(bind: Bind) -> socket.socket:
-    """A socket that listens, so that its address is surely ours. Raises PortBusy, ControlError."""
+    """A listening socket. Raises PortBusy, ControlError."""
     return _bind_socket(Path(bind.socket)) if bind.socket else _bind_port(bind.host, bind.port)
 
 
 def endpoint_of(listener: socket.socket) -> Endpoint:
-    """Where a listening socket really is."""
+    """The actual address of a listening socket."""
     name = listener.getsockname()
     return Endpoint(socket=name) if isinstance(name, str) else Endpoint(name[0], name[1])
 
@@ -153,7 +153,7 @@ def _bind_socket(path: Path) -> socket.socket:
 
 
 def _clear_stale(path: Path) -> None:
-    """Remove a socket that nobody answers on; one that somebody answers on, or another kind of file, is theirs."""
+    """Removes a socket that nothing answers on. Raises PortBusy for any other file, or if a program answers."""
     try:
         mode = path.lstat().st_mode
     except OSError:

@@ -1,9 +1,8 @@
-"""How a running node is found by those who share its home: control.json says where, control.token lets them in.
+"""How programs with access to the home find its running node: control.json has the address, control.token the token.
 
-The invariant: both files exist only between the moment the node listens and the moment it stops, are 0600, and name
-one run. Every run draws a new token, so what a stale file leads somebody to send is worth nothing to whoever gets it.
-The file names its own home too (device and inode of the folder), because a folder that is copied under a running node
-takes the file along: a command in the copy must not speak to the node of the original.
+The invariant: both files are 0600, exist only while the node listens, and belong to one run. Every run has a new token,
+so a token from a stale file is useless. control.json also names its home (device and inode of the folder): a copy of
+the folder of a running node has the file too, and a command in the copy must not call the node of the original.
 """
 
 import os
@@ -38,7 +37,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The content of control.json. home, device, inode: the folder that it was written for; inode 0: not said."""
+    """The content of control.json. home, device, inode: of the folder it was written for; inode 0: unknown."""
 
     format: int
     pid: int
@@ -49,13 +48,13 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def new_token() -> str:
-    """256 random bits, as text that fits a header."""
+    """256 random bits, as text for a header."""
     return secrets.token_urlsafe(32)
 
 
 @contextmanager
 def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
-    """Let others find this run until the block ends. Call it with the store's lock held: one node a home."""
+    """Announces this run until the block ends. Call it while holding the store's lock, so that a home has one node."""
     folder = home.path.stat()
     running = Running(1, os.getpid(), endpoint, str(home.path), folder.st_dev, folder.st_ino)
     written = msgspec.json.encode(running) + b"\n"
@@ -70,7 +69,7 @@ def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
 
 
 def find_running(home: Home) -> tuple[Running, str]:
-    """Where the node of this home listens, and its token. Raises NoNode, CopiedHome."""
+    """The running node of this home, and its token. Raises NoNode, CopiedHome."""
     nobody = f"No node is running in {home.path}; start one with `banyan up`."
     try:
         running = msgspec.json.decode(home.running.read_bytes(), type=Running)
@@ -105,7 +104,7 @@ def _refuse_a_copy(home: Home, running: Running) -> None:
 
 
 def _answers(endpoint: Endpoint) -> bool:
-    """Whether anything listens there: a process that was killed leaves its file, and its number may be taken again."""
+    """Whether something listens there: a killed process leaves its file, and its process id may be used again."""
     family = socket.AF_UNIX if endpoint.socket else socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.settimeout(1.0)
@@ -117,7 +116,7 @@ def _answers(endpoint: Endpoint) -> bool:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs: one that has ended and that nobody has asked after yet does not."""
+    """Whether the process runs; a zombie does not."""
     if os.name != "posix":
         return True
     try:

@@ -93,9 +93,3 @@ def _total(rows: Numbers) -> list[int]:
 
 def _range(count: int, s0: int, s1: int) -> Range:
     return count, s0.to_bytes(8, "big") + s1.to_bytes(8, "big")
-
-
-def nibble(account: bytes, i: int) -> int:
-    """Nibble `i` of an account id, the high one of a byte first."""
-    byte = account[i >> 1]
-    return byte & 15 if i & 1 else byte >> 4

@@ -89,7 +89,7 @@ def joined(items: Sequence[Push]) -> list[Push]:
     last: dict[tuple[bytes, bytes, int], _Joined] = {}
     for item in items:
         kind, *fields = decode(item.payload, 8)
-        if kind != RUN or len(fields) != 2:  # one with a proof goes as it came: the proof is of its own last entry
+        if kind != RUN or len(fields) != 2:  # a run with a proof is not joined, because the proof is of its last entry
             out.append(item)
             continue
         raw, contents = fields

@@ -259,6 +259,10 @@ class Asking:
     def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
         self._forget(link)
+        self.no_reader(link, now)
+
+    def no_reader(self, link: PeerSession, now: float) -> None:
+        """It cannot read the network to us, or not any more: others do."""
         self.catchup.leave(link.peer)
         self._assign(now)
 

@@ -357,7 +357,7 @@ class Comparing:
         return link.hello is not None and not link.closing and self._sync.tree_of(link).ready
 
     def _built(self, salt: bytes) -> None:
-        """Our question under a salt is through, nothing needs the table any more."""
+        """Our question under a salt is finished, so the table can go."""
         if self._ours is not None and self._ours.salt == salt:
             self._end(self._ours)
 

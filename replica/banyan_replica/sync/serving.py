@@ -68,7 +68,7 @@ class Serving:
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """Starts reading a range, in place of an earlier one; with the same number, only the stop changes.
 
-        whole: False while this node is catching up itself; then it cannot read, because it holds only a part.
+        whole: False while this node is catching up itself, or holds only some accounts; then it cannot read all.
         """
         aloud = link.orders.aloud
         if aloud is not None and aloud.number == m.reading:

@@ -185,6 +185,8 @@ class Sync:
         if not self.may(link, 16 + len(m.names) // NAME_BYTES, now):
             return  # our digest will show that, and the peer names them again
         self.ingest.flush()
+        if self.interests.pair(link.peer) is None:
+            self.asking.no_reader(link, now)
         self.interests.told(link, m, now)
         link.course.moved()
 
@@ -262,11 +264,14 @@ class Sync:
 
     def scan(self, link: PeerSession, m: Scan, now: float) -> None:
         if self.may(link, 64, now):
-            self.serving.scan(link, m, whole=not self.asking.catchup.reading)
+            both = self.interests.pair(link.peer) is None
+            self.serving.scan(link, m, whole=both and not self.asking.catchup.reading)
             self.serving.pump(link)
 
     def replay(self, link: PeerSession, m: Replay, now: float) -> None:
-        if self.may(link, 64, now):
+        if self.interests.pair(link.peer) is not None:  # it was asked for before the peer knew
+            self.out.append((link.peer, Replayed(m.arrival, 1)))
+        elif self.may(link, 64, now):
             self.serving.replay(link, m)
             self.serving.pump(link)
 

@@ -188,11 +188,11 @@ TABLE: tuple[Spoken, ...] = (
     _line(10, m.Parts, "parts", "content, or the reason for withholding it", F("parts", PARTS), who=Who.ANSWER),
     _line(
         11, m.Replay, "replay", "send me what came after this arrival; answered by data and replayed",
-        F("arrival", U63), who=Who.WHOLE, unstored=True,
+        F("arrival", U63), unstored=True,
     ),
     _line(
         12, m.Scan, "scan", "read these accounts to me; answered by data and scanned",
-        F("reading", U63), F("cursor", at_most(32)), F("stop", B32), who=Who.WHOLE, unstored=True,
+        F("reading", U63), F("cursor", at_most(32)), F("stop", B32), unstored=True,
     ),
     _line(
         13, m.Scanned, "scanned", "how far I have read: 0 so far, 1 all, 2 I cannot continue",

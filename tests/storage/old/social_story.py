@@ -33,7 +33,7 @@ PEOPLE = ("an", "binh", "chi", "eve", "fay", "gus", "hal")
 
 
 def tell(node: Ingest) -> list[Person]:
-    """Hands it all in. Of one post in ten the content is lacking."""
+    """Writes it all. One post in ten lacks its content."""
     rng = random.Random("schema 5")
     people = [Person(name) for name in PEOPLE]
     chains: dict[str, list[Entry]] = {name: [] for name in PEOPLE}

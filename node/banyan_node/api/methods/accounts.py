@@ -1,4 +1,4 @@
-"""Accounts: opening them, listing those that are hosted here, and what their control logs say."""
+"""Accounts: opens them, lists those hosted here, and shows their control logs."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ PAGE_MOST = 10_000
 
 
 class CreateRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """hosted: a user's account; without it, this node's own, of which there is one. recovery: a commitment, as
-    `banyan keys words` prints it; if it is left out, that of this node's own account."""
+    """hosted: true for a user's account, false for this node's own account. recovery: a commitment, as `banyan keys
+    words` prints it; default: that of this node's own account."""
 
     name: str = ""
     hosted: bool = False
@@ -76,7 +76,7 @@ class HostedRow(Response, frozen=True):
 
 
 class Listed(Response, frozen=True):
-    """In the order in which they were opened. count: of all pages. after: null on the last page."""
+    """In the order of opening. count: on all pages. after: null on the last page."""
 
     accounts: list[HostedRow]
     count: int
@@ -94,7 +94,8 @@ class StepRow(Response, frozen=True):
 
 
 class KeyRow(Response, frozen=True):
-    """slot: 0 the root, 1 the recovery key. current, next: what the account commits to. held: whether it is here."""
+    """slot: 0 the root, 1 the recovery key. current, next: the key and its successor. held: whether this node has the
+    key."""
 
     slot: int
     generation: int
@@ -104,7 +105,7 @@ class KeyRow(Response, frozen=True):
 
 
 class GrantRow(Response, frozen=True):
-    """writer may write logs first .. first + logs - 1. colls: which collections, null for all."""
+    """The writer may write logs first .. first + logs - 1. colls: in these collections, null: in all."""
 
     writer: WriterHex
     first: int
@@ -120,14 +121,14 @@ class KeptRow(Response, frozen=True):
 
 
 class CutRow(Response, frozen=True):
-    """keeps: up to where the logs of a writer that was cut still count."""
+    """A writer that was cut. keeps: up to where its logs still count."""
 
     writer: WriterHex
     keeps: list[KeptRow]
 
 
 class PinRow(Response, frozen=True):
-    """The log is pinned up to the entry."""
+    """The log is pinned up to this entry."""
 
     writer: WriterHex
     log: int
@@ -143,8 +144,8 @@ class CheckpointRow(Response, frozen=True):
 
 
 class LogRow(Response, frozen=True):
-    """flag: 1 if it is forked. own: whether this data folder wrote in it, under whatever keys: a copied home has the
-    same writer and writes in a log of its own."""
+    """flag: 1 if it is forked. own: whether this data folder wrote it. (A copied home has the same writer, but writes
+    another log.)"""
 
     writer: WriterHex
     log: int
@@ -172,10 +173,9 @@ class AccountShown(Response, frozen=True):
 
 @METHODS.write("account.create", "refused")
 def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
-    """Opens an account. With `hosted` it is a user's, and the call may be repeated; without it, this node's own,
-    once."""
+    """Opens an account: with `hosted` a user's, and then the call may be repeated; without it this node's own, once."""
     if ask.hosted and not ask.name.strip():
-        raise CallError("bad_request", "The name is empty; say what the account is called.")
+        raise CallError("bad_request", "The name is empty; give the account a name.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
     existing = hosted.named(ctx, ask.name) if ask.hosted else hosted.me(ctx)
     if existing is not None and not ask.hosted:
@@ -210,7 +210,7 @@ def listing(at: CommitView, ask: ListRequest) -> Listed:
 
 @METHODS.look("account.show", "not_found", "refused")
 def show(at: Looking, ask: AccountOf) -> AccountShown:
-    """What an account's control log says: its keys, who may write in it, and which rights were revoked."""
+    """Shows an account's control log: its keys, its writers, and revoked rights."""
     account = hosted.account_of(at, ask.account)
     c = hosted.control_at(at, account)
     home = hosted.hosted(at, account)

@@ -1,8 +1,8 @@
-"""The store as a whole: archives out and in, what it holds, whether it is sound, a compacted copy.
+"""The store as a whole: exporting and importing archives, totals, checks, and a compacted copy.
 
-What comes out of an archive is judged like what comes from a peer: signatures, links and grants are checked here, and
-an archive that was tampered with is counted and left out. It is made durable every few megabytes, so what came before
-a damaged byte, or before the power went, is kept, and taking an archive in again goes on from there at little cost.
+Entries of an archive are judged like those from a peer: signatures, links and grants are checked, and wrong frames are
+counted and left out. An import is made durable every few megabytes. So what came before a damaged byte or a power loss
+is kept, and importing the archive again costs little for it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
 COMMIT_BYTES = 4 << 20
-"""How much of an archive is imported between two commits."""
+"""Bytes of an archive that are imported between two commits."""
 
 
 WholePath = Annotated[str, Meta(title="a whole path, from /", description="A path on the node's machine, from /.")]
@@ -70,7 +70,7 @@ class Exported(Response, frozen=True):
 
 class TakenIn(Response, frozen=True):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
-    holds what the archive's did and nothing else; false where it holds more."""
+    holds exactly what the archive's store held; false if it holds more."""
 
     accounts: int
     entries: int
@@ -83,7 +83,7 @@ class TakenIn(Response, frozen=True):
 
 
 class StoreStats(Response, frozen=True):
-    """lacking: parts not held. longest: entries of the longest log. bytes: taken on disk."""
+    """lacking: missing pieces of content. longest: entries of the longest log. bytes: on disk."""
 
     accounts: int
     logs: int
@@ -120,7 +120,7 @@ class StoreCompacted(Response, frozen=True):
 
 @METHODS.read("archive.export", "refused")
 def export(at: CommitView, ask: ExportRequest) -> Exported:
-    """Writes everything that is held into one file."""
+    """Writes all held data to one file."""
     path, store = _path("archive.export", ask.path), at.store
     if path.exists() and not ask.resume:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
@@ -137,7 +137,7 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
 
 
 def _export(reader: StoreReader, file: BinaryIO) -> int:
-    """Goes on after the last account that is whole in the file; returns the bytes that the file has then."""
+    """Continues after the last complete account in the file; returns the size of the file afterwards."""
     keep, after = whole_until(file) if file.readable() else (0, None)
     file.seek(keep)
     file.truncate()
@@ -190,7 +190,7 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
 
 
 class _Taking:
-    """Judges frames one after another. `rejected`, `not_yet`: how many frames were left out."""
+    """Judges frames one after another. rejected, not_yet: how many were left out."""
 
     def __init__(self, ctx: Context, now_ms: int) -> None:
         self.ctx, self.now_ms = ctx, now_ms
@@ -262,7 +262,7 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
 
 @METHODS.read("store.verify")
 def verify(at: CommitView, ask: Nothing) -> Verified:
-    """Checks everything that is held; takes as long as the store is large."""
+    """Checks all held data. The time grows with the size of the store."""
     problems = check.verify(at.store, _quiet)
     unchecked = [view.name for view in at.queries().standings() if view.done < 1]
     return Verified(
@@ -272,7 +272,7 @@ def verify(at: CommitView, ask: Nothing) -> Verified:
 
 @METHODS.write("store.compact", alone=True)
 def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
-    """Writes a copy of the store without its gaps into a folder."""
+    """Writes a copy of the store without unused space to a folder."""
     path = _path("store.compact", ask.path)
     commit(ctx)
     done = check.compact(ctx.engine, path)
@@ -280,7 +280,7 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
 
 
 def commit(ctx: Context) -> None:
-    """Makes what is pending durable now; what depended on it is forgotten where that fails."""
+    """Makes pending writes durable now. If that fails, everything that depends on them is dropped."""
     try:
         ctx.replica.tree.note()
         ctx.store.commit()

@@ -1,4 +1,4 @@
-"""Content that this node does not give out: withholding a post by an order, and lifting that again.
+"""Content that this node does not give out: withholding a post by an order, and releasing it.
 
 Only content is withheld. Heads, state and the copies of other nodes stay unchanged. A peer that asks this node for the
 content gets the signed statement.
@@ -27,13 +27,13 @@ DAY_MS = 86_400_000
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """order, basis, scope: parts of the signed statement that is given in the place of the content."""
+    """order, basis, scope: parts of the signed statement that peers get instead of the content."""
 
     uri: PostRef
     order: Annotated[str, Meta(description="The order or decision.")]
-    basis: Annotated[str, Meta(description="The law it rests on.")] = ""
+    basis: Annotated[str, Meta(description="Its legal basis.")] = ""
     scope: Annotated[str, Meta(description="Where it applies.")] = ""
-    days: Annotated[int, Meta(ge=0, le=36_500, description="For so many days; 0: until it is released.")] = 0
+    days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is released.")] = 0
 
 
 class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class WithheldAnswer(Response, frozen=True):
-    """withheld: how many writes of the post; edits, and what they replaced, count."""
+    """withheld: how many writes of the post, including edits and the texts that they replaced."""
 
     uri: PostUri
     withheld: int
@@ -65,7 +65,7 @@ class WithheldPosts(Response, frozen=True):
 
 
 class Released(Response, frozen=True):
-    """released: how many writes of the post are asked of others again."""
+    """released: how many writes of the post are requested from peers again."""
 
     uri: PostUri
     released: int
@@ -73,12 +73,11 @@ class Released(Response, frozen=True):
 
 @METHODS.write("content.withhold", "not_found", "refused")
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
-    """Stops giving out the content of a post, by an order. This includes all its writes, edits and what they
-    replaced."""
+    """Stops giving out the content of a post, by an order. This includes edits and the texts that they replaced."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():
-        raise CallError("bad_request", "A withholding says by which order or decision: the order is empty.")
+        raise CallError("bad_request", "The order is empty; name the order or decision by which you withhold.")
     refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
     if not refs:
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
@@ -91,7 +90,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
 
 @METHODS.write("content.release", "not_found")
 def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
-    """Lifts a withholding; the content is asked of others again."""
+    """Ends a withholding; the content is requested from peers again."""
     target = target_of(ask.uri)
     done = sum(ctx.store.want_part(r.entry, r.op) for r in _writes(ctx, target))
     note_withheld(ctx.store, target, None)
@@ -102,7 +101,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
 
 @METHODS.read("content.withheld")
 def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
-    """What this node withholds."""
+    """Lists the posts that this node withholds."""
     q = at.queries()
     return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])
 

@@ -1,7 +1,7 @@
-"""What a person means by the beginning of an id: the accounts held here that begin so, or the one hosted by that name.
+"""Finds accounts by the start of their id, or by the name they are hosted under.
 
-An account's text is base58 of its 32 bytes, most significant first, so all ids with one beginning and one length are
-one range of bytes: finding them costs a look at the first few of each range, however many accounts are held.
+An account's text is base58 of its 32 bytes, most significant first. So all ids with the same start and length are one
+range of bytes, and only the first few accounts of each range are read.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from banyan_storage.queries import Queries
 METHODS = Declared()
 PREFIX = "did:banyan:z"
 MOST = 10
-"""Candidates that are named."""
+"""The most candidates in an answer."""
 LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _LENGTHS = (44, 43)
-"""Letters of nearly every id; one in 58^2 is shorter and has to be given whole."""
+"""Letters of nearly every id; one in 58^2 is shorter and must be given in full."""
 
 
 class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class FoundAccounts(Response, frozen=True):
 
 @METHODS.read("find")
 def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
-    """The account hosted under exactly this name; if there is none, those whose id begins so, at most 10, in order."""
+    """The account hosted under exactly this name. If there is none, up to 10 accounts whose id starts so, in order."""
     q, text = at.queries(), ask.text.strip().rstrip("…")
     if not text:
         raise CallError("bad_request", "find needs 'text', the beginning of an account's id; it got nothing.")
@@ -49,7 +49,7 @@ def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
 
 
 def accounts(q: Queries, text: str) -> Iterator[AccountId]:
-    """Accounts held whose id begins with `text`: with or without `did:banyan:z`, or with the z alone."""
+    """Held accounts whose id starts with `text`, which may be given without `did:banyan:z` or with only the z."""
     bodies = {text.removeprefix(PREFIX)} if text.startswith("did:") else {text, text.removeprefix("z")}
     seen: set[AccountId] = set()
     for body in sorted(bodies, key=len):

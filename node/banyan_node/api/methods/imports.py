@@ -1,8 +1,8 @@
-"""Imports: accounts, follows and posts out of other people's files, in numbered batches.
+"""Imports: accounts, follows and posts from files of other systems, in numbered batches.
 
-A batch and the number of the next one are written in one transaction, so an import that was broken off at any moment
-goes on where it stopped. A batch that is applied all the same twice changes nothing: accounts are found by name, a
-follow that stands is left alone, and the key of a post follows from the import and the row.
+A batch and the number of the next one are written in one transaction, so an interrupted import continues where it
+stopped. Applying a batch twice changes nothing: accounts are found by name, existing follows are kept, and the key of a
+post is computed from the import and the row.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from banyan_schema.social import (
 
 METHODS = Declared()
 FOLLOWS_PER_ENTRY = 180
-"""An add takes 84 bytes of the 16 KiB of operations that an entry may have."""
+"""An add has 84 bytes, and an entry may have 16 KiB of operations."""
 _STATE, _ARTICLE = b"import:", b"article:"
 
 
 class _State(NamedTuple):
-    """What is noted of an import. `next`: the first batch that is not applied; the rest: what it brought so far."""
+    """The noted state of an import. next: the first batch that is not applied. The rest: totals so far."""
 
     batches: int
     next: int
@@ -71,7 +71,7 @@ ImportId = Annotated[str, Meta(title="an import", description="`id` of import.be
 
 
 class BeginRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """The same kind and source are the same import, also after a restart. label: for logs, and of no effect."""
+    """The same kind and source mean the same import, also after a restart. label: only for the node's log."""
 
     kind: Literal["graph", "posts"]
     source: Annotated[str, Meta(description="What identifies the file and its options, such as a hash.")]
@@ -93,7 +93,7 @@ class EndRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Begun(Response, frozen=True):
-    """next: the first batch to send. done: whether it ended before."""
+    """next: the first batch to send. done: whether the import has ended already."""
 
     id: ImportId
     next: int
@@ -107,7 +107,7 @@ class Taken(Response, frozen=True):
 
 
 class Imported(Response, frozen=True):
-    """What the import brought, and the state after it."""
+    """The totals of the import, and the state after it."""
 
     accounts: int
     follows: int
@@ -119,7 +119,7 @@ class Imported(Response, frozen=True):
 
 @METHODS.write("import.begin")
 def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
-    """Begins an import in numbered batches, or says where it stopped."""
+    """Starts an import in numbered batches, or tells where it stopped."""
     name = H("import", encode([ask.kind.encode(), ask.source.encode()]))[:16]
     state = _state(ctx, name)
     if state is None:
@@ -130,13 +130,13 @@ def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
 
 @METHODS.write("import.batch", "not_found", "out_of_order", "refused")
 def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
-    """Imports one batch. A batch that was imported before changes nothing."""
+    """Imports one batch. A batch that was already imported changes nothing."""
     name, state = _known(ctx, ask.id)
     number = ask.number
     if number < state.next:
         return Taken(state.next)
     if number > state.next or state.done:
-        raise CallError("out_of_order", f"Batch {number} came where batch {state.next} is due; send that one.", 409)
+        raise CallError("out_of_order", f"Batch {number} came, but batch {state.next} is next; send that one.", 409)
     if number >= state.batches:
         raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
     done = _Batch(ctx, name, now).apply(ask.rows)
@@ -147,7 +147,7 @@ def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
 
 @METHODS.write("import.end", "not_found", "out_of_order")
 def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
-    """Ends an import whose batches all came."""
+    """Ends an import after its last batch."""
     name, state = _known(ctx, ask.id)
     if state.next < state.batches:
         raise CallError("out_of_order", f"Batch {state.next} of {state.batches} is still to come.", 409)
@@ -185,7 +185,7 @@ def _known(ctx: Context, text: str) -> tuple[bytes, _State]:
 
 
 class _Batch:
-    """One batch: everything in it is read and judged before anything of it is written."""
+    """One batch. All of it is checked before anything is written."""
 
     def __init__(self, ctx: Context, name: bytes, now: float) -> None:
         self.ctx, self.name, self.now = ctx, name, now
@@ -196,7 +196,7 @@ class _Batch:
         self._entries = 0
 
     def apply(self, rows: list[Any]) -> tuple[int, int, int, int, int]:
-        """Returns how many (accounts, follows, posts, replies, entries) it brought."""
+        """Returns the numbers of new (accounts, follows, posts, replies, entries)."""
         names = [n for row in rows if isinstance(row, dict) and "accounts" in row for n in _names(row, row["accounts"])]
         for name in names:
             self._open(name)
@@ -231,7 +231,7 @@ class _Batch:
             self._publish(made.account, [author.EntryDraft((field.op,), (field.content,))])
 
     def _publish(self, who: AccountId, drafts: Iterable[author.EntryDraft]) -> None:
-        """Reconciliation carries it: an import would flood the gossip."""
+        """Leaves it to reconciliation, because an import would flood the gossip."""
         some = list(drafts)
         if some:
             log = hosted.writable_log(self.ctx, who)
@@ -269,7 +269,7 @@ class _Batch:
         return _Row(self._account(_text(row, "author")), nonce, None, thread, _text(row, "text"), _time(row))
 
     def _draft(self, row: _Row) -> Draft | None:
-        """None where the post is there already."""
+        """The draft of a row's post, or None if the post exists."""
         key = self._key(row)
         if self._q.live(row.by, Put(POST, key, (), None)):
             return None

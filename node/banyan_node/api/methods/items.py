@@ -1,7 +1,7 @@
-"""Items of any collection that the registry knows: read and written without a method of the collection's own.
+"""Items: reads and writes any collection of the registry, without methods for that collection.
 
-An item is one register, one element of a set, one counter or one text. What is written is judged by the collection's
-layout, as all content is. Collections that have methods of their own are written by those, which keep more rules.
+An item is one register, one element of a set, one counter or one text. Written content is checked by the collection's
+layout. Collections with methods of their own are written only by these, which check more rules.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from banyan_storage.folded import folded
 
 METHODS = Declared()
 MOST = 1_000
-"""Items of a page."""
+"""The most items of a page."""
 WRITTEN_BY = {
     "post": "post, reply, quote, edit and delete",
     "profile": "profile.set",
@@ -72,7 +72,7 @@ class ItemsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class ItemRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """element: of a set, and only there."""
+    """element: only for a set."""
 
     collection: CollectionName
     key: KeyGiven
@@ -95,7 +95,7 @@ class ItemPut(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class ItemDelete(Request, frozen=True, forbid_unknown_fields=True):
-    """element: of a set; left out, all of them."""
+    """element: of a set; default: all of its elements."""
 
     collection: CollectionName
     key: KeyGiven
@@ -104,7 +104,7 @@ class ItemDelete(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class CollectionField(Response, frozen=True):
-    """holds: what JSON has for it, in words. optional: whether it may be empty."""
+    """holds: its JSON type, in words. optional: whether it may be empty."""
 
     name: str
     holds: str
@@ -112,7 +112,7 @@ class CollectionField(Response, frozen=True):
 
 
 class CollectionRow(Response, frozen=True):
-    """merge: register, set, counter or text. methods: those that write it, where it has its own; else empty."""
+    """merge: register, set, counter or text. methods: its own methods that write it, or empty."""
 
     name: str
     merge: str
@@ -126,9 +126,9 @@ class KnownCollections(Response, frozen=True):
 
 
 class ItemRow(Response, frozen=True):
-    """element: null but in a set. content: its fields by name; of a counter `count`, of a text `text`.
+    """element: null except in a set. content: its fields by name; of a counter `count`, of a text `text`.
 
-    time_ms, entry: of the write that shows; null for counters and texts, which many writes make."""
+    time_ms, entry: of the write that is shown; null for counters and texts, which consist of many writes."""
 
     account: Did
     collection: str
@@ -140,7 +140,7 @@ class ItemRow(Response, frozen=True):
 
 
 class ItemsPage(Response, frozen=True):
-    """By key, then element. after: give it to get the next page; null where there is none."""
+    """Ordered by key, then element. after: give it to get the next page; null on the last page."""
 
     items: list[ItemRow]
     after: ItemCursor | None
@@ -162,9 +162,10 @@ def known(at: CommitView, ask: Nothing) -> KnownCollections:
 
 @METHODS.read("items.list", "refused")
 def listing(at: CommitView, ask: ItemsRequest) -> ItemsPage:
-    """What an account shows of a collection: its registers, or the elements of its sets, its counters or its texts.
+    """The items that an account shows in a collection: its registers, the elements of its sets, its counters or its
+    texts.
 
-    Counters and texts are folded from all entries of the account; registers and sets cost what a page has.
+    Counters and texts are folded from all entries of the account. For registers and sets only the page is read.
     """
     of, account, prefix = _known(ask.collection), hosted.account_of(at, ask.account), _hex("prefix", ask.prefix)
     after = _hex("after", ask.after or "")
@@ -187,9 +188,9 @@ def get(at: CommitView, ask: ItemRequest) -> ItemRow:
 
 @METHODS.write("items.put", "not_found", "refused")
 def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
-    """Writes an item: a register anew or over what it shows, an element of a set, or what is added to a counter.
+    """Writes an item: a register (in place of what it shows), an element of a set, or an addition to a counter.
 
-    An element of a set that is there with this very content is not written again.
+    An element that is already in the set with this content is not written again.
     """
     of = _writable(ask.collection)
     _element(of, ask.element)
@@ -223,9 +224,9 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
 
 @METHODS.write("items.delete", "not_found", "refused")
 def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
-    """Deletes an item. A register or a counter ends for good: nothing that is written under its key later shows.
+    """Deletes an item. A register or a counter is deleted for ever: later writes to its key are not shown.
 
-    Elements of a set are taken back and can be put again; without `element` all of the set are.
+    Elements of a set are removed and can be added again. Without `element`, all elements of the set are removed.
     """
     of = _writable(ask.collection)
     _element(of, ask.element)
@@ -325,7 +326,7 @@ def _added(of: Collection[Any], fields: dict[str, Any]) -> int:
 
 
 def _content(of: Collection[Any], fields: dict[str, Any]) -> bytes:
-    """Judged by the layout. Raises CallError."""
+    """The content of these fields, checked by the layout. Raises CallError."""
     layout = _layout(of)
     for name in fields:
         if name not in layout.names:

@@ -1,4 +1,4 @@
-"""What an account's owner changes in its control log: who may write, which keys are valid, and what a thief did."""
+"""Changes of an account's control log: who may write, which keys are valid, and undoing what a thief did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Slot = Annotated[int, Meta(ge=0, le=7, description="0 the root, 1 the recovery k
 
 
 class GrantRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """until: milliseconds since 1970, 0 for ever. colls: names of the collections that it may write; left out, all."""
+    """until: milliseconds since 1970, 0: no end. colls: names of collections that it may write; default: all."""
 
     writer: KeyRef
     account: Own = None
@@ -36,7 +36,7 @@ class GrantRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class PinRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """One log of a writer; without log all of them, without writer those of all writers."""
+    """Without `log`, all logs of the writer; without `writer`, all logs of the account."""
 
     account: Own = None
     writer: KeyRef | None = None
@@ -55,8 +55,9 @@ class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """seed: of the next key, where that is not kept here. following: what to commit to, if that is no key of this
-    node. With both, and with `following` alone once before, a recovery key that was kept here moves to words."""
+    """seed: of the next key, if this node does not have it. following: the digest of the key after that, if it is no
+    key of this node. A recovery key of this node moves to paper in two calls: the first with `following` only, the
+    second with both."""
 
     account: Own = None
     slot: Slot = ROOT_SLOT
@@ -65,8 +66,8 @@ class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """seed: of the recovery key, where it is not kept here. undo: the first entry of the control log that is to count
-    no longer. keep: writers that write on, beside this node's. own: make it this node's own account."""
+    """seed: of the recovery key, if this node does not have it. undo: the first entry of the control log that shall no
+    longer count. keep: other writers that may still write. own: make it this node's own account."""
 
     account: Own = None
     seed: SecretRef | None = None
@@ -93,7 +94,7 @@ class Rotated(Response, frozen=True):
 
 
 class Recovered(Response, frozen=True):
-    """cut: writers that were cut. uncut: writers of which nothing is held here, so a cut would keep nothing."""
+    """cut: writers that were cut. uncut: writers of which nothing is held here, so that a cut would keep nothing."""
 
     entry: EntryHex
     account: Did
@@ -122,14 +123,14 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     colls = None if ask.colls is None else tuple(coll(name) for name in ask.colls)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     if writer in hosted.control_of(ctx, account).cuts:
-        raise CallError("refused", "That writer was cut off for good: grant a new key.", 409)
+        raise CallError("refused", "That writer was cut off for ever: grant a new key.", 409)
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
     return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
 
 
 @METHODS.write("account.pin", "not_found", "refused")
 def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
-    """Pins one log where it stands, or every log of a writer, or of the account."""
+    """Pins logs at their last entry: one log, every log of a writer, or every log of the account."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     writer = None if ask.writer is None else _writer(ask.writer)
@@ -147,7 +148,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
 
 @METHODS.write("account.cut", "not_found", "refused")
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
-    """Closes a writer for good. What is held of its logs now still counts; nothing later does."""
+    """Cuts a writer off for ever. Entries of its logs that are held now still count; later ones do not."""
     account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
@@ -160,8 +161,8 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
 
 
 def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
-    """Keeps what counts of the writer's logs, and of those written here all that was written here: a thief who forked
-    one of them may have taken it out of what counts."""
+    """What a cut keeps: the counted entries of the writer's logs, and all entries written here, because a thief who
+    forked such a log may have made them uncounted."""
     kept: list[Kept] = []
     for log in ctx.store.logs(account):
         if log.writer != writer or not log.log:
@@ -177,8 +178,8 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 
 @METHODS.write("account.drop", "not_found", "refused")
 def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
-    """Removes one log of a writer with all that it says: a thief's copy of a home writes in a log of its own. Only
-    the account's recovery key undoes that."""
+    """Removes one log of a writer with all its entries. (The copy of a home that a thief uses writes another log.) Only
+    the account's recovery key can undo that."""
     account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
@@ -188,7 +189,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
 
 @METHODS.write("account.rotate", "not_found", "refused")
 def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
-    """Moves a slot to its next key."""
+    """Rotates a slot to its next key."""
     account, slot = hosted.account_of(ctx, ask.account), ask.slot
     seed = None if ask.seed is None else bytes.fromhex(ask.seed)
     if seed is None:
@@ -209,7 +210,8 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
 
 @METHODS.write("account.recover", "not_found", "refused")
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
-    """The recovery key installs a new root from this node's own secret; only this device and `keep` may still write.
+    """Uses the recovery key to install a new root from this node's own secret. Only this device and `keep` may then
+    write.
 
     Everything is checked before the first entry is signed.
     """
@@ -230,7 +232,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if control.closed:
         raise CallError("refused", "The account is closed; undo the entry that closed it, and those after it.", 409)
     if ctx.device.key in control.cuts:
-        raise CallError("refused", f"The writer of this node was cut off for good; {_RENEW}", 409)
+        raise CallError("refused", f"The writer of this node was cut off for ever; {_RENEW}", 409)
     keep = {ctx.device.key, *(_writer(w) for w in ask.keep)}
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control
@@ -240,7 +242,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if home is None:
         claims.give_name(ctx, account)
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
-    held = {log.writer for log in ctx.store.heads(account)}  # what was undone long ago, others' logs are forgotten
+    held = {log.writer for log in ctx.store.heads(account)}  # logs of long undone grants may be forgotten
     cut = [writer for writer in others if writer in held or not undo]
     rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
@@ -248,7 +250,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
     ctx.replica.publish_control(account, now, entries=1 + len(rights))
-    hosted.checkpoint(ctx, account, now)  # it takes over no pins: the root that was may have been a thief's
+    hosted.checkpoint(ctx, account, now)  # without the old root's pins, which may be a thief's
     return Recovered(
         entry=entry_hex(entry.id),
         account=did(account),
@@ -263,7 +265,7 @@ _RENEW = "stop the node, give it another master with `banyan keys renew`, and re
 def _next_root(
     ctx: Context, account: AccountId, control: Control, kept: bool, own: bool
 ) -> tuple[hosted.Hosted | None, int, int]:
-    """(hosted, number, generation) of a root key that nobody has: no copy of the master that made an earlier one."""
+    """(hosted, number, generation) of a root key that nobody else can have: not from a master of an earlier root."""
     home = hosted.hosted(ctx, account)
     made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
     unused = hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in made
@@ -274,7 +276,7 @@ def _next_root(
         return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in ops_of(control)) + 2
     if hosted.digest(ctx, home.number, ROOT_SLOT, 0) in made:
         raise CallError(
-            "refused", f"Whoever copied this home can make its next root key too, so nothing was changed; {_RENEW}", 409
+            "refused", f"A copy of this home can make the next root key too, so nothing was changed; {_RENEW}", 409
         )
     return home, number, 0
 
@@ -288,7 +290,7 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
 
 @METHODS.write("account.close", "not_found", "refused")
 def close(ctx: Context, ask: AccountOf, now: float) -> WrittenEntry:
-    """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key undoes that."""
+    """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return WrittenEntry(entry_hex(_change(ctx, account, root, Close(), now)))

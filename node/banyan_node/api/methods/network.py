@@ -15,7 +15,7 @@ from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
 DIFF_MS = 1_000
-"""How long a comparison is given before what it found is told: trips to the peer, a few."""
+"""How long to wait for the result of a comparison: a few round trips."""
 PeerId = Annotated[str, Meta(title="a peer's id", description="The whole id of a peer, as `peers` answers it.")]
 
 _PEER_ID = re.compile(r"(12D3Koo|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{40,}")
@@ -30,7 +30,7 @@ class PeerRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """peer: its id, or a unique beginning or end of it. wait_ms: how long to compare before answering."""
+    """peer: its id, or a unique start or end of it. wait_ms: how long to compare before answering."""
 
     peer: str
     wait_ms: Annotated[int, Meta(ge=0, le=30_000)] = DIFF_MS
@@ -42,14 +42,14 @@ class Peer(Response, frozen=True):
 
 @METHODS.node("shutdown", "write")
 async def stop(shell: Shell, ask: Nothing) -> NoResult:
-    """Stops the node, everything durable."""
+    """Stops the node after making everything durable."""
     shell.stop()
     return NoResult()
 
 
 @METHODS.node("peers", "read")
 async def peers(shell: Shell, ask: Nothing) -> list[standing.PeerRow]:
-    """Linked peers and banned ones."""
+    """Lists linked and banned peers."""
     return await shell.look(standing.peers)
 
 
@@ -66,7 +66,7 @@ async def add(shell: Shell, ask: AddrRequest) -> Peer:
 
 
 def _whole(peer: str) -> str:
-    """A whole peer id: a ban of anything else would refuse nobody."""
+    """Checks that it is a complete peer id; a ban of anything else would have no effect."""
     if not _PEER_ID.fullmatch(peer):
         raise CallError(
             "bad_request", f"'{peer}' is not a peer's id: give it whole, as `banyan peers list --json` does."
@@ -76,14 +76,14 @@ def _whole(peer: str) -> str:
 
 @METHODS.node("peers.ban", "write")
 async def ban(shell: Shell, ask: PeerRequest) -> Peer:
-    """Refuses a peer from now on."""
+    """Bans a peer until it is pardoned."""
     peer = _whole(ask.peer)
     return Peer(await shell.worker.call(lambda c, now: c.replica.ban(peer, "by this node's operator", now)))
 
 
 @METHODS.node("peers.pardon", "write")
 async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
-    """Lifts a ban, and forgets what the peer lost points for."""
+    """Ends a ban, and clears the peer's points."""
     peer = _whole(ask.peer)
     await shell.worker.call(lambda c, now: c.replica.ledger.pardon(peer))
     return Peer(peer)
@@ -91,7 +91,7 @@ async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
 
 @METHODS.node("diff", "read", "no_peer")
 async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
-    """Compares with a peer now, then says what differs and why."""
+    """Compares with a peer now, and lists what differs and why."""
     whole = await shell.worker.call(lambda c, now: standing.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
     known = await shell.worker.call(lambda c, now: standing.facts(c, whole))

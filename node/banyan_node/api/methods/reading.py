@@ -40,7 +40,8 @@ class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """Of one account; else of `all` that are held here; else of this node's own account and those it follows."""
+    """account: only its posts. all: posts of all accounts held here. Default: of this node's own account and those it
+    follows."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     all: bool = False
@@ -58,7 +59,7 @@ class Named(Response, frozen=True):
 
 
 class Profile(Response, frozen=True):
-    """follows, followers, posts: how many. following: the first 50 of them, by id."""
+    """follows, followers, posts: how many. following: the first 50 accounts that it follows, by id."""
 
     account: Did
     name: str
@@ -70,7 +71,7 @@ class Profile(Response, frozen=True):
 
 
 class Quoted(Response, frozen=True):
-    """name and text: null where the quoted post is not held here."""
+    """name, text: null if the quoted post is not held here."""
 
     uri: PostUri
     name: str | None
@@ -78,7 +79,7 @@ class Quoted(Response, frozen=True):
 
 
 class PostRow(Response, frozen=True):
-    """A post as people read it. reactions: how many accounts, by emoji."""
+    """A post as people read it. reactions: the number of accounts, by emoji."""
 
     uri: PostUri
     account: Did
@@ -97,28 +98,28 @@ class PostRow(Response, frozen=True):
 
 
 class ThreadRow(PostRow, frozen=True):
-    """depth: 0 for the first post of the conversation that is held, one more for each answer to an answer."""
+    """depth: 0 for the first held post of the conversation, 1 for a reply to it, and so on."""
 
     depth: int
 
 
 class Feed(Response, frozen=True):
-    """The newest first. before: give it to get the page below; null where there is none."""
+    """Newest first. before: give it to get the next page; null on the last page."""
 
     posts: list[PostRow]
     before: FeedCursor | None
 
 
 class GonePost(Response, frozen=True):
-    """word: deleted, withheld or unknown. sentence: without its full stop, of "this post"."""
+    """word: deleted, withheld or unknown. sentence: says it of "this post", without a full stop."""
 
     word: str
     sentence: str
 
 
 class Thread(Response, frozen=True):
-    """missing: a post of it that is not shown: the one asked for, else the one above the first. gone: why. complete:
-    whether all answers held are there."""
+    """missing: a post that is not shown: the one asked for, or else the one above the first. gone: why. complete:
+    whether all held replies are in the answer."""
 
     posts: list[ThreadRow]
     missing: PostUri | None
@@ -127,7 +128,7 @@ class Thread(Response, frozen=True):
 
 
 def name_of(q: Queries, account: AccountId) -> str:
-    """Empty too while what is shown is being built: a list without names is better than none."""
+    """The name of an account. Also empty while the view is being built: a list without names is useful."""
     try:
         return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
     except ViewBuilding:
@@ -152,7 +153,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 
 
 class _PostRows:
-    """Makes rows of posts; a name is looked up once."""
+    """Makes rows of posts, and caches names."""
 
     def __init__(self, q: Queries) -> None:
         self._q = q
@@ -200,13 +201,13 @@ def _cursor(before: str | None) -> bytes | None:
     except ValueError:
         cursor = b""
     if len(cursor) != CURSOR_BYTES:
-        raise CallError("bad_request", f"'{before[:60]}' is no place in a feed: give `before` of the page above.")
+        raise CallError("bad_request", f"'{before[:60]}' is no place in a feed: give `before` of the page before.")
     return cursor
 
 
 @METHODS.read("feed", "refused")
 def feed(at: CommitView, ask: FeedRequest) -> Feed:
-    """Posts, the newest first, without those of accounts that this node's own account blocks or mutes."""
+    """Posts, newest first, without those of accounts that this node's own account blocks or mutes."""
     q, me = at.queries(), hosted.me(at)
     hidden = {*q.blocks(me), *q.mutes(me)} if me else set()
     if ask.account:
@@ -223,9 +224,9 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
 
 @METHODS.read("thread", "not_found")
 def thread(at: CommitView, ask: ThreadRequest) -> Thread:
-    """A post with what it answers, up to the first post, and with the answers to it, each followed by its own.
+    """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
 
-    A post that is deleted or withheld ends no conversation: what others answered to it is theirs, and is shown.
+    Replies to a deleted or withheld post are shown, because they belong to their own authors.
     """
     q, target = at.queries(), target_of(ask.uri)
     found = q.thread(target)

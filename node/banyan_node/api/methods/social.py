@@ -46,7 +46,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class ReplyRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """uri: the post that is answered."""
+    """uri: the post that is answered or quoted."""
 
     uri: PostRef
     text: str
@@ -77,7 +77,7 @@ class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: whom it is about."""
+    """account: the account to follow, block or mute."""
 
     account: AccountRef
     undo: Undo = False
@@ -85,7 +85,7 @@ class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """fields: by name, such as `name` and `bio`; others stay as they are."""
+    """fields: by name, such as `name` and `bio`; other fields do not change."""
 
     fields: dict[str, str]
     by: Own = None
@@ -97,7 +97,7 @@ class Posted(Response, frozen=True):
 
 
 class Deleted(Response, frozen=True):
-    """answers: how many others answered it; those stay."""
+    """answers: how many replies it has; those stay."""
 
     uri: PostUri
     answers: int
@@ -114,14 +114,14 @@ class Related(Response, frozen=True):
 
 
 class ProfileFields(Response, frozen=True):
-    """fields: all of the profile, as they show now."""
+    """fields: all fields of the profile as they are now."""
 
     account: Did
     fields: dict[str, str]
 
 
 def append(ctx: Context, account: AccountId, drafts: Iterable[Draft], now: float) -> EntryId:
-    """One entry of these operations. Durable before the call is answered."""
+    """Writes one entry with these operations. It is durable before the call is answered."""
     pieces = list(drafts)
     entry = author.EntryDraft(tuple(d.op for d in pieces), tuple(d.content for d in pieces))
     log = hosted.writable_log(ctx, account)
@@ -152,7 +152,7 @@ def _write(
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise CallError("bad_request", "A post says something: its text is empty.")
+        raise CallError("bad_request", "The text of the post is empty.")
     return text
 
 
@@ -176,7 +176,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
-    """Publishes an answer to a post that is held here."""
+    """Publishes a reply to a post that is held here."""
     parent = _held(ctx, ask.uri)
     root = parent.post.reply.root if parent.post.reply else parent.target
     return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
@@ -184,13 +184,13 @@ def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 
 @METHODS.write("quote", "not_found", "refused")
 def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
-    """Publishes a post that shows another one, which is held here."""
+    """Publishes a post that quotes another one, which must be held here."""
     return _write(ctx, ask, now, quote=_held(ctx, ask.uri).target)
 
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
-    """Replaces the text of a post; its place in timelines, and what it answers and quotes, stay."""
+    """Replaces the text of a post. Its place in timelines and the posts that it answers and quotes stay the same."""
     view = _held(ctx, ask.uri)
     op = Put(POST, view.target.key, (), None)
     changed = Post(_said(ask.text), view.post.reply, view.post.quote, view.post.lang, view.post.created_ms)
@@ -201,7 +201,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
 
 @METHODS.write("delete", "not_found", "refused")
 def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
-    """Deletes a post for good. Every node that hears of it shows it no longer, and erases its content after 30 days."""
+    """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
     view = _held(ctx, ask.uri)
     answers = ctx.queries().reply_count(view.target)
     entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
@@ -221,19 +221,19 @@ def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, no
 
 @METHODS.write("react", "not_found", "refused")
 def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
-    """Reacts to a post with an emoji. Where the reaction stands already, nothing is written."""
+    """Reacts to a post with an emoji. If the reaction exists already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
     if not emoji:
-        raise CallError("bad_request", "A reaction is an emoji: this one is empty.")
+        raise CallError("bad_request", "The emoji is empty.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
 @METHODS.write("repost", "not_found", "refused")
 def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
-    """Shows a post to one's own followers. Where it was reposted already, nothing is written."""
+    """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
@@ -258,19 +258,19 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
 
 @METHODS.write("unfollow", "not_found", "refused")
 def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Follows an account no longer."""
+    """Stops following an account."""
     return _relate(ctx, ask, now, "follow", "unfollow", True)
 
 
 @METHODS.write("block", "not_found", "refused")
 def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Blocks an account: its posts leave the home feed. Anybody can see it."""
+    """Blocks an account: its posts are left out of the home feed. Blocks are public."""
     return _relate(ctx, ask, now, "block", "block", ask.undo)
 
 
 @METHODS.write("mute", "not_found", "refused")
 def mute(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Mutes an account: its posts leave the home feed. Anybody can see it."""
+    """Mutes an account: its posts are left out of the home feed. Mutes are public."""
     return _relate(ctx, ask, now, "mute", "mute", ask.undo)
 
 
@@ -279,7 +279,7 @@ def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
     """Sets fields of a profile."""
     account = hosted.account_of(ctx, ask.by)
     if not ask.fields:
-        raise CallError("bad_request", "A profile change names at least one field.")
+        raise CallError("bad_request", "No field is given; name at least one field of the profile.")
     set_fields(ctx, account, ask.fields, now)
     shown = {f.field: f.value for f in ctx.queries().profile(account).fields}
     return ProfileFields(did(account), shown)

@@ -25,7 +25,7 @@ FOLLOWING_SHOWN = 500
 
 
 class NodeIdentity(Response, frozen=True):
-    """account: null before this node has one. writer: the key that signs for the accounts that granted it."""
+    """account: null if this node has none yet. writer: the key that signs in the accounts that granted it."""
 
     peer_id: str
     addresses: list[str]
@@ -39,14 +39,14 @@ class NodeIdentity(Response, frozen=True):
 
 
 class CatchingUp(Response, frozen=True):
-    """peers: how many read the network to this node. left: how much of it is left, 0 to 1."""
+    """peers: how many send the network to this node. left: the share that is still to come, 0 to 1."""
 
     peers: int
     left: float
 
 
 class Followed(Response, frozen=True):
-    """held, known: entries held here, and those that some peer claims. asking: peers that are being asked."""
+    """held: entries held here. known: the most that a peer claims. asking: peers that are being asked."""
 
     account: Did
     name: str
@@ -58,8 +58,8 @@ class Followed(Response, frozen=True):
 
 
 class ClockStatus(Response, frozen=True):
-    """wrong: a sentence if this machine's clock is wrong, by what peers say. ahead_ms: of the median of so many
-    platforms; null where none was heard twice."""
+    """wrong: a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`
+    platforms; null until one was heard twice."""
 
     wrong: str | None
     ahead_ms: int | None
@@ -67,17 +67,17 @@ class ClockStatus(Response, frozen=True):
 
 
 class Restoring(Response, frozen=True):
-    """How many accounts of restored keys are back, and whether this node's own is among them."""
+    """accounts: how many accounts of restored keys are back. own: whether this node's own is among them."""
 
     accounts: int
     own: bool
 
 
 class Status(Response, frozen=True):
-    """doubt: why completeness is not known, whatever is held. trouble: what took this node's own account out of its
-    hands, and what to do; null where all is well. restoring: null once all accounts of restored keys are back that a
-    peer held. behind: entries that linked peers claim and this node lacks. fresh_as_of: milliseconds, by a platform's
-    word. following: the first 500."""
+    """doubt: why this node cannot know that it is complete, or null. trouble: why this node does not control its own
+    account, and what to do, or null. restoring: null once all accounts of restored keys are back that a peer held.
+    behind: entries that linked peers claim and this node lacks. fresh_as_of: the time of the newest statement of a
+    platform that this node's state has matched. following: the first 500."""
 
     running: bool
     ready: bool
@@ -109,9 +109,8 @@ class Ban(Response, frozen=True):
 
 
 class PeerRow(Response, frozen=True):
-    """points: what is held against it, 0 where nothing is. reason: what it last lost points for, while it has some, or
-    why it is banned. behind: entries that it claims and this node lacks; null before it was compared. since_ms: linked
-    since."""
+    """points: its penalty points. reason: its last offence, or why it is banned; null without points or ban. behind:
+    entries that it claims and this node lacks; null before a comparison. since_ms: linked since."""
 
     peer: str
     address: str
@@ -127,7 +126,7 @@ class PeerRow(Response, frozen=True):
 
 
 class Difference(Response, frozen=True):
-    """mine, theirs: how many entries of the log count here and at the peer."""
+    """mine, theirs: counted entries of the log here and at the peer."""
 
     account: Did
     name: str
@@ -141,7 +140,7 @@ class Difference(Response, frozen=True):
 
 @METHODS.look("id")
 def identity(at: Looking, ask: Nothing) -> NodeIdentity:
-    """Who this node is."""
+    """The identity of this node."""
     mine, here = hosted.me(at), at.here
     config = here.settings.config.node
     return NodeIdentity(
@@ -159,7 +158,7 @@ def identity(at: Looking, ask: Nothing) -> NodeIdentity:
 
 @METHODS.look("status")
 def status(at: Looking, ask: Nothing) -> Status:
-    """What this node holds, and how complete that is."""
+    """What this node holds, and whether it is complete."""
     counts, seen, here = at.store.counts(), at.seen, at.here
     config, claimed = here.settings.config, seen.claims()
     behind = sum(_lag(log, at.store.head(log), known) for log, known in claimed.items())
@@ -198,7 +197,7 @@ def status(at: Looking, ask: Nothing) -> Status:
 
 
 def _lag(log: LogId, mine: Head, claimed: int) -> int:
-    """Entries by which we are behind a claim; a newer checkpoint counts as one."""
+    """How many entries we lack by a claim; a newer checkpoint counts as one."""
     lag = max(0, claimed - mine.length)
     return min(lag, 1) if is_checkpoint(log) else lag
 
@@ -274,7 +273,7 @@ def peers(at: Looking) -> list[PeerRow]:
 
 
 def _behind(at: Looking, link: LinkSeen) -> int | None:
-    """Entries by which we are behind what the peer last claimed; None before it was compared."""
+    """How many entries we lack by the peer's last claims; None before a comparison."""
     if not link.greeted:
         return None
     if link.equal:
@@ -286,8 +285,8 @@ def _behind(at: Looking, link: LinkSeen) -> int | None:
 
 
 class Facts(NamedTuple):
-    """What the replica's thread knows of a peer: what it claims of logs where we stand elsewhere, why something of it
-    was not taken yet, and the last reasons for content that nobody gave us."""
+    """What the replica's thread knows of a peer: its claims about logs that differ, why items of it were not accepted
+    yet, and the last reasons for missing content."""
 
     differences: Mapping[LogId, Head]
     notes: Mapping[LogId, NotTaken]
@@ -295,7 +294,7 @@ class Facts(NamedTuple):
 
 
 def link_of(ctx: Context, peer: str) -> PeerSession:
-    """A linked peer by its id or a unique beginning of it. Raises CallError."""
+    """A linked peer by its id, or a unique start or end of it. Raises CallError."""
     found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
     if len(found) != 1 or not peer:
         linked = ", ".join(sorted(name for name in ctx.replica.links)) or "nobody"
@@ -304,7 +303,7 @@ def link_of(ctx: Context, peer: str) -> PeerSession:
 
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
-    """Starts a comparison by sums, whatever was compared before. On the replica's thread, and quick."""
+    """Starts a comparison by sums. Quick; runs on the replica's thread."""
     link = link_of(ctx, peer)
     link.told.agrees()
     ctx.replica.compare(link.peer, now)
@@ -312,7 +311,7 @@ def compare_with(ctx: Context, peer: str, now: float) -> str:
 
 
 def facts(ctx: Context, peer: str) -> Facts:
-    """On the replica's thread, and quick: what they mean is worked out elsewhere."""
+    """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
     link = link_of(ctx, peer)
     notes = {log: note for (who, log), note in ctx.replica.intake.notes.items() if who == link.peer}
     return Facts(dict(link.told.differences), notes, dict(ctx.replica.missing.withheld))

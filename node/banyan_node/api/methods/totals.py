@@ -1,4 +1,4 @@
-"""What is held as a whole: digests that tell whether two nodes hold the same, and how large the graph is."""
+"""Totals: digests that show whether two nodes hold the same, and the size of the graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ METHODS = Declared()
 
 
 class Digest(Response, frozen=True):
-    """digest: over all logs. views: over all that is shown, content included."""
+    """digest: of all logs. views: of all that is shown, with content."""
 
     digest: DigestHex
     views: DigestHex
@@ -31,14 +31,14 @@ class GraphFigures(Response, frozen=True):
 
 @METHODS.read("digest")
 def digest(at: CommitView, ask: Nothing) -> Digest:
-    """Two digests, which are equal on two nodes that hold the same."""
+    """Two digests, which are equal on nodes that hold the same."""
     q, store = at.queries(), at.store
     return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 
 
 @METHODS.read("graph.stats")
 def graph_stats(at: CommitView, ask: Nothing) -> GraphFigures:
-    """How large the graph is that is held here."""
+    """The size of the graph that is held here."""
     s = at.queries().graph_stats()
     return GraphFigures(
         accounts=s.accounts,

@@ -1,4 +1,4 @@
-"""Views: how far each is, and building them again."""
+"""Views: their progress, and rebuilding them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ViewRows(Response, frozen=True):
 
 
 class Rebuilding(Response, frozen=True):
-    """rebuilding: the views that are rebuilt now, which may be more than were asked for."""
+    """rebuilding: the views that are being rebuilt; these may be more than were asked for."""
 
     rebuilding: list[str]
     views: list[ViewRow]
@@ -52,7 +52,7 @@ def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
 
 @METHODS.read("store.views")
 def views(at: CommitView, ask: Nothing) -> ViewRows:
-    """Each view, and how much of it is there."""
+    """Each view, and how much of it is built."""
     return ViewRows(_rows(at.queries().standings()))
 
 
