@@ -286,7 +286,11 @@ class Edge:
             async with host.run([Multiaddr(addr) for addr in self._listen]), trio.open_nursery() as nursery:
                 bound = [str(addr) for addr in host.get_transport_addrs()]
                 if len(bound) < len(self._listen):
-                    raise EdgeError(f"asked to listen on {list(self._listen)}, could only on {bound}: is a port taken?")
+                    got = f"only {', '.join(map(str, bound))} could be had" if bound else "could not"
+                    wanted = ", ".join(map(str, self._listen))
+                    raise EdgeError(
+                        f"The node was to listen on {wanted} and {got}; stop what has the port, or name another."
+                    )
                 self._listen = tuple(bound)
                 self._host, self._nursery = host, nursery
                 self._tell(EdgeEvent("host-up", "", f"listening on {', '.join(bound) or 'nothing'}"))
