@@ -105,9 +105,9 @@ def test_an_operators_ban_outlives_every_other_and_a_pardon_forgets_all() -> Non
 
 
 def test_throw_away_peers_do_not_wash_out_the_points_of_another() -> None:
-    ledger = Ledger(Scale(peers=8))
+    ledger = Ledger(Scale(peers=64))
     ledger.charge("liar", done(Offence.WRONG), 0.0)
-    for k in range(100):
+    for k in range(1_000):
         ledger.charge(f"slow {k}", done(Offence.STALLED), 0.0)
         ledger.news(f"good {k}", 0.0)
     assert ledger.points("liar", 0.0) == 10

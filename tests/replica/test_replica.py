@@ -460,6 +460,7 @@ def test_a_forged_signature_under_a_held_entry_is_charged_and_not_kept() -> None
     held = store.entry(log[2].id)
     assert held is not None
     assert held.sig is None
+    w.rogue("r", "a")  # the first link ended
     w.say("r", "a", data(run_item(log, 0, 3)))
     held = store.entry(log[2].id)
     assert held is not None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from heapq import nsmallest
 from typing import Literal, NamedTuple, TypeAlias
 
 from banyan_crdt.errors import Malformed, Reject
@@ -36,7 +37,7 @@ class Scale:
     bans: int = 1_024
     """Banned peers remembered; those whose ban ends first are forgotten first."""
     peers: int = 4_096
-    """Peers remembered with their points."""
+    """Peers remembered with their points. At this number the eighth with the fewest points is forgotten."""
     credit: float = 7.5
     """The most credit from news: it pays for 25 announcements that are not honoured."""
 
@@ -135,9 +136,16 @@ class Ledger:
         account = self._accounts.get(peer)
         if account is None:
             if len(self._accounts) >= self.scale.peers:
-                del self._accounts[min(self._accounts, key=lambda p: self.points(p, now))]
+                # an eighth at once: strangers with ever new names must not cost a search each
+                for old in nsmallest(self.scale.peers // 8 or 1, self._accounts, key=self._healed_at):
+                    del self._accounts[old]
             account = self._accounts[peer] = _Account(0.0, now)
         return account
+
+    def _healed_at(self, peer: str) -> float:
+        """When the peer's points reach 0. This order is that of the points at any time."""
+        account = self._accounts[peer]
+        return account.at + account.points * self.scale.heal_s
 
     # -- bans
 
