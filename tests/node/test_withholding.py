@@ -59,5 +59,5 @@ def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_
             node.call("content.withhold", uri=uri, order="QĐ 12")
         assert node.call("content.release", uri=uri)["released"] == 2
         assert node.call("digest")["lacking_parts"] == 2
-        with pytest.raises(CallError, match="by which order"):
+        with pytest.raises(CallError, match="The order is empty"):
             node.call("content.withhold", uri=uri, order=" ")

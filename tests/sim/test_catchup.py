@@ -123,7 +123,7 @@ def test_three_share_a_catch_up_though_one_stalls_one_lies_and_the_reader_loses_
     assert sum(ears.entries.values()) < 1.35 * total, "what was read once was not read again"
     reasons = [reason for peer, reason in reader.slighted if peer in (staller.name, liar.name)]
     assert any("while it owed us" in reason for reason in reasons)
-    assert any("were to come and" in reason for reason in reasons)
+    assert any("were expected and" in reason for reason in reasons)
     assert not [peer for peer, _ in reader.slighted + reader.rejected if peer in (one.name, two.name)]
 
 

@@ -156,7 +156,7 @@ async def test_contents_that_end_early_are_asked_for_and_reasons_by_the_page_cos
 
         assert await node.worker.call(look) == {(log.ids[2], 0), (log.ids[3], 0)}
         await t.say("parts", [[log.ids[2], 0, None, said[:-1] + b"x"]])
-        await t.taken_in()
+        await t.hear("bye")
         assert await t.points() == pytest.approx(10, abs=0.5)
 
 
@@ -172,7 +172,7 @@ async def test_contents_that_cannot_be_are_malformed(tmp_path: Path, wrong: str)
             "content of another hash": [contents[1]],
         }
         await t.say("data", [an.item(), [1, log.run(0, 2), given[wrong]]])
-        await t.taken_in()
+        await t.hear("bye")
         assert await t.points() == pytest.approx(10, abs=0.5)
 
 
