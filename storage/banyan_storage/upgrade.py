@@ -25,7 +25,7 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 
 MEND = b"mend"
 """The note of a store whose logs must be checked. It holds the progress, and is empty at first."""
-_VIEWS_OF_5 = dict.fromkeys(("timeline", "thread", "reactions", "relations", "followers"), 1) | {"shown": 0x8D513ACC}
+VIEWS_OF_5 = dict.fromkeys(("timeline", "thread", "reactions", "relations", "followers"), 1) | {"shown": 0x8D513ACC}
 BLOCK, SAY_ROWS = 10_000, 250_000
 """Rows written at a time, and rows between two progress messages."""
 
@@ -104,7 +104,7 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
 
 def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:
     """5 to 6: notes the version of each view: 1, and for `shown` the one of the collections at that time."""
-    note_versions(txn, _VIEWS_OF_5)
+    note_versions(txn, VIEWS_OF_5)
 
 
 STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views}

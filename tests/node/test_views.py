@@ -21,7 +21,7 @@ from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post
 from tests.schema.poll import POLL
 from tests.storage.old.load import FIVE, old_home
-from tests.storage.test_views_upgraded import ACCOUNTS
+from tests.storage.test_views_upgraded import ACCOUNTS, shipped_alone
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ async def built(node: Node) -> None:
             await trio.sleep(0.02)
 
 
+@shipped_alone
 async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_counters_are(
     tmp_path: Path, held_up: trio.Event
 ) -> None:
