@@ -453,6 +453,18 @@ def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> N
     assert why.value.reason == "branch"
 
 
+def test_the_run_that_ends_at_a_cut_is_taken_though_no_room_is_left_for_its_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ingesting, "TAIL_BYTES", 100)
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    an = Person()
+    log, node = an.write(10), known(an)
+    node.control(an.id, [an.say(an.cut("phone", log[4]))], NOW_MS)
+    give(node, log)
+    assert node.head(an.log()) == Head(5, log[4].id, 0)
+
+
 def test_after_a_cut_nothing_later_counts_and_nothing_later_is_kept() -> None:
     an = Person()
     log, node = an.write(10), known(an)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from banyan_crdt.ids import EntryId
 from banyan_replica.peers.limits import Limits
+from banyan_replica.wire import Want
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.memory_engine import MemoryEngine
-from tests.crdt.make import Person
+from tests.crdt.make import Person, b32
 from tests.replica.helpers import World
 
 PEOPLE, POSTS = 4, 6
@@ -97,6 +99,17 @@ def test_a_holder_of_much_that_rotted_is_not_banned_for_it_either(change: str) -
         assert (world.head("newcomer", person.log()).length == POSTS) == whole
     said = [str(e.fields["error"]) for e in world.events["holder"] if e.name == "storage"]
     assert len(said) == len(damaged)
+
+
+def test_a_peer_that_asks_for_the_same_again_is_doubted_and_one_that_asks_for_more_is_not() -> None:
+    world = World("holder")
+    log = world.person("holder", "an").log()
+    sound = world.replicas["holder"].sync.serving.sound
+    for length in (1, 2, 3):
+        sound.asked("reader", Want(log, [(length, EntryId(b32(f"{length}")))]))
+    for _ in range(2):
+        sound.asked("again", Want(log, [(2, EntryId(b32("2")))]))
+    assert (sound.is_doubted("reader"), sound.is_doubted("again")) == (False, True)
 
 
 def test_what_cannot_be_read_takes_back_nothing_that_is_pending_for_others() -> None:
