@@ -21,7 +21,9 @@ from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post
 from tests.schema.poll import POLL
 from tests.storage.old.load import FIVE, old_home
-from tests.storage.test_views_upgraded import ACCOUNTS, shipped_alone
+from tests.storage.test_views_upgraded import ACCOUNTS, written_with_these_collections
+
+__all__ = ["written_with_these_collections"]  # a fixture
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ async def built(node: Node) -> None:
             await trio.sleep(0.02)
 
 
-@shipped_alone
+@pytest.mark.usefixtures("written_with_these_collections")
 async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_counters_are(
     tmp_path: Path, held_up: trio.Event
 ) -> None:
