@@ -20,13 +20,13 @@ from banyan_storage.views.building import step
 from banyan_storage.views.registry import NAMES, SHOWN_VERSION, VERSIONS, shown_version, version_of
 from banyan_storage.views.standing import standings
 from tests.crdt.make import Person
+from tests.schema.test_registry import SHIPPED
 from tests.storage.dumb_views import fold_all, same
 from tests.storage.old.load import FIVE, load
 from tests.storage.old.social_story import PEOPLE
 
 ACCOUNTS = sorted(Person(name).id for name in PEOPLE)
 NEW = {"thread", "reactions", "followers"}
-SHIPPED = ("block", "follow", "mute", "post", "profile", "reaction", "repost")
 
 
 @pytest.fixture(autouse=True)
