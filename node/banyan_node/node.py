@@ -113,6 +113,7 @@ class Node:
             close_context,
             self._deliver,
             self._publish,
+            self._relied_on,
         )
         try:
             await self.worker.start()
@@ -185,6 +186,10 @@ class Node:
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    def _relied_on(self, context: Context, peer: str) -> bool:
+        """On the replica's thread."""
+        return self.links.named(peer) or context.replica.gossip.keeps(peer, self.worker.now())
 
     def _publish(self, context: Context, now: float, answers: bool) -> float:
         """On the replica's thread, after each batch."""

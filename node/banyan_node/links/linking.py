@@ -22,6 +22,7 @@ from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead, taken
+from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
@@ -102,17 +103,18 @@ class Links:
         self._links[peer], self._backlogs[peer] = link, Backlog()
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
-        addrs = () if link.inbound else (addr,)
+        addrs, whose = () if link.inbound else (addr,), Whose(peer, group)
         self._worker.post(
             lambda c, now: c.replica.peer_up(
                 peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, address=addr
-            )
+            ),
+            whose=whose,
         )
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
                 try:
-                    await self._read(link)
+                    await self._read(link, whose)
                 except EdgeError as why:
                     log.debug("link closed", peer=peer, reason=str(why))
                 nursery.cancel_scope.cancel()
@@ -120,20 +122,20 @@ class Links:
             self._links.pop(peer, None)
             self._outboxes.pop(peer, None)
             self._backlogs.pop(peer, None)
-            self._worker.post(lambda c, now: c.replica.peer_down(peer, now))
+            self._worker.post(lambda c, now: c.replica.peer_down(peer, now), whose=whose)
             link.close("the node let it go")
 
-    async def _read(self, link: Link) -> None:
+    async def _read(self, link: Link, whose: Whose) -> None:
         backlog, most = self._backlogs[link.peer_id], self._config.limits.ingest_queue_bytes
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
             why = backlog.put(frame)
             if why is not None:
-                self._worker.post(partial(_overran, link.peer_id, why))
+                self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
             job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
-            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST)
+            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose)
             while backlog.waiting > most:  # not read from until the replica has caught up
                 await trio.sleep(0.01)
 
@@ -153,6 +155,10 @@ class Links:
         """Bytes received from a peer that the replica has not read. Called on the replica's thread."""
         link, backlog = self._links.get(peer), self._backlogs.get(peer)
         return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
+
+    def named(self, peer: str) -> bool:
+        """Whether somebody named the peer to this node: a contact that it keeps dialling. Any thread."""
+        return any(addr.endswith(f"/p2p/{peer}") for addr in list(self._dialling))
 
     # -- effects of the replica
 

@@ -1,7 +1,8 @@
 """The replica's thread: it owns the store's pending transaction and the replica. Other threads post to its inbox.
 
-It takes all waiting items together, at most TAKE, and commits once for all: 64 people who post at once wait for one
-fsync, not for 64. Effects go to the event loop in order, after the commit that they depend on, together with the
+Calls of this node's own people come first. All that wait, at most TAKE, are committed together: 64 people who post at
+once wait for one fsync, not for 64. Then frames of peers come, in turns (turns.py), and share a commit too. They make
+way when a call comes. Effects go to the event loop in order, after the commit that they depend on, together with the
 answers to calls. The event loop runs on while this thread decodes, hashes or syncs the disk.
 """
 
@@ -11,6 +12,7 @@ import gc
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,6 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 import trio
 
+from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.replica import Replica
@@ -38,6 +41,12 @@ GC_BUSY = 10
 """Multiplier for GC_OBJECTS while busy: scanning live objects is wasted work."""
 IDLE_S = 0.1
 """The thread is idle after this time without work; then the collector may run, seconds."""
+FRAMES_S = 0.005
+"""How long frames go on while calls wait, at least, seconds; then what FRAMES_SHARE says."""
+FRAMES_SHARE = 0.3
+"""The part of the thread's time that frames get while calls wait all the time: peers must not wait for ever either."""
+NODE = Whose()
+"""The node itself, for what no peer caused."""
 WINDOW_S = 0.004
 """How long a small commit waits for more writes if several came together last time."""
 
@@ -52,17 +61,25 @@ class Worker(Generic[T]):
         close: Callable[[T], None],
         deliver: Callable[[Sequence[Effect], int], None],
         after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
+        relied_on: Callable[[T, str], bool] = lambda context, peer: False,
     ) -> None:
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. answers:
-        whether there are any. Returns when it must be called again at the latest."""
+        whether there are any. Returns when it must be called again at the latest.
+
+        relied_on(context, peer): whether this node relies on the peer (turns.py)."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._again = after, float("inf")
+        self._after, self._again, self._relied_on = after, float("inf"), relied_on
         self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
         self._calls: set[_Answer] = set()
+        self._own: deque[_Job] = deque()
+        """Calls that wait."""
+        self._turns: Turns[_Job]
+        self._calls_s = 0.0
+        """How long the last calls took together, with their commit, seconds."""
         self._crowd = False
         """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
@@ -77,10 +94,10 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def post(self, do: Callable[[T, float], None], size: int = 0, writes: bool = False) -> None:
-        """Runs `do(context, now)` later. Any thread. size: bytes of the frame that it handles. writes: whether it may
-        write something that must be committed."""
-        self._inbox.put(_Job(do, None, size=size, writes=writes))
+    def post(self, do: Callable[[T, float], None], size: int = 0, writes: bool = False, whose: Whose = NODE) -> None:
+        """Runs `do(context, now)` later, those of one peer in order. Any thread. size: bytes of the frame that it
+        handles. writes: whether it may write something that must be committed. whose: the peer that caused it."""
+        self._inbox.put(_Job(do, None, size=size, writes=writes, whose=whose))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
         """The result of `do(context, now)`, once its writes are durable. Raises what it raised.
@@ -99,14 +116,15 @@ class Worker(Generic[T]):
         return answer.result()
 
     async def stop(self) -> None:
-        """Runs the jobs in the inbox, commits and closes. Never cancelled, so no open transaction is left behind."""
+        """Runs the calls in the inbox, commits and closes; reconciliation brings again what frames are dropped. Never
+        cancelled, so no open transaction is left behind."""
         self._inbox.put(None)
         with trio.CancelScope(shield=True):
             await self._done.wait()
 
     @property
     def waiting(self) -> int:
-        """Items in the inbox."""
+        """Jobs that came and were not looked at yet."""
         return self._inbox.qsize()
 
     async def failed(self) -> None:
@@ -115,7 +133,7 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Monotonic seconds that started at the wall clock's time: a clock set back must not stop the timers."""
         return self._epoch + time.monotonic()
 
@@ -140,16 +158,23 @@ class Worker(Generic[T]):
             answer.given.set()
 
     def _serve(self, context: T, replica: Replica) -> None:
+        self._turns = Turns(partial(self._relied_on, context))
         while not self._stopping:
-            for jobs in _batches(self._next(replica)):
-                self._serve_batch(context, replica, jobs)
+            self._wait(replica)
+            began, calls = time.perf_counter(), bool(self._own)
+            while self._own:
+                self._serve_batch(context, replica, _together(self._own))
+            self._calls_s = time.perf_counter() - began
+            if self._turns.count or not calls:
+                self._serve_batch(context, replica, ())
 
-    def _serve_batch(self, context: T, replica: Replica, jobs: Sequence[_Job]) -> None:
-        now, reached = self._now(), replica.store.last_arrival
+    def _serve_batch(self, context: T, replica: Replica, calls: Sequence[_Job]) -> None:
+        """Runs calls, or frames if there are none, then timers that are due."""
+        now, reached = self.now(), replica.store.last_arrival
         replica.ahead_s = time.time() - now
-        error = self._run_all(context, replica, jobs, now)
+        error = self._run_calls(context, replica, calls, now) if calls else self._run_frames(context, replica, now)
         effects, failed = self._effects(replica)
-        answers = [job.answer for job in jobs if job.answer is not None]
+        answers = [job.answer for job in calls if job.answer is not None]
         for answer in answers:
             answer.ready(error or failed)
         try:
@@ -171,24 +196,37 @@ class Worker(Generic[T]):
         for answer in answers:
             answer.given.set()
 
-    def _run_all(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
-        """Runs jobs that share a commit: either frames or calls. No job may leave half of its writes in it.
-
-        If a frame fails, the writes of the frames before it are rolled back too; reconciliation brings them again. If a
-        call is refused after it wrote, the transaction is rolled back and the other calls of the batch run again.
-        """
+    def _run_calls(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
+        """Runs calls that share a commit. No call may leave half of its writes in it: if one is refused after it wrote,
+        the transaction is rolled back and the others run again."""
         for job in jobs:
             error = self._guarded(replica, replica.hold if job.together else replica.settle)
             before = replica.changes
             error = error or self._guarded(replica, partial(job.run, context, now))
-            if job.answer is None:
-                continue
             if error is not None:
                 return error
-            if job.answer.refused and replica.changes != before:
+            if job.answer is not None and job.answer.refused and replica.changes != before:
                 self._undo(replica, None)
-                return self._run_all(context, replica, [j for j in jobs if j is not job], now)
+                return self._run_calls(context, replica, [j for j in jobs if j is not job], now)
         return self._guarded(replica, replica.settle)
+
+    def _run_frames(self, context: T, replica: Replica, now: float) -> StorageError | None:
+        """Runs waiting frames that share a commit, in turns. They share none with calls, so a failing frame cannot roll
+        back an answered call, nor the reverse. If one fails, the writes of those before it are rolled back too, and
+        reconciliation brings them again."""
+        began = at = time.perf_counter()
+        most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
+        count = size = 0
+        self._guarded(replica, replica.settle)
+        while count < TAKE and size < TAKE_BYTES and (job := self._turns.next()) is not None:
+            self._guarded(replica, partial(job.run, context, now))
+            self._guarded(replica, replica.settle)
+            before, at = at, time.perf_counter()
+            self._turns.took(job, at - before, now)
+            count, size = count + 1, size + job.size
+            if at - began > most and self._calls_wait():
+                break
+        return None
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
         """Runs `do`. On a full disk or a bug it rolls back and returns an error, and the thread continues."""
@@ -208,41 +246,50 @@ class Worker(Generic[T]):
         replica.store.rollback()
         replica.commit_failed(str(why) if why else None)
 
-    def _next(self, replica: Replica) -> list[_Job]:
-        timer = replica.get_timer()
-        due = self._again if timer is None else min(timer, self._again)
-        patience = max(0.0, min(1.0, due - self._now()))
-        jobs: list[_Job] = []
-        try:
-            job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
-            if self._drain(job, jobs) and self._waits(jobs):
-                time.sleep(WINDOW_S)
-                self._drain(self._inbox.get_nowait(), jobs)
-        except queue.Empty:
-            if not jobs and patience > IDLE_S and gc.get_count()[0] > GC_OBJECTS:
-                gc.collect(0)
-        self._crowd = sum(job.writes for job in jobs) > 1
-        return jobs
-
-    def _waits(self, jobs: Sequence[_Job]) -> bool:
-        """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
-        writing = sum(job.writes for job in jobs)
-        return (writing > 1 or (self._crowd and writing > 0)) and sum(job.size for job in jobs) < ENOUGH_BYTES
-
-    def _drain(self, job: _Job | None, jobs: list[_Job]) -> bool:
-        """Adds the job and those waiting after it. Returns whether there is room for more."""
-        size = sum(j.size for j in jobs)
-        while job is not None:
-            jobs.append(job)
-            size += job.size
-            if len(jobs) >= TAKE or size >= TAKE_BYTES:
-                return False
+    def _wait(self, replica: Replica) -> None:
+        """Waits until there is work, or a timer is due."""
+        self._take_in()
+        if not self._own and not self._turns.count:
+            timer = replica.get_timer()
+            due = self._again if timer is None else min(timer, self._again)
+            patience = max(0.0, min(1.0, due - self.now()))
             try:
-                job = self._inbox.get_nowait()
+                self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
             except queue.Empty:
-                return True
-        self._stopping = True
-        return False
+                if patience > IDLE_S and gc.get_count()[0] > GC_OBJECTS:
+                    gc.collect(0)
+                return
+            self._take_in()
+        if self._waits():
+            time.sleep(WINDOW_S)
+            self._take_in()
+        self._crowd = self._writing() > 1
+
+    def _take_in(self) -> None:
+        """Takes over what came in the inbox."""
+        while not self._inbox.empty():
+            self._sort(self._inbox.get_nowait())  # no other thread takes from it
+
+    def _sort(self, job: _Job | None) -> None:
+        if job is None:
+            self._stopping = True
+        elif job.answer is None:
+            self._turns.put(job, self.now())
+        else:
+            self._own.append(job)
+
+    def _calls_wait(self) -> bool:
+        self._take_in()
+        return bool(self._own) or self._stopping
+
+    def _writing(self) -> int:
+        """How many of the waiting jobs may write."""
+        return self._turns.writing + sum(job.writes for job in self._own)
+
+    def _waits(self) -> bool:
+        """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
+        writing = self._writing()
+        return (writing > 1 or (self._crowd and writing > 0)) and self._turns.size < ENOUGH_BYTES
 
     def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:
         """Carries out commits; returns the other effects for the event loop."""
@@ -274,20 +321,12 @@ def spare_garbage_collection() -> None:
     gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
 
 
-def _batches(jobs: list[_Job]) -> list[list[_Job]]:
-    """Groups jobs that may share a commit. Returns at least one batch, because timers also run without jobs.
-
-    Frames and calls never share a commit, so a failing frame cannot roll back an answered call, nor the reverse.
-    """
-    frames = [job for job in jobs if job.answer is None]
-    out: list[list[_Job]] = [frames, []]
-    for job in jobs:
-        if job.answer is None:
-            continue
-        if job.alone or (out[-1] and out[-1][-1].alone):
-            out.append([])
-        out[-1].append(job)
-    return [batch for batch in out if batch] or [[]]
+def _together(own: deque[_Job]) -> list[_Job]:
+    """Takes the calls that share the next commit."""
+    out = [own.popleft()]
+    while own and len(out) < TAKE and not (out[-1].alone or own[0].alone):
+        out.append(own.popleft())
+    return out
 
 
 class _Answer:
@@ -325,6 +364,7 @@ class _Job(NamedTuple):
     together: bool = False
     size: int = 0
     writes: bool = False
+    whose: Whose = NODE
 
     def run(self, context: Any, now: float) -> None:
         """Raises StorageError; any other error becomes the answer of the call."""

@@ -189,6 +189,10 @@ class Gossip:
         """The neighbours that this node picked itself."""
         return tuple(p for p in self._members.active if self._members.up[p].chosen)
 
+    def keeps(self, peer: PeerId, now: float) -> bool:
+        """Whether it is a neighbour that no request from outside can displace."""
+        return self._members.keeps(peer, now)
+
     def knows(self, mid: bytes) -> bool:
         return mid in self._tree.seen
 

@@ -251,6 +251,9 @@ class Membership:
         if kept and conn.addrs and now - since >= self.s.anchor_s:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
+    def keeps(self, peer: PeerId, now: float) -> bool:
+        return peer in self._protected(now)
+
     def _protected(self, now: float) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
         chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]

@@ -1,0 +1,157 @@
+"""Whose turn it is on the replica's thread: sharing its time, so that nobody can use it up.
+
+What peers cause takes turns by time, not by number: a peer whose frame took a second waits until the others had theirs.
+The turns go round in three levels:
+
+- the peers that this node relies on, and all others together, so that free identities together get one share;
+- among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
+- in a group, the peers.
+
+A share that is not used goes to the others. Frames of one peer keep their order. The policy knows no clock and no
+thread: the worker says what each job took.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+RELIED_ON_S, OTHERS_S = 0.007, 0.003
+"""What a round gives to the peers that this node relies on, and to all others together, seconds."""
+ROUND_S = 0.002
+"""What a round gives to each group, and to each peer in it, seconds."""
+DEEPEST = {"class": 0.05, "group": 1.0, "peer": 60.0}
+"""The most that each can owe, seconds: one dear job must not silence those beside its sender for long."""
+DEBTS = 4_096
+"""Peers and groups whose debt is remembered after their last frame: one that sends one dear frame at a time pays too.
+Debts are forgotten in the order in which they were made."""
+PAID_PER_S = 0.1
+"""How much of its debt a peer or group without frames is forgiven a second, seconds: what a tenth of the thread is
+worth."""
+
+
+class Whose(NamedTuple):
+    """Who caused a job: a peer and its group of addresses. Empty for the node's own events."""
+
+    peer: str = ""
+    group: str = ""
+
+
+class Turn(Protocol):
+    """A job that waits. size: bytes; writes: whether it may write something that must be committed."""
+
+    @property
+    def whose(self) -> Whose: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def writes(self) -> bool: ...
+
+
+J = TypeVar("J", bound=Turn)
+
+
+class _Share:
+    """One that takes turns with its siblings. credit: seconds that it may still use in this round; below 0: a debt, of
+    `deepest` at most."""
+
+    __slots__ = ("credit", "deepest", "inner", "jobs", "name", "quantum")
+
+    def __init__(self, name: str, quantum: float, deepest: float, credit: float = 0.0) -> None:
+        self.name, self.quantum, self.deepest, self.credit = name, quantum, deepest, credit
+        self.inner: deque[_Share] = deque()
+        """Those with jobs, in the order of their turns."""
+        self.jobs: deque[Turn] = deque()
+
+
+class Turns(Generic[J]):
+    """relied_on(peer): whether this node relies on the peer; asked when its first waiting job comes."""
+
+    def __init__(self, relied_on: Callable[[str], bool]) -> None:
+        self._relied_on = relied_on
+        self._whole = _Share("", 0.0, 0.0)
+        self._paths: dict[Whose, tuple[_Share, _Share, _Share]] = {}
+        """Of each peer with jobs: its class, group and own share."""
+        self._classes = (
+            _Share("relied on", RELIED_ON_S, DEEPEST["class"]),
+            _Share("others", OTHERS_S, DEEPEST["class"]),
+        )
+        self._groups: dict[tuple[str, str], _Share] = {}
+        self._debts: dict[tuple[str, str], tuple[float, float]] = {}
+        """(class or group, name) -> (debt, when)."""
+        self._last: tuple[_Share, _Share, _Share] | None = None
+        self.count = self.size = self.writing = 0
+        """Jobs that wait, their bytes, and how many of them may write."""
+
+    def put(self, job: J, now: float) -> None:
+        whose = job.whose
+        path = self._paths.get(whose) or self._begin(whose, now)
+        path[2].jobs.append(job)
+        self.count += 1
+        self.size += job.size
+        self.writing += job.writes
+
+    def next(self) -> J | None:
+        """The job whose turn it is, or None. Call `took` before the next call."""
+        share = self._whole
+        if not share.inner:
+            return None
+        path = []
+        while share.inner:
+            while share.inner[0].credit <= 0:
+                share.inner[0].credit += share.inner[0].quantum
+                share.inner.rotate(-1)
+            share = share.inner[0]
+            path.append(share)
+        self._last = path[0], path[1], path[2]
+        job = share.jobs.popleft()
+        self.count -= 1
+        self.size -= job.size
+        self.writing -= job.writes
+        return job  # type: ignore[return-value]  # a share holds what `put` got
+
+    def took(self, job: J, seconds: float, now: float) -> None:
+        """What the job that `next` gave took. Its peer's next jobs wait accordingly."""
+        assert self._last is not None
+        kind, group, peer = self._last
+        for share in self._last:
+            share.credit = max(share.credit - seconds, -share.deepest)
+        if peer.jobs:
+            return
+        del self._paths[job.whose]
+        self._end(group, peer, (group.name, peer.name), now)
+        if not group.inner:
+            del self._groups[kind.name, group.name]
+            self._end(kind, group, (kind.name, group.name), now)
+            if not kind.inner:
+                self._whole.inner.remove(kind)
+
+    # -- inside
+
+    def _begin(self, whose: Whose, now: float) -> tuple[_Share, _Share, _Share]:
+        kind = self._classes[0 if not whose.peer or self._relied_on(whose.peer) else 1]
+        group = self._groups.get((kind.name, whose.group))
+        if group is None:
+            group = self._groups[kind.name, whose.group] = _Share(
+                whose.group, ROUND_S, DEEPEST["group"], self._debt((kind.name, whose.group), now)
+            )
+            if not kind.inner:
+                self._whole.inner.append(kind)
+            kind.inner.append(group)
+        peer = _Share(whose.peer, ROUND_S, DEEPEST["peer"], self._debt((whose.group, whose.peer), now))
+        group.inner.append(peer)
+        path = self._paths[whose] = kind, group, peer
+        return path
+
+    def _end(self, above: _Share, share: _Share, name: tuple[str, str], now: float) -> None:
+        above.inner.remove(share)
+        if share.credit < 0:
+            self._debts[name] = -share.credit, now
+            if len(self._debts) > DEBTS:
+                del self._debts[next(iter(self._debts))]
+
+    def _debt(self, name: tuple[str, str], now: float) -> float:
+        """Its credit: 0, or less."""
+        debt, at = self._debts.pop(name, (0.0, now))
+        return min(0.0, (now - at) * PAID_PER_S - debt)
