@@ -13,6 +13,7 @@ import trio
 
 from banyan_crdt.errors import Refused
 from banyan_node.workers import worker
+from banyan_node.workers.turns import Whose
 from banyan_storage.errors import DiskFull
 from tests.node.real import make_home, make_node, running
 
@@ -153,3 +154,47 @@ async def test_what_a_batch_brought_is_told_before_timers_do_more(
         await node.worker.call(work)
         await node.worker.call(lambda c, now: None)
         assert told[:2] == ["told", "timer"]
+
+
+async def test_a_call_waits_for_no_more_than_the_frame_that_is_being_handled(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        order: list[str] = []
+        gate = threading.Event()
+
+        def frame(c: Any, now: float) -> None:
+            gate.wait()
+            time.sleep(0.006)
+            order.append("frame")
+
+        for _ in range(300):
+            node.worker.post(frame, whose=Whose("stranger", "net"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.worker.call, lambda c, now: order.append("call"))
+            await trio.sleep(0.05)
+            gate.set()
+        assert order.index("call") <= 2
+        await node.worker.call(lambda c, now: None)
+
+
+async def test_frames_have_their_share_while_calls_never_end(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        done = trio.Event()
+
+        def frame(c: Any, now: float) -> None:
+            heard.append(1)
+            if len(heard) == 50:
+                node.worker._tell(done.set)
+
+        async def calls() -> None:
+            while True:
+                await node.worker.call(lambda c, now: None)
+
+        heard: list[int] = []
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                for _ in range(8):
+                    nursery.start_soon(calls)
+                for _ in range(50):
+                    node.worker.post(frame, whose=Whose("peer", "net"))
+                await done.wait()
+                nursery.cancel_scope.cancel()

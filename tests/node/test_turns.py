@@ -1,0 +1,155 @@
+"""Turns on the replica's thread, by the time that each job takes. Time is virtual here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from banyan_node.workers import turns
+from banyan_node.workers.turns import Turns, Whose
+
+
+class Job(NamedTuple):
+    whose: Whose
+    number: int = 0
+    cost: float = 0.001
+    size: int = 10
+    writes: bool = True
+
+
+def peers(count: int, group: str) -> list[Whose]:
+    return [Whose(f"{group}-{n}", group) for n in range(count)]
+
+
+def busy(whose: list[Whose], relied_on: set[str], cost: dict[str, float], seconds: float) -> dict[Whose, float]:
+    """The time that each gets of so many seconds, if all always have a job waiting. cost: of a job of a group."""
+    line: Turns[Job] = Turns(relied_on.__contains__)
+    for one in whose:
+        for _ in range(2):
+            line.put(Job(one, cost=cost.get(one.group, 0.001)), 0.0)
+    spent: dict[Whose, float] = defaultdict(float)
+    now = 0.0
+    while now < seconds:
+        job = line.next()
+        assert job is not None
+        now += job.cost
+        line.took(job, job.cost, now)
+        spent[job.whose] += job.cost
+        line.put(job, now)
+    return spent
+
+
+def by_group(spent: dict[Whose, float]) -> dict[str, float]:
+    out: dict[str, float] = defaultdict(float)
+    for whose, seconds in spent.items():
+        out[whose.group] += seconds
+    return {group: seconds / sum(spent.values()) for group, seconds in out.items()}
+
+
+def test_two_hundred_strangers_get_the_share_of_strangers_whatever_their_jobs_cost() -> None:
+    honest, strangers = peers(1, "known"), peers(200, "strangers")
+    for cost in (0.0002, 0.005, 0.1):
+        got = by_group(busy([*strangers, *honest], {honest[0].peer}, {"strangers": cost}, 60.0))
+        # a job is never cut, and a class owes no more than DEEPEST, so very dear jobs get somewhat more
+        assert got["known"] > (0.65 if cost < 0.05 else 0.3)
+
+
+def test_many_of_one_network_get_the_share_of_one_of_another() -> None:
+    got = by_group(busy([*peers(100, "one"), *peers(1, "two"), *peers(3, "three")], set(), {}, 20.0))
+    assert all(share == pytest.approx(1 / 3, abs=0.02) for share in got.values())
+
+
+def test_in_a_group_each_peer_gets_the_same_time_though_one_sends_dearer_frames() -> None:
+    line: Turns[Job] = Turns(lambda peer: False)
+    cheap, dear = peers(2, "net")
+    spent: dict[Whose, float] = defaultdict(float)
+    now = 0.0
+    for _ in range(2):
+        line.put(Job(cheap, cost=0.0005), now)
+        line.put(Job(dear, cost=0.05), now)
+    while now < 20.0:
+        job = line.next()
+        assert job is not None
+        now += job.cost
+        line.took(job, job.cost, now)
+        spent[job.whose] += job.cost
+        line.put(job, now)
+    assert spent[cheap] == pytest.approx(spent[dear], rel=0.05)
+
+
+def test_one_dear_frame_at_a_time_pays_like_many() -> None:
+    """Its debt outlives its queue: it cannot begin anew with each frame."""
+    line: Turns[Job] = Turns(lambda peer: False)
+    honest, dear = peers(2, "net")
+    now = 0.0
+    order: list[Whose] = []
+    line.put(Job(dear, cost=1.0), now)
+    line.took(line.next(), 1.0, now)  # type: ignore[arg-type]
+    for n in range(100):
+        line.put(Job(honest, n), now)
+    line.put(Job(dear, cost=1.0), now)
+    while (job := line.next()) is not None:
+        now += job.cost
+        line.took(job, job.cost, now)
+        order.append(job.whose)
+    assert order[-1] == dear
+
+
+def test_a_debt_is_forgiven_with_time_and_only_so_many_are_remembered() -> None:
+    line: Turns[Job] = Turns(lambda peer: False)
+    for n in range(turns.DEBTS + 50):
+        job = Job(Whose(f"peer {n}", f"group {n}"), cost=0.5)
+        line.put(job, 0.0)
+        line.next()
+        line.took(job, 0.5, 0.0)
+    assert len(line._debts) <= turns.DEBTS
+    number = turns.DEBTS + 49
+    last, other = Whose(f"peer {number}", f"group {number}"), Whose("other", f"group {number}")
+    line.put(Job(last), 1e6)
+    line.put(Job(other), 1e6)
+    first = line.next()
+    assert first is not None
+    assert first.whose == last  # it came first, and owes nothing any more
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 2), st.sampled_from([0.0, 0.0001, 0.01, 3.0]), st.booleans()),
+        max_size=120,
+    ),
+    st.sets(st.integers(0, 5)),
+)
+def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order(
+    given: list[tuple[int, int, float, bool]], relied_on: set[int]
+) -> None:
+    line: Turns[Job] = Turns(lambda peer: int(peer) in relied_on)
+    wait: dict[Whose, list[int]] = {}
+    now = 0.0
+
+    def one() -> None:
+        nonlocal now
+        job = line.next()
+        if job is None:
+            assert not any(wait.values())
+            return
+        assert wait[job.whose].pop(0) == job.number
+        now += job.cost
+        line.took(job, job.cost, now)
+
+    for number, (peer, group, cost, serve) in enumerate(given):
+        whose = Whose(str(peer), f"group {group}")
+        wait.setdefault(whose, []).append(number)
+        line.put(Job(whose, number, cost), now)
+        if serve:
+            one()
+        assert (line.count, line.size, line.writing) == (n := sum(map(len, wait.values())), 10 * n, n)
+    while any(wait.values()):
+        one()
+    assert line.next() is None
+    assert not line._paths
+    assert not line._groups
+    assert not line._whole.inner
