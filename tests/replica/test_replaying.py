@@ -7,10 +7,12 @@ from banyan_replica.sync import serving
 from banyan_replica.sync.serving import BLOCK, SMALL
 from banyan_replica.wire import (
     DataItems,
+    GossipFrame,
     Hello,
     Message,
     Replay,
     Replayed,
+    Root,
     RunItem,
     Scan,
     Sketch,
@@ -138,6 +140,41 @@ def test_a_peer_that_says_it_sent_all_and_sent_nothing_is_compared_with() -> Non
     w.until(w.same, 20)
     assert said(w, "b", Replay) >= 1
     assert said(w, "b", Sketch) >= 1
+
+
+def test_who_claims_ever_more_arrivals_and_sends_nothing_keeps_nobody_from_comparing() -> None:
+    """While a replay comes, comparisons with others wait; but not for ever, for three liars in turn at each node."""
+    w = World("a", "b")
+    people = filled(w, "a", 3, 3)
+    w.said = []
+    w.link("a", "b")
+    w.until(w.same, 10)
+    w.run(12)
+    arrival = 0
+
+    def lie(k: int) -> None:
+        """A liar comes anew and agrees, which is noted; then it claims that much came since, and sends nothing."""
+        nonlocal arrival
+        for name in "ab":
+            tree = w.replicas[name].tree
+            w.unlink(f"{k}{name}", name)
+            w.rogue(f"{k}{name}", name, store_id=bytes([k + 1]) * 16)
+            w.say(f"{k}{name}", name, Root(tree.count, tree.root, arrival))
+            w.say(f"{k}{name}", name, Root(tree.count + 1, bytes([1]) * 32, arrival + 1_000))
+        arrival += 1_000
+
+    for second in range(20):
+        lie(second % 3)
+        w.run(1)
+    w.lost = lambda sender, to, frame: isinstance(decode_message(frame), GossipFrame)
+    w.post("a", people[0], 2)
+    for second in range(60):
+        lie(second % 3)
+        w.run(1)
+        if w.same("a b"):
+            break
+    assert said(w, "b", Replay) > 3, "nobody believed the liars, so this shows nothing"
+    assert w.same("a b")
 
 
 def test_an_unasked_replayed_message_changes_nothing() -> None:

@@ -20,6 +20,8 @@ MUCH = 4
 """A replay is asked for if we accepted less than 1/MUCH of what the peer accepted since we agreed."""
 ALONE_S = 10.0
 """How long a replay stops comparisons with other peers, which would fetch the same."""
+AGAIN_S = 60.0
+"""From one such pause to the next: peers that claim much and send nothing must not keep us from the others."""
 
 
 class Replaying:
@@ -29,9 +31,10 @@ class Replaying:
         self, store: Store, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
     ) -> None:
         self._store, self._limits, self._links, self._out = store, limits, links, out
+        self._alone_until = self._again_at = 0.0
 
     def under_way(self, now: float) -> bool:
-        return any(k.course.replaying and now - k.course.replay_at < ALONE_S for k in self._links.values())
+        return now < self._alone_until and any(k.course.replaying for k in self._links.values())
 
     def ask(self, link: PeerSession, now: float) -> bool:
         """Asks for a replay if that is worth it. Returns whether it asked."""
@@ -43,6 +46,8 @@ class Replaying:
         if missed <= 0 or got * MUCH > missed:
             return False
         link.course.replay(now)
+        if now >= self._again_at:
+            self._alone_until, self._again_at = now + ALONE_S, now + AGAIN_S
         self._out.append((link.peer, Replay(theirs)))
         return True
 
