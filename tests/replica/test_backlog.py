@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog
+from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog, Waiting
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import MAX_FRAME, Bye, DataItems, Root, encode_message
 from tests.crdt.make import Person
@@ -44,3 +44,22 @@ def test_what_is_not_bulk_needs_no_credit() -> None:
     for m in (Root(1, bytes(32), 1), Bye(b"so long")):
         assert b.put(encode_message(m)) is None
     assert b.put(encode_message(DataItems([control_item(Person("an"))]))) is not None
+
+
+def test_many_peers_together_may_not_use_up_the_memory_and_each_may_send_a_frame() -> None:
+    waiting = Waiting()
+    frame, crowd = bulk(1 << 20), [Backlog(waiting) for _ in range(100)]
+    sent = 0
+    for b in crowd:
+        while not b.is_full(4 << 20, 16 << 20):
+            assert b.put(frame) is None
+            sent += 1
+    assert waiting.bytes == sent * ((1 << 20) + FRAME_OVERHEAD)
+    assert crowd[0].waiting > 4 << 20, "the first has its own share"
+    assert [b.waiting for b in crowd[-50:]] == [(1 << 20) + FRAME_OVERHEAD] * 50
+    for b in crowd:
+        while b.waiting:
+            assert b is crowd[-1] or waiting.bytes
+            b.took(frame)
+    assert waiting.bytes == 0
+    assert not crowd[0].is_full(4 << 20, 16 << 20)

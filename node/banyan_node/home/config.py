@@ -148,6 +148,10 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ingest_queue_bytes: Annotated[
         int, Meta(ge=1 << 20, le=4 << 30, description="Bytes of one peer's frames that may wait for the replica")
     ] = 32 << 20
+    ingest_queues_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, le=4 << 30, description="The same of all peers; beyond it, each may have one frame waiting"),
+    ] = 64 << 20
     notes_per_peer: Annotated[
         int,
         Meta(

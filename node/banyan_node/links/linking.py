@@ -26,7 +26,7 @@ from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
-from banyan_replica.peers.backlog import Backlog
+from banyan_replica.peers.backlog import Backlog, Waiting
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
@@ -76,6 +76,7 @@ class Links:
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
         self._backlogs: dict[str, Backlog] = {}
+        self._waiting = Waiting()
         self._dialling: set[str] = set()
         self._goodbyes: dict[str, str] = {}
 
@@ -100,7 +101,7 @@ class Links:
         if peer in self._links:
             return
         outbox = self._outboxes[peer] = _Outbox()
-        self._links[peer], self._backlogs[peer] = link, Backlog()
+        self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
         addrs, whose = () if link.inbound else (addr,), Whose(peer, group)
@@ -126,7 +127,7 @@ class Links:
             link.close("the node let it go")
 
     async def _read(self, link: Link, whose: Whose) -> None:
-        backlog, most = self._backlogs[link.peer_id], self._config.limits.ingest_queue_bytes
+        backlog, limits = self._backlogs[link.peer_id], self._config.limits
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
@@ -136,7 +137,9 @@ class Links:
                 continue
             job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose)
-            while backlog.waiting > most:  # not read from until the replica has caught up
+            while backlog.is_full(
+                limits.ingest_queue_bytes, limits.ingest_queues_bytes
+            ):  # not read from until the replica has caught up
                 await trio.sleep(0.01)
 
     async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:

@@ -13,10 +13,24 @@ FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
 
 
-class Backlog:
-    """The reader calls `put`, the replica calls `took`, each on its own thread."""
+class Waiting:
+    """Bytes that wait. Each of its numbers is written by one thread only: the reader's, and the replica's."""
+
+    __slots__ = ("put", "took")
 
     def __init__(self) -> None:
+        self.put = self.took = 0
+
+    @property
+    def bytes(self) -> int:
+        return self.put - self.took
+
+
+class Backlog:
+    """The reader calls `put`, the replica calls `took`, each on its own thread. all: what waits of all peers."""
+
+    def __init__(self, all: Waiting | None = None) -> None:
+        self._all = all or Waiting()
         self._put = self._took = self._bulk_put = self._bulk_took = 0
 
     def put(self, frame: bytes) -> str | None:
@@ -27,12 +41,19 @@ class Backlog:
                 return f"sent {len(frame)} bytes of bulk more than it had credit for: {here} wait here already"
             self._bulk_put += len(frame)
         self._put += len(frame) + FRAME_OVERHEAD
+        self._all.put += len(frame) + FRAME_OVERHEAD
         return None
 
     def took(self, frame: bytes) -> None:
         if is_bulk(frame):
             self._bulk_took += len(frame)
         self._took += len(frame) + FRAME_OVERHEAD
+        self._all.took += len(frame) + FRAME_OVERHEAD
+
+    def is_full(self, most: int, most_of_all: int) -> bool:
+        """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than
+        `most_of_all` wait in all. So many peers together cannot use up the memory, and each may still send a frame."""
+        return self.waiting > most or (self.waiting > 0 and self._all.bytes > most_of_all)
 
     @property
     def waiting(self) -> int:
