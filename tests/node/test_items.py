@@ -145,6 +145,13 @@ def test_all_elements_of_a_large_set_are_taken_back_at_once(ask: Asked) -> None:
     assert len(ask.shown(VOTE.name)) == 1
 
 
+def test_a_counter_that_was_deleted_takes_no_addition_that_nobody_would_see(ask: Asked) -> None:
+    made = ask.put(VISITS.name, add=1)
+    ask("items.delete", collection=VISITS.name, key=made["key"])
+    sentence = ask.refused("items.put", "refused", collection=VISITS.name, fields={"add": 1})
+    assert made["key"] in sentence
+
+
 def test_an_element_without_a_key_is_in_the_accounts_one_set(ask: Asked) -> None:
     poll = ask.put(POLL.name, **LUNCH)
     said = {"account": poll["account"], "key": poll["key"]}

@@ -200,17 +200,18 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     salt, name = hosted.salt_of(ctx, account), of.name.encode()
     if ask.key is not None:
         key = key_of(ask.key)
-        if q.is_dead(account, of.id, key):
-            raise CallError("refused", f"Item {ask.key} of {of.name} was deleted for good: use another key.", 409)
     elif of.merge == "register":
         key = post_key(salt, ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     else:
         key = cell_key(salt, name)
+    fresh = ask.key is None and of.merge == "register"
+    if not fresh and q.is_dead(account, of.id, key):
+        raise CallError("refused", f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.", 409)
     if of.merge == "counter":
         return _written(ctx, account, of, key, None, [Draft(Count(of.id, key, _added(of, ask.fields)), None)], now)
     content = _content(of, ask.fields)
     if of.merge == "register":  # a new one replaces nothing, so a view that is being built is not asked
-        live = () if ask.key is None else q.live(account, Put(of.id, key, (), None))
+        live = () if fresh else q.live(account, Put(of.id, key, (), None))
         return _written(ctx, account, of, key, None, [Draft(Put(of.id, key, live, None), content)], now)
     elem = key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
     add = Add(of.id, key, elem, None)
