@@ -471,6 +471,23 @@ def test_three_lies_and_a_peer_is_banned_and_a_pardon_brings_it_back() -> None:
     assert "r" not in w.replicas["a"].links
 
 
+def test_a_ban_by_the_operator_outlives_a_restart_and_a_pardon_too() -> None:
+    w = World("a")
+    w.replicas["a"].ban("r", "by the operator", w.now)
+    w.drain("a")
+    w.stop("a")
+    again = w.start("a")
+    w.link("r", "a")
+    assert "r" not in again.links
+    assert again.ledger.banned("r", w.now) == "by the operator"
+    again.pardon("r")
+    w.drain("a")
+    w.stop("a")
+    w.start("a")
+    w.rogue("r", "a")
+    assert w.replicas["a"].greeted("r")
+
+
 def test_a_ban_ends_by_itself_and_points_heal() -> None:
     w = World("a")
     w.rogue("r", "a")
