@@ -43,6 +43,9 @@ from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
 from banyan_storage.store import Store
 
+BANNED = b"banned/"
+"""The keys of the store's notes of the operator's bans: this, then the peer. The value is the reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -79,6 +82,8 @@ class Replica:
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
         self.ledger = Ledger(self.limits.scale)
+        for key, why in store.notes(BANNED):
+            self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
         self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger)
         self.links: dict[str, PeerSession] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
@@ -245,9 +250,16 @@ class Replica:
             self._out.collect()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
-        """Disconnects a peer and refuses it until it is pardoned."""
+        """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
+        self.store.put_note(BANNED + peer.encode(), reason.encode())
         self.conduct.ban(peer, reason, now)
         return peer
+
+    def pardon(self, peer: str) -> None:
+        """Ends a ban and forgets the peer's points."""
+        if self.store.note(BANNED + peer.encode()) is not None:
+            self.store.put_note(BANNED + peer.encode(), None)
+        self.ledger.pardon(peer)
 
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts."""

@@ -128,6 +128,30 @@ def test_elements_of_a_set_are_put_once_replaced_and_taken_back(ask: Asked) -> N
     assert [row["option"] for row in ask.shown(VOTE.name)] == [1]
 
 
+def test_all_elements_of_a_large_set_are_taken_back_at_once(ask: Asked) -> None:
+    """More than the operations of one entry can name."""
+    poll = ask.put(POLL.name, **LUNCH)
+    key, said = poll["key"], {"account": poll["account"], "key": poll["key"]}
+
+    def vote(option: int) -> Any:
+        return ask("items.put", collection=VOTE.name, key=key, fields={**said, "option": option})
+
+    for option in range(500):
+        vote(option)
+    deleted = ask("items.delete", collection=VOTE.name, key=key)
+    assert ask.shown(VOTE.name) == []
+    assert deleted["element"] is None
+    vote(1)
+    assert len(ask.shown(VOTE.name)) == 1
+
+
+def test_a_counter_that_was_deleted_takes_no_addition_that_nobody_would_see(ask: Asked) -> None:
+    made = ask.put(VISITS.name, add=1)
+    ask("items.delete", collection=VISITS.name, key=made["key"])
+    sentence = ask.refused("items.put", "refused", collection=VISITS.name, fields={"add": 1})
+    assert made["key"] in sentence
+
+
 def test_an_element_without_a_key_is_in_the_accounts_one_set(ask: Asked) -> None:
     poll = ask.put(POLL.name, **LUNCH)
     said = {"account": poll["account"], "key": poll["key"]}

@@ -191,6 +191,26 @@ def test_what_came_by_reconciliation_is_not_asked_for() -> None:
     assert ledger.points("p", 8.0) == 0
 
 
+def test_what_was_awaited_and_learned_is_announced_once_it_is_durable_and_only_if_it_can_be_sent() -> None:
+    node = node_with("p", "q", fetch={A: b"stored"})
+    node.receive("p", Pushes(ihaves=(A, B)), 1.0)
+    for mid in (A, B):  # B is held and does not count, or its account is not held here
+        node.learned(mid, 1.5)
+    assert [e for e in run_to(node, 1.9) if isinstance(e, SendFrame)] == []
+    node.durable()
+    told = [(e.peer, e.frame) for e in run_to(node, 3.0) if isinstance(e, SendFrame)]
+    assert told == [("q", Pushes(ihaves=(A,)))]
+
+
+def test_what_was_learned_and_rolled_back_is_not_announced() -> None:
+    node = node_with("p", "q", fetch={A: b"stored"})
+    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    node.learned(A, 1.5)
+    node.forget_messages()
+    node.durable()
+    assert [e for e in run_to(node, 3.0) if isinstance(e, SendFrame)] == []
+
+
 def test_a_graft_is_answered_from_memory_or_from_the_store() -> None:
     node = node_with("p", fetch={B: b"stored"})
     node.publish(A, b"fresh", 1.0)

@@ -98,10 +98,20 @@ def test_an_operators_ban_outlives_every_other_and_a_pardon_forgets_all() -> Non
             ledger.charge(f"throw-away {k}", done(Offence.WRONG, "lies"), 1.0 + k / 100)
     assert ledger.banned("known", 9.0) == "by the operator"
     assert ledger.banned("worst", 9.0) == "lies"
-    assert len(ledger.bans(9.0)) == 4
+    assert len(ledger.bans(9.0)) == 5
     ledger.pardon("worst")
     assert ledger.banned("worst", 9.0) is None
     assert ledger.points("worst", 9.0) == 0
+
+
+def test_no_number_of_bans_by_the_operator_ends_one_or_keeps_a_liar_from_being_banned() -> None:
+    ledger = Ledger(Scale(bans=4))
+    for k in range(10):
+        ledger.ban(f"known {k}", "by the operator")
+    for _ in range(3):
+        ledger.charge("liar", done(Offence.WRONG, "lies"), 1.0)
+    assert ledger.banned("liar", 2.0) == "lies"
+    assert len(ledger.bans(2.0)) == 11
 
 
 def test_throw_away_peers_do_not_wash_out_the_points_of_another() -> None:

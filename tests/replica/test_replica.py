@@ -16,7 +16,7 @@ from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
-from banyan_replica.gossip.frames import Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import Join, Push, Pushes, encode_frame
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.limits import Limits
@@ -281,6 +281,44 @@ def test_a_message_under_a_false_name_is_charged_and_passed_on_to_nobody() -> No
     assert "not the id of its last entry" in w.rejections("a")[0]
 
 
+@pytest.mark.parametrize("kind", ["a run", "a control log"])
+def test_a_message_of_an_account_that_is_not_held_is_seen_under_its_own_name_only(kind: str) -> None:
+    w = World("a", "b")
+    an, binh = w.person("b", "an"), Person("binh")
+    w.replicas["a"].set_interest(frozenset({an.id}), w.now)
+    w.link("a", "b")
+    w.until(lambda: w.head("a", control_log(an.id)).length > 0, 10)
+    log, other = an.write(1), binh.write(1)
+    theirs = run_item(other) if kind == "a run" else control_item(binh)
+    w.rogue("r", "a")
+    w.say("r", "a", gossip(theirs, other[0].id if kind == "a run" else binh.control[-1].id))
+    assert w.points("a", "r") == 0
+    w.say("r", "a", gossip(theirs, log[0].id))
+    assert w.points("a", "r") == pytest.approx(10, abs=0.1)
+    w.rogue("honest", "a")
+    w.say("honest", "a", gossip(run_item(log), log[0].id))
+    assert w.head("a", an.log()).length == 1
+
+
+def test_no_stranger_can_make_a_node_announce_what_it_does_not_send() -> None:
+    """Branches that do not count are held and not sent; an honest neighbour that asked for them took that for a lie."""
+    w = World("a", "b")
+    an = w.person("a", "an")
+    w.link("a", "b")
+    w.until(w.same, 30)
+    branches = [an.write(1, tag=f"branch {k}") for k in range(80)]
+    w.rogue("r", "a")
+    w.say("r", "a", GossipFrame(encode_frame(Join())))
+    w.say("r", "a", data(run_item(branches[0])), data(run_item(branches[1])))
+    w.run(3)
+    mids = tuple(log[0].id[:16] for log in branches[2:])
+    w.say("r", "a", GossipFrame(encode_frame(Pushes(ihaves=mids))))
+    w.say("r", "a", *(gossip(run_item(log), log[0].id) for log in branches[2:]))
+    w.run(12)
+    assert w.points("a", "r") == w.points("b", "a") == 0
+    assert "a" in w.replicas["b"].links
+
+
 def test_what_is_past_its_limit_is_passed_on_to_nobody() -> None:
     w = World("a", "b")
     an = w.person("a", "an")
@@ -431,6 +469,23 @@ def test_three_lies_and_a_peer_is_banned_and_a_pardon_brings_it_back() -> None:
     w.run(100_000)
     w.link("r", "a")
     assert "r" not in w.replicas["a"].links
+
+
+def test_a_ban_by_the_operator_outlives_a_restart_and_a_pardon_too() -> None:
+    w = World("a")
+    w.replicas["a"].ban("r", "by the operator", w.now)
+    w.drain("a")
+    w.stop("a")
+    again = w.start("a")
+    w.link("r", "a")
+    assert "r" not in again.links
+    assert again.ledger.banned("r", w.now) == "by the operator"
+    again.pardon("r")
+    w.drain("a")
+    w.stop("a")
+    w.start("a")
+    w.rogue("r", "a")
+    assert w.replicas["a"].greeted("r")
 
 
 def test_a_ban_ends_by_itself_and_points_heal() -> None:

@@ -141,13 +141,15 @@ class Gossip:
         self._members.expel(peer, now)
 
     def learned(self, mid: bytes, now: float) -> None:
-        """It came by reconciliation: stops asking for it, never pushes it, announces it only if it was awaited."""
+        """It came by reconciliation, or is not for this node: stops asking for it, and never pushes it. If it was
+        awaited and can be sent from here, it is announced once it is durable."""
         self._clock(now)
         self._tree.learned(mid, now)
 
     def durable(self) -> None:
         """Everything published, accepted or learned until now is on disk."""
-        self._tree.fresh.clear()
+        if self._now is not None:
+            self._tree.durable(self._now)
 
     def forget_messages(self) -> None:
         """Forgets messages since the last `durable`, which were rolled back: they are not sent, and may come again."""

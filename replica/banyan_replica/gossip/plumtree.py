@@ -38,6 +38,8 @@ class Plumtree:
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
         """Ids that are marked seen and may not be durable yet."""
+        self.awaited: list[tuple[bytes, set[PeerId]]] = []
+        """Ids of these that were learned while they were awaited, and the peers that have them."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
@@ -80,6 +82,7 @@ class Plumtree:
             link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
             link.answers -= self.fresh
         self.fresh.clear()
+        self.awaited.clear()
 
     # -- local messages and verdicts
 
@@ -139,7 +142,20 @@ class Plumtree:
         awaited = mid in self.notes
         holders = self._settle(mid) if awaited or mid in self.pending else set()
         self._mark_seen(mid)
-        if awaited:  # it is still spreading, so announce it
+        if awaited:
+            self.awaited.append((mid, holders))
+
+    def durable(self, now: float) -> None:
+        """What was awaited and learned is still spreading: announces it, if it can be sent to whoever asks.
+
+        Branches that do not count are held and not sent, and messages of accounts that are not held here are learned
+        too. Who announces such a message is charged for it by every honest neighbour.
+        """
+        self.fresh.clear()
+        awaited, self.awaited = self.awaited, []
+        for mid, holders in awaited:
+            if self.fetch(mid) is None:
+                continue
             for link in self.links.values():
                 if link.peer not in holders:
                     self.outgoing.announce(link, mid, now)

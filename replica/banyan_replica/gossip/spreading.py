@@ -8,26 +8,39 @@ that cannot be judged yet is forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from banyan_crdt.codec import encode
-from banyan_crdt.errors import Malformed, NotYet, Reject
+from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import encode_run
+from banyan_crdt.signing import Signed
 from banyan_replica.gossip.frames import Delivery, decode_frame
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.pushes import opened
 from banyan_replica.intake.author import Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
-from banyan_replica.intake.prepare import Checked, CheckedRun, Verify, check_items
+from banyan_replica.intake.prepare import Checked, CheckedLater, CheckedRun, Verify, check_items, ids_of
 from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
 Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
+
+
+def _unsigned(realm: Realm, signatures: Sequence[Signed]) -> list[BadSignature | None]:
+    """Checks no signature: an id does not cover it, and the item is not kept."""
+    return [None] * len(signatures)
+
+
+class _Opened(NamedTuple):
+    """A pushed message, read. held: whether its account is held here; if not, its signatures were not checked."""
+
+    item: Checked | Reject
+    held: bool
 
 
 class Spreading:
@@ -59,42 +72,40 @@ class Spreading:
         lies: list[Charge] = []
         deliveries = self._gossip.receive(link.peer, decoded, now)
         with self._ingest.batch():
-            for delivery, item in zip(deliveries, self._opened(deliveries), strict=True):
+            for delivery, pushed in zip(deliveries, self._opened(deliveries), strict=True):
                 try:
-                    self._judge(link, delivery, item, now)
+                    self._judge(link, delivery, pushed, now)
                 except Reject as error:  # the other messages of the frame get their own verdicts
                     lies.append(charge_of(error, Offence.PUSHED))
         for lie in lies:
             self._charge(link, lie, now)
 
-    def _opened(self, deliveries: Sequence[Delivery]) -> list[Checked | Reject | None]:
-        """The checked items of pushed messages; None for accounts that are not held here."""
-        items = [opened(d) for d in deliveries]
-        out: list[Checked | Reject | None] = [item if isinstance(item, Reject) else None for item in items]
-        wanted = []
-        for k, item in enumerate(items):
-            if isinstance(item, Reject):
-                continue
+    def _opened(self, deliveries: Sequence[Delivery]) -> list[_Opened]:
+        out = [_Opened(Malformed("not read yet"), False)] * len(deliveries)
+        items: dict[bool, list[tuple[int, Item]]] = {True: [], False: []}
+        for k, item in enumerate(map(opened, deliveries)):
             try:
-                if self._interesting(account_of(item)):
-                    wanted.append((k, item))
+                if isinstance(item, Reject):
+                    raise item
+                items[self._interesting(account_of(item))].append((k, item))
             except Reject as why:
-                out[k] = why
-        checked = check_items(self._realm, [item for _, item in wanted], self._verify)
-        for (k, _), found in zip(wanted, checked, strict=True):
-            out[k] = found
+                out[k] = _Opened(why, False)
+        for held, verify in ((True, self._verify), (False, _unsigned)):
+            checked = check_items(self._realm, [item for _, item in items[held]], verify)
+            for (k, _), found in zip(items[held], checked, strict=True):
+                out[k] = _Opened(found, held)
         return out
 
-    def _judge(self, link: PeerSession, d: Delivery, item: Checked | Reject | None, now: float) -> None:
+    def _judge(self, link: PeerSession, d: Delivery, pushed: _Opened, now: float) -> None:
+        item = pushed.item
         try:
-            if item is None:
-                self._gossip.learned(d.mid, now)  # not held here, so not forwarded
-                return
             if isinstance(item, Reject):
                 raise item
+            if not pushed.held:
+                self._pass_over(d, item, now)
+                return
             judged = self._take(link, item, now)
-            if d.mid not in (entry[:16] for entry in judged.entries):
-                raise Malformed("the gossip's name for a message is not the id of its last entry")
+            _check_name(d, judged.entries)
         except NotYet:
             self._gossip.ignored(d.mid, d.peer, now)
         except Reject:
@@ -107,6 +118,17 @@ class Spreading:
                 self._gossip.accepted(d, now, also, stale)
             else:  # already held: an old message is not forwarded again
                 self._gossip.learned(d.mid, now)
+
+    def _pass_over(self, d: Delivery, item: Checked, now: float) -> None:
+        """A message of an account that is not held here is not stored and not forwarded. Raises Malformed.
+
+        It is marked seen only under its own name: under another one it would hide an honest message.
+        """
+        if isinstance(item, CheckedLater):
+            self._gossip.ignored(d.mid, d.peer, now)
+            return
+        _check_name(d, ids_of(item))
+        self._gossip.learned(d.mid, now)
 
     # -- outgoing
 
@@ -130,3 +152,8 @@ class Spreading:
     def forget(self) -> None:
         """Forgets unsigned runs, whose entries were rolled back."""
         self._unpushed.clear()
+
+
+def _check_name(d: Delivery, entries: Sequence[EntryId]) -> None:
+    if d.mid not in (entry[:16] for entry in entries):
+        raise Malformed("the gossip's name for a message is not the id of its last entry")

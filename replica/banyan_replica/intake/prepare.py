@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
-from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
@@ -138,3 +138,10 @@ def named(item: Checked) -> tuple[LogId, int]:
     if isinstance(item, CheckedControl):
         return control_log(item.account), len(item.entries)
     return (item.log_id if isinstance(item, Checkpoint) else item.log), 1
+
+
+def ids_of(item: CheckedRun | CheckedControl | Checkpoint) -> tuple[EntryId, ...]:
+    """The ids by which an item may be named: of a run that of its last entry, of control entries all."""
+    if isinstance(item, CheckedRun):
+        return (item.run.entries[-1].id,)
+    return tuple([e.id for e in item.entries]) if isinstance(item, CheckedControl) else (item.id,)

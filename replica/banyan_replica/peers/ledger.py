@@ -35,7 +35,7 @@ class Scale:
     heal_s: float = 60.0
     """Time after which a peer loses one point."""
     bans: int = 1_024
-    """Banned peers remembered; those whose ban ends first are forgotten first."""
+    """Banned peers remembered; those whose ban ends first are forgotten first. Bans by the operator do not count."""
     peers: int = 4_096
     """Peers remembered with their points. At this number the eighth with the fewest points is forgotten."""
     credit: float = 7.5
@@ -155,8 +155,9 @@ class Ledger:
 
     def _refuse(self, peer: str, until: float, why: str) -> None:
         self._banned[peer] = (until, why)
-        if len(self._banned) > self.scale.bans:  # operators' bans are dropped last
-            del self._banned[min(self._banned, key=lambda p: self._banned[p][0])]
+        ending = [p for p, (until, _) in self._banned.items() if until < float("inf")]
+        if len(ending) > self.scale.bans:
+            del self._banned[min(ending, key=lambda p: self._banned[p][0])]
 
     def pardon(self, peer: str) -> None:
         self._banned.pop(peer, None)

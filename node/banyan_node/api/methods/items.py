@@ -16,7 +16,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.methods.social import append
+from banyan_node.api.methods.social import append, append_each
 from banyan_node.api.texts import (
     Did,
     EntryHex,
@@ -44,6 +44,8 @@ from banyan_storage.folded import folded
 METHODS = Declared()
 MOST = 1_000
 """The most items of a page."""
+REFS = 256
+"""The most writes that one entry takes back: each is named by at most 38 bytes, and all by less than MAX_OPS_BYTES."""
 WRITTEN_BY = {
     "post": "post, reply, quote, edit and delete",
     "profile": "profile.set",
@@ -198,17 +200,18 @@ def put(ctx: Context, ask: ItemPut, now: float) -> ItemWritten:
     salt, name = hosted.salt_of(ctx, account), of.name.encode()
     if ask.key is not None:
         key = key_of(ask.key)
-        if q.is_dead(account, of.id, key):
-            raise CallError("refused", f"Item {ask.key} of {of.name} was deleted for good: use another key.", 409)
     elif of.merge == "register":
         key = post_key(salt, ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     else:
         key = cell_key(salt, name)
+    fresh = ask.key is None and of.merge == "register"
+    if not fresh and q.is_dead(account, of.id, key):
+        raise CallError("refused", f"Item {key_hex(key)} of {of.name} was deleted for good: use another key.", 409)
     if of.merge == "counter":
         return _written(ctx, account, of, key, None, [Draft(Count(of.id, key, _added(of, ask.fields)), None)], now)
     content = _content(of, ask.fields)
     if of.merge == "register":  # a new one replaces nothing, so a view that is being built is not asked
-        live = () if ask.key is None else q.live(account, Put(of.id, key, (), None))
+        live = () if fresh else q.live(account, Put(of.id, key, (), None))
         return _written(ctx, account, of, key, None, [Draft(Put(of.id, key, live, None), content)], now)
     elem = key_of(ask.element) if ask.element is not None else cell_key(salt, name, content)
     add = Add(of.id, key, elem, None)
@@ -233,14 +236,15 @@ def delete(ctx: Context, ask: ItemDelete, now: float) -> ItemWritten:
     if of.merge == "set":
         elems = [i.elem for i in q.items(account, of, key + (elem or b"")) if i.elem is not None]
         live = [ref for e in elems for ref in q.live(account, Add(of.id, key, e, None))]
-        drafts = [undo(of.id, live)] if live else []
+        drafts = [undo(of.id, live[at : at + REFS]) for at in range(0, len(live), REFS)]
     elif of.merge == "register":  # its content may be missing here: what is live is enough
         drafts = [Draft(Tomb(of.id, key), None)] if q.live(account, Put(of.id, key, (), None)) else []
     else:
         drafts = [] if q.is_dead(account, of.id, key) else [Draft(Tomb(of.id, key), None)]
     if not drafts:
         raise _nothing(of, ask.key, ask.element, account)
-    return _written(ctx, account, of, key, elem, drafts, now)
+    entry = append_each(ctx, account, [[draft] for draft in drafts], now)
+    return ItemWritten(did(account), of.name, key_hex(key), None if elem is None else key_hex(elem), entry_hex(entry))
 
 
 def _known(name: str) -> Collection[Any]:

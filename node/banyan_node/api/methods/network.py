@@ -85,7 +85,7 @@ async def ban(shell: Shell, ask: PeerRequest) -> Peer:
 async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
     """Ends a ban, and clears the peer's points."""
     peer = _whole(ask.peer)
-    await shell.worker.call(lambda c, now: c.replica.ledger.pardon(peer))
+    await shell.worker.call(lambda c, now: c.replica.pardon(peer))
     return Peer(peer)
 
 

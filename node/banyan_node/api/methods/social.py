@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from msgspec import Meta
@@ -122,10 +122,14 @@ class ProfileFields(Response, frozen=True):
 
 def append(ctx: Context, account: AccountId, drafts: Iterable[Draft], now: float) -> EntryId:
     """Writes one entry with these operations. It is durable before the call is answered."""
-    pieces = list(drafts)
-    entry = author.EntryDraft(tuple(d.op for d in pieces), tuple(d.content for d in pieces))
+    return append_each(ctx, account, [list(drafts)], now)
+
+
+def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[Draft]], now: float) -> EntryId:
+    """As `append`, an entry for each group of operations, all or none. Returns the last one."""
+    entries = [author.EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
     log = hosted.writable_log(ctx, account)
-    written = ctx.replica.publish(log, ctx.device, [entry], now)
+    written = ctx.replica.publish(log, ctx.device, entries, now)
     return written[-1].entries[-1].id
 
 
