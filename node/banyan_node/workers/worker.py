@@ -115,7 +115,7 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Monotonic seconds that started at the wall clock's time: a clock set back must not stop the timers."""
         return self._epoch + time.monotonic()
 
@@ -145,7 +145,7 @@ class Worker(Generic[T]):
                 self._serve_batch(context, replica, jobs)
 
     def _serve_batch(self, context: T, replica: Replica, jobs: Sequence[_Job]) -> None:
-        now, reached = self._now(), replica.store.last_arrival
+        now, reached = self.now(), replica.store.last_arrival
         replica.ahead_s = time.time() - now
         error = self._run_all(context, replica, jobs, now)
         effects, failed = self._effects(replica)
@@ -211,7 +211,7 @@ class Worker(Generic[T]):
     def _next(self, replica: Replica) -> list[_Job]:
         timer = replica.get_timer()
         due = self._again if timer is None else min(timer, self._again)
-        patience = max(0.0, min(1.0, due - self._now()))
+        patience = max(0.0, min(1.0, due - self.now()))
         jobs: list[_Job] = []
         try:
             job = self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait()
