@@ -22,6 +22,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.home.folder import Home, write_private
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
+from banyan_node.links.slots import SlotSettings
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_node.upkeep.views import finish
@@ -190,6 +191,27 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(root_s=settings.config.discovery.reconcile_seconds, outbox=outbox)
 
 
+def slots_of(settings: Settings) -> SlotSettings:
+    """The slots of the edge: their defaults, with the settings that override them."""
+    limits = settings.config.limits
+    return SlotSettings(
+        links=limits.peers,
+        outbound=limits.outbound,
+        named=limits.named,
+        arriving=limits.arriving,
+        per_address=limits.per_address,
+        per_near=limits.per_net,
+        per_wide=limits.per_wide_net,
+        local_groups=limits.local_nets,
+        step_s=limits.handshake_seconds,
+    )
+
+
+def named_of(settings: Settings) -> tuple[str, ...]:
+    """The ids of the peers that the settings name."""
+    return tuple(addr.rsplit("/p2p/", 1)[-1] for addr in settings.config.node.bootstrap)
+
+
 def gossip_of(settings: Settings) -> GossipSettings:
     """The settings of the gossip: its defaults, with the settings that override them."""
     d, limits = settings.config.discovery, settings.config.limits
@@ -198,7 +220,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
         passive=d.passive_view,
         shuffle_s=d.shuffle_seconds,
         retry_max_s=d.redial_seconds,
-        links=limits.peers,
+        links=limits.peers + limits.arriving,  # the edge decides who has a slot
         dials=limits.dials,
         notes_per_peer=limits.notes_per_peer,
     )

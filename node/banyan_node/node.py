@@ -5,6 +5,7 @@ Tasks: the links (linking.py), the control API, some timers, and the replica's t
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import time
@@ -24,8 +25,8 @@ from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
-from banyan_node.context import Context, close_context, open_context
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, open_edge
+from banyan_node.context import Context, close_context, named_of, open_context, slots_of
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, PauseSettings, Standing, open_edge
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
@@ -89,9 +90,10 @@ class Node:
             allow_cidrs=tuple(config.network.allow),
             deny_cidrs=tuple(config.network.deny),
             heads_bridge=config.network.heads_bridge,
-            max_connections=config.limits.peers,
+            slots=slots_of(self.settings),
+            named=named_of(self.settings),
+            pauses=PauseSettings(most_s=config.discovery.redial_seconds),
             max_streams_per_peer=config.limits.streams_per_peer,
-            handshake_timeout=config.limits.handshake_seconds,
             idle_timeout=config.limits.idle_seconds,
             max_frame=config.limits.frame_bytes,
             frame_buffer=16 << 20,
@@ -125,6 +127,7 @@ class Node:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
+                self.edge.door.standing = self._standing
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links.waiting, now))
                 self.backend = NodeBackend(self, self.context)
                 try:
@@ -207,6 +210,8 @@ class Node:
                 case Event(name, fields):
                     self.metrics.event(name)
                     self.backend.tell(name, fields, reached)
+                    if name == "peer_up":
+                        self.edge.settle(fields["peer"])
                     if name == "storage":
                         log.error("storage", error=fields["error"])
                     if name == "entries" and self.settings.config.network.heads_bridge:
@@ -217,6 +222,14 @@ class Node:
                     self.links.connect(peer, addrs)
                 case Disconnect(peer, reason):
                     self.links.part(peer, reason)
+
+    def _standing(self) -> dict[str, Standing]:
+        """Of what use linked peers are."""
+        now = self.worker.now()
+        return {
+            link.peer: Standing(link.neighbour, math.inf if link.served_at is None else now - link.served_at)
+            for link in (self._publisher.seen.links if self._publisher else ())
+        }
 
     async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
         """Announces a head over gossipsub. Losses do not matter: no node relies on it."""

@@ -261,6 +261,13 @@ class Replica:
             self.store.put_note(BANNED + peer.encode(), None)
         self.ledger.pardon(peer)
 
+    def turn_away(self, peer: str, reason: str, now: float) -> None:
+        """Tells a peer why it cannot stay, and disconnects it. It costs no points."""
+        self._clock(now)
+        link = self.links.get(peer)
+        if link is not None and not link.closing:
+            self._out.bye(link, reason)
+
     def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts."""
         self.sync.limit(accounts, now)
@@ -329,6 +336,7 @@ class Replica:
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
+            link.served(now)
             self._told(judged.log, judged.added)
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)

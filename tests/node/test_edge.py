@@ -11,7 +11,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from banyan_node.edge import DialFailed, Edge, EdgeConfig, Link, LinkClosed, open_edge
+from banyan_node.edge import DialFailed, Edge, EdgeConfig, Link, LinkClosed, SlotSettings, open_edge
 from banyan_node.edge.config import Gate
 
 
@@ -280,7 +280,7 @@ async def test_links_beyond_the_backlog_are_refused() -> None:
 
 async def test_a_private_alliance_admits_only_those_with_the_key() -> None:
     key, other = b"k" * 32, b"o" * 32
-    quick: dict[str, Any] = {"handshake_timeout": 1.0}
+    quick: dict[str, Any] = {"slots": SlotSettings(step_s=1.0)}
     async with open_edge(config(1, psk=key)) as a, open_edge(config(2, psk=key)) as b:
         there, here = await greet(a, b)
         await there.send([b"x" * 1_000_000])

@@ -1,8 +1,11 @@
 """The only package that imports libp2p: it provides authenticated, framed links to peers, and hides everything else.
 
-Start reading at edge.py (who keeps which link), then link.py (frames, bounds, deadlines), then stack.py (the libp2p
-host and its guards). config.py has the settings, the errors and the events.
+Start reading at edge.py (who keeps which link), then slots.py (who may hold a connection), link.py (frames, bounds,
+deadlines), and stack.py (the libp2p host and its guards). config.py has the settings, the errors and the events.
 """
+
+from banyan_node.links.pauses import PauseSettings
+from banyan_node.links.slots import Filling, SlotSettings, Standing
 
 from .config import (
     CreditBroken,
@@ -12,6 +15,7 @@ from .config import (
     EdgeEvent,
     FrameTooLarge,
     LinkClosed,
+    Paused,
     SlowPeer,
 )
 from .edge import SYNC_PROTOCOL, Edge, open_edge
@@ -25,9 +29,14 @@ __all__ = [
     "EdgeConfig",
     "EdgeError",
     "EdgeEvent",
+    "Filling",
     "FrameTooLarge",
     "Link",
     "LinkClosed",
+    "PauseSettings",
+    "Paused",
+    "SlotSettings",
     "SlowPeer",
+    "Standing",
     "open_edge",
 ]

@@ -2,6 +2,7 @@
 
 EdgeError
 +-- DialFailed        the dial gave no link; the sentence says which step failed.
+|   +-- Paused        the peer is not dialled for a while, because its last links ended at once.
 +-- LinkClosed        the link has ended, by either side or by the network. Dial again if you want it.
     +-- FrameTooLarge the peer announced a frame over the limit: it does not speak our protocol.
     +-- SlowPeer      the peer kept a read or a write past its deadline.
@@ -9,8 +10,11 @@ EdgeError
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from banyan_node.links.pauses import PauseSettings
+from banyan_node.links.slots import SlotSettings
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -23,6 +27,14 @@ class EdgeError(Exception):
 
 class DialFailed(EdgeError):
     """A dial gave no link."""
+
+
+class Paused(DialFailed):
+    """The peer is not dialled for `seconds`: its last links ended soon after they began."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
 
 
 class LinkClosed(EdgeError):
@@ -59,7 +71,8 @@ class EdgeConfig:
     identity_seed: 32 bytes, the Ed25519 seed of the node's peer id. listen: multiaddrs ("/ip4/127.0.0.1/tcp/0").
     psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: if not empty, only these
     networks; deny_cidrs is stronger. frame_buffer: what may wait unread in one link; the node grants credits
-    for less than this. min_rate: the least bytes per second of a frame under way, after read_deadline.
+    for less than this. min_rate: the least bytes per second of a frame under way, after read_deadline. named: peer ids
+    that the operator named.
     """
 
     identity_seed: bytes
@@ -67,10 +80,11 @@ class EdgeConfig:
     psk: bytes | None = None
     allow_cidrs: tuple[str, ...] = ()
     deny_cidrs: tuple[str, ...] = ()
-    max_connections: int = 200
+    slots: SlotSettings = field(default_factory=SlotSettings)
+    named: tuple[str, ...] = ()
+    pauses: PauseSettings = field(default_factory=PauseSettings)
     max_connections_per_peer: int = 3
     max_streams_per_peer: int = 16
-    handshake_timeout: float = 10.0
     idle_timeout: float = 90.0
     read_deadline: float = 30.0
     write_deadline: float = 4.0

@@ -24,8 +24,10 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
+from .addresses import host_of, split
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from .discovery import discover
+from .door import Door
 from .heads import HeadsBridge
 from .link import Link
 from .stack import GuardedHost, GuardedSwarm, close_connection, make_host
@@ -47,11 +49,12 @@ class _Attempt:
 class Edge:
     """Made by `open_edge`. incoming: links that peers dialled. events: see EdgeEvent; dropped when full.
 
-    discovered: addresses to dial that mDNS heard of, when it is on.
+    discovered: addresses to dial that mDNS heard of, when it is on. door: who may hold a connection.
     """
 
     def __init__(self, config: EdgeConfig) -> None:
         self.config = config
+        self.door = Door(config, self._tell)
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._incoming_send, self.incoming = trio.open_memory_channel[Link](config.incoming_backlog)
@@ -62,7 +65,7 @@ class Edge:
         self._bridge: HeadsBridge | None = None
         self._up = trio.Event()
         self._listen = config.listen
-        self._peer_id = str(make_host(config, self._tell).get_id())
+        self._peer_id = str(self._make_host().get_id())
 
     @property
     def peer_id(self) -> str:
@@ -88,7 +91,7 @@ class Edge:
 
         Dials this one address once. Raises DialFailed.
         """
-        peer, target = _split(addr)
+        peer, target = split(addr)
         if peer == self._peer_id:
             raise DialFailed(f"{addr} is this node itself")
         if (standing := self._standing(peer)) is not None:
@@ -99,6 +102,7 @@ class Edge:
             if (standing := self._standing(peer)) is not None:
                 return standing
             raise attempt.error or DialFailed(f"the dial to {peer} that was under way was given up")
+        self.door.wait(peer)
         attempt = self._attempts[peer] = _Attempt()
         try:
             return await self._dial(peer, target, attempt)
@@ -115,7 +119,7 @@ class Edge:
         if connection is None:
             raise EdgeError(f"there is no connection to {peer} to ping over: dial it first")
         try:
-            with trio.fail_after(self.config.handshake_timeout):
+            with trio.fail_after(self.config.slots.step_s):
                 stream = await self._open_stream(connection, PING)
                 try:
                     began = trio.current_time()
@@ -135,14 +139,14 @@ class Edge:
 
     async def _dial(self, peer: str, target: Multiaddr, attempt: _Attempt) -> Link:
         swarm = self._swarm()
-        if not swarm.gate.admits(_host_of(target)):
+        if not swarm.gate.admits(host_of(target)):
             raise DialFailed(f"{target} is not an address that the CIDR settings admit")
         made: list[Link] = []
         failed: list[str] = []
 
         async def ours() -> None:
             try:
-                with trio.fail_after(2 * self.config.handshake_timeout):
+                with trio.fail_after(2 * self.config.slots.step_s):
                     link = await self._connect(peer, target)
                     await link.wait_accepted()
                     made.append(link)
@@ -156,7 +160,7 @@ class Edge:
             nursery.cancel_scope.cancel()
         if attempt.rival is not None:
             if made:
-                made[0].close(f"{peer} dialled at the same time and its dial won")
+                made[0].close(f"{peer} dialled at the same time and its dial won", excused=True)
             return attempt.rival
         if not made:
             raise DialFailed(failed[0] if failed else f"no link to {peer} at {target}")
@@ -164,13 +168,17 @@ class Edge:
         return made[0]
 
     async def _connect(self, peer: str, target: Multiaddr) -> Link:
-        connection: Any = await self._swarm().dial_addr(target, ID.from_string(peer))
+        slot = self.door.dials(host_of(target), peer)
+        connection: Any = None
         try:
+            connection = await self._swarm().dial_addr(target, ID.from_string(peer))
             stream = await self._open_stream(connection, TProtocol(SYNC_PROTOCOL))
-            link = self._make_link(stream, connection, peer, inbound=False)
+            link = self._make_link(stream, connection, peer, inbound=False, slot=slot)
         except BaseException:
+            self.door.left(slot)
             with trio.CancelScope(shield=True):
-                await close_connection(connection)
+                if connection is not None:
+                    await close_connection(connection)
             raise
         try:
             self._live().start_soon(self._keep, link)
@@ -184,12 +192,12 @@ class Edge:
         stream: INetStream = await connection.new_stream()
         assert self._host is not None
         chosen = await self._host.multiselect_client.select_one_of(
-            [protocol], MultiselectCommunicator(stream), max(1, round(self.config.handshake_timeout))
+            [protocol], MultiselectCommunicator(stream), max(1, round(self.config.slots.step_s))
         )
         stream.set_protocol(chosen)
         return stream
 
-    def _make_link(self, stream: Any, connection: SwarmConn, peer: str, *, inbound: bool) -> Link:
+    def _make_link(self, stream: Any, connection: SwarmConn, peer: str, *, inbound: bool, slot: int) -> Link:
         async def hang_up() -> None:
             with trio.move_on_after(1):
                 await stream.reset()
@@ -198,10 +206,12 @@ class Edge:
         muxer: Any = connection.muxed_conn  # yamux knows it, but the interface does not promise it
         where = muxer.get_remote_address()
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
-        return Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)
+        link = Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)
+        link.slot = slot
+        return link
 
     async def _keep(self, link: Link) -> None:
-        await link.run()
+        await self.door.run(link)
         if self._links.get(link.peer_id) is link:
             del self._links[link.peer_id]
             self._tell(EdgeEvent("link-down", link.peer_id, str(link.closed)))
@@ -209,7 +219,8 @@ class Edge:
     async def _on_sync_stream(self, stream: Any) -> None:
         """A peer opened the sync protocol. Runs inside the guard of stack.py, and lasts as long as the link."""
         peer = str(stream.muxed_conn.peer_id)
-        link = self._make_link(stream, stream.swarm_conn, peer, inbound=True)
+        slot = self._swarm().slot_of.get(stream.muxed_conn, 0)
+        link = self._make_link(stream, stream.swarm_conn, peer, inbound=True, slot=slot)
         if not await self._may_take(peer):
             self._tell(EdgeEvent("stream-refused", peer, f"{peer} dialled, and this node's own link to it stands"))
             await stream.reset()
@@ -232,22 +243,38 @@ class Edge:
 
     async def _may_take(self, peer: str) -> bool:
         """Whether a link that peer dialled may be this pair's link."""
-        with trio.move_on_after(self.config.handshake_timeout):
+        with trio.move_on_after(self.config.slots.step_s):
             attempt = self._attempts.get(peer)
             if attempt is not None and self._peer_id < peer:
                 await attempt.done.wait()
             standing = self._standing(peer)
             if standing is not None:
-                if standing.inbound:
-                    standing.close(f"{peer} dialled again")
+                if standing.inbound and self.door.replaces(peer):
+                    standing.close(f"{peer} dialled again", excused=True)
                 else:
                     standing.probe()
                 await standing.wait_closed()
         return self._standing(peer) is None and (peer not in self._attempts or peer < self._peer_id)
 
+    def settle(self, peer: str) -> None:
+        """The peer said hello."""
+        link = self._standing(peer)
+        if link is not None and link.inbound:
+            self.door.settle(link)
+
+    async def _sweep(self, swarm: GuardedSwarm) -> None:
+        """Ends connections that took too long to say hello. With the bridge on, those with a stream are in use."""
+        while True:
+            await trio.sleep(self.config.slots.step_s / 8)
+            streaming = [c.muxed_conn for c in list(swarm.born) if c.streams] if self.config.heads_bridge else []
+            self.door.sweep({swarm.slot_of[conn] for conn in streaming if conn in swarm.slot_of})
+
     def _standing(self, peer: str) -> Link | None:
         link = self._links.get(peer)
         return link if link is not None and link.closed is None else None
+
+    def _make_host(self) -> GuardedHost:
+        return make_host(self.config, self._tell, self.door)
 
     def _swarm(self) -> GuardedSwarm:
         if self._host is None:
@@ -280,7 +307,7 @@ class Edge:
             await trio.sleep(pause)
 
     async def _run_host(self) -> None:
-        host = make_host(self.config, self._tell)
+        host = self._make_host()
         host.set_stream_handler(TProtocol(SYNC_PROTOCOL), self._on_sync_stream)
         try:
             async with host.run([Multiaddr(addr) for addr in self._listen]), trio.open_nursery() as nursery:
@@ -295,7 +322,7 @@ class Edge:
                 self._host, self._nursery = host, nursery
                 self._tell(EdgeEvent("host-up", "", f"listening on {', '.join(bound) or 'nothing'}"))
                 self._up.set()
-                nursery.start_soon(self._reap_idle, host.swarm)
+                nursery.start_soon(self._sweep, host.swarm)
                 if self.config.mdns:
                     nursery.start_soon(self._discover, host)
                 if self.config.heads_bridge:
@@ -321,35 +348,6 @@ class Edge:
         except Exception as error:
             self._tell(EdgeEvent("handler-error", "", f"mDNS is off, dial peers by address: {error!r}"))
 
-    async def _reap_idle(self, swarm: GuardedSwarm) -> None:
-        """Closes connections that carry no link (nor, with the bridge on, any stream) for the idle timeout."""
-        while True:
-            await trio.sleep(self.config.idle_timeout / 4)
-            old = trio.current_time() - self.config.idle_timeout
-            for connection, born in list(swarm.born.items()):
-                peer = str(connection.muxed_conn.peer_id)
-                in_use = self._standing(peer) is not None or (self.config.heads_bridge and connection.streams)
-                if born < old and not in_use:
-                    self._live().start_soon(close_connection, connection)
-
-
-def _split(addr: str) -> tuple[str, Multiaddr]:
-    """The peer id and the rest of a multiaddr that ends in /p2p/<peer id>. Raises DialFailed."""
-    try:
-        where, _, peer = addr.rpartition("/p2p/")
-        if not where or "/p2p" in where:
-            raise ValueError("it does not end in the one /p2p/<peer id> that it must have")
-        return str(ID.from_string(peer)), Multiaddr(where)
-    except Exception as error:
-        raise DialFailed(f"{addr!r} is not an address to dial: {error}") from error
-
-
-def _host_of(target: Multiaddr) -> str | None:
-    for protocol in ("ip4", "ip6"):
-        with contextlib.suppress(Exception):
-            return str(target.value_for_protocol(protocol))
-    return None
-
 
 @contextlib.asynccontextmanager
 async def open_edge(config: EdgeConfig) -> AsyncIterator[Edge]:
@@ -362,5 +360,5 @@ async def open_edge(config: EdgeConfig) -> AsyncIterator[Edge]:
             yield edge
         finally:
             for link in edge.links.values():
-                link.close("this node is stopping")
+                link.close("this node is stopping", excused=True)
             nursery.cancel_scope.cancel()

@@ -38,7 +38,11 @@ class ByteStream(Protocol):
 
 
 class Link:
-    """peer_id: who is at the other end, proved by noise. inbound: the peer dialled us. remote_addr: its multiaddr."""
+    """peer_id: who is at the other end, proved by noise. inbound: the peer dialled us. remote_addr: its multiaddr.
+
+    slot: its slot at the edge. excused: its end says nothing against the peer. spoke: called when its first frame came,
+    which must be within the time for a step of the handshake.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,9 @@ class Link:
         self.peer_id = peer_id
         self.remote_addr = remote_addr
         self.inbound = inbound
+        self.slot, self.excused = 0, False
+        self.spoke: Callable[[], None] = lambda: None
+        self._spoke = False
         self._stream = stream
         self._hang_up = hang_up
         self._config = config
@@ -125,8 +132,9 @@ class Link:
         self._frames.clear()
         await self._over.wait()
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, excused: bool = False) -> None:
         """Starts to end the link and does not wait."""
+        self.excused |= excused
         self._end(LinkClosed(reason))
 
     async def accept(self) -> None:
@@ -220,12 +228,17 @@ class Link:
     async def _read(self) -> None:
         buffer = bytearray()
         frame_due = 0.0
+        hello_due = trio.current_time() + self._config.slots.step_s
         while True:
             idle_due = trio.current_time() + self._config.idle_timeout
+            if not self._spoke:
+                idle_due = min(idle_due, hello_due)
             due = min(frame_due, idle_due) if buffer else idle_due
             with trio.move_on_at(due) as scope:
                 chunk = await self._stream.read(READ_SIZE)
             if scope.cancelled_caught:
+                if not self._spoke and due == hello_due:
+                    raise SlowPeer(f"{self.peer_id} said nothing within {self._config.slots.step_s} s")
                 if due == idle_due:
                     raise SlowPeer(f"{self.peer_id} was silent for {self._config.idle_timeout} s")
                 raise SlowPeer(f"{self.peer_id} did not finish a frame in time: {len(buffer)} bytes of it came")
@@ -263,6 +276,9 @@ class Link:
                 with memoryview(buffer) as whole, whole[at + PREFIX.size : end] as frame:
                     self._frames.append(bytes(frame))
                 self._wake.set()
+                if not self._spoke:
+                    self._spoke = True
+                    self.spoke()
             self._accepted.set()
             at = end
         return at

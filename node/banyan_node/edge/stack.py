@@ -6,7 +6,7 @@
 | end the host with one exception in a stream handler (non-UTF-8 suffices) | handlers and muxers are guarded |
 | announce a 2^60 byte multistream message before it has said who it is | the raw stream refuses reads over 64 KiB |
 | send past its yamux window, without end, into a stream nobody reads | 2 MiB unread on a connection is the end |
-| use up the inbound slots (given back only when the host stopped) | a slot lives as long as its connection |
+| use up the inbound slots (given back only when the host stopped) | slots.py; a slot lives as long as its connection |
 | avoid the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
 
@@ -42,6 +42,7 @@ from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
+from libp2p.security.pnet.protector import new_protected_conn
 from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
@@ -50,6 +51,7 @@ from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
 from .config import EdgeConfig, EdgeEvent, Gate
+from .door import Door
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
@@ -198,31 +200,48 @@ class GuardedMuxing(MuxerMultistream):
 
 
 class GuardedSwarm(Swarm):
-    """Admits by the Gate, caps connections per peer, and gives an inbound slot back when its connection closes.
+    """Admits by the Gate and the Door, and caps connections per peer.
 
-    born: when each live connection came, by trio's clock.
+    born: when each live connection came, by trio's clock. slot_of: the slots of inbound connections.
     """
 
     gate: Gate
     tell: Tell
     config: EdgeConfig
+    door: Door
     born: "weakref.WeakKeyDictionary[SwarmConn, float]"
+    slot_of: "weakref.WeakKeyDictionary[Any, int]"
 
-    async def _do_handle_inbound_connection(self, stream: Any, maddr: Multiaddr, failure_event: Any) -> None:
+    async def _handle_inbound_connection(self, stream: Any, maddr: Multiaddr) -> None:
+        """One accepted socket, to its end. The limiter of libp2p is left out: the door decides."""
         host = remote_host(stream)
         if not self.gate.admits(host):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
             await stream.close()
             return
         raw = RawConnection(BoundedStream(stream), False)
+        slot = 0
         try:
-            muxed: Any = await self.upgrade_inbound_raw_conn(raw, maddr)
-            await muxed.event_closed.wait()
+            with trio.CancelScope() as scope:
+                slot = self.door.arrives(host, scope.cancel)
+                muxed: Any = await self._upgrade(raw, slot)
+                await muxed.event_closed.wait()
         except Exception as error:
             self.tell(EdgeEvent("connection-refused", "", f"no connection came of {host}: {error}"))
         finally:
+            self.door.left(slot)
             with trio.CancelScope(shield=True), trio.move_on_after(1):
                 await raw.close()
+
+    async def _upgrade(self, raw: Any, slot: int) -> IMuxedConn:
+        """Noise, then yamux. The edge sweeps it away if it takes too long."""
+        conn = raw if self.psk is None else new_protected_conn(raw, self.psk)
+        secured = await self.upgrader.upgrade_security(conn, False)
+        self.door.met(slot, str(secured.get_remote_peer()))
+        muxed = await self.upgrader.upgrade_connection(secured, secured.get_remote_peer())
+        self.slot_of[muxed] = slot
+        await self.add_conn(muxed, "inbound")
+        return muxed
 
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """Registers a connection, unless its peer has its share already."""
@@ -295,26 +314,26 @@ async def close_connection(connection: SwarmConn) -> None:
             await muxer.secured_conn.close()
 
 
-def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
+def make_host(config: EdgeConfig, tell: Tell, door: Door) -> GuardedHost:
     """A host that is not running yet."""
     tame_libp2p()
     keys = create_new_key_pair(config.identity_seed)
     peer_id = ID.from_pubkey(keys.public_key)
     peers = PeerStore()
     peers.add_key_pair(peer_id, keys)
-    timeout = max(1, round(config.handshake_timeout))
+    step, room = config.slots.step_s, config.slots.links + config.slots.arriving
+    timeout = max(1, round(step))
     noise = Noise(keys, noise_privkey=create_new_noise_key().private_key)
     upgrader = TransportUpgrader({NOISE: noise}, {})
     upgrader.muxer_multistream = GuardedMuxing(timeout, tell)
     connections = ConnectionConfig(
-        max_connections=config.max_connections,
+        max_connections=2 * room,  # out of reach: the door decides, and connections that end count for a moment
         min_connections=0,
         low_watermark=0,
-        high_watermark=config.max_connections,
+        high_watermark=2 * room,
         max_connections_per_peer=config.max_connections_per_peer,
-        dial_timeout=config.handshake_timeout,
-        inbound_upgrade_timeout=config.handshake_timeout,
-        outbound_upgrade_timeout=config.handshake_timeout,
+        dial_timeout=step,
+        outbound_upgrade_timeout=step,
         inbound_stream_protocol_negotiation_timeout=timeout,
         outbound_stream_protocol_negotiation_timeout=timeout,
     )
@@ -331,5 +350,6 @@ def make_host(config: EdgeConfig, tell: Tell) -> GuardedHost:
     swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
     swarm.tell = tell
     swarm.config = config
-    swarm.born = weakref.WeakKeyDictionary()
+    swarm.door = door
+    swarm.born, swarm.slot_of = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
     return GuardedHost(swarm, timeout)

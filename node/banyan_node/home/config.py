@@ -11,13 +11,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from banyan_node.links.slots import SlotSettings
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 
-GOSSIP, REPLICA = GossipSettings(), Limits()
-"""The replica's own defaults. A setting that overrides one of their fields takes its default from it
-(`context.gossip_of`, `context.limits_of`), so a node without settings behaves as in the simulator."""
+GOSSIP, REPLICA, SLOTS = GossipSettings(), Limits(), SlotSettings()
+"""The defaults of the replica and of the slots. A setting that overrides one of their fields takes its default from it
+(`context.gossip_of`, `context.limits_of`, `context.slots_of`), so a node without settings behaves as in the simulator.
+"""
 
 _ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s,]+/(tcp|udp)/[0-9]+(/[^/\s,]+)*"
 
@@ -132,7 +134,36 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     peers: Annotated[
         int, Meta(ge=1, le=10_000, description="Peers connected at once; each costs about 61 KB and one stream")
-    ] = GOSSIP.links
+    ] = SLOTS.links
+    outbound: Annotated[
+        int,
+        Meta(ge=1, le=1024, description="Of `peers`, slots only for peers that this node dials: at most half of them"),
+    ] = SLOTS.outbound
+    named: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024,
+            description="Of `peers`, slots kept for bootstrap peers and those of `peers add`: at most a quarter",
+        ),
+    ] = SLOTS.named
+    arriving: Annotated[
+        int, Meta(ge=4, le=4096, description="Connections at once that have not said hello; they take no slot")
+    ] = SLOTS.arriving
+    per_address: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Peers of one address (IPv6: one /64) that may dial this node"),
+    ] = SLOTS.per_address
+    per_net: Annotated[
+        int, Meta(ge=1, le=10_000, description="The same from one /24 (IPv6: /48), the least that a hoster rents out")
+    ] = SLOTS.per_near
+    per_wide_net: Annotated[
+        int, Meta(ge=1, le=10_000, description="The same from one /16 (IPv6: /32), so that no provider fills the slots")
+    ] = SLOTS.per_wide
+    local_nets: Annotated[
+        bool,
+        Meta(description="Hold loopback and private addresses to these three too; off, because one owner has them all"),
+    ] = SLOTS.local_groups
     dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = GOSSIP.dials
     streams_per_peer: Annotated[
         int, Meta(ge=1, le=256, description="Streams per connection; the muxer buffers megabytes for each")
@@ -165,8 +196,9 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=16, le=1_000_000, description="Events that wait for a slow reader; then it learns how many it missed"),
     ] = 10_000
     handshake_seconds: Annotated[
-        float, Meta(gt=0, le=300, description="How long a new peer may take to send its hello")
-    ] = 10.0
+        float,
+        Meta(gt=0, le=300, description="How long a new peer may take for its handshake, and then again for its hello"),
+    ] = SLOTS.step_s
     idle_seconds: Annotated[
         float, Meta(ge=5, le=86_400, description="A peer that sends nothing for so long is disconnected")
     ] = 90.0

@@ -17,7 +17,7 @@ import trio
 
 from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
-from banyan_node.edge import Edge, EdgeError, Link
+from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
@@ -79,6 +79,7 @@ class Links:
         self._waiting = Waiting()
         self._dialling: set[str] = set()
         self._goodbyes: dict[str, str] = {}
+        edge.door.part = self._turn_away
 
     # -- links
 
@@ -160,8 +161,8 @@ class Links:
         return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
 
     def named(self, peer: str) -> bool:
-        """Whether somebody named the peer to this node: a contact that it keeps dialling. Any thread."""
-        return any(addr.endswith(f"/p2p/{peer}") for addr in list(self._dialling))
+        """Whether the operator named the peer. Any thread."""
+        return peer in self._edge.door.slots.named
 
     # -- effects of the replica
 
@@ -183,6 +184,15 @@ class Links:
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
         self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
+
+    def _turn_away(self, link: Link, reason: str) -> None:
+        """Ends the link of a peer that has no slot. It is told why, if the replica comes to it in time."""
+        log.debug("no slot", peer=link.peer_id, reason=reason)
+        if self._links.get(link.peer_id) is not link:
+            link.close(reason)
+            return
+        self._worker.post(lambda c, now: c.replica.turn_away(link.peer_id, reason, now))
+        self._nursery.start_soon(self._hang_up, link.peer_id, LAST_WORD_S)
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at its addresses until one answers; tells the replica how that ended."""
@@ -234,6 +244,8 @@ class Links:
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
+                except Paused as why:
+                    wait = max(wait, why.seconds)
                 except EdgeError as why:
                     reason = await _in_words(addr) or str(why)
                     log.info("cannot reach contact", addr=addr, reason=reason, again_in_s=round(wait, 1))
@@ -244,12 +256,15 @@ class Links:
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
 
     async def dial_now(self, addr: str) -> str | None:
-        """Dials a contact now, and again as `keep_dialling` does. Returns why that failed, or None."""
+        """Dials a contact now, and again as `keep_dialling` does. Returns why that failed, or None. The peer is named
+        from now on, so it has a slot of those that are kept."""
+        peer = addr.rsplit("/p2p/", 1)[-1]
+        self._edge.door.pauses.forget(peer)
+        self._edge.door.slots.named.add(peer)
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:
             return await _in_words(addr) or str(why)
-        peer = link.peer_id
         self._goodbyes.pop(peer, None)
         self._serve(link)
         with trio.move_on_after(self._config.limits.handshake_seconds):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,8 @@ class Here:
 class LinkSeen:
     """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it connected.
 
-    differences: its heads of logs on which we differ. asked: logs that it owes us. points: its penalty points;
-    `reason`: the cause of the last ones.
+    neighbour: of the gossip. served_at: when it last sent an entry that was new here. differences: its heads of logs on
+    which we differ. asked: logs that it owes us. points: its penalty points; `reason`: the cause of the last ones.
     """
 
     peer: str
@@ -62,6 +62,8 @@ class LinkSeen:
     greeted: bool
     operator: bool
     outbound: bool
+    neighbour: bool
+    served_at: float | None
     since: float
     equal: bool
     compared: bool
@@ -115,9 +117,9 @@ def published(ctx: Context, now: float) -> Published:
     """The current state. Only on the replica's thread."""
     replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
     fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
-    ledger = replica.ledger
+    ledger, neighbours = replica.ledger, frozenset(replica.gossip.neighbours())
     return Published(
-        links=tuple(_link(ctx, link, now) for link in replica.links.values()),
+        links=tuple(_link(ctx, link, neighbours, now) for link in replica.links.values()),
         bans=tuple(
             BanSeen(peer, now + left, why, ledger.points(peer, now)) for peer, (left, why) in ledger.bans(now).items()
         ),
@@ -133,7 +135,7 @@ def published(ctx: Context, now: float) -> Published:
     )
 
 
-def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
+def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> LinkSeen:
     ledger = ctx.replica.ledger
     points = ledger.points(link.peer, now)
     return LinkSeen(
@@ -142,6 +144,8 @@ def _link(ctx: Context, link: PeerSession, now: float) -> LinkSeen:
         greeted=link.hello is not None,
         operator=link.hello is not None and bool(link.hello.operator),
         outbound=link.outbound,
+        neighbour=link.peer in neighbours,
+        served_at=link.served_at,
         since=link.since,
         equal=link.course.live,
         compared=link.course.met,

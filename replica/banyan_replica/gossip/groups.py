@@ -7,8 +7,23 @@ eclipse expensive. Loopback and private addresses are marked `local:`, because o
 from __future__ import annotations
 
 import ipaddress
+from typing import NamedTuple
 
 LOCAL = "local:"
+
+
+class Nets(NamedTuple):
+    """The networks that an address is in. address: IPv4 /32 or IPv6 /64, what one customer has. near: /24 or /48.
+    wide: /16 or /32. local: loopback, link-local or private."""
+
+    address: str
+    near: str
+    wide: str
+    local: bool
+
+
+NOWHERE = Nets("", "", "", True)
+"""The networks of an address that is not known."""
 
 
 def group_of(addr: str) -> str:
@@ -22,15 +37,25 @@ def group_of(addr: str) -> str:
             return ""
     else:
         value = addr
-    try:
-        ip = ipaddress.ip_address(value.split("%")[0])
-    except ValueError:
+    nets = nets_of(value)
+    if nets is NOWHERE:
         return _name(value)
+    return LOCAL + nets.wide if nets.local else nets.wide
+
+
+def nets_of(host: str | None) -> Nets:
+    """The networks of an IP address; NOWHERE if it is none."""
+    try:
+        ip = ipaddress.ip_address((host or "").split("%")[0])
+    except ValueError:
+        return NOWHERE
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
-    bits = 16 if ip.version == 4 else 32
-    group = str(ipaddress.ip_network((ip, bits), strict=False))
-    return LOCAL + group if ip.is_loopback or ip.is_private or ip.is_link_local else group
+    address, near, wide = (
+        str(ipaddress.ip_network((ip, bits), strict=False))
+        for bits in ((32, 24, 16) if ip.version == 4 else (64, 48, 32))
+    )
+    return Nets(address, near, wide, ip.is_loopback or ip.is_private or ip.is_link_local)
 
 
 def group_of_any(addrs: tuple[str, ...]) -> str:
