@@ -1,7 +1,7 @@
 """The log of a node: one line per event on standard error, as text or JSON.
 
-The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; and a value
-whose name suggests a secret is never written.
+The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; a value whose
+name suggests a secret is never written; and what a peer said does nothing to a terminal (JSON escapes it anyhow).
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from banyan_node.harmless import plain
 from banyan_node.home.config import LogSettings
 
 _SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
@@ -43,15 +44,22 @@ def set_up_logging(log: LogSettings, stream: TextIO | None = None) -> None:
         _hide_secrets,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        [
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback),
+        ]
         if text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else [structlog.processors.JSONRenderer(default=str)]
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -75,4 +83,11 @@ def _hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> 
     for name in event:
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "(hidden)"
+    return event
+
+
+def _harmless(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):  # any other value is shown by its repr
+            event[name] = plain(value, lines=name == "exception")
     return event
