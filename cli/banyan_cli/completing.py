@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from banyan_cli import refs
+from banyan_node.harmless import plain
 from banyan_node.home.folder import Home, find_home
 
 Offered = list[tuple[str, str]]
@@ -27,7 +28,7 @@ def _offers(known: Callable[[Home], Iterable[tuple[str, str]]]) -> Callable[[typ
             rows = [row for row in known(find_home(given)) if row[0].lower().startswith(incomplete.lower())]
         except Exception:
             return []  # the shell is waiting for the next key and must not show an error
-        return rows[:MOST]
+        return [(plain(offer), plain(what)) for offer, what in rows[:MOST]]
 
     return complete
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-from banyan_cli.out import plain
+from banyan_node.harmless import plain
 from banyan_node.operator_errors import (
     CallError,
     ConfigError,

@@ -23,6 +23,8 @@ from banyan_cli.session import Session
 from banyan_node.home.folder import find_home
 
 _FLAGS = ("--json", "--debug")
+_FEW = 12
+"""Words of a command line that cannot be the 24."""
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in errors.EXIT_CODES.items())
 
 app = typer.Typer(
@@ -83,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
         result: Any = command_of(app)(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
-        return _usage(error, json)
+        return _usage(error, json, arguments)
     except typer.Abort:
         return errors.INTERRUPTED
     except KeyboardInterrupt:
@@ -134,8 +136,8 @@ def _is_text(argument: str) -> bool:
     return True
 
 
-def _usage(error: typer.TyperException, json: bool) -> int:
-    message = error.format_message()
+def _usage(error: typer.TyperException, json: bool, typed: Sequence[str]) -> int:
+    message = _words_noted(typed) or error.format_message()
     if json:
         write_json({"error": {"code": "usage", "message": message, "exit": errors.USAGE}})
     elif not message:  # a group without a command: its help was shown
@@ -147,12 +149,28 @@ def _usage(error: typer.TyperException, json: bool) -> int:
     return errors.USAGE
 
 
+def _words_noted(typed: Sequence[str]) -> str | None:
+    """What to say, in the place of an error that would repeat them, if the command line has the 24 words in it."""
+    if sum(len(argument.split()) for argument in typed) <= _FEW:
+        return None
+    from banyan_node.home.words import has_words
+
+    if not has_words(" ".join(typed)):
+        return None
+    return (
+        "The 24 words are never arguments: your shell has noted them, so delete this line from its history. Leave them "
+        "out and the command asks for them without showing them, or name a file with --words-file"
+    )
+
+
 def _report(error: Exception, json: bool, debug: bool, typed: Sequence[str]) -> int:
     if debug:
         import traceback
 
         traceback.print_exc(file=sys.stderr)
     code = errors.exit_code(error)
+    if code == errors.USAGE and (noted := _words_noted(typed)):
+        error = BadInput(noted)
     if code is None and isinstance(error, OSError):
         code = errors.STORAGE
         what = f"{error.filename} cannot be used" if error.filename else "The disk or the network failed"

@@ -1,23 +1,24 @@
 """The output of a command: results go to standard output, everything else to standard error.
 
 The invariant: with --json, standard output has JSON values, one per line, and nothing else. Text of other people is not
-trusted: `plain` removes what would move the cursor or change the direction of the line.
+trusted: whatever a command prints leaves through `plain` or `plain_json`, which stop what would move the cursor or turn
+the line. The commands call `plain` too, where a text must stay on its line or the width of it matters.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from banyan_node.harmless import plain, plain_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _T = TypeVar("_T")
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
 class Out:
@@ -29,16 +30,16 @@ class Out:
     @cached_property
     def console(self) -> Console:
         """Standard output: for what was asked for."""
-        from rich.console import Console
+        from banyan_cli.console import harmless_console
 
-        return Console(highlight=False)
+        return harmless_console(stderr=False)
 
     @cached_property
     def notes(self) -> Console:
         """Standard error: for progress, hints, warnings."""
-        from rich.console import Console
+        from banyan_cli.console import harmless_console
 
-        return Console(stderr=True, highlight=False)
+        return harmless_console(stderr=True)
 
     def answer(self, value: _T, show: Callable[[Console, _T], None]) -> None:
         """The one result of a command."""
@@ -70,24 +71,11 @@ class Out:
 
 
 def write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+    sys.stdout.write(plain_json(json.dumps(value, ensure_ascii=False, separators=(", ", ": "))) + "\n")
     sys.stdout.flush()
 
 
 def _write(stream: TextIO, sentence: str) -> None:
     """Prints one line without rich, so that a command that prints one sentence need not load it."""
-    stream.write(sentence + "\n")
+    stream.write(plain(sentence, lines=True) + "\n")
     stream.flush()
-
-
-def plain(text: str, *, lines: bool = False) -> str:
-    """The text without control characters and direction marks. lines: whether it may have several lines."""
-    kept = []
-    for c in text.replace("\r\n", "\n").replace("\r", "\n"):
-        if c == "\n" or c == "\t":
-            kept.append(c if lines and c == "\n" else " ")
-        elif c in _TURNS:
-            continue
-        else:
-            kept.append("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c)
-    return "".join(kept)

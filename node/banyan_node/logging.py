@@ -1,19 +1,29 @@
 """The log of a node: one line per event on standard error, as text or JSON.
 
-The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; and a value
-whose name suggests a secret is never written.
+The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; a value whose
+name suggests a secret is never written; what a peer said does nothing to a terminal (JSON escapes it anyhow); and no
+kind of line fills the log, because peers cause many of them: of each only the first ones of a minute are written.
 """
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
 
+from banyan_node.harmless import plain
 from banyan_node.home.config import LogSettings
 
+MINUTE_S = 60.0
+"""For so many seconds lines of one kind are counted together."""
+MOST_LINES = 30
+"""Lines of one kind that are written in that time. A kind is an event, not its text: peers choose the texts."""
+MOST_KINDS = 256
+"""Kinds that are counted apart; more of them (only libraries make up events) are counted as one."""
 _SECRET_WORDS = ("passphrase", "password", "secret", "seed", "token", "words", "master", "authorization")
 
 # These libraries log at info what only their developers need. libp2p's warnings are about the conduct of peers, which
@@ -30,8 +40,51 @@ _QUIET = {
 }
 
 
-def set_up_logging(log: LogSettings, stream: TextIO | None = None) -> None:
-    """Send everything that is logged, by structlog or the standard library, to `stream` (standard error)."""
+class Limited(logging.StreamHandler[TextIO]):
+    """Writes the first MOST_LINES lines of each kind in a minute, then how many more there were. Debug has no limit."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        super().__init__(stream)
+        self._clock, self._until = clock, clock() + MINUTE_S
+        self._counts: dict[tuple[str, int, str], int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say_left_out()
+        if record.levelno > logging.DEBUG:
+            event = record.msg["event"] if isinstance(record.msg, dict) else record.msg
+            kind = (record.name, record.levelno, str(event)[:80])
+            if kind not in self._counts and len(self._counts) >= MOST_KINDS:
+                kind = ("", record.levelno, "other lines")
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            if self._counts[kind] > MOST_LINES:
+                return
+        super().emit(record)
+
+    def say_left_out(self, now: bool = False) -> None:
+        """Writes how many lines were left out, once their minute has passed. now: also before."""
+        if not now and self._clock() < self._until:
+            return
+        counts, self._counts, self._until = self._counts, {}, self._clock() + MINUTE_S
+        for (name, level, event), count in counts.items():
+            if count > MOST_LINES:
+                said = f"{event}: and {count - MOST_LINES:,} more of these in the last minute"
+                super().emit(logging.LogRecord(name, level, "", 0, said, None, None))
+
+    def close(self) -> None:
+        self.say_left_out(now=True)
+        super().close()
+
+
+def say_left_out() -> None:
+    """Called now and then: a flood that ended is told of even if nothing else is logged."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Limited):
+            with handler.lock or nullcontext():
+                handler.say_left_out()
+
+
+def set_up_logging(log: LogSettings, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    """Send all that structlog and the standard library log to `stream` (standard error). clock: in seconds."""
     out = sys.stderr if stream is None else stream
     text = log.format == "console" or (log.format == "auto" and out.isatty())
     shared: list[Processor] = [
@@ -43,15 +96,22 @@ def set_up_logging(log: LogSettings, stream: TextIO | None = None) -> None:
         _hide_secrets,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        [
+            _harmless,
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback),
+        ]
         if text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else [structlog.processors.JSONRenderer(default=str)]
     )
-    handler = logging.StreamHandler(out)
+    handler = Limited(out, clock)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -75,4 +135,11 @@ def _hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> 
     for name in event:
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "(hidden)"
+    return event
+
+
+def _harmless(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):  # any other value is shown by its repr
+            event[name] = plain(value, lines=name == "exception")
     return event

@@ -33,6 +33,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting import claims, hosted
 from banyan_node.links import anchors
 from banyan_node.links.linking import Links
+from banyan_node.logging import say_left_out
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
 from banyan_node.server.control import control_app
@@ -250,6 +251,7 @@ class Node:
         """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
+            say_left_out()
             await trio.sleep(LOOK_S)
             with suppress(ViewBuilding):  # follows are unknown until the view is built
                 await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))

@@ -57,6 +57,10 @@ class NotAnArchive(ArchiveDamaged):
         super().__init__(0, "this is not how an archive begins")
 
 
+class NotResumable(StorageError):
+    """An export must not go on in this file, nor write over it. The text says why, as the end of a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartFrame:
     realm: RealmId
@@ -116,7 +120,7 @@ def export_archive(
     cut after that account; this output is appended to it (`whole_until` finds both)."""
     out = _FrameWriter(stream)
     if resume_from is None:
-        out.frame([0, b"", MAGIC, reader.realm.id])
+        out.frame(_start(reader))
     for account in reader.accounts(resume_from):
         if account != resume_from:
             _export_account(reader, account, out)
@@ -125,17 +129,26 @@ def export_archive(
     stream.flush()
 
 
+def _start(reader: StoreReader) -> list[Any]:
+    return [0, b"", MAGIC, reader.realm.id]
+
+
+def _framed(value: list[Any]) -> bytes:
+    body = encode(value)
+    if len(body) > MAX_FRAME:
+        raise StorageError(f"a frame of {len(body)} bytes cannot be archived; {MAX_FRAME} is the most")
+    return len(body).to_bytes(4, "big") + hashlib.sha256(body).digest() + body
+
+
 class _FrameWriter:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.written = 0
 
     def frame(self, value: list[Any]) -> None:
-        body = encode(value)
-        if len(body) > MAX_FRAME:
-            raise StorageError(f"a frame of {len(body)} bytes cannot be archived; {MAX_FRAME} is the most")
-        self._stream.write(len(body).to_bytes(4, "big") + hashlib.sha256(body).digest() + body)
-        self.written += _HEAD + len(body)
+        raw = _framed(value)
+        self._stream.write(raw)
+        self.written += len(raw)
 
 
 def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) -> None:
@@ -241,18 +254,25 @@ def read_archive(stream: BinaryIO) -> Iterator[Frame]:
     return (frame for _, frame in _frames(stream))
 
 
-def whole_until(stream: BinaryIO) -> tuple[int, AccountId | None]:
+def whole_until(stream: BinaryIO, reader: StoreReader) -> tuple[int, AccountId | None]:
     """(how many bytes of a partial archive to keep, the account to resume after). (0, None): start again.
 
-    Raises NotAnArchive: such a file must not be overwritten.
+    Raises NotResumable unless the file is the beginning of an archive that this store wrote, or an empty file.
     """
+    start = _framed(_start(reader))
+    begins = stream.read(len(start))
+    if not start.startswith(begins):
+        raise NotResumable("it does not begin as an archive of this realm")
+    stream.seek(0)
     keep, account = 0, None
     try:
         for end, frame in _frames(stream):
             if isinstance(frame, DoneFrame):
                 keep, account = end, frame.account
-    except NotAnArchive:
-        raise
+                if not reader.logs(account):
+                    raise NotResumable("it has an account that is not held here, so another store wrote it")
+            if isinstance(frame, EndFrame) and frame.digest != frontier_digest(reader.all_heads()):
+                raise NotResumable("it is whole, and of a store that held something else")
     except ArchiveDamaged:
         pass
     return keep, account

@@ -66,11 +66,14 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def node_up(home: Path) -> Iterator[ControlClient]:
+def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
     """`banyan up` as a process, answering; stopped at the end, if the test has not stopped it."""
     log = home.with_suffix(".log").open("ab")
     node = subprocess.Popen(
-        [*COMMAND, "--home", str(home), "up", "--interest", "all"], stdout=log, stderr=log, env=clean_environment()
+        [*COMMAND, "--home", str(home), "up", "--interest", "all", *flags],
+        stdout=log,
+        stderr=log,
+        env=clean_environment(),
     )
     try:
         with _answering(node, home) as client:

@@ -203,6 +203,13 @@ def test_a_file_that_is_no_archive_is_said_to_be_none_and_is_not_written_over(ho
     ran = banyan("--home", home, "export", notes, "--resume")
     assert (ran.code, "was left as it is" in ran.err) == (errors.FAILED, True)
     assert notes.read_text("utf-8").startswith("buy bread")
+    archive = tmp_path / "of another store"
+    assert banyan("--home", tmp_path / "b", "init", "--realm", "test", "--keep-recovery").code == 0
+    _ok(banyan("--home", tmp_path / "b", "export", archive))
+    before = archive.read_bytes()
+    ran = banyan("--home", home, "export", archive, "--resume")
+    assert (ran.code, "another store wrote it. It was left as it is" in ran.err) == (errors.FAILED, True)
+    assert archive.read_bytes() == before
 
 
 def test_a_graph_is_imported_once_however_often_it_is_given(home: Path, tmp_path: Path) -> None:

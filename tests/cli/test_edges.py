@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.edges import FOLLOWS_PER_BATCH, graph_plan, parse_edges, read_edges
+from banyan_cli.importing.edges import FOLLOWS_PER_BATCH, UNPACKED, graph_plan, parse_edges, read_edges
 from banyan_cli.importing.plan import weight
 
 
@@ -46,6 +46,27 @@ def test_a_line_that_is_no_edge_is_named_by_its_number(line: str) -> None:
 def test_bytes_that_are_not_text_are_shown_escaped() -> None:
     with pytest.raises(BadInput, match=r"line 1.*\\xff\\x1b\[2J"):
         parse_edges([b"\xff\x1b[2J\x00 1\n"], "g.txt", False, None)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_without_end_is_refused_after_its_first_bytes(tmp_path: Path, packed: bool) -> None:
+    raw = b"0 1\n" + b"#" * (1 << 24)
+    path = tmp_path / "g.txt"
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    with pytest.raises(BadInput, match="line 2: more than 4,096 bytes"):
+        read_edges(path)
+
+
+def test_a_gzip_file_that_unpacks_to_very_much_is_refused_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "g.txt.gz"
+    line = b"# nothing at all" + b" " * 1000 + b"\n"
+    path.write_bytes(gzip.compress(b"0 1\n" + line * (UNPACKED // len(line) - 1)))
+    assert read_edges(path).edges == 1
+    path.write_bytes(gzip.compress(b"0 1\n" + line * (20 * UNPACKED // len(line))))
+    seen: list[int] = []
+    with pytest.raises(BadInput, match=r"unpack to 1[67],[0-9,]*, which no list of edges does"):
+        read_edges(path, advance=seen.append)
+    assert 0 < sum(seen) <= path.stat().st_size
 
 
 def test_a_gzip_file_is_read_and_a_broken_one_is_said_to_be_broken(tmp_path: Path) -> None:

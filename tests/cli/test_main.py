@@ -251,3 +251,17 @@ def test_arguments_that_are_not_text_are_refused_in_a_sentence(tmp_path: Path) -
 )
 def test_an_error_is_shown_as_a_sentence_and_a_name_in_it_as_it_is_spelled(said: str, shown: str) -> None:
     assert errors.sentence(CallError("refused", said)) == shown
+
+
+@pytest.mark.parametrize(
+    "before", [("keys", "restore"), ("keys", "restore", "--words-file"), ("account", "recover"), ("init",)]
+)
+@pytest.mark.parametrize("apart", [True, False])
+def test_words_on_the_command_line_are_warned_of_and_not_repeated(before: tuple[str, ...], apart: bool) -> None:
+    words = banyan("keys", "words", "--json").json["words"]
+    ran = banyan(*before, *(words if apart else [" ".join(words)]))
+    assert ran.code == errors.USAGE
+    assert "your shell has noted them" in ran.err
+    said = ran.err.replace(",", " ").split()
+    assert sum(word in said for word in set(words)) < 6  # some words of the list are usual ones
+    assert "shell" not in banyan(*before[:2], "one", "two").err

@@ -179,9 +179,18 @@ def test_a_port_in_use_gives_one_sentence(home: Path) -> None:
         assert ran.code == errors.UNREACHABLE
         assert str(port) in ran.err.splitlines()[-1]
         assert "Traceback" not in ran.err
-        ran = process("--home", home, "up", "--listen", f"/ip4/127.0.0.1/tcp/{port}")
-        assert ran.code == errors.UNREACHABLE
-        assert "Traceback" not in ran.err
+    for shared in (False, True):  # libp2p's own listeners share a port with any program that shares it too
+        with socket.socket() as taken:
+            if shared:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            ran = process("--home", home, "up", "--listen", f"/ip4/127.0.0.1/tcp/{port}")
+            assert ran.code == errors.UNREACHABLE
+            assert f"cannot listen on /ip4/127.0.0.1/tcp/{port}" in ran.err.splitlines()[-1]
+            assert "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize("seed", range(5))

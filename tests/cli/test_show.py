@@ -10,10 +10,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from banyan_cli.out import plain
 from banyan_cli.show import tables
 from banyan_cli.show.feed import feed, fit, footer, thread
 from banyan_cli.show.words import ago, count, name_of, size
+from banyan_node.harmless import plain
 
 URI = "did:banyan:zabc/" + "3fa81b02" * 4
 OTHER = "did:banyan:zabc/" + "77777777" * 4

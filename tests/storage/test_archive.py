@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from banyan_crdt.checkpoint import Place, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import EntryId, control_log
-from banyan_crdt.realm import TEST
+from banyan_crdt.ids import AccountId, EntryId, control_log
+from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_storage.archive import (
     ArchiveDamaged,
@@ -21,6 +22,7 @@ from banyan_storage.archive import (
     EndFrame,
     Frame,
     NotAnArchive,
+    NotResumable,
     PartsFrame,
     RunFrame,
     StartFrame,
@@ -30,7 +32,8 @@ from banyan_storage.archive import (
 )
 from banyan_storage.engine import Engine
 from banyan_storage.store import Append, Store
-from tests.storage.accounts import Account, bodies, head_of, open_engine, open_store, sign
+from banyan_storage.viewhook import NoViews
+from tests.storage.accounts import STORE_ID, Account, bodies, head_of, open_engine, open_store, sign
 
 
 @pytest.fixture(params=["memory", "lmdb"])
@@ -67,6 +70,11 @@ def export(store: Store, resume_from: Account | None = None) -> bytes:
         export_archive(reader, stream, lambda account, n: told.append(n), resume_from.id if resume_from else None)
     assert told == sorted(told)
     return stream.getvalue()
+
+
+def resumed(store: Store, raw: bytes) -> tuple[int, AccountId | None]:
+    with store.snapshot() as reader:
+        return whole_until(io.BytesIO(raw), reader)
 
 
 def read_until_damage(raw: bytes) -> tuple[list[Frame], ArchiveDamaged | None]:
@@ -130,10 +138,36 @@ def test_an_export_that_broke_off_is_resumed_after_the_last_whole_account(engine
     store, accounts = filled(engine)
     whole = export(store)
     for cut in (0, 10, 2_000, len(whole) // 3, len(whole) // 2, len(whole) - 100, len(whole) - 1):
-        keep, account = whole_until(io.BytesIO(whole[:cut]))
+        keep, account = resumed(store, whole[:cut])
         done = next((a for a in accounts if a.id == account), None)
         assert whole[:keep] + export(store, done) == whole
         assert (keep == 0) == (done is None)
+
+
+def test_an_export_does_not_go_on_in_a_file_that_this_store_did_not_begin(engine: Engine) -> None:
+    store, _ = filled(engine)
+    whole = export(store)
+    other = export(filled(open_engine("memory", Path()), "def")[0])
+    empty = export(Store(open_engine("memory", Path()), REALMS["main"], new_store_id=STORE_ID, views=NoViews()))
+    start = len(empty) // 2
+    for wrong, why in (
+        (b"hi", "begin"),
+        (b"PK\3\4" + bytes(100), "begin"),
+        (bytes(36), "begin"),
+        (whole[:40] + b"my diary" * 20, "begin"),
+        (empty, "realm"),
+        (empty[:start], "realm"),
+        (other, "another store"),
+        (other[: len(other) - 9], "another store"),
+    ):
+        with pytest.raises(NotResumable, match=why):
+            resumed(store, wrong)
+    assert resumed(store, whole)[0] < len(whole)
+    assert resumed(store, whole[:40]) == resumed(store, b"") == (0, None)
+    Account("late").open(store)
+    store.commit()
+    with pytest.raises(NotResumable, match="it is whole"):
+        resumed(store, whole)
 
 
 def test_an_archive_that_is_cut_off_says_where_and_gives_what_came_before(engine: Engine) -> None:
@@ -163,14 +197,14 @@ def test_any_flipped_bit_is_found_at_its_frame(engine: Engine) -> None:
         if isinstance(damage, NotAnArchive):
             assert at < 4  # the bytes by which an archive is known
         else:
-            assert whole_until(io.BytesIO(damaged))[0] <= at
+            with suppress(NotResumable):  # where the damage is in the first frame
+                assert resumed(store, damaged)[0] <= at
 
 
 def test_something_else_is_not_taken_for_an_archive() -> None:
     for raw in (b"hi", b"PK\3\4" + bytes(100), bytes(36), b"1 2\n3 4\n" * 20):
-        for read in (read_archive, whole_until):  # an export that goes on must not write over it
-            with pytest.raises(NotAnArchive):
-                list(read(io.BytesIO(raw)))
+        with pytest.raises(NotAnArchive):
+            list(read_archive(io.BytesIO(raw)))
     with pytest.raises(ArchiveDamaged, match="at byte 0 of the archive: it ends here") as why:
         list(read_archive(io.BytesIO(b"")))
     assert not isinstance(why.value, NotAnArchive)

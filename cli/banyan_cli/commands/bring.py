@@ -42,11 +42,12 @@ def graph(
 ) -> None:
     """A SNAP edge list: each number becomes an account hosted here, each edge a follow."""
     from banyan_cli.importing.edges import graph_plan, read_edges
-    from banyan_cli.progress import waiting
+    from banyan_cli.progress import bar, waiting
 
     s = session.of(ctx)
-    with waiting(s.out.notes, f"reading {file.name}"):
-        found = read_edges(file, undirected, limit)
+    with bar(s.out.notes, f"reading {file.name}", file.stat().st_size) as advance:
+        found = read_edges(file, undirected, limit, advance)
+    with waiting(s.out.notes, "planning"):
         plan = graph_plan(file, found, undirected, limit, prefix)
     if not found.edges:
         raise BadInput(f"{file} has no edges; expected two whole numbers a line.")

@@ -9,7 +9,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
-from banyan_cli.out import plain
+from banyan_node.harmless import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

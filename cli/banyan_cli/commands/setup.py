@@ -10,7 +10,7 @@ import typer
 
 from banyan_cli import completing, paper, session
 from banyan_cli.errors import BadInput, Failed
-from banyan_cli.out import plain
+from banyan_node.harmless import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

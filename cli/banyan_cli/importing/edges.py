@@ -7,16 +7,25 @@ and not half a graph. Edges that repeat, or that lead to their own start, are co
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from banyan_cli.errors import BadInput
 from banyan_cli.importing.plan import Batch, Plan, account_rows, no_archive, source_of
 
 FOLLOWS_PER_BATCH = 4000
+LONGEST_LINE = 4096
+"""Bytes of a line at most. An edge needs under 100; comments of SNAP have some hundred."""
+UNPACKED, MOST_UNPACKED = 16 << 20, 20
+"""A gzip file may unpack to so many bytes, or to so many times its own. Lists of edges pack to a third or a sixth; gzip
+can pack zeros to a thousandth."""
+LOOK_BYTES = 1 << 20
+"""Bytes of lines between two looks at how much was read."""
 _LINE = re.compile(rb"\s*([0-9]{1,18})[\s,]+([0-9]{1,18})([\s,]+-?[0-9.]{1,32})?\s*")
 _GZIP = b"\x1f\x8b"
 
@@ -38,17 +47,47 @@ class Graph:
         return sum(len(targets) for targets in self.follows.values())
 
 
-def read_edges(path: Path, undirected: bool = False, limit: int | None = None) -> Graph:
-    """The graph of the first `limit` edges. Raises BadInput, naming the line."""
+def read_edges(
+    path: Path,
+    undirected: bool = False,
+    limit: int | None = None,
+    advance: Callable[[int], None] = lambda read: None,
+) -> Graph:
+    """The graph of the first `limit` edges. advance: told how many bytes of the file were read, now and then.
+
+    Raises BadInput, naming the line.
+    """
     no_archive(path)
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == _GZIP
-            file.seek(0)
-            lines: Iterable[bytes] = gzip.GzipFile(fileobj=file) if packed else file
-            return parse_edges(lines, str(path), undirected, limit)
+            return parse_edges(_lines(path, file, advance), str(path), undirected, limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BadInput(f"{path} is a damaged gzip file ({error}); fetch it again.") from error
+
+
+def _lines(path: Path, file: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    """The lines, unpacked if they are packed. A file that would unpack to very much more is refused before it does."""
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    source: BinaryIO = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file
+    number = out = looked = read = 0
+    while line := source.readline(LONGEST_LINE + 1):
+        number += 1
+        out += len(line)
+        if len(line) > LONGEST_LINE:
+            raise BadInput(
+                f"{path}, line {number}: more than {LONGEST_LINE:,} bytes, where two whole numbers were expected; "
+                "nothing was imported."
+            )
+        if out >= looked + LOOK_BYTES:
+            looked, before, read = out, read, file.tell()
+            advance(read - before)
+            if packed and out > max(UNPACKED, MOST_UNPACKED * read):
+                raise BadInput(
+                    f"{path}: its first {read:,} bytes unpack to {out:,}, which no list of edges does; nothing was "
+                    f"imported. If it is one, unpack it with gunzip first."
+                )
+        yield line
 
 
 def parse_edges(lines: Iterable[bytes], name: str, undirected: bool, limit: int | None) -> Graph:

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from banyan_cli.out import plain
 from banyan_cli.show.tables import table
 from banyan_cli.show.words import count, moment, name_of
+from banyan_node.harmless import plain
 
 Row = dict[str, Any]
 

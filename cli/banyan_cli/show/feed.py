@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.out import plain
 from banyan_cli.show.words import ago, count, name_of
+from banyan_node.harmless import plain
 
 NAME_CELLS = 28
 MAX_INDENT = 8

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from banyan_cli.out import plain
 from banyan_cli.refs import short
 from banyan_cli.show.words import ago, count, name_of, size, span
+from banyan_node.harmless import plain
 
 Row = dict[str, Any]
 

@@ -313,10 +313,10 @@ class Edge:
             async with host.run([Multiaddr(addr) for addr in self._listen]), trio.open_nursery() as nursery:
                 bound = [str(addr) for addr in host.get_transport_addrs()]
                 if len(bound) < len(self._listen):
-                    got = f"only {', '.join(map(str, bound))} could be had" if bound else "could not"
-                    wanted = ", ".join(map(str, self._listen))
+                    got = f" (only on {', '.join(bound)})" if bound else ""
                     raise EdgeError(
-                        f"The node was to listen on {wanted} and {got}; stop what has the port, or name another."
+                        f"The node cannot listen on {', '.join(self._listen)}{got}: another program has the port, or "
+                        "the address is not of this machine; stop that program, or name another address in node.listen."
                     )
                 self._listen = tuple(bound)
                 self._host, self._nursery = host, nursery

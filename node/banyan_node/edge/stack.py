@@ -10,11 +10,15 @@
 | avoid the CIDR gate over IPv6 | the gate is asked with the socket's own address |
 | fill the peer store through identify | identify is answered, never asked; identify/push is not offered |
 
+Nor does a listener share its port: libp2p sets SO_REUSEPORT, so two nodes would start on one port, and the kernel would
+give the newer one's peers to the older.
+
 A stock host also answers every small frame with a window update; see QuietStream.
 """
 
 import contextlib
 import logging
+import socket
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -22,6 +26,7 @@ from typing import Any
 
 import libp2p.network.connection.swarm_connection as swarm_connection_module
 import libp2p.stream_muxer.yamux.yamux as yamux_module
+import libp2p.transport.tcp.tcp as tcp_module
 import trio
 from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
 from libp2p.crypto.ed25519 import create_new_key_pair
@@ -61,7 +66,7 @@ MAX_UNREAD = 2 * MAX_WINDOW
 
 
 def tame_libp2p() -> None:
-    """Sets module globals of libp2p: no log output, and windows that grow to 1 MiB and not to 16.
+    """Sets module globals of libp2p: no log output, windows that grow to 1 MiB and not to 16, ports of one listener.
 
     One of its modules logs through the root logger, which would also configure it; another sets its own level.
     """
@@ -69,7 +74,13 @@ def tame_libp2p() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     setattr(yamux_module, "MAX_WINDOW_SIZE", MAX_WINDOW)  # noqa: B010
     setattr(yamux_module, "YamuxStream", QuietStream)  # noqa: B010
+    setattr(tcp_module, "_set_reuse_flags", _reuse_address)  # noqa: B010
     setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
+
+
+def _reuse_address(sock: Any) -> None:
+    """A port can be taken again soon after its listener ended, but not while another one has it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def remote_host(stream: Any) -> str | None:

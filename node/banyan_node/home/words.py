@@ -93,6 +93,12 @@ def given(text: str) -> list[str]:
     return [word for _, word in sorted(zip(numbers, words, strict=True))]
 
 
+def has_words(text: str) -> bool:
+    """Whether a text seems to hold 24 words, or most of them: a command line where they do not belong."""
+    known = set(_list().wordlist)
+    return sum(piece.strip(_AROUND) in known for piece in text.lower().split()) > COUNT // 2
+
+
 def _marked(words: Sequence[str]) -> list[str]:
     """The same words with their checksum bits inverted."""
     known = _list().wordlist

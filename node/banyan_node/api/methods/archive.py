@@ -32,6 +32,7 @@ from banyan_storage.archive import (
     EndFrame,
     Frame,
     NotAnArchive,
+    NotResumable,
     PartsFrame,
     RunFrame,
     StartFrame,
@@ -127,9 +128,9 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
     try:
         with path.open("r+b" if path.exists() else "xb") as file:
             written = _export(store, file)
-    except NotAnArchive as error:
-        said = f"{path} is no archive of banyan's, so it was left as it is; choose another name."
-        raise CallError("refused", said, 409) from error
+    except NotResumable as why:
+        said = f"{path} cannot be gone on with: {why}. It was left as it is; choose another name."
+        raise CallError("refused", said, 409) from why
     except OSError as error:
         then = "; go on with --resume" if path.exists() else ""
         raise CallError("storage", f"{path} cannot be written ({error.strerror}){then}.", 507) from error
@@ -138,7 +139,7 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
 
 def _export(reader: StoreReader, file: BinaryIO) -> int:
     """Continues after the last complete account in the file; returns the size of the file afterwards."""
-    keep, after = whole_until(file) if file.readable() else (0, None)
+    keep, after = whole_until(file, reader) if file.readable() else (0, None)
     file.seek(keep)
     file.truncate()
     export_archive(reader, file, _quiet, after)
