@@ -47,6 +47,8 @@ class EntryReader:
         self._late_ids = late_ids
         self._late: id_index.Late | None = None
         self._names: dict[int, LogId] = {}
+        self.decoded = 0
+        """Entries that were read whole since this reader began: what a question has cost."""
 
     @property
     def txn(self) -> ReadTxn:
@@ -131,6 +133,7 @@ class EntryReader:
     def _records(self, ns: Sequence[int], log: LogId) -> list[Entry]:
         """The entries with these arrival numbers, in that order."""
         entries: list[Entry] = []
+        self.decoded += len(ns)
         last = -1
         for key, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns)):
             n = t.number(key)

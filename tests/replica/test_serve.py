@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 
 import pytest
@@ -11,9 +12,13 @@ from banyan_crdt.entry import decode_header
 from banyan_crdt.ids import EntryId, Head
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.joints import stands_above
+from banyan_replica.peers.limits import Limits
+from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.serve import control_items, locator, log_items, start_of
-from banyan_replica.wire import MAX_LOCATOR, RunItem, Want
+from banyan_replica.sync.serving import FRAME_DECODED, WORK_DECODED, Serving
+from banyan_replica.wire import MAX_LOCATOR, Answered, Message, RunItem, Want, Wants
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
 from tests.replica.helpers import NOW_MS, give
@@ -159,3 +164,49 @@ def test_arrivals_of_a_branch_are_not_served_as_what_counts() -> None:
     came = [row for row in node.store.arrivals(0, 99) if row.id in ids(branch, 2)]
     assert [row.seq for row in came] == [2, 3, 4]
     assert served(log_items(node.store, an.log(), 2, came=came)) == [ids(log, 2)]
+
+
+def forked(branches: int, each: int) -> tuple[Person, Ingest]:
+    """A forked log with much beside it."""
+    an = Person()
+    log, node = an.write(3), known(an)
+    give(node, log)
+    for n in range(branches):
+        give(node, an.write(each, below=log, tag=f"{n}-"), 3)
+    node.flush()
+    return an, node
+
+
+def test_readers_that_stop_in_the_middle_of_the_evidence_keep_no_branches_in_memory() -> None:
+    an, node = forked(20, 60)
+    next(log_items(node.store, an.log(), 3))
+    tracemalloc.start()
+    try:
+        readers = [log_items(node.store, an.log(), 3) for _ in range(100)]
+        for reader in readers:
+            next(reader)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 100 * 60_000  # two items of 60 entries each; the branches together take 20 times as much
+
+
+def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() -> None:
+    an, node = forked(20, 60)
+    log = node.store.chain(an.log())
+    out: list[tuple[str, Message | bytes]] = []
+    serving = Serving(node.store, Limits(), out)
+    peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(30)]
+    for peer in peers:
+        serving.wants(peer, Wants([Want(an.log(), [(2, log[2].id)], [])] * 40))
+        serving.pump(peer)
+    most, calls = 0, 0
+    while serving.busy:
+        began = node.store.decoded
+        serving.work()
+        most, calls = max(most, node.store.decoded - began), calls + 1
+        assert calls < 10_000
+    one = 2 * 1_200  # all that stands beside it, and the children of the fork among it
+    assert most <= WORK_DECODED + FRAME_DECODED + one
+    last = {peer: said for peer, said in out if isinstance(said, Answered)}
+    assert last == {peer.peer: Answered(40) for peer in peers}, "everybody got everything in the end"

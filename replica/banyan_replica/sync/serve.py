@@ -154,19 +154,18 @@ def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
     return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
 
 
-def _evidence(reader: Reader, log: LogId, head: Head) -> Iterator[RunItem]:
-    """Two children of the last counted entry, each with the entries above it up to a signature."""
+def _evidence(reader: Reader, log: LogId, head: Head) -> list[RunItem]:
+    """Two children of the last counted entry, each with the entries above it up to a signature. A list, because each
+    peer that is slow to read would keep all entries beside the log in memory with an iterator."""
     grants = reader.grants(log.account)
     granted = grants.grant_of(log.writer, log.log) if grants else None
     if granted is None:
-        return
+        return []
     children = reader.children(log, head.id, head.length)
     valid = [e for e in children if granted_valid(reader.realm, granted, e)][:2]
     kids = by_parent(reader.loose(log))
-    for child in valid:
-        item = _fitting(reader, log, head.length, to_signature(kids, child))
-        if item is not None:
-            yield item
+    found = [_fitting(reader, log, head.length, to_signature(kids, child)) for child in valid]
+    return [item for item in found if item is not None]
 
 
 def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:

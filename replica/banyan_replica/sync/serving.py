@@ -36,6 +36,9 @@ BLOCK = 1_000
 """Arrivals read at a time."""
 SMALL = 32 << 10
 """The usual size of the first frame to a peer. Later ones grow to a whole piece, so the peer soon has work."""
+FRAME_DECODED, WORK_DECODED = 2_000, 4_000
+"""The most entries that are read whole for one frame, and in one `work`: 20 to 40 ms. Usual runs are served without;
+what stands beside a forked log, and a tied control log, are read whole each time that somebody asks."""
 RETOLD_LOGS = 100_000
 """Logs of a replay that are remembered as sent; beyond, some are sent twice."""
 
@@ -55,8 +58,12 @@ class Serving:
         return bool(self._due)
 
     def work(self) -> None:
-        """One frame for each peer that is due."""
+        """One frame for each peer that is due, in turn, until that was enough work."""
+        began = self._store.decoded
         for link in list(self._due.values()):
+            if self._store.decoded - began > WORK_DECODED:
+                break
+            self._due.pop(link.peer, None)
             self.pump(link)
 
     def wants(self, link: PeerSession, m: Wants) -> None:
@@ -99,8 +106,12 @@ class Serving:
     def _frame(self, link: PeerSession) -> None:
         orders = link.orders
         items, size, answered = list[Item](), 0, orders.answered
-        most = min(self._limits.piece, _aim(link))
-        while size < most and (item := orders.next()) is not None:
+        most, began, done = min(self._limits.piece, _aim(link)), self._store.decoded, False
+        while size < most and self._store.decoded - began <= FRAME_DECODED:
+            item = orders.next()
+            if item is None:
+                done = True
+                break
             items.append(item)
             size += size_of(item)
         if items:
@@ -109,7 +120,7 @@ class Serving:
             self._out.append((link.peer, frame))
         if orders.answered != answered:
             self._out.append((link.peer, Answered(orders.answered)))
-        word = orders.word(done=size < most)
+        word = orders.word(done)
         if word is not None:
             self._out.append((link.peer, word))
 
