@@ -234,6 +234,7 @@ class Replica:
         self.sync.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
+            link.owed.logs.excuse()
         self.sync.asking.restore()
         self._out.collect()
 
