@@ -226,6 +226,7 @@ class Replica:
         self._out.taken_back()
         if why is not None:
             self._out.tell("storage", error=why)
+            self.sync.asking.rest()
         self.gossip.forget_messages()
         self.ingest.holding = False
         self.ingest.forget()
