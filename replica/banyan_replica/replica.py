@@ -226,6 +226,7 @@ class Replica:
         self._out.taken_back()
         if why is not None:
             self._out.tell("storage", error=why)
+            self.sync.asking.rest()
         self.gossip.forget_messages()
         self.ingest.holding = False
         self.ingest.forget()
@@ -234,6 +235,7 @@ class Replica:
         self.sync.rolled_back()
         for link in self.links.values():
             self.sync.lost(link)
+            link.owed.logs.excuse()
         self.sync.asking.restore()
         self._out.collect()
 

@@ -76,7 +76,7 @@ IN_PEOPLE = (
     Mutant(
         "what was deleted for good can be put again and is not shown",
         _ITEM_METHODS,
-        "if q.is_dead(account, of.id, key):",
+        "if not fresh and q.is_dead(account, of.id, key):",
         "if False:",
         _ITEMS,
     ),

@@ -451,6 +451,50 @@ def test_what_a_failed_commit_took_back_is_read_again() -> None:
     assert said(w, "r1", Scan)[-1].cursor == people[3].id
 
 
+def full_disk(w: World, name: str, full: pytest.MonkeyPatch) -> None:
+    """Every commit of this replica fails from now on."""
+    replica = w.replicas[name]
+
+    def fail() -> None:
+        replica.store.rollback()
+        replica.commit_failed("the disk is full")
+
+    full.setattr(replica.store, "commit", fail)
+
+
+def test_a_full_disk_costs_no_honest_peer_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World("a", "b")
+    an = w.person("a", "an")
+    w.link("a", "b")
+    w.until(w.same, 30)
+    with monkeypatch.context() as full:
+        full_disk(w, "b", full)
+        w.post("a", an, 100)
+        w.run(120)
+    assert w.points("b", "a") == w.points("a", "b") == 0
+    w.until(w.same, 90)
+
+
+def test_a_full_disk_fetches_the_same_ever_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World("a", "b")
+    an = w.person("a", "an")
+    w.link("a", "b")
+    w.until(w.same, 30)
+    with monkeypatch.context() as full:
+        full_disk(w, "b", full)
+        w.post("a", an, 100)
+        before = w.bytes["a", "b"]
+        w.run(10)
+        once = w.bytes["a", "b"] - before
+        w.run(110)
+        before = w.bytes["a", "b"]
+        w.run(300)
+        assert w.bytes["a", "b"] - before < 6 * once
+    w.until(w.same, 90)
+    w.post("a", an, 1)
+    w.until(w.same, 10)
+
+
 def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> None:
     w = World("a", limits=Limits(piece=500))
     filled(w, 30)

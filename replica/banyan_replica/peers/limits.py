@@ -24,6 +24,10 @@ class Limits:
     """Bytes of items in one data frame: large enough to fill the line, small enough to commit often."""
     jobs: int = 20_000
     """Logs that one peer may be waiting for; further questions are dropped, and it asks again."""
+    rest_s: float = 2.0
+    """After a failed commit nothing is asked for so long; the time doubles if the next one fails too."""
+    rest_most_s: float = 60.0
+    """The longest such pause: how long a node may be behind after room was made on its disk."""
     asked: int = 20_000
     """Logs that we ask one peer for at a time; the peer tells us the others again."""
     bucket: int = 64

@@ -44,6 +44,10 @@ class Asking:
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
+        self._rest_s = 0.0
+        self._rest_until: float | None = None
+        self.resting = False
+        """Whether nothing is asked for, because a commit has failed lately."""
         self.slighted: list[tuple[str, Charge]] = []
         """Slights of peers, for the replica to charge."""
 
@@ -132,7 +136,7 @@ class Asking:
     def _ask(self, link: PeerSession, want: Want, head: Head | None, root: bytes | None = None) -> bool:
         """Asks for a log unless this peer owes it already, or another owes as much of it. Returns whether it asked."""
         log = want.log
-        if log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
+        if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
         if not link.owed.logs.ask(log, head, link.told.root if root is None else root, self._limits.asked):
             return False
@@ -206,6 +210,8 @@ class Asking:
         self.catchup.reopen(self._store.note(NOTE))
 
     def _assign(self, now: float) -> None:
+        if self.resting:
+            return
         self._say(self.catchup.assign(now))
 
     def _say(self, asks: Iterable[Ask]) -> None:
@@ -240,8 +246,25 @@ class Asking:
                 )
             raise Breach(Offence.UNASKED, f"was asked for accounts {ranges} and sent {entries} of {where}")
 
+    def rest(self) -> None:
+        """A commit failed, and what it held will be asked for again: not at once, each time later. A full disk must not
+        make us fetch the same for ever at full speed."""
+        if not self.resting:
+            self._rest_s = min(max(self._limits.rest_s, 2 * self._rest_s), self._limits.rest_most_s)
+            self._rest_until, self.resting = None, True
+
+    def _rested(self, now: float) -> None:
+        """The pause begins with the first tick after the failure. It is short again once none failed for long."""
+        if self._rest_until is None:
+            self._rest_until = now + self._rest_s
+        self.resting = self.resting and now < self._rest_until
+        if now > self._rest_until + self._limits.rest_most_s:
+            self._rest_s = 0.0
+
     def tick(self, now: float) -> None:
         """Once a second: finds peers that stall, and gives idle readers work."""
+        if self._rest_s:
+            self._rested(now)
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:

@@ -99,6 +99,12 @@ class OwedLogs:
         """The peer reports that it answered, but what it claimed when its root was `root` did not come."""
         self._unserved.append((log, root))
 
+    def excuse(self) -> None:
+        """What came was taken back by a fault of ours: what is owed now and not held later is no lie."""
+        self._unserved = []
+        for log, asked in self._held.items():
+            self._held[log] = asked._replace(unready=True)
+
     def false(self, root: bytes, most: int) -> list[LogId]:
         """Unserved claims that were false, now that the peer told this root. A claim under another root is excused,
         because its head may have moved, but at most `most` times in a row."""

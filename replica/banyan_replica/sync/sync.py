@@ -142,7 +142,7 @@ class Sync:
             self.asking.agrees()
             return
         link.course.moved()
-        if link.orders.reading or not link.course.may_begin(now):
+        if link.orders.reading or self.asking.resting or not link.course.may_begin(now):
             return
         if self.replaying.under_way(now) or self.asking.catchup.keeps(link.peer, now):
             return
