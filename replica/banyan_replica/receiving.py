@@ -90,14 +90,19 @@ class Receiving:
                 self.out.bye(link, f"the first frame is no hello of version {VERSION}: {message}")
                 if opens_as(raw, Hello):
                     return
+            elif opens_as(raw, DataItems, Parts):
+                self._wrong(link, message)
             raise message
         if self._heard(link, message):
             try:
                 self._message(link, message, frame, now)
             except Reject as why:
                 if isinstance(message, DataItems | Parts) and not isinstance(why, Breach):
-                    self.out.bye(link, f"what you serve is not what was written, look at your store: {why}")
+                    self._wrong(link, why)
                 raise
+
+    def _wrong(self, link: PeerSession, why: Reject) -> None:
+        self.out.bye(link, f"what you serve is not what was written, look at your store: {why}")
 
     def _heard(self, link: PeerSession, m: Message) -> bool:
         """Whether the peer may send that now."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from banyan_crdt.ids import EntryId
+from banyan_replica.peers.ledger import Offence
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import Want
+from banyan_replica.wire import DataItems, Parts, Root, Want, encode_message
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.memory_engine import MemoryEngine
@@ -134,3 +135,16 @@ def test_whoever_ends_no_link_is_served_without_checks_and_a_sound_node_says_not
     world.until(world.same, 60)
     assert (sound.is_doubted("newcomer"), sound.is_doubted("another")) == (True, False)
     assert [e for e in world.events["holder"] if e.name == "storage"] == []
+
+
+def test_data_that_is_not_even_readable_ends_the_link_at_once_like_wrong_data() -> None:
+    world = World("a")
+    for k, kind in enumerate((DataItems([]), Parts([]))):
+        name = f"r{k}"
+        world.rogue(name, "a")
+        world.say(name, "a", encode_message(kind)[:2] + b"\xff")
+        assert [why for who, peer, why in world.cut if peer == name], "the link ends"
+        assert world.replicas["a"].ledger.points(name, world.now) == Offence.WRONG.value.points
+    world.rogue("other", "a")
+    world.say("other", "a", encode_message(Root(0, bytes(32), 0))[:2] + b"\xff")
+    assert not [peer for _, peer, _ in world.cut if peer == "other"]
