@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from banyan_node.home.agreement import Disagreement, disagreements
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
 from banyan_node.operator_errors import ConfigError
@@ -79,7 +80,10 @@ class Settings(NamedTuple):
 
 
 def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the node in `home`. flags: setting name -> value, None if not given. Raises ConfigError."""
+    """The settings of the node in `home`. flags: setting name -> value, None if not given.
+
+    Raises ConfigError, also for settings that do not fit together.
+    """
     values: dict[str, dict[str, Any]] = {}
     sources = {name: SettingSource("default", "default") for name in OPTIONS}
     layers = (_from_file(home.config), _from_environment(os.environ if env is None else env), _from_flags(flags or {}))
@@ -92,7 +96,17 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
     if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
         values.setdefault("interest", {})["mode"] = "all"
         sources[_MODE] = SettingSource("default", f"default of the role {role}")
-    return Settings(msgspec.convert(values, Config), sources)
+    settings = Settings(msgspec.convert(values, Config), sources)
+    for wrong in disagreements(settings.config):
+        raise ConfigError(_sentence(settings, wrong))
+    return settings
+
+
+def _sentence(settings: Settings, wrong: Disagreement) -> str:
+    said = [f"{name} ({settings.sources[name].where})" for name in wrong.names]
+    if len(said) == 1:
+        return f"{said[0]} cannot be used: {wrong.why}."
+    return f"{' and '.join(said)} do not fit together: {wrong.why}; change one of them with `banyan config set`."
 
 
 def value_of(config: Config, name: str) -> Any:
@@ -112,6 +126,7 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
     Raises ConfigError if the file is no TOML, or writes the setting in a form that only a person can change.
     """
     section, key = _option(name, str(path)).name.split(".")
+    _refuse_disagreement(path, name, value)
     text = path.read_text("utf-8") if path.exists() else ""
     wanted = _read_toml(path)
     wanted.setdefault(section, {})[key] = value
@@ -123,6 +138,23 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
     if not agreed:
         raise ConfigError(f"{path} says {name} in a form that only a person can change; edit it to {_toml(value)}.")
     write_private(path, edited.encode())
+
+
+def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
+    """Raises ConfigError if the value would not fit together with the rest of the file. What else is wrong in the file
+    is not asked: this may be one of several steps that mend it."""
+    values: dict[str, dict[str, Any]] = {}
+    for other, written, _ in (*_from_file(path), (name, value, None)):
+        section, key = other.split(".")
+        values.setdefault(section, {})[key] = written
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError:
+        return
+    for wrong in disagreements(config):
+        if name in wrong.names:
+            others = ", ".join(f"{other} is {value_of(config, other)}" for other in wrong.names if other != name)
+            raise ConfigError(f"{name} cannot be {value!r}: {wrong.why}{f' ({others})' if others else ''}.")
 
 
 def _edited(lines: list[str], section: str, key: str, line: str) -> str:
