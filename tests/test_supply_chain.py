@@ -32,7 +32,12 @@ def test_every_file_of_every_package_is_locked_by_its_hash() -> None:
 
 def test_a_package_without_a_hash_or_from_elsewhere_is_noticed() -> None:
     good = {"name": "a", "source": REGISTRY, "wheels": [{"hash": "sha256:00"}]}
-    for change in ({"wheels": [{"url": "x"}]}, {"wheels": []}, {"source": {"git": "https://x.test/a"}}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"wheels": [{"url": "x"}]},
+        {"wheels": []},
+        {"source": {"git": "https://x.test/a"}},
+    )
+    for change in changes:
         assert unlocked({"package": [good, {**good, "name": "b", **change}]}) == ["b"]
 
 

@@ -10,13 +10,14 @@ import os
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from banyan_node.home.agreement import Disagreement, disagreements
-from banyan_node.home.config import Config
+from banyan_node.home.config import SIZE, Config, size_of_text
 from banyan_node.home.folder import Home, write_private
 from banyan_node.operator_errors import ConfigError
 
@@ -146,11 +147,9 @@ def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
     values: dict[str, dict[str, Any]] = {}
     for other, written, _ in (*_from_file(path), (name, value, None)):
         section, key = other.split(".")
-        values.setdefault(section, {})[key] = written
-    try:
-        config = msgspec.convert(values, Config)
-    except msgspec.ValidationError:
-        return
+        with suppress(ConfigError):
+            values.setdefault(section, {})[key] = _checked(OPTIONS[other], written, SettingSource("file", str(path)))
+    config = msgspec.convert(values, Config)
     for wrong in disagreements(config):
         if name in wrong.names:
             others = ", ".join(f"{other} is {value_of(config, other)}" for other in wrong.names if other != name)
@@ -252,6 +251,9 @@ def _near(name: str, known: Mapping[str, object]) -> str:
 def _checked(option: Option, value: Any, source: SettingSource) -> Any:
     """The converted value. Text of a flag or variable may mean a list, a number or a boolean."""
     written = isinstance(value, str) and source.layer != "file"
+    if isinstance(value, str) and option.allowed.startswith(SIZE):
+        with suppress(ValueError):
+            value = size_of_text(value)
     if written and get_origin(_bare(option.type)) is list:
         value = [item.strip() for item in value.split(",") if item.strip()]
     try:
