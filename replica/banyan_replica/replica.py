@@ -257,7 +257,7 @@ class Replica:
     def set_room(self, full: str) -> None:
         """Takes no entries and no content of others while `full` says why, and goes on with its own accounts. Nothing
         of that is the peers' fault, so it costs them nothing. Empty: there is room again."""
-        self.sync.asking.full = full
+        self.sync.asking.set_room(full)
 
     # -- writing
 

@@ -55,6 +55,8 @@ class Tasks:
         return {name: f.sentence for name, f in self._failures.items() if now < f.at + SOUND_S}
 
     def _failed(self, name: str, why: Exception) -> float:
+        while isinstance(why, ExceptionGroup):
+            why = why.exceptions[0]
         known = isinstance(why, StorageError | OSError)
         sentence = str(why).rstrip(".") if known else f"a mistake in banyan, {type(why).__name__}: {why}"
         now, before = trio.current_time(), self._failures.get(name)

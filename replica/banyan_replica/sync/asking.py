@@ -54,6 +54,10 @@ class Asking:
     def interesting(self, account: AccountId) -> bool:
         return self.interest is None or account in self.interest
 
+    def set_room(self, full: str) -> None:
+        """See `full`."""
+        self.full = full
+
     def room_for(self, account: AccountId) -> bool:
         """Whether entries of the account are taken now. What is not taken stays a difference, and is asked for once
         there is room again; it costs the sender nothing."""
