@@ -39,7 +39,9 @@ class BadSignature(Reject):
     """The signature does not verify under the key that the header names."""
 
 
-Reason = Literal["version", "account", "grant", "gap", "future", "until", "limit", "cut", "control", "branch", "busy"]
+Reason = Literal[
+    "version", "account", "grant", "gap", "future", "until", "limit", "cut", "control", "branch", "busy", "full"
+]
 
 
 class NotYet(BanyanError):

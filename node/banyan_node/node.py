@@ -39,8 +39,9 @@ from banyan_node.operator_errors import OperatorError
 from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.running import new_token
-from banyan_node.upkeep import chores, views
+from banyan_node.upkeep import chores, room, views
 from banyan_node.upkeep.mending import Stopped
+from banyan_node.upkeep.tasks import Tasks
 from banyan_node.workers.published import Published, Publisher
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
@@ -77,6 +78,7 @@ class Node:
         self.backend: NodeBackend
         self.nursery: trio.Nursery
         self.links: Links
+        self.tasks = Tasks(self.shutdown.is_set)
         self._publisher: Publisher | None = None
         self._linking = False
         """Whether links are served. Set before `ready`: a peer that dials while the node starts needs our hello."""
@@ -134,7 +136,7 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
-                    with trio.move_on_after(LAST_LOOK_S):  # before the links close
+                    with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
                 finally:
                     self._linking = False  # no new task in a nursery that ends
@@ -155,16 +157,21 @@ class Node:
             body_bytes=config.control.body_bytes,
             streams=config.control.streams,
         )
+        keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
         self._linking = True
-        self.nursery.start_soon(self.links.accept)
-        self.nursery.start_soon(self._edge_events)
-        self.nursery.start_soon(self.links.discover)
-        self.nursery.start_soon(self._remember)
-        self.nursery.start_soon(self._look_around)
-        self.nursery.start_soon(self._chores)
+        keep("links", self.links.accept)
+        keep("edge events", self._edge_events)
+        keep("discovery", self.links.discover)
+        keep("peers.json", self._remember)
         assert self.context is not None
-        self.nursery.start_soon(views.build, self.worker, self.context.engine)
+        watch = room.Watch(self.worker, self.context.engine, config.storage)
+        await watch.look()
+        keep("room", watch.run)
+        keep("interest and metrics", self._look_around)
+        keep("daily work", self._chores)
+        assert self.context is not None
+        keep("views", partial(views.build, self.worker, self.context.engine))
         endpoint = await self.nursery.start(
             partial(
                 serve_control,
@@ -180,9 +187,9 @@ class Node:
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
-            self.nursery.start_soon(self.links.keep_dialling, addr)
+            keep("dialling", partial(self.links.keep_dialling, addr))
         for addr in {a.addr for a in before if a.called}.difference(known):
-            self.nursery.start_soon(partial(self.links.keep_dialling, addr, until_linked=True))
+            keep("dialling", partial(self.links.keep_dialling, addr, until_linked=True))
         self.ready = True
         if self.greet is not None:
             said = await self.look(_said)
@@ -286,6 +293,10 @@ class Node:
     # -- for the API (`api.declare.Shell`)
 
     @property
+    def failing(self) -> dict[str, str]:
+        return self.tasks.failing()
+
+    @property
     def seen(self) -> Published:
         assert self._publisher is not None
         return self._publisher.seen
@@ -319,15 +330,13 @@ class Node:
 
     async def _remember_now(self) -> None:
         known = await self.worker.call(_known)
-        try:
-            await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
-        except OSError as why:
-            log.warning("the peers of this run cannot be written", path=str(self.home.peers), reason=str(why))
+        await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
 
 
 def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
     context.replica.sync.asking.waiting = waiting
     context.replica.set_interest(hosted.interest_of(context), now)
+    context.replica.sync.asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

@@ -185,7 +185,9 @@ class Receiving:
                     self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)
-                if self.ingest.parts([PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
+                if not self.sync.asking.full and self.ingest.parts(
+                    [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]
+                ):
                     self.missing.came()
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):

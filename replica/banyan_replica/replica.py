@@ -94,7 +94,7 @@ class Replica:
         self._out = Outbox(self.links, self.sync, self.gossip)
         self.conduct = Conduct(self.links, self.ledger, asking, self.gossip, self._out)
         self.spreading = Spreading(
-            realm, self.gossip, self.ingest, self._take_item, asking.interesting, verify, self.conduct.charge
+            realm, self.gossip, self.ingest, self._take_item, asking.wanted, verify, self.conduct.charge
         )
         self._receiving = Receiving(
             realm=realm,
@@ -275,6 +275,11 @@ class Replica:
         self.sync.limit(accounts, now)
         self._out.collect()
 
+    def set_room(self, full: str) -> None:
+        """Takes no entries and no content of others while `full` says why, and goes on with its own accounts. Nothing
+        of that is the peers' fault, so it costs them nothing. Empty: there is room again."""
+        self.sync.asking.set_room(full)
+
     # -- writing
 
     def hold(self) -> None:
@@ -358,8 +363,9 @@ class Replica:
                 self._out.credit(link)
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
-        for peer, question in self.missing.ask(list(self.links.values()), now):
-            self._out.send(peer, question)
+        if not self.sync.asking.full:
+            for peer, question in self.missing.ask(list(self.links.values()), now):
+                self._out.send(peer, question)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

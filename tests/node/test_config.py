@@ -181,3 +181,52 @@ def test_a_flag_is_called_as_it_was_typed(home: Home) -> None:
     ):
         with pytest.raises(ConfigError, match=f"^{flag} sets {name} to 'sideways'"):
             load(home, {name: "sideways"}, env={})
+
+
+TOGETHER = [
+    ("limits.peers", 5, "limits.peers .* and discovery.active_view .*5 connections are too few for 6 neighbours"),
+    ("discovery.active_view", 64, None),
+    ("limits.ingest_queue_bytes", 1 << 20, "a frame of 4,194,304 bytes does not fit into a queue of 1,048,576"),
+    ("network.deny", ["10.0.0.0/99"], r"network.deny .* cannot be used: 10.0.0.0/99 is no network"),
+    ("network.allow", ["fd00::/129"], "fd00::/129 is no network"),
+    ("node.listen", ["/ip4/127.0.0.1/tcp/4001", "/ip4/0.0.0.0/tcp/4001"], "port 4001 is named twice"),
+    ("node.listen", ["/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.1/tcp/4001"], None),
+    ("node.listen", ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0"], None),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), TOGETHER)
+def test_settings_that_do_not_fit_together_are_refused_when_loaded_and_when_set(
+    home: Home, name: str, value: Any, sentence: str | None
+) -> None:
+    if sentence is None:
+        load(home, {name: value}, env={})
+        set_in_file(home.config, name, value)
+        return
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        load(home, {name: value}, env={})
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match=f"^{name} cannot be"):
+        set_in_file(home.config, name, value)
+    assert not home.config.exists()
+
+
+def test_pairs_of_settings_name_both_sources(home: Home) -> None:
+    home.config.write_text('[network]\ndeny = ["10.0.0.0/8"]\n[control]\nport = 4001\n')
+    with pytest.raises(ConfigError, match=rf"network.allow \(.*\) and network.deny \({home.config}\)") as caught:
+        load(home, env={"BANYAN_NETWORK_ALLOW": "10.1.0.0/16"})
+    assert "BANYAN_NETWORK_ALLOW" in str(caught.value)
+    peer = "/ip4/10.1.2.3/tcp/1/p2p/12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
+    with pytest.raises(ConfigError, match=r"is to be dialled, and 10\.0\.0\.0/8 is denied"):
+        load(home, {"node.bootstrap": peer}, env={})
+    for listen in ("/ip4/127.0.0.1/tcp/4001", "/ip4/0.0.0.0/tcp/4001"):
+        with pytest.raises(ConfigError, match=r"control.port .* and node.listen .*port 4001 is named twice"):
+            load(home, {"node.listen": listen}, env={})
+    load(home, {"node.listen": "/ip4/10.0.0.1/tcp/4001"}, env={})
+
+
+def test_a_file_with_two_disagreements_can_be_mended_one_by_one(home: Home) -> None:
+    home.config.write_text('[limits]\npeers = 3\n[network]\ndeny = ["10.0.0.0/99"]\n')
+    set_in_file(home.config, "network.deny", ["10.0.0.0/9"])
+    set_in_file(home.config, "limits.peers", 30)
+    load(home, env={})

@@ -24,7 +24,7 @@ from banyan_node.operator_errors import CallError, ControlError, NoNode, PortBus
 from banyan_node.server.control import control_app
 from banyan_node.server.control_client import AsyncControlClient, ControlClient
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.running import Endpoint, announced, find_running, new_token
+from banyan_node.server.running import Announcement, Endpoint, find_running, new_token
 
 T = TypeVar("T")
 
@@ -441,7 +441,9 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     listener.close()
-    with announced(home, Endpoint("127.0.0.1", port), "t"):
+    announcement = Announcement(home, Endpoint("127.0.0.1", port), "t")
+    announcement.write()
+    try:
         with pytest.raises(NoNode, match=f"127.0.0.1 port {port}, where nobody answers"):
             ask(home, "echo")
         process = subprocess.Popen([sys.executable, "-c", ""])
@@ -454,6 +456,8 @@ def test_a_stale_control_file_is_explained(tmp_path: Path) -> None:
         home.running.write_text("{")
         with pytest.raises(NoNode, match="cannot be read"):
             ask(home, "echo")
+    finally:
+        announcement.end()
     assert home.running.exists()  # it is not this run's any more, so this run leaves it
 
 

@@ -1,6 +1,7 @@
 """What the edge promises about links and peers, with real hosts on loopback."""
 
 import contextlib
+import socket
 import struct
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,16 @@ from libp2p.custom_types import TProtocol
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
-from banyan_node.edge import DialFailed, Edge, EdgeConfig, Link, LinkClosed, SlotSettings, open_edge
+from banyan_node.edge import (
+    DialFailed,
+    Edge,
+    EdgeConfig,
+    EdgeError,
+    Link,
+    LinkClosed,
+    SlotSettings,
+    open_edge,
+)
 from banyan_node.edge.config import Gate
 
 
@@ -333,3 +343,19 @@ async def test_a_taken_port_is_said_at_once() -> None:
     with pytest.raises(BaseExceptionGroup):
         async with open_edge(config(1, listen=("/ip4/192.0.2.1/tcp/1",))):
             pass
+
+
+async def test_both_families_can_have_one_port_and_a_second_host_cannot() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = (f"/ip4/0.0.0.0/tcp/{port}", f"/ip6/::/tcp/{port}")
+    async with open_edge(config(1, listen=both)) as edge, open_edge(config(2)) as other:
+        for host in ("/ip4/127.0.0.1", "/ip6/::1"):
+            link = await other.dial(f"{host}/tcp/{port}/p2p/{edge.peer_id}")
+            await link.aclose()
+        for listen in (*both, f"/ip4/127.0.0.1/tcp/{port}"):
+            with pytest.raises(BaseExceptionGroup) as caught:
+                async with open_edge(config(3, listen=(listen,))):
+                    pass
+            assert caught.group_contains(EdgeError, match="cannot listen on .*another program has the port")

@@ -9,7 +9,7 @@ import pytest
 from banyan_crdt.ids import EntryId
 from banyan_replica.peers.ledger import Offence
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import DataItems, Parts, Root, Want, encode_message
+from banyan_replica.wire import DataItems, Message, Parts, Root, Want, encode_message
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.memory_engine import MemoryEngine
@@ -139,7 +139,8 @@ def test_whoever_ends_no_link_is_served_without_checks_and_a_sound_node_says_not
 
 def test_data_that_is_not_even_readable_ends_the_link_at_once_like_wrong_data() -> None:
     world = World("a")
-    for k, kind in enumerate((DataItems([]), Parts([]))):
+    kinds: list[Message] = [DataItems([]), Parts([])]
+    for k, kind in enumerate(kinds):
         name = f"r{k}"
         world.rogue(name, "a")
         world.say(name, "a", encode_message(kind)[:2] + b"\xff")

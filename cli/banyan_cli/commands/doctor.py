@@ -117,8 +117,11 @@ def _keys(s: session.Session) -> tuple[bool | None, str]:
 
 def _disk(s: session.Session) -> tuple[bool | None, str]:
     folder = next(p for p in (s.home.path, *s.home.path.parents) if p.exists())
-    free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE:
+    free, reserve = shutil.disk_usage(folder).free, s.settings.config.storage.reserve
+    node = s.node()
+    if node is not None and (full := node.call("status").get("full")):
+        return False, f"Nothing of others is taken: {full}."
+    if free < LEAST_FREE or free < reserve:
         return False, f"{free >> 20} MiB are free on the disk of {folder}; make room, or move the home with --home."
     return True, f"{free / (1 << 30):.1f} GiB are free."
 
@@ -199,8 +202,11 @@ def _node(s: session.Session) -> tuple[bool | None, str]:
     try:
         with ControlClient.from_home(s.home, 5.0) as node:
             value = node.call("id")
+            failing = node.call("status").get("failing") or {}
     except NoNode as error:
         return False, str(error)
+    if failing:
+        return False, f"It answers, and fails at {'; '.join(f'{task}: {why}' for task, why in failing.items())}."
     return True, f"It answers as {value['peer_id']}."
 
 

@@ -116,6 +116,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             console.print(Text(f"{value['trouble'][0].upper()}{value['trouble'][1:]}.", "bold red"), soft_wrap=True)
         if running and value.get("doubt"):
             console.print(Text(f"{value['doubt'][0].upper()}{value['doubt'][1:]}.", "yellow"), soft_wrap=True)
+        for task, why in value.get("failing", {}).items():
+            console.print(Text(f"{task} failed and is tried again: {plain(why)}.", "bold red"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]
         held.append(count(value["entries"], "entry", "entries"))
         if value.get("lacking_parts"):

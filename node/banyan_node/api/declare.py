@@ -94,6 +94,10 @@ class Shell(Protocol):
     def started(self) -> float: ...
 
     @property
+    def failing(self) -> dict[str, str]:
+        """Background tasks that failed lately, each with why."""
+
+    @property
     def event_queue(self) -> int:
         """Events that may wait for one reader."""
 

@@ -79,8 +79,11 @@ def tame_libp2p() -> None:
 
 
 def _reuse_address(sock: Any) -> None:
-    """A port can be taken again soon after its listener ended, but not while another one has it."""
+    """A port can be taken again soon after its listener ended, but not while another one has it. `/ip6/::` is IPv6
+    alone, as in other libp2p programs, so that `/ip4/0.0.0.0` can have the same port."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
 def remote_host(stream: Any) -> str | None:

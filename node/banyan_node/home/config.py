@@ -7,6 +7,8 @@ The `Meta` of each field holds the bounds that are enforced, a `title` where the
 is allowed, and the `description` that `banyan config show` prints.
 """
 
+import re
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -37,6 +39,19 @@ Cidr = Annotated[
     str,
     Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
 ]
+
+
+def size_of_text(text: str) -> int:
+    """The bytes of a text such as `500000000`, `500 MB` or `20GB`. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?B)?", text.strip())
+    if found is None:
+        raise ValueError(text)
+    return int(Decimal(found[1]) * _UNITS[found[2] or "B"])
+
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+SIZE = "bytes, or a text such as 500 MB or 20 GB"
+"""The title of settings that `size_of_text` reads."""
 
 
 class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,6 +219,30 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 90.0
 
 
+class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of the disk entries of others may take. Beyond it they stay with the peers; own accounts go on."""
+
+    max_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 50,
+            title=f"{SIZE}; 0: no limit",
+            description="The largest store; above it, no entries of others are taken. Only `banyan store compact` "
+            "makes a store smaller",
+        ),
+    ] = 0
+    reserve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 50,
+            title=SIZE,
+            description="Free disk that entries of others must leave: for own posts, and for all else on the disk",
+        ),
+    ] = 500_000_000
+
+
 class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Which accounts this node holds. A log is held whole or not at all."""
 
@@ -268,6 +307,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     network: NetworkSettings = field(default_factory=NetworkSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
     interest: InterestSettings = field(default_factory=InterestSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -10,12 +10,14 @@ import os
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from banyan_node.home.config import Config
+from banyan_node.home.agreement import Disagreement, disagreements
+from banyan_node.home.config import SIZE, Config, size_of_text
 from banyan_node.home.folder import Home, write_private
 from banyan_node.operator_errors import ConfigError
 
@@ -79,7 +81,10 @@ class Settings(NamedTuple):
 
 
 def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the node in `home`. flags: setting name -> value, None if not given. Raises ConfigError."""
+    """The settings of the node in `home`. flags: setting name -> value, None if not given.
+
+    Raises ConfigError, also for settings that do not fit together.
+    """
     values: dict[str, dict[str, Any]] = {}
     sources = {name: SettingSource("default", "default") for name in OPTIONS}
     layers = (_from_file(home.config), _from_environment(os.environ if env is None else env), _from_flags(flags or {}))
@@ -92,7 +97,17 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
     if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
         values.setdefault("interest", {})["mode"] = "all"
         sources[_MODE] = SettingSource("default", f"default of the role {role}")
-    return Settings(msgspec.convert(values, Config), sources)
+    settings = Settings(msgspec.convert(values, Config), sources)
+    for wrong in disagreements(settings.config):
+        raise ConfigError(_sentence(settings, wrong))
+    return settings
+
+
+def _sentence(settings: Settings, wrong: Disagreement) -> str:
+    said = [f"{name} ({settings.sources[name].where})" for name in wrong.names]
+    if len(said) == 1:
+        return f"{said[0]} cannot be used: {wrong.why}."
+    return f"{' and '.join(said)} do not fit together: {wrong.why}; change one of them with `banyan config set`."
 
 
 def value_of(config: Config, name: str) -> Any:
@@ -112,6 +127,7 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
     Raises ConfigError if the file is no TOML, or writes the setting in a form that only a person can change.
     """
     section, key = _option(name, str(path)).name.split(".")
+    _refuse_disagreement(path, name, value)
     text = path.read_text("utf-8") if path.exists() else ""
     wanted = _read_toml(path)
     wanted.setdefault(section, {})[key] = value
@@ -123,6 +139,21 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
     if not agreed:
         raise ConfigError(f"{path} says {name} in a form that only a person can change; edit it to {_toml(value)}.")
     write_private(path, edited.encode())
+
+
+def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
+    """Raises ConfigError if the value would not fit together with the rest of the file. What else is wrong in the file
+    is not asked: this may be one of several steps that mend it."""
+    values: dict[str, dict[str, Any]] = {}
+    for other, written, _ in (*_from_file(path), (name, value, None)):
+        section, key = other.split(".")
+        with suppress(ConfigError):
+            values.setdefault(section, {})[key] = _checked(OPTIONS[other], written, SettingSource("file", str(path)))
+    config = msgspec.convert(values, Config)
+    for wrong in disagreements(config):
+        if name in wrong.names:
+            others = ", ".join(f"{other} is {value_of(config, other)}" for other in wrong.names if other != name)
+            raise ConfigError(f"{name} cannot be {value!r}: {wrong.why}{f' ({others})' if others else ''}.")
 
 
 def _edited(lines: list[str], section: str, key: str, line: str) -> str:
@@ -220,6 +251,9 @@ def _near(name: str, known: Mapping[str, object]) -> str:
 def _checked(option: Option, value: Any, source: SettingSource) -> Any:
     """The converted value. Text of a flag or variable may mean a list, a number or a boolean."""
     written = isinstance(value, str) and source.layer != "file"
+    if isinstance(value, str) and option.allowed.startswith(SIZE):
+        with suppress(ValueError):
+            value = size_of_text(value)
     if written and get_origin(_bare(option.type)) is list:
         value = [item.strip() for item in value.split(",") if item.strip()]
     try:

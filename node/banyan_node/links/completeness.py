@@ -24,6 +24,8 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
     """Why this node cannot know that it is complete, in a sentence without a full stop; None if it can."""
     if claims.restoring(at):
         return "the accounts of restored keys are still being searched"
+    if seen.full:
+        return f"nothing of others is taken: {seen.full}"
     if seen.wrong_clock is not None:
         return seen.wrong_clock
     if not any(link.greeted for link in seen.links):

@@ -120,6 +120,8 @@ class Links:
                 except EdgeError as why:
                     log.debug("link closed", peer=peer, reason=str(why))
                 nursery.cancel_scope.cancel()
+        except Exception:  # a mistake of ours costs this link and not the node
+            log.exception("a link ended by an error", peer=peer)
         finally:
             self._links.pop(peer, None)
             self._outboxes.pop(peer, None)

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import structlog
 import trio
 from starlette.types import ASGIApp
 
@@ -19,8 +20,11 @@ from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError, PortBusy
 from banyan_node.server.http_connections import PATIENCE, Connections, Patience
-from banyan_node.server.running import Endpoint, announced
+from banyan_node.server.running import Announcement, Endpoint
 
+_log = structlog.get_logger("banyan")
+ANNOUNCE_S = 5.0
+"""Seconds between two attempts to write control.json on a full disk."""
 GRACE_LOOK_S = 0.02
 """Seconds between two checks whether the last request has ended, when the node stops."""
 
@@ -61,13 +65,41 @@ async def serve_control(
     listener = listen(bind)
     endpoint = endpoint_of(listener)
     served = Connections(app, connections, patience)
+    announcement = Announcement(home, endpoint, token)
     try:
-        with announced(home, endpoint, token):
+        async with trio.open_nursery() as nursery:
+            if not _announce(announcement):
+                nursery.start_soon(_announce_later, announcement)
             await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
+            nursery.cancel_scope.cancel()
     finally:
+        announcement.end()
         listener.close()
         if endpoint.socket:
             Path(endpoint.socket).unlink(missing_ok=True)
+
+
+def _announce(announcement: Announcement) -> bool:
+    """Whether commands can find the node now. Raises OSError, except on a full disk."""
+    try:
+        announcement.write()
+    except OSError as why:
+        if why.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _log.error("the disk is full: until there is room, no command finds this node, which serves its peers")
+        return False
+    return True
+
+
+async def _announce_later(announcement: Announcement) -> None:
+    while True:
+        await trio.sleep(ANNOUNCE_S)
+        try:
+            announcement.write()
+        except OSError:
+            continue
+        _log.warning("there is room again: commands find this node")
+        return
 
 
 async def _serve(

@@ -8,8 +8,6 @@ the folder of a running node has the file too, and a command in the copy must no
 import os
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -52,20 +50,28 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-@contextmanager
-def announced(home: Home, endpoint: Endpoint, token: str) -> Iterator[None]:
-    """Announces this run until the block ends. Call it while holding the store's lock, so that a home has one node."""
-    folder = home.path.stat()
-    running = Running(1, os.getpid(), endpoint, str(home.path), folder.st_dev, folder.st_ino)
-    written = msgspec.json.encode(running) + b"\n"
-    write_private(home.token, token.encode())
-    write_private(home.running, written)
-    try:
-        yield
-    finally:
-        if home.running.exists() and home.running.read_bytes() == written:
-            home.running.unlink()
-            home.token.unlink(missing_ok=True)
+class Announcement:
+    """control.json and control.token of one run. Make it while holding the store's lock, so that a home has one node.
+
+    `write` may fail on a full disk, and then be called again: a node without it serves its peers, though no command
+    finds it. `end` removes what this run wrote.
+    """
+
+    def __init__(self, home: Home, endpoint: Endpoint, token: str) -> None:
+        folder = home.path.stat()
+        running = Running(1, os.getpid(), endpoint, str(home.path), folder.st_dev, folder.st_ino)
+        self._home, self._token = home, token
+        self._written = msgspec.json.encode(running) + b"\n"
+
+    def write(self) -> None:
+        """Raises OSError."""
+        write_private(self._home.token, self._token.encode())
+        write_private(self._home.running, self._written)
+
+    def end(self) -> None:
+        if self._home.running.exists() and self._home.running.read_bytes() == self._written:
+            self._home.running.unlink()
+            self._home.token.unlink(missing_ok=True)
 
 
 def find_running(home: Home) -> tuple[Running, str]:

@@ -86,7 +86,8 @@ class BanSeen:
 @dataclass(frozen=True, slots=True)
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
-    a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`."""
+    a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
+    why no entries of others are taken, or nothing."""
 
     links: tuple[LinkSeen, ...]
     bans: tuple[BanSeen, ...]
@@ -99,6 +100,7 @@ class Published:
     wrong_clock: str | None
     ahead_ms: int | None
     platforms: int
+    full: str
 
     def claims(self) -> dict[LogId, int]:
         """The greatest length that a peer claims of each log on which it differs from us."""
@@ -132,6 +134,7 @@ def published(ctx: Context, now: float) -> Published:
         wrong_clock=wrong_clock(ctx),
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
+        full=replica.sync.asking.full,
     )
 
 

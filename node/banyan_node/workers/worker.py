@@ -192,7 +192,10 @@ class Worker(Generic[T]):
 
     def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer], reached: int) -> None:
         """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
-        self._deliver(effects, reached)
+        try:
+            self._deliver(effects, reached)
+        except Exception:  # here it would end the event loop
+            log.exception("effects could not be carried out")
         for answer in answers:
             answer.given.set()
 
@@ -295,7 +298,16 @@ class Worker(Generic[T]):
         """Carries out commits; returns the other effects for the event loop."""
         out: list[Effect] = []
         error: StorageError | None = None
-        while (effect := replica.next_effect()) is not None:
+        while True:
+            try:
+                effect = replica.next_effect()
+            except StorageError as why:  # it writes what was collected, and notes of its own
+                error = why
+                self._undo(replica, why)
+                out.clear()
+                continue
+            if effect is None:
+                break
             if not isinstance(effect, Commit):
                 out.append(effect)
                 continue

@@ -17,7 +17,7 @@ from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater
+from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, named
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -61,6 +61,8 @@ class Intake:
         if isinstance(item, CheckedLater):
             self._not_yet(link, item.log, item.why, now)
             raise item.why
+        if self._asking.full:
+            self._refuse_others(link, item, now)
         if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
         if isinstance(item, Checkpoint):
@@ -77,6 +79,14 @@ class Intake:
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
         return Judged((last.id,), self._sync.moves != moves, run.log, added)
+
+    def _refuse_others(self, link: PeerSession, item: Checked, now: float) -> None:
+        """Raises NotYet unless the account is ours: what was asked for before the disk was full still comes."""
+        log, _ = named(item)
+        if not self._asking.room_for(log.account):
+            why = NotYet("full", f"nothing of others is taken: {self._asking.full}")
+            self._not_yet(link, log, why, now)
+            raise why
 
     def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)

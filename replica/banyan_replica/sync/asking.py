@@ -39,6 +39,10 @@ class Asking:
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.interest: frozenset[AccountId] | None = None
+        self.full = ""
+        """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
+        self.ours: Callable[[AccountId], bool] = lambda account: False
+        """Whether the account is one of this node's own, for which there is always room."""
         self.catchup = Catchup(self._store.note(NOTE))
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
@@ -54,6 +58,19 @@ class Asking:
     def interesting(self, account: AccountId) -> bool:
         return self.interest is None or account in self.interest
 
+    def set_room(self, full: str) -> None:
+        """See `full`."""
+        self.full = full
+
+    def room_for(self, account: AccountId) -> bool:
+        """Whether entries of the account are taken now. What is not taken stays a difference, and is asked for once
+        there is room again; it costs the sender nothing."""
+        return not self.full or self.ours(account)
+
+    def wanted(self, account: AccountId) -> bool:
+        """Whether a pushed entry of the account is judged."""
+        return self.interesting(account) and self.room_for(account)
+
     def limit(self, interest: frozenset[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
         self.interest = interest
@@ -66,6 +83,11 @@ class Asking:
         """Asks for what we lack by the peer's heads."""
         for account, theirs in by_account(heads.items()).items():
             if not self.interesting(account):
+                continue
+            if not self.room_for(account):
+                for log, head in theirs.items():
+                    if head != self._ingest.head(log):
+                        self.differs(link, log, head)
                 continue
             if link.owed.ranges.cover(account):
                 continue  # it is being read to us; a comparison afterwards finds what the reading left out
@@ -210,9 +232,8 @@ class Asking:
         self.catchup.reopen(self._store.note(NOTE))
 
     def _assign(self, now: float) -> None:
-        if self.resting:
-            return
-        self._say(self.catchup.assign(now))
+        if not (self.resting or self.full):
+            self._say(self.catchup.assign(now))
 
     def _say(self, asks: Iterable[Ask]) -> None:
         for link, scan in ((self._links.get(ask.peer), ask.scan) for ask in asks):

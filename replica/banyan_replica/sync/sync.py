@@ -156,7 +156,9 @@ class Sync:
 
     def start(self, link: PeerSession, count: int, now: float) -> None:
         """Starts one comparison, by the cheapest way that can work."""
-        if not self.asking.read_through(link, count, self.tree.count, now) and not self.replaying.ask(link, now):
+        if self.asking.full or not (
+            self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
+        ):
             self.ask(link, now)
 
     def ask(self, link: PeerSession, now: float) -> None:

@@ -106,4 +106,4 @@ async def identity(shell: Shell, shown: standing.NodeIdentity) -> standing.NodeI
 @standing.METHODS.on_node("status")
 async def status(shell: Shell, shown: standing.Status) -> standing.Status:
     uptime = round(time.time() - shell.started, 1)
-    return structs.replace(shown, running=True, ready=shell.ready, uptime_s=uptime)
+    return structs.replace(shown, running=True, ready=shell.ready, uptime_s=uptime, failing=shell.failing)

@@ -77,7 +77,8 @@ class Status(Response, frozen=True):
     """doubt: why this node cannot know that it is complete, or null. trouble: why this node does not control its own
     account, and what to do, or null. restoring: null once all accounts of restored keys are back that a peer held.
     behind: entries that linked peers claim and this node lacks. fresh_as_of: the time of the newest statement of a
-    platform that this node's state has matched. following: the first 500."""
+    platform that this node's state has matched. following: the first 500. failing: background tasks that failed in
+    the last two minutes, each with why; they are made again. full: why no entries of others are taken, or null."""
 
     running: bool
     ready: bool
@@ -101,6 +102,8 @@ class Status(Response, frozen=True):
     interest: str
     behind: int
     following: list[Followed]
+    failing: dict[str, str]
+    full: str | None
 
 
 class Ban(Response, frozen=True):
@@ -193,6 +196,8 @@ def status(at: Looking, ask: Nothing) -> Status:
         interest=config.interest.mode,
         behind=behind,
         following=following,
+        failing={},
+        full=seen.full or None,
     )
 
 
@@ -349,6 +354,9 @@ _NOTED = {
     "gap": "behind",
     "control": "not yet known",
     "version": "newer version",
+    "full": "no room here",
+    "busy": "behind",
+    "branch": "behind",
 }
 
 

@@ -1,0 +1,215 @@
+"""Disk: entries of others stop before it is full, own ones go on, and a full disk ends no node and no start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from structlog.testing import capture_logs
+
+from banyan_node.node import Node
+from banyan_node.operator_errors import CallError
+from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
+from banyan_storage.errors import StorageError
+from tests.node.real import converged, make_home, make_node, running
+from tests.node.test_node import account, post, settled, texts
+from tests.storage.test_engine_faults import can_mount
+
+SMALL = 24 << 20
+"""Bytes of a disk that can be filled: a store needs 1 MB."""
+
+
+async def post_for_ever(node: Node) -> None:
+    while True:
+        await post(node, "x" * 3_000)
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Path]:
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "none", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    """A file that takes all but `leave` bytes of the disk."""
+    filler, block = disk / "filler", bytes(4096)
+    with filler.open("wb", buffering=0) as file:
+        while leave == 0 or (stat := os.statvfs(disk)).f_bavail * stat.f_bsize > leave:
+            try:
+                file.write(block)
+            except OSError:
+                break
+    return filler
+
+
+async def full(node: Node) -> str | None:
+    found: str | None = (await node.backend.call("status", {}))["full"]
+    return found
+
+
+async def until_full(node: Node, wanted: bool) -> str | None:
+    with trio.fail_after(20):
+        while bool(said := await full(node)) != wanted:
+            await trio.sleep(0.05)
+    return said
+
+
+async def until_text(node: Node, text: str) -> None:
+    with trio.fail_after(20):
+        while text not in await texts(node):
+            await trio.sleep(0.05)
+
+
+LIMITS = [("reserve", "1000 TB", "storage.reserve keeps"), ("max_bytes", "1 kB", "storage.max_bytes allows 0.0 MB")]
+
+
+@pytest.mark.parametrize(("setting", "value", "sentence"), LIMITS)
+async def test_without_room_nothing_of_others_is_taken_and_nobody_is_charged(
+    tmp_path: Path, setting: str, value: str, sentence: str
+) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    none = {f"storage__{setting}": value}
+    with capture_logs() as lines:
+        async with running(make_node(homes[0])) as a:
+            await account(a, "An")
+            await post(a, "before")
+            async with running(make_node(homes[1], [a.edge.addresses[0]], **none)) as b:
+                await account(b, "Bình")
+                await settled(a, 1)
+                await post(b, "of b")
+                await until_text(a, "of b")
+                await post(a, "while there is no room")
+                with trio.fail_after(20):  # the comparison finds what is not taken
+                    while not (status := await b.backend.call("status", {}))["behind"]:
+                        await trio.sleep(0.05)
+                assert (await texts(b), status["accounts"], status["complete"]) == ({"of b"}, 1, False)
+                assert sentence in str(status["full"])
+                assert status["doubt"].startswith("nothing of others is taken")
+                (peer,) = await b.backend.call("peers", {})
+                rows = await b.backend.call("diff", {"peer": peer["peer"]})
+                assert {row["account"] for row in rows} == {(await a.backend.call("id", {}))["account"]}
+                for node in (a, b):
+                    (row,) = await node.backend.call("peers", {})
+                    assert (row["points"], row["connected"], row["ban"]) == (0, True, None)
+            assert sum(line["event"] == "nothing of others is taken" for line in lines) == 1
+            async with running(make_node(homes[1], [a.edge.addresses[0]], storage__reserve="0")) as b:
+                assert await full(b) is None
+                await converged([a, b])
+                assert await texts(b) == {"before", "of b", "while there is no room"}
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a file system of its own, which only root can mount")
+async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        homes = [make_home(tmp_path / "a"), make_home(disk / "b")]
+        async with running(make_node(homes[0])) as a:
+            await account(a, "An")
+            flags = {"storage__reserve": "5 MB"}
+            async with running(make_node(homes[1], [a.edge.addresses[0]], **flags)) as b:
+                await account(b, "Bình")
+                await settled(a, 1)
+                await converged([a, b])
+                filler = fill(disk, 3_000_000)
+                await until_full(b, True)
+                await post(a, "of a")
+                await post(b, "of b")
+                await until_text(a, "of b")
+                assert await texts(b) == {"of b"}
+                filler.unlink()
+                await until_full(b, False)
+                await converged([a, b], 20)
+                assert await texts(b) == {"of a", "of b"}
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs a file system of its own, which only root can mount")
+async def test_a_full_disk_ends_neither_a_node_nor_its_start_nor_its_stop(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        homes = [make_home(tmp_path / "a"), make_home(disk / "b")]
+        async with running(make_node(homes[0])) as a:
+            await account(a, "An")
+            address = [a.edge.addresses[0]]
+            async with running(make_node(homes[1], address, storage__reserve="1 MB")) as b:
+                await account(b, "Bình")
+                await post(b, "one")
+                await converged([a, b])
+                fill(disk)
+                for _ in range(3):
+                    with pytest.raises(CallError, match="no room left"):
+                        await post_for_ever(b)
+                await until_full(b, True)
+                kept = await texts(b)
+                assert "one" in kept
+            async with running(
+                make_node(homes[1], address, storage__reserve="1 MB")
+            ) as b:  # stopped and started on a full disk
+                assert not homes[1].running.exists()
+                await settled(a, 1)
+                assert "one" in await texts(b)
+                with pytest.raises(CallError, match="no room left"):
+                    await post_for_ever(b)
+                (disk / "filler").unlink()
+                with trio.fail_after(20):
+                    while not homes[1].running.exists():
+                        await trio.sleep(0.05)
+                await post(b, "two")
+                await until_text(a, "two")
+            assert not homes[1].running.exists()
+
+
+async def test_a_task_that_fails_is_named_and_made_again_and_others_go_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    tasks, runs, other = Tasks(lambda: False), [0.0], [0]
+
+    async def fails() -> None:
+        runs.append(trio.current_time())
+        if len(runs) <= 10:
+            raise StorageError("no room left for x.")
+        await trio.sleep_forever()
+
+    async def mistaken() -> None:
+        raise ExceptionGroup("", [ValueError("7")])
+
+    async def sound() -> None:
+        while True:
+            await trio.sleep(1)
+            other[0] += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tasks.keep, "saving", fails)
+        nursery.start_soon(tasks.keep, "daily work", mistaken)
+        nursery.start_soon(tasks.keep, "sound", sound)
+        await trio.sleep(0.5)
+        assert tasks.failing() == {
+            "saving": "no room left for x",
+            "daily work": "a mistake in banyan, ValueError: 7",
+        }
+        await trio.sleep(2_000)
+        assert list(tasks.failing()) == ["daily work"]
+        assert len(runs) == 11
+        pauses = [round(b - a) for a, b in pairwise(runs[1:])]
+        assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60][: len(pauses)]
+        assert pauses[0] == AGAIN_S < LONGEST_S < SOUND_S
+        assert other[0] > 1_990
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_fails_while_the_node_stops_is_not_said() -> None:
+    tasks = Tasks(lambda: True)
+
+    async def fails() -> None:
+        raise StorageError("the node stopped before it answered")
+
+    await tasks.keep("metrics", fails)
+    assert tasks.failing() == {}
