@@ -26,7 +26,7 @@ from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, named_of, open_context, slots_of
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, PauseSettings, Standing, open_edge
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, Filling, PauseSettings, Standing, open_edge
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
@@ -285,6 +285,10 @@ class Node:
 
     async def look(self, do: Callable[[Looking], T]) -> T:
         return await self.backend.look(do)
+
+    @property
+    def slots(self) -> Filling:
+        return self.edge.door.slots.filling()
 
     @property
     def addresses(self) -> tuple[str, ...]:
