@@ -1,8 +1,9 @@
 """An eclipse in virtual time: many identities of few networks against one newcomer with honest bootstrap peers.
 
-Every honest node has the slots of a real node (links/slots.py). The Sybils know each other, the newcomer and every honest
-node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do the same, less
-often, to all others. The newcomer is isolated while it has no honest neighbour.
+Every honest node has the slots of a real node (links/slots.py). The Sybils know each other, the newcomer and every
+honest node. They dial the newcomer without end, ask to be its neighbours, and name only each other; they do the same,
+less often, to all others. The newcomer is cut off while it has no link to an honest node: two nodes compare what they
+hold whenever they are linked, neighbours or not.
 """
 
 from __future__ import annotations
