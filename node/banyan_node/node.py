@@ -26,12 +26,13 @@ from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
 from banyan_node.context import Context, close_context, named_of, open_context, slots_of
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, Filling, PauseSettings, Standing, open_edge
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, PauseSettings, Standing, open_edge
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
 from banyan_node.hosting import claims, hosted
 from banyan_node.links import anchors
+from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 
 import msgspec
 
-from banyan_node.links.slots import Filling
+from banyan_node.links.filling import Filling
 from banyan_node.workers.published import Here, Published
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
