@@ -32,6 +32,7 @@ from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
 from banyan_node.hosting import claims, hosted
 from banyan_node.links import anchors
+from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
 from banyan_node.logging import say_left_out
 from banyan_node.metrics import Metrics
@@ -303,6 +304,10 @@ class Node:
 
     async def look(self, do: Callable[[Looking], T]) -> T:
         return await self.backend.look(do)
+
+    @property
+    def slots(self) -> Filling:
+        return self.edge.door.slots.filling()
 
     @property
     def addresses(self) -> tuple[str, ...]:

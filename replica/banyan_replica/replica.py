@@ -343,7 +343,7 @@ class Replica:
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
-            link.served(now)
+            link.load.served(now)
             self._told(judged.log, judged.added)
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)

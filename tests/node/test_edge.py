@@ -270,17 +270,6 @@ async def test_an_exception_in_a_stream_handler_is_an_event_and_no_more() -> Non
         await exchange(there, here)
 
 
-async def test_connections_are_capped_and_their_slots_come_back() -> None:
-    async with open_edge(config(1, max_connections=2)) as hub:
-        for turn in range(3):
-            async with open_edge(config(10 + turn)) as x, open_edge(config(20 + turn)) as y, open_edge(config(30)) as z:
-                await greet(x, hub)
-                await greet(y, hub)
-                with pytest.raises(DialFailed):
-                    await z.dial(hub.addresses[0])
-            await trio.sleep(0.5)
-
-
 async def test_links_beyond_the_backlog_are_refused() -> None:
     async with open_edge(config(1, incoming_backlog=1)) as hub, open_edge(config(2)) as x, open_edge(config(3)) as y:
         await x.dial(hub.addresses[0])

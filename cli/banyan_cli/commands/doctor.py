@@ -69,6 +69,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("ports", _ports),
         ("node", _node),
         ("peers", _peers),
+        ("slots", _slots),
     )
     for name, check in checks:
         try:
@@ -212,6 +213,18 @@ def _node(s: session.Session) -> tuple[bool | None, str]:
 
 def _are(count: int) -> str:
     return "1 is" if count == 1 else f"{count} are"
+
+
+def _slots(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    slots = None if node is None else node.call("status").get("slots")
+    if slots is None:
+        return None, "The node is not running."
+    if slots["crowded"]:
+        return False, f"{slots['crowded'][0].upper()}{slots['crowded'][1:]}."
+    used = ", ".join(f"{slots[pool]} of {slots[f'{pool}_of']} {pool}" for pool in ("inbound", "outbound", "named"))
+    lost = f"; {slots['evicted']:,} had to make room since the start" if slots["evicted"] else ""
+    return True, f"{used} are in use{lost}."
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:

@@ -30,10 +30,7 @@ def add_to(app: typer.Typer) -> None:
 @_peers.callback()
 def peers(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
-        from banyan_cli.show import tables
-
-        s = session.of(ctx)
-        s.out.answers(s.call("peers"), tables.peers(_now_ms()), NO_PEERS)
+        listed(ctx)
 
 
 @_peers.command("list")
@@ -43,6 +40,9 @@ def listed(ctx: typer.Context) -> None:
 
     s = session.of(ctx)
     s.out.answers(s.call("peers"), tables.peers(_now_ms()), NO_PEERS)
+    slots = s.call("status")["slots"]
+    if slots is not None and slots["crowded"]:
+        s.out.note(tables.sentence(slots["crowded"]))
 
 
 @_peers.command("add")

@@ -113,9 +113,11 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             line.append(Text(f"fresh as of {ago(value['fresh_as_of'], now_ms)}"))
         console.print(Text(" · ").join(part for part in line if part.plain))
         if value.get("trouble"):
-            console.print(Text(f"{value['trouble'][0].upper()}{value['trouble'][1:]}.", "bold red"), soft_wrap=True)
+            console.print(Text(sentence(value["trouble"]), "bold red"), soft_wrap=True)
+        if (slots := value.get("slots")) and slots["crowded"]:
+            console.print(Text(sentence(slots["crowded"]), "yellow"), soft_wrap=True)
         if running and value.get("doubt"):
-            console.print(Text(f"{value['doubt'][0].upper()}{value['doubt'][1:]}.", "yellow"), soft_wrap=True)
+            console.print(Text(sentence(value["doubt"]), "yellow"), soft_wrap=True)
         for task, why in value.get("failing", {}).items():
             console.print(Text(f"{task} failed and is tried again: {plain(why)}.", "bold red"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]
@@ -134,6 +136,11 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             console.print(Text(nobody(value["accounts"]), "dim"), soft_wrap=True)
 
     return show
+
+
+def sentence(said: str) -> str:
+    """What the node says without a capital and a full stop, with both."""
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def restoring(back: Row) -> str:

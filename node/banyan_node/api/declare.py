@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 
 import msgspec
 
+from banyan_node.links.filling import Filling
 from banyan_node.workers.published import Here, Published
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
@@ -83,6 +84,10 @@ class Shell(Protocol):
 
     async def look(self, do: Callable[[Looking], T]) -> T:
         """The result of `do`, run on a reader thread."""
+
+    @property
+    def slots(self) -> Filling:
+        """How full the slots for connections are."""
 
     @property
     def addresses(self) -> tuple[str, ...]: ...

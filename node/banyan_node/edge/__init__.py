@@ -5,7 +5,7 @@ deadlines), and stack.py (the libp2p host and its guards). config.py has the set
 """
 
 from banyan_node.links.pauses import PauseSettings
-from banyan_node.links.slots import Filling, SlotSettings, Standing
+from banyan_node.links.slots import SlotSettings, Standing
 
 from .config import (
     CreditBroken,
@@ -29,7 +29,6 @@ __all__ = [
     "EdgeConfig",
     "EdgeError",
     "EdgeEvent",
-    "Filling",
     "FrameTooLarge",
     "Link",
     "LinkClosed",

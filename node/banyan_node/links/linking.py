@@ -262,7 +262,7 @@ class Links:
         from now on, so it has a slot of those that are kept."""
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
-        self._edge.door.slots.named.add(peer)
+        self._edge.door.slots.name(peer)
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:

@@ -33,11 +33,20 @@ class PauseSettings:
     peers: int = 1024
 
 
-@dataclass(slots=True)
 class _Quick:
-    count: float = 0.0
-    at: float = 0.0
-    until: float = 0.0
+    """How often a peer came and went. until: when its pause ends."""
+
+    def __init__(self, now: float) -> None:
+        self.until = self._last = now
+        self._times = 0.0
+
+    def again(self, s: PauseSettings, now: float) -> None:
+        idle = max(0.0, now - max(self._last, self.until))  # a pause is no merit: the peer had to wait
+        self._times = max(0.0, self._times - idle / s.fade_s) + 1
+        self._last = now
+        over = int(self._times) - s.free
+        if over > 0:
+            self.until = now + min(s.most_s, s.first_s * 2.0 ** min(over - 1, 30))
 
 
 class Pauses:
@@ -47,16 +56,10 @@ class Pauses:
 
     def count(self, peer: str, now: float) -> None:
         """A link of the peer has ended soon after it began, or the peer replaced it by another."""
-        s = self.s
-        quick = self._peers.pop(peer, None) or _Quick(at=now)
-        idle = max(0.0, now - max(quick.at, quick.until))  # a pause is no merit: the peer had to wait
-        quick.count = max(0.0, quick.count - idle / s.fade_s) + 1
-        quick.at = now
-        over = int(quick.count) - s.free
-        if over > 0:
-            quick.until = now + min(s.most_s, s.first_s * 2.0 ** min(over - 1, 30))
+        quick = self._peers.pop(peer, None) or _Quick(now)
+        quick.again(self.s, now)
         self._peers[peer] = quick
-        if len(self._peers) > s.peers:
+        if len(self._peers) > self.s.peers:
             del self._peers[next(iter(self._peers))]
 
     def left(self, peer: str, now: float) -> float:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
+from banyan_node.links.filling import Filling
 from banyan_replica.gossip.groups import NOWHERE, Nets, nets_of
 
 NEVER = float("inf")
@@ -106,24 +107,6 @@ class Verdict(NamedTuple):
     out: tuple[int, ...] = ()
 
 
-class Filling(NamedTuple):
-    """How full the slots are. refused, evicted: newcomers without a place and links that had to go, since the start.
-    largest: most strangers' links of one near group."""
-
-    inbound: int
-    inbound_of: int
-    outbound: int
-    outbound_of: int
-    named: int
-    named_of: int
-    arriving: int
-    arriving_of: int
-    refused: int
-    evicted: int
-    largest: int
-    largest_net: str
-
-
 class Pool(Enum):
     ARRIVING = "arriving"
     INBOUND = "inbound"
@@ -133,14 +116,23 @@ class Pool(Enum):
 
 @dataclass(slots=True)
 class Held:
-    """since: when it came, and then when it settled. met: the handshake is done. due: when its step must be done."""
+    """since: when it came, and then when it settled. proven: the handshake is done. due: when its step must be done."""
 
     pool: Pool
     nets: Nets
     since: float
     due: float
     peer: str = ""
-    met: bool = False
+    proven: bool = False
+
+    def proves(self, peer: str, due: float) -> None:
+        self.peer, self.proven = peer, True
+        self.may_wait(due)
+
+    def may_wait(self, due: float) -> None:
+        """Gives an arrival more time; other connections have all they want."""
+        if self.pool is Pool.ARRIVING:
+            self.due = due
 
 
 class Slots:
@@ -152,6 +144,10 @@ class Slots:
         self._last = 0
 
     # -- what happens
+
+    def name(self, peer: str) -> None:
+        """The operator names a peer."""
+        self.named.add(peer)
 
     def arrives(self, host: str | None, now: float) -> Verdict:
         """A socket was accepted. host: its address, or None."""
@@ -179,20 +175,17 @@ class Slots:
         """The handshake is done: `peer` is proven. Of an arrival the hello is awaited."""
         held = self.held.get(slot)
         if held is not None:
-            held.peer, held.met = peer, True
-            if held.pool is Pool.ARRIVING:
-                held.due = now + self.s.step_s
+            held.proves(peer, now + self.s.step_s)
 
     def spoke(self, slot: int, now: float) -> None:
         """Its first message came, and the replica judges whether it is a hello."""
-        held = self.held.get(slot)
-        if held is not None and held.pool is Pool.ARRIVING:
-            held.due = now + self.s.judged_s
+        if slot in self.held:
+            self.held[slot].may_wait(now + self.s.judged_s)
 
     def waits(self, slot: int, now: float) -> None:
         """It uses its connection without a hello: another program that follows the heads bridge."""
         if slot in self.held:
-            self.held[slot].due = now + self.s.step_s
+            self.held[slot].may_wait(now + self.s.step_s)
 
     def dials(self, host: str | None, peer: str, now: float, standing: Mapping[str, Standing]) -> Verdict:
         """This node wants to dial a peer. The slot is taken before the dial; `met` follows, or `leaves` if it fails."""
@@ -220,7 +213,8 @@ class Slots:
 
     def filling(self) -> Filling:
         used = Counter(held.pool for held in self.held.values())
-        nets = Counter(held.nets.near for held in self.held.values() if held.pool is Pool.INBOUND and held.nets.near)
+        open_to_all = (Pool.ARRIVING, Pool.INBOUND)
+        nets = Counter(held.nets.near for held in self.held.values() if held.pool in open_to_all and held.nets.near)
         net, most = nets.most_common(1)[0] if nets else ("", 0)
         s = self.s
         return Filling(
@@ -289,7 +283,7 @@ class Slots:
         if pool is Pool.OUTBOUND:
             if used[pool] < s.dialled:
                 return None, ""
-            links = {slot: held for slot, held in _of(seated, pool).items() if held.met}  # not those under way
+            links = {slot: held for slot, held in _of(seated, pool).items() if held.proven}  # not those under way
             return links, f"all {s.dialled} slots for peers that this node dials are in use"
         strangers = _of(seated, Pool.INBOUND)
         if pool is Pool.NAMED:
@@ -336,7 +330,7 @@ class Slots:
 
     def _stalest(self, arrivals: Mapping[int, Held], now: float) -> tuple[int, ...]:
         """The arrival that got least far, and of these the oldest; none that came within fair_s before `now`."""
-        fair = [(held.met, held.since, slot) for slot, held in arrivals.items() if now - held.since >= self.s.fair_s]
+        fair = [(held.proven, held.since, slot) for slot, held in arrivals.items() if now - held.since >= self.s.fair_s]
         return (min(fair)[2],) if fair else ()
 
     def _capped(self, nets: Nets) -> bool:

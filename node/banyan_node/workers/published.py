@@ -148,7 +148,7 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
         operator=link.hello is not None and bool(link.hello.operator),
         outbound=link.outbound,
         neighbour=link.peer in neighbours,
-        served_at=link.served_at,
+        served_at=link.load.served_at,
         since=link.since,
         equal=link.course.live,
         compared=link.course.met,

@@ -76,6 +76,7 @@ class Membership:
         self.shuffles = Shuffles(me, settings, rng, out, self.up, self.active, self.passive, self._note_passive)
         self.tick_at = NEVER
         self.audit_at = NEVER
+        self.trust_at = NEVER
         self.retry_at = 0.0
         self.retry_s = settings.retry_s
 
@@ -86,6 +87,7 @@ class Membership:
         self.tick_at = now + self.s.tick_s * self.rng.random()
         self.shuffles.start(now)
         self.audit_at = now + self.s.audit_s * (0.5 + self.rng.random())
+        self.trust_at = now + self.s.trust_s
 
     def join(self, contact: PeerInfo, now: float) -> None:
         if contact.peer == self.me:
@@ -357,6 +359,10 @@ class Membership:
             self.retry_s = self.s.retry_s
         if self.audit_at <= now:
             self._audit(now)
+        if any(peer in self.up for peer in self.contacts):
+            self.trust_at = now + self.s.trust_s
+        elif self.trust_at <= now:
+            self._ask_contact(now)
         self._refill(now)
 
     def _audit(self, now: float) -> None:
@@ -369,6 +375,16 @@ class Membership:
         if self.active and beyond:
             urgent = self.rng.random() < self.s.audit_trade
             self._reach(pick(self.rng, beyond), Neighbour(urgent, self.addrs), now, chosen=False)
+
+    def _ask_contact(self, now: float) -> None:
+        """Dials a contact, because none was linked for long. Strangers may have taken all our neighbours and our view of
+        other peers; the operator named the contacts. They need not be neighbours: linked peers compare what they hold.
+        """
+        self.trust_at = now + self.s.trust_s
+        known = [info for peer, info in self.contacts.items() if peer not in self.dials]
+        if known:
+            urgent = self.rng.random() < self.s.audit_trade
+            self._reach(pick(self.rng, known), Neighbour(urgent, self.addrs), now, chosen=True)
 
     # -- small things
 

@@ -1,4 +1,4 @@
-"""The cost of a peer's questions, and its limit: a few bytes must not cause unlimited work."""
+"""The cost of a peer's questions, and its limit: a few bytes must not cause unlimited work. Also when it was of use."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ class Leak:
 
 
 class Load:
-    """The load of one peer."""
+    """The load of one peer. served_at: when it last sent an entry that was new here."""
 
-    __slots__ = ("_sums", "_work")
+    __slots__ = ("_sums", "_work", "served_at")
 
     def __init__(self) -> None:
+        self.served_at: float | None = None
         self._work, self._sums = Leak(), Leak()
 
     @property
     def work(self) -> float:
         """Rows that its questions cost, as of the last update."""
         return self._work.level
+
+    def served(self, now: float) -> None:
+        self.served_at = now
 
     def may(self, rows: int, burst: int, per_s: int, now: float) -> bool:
         """Whether the peer may cause so many rows more; if so, they are added."""

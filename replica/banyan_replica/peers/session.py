@@ -7,9 +7,8 @@ assignment). So one file shows all changes of a field.
 | object | what | who calls it |
 |---|---|---|
 | `life`, `hello` | greeting, open, closing | receiving.py, outbox.py |
-| `served_at` | whether it is of use | replica.py |
 | `flow` | bulk in both directions: windows and credit | receiving.py, outbox.py, sync/serving.py |
-| `load` | what its questions cost us | sync/ |
+| `load` | what its questions cost us, and of what use it is | sync/, replica.py |
 | `told` | its claims about its own frontier | sync/ |
 | `course` | how we reach its frontier | sync/ |
 | `owed` | what it owes us | sync/asking.py |
@@ -33,8 +32,7 @@ class PeerSession:
     it."""
 
     __slots__ = (
-        "address", "course", "flow", "hello", "life", "load", "orders", "outbound", "owed", "peer", "served_at",
-        "since", "told",
+        "address", "course", "flow", "hello", "life", "load", "orders", "outbound", "owed", "peer", "since", "told",
     )  # fmt: skip
 
     def __init__(self, peer: str, outbound: bool, since: float, address: str = "", outbox: int = WINDOW) -> None:
@@ -42,8 +40,6 @@ class PeerSession:
         self.life = LifeState.GREETING
         self.hello: Hello | None = None
         """The peer's hello, of our version and realm; None before it came."""
-        self.served_at: float | None = None
-        """When it last sent an entry that was new here."""
         self.flow, self.load, self.told = Flow(outbox), Load(), Told()
         self.course, self.owed, self.orders = Course(since), Owed(), Orders()
 
@@ -55,9 +51,6 @@ class PeerSession:
     def greeted(self, hello: Hello) -> None:
         self.life = step(LIFE, self.life, LifeEvent.HELLO)
         self.hello = hello
-
-    def served(self, now: float) -> None:
-        self.served_at = now
 
     def close(self) -> None:
         self.life = step(LIFE, self.life, LifeEvent.BYE)

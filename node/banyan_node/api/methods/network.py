@@ -7,7 +7,7 @@ import time
 from typing import Annotated
 
 import trio
-from msgspec import Meta, structs
+from msgspec import Meta, convert, structs
 
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import standing
@@ -106,4 +106,7 @@ async def identity(shell: Shell, shown: standing.NodeIdentity) -> standing.NodeI
 @standing.METHODS.on_node("status")
 async def status(shell: Shell, shown: standing.Status) -> standing.Status:
     uptime = round(time.time() - shell.started, 1)
-    return structs.replace(shown, running=True, ready=shell.ready, uptime_s=uptime, failing=shell.failing)
+    used = shell.slots
+    slots = convert({**used._asdict(), "crowded": used.crowded}, standing.SlotsUsed)
+    running = {"running": True, "ready": shell.ready, "uptime_s": uptime, "failing": shell.failing}
+    return structs.replace(shown, **running, slots=slots)

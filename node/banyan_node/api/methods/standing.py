@@ -73,12 +73,31 @@ class Restoring(Response, frozen=True):
     own: bool
 
 
+class SlotsUsed(Response, frozen=True):
+    """Connections, of how many there may be. inbound: of peers that dialled this node. named: of bootstrap peers and
+    those of `peers.add`. arriving: those that have not said hello. refused, evicted: how many got no slot, and lost it
+    to others, since the start. crowded: which slots are nearly used up and what to do, or null."""
+
+    inbound: int
+    inbound_of: int
+    outbound: int
+    outbound_of: int
+    named: int
+    named_of: int
+    arriving: int
+    arriving_of: int
+    refused: int
+    evicted: int
+    crowded: str | None
+
+
 class Status(Response, frozen=True):
-    """doubt: why this node cannot know that it is complete, or null. trouble: why this node does not control its own
-    account, and what to do, or null. restoring: null once all accounts of restored keys are back that a peer held.
-    behind: entries that linked peers claim and this node lacks. fresh_as_of: the time of the newest statement of a
-    platform that this node's state has matched. following: the first 500. failing: background tasks that failed in
-    the last two minutes, each with why; they are made again. full: why no entries of others are taken, or null."""
+    """slots: null if the node is not running. doubt: why this node cannot know that it is complete, or null.
+    trouble: why this node does not control its own account, and what to do, or null. restoring: null once all
+    accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
+    lacks. fresh_as_of: the time of the newest statement of a platform that this node's state has matched.
+    following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
+    made again. full: why no entries of others are taken, or null."""
 
     running: bool
     ready: bool
@@ -96,6 +115,7 @@ class Status(Response, frozen=True):
     fresh_as_of: Milliseconds | None
     uptime_s: float
     peers: int
+    slots: SlotsUsed | None
     lacking_parts: int
     catchup: CatchingUp | None
     restoring: Restoring | None
@@ -190,6 +210,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         fresh_as_of=seen.fresh_as_of,
         uptime_s=0.0,
         peers=len(greeted),
+        slots=None,
         lacking_parts=counts.lacking,
         catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
         restoring=Restoring(hosted.count(at), hosted.me(at) is not None) if restoring else None,
