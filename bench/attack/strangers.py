@@ -34,6 +34,7 @@ from banyan_replica.wire import (
 from bench.attack.attack import Victim
 from bench.attack.forge import gossip
 
+PIECE = 64_000
 REASON = 60
 """Characters of a goodbye that are counted as one reason."""
 
@@ -87,6 +88,22 @@ class Stranger:
     async def join(self) -> None:
         """Asks to be a neighbour of the gossip; its frames of membership then count."""
         await self.throw(gossip(Join(("/ip4/127.0.0.1/tcp/1",))))
+
+    async def drip(self, raw: bytes) -> None:
+        """Writes bytes to the stream as they are, in pieces that a muxer takes, without a frame around them."""
+        for at in range(0, len(raw), PIECE):
+            await self.link._stream.write(raw[at : at + PIECE])
+        self._tally.sent += len(raw)
+
+    async def open_and_reset(self) -> None:
+        """Opens another stream and resets it. Raises EdgeError."""
+        try:
+            connection: Any = next(iter(self.edge._swarm().connections.values()))[0]
+            stream = await connection.new_stream()
+            await stream.reset()
+        except Exception as why:  # whatever libp2p says of a connection that ends
+            raise EdgeError(f"no stream: {why}") from why
+        self._tally.frames += 1
 
     async def part(self) -> None:
         self.link.close("the stranger leaves")
