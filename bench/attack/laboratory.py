@@ -27,8 +27,8 @@ JOIN_AT = 0.25
 """The share of the attack after which the newcomer comes."""
 DRAIN_S = 10.0
 """How long after the last post those that are late may still come."""
-QUICK = (NOTHING, "slots", "empty_arrays")
-"""The rows of --quick: they need no preparation, and are over soon."""
+QUICK = (NOTHING, "forged_witness", "half_open")
+"""The rows of --quick: they cost the machine little and leave nothing behind that must be waited for."""
 
 
 def base_home(folder: Path) -> Path:

@@ -20,7 +20,7 @@ class DeafReaders(Attack):
             stranger = await strangers.meet()
             stranger.deafen()
             await stranger.say(*[question] * TIMES)
-            with trio.move_on_after(10):
+            with trio.move_on_after(5):
                 await stranger.over.wait()
             await stranger.part()
 
