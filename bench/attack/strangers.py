@@ -133,6 +133,7 @@ class Stranger:
                 self.root = (message.logs, message.root, message.arrival)
             case Bye(reason):
                 self._tally.byes[reason.decode("utf-8", "replace")[:REASON]] += 1
+                self.link.close("the peer said bye")
             case DataItems() if self.credits:
                 await self.say(Credit(len(raw)))
             case GossipFrame(frame) if frame and frame[0] == 4 and frame[1]:

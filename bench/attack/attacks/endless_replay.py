@@ -19,9 +19,10 @@ class EndlessReplay(Attack):
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         async def replay(n: int) -> None:
             key, store = os.urandom(32), os.urandom(16)
+            strangers.tally.identities += 1
             first = await strangers.meet(key=key, store=store)
             with trio.move_on_after(AGREE_S):
-                while first.alive:
+                while first.alive:  # it tells the victim's own root, which the victim told before
                     await first.say(Root(*first.root))
                     await trio.sleep(0.2)
             await first.part()

@@ -17,7 +17,8 @@ class RedialBanned(Attack):
         strangers.tally.identities += len(keys)
 
         async def dial(n: int) -> None:
-            stranger = await strangers.meet(key=keys[n])
+            stranger = await strangers.meet(key=keys[n], hello=False)
+            await stranger.greet()
             for _ in range(4):
                 await stranger.throw(JUNK)
             await stranger.over.wait()
