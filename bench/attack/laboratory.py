@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.attack = args.attack or (list(QUICK) if args.quick else names())
     args.seconds = args.seconds or (4 if args.quick else 30)
     args.identities = args.identities or (8 if args.quick else 50)
-    args.around = 2 if args.quick else 8
+    args.around = 2 if args.quick else 6
     with workplace(args.folder) as folder:
         rows = measured(folder, args)
     if not args.json:
