@@ -14,6 +14,7 @@ memory, CPU and disk, what the two honest nodes hold against one another, and ho
 | `strangers.py` | free identities: each a libp2p host that says what it likes |
 | `forge.py` | accounts, logs and frames, made as fast as possible |
 | `attack.py` | what an attack is, and which there are |
+| `table.py` | the rows as a table, and docs/threats.md |
 | `attacks/` | one module per attack; a file more is an attack more |
 
 python -m bench attack --json --seconds 30 --identities 50

@@ -99,14 +99,15 @@ async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
 
 
 class _Posting:
-    """The victim's posts. planned: when each was to be posted. answers: (number, when it was acknowledged)."""
+    """The victim's posts. planned: when each was to be posted. answers: (number, when it was acknowledged). refused:
+    the numbers of those that the node did not take."""
 
     def __init__(self, node: Node, account: str, aside: str) -> None:
         self._node, self._account, self._aside = node, account, aside
         self.planned: list[float] = []
         self.answers: list[tuple[int, float]] = []
         self.asides: list[float] = []
-        self.refused = 0
+        self.refused: list[int] = []
         self.hushed = False
 
     async def post(self, rate: float, nursery: trio.Nursery) -> None:
@@ -121,7 +122,7 @@ class _Posting:
         try:
             await self._node.backend.call("post", {"by": self._account, "text": f"post {n}: ".ljust(TEXT_BYTES, "x")})
         except (CallError, StorageError):
-            self.refused += 1
+            self.refused.append(n)
         else:
             self.answers.append((n, time.monotonic()))
 

@@ -105,8 +105,8 @@ def _drain(watch: Monitor, ids: tuple[str, str]) -> None:
     """Waits until every post was acknowledged and is at the neighbour, or the time is over."""
     end = time.monotonic() + DRAIN_S
     while time.monotonic() < end:
-        watch.sample("drain", ids)
-        if len(watch.answered) + watch.refused == len(watch.planned) <= len(watch.arrived):
+        last = watch.sample("drain", ids)
+        if not last.waiting and not last.away:
             return
         time.sleep(0.5)
 

@@ -20,7 +20,8 @@ PHASES = ("before", "during", "after")
 
 class Sample(NamedTuple):
     """At one moment. disk_mb: what the victim's home takes. points, linked: of the honest neighbour as the victim sees
-    it; of_victim, keeps: of the victim as the neighbour sees it. None: the node did not say in time."""
+    it; of_victim, keeps: of the victim as the neighbour sees it. None: the node did not say in time. waiting, away:
+    posts that were not acknowledged yet, and that are not at the neighbour yet."""
 
     phase: str
     at: float
@@ -33,10 +34,13 @@ class Sample(NamedTuple):
     keeps: bool | None
     said_after_s: float
     status: dict[str, Any]
+    waiting: int
+    away: int
 
     def __str__(self) -> str:
         held = f"neighbour {_words(self.points, self.linked)}, victim {_words(self.of_victim, self.keeps)}"
-        return f"{self.phase:6} {self.anon_mb:6.0f} MB {self.disk_mb:6.1f} MB on disk, {held}"
+        posts = f"{self.waiting} posts wait, {self.away} are not at the peer"
+        return f"{self.phase:6} {self.anon_mb:5.0f} MB, {self.disk_mb:.1f} MB on disk; {posts}; {held}"
 
 
 def _words(points: float | None, linked: bool | None) -> str:
@@ -56,13 +60,13 @@ class Monitor:
     arrived: list[float] = field(default_factory=list)
     asides: list[float] = field(default_factory=list)
     aside_at: list[float] = field(default_factory=list)
-    refused: int = 0
+    refused: set[int] = field(default_factory=set)
 
     def sample(self, phase: str, names: tuple[str, str]) -> Sample:
         """Asks both nodes and reads the victim's process. names: peer ids of victim and neighbour. Raises BenchError
         where a process ended."""
         here, there = self.victim.ask("look"), self.neighbour.ask("look")
-        self.planned, self.asides, self.refused = here["planned"], here["asides"], here["refused"]
+        self.planned, self.asides, self.refused = here["planned"], here["asides"], set(here["refused"])
         self.answered.update(dict(here["answers"]))
         self.arrived += there["at"]
         self.aside_at = there["aside_at"]
@@ -76,6 +80,8 @@ class Monitor:
             *_standing(there, names[0]),
             here["said_after_s"],
             here.get("status", {}),
+            len(self.planned) - len(self.answered) - len(self.refused),
+            len(self.planned) - len(self.arrived) - len(self.refused),
         )
         self.samples.append(found)
         return found
@@ -87,8 +93,9 @@ class Monitor:
             raise BenchError(f"the phase {phase} has {len(of)} samples, too few to say anything")
         begun, ended, last = of[0].at, of[-1].at, self.samples[-1].at
         posts = [n for n, at in enumerate(self.planned) if begun <= at < ended]
+        arrived = dict(zip((n for n in range(len(self.planned)) if n not in self.refused), self.arrived, strict=False))
         said = [self.answered.get(n, last) - self.planned[n] for n in posts]
-        came = [(self.arrived[n] if n < len(self.arrived) else last) - self.planned[n] for n in posts]
+        came = [arrived.get(n, last) - self.planned[n] for n in posts]
         aside = [
             (self.aside_at[n] if n < len(self.aside_at) else last) - at
             for n, at in enumerate(self.asides)
@@ -99,7 +106,7 @@ class Monitor:
             "acknowledged": latencies_ms(said),
             "at_peer": latencies_ms(came),
             "never_acknowledged": sum(n not in self.answered for n in posts),
-            "never_at_peer": sum(n >= len(self.arrived) for n in posts),
+            "never_at_peer": sum(n not in arrived for n in posts),
             "by_comparing_s": round(max(aside), 1) if aside else None,
             "cpu_percent": round(100 * (of[-1].cpu_s - of[0].cpu_s) / (ended - begun)),
             "anon_mb": max(s.anon_mb for s in of),

@@ -11,7 +11,7 @@ import pytest
 from bench.__main__ import main
 from bench.attack.attack import NOTHING, Attack, named, names
 from bench.attack.laboratory import QUICK
-from bench.attack.table import table
+from bench.attack.table import PAGE, filled, load, table, taken_over
 from bench.attack.verdict import hurts
 
 
@@ -45,6 +45,26 @@ def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pyt
     assert rows[NOTHING]["price"]["links"] == 0
     assert all(rows[name]["price"]["links"] > 0 for name in QUICK if name != NOTHING)
     assert table(rows).count("\n") == 1 + len(QUICK)
+
+
+def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
+    rows, page = load(), PAGE.read_text("utf-8")
+    assert set(rows) == set(names())
+    assert filled(page, rows) == page, "run `uv run python -m bench.attack.table`"
+
+
+def test_a_row_that_ran_again_replaces_the_older_one() -> None:
+    result = {
+        "time": "now",
+        "sizes": {},
+        "machine": {},
+        "versions": {"banyan": "1"},
+        "attacks": {"slots": {"about": "a"}},
+    }
+    found = taken_over({"slots": {"about": "old"}, "nothing": {"about": "n"}}, result)
+    assert found["nothing"] == {"about": "n"}
+    assert found["slots"]["about"] == "a"
+    assert found["slots"]["ran"]["banyan"] == "1"
 
 
 def row(**during: Any) -> dict[str, Any]:
