@@ -84,6 +84,9 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 _drain(watch, ids)
             except (BenchError, OSError) as why:
                 return {"about": attack.about, "ended": str(why)}
+            finally:
+                for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway
+                    child.kill()
             phases = {phase: watch.figures(phase) for phase in PHASES}
             return {"about": attack.about, "price": price, **phases, "newcomer_s": came and round(came, 1)}
     finally:

@@ -72,6 +72,10 @@ class Child:
         self.say(value)
         return self.hear(within)
 
+    def kill(self) -> None:
+        """Ends it at once, where what it would still write is thrown away."""
+        self._process.kill()
+
     def _failed(self, how: str) -> BenchError:
         self._errors.seek(0)
         last = self._errors.read()[-3_000:].decode("utf-8", "replace").strip()
