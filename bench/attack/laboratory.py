@@ -44,8 +44,8 @@ def base_home(folder: Path) -> Path:
 
 
 def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
-    """One row: the three phases of one attack. If a process ends under the attack, the row has `ended`: what it said.
-    Raises BenchError if one ends before."""
+    """One row: the three phases of one attack. If an honest process ends under it, or says nothing for a minute, the
+    row has `ended`: what it said. Raises BenchError if one ends before, or if the strangers' own process ends."""
     attack, place = named(name), folder / f"attack-{secrets.token_hex(4)}"
     identities = max(attack.needs, args.identities)
     say(f"{name}: {attack.about}")
@@ -83,6 +83,8 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 victim.ask("hush")
                 _drain(watch, ids)
             except (BenchError, OSError) as why:
+                if not outside.alive:
+                    raise  # the attack is at fault, not the victim
                 return {"about": attack.about, "ended": str(why)}
             finally:
                 for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway

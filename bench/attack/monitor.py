@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from bench.harness import BenchError, anon_mb, cpu_s, latencies_ms
 from bench.rig.processes import Child
 
+SILENT_S = 60.0
+"""An honest process that says nothing for so long counts as ended."""
 PHASES = ("before", "during", "after")
 
 
@@ -65,7 +67,7 @@ class Monitor:
     def sample(self, phase: str, names: tuple[str, str]) -> Sample:
         """Asks both nodes and reads the victim's process. names: peer ids of victim and neighbour. Raises BenchError
         where a process ended."""
-        here, there = self.victim.ask("look"), self.neighbour.ask("look")
+        here, there = (child.ask("look", SILENT_S) for child in (self.victim, self.neighbour))
         self.planned, self.asides, self.refused = here["planned"], here["asides"], set(here["refused"])
         self.answered.update(dict(here["answers"]))
         self.arrived += there["at"]

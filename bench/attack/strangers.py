@@ -24,7 +24,6 @@ from banyan_replica.wire import (
     Bye,
     Credit,
     DataItems,
-    GossipFrame,
     Hello,
     Message,
     Root,
@@ -65,7 +64,6 @@ class Stranger:
         self.over = trio.Event()
         self.on: Callable[[Message], object] = lambda message: None
         self.credits = True
-        self.neighbour = False
 
     @property
     def alive(self) -> bool:
@@ -136,8 +134,6 @@ class Stranger:
                 self.link.close("the peer said bye")
             case DataItems() if self.credits:
                 await self.say(Credit(len(raw)))
-            case GossipFrame(frame) if frame and frame[0] == 4 and frame[1]:
-                self.neighbour = True
             case _:
                 pass
         self.on(message)

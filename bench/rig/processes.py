@@ -47,6 +47,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def say(self, value: Any) -> None:
         assert self._process.stdin is not None
         try:
