@@ -23,6 +23,7 @@ BENCHES = {
     "peers": "other systems of signed feeds, in turn with this one",
     "codec": "the wire's strict decoder against a general one",
     "edge": "how fast one link is",
+    "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",
     "gossip": "delivery at thousands of nodes in virtual time",
 }
 

@@ -146,9 +146,10 @@ def anon_mb(pid: int | None = None) -> float:
     return round(sum(map(_anon, _family(pid or os.getpid()))) * 1024 / 1e6, 1)
 
 
-def cpu_s() -> float:
-    """CPU seconds of this process and of those that it started."""
-    return time.process_time() + sum(map(_spent, _family(os.getpid())[1:]))
+def cpu_s(pid: int | None = None) -> float:
+    """CPU seconds of a process (None: this one) and of those that it started."""
+    first, *others = _family(pid or os.getpid())
+    return (_spent(first) if pid else time.process_time()) + sum(map(_spent, others))
 
 
 def _anon(pid: int) -> int:

@@ -22,6 +22,7 @@ import trio
 from banyan_node.node import Node
 from bench.harness import anon_mb, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
+from bench.rig.heard import Heard
 from bench.rig.people import TEXT_BYTES
 from bench.rig.processes import Child, new_home
 
@@ -30,24 +31,6 @@ WARM = 100
 """Posts before those that count: with them the gossip's tree settles."""
 LATE_S = 15.0
 """How long after the last planned time a post may still arrive, seconds."""
-
-
-class _Heard:
-    """The time at which each entry of the publisher's log was committed at a node."""
-
-    def __init__(self) -> None:
-        self.at: list[float] = []
-        self.first: int | None = None
-
-    async def listen(self, node: Node, account: str, ready: trio.Event) -> None:
-        events = await node.backend.events({})
-        ready.set()
-        async for event in events:
-            if event["event"] == "entries" and event["log"]["account"] == account:
-                now = time.monotonic()
-                if self.first is None:
-                    self.first = event["length"] - event["entries"]
-                self.at.extend([now] * (event["length"] - self.first - len(self.at)))
 
 
 async def crowd(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
@@ -62,7 +45,7 @@ async def crowd(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     receivers = [n for n in nodes if n is not publisher]
     for node in receivers:
         await node.backend.call("peers.add", {"addr": joined["address"]})
-    heard = [_Heard() for _ in receivers]
+    heard = [Heard() for _ in receivers]
     async with trio.open_nursery() as nursery:
         for node, ears in zip(receivers, heard, strict=True):
             ready = trio.Event()

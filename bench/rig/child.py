@@ -26,7 +26,7 @@ from banyan_node.node import Node
 
 
 class Line:
-    """The conversation with the bench. `hear` raises trio.EndOfChannel when the bench has hung up."""
+    """The conversation with the bench. `hear` raises trio.EndOfChannel when the bench has hung up; a loop ends then."""
 
     def __init__(self, reads: int, writes: int) -> None:
         self._in, self._out = trio.lowlevel.FdStream(reads), writes
@@ -43,6 +43,15 @@ class Line:
             self._read += more
         line, self._read = self._read.split(b"\n", 1)
         return json.loads(line)
+
+    def __aiter__(self) -> Line:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.hear()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
 
 
 class Role(Protocol):

@@ -47,6 +47,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
     def say(self, value: Any) -> None:
         assert self._process.stdin is not None
         try:
@@ -71,6 +75,10 @@ class Child:
     def ask(self, value: Any, within: float = PATIENCE_S) -> Any:
         self.say(value)
         return self.hear(within)
+
+    def kill(self) -> None:
+        """Ends it at once, where what it would still write is thrown away."""
+        self._process.kill()
 
     def _failed(self, how: str) -> BenchError:
         self._errors.seek(0)

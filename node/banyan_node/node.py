@@ -25,8 +25,9 @@ from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import standing
-from banyan_node.context import Context, close_context, named_of, open_context, slots_of
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, PauseSettings, Standing, open_edge
+from banyan_node.context import Context, close_context, open_context
+from banyan_node.edge import Edge, EdgeError, Standing, open_edge
+from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
@@ -87,22 +88,7 @@ class Node:
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Reports the control endpoint to `task_status`. Raises OperatorError, StorageError, EdgeError."""
         config = self.settings.config
-        edge_config = EdgeConfig(
-            identity_seed=self.keys.libp2p_seed(),
-            listen=tuple(config.node.listen),
-            psk=bytes.fromhex(config.network.key) or None,
-            allow_cidrs=tuple(config.network.allow),
-            deny_cidrs=tuple(config.network.deny),
-            heads_bridge=config.network.heads_bridge,
-            slots=slots_of(self.settings),
-            named=named_of(self.settings),
-            pauses=PauseSettings(most_s=config.discovery.redial_seconds),
-            max_streams_per_peer=config.limits.streams_per_peer,
-            idle_timeout=config.limits.idle_seconds,
-            max_frame=config.limits.frame_bytes,
-            frame_buffer=16 << 20,
-            mdns=config.node.mdns,
-        )
+        edge_config = edge_of(self.settings, self.keys)
         edge = Edge(edge_config)
         self.worker = Worker(
             lambda: open_context(

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import trio
+
+from banyan_crdt.ops import Drop, Pin
+from bench.attack.attack import Attack, Victim
+from bench.attack.forge import Account, pushed, pushes
+from bench.attack.strangers import Strangers
+
+LOGS, ENTRIES, RUN = 30, 9_216, 1_024
+"""Logs of one account and their entries, of seven bytes each; entries in one signature."""
+PINS, EVERY_S = 4, 0.05
+"""Control entries that name every log, for one that names a log that there is not; the pause between two."""
+
+
+class Recount(Attack):
+    about = "one account of 276,480 tiny entries, then control entries that each make the node count it again"
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        account, stranger = Account(), await strangers.meet()
+        await stranger.throw(pushes(pushed(account.item(), account.mid)))
+        logs = [account.log(n + 1) for n in range(LOGS)]
+        for log in logs:
+            log.write(count=ENTRIES)
+            await stranger.throw(pushes(*(log.push(at, at + RUN) for at in range(0, ENTRIES, RUN))))
+            await trio.sleep(0)
+        for n in range(2_000):
+            if n % (PINS + 1):
+                place = ENTRIES - 1 - n
+                account.control(*(Pin(log.id.writer, log.id.log, place, log.ids[place]) for log in logs))
+            else:
+                account.control(Drop(account.device.key, LOGS + 1 + n))
+            await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
+            await trio.sleep(EVERY_S)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import os
+
+from banyan_crdt.ids import EntryId
+from banyan_replica.wire import Parts, encode_message
+from bench.attack.attack import Attack, Victim
+from bench.attack.strangers import Strangers
+
+ROWS = 100_000
+
+
+class UnaskedParts(Attack):
+    about = "answers of 4 MB to questions that nobody asked: read strictly, then ignored, and free"
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        frame = encode_message(Parts([(EntryId(os.urandom(32)), 0, None, b"") for _ in range(ROWS)]))
+
+        async def answer(n: int) -> None:
+            stranger = await strangers.meet()
+            while stranger.alive:
+                await stranger.throw(frame)
+
+        await strangers.each(answer, 4)

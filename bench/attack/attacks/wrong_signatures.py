@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+
+from bench.attack.attack import Attack, Victim
+from bench.attack.forge import Account, pushed, pushes
+from bench.attack.strangers import Strangers
+
+EACH = 500
+
+
+class WrongSignatures(Attack):
+    about = "frames of 500 control entries whose signatures are wrong, each from an identity until it is banned"
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        items = []
+        for _ in range(EACH):
+            account = Account()
+            item = account.item()
+            item.entries[0][1] = os.urandom(63) + b"\0"
+            items.append(pushed(item, account.mid))
+        frame = pushes(*items)
+
+        async def lie(n: int) -> None:
+            stranger = await strangers.meet()
+            while stranger.alive:
+                await stranger.throw(frame)
+
+        await strangers.each(lie, 4)

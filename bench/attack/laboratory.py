@@ -1,0 +1,148 @@
+"""The bench's side of the attack laboratory: one row per attack, each with honest nodes of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench.attack.attack import NOTHING, named, names
+from bench.attack.monitor import PHASES, Monitor
+from bench.attack.table import table
+from bench.attack.verdict import hurts
+from bench.harness import BenchError, arguments, at_least, finish, say, workplace
+from bench.rig.people import copied, filling, kept, open_account, post, write_in_turn
+from bench.rig.processes import Child, new_home
+
+WRITERS, ENTRIES = 20, 1_000
+"""What the honest nodes hold before: a newcomer catches up with it."""
+EVERY_S = 2.0
+"""How often the victim is looked at."""
+JOIN_AT = 0.25
+"""The share of the attack after which the newcomer comes."""
+DRAIN_S = 10.0
+"""How long after the last post those that are late may still come."""
+QUICK = (NOTHING, "forged_witness", "half_open")
+"""The rows of --quick: they cost the machine little and leave nothing behind that must be waited for."""
+
+
+def base_home(folder: Path) -> Path:
+    """A home with posts of people whose ids are in its file `people`."""
+
+    def make(place: Path) -> None:
+        with filling(new_home(place)) as author:
+            people = [open_account(author, n)[0] for n in range(WRITERS)]
+            write_in_turn(author, iter([(p, [post(p, n) for n in range(ENTRIES)]) for p in people]), each_signed=False)
+        (place / "people").write_bytes(b"".join(p.id for p in people))
+
+    return kept(folder, f"attacked-{WRITERS}x{ENTRIES}", make)
+
+
+def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
+    """One row: the three phases of one attack. If an honest process ends under it, or says nothing for a minute, the
+    row has `ended`: what it said. Raises BenchError if one ends before, or if the strangers' own process ends."""
+    attack, place = named(name), folder / f"attack-{secrets.token_hex(4)}"
+    identities = max(attack.needs, args.identities)
+    say(f"{name}: {attack.about}")
+    raw = (base_home(folder) / "people").read_bytes()
+    held = {raw[n : n + 32].hex(): ENTRIES for n in range(0, len(raw), 32)}
+    homes = [copied(base_home(folder), place / "victim"), new_home(place / "neighbour"), new_home(place / "newcomer")]
+    try:
+        with ExitStack() as open_:
+            play = [
+                open_.enter_context(Child(f"bench.attack.honest:{role}", [home]))
+                for role, home in zip(("victim", "neighbour", "newcomer"), homes, strict=True)
+            ]
+            victim, neighbour, newcomer = play
+            outside = open_.enter_context(
+                Child("bench.attack.outside:attackers", [], attack=name, identities=identities)
+            )
+            told = {**victim.hear(), "held": held}
+            where = neighbour.hear()
+            ids = told["address"].rsplit("/", 1)[1], where.rsplit("/", 1)[1]
+            neighbour.ask(told)
+            newcomer.hear()
+            outside.ask({**told, "neighbour": where})
+            watch = Monitor(victim, neighbour, homes[0])
+            victim.ask({"post": args.rate})
+            time.sleep(EVERY_S)  # the first posts find the tree of the gossip unsettled
+            _watch(watch, ids, "before", args.around)
+            try:
+                outside.ask("attack")
+                _watch(watch, ids, "during", args.seconds * JOIN_AT)
+                newcomer.ask(told)
+                _watch(watch, ids, "during", args.seconds * (1 - JOIN_AT))
+                came = newcomer.ask("came")
+                price = outside.ask("stop")
+                _watch(watch, ids, "after", args.around)
+                victim.ask("hush")
+                _drain(watch, ids)
+            except (BenchError, OSError) as why:
+                if not outside.alive:
+                    raise  # the attack is at fault, not the victim
+                return {"about": attack.about, "ended": str(why)}
+            finally:
+                for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway
+                    child.kill()
+            phases = {phase: watch.figures(phase) for phase in PHASES}
+            return {"about": attack.about, "price": price, **phases, "newcomer_s": came and round(came, 1)}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _watch(watch: Monitor, ids: tuple[str, str], phase: str, seconds: float) -> None:
+    """Samples for so long, and says so on standard error."""
+    end = time.monotonic() + seconds
+    while True:
+        say(str(watch.sample(phase, ids)))
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(EVERY_S, left))
+
+
+def _drain(watch: Monitor, ids: tuple[str, str]) -> None:
+    """Waits until every post was acknowledged and is at the neighbour, or the time is over."""
+    end = time.monotonic() + DRAIN_S
+    while time.monotonic() < end:
+        last = watch.sample("drain", ids)
+        if not last.waiting and not last.away:
+            return
+        time.sleep(0.5)
+
+
+def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
+    """The rows by attack."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name in args.attack:
+        row = once(folder, name, args)
+        rows[name] = {**row, "hurts": hurts(row, rows.get(NOTHING, {}).get("newcomer_s"))}
+        say(f"{name}: {'; '.join(rows[name]['hurts']) or 'held'}")
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--attack", choices=names(), action="append", metavar="NAME", help=f"default: all. {', '.join(names())}"
+        )
+        parser.add_argument("--seconds", type=at_least(2), help="of each attack; default: 30, with --quick 4")
+        parser.add_argument("--identities", type=at_least(1), help="strangers at once; default: 50, with --quick 8")
+        parser.add_argument("--rate", type=at_least(1), default=5, help="posts of the victim a second; default: 5")
+
+    args = arguments("attack", __doc__, argv, rounds=1, more=more)
+    args.attack = args.attack or (list(QUICK) if args.quick else names())
+    args.seconds = args.seconds or (4 if args.quick else 30)
+    args.identities = args.identities or (8 if args.quick else 50)
+    args.around = 2 if args.quick else 6
+    with workplace(args.folder) as folder:
+        rows = measured(folder, args)
+    if not args.json:
+        print(table(rows))
+    sizes = {"seconds": args.seconds, "identities": args.identities, "rate": args.rate, "around_s": args.around}
+    finish(args, "attack", hurts=[name for name, row in rows.items() if row["hurts"]], sizes=sizes, attacks=rows)

@@ -1,0 +1,86 @@
+"""The rows as a table for people, and the page that shows the kept ones.
+
+python -m bench.attack.table RESULT.json ...    takes the rows of these results over, and writes docs/threats.md again
+python -m bench.attack.table                    only writes the page
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.harness import ROOT
+
+KEPT, PAGE = ROOT / "bench" / "results" / "attack.json", ROOT / "docs" / "threats.md"
+OPENS, ENDS = "<!-- attacks: made by bench/attack/table.py -->\n", "<!-- end of attacks -->\n"
+COLUMNS = (
+    *("attack", "price", "posts acknowledged", "posts at the peer", "CPU", "memory", "disk"),
+    *("points", "comparing", "newcomer", "what hurts"),
+)
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def table(rows: Rows) -> str:
+    """Markdown. Times are p50 / p99 in milliseconds; "->" is from before the attack to during it. Memory and disk are
+    MB more than before; points are the most that one honest node held against the other."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_line(name, row) for name, row in rows.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    what, hurts = f"`{name}`: {row['about']}", "; ".join(row["hurts"]) or "nothing"
+    if "ended" in row:
+        return (what, *("",) * (len(COLUMNS) - 2), hurts)
+    price, before, during, after = row["price"], row["before"], row["during"], row["after"]
+    came, compared = row["newcomer_s"], during["by_comparing_s"]
+    points = max(p[k] or 0 for p in (during, after) for k in ("points_of_neighbour", "points_of_victim"))
+    return (
+        what,
+        f"{price['identities']:,} ids, {price['sent'] / 1e6:,.1f} MB",
+        *(f"{_times(before[key])} -> {_times(during[key])}" for key in ("acknowledged", "at_peer")),
+        f"{before['cpu_percent']} -> {during['cpu_percent']} %",
+        f"{during['anon_mb'] - before['anon_mb']:+.0f}",
+        f"{max(during['disk_mb'], after['disk_mb']) - before['disk_mb']:+.0f}",
+        f"{points:g}{'' if during['linked'] and after['linked'] else ', link lost'}",
+        "" if compared is None else f"{compared:.1f} s",
+        "never" if came is None else f"{came:.1f} s",
+        hurts,
+    )
+
+
+def _times(found: Mapping[str, float]) -> str:
+    return f"{found['p50_ms']:,.0f} / {found['p99_ms']:,.0f}"
+
+
+def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The kept rows, with those of one result in the place of older ones. Each says in `ran` when and how it ran."""
+    ran = {key: result[key] for key in ("time", "sizes", "machine")} | {"banyan": result["versions"]["banyan"]}
+    return {**kept, **{name: {**row, "ran": ran} for name, row in result["attacks"].items()}}
+
+
+def filled(page: str, rows: Rows) -> str:
+    """The page with its table: first what hurts most people, then what holds."""
+    worst = sorted(rows, key=lambda name: (-len(rows[name]["hurts"]), name))
+    before, rest = page.split(OPENS)
+    return f"{before}{OPENS}\n{table({name: rows[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
+
+
+def load() -> dict[str, Mapping[str, Any]]:
+    """The kept rows."""
+    found: dict[str, Mapping[str, Any]] = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    rows: Rows = load()
+    for path in sys.argv[1:] if argv is None else argv:
+        rows = taken_over(rows, json.loads(Path(path).read_text("utf-8")))
+    KEPT.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), rows), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""From which figures on an attack hurts. A row is compared with its own time before the attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FACTOR, MORE_MS = 2.0, 50.0
+"""A post may take twice as long and 50 ms more: a person does not notice that."""
+ANON_MB = 150.0
+"""The memory that strangers may take: a small machine has it to spare."""
+DISK_MB = 100.0
+"""Disk that strangers take in one run of the bench; at this pace for a day it is more than a small machine has."""
+CPU_PERCENT = 30
+"""The share of a core that strangers may take while the owner has work."""
+COMPARING_S = 15.0
+"""What gossip missed is to come by comparing after three roots (`Limits.root_s`)."""
+NEWCOMER_S = 2.0
+"""A newcomer may take twice as long, and so many seconds more for a second dial."""
+
+
+def hurts(row: Mapping[str, Any], alone_s: float | None) -> list[str]:
+    """What the attack did to honest people, in words; empty: nothing worth a word. alone_s: how long a newcomer takes
+    without an attack, None if that was not measured."""
+    if "ended" in row:
+        return ["a process ended"]
+    before, during, after = row["before"], row["during"], row["after"]
+    found = []
+    for key, what in (("acknowledged", "posts acknowledged"), ("at_peer", "posts at the peer")):
+        late, usual = during[key]["p99_ms"], before[key]["p99_ms"]
+        if late > FACTOR * usual + MORE_MS:
+            found.append(f"{what} after {late / 1e3:.1f} s")
+    for key, what in (("never_acknowledged", "never acknowledged"), ("never_at_peer", "never at the peer")):
+        if lost := during[key]:
+            found.append(f"{lost} posts {what}")
+    if (charged := _charged(during, after)) > 0:
+        found.append(f"honest nodes charged each other {charged:g} points")
+    if not (during["linked"] and after["linked"]):
+        found.append("the honest link ended")
+    if (more := during["anon_mb"] - before["anon_mb"]) > ANON_MB:
+        found.append(f"{more:.0f} MB more memory")
+    if (more := max(during["disk_mb"], after["disk_mb"]) - before["disk_mb"]) > DISK_MB:
+        found.append(f"{more:.0f} MB more disk")
+    if (more := during["cpu_percent"] - before["cpu_percent"]) > CPU_PERCENT:
+        found.append(f"{more} % of a core")
+    if (slow := during["by_comparing_s"]) is not None and slow > COMPARING_S:
+        found.append(f"comparing took {slow:.0f} s")
+    if "newcomer_s" in row:
+        took = row["newcomer_s"]
+        if took is None:
+            found.append("a newcomer did not catch up")
+        elif alone_s is not None and took > FACTOR * alone_s + NEWCOMER_S:
+            found.append(f"a newcomer needed {took:.0f} s")
+    return found + _lies(before["status"], during["status"])
+
+
+def _charged(*phases: Mapping[str, Any]) -> float:
+    return max((p[key] or 0.0) for p in phases for key in ("points_of_neighbour", "points_of_victim"))
+
+
+def _lies(before: Mapping[str, Any], during: Mapping[str, Any]) -> list[str]:
+    """What strangers made the victim say of itself."""
+    found = []
+    if during.get("fresh_as_of") and not before.get("fresh_as_of"):
+        found.append("it says how fresh it is on a stranger's word")
+    if during.get("clock") and not before.get("clock"):
+        found.append("it says that its clock is wrong")
+    return found

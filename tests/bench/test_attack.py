@@ -1,0 +1,108 @@
+"""The attack laboratory: each module of `attacks/` is an attack, and a quick run has the figures of the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.__main__ import main
+from bench.attack.attack import NOTHING, Attack, named, names
+from bench.attack.laboratory import QUICK
+from bench.attack.table import PAGE, filled, load, table, taken_over
+from bench.attack.verdict import hurts
+
+
+def test_every_module_is_one_attack_and_says_what_it_does() -> None:
+    found = names()
+    assert found[0] == NOTHING
+    assert set(QUICK) <= set(found)
+    for name in found:
+        attack = named(name)
+        assert issubclass(attack, Attack)
+        assert attack.about
+
+
+def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attack", "--quick", "--json", "--folder", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    found: dict[str, Any] = json.loads(lines[0])
+    assert found["bench"] == "attack"
+    rows = found["attacks"]
+    assert tuple(rows) == QUICK
+    for row in rows.values():
+        assert "ended" not in row
+        for phase in ("before", "during", "after"):
+            of = row[phase]
+            assert of["posts"] > 0
+            assert 0 < of["acknowledged"]["p50_ms"] <= of["acknowledged"]["p99_ms"]
+            assert 0 < of["at_peer"]["p50_ms"] <= of["at_peer"]["p99_ms"]
+            assert of["anon_mb"] > 0
+            assert of["disk_mb"] > 0
+    assert rows[NOTHING]["price"]["links"] == 0
+    assert all(rows[name]["price"]["links"] > 0 for name in QUICK if name != NOTHING)
+    assert table(rows).count("\n") == 1 + len(QUICK)
+
+
+def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
+    rows, page = load(), PAGE.read_text("utf-8")
+    assert set(rows) == set(names())
+    assert filled(page, rows) == page, "run `uv run python -m bench.attack.table`"
+
+
+def test_a_row_that_ran_again_replaces_the_older_one() -> None:
+    result = {
+        "time": "now",
+        "sizes": {},
+        "machine": {},
+        "versions": {"banyan": "1"},
+        "attacks": {"slots": {"about": "a"}},
+    }
+    found = taken_over({"slots": {"about": "old"}, "nothing": {"about": "n"}}, result)
+    assert found["nothing"] == {"about": "n"}
+    assert found["slots"]["about"] == "a"
+    assert found["slots"]["ran"]["banyan"] == "1"
+
+
+def row(**during: Any) -> dict[str, Any]:
+    phase = {
+        "acknowledged": {"p50_ms": 10.0, "p99_ms": 20.0},
+        "at_peer": {"p50_ms": 20.0, "p99_ms": 40.0},
+        "never_acknowledged": 0,
+        "never_at_peer": 0,
+        "points_of_neighbour": 0.0,
+        "points_of_victim": None,
+        "linked": True,
+        "anon_mb": 100.0,
+        "disk_mb": 10.0,
+        "cpu_percent": 3,
+        "by_comparing_s": 1.0,
+        "status": {"fresh_as_of": None, "clock": None},
+    }
+    return {"before": phase, "during": {**phase, **during}, "after": phase, "newcomer_s": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("during", "said"),
+    [
+        ({}, []),
+        ({"acknowledged": {"p50_ms": 10.0, "p99_ms": 90.0}}, []),
+        ({"acknowledged": {"p50_ms": 10.0, "p99_ms": 91.0}}, ["posts acknowledged after 0.1 s"]),
+        ({"never_at_peer": 2}, ["2 posts never at the peer"]),
+        ({"points_of_victim": 0.3}, ["honest nodes charged each other 0.3 points"]),
+        ({"linked": False}, ["the honest link ended"]),
+        ({"anon_mb": 251.0}, ["151 MB more memory"]),
+        ({"status": {"fresh_as_of": 1, "clock": None}}, ["it says how fresh it is on a stranger's word"]),
+    ],
+)
+def test_what_hurts_is_said_in_words(during: dict[str, Any], said: list[str]) -> None:
+    assert hurts(row(**during), 1.0) == said
+
+
+def test_a_newcomer_that_did_not_come_and_a_process_that_ended_hurt() -> None:
+    assert hurts({**row(), "newcomer_s": None}, 1.0) == ["a newcomer did not catch up"]
+    assert hurts({**row(), "newcomer_s": 9.0}, 1.0) == ["a newcomer needed 9 s"]
+    assert hurts({"about": "", "ended": "it said: nothing"}, 1.0) == ["a process ended"]
