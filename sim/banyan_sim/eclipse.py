@@ -8,6 +8,9 @@ hold whenever they are linked, neighbours or not.
 
 from __future__ import annotations
 
+import json
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,6 +20,8 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld
 
 NEWCOMER = "n9999"
+LOST_S = 150
+"""A newcomer without an honest link for so long is isolated: longer than `trust_s` and a dial take."""
 HONEST = 60
 BOOTSTRAP = 3
 
@@ -85,6 +90,8 @@ class Siege(GossipWorld):
             self.seat[name, peer] = verdict.slot
             taken.append((name, peer, verdict.out))
         for name, _, out in taken:
+            if not out:
+                continue
             for peer in [p for (n, p), slot in self.seat.items() if n == name and slot in out]:
                 self.part(name, peer)
         return True
@@ -145,3 +152,26 @@ def raid(world: Siege) -> None:
     for name in list(world.nodes):
         if name != NEWCOMER and world.rng.random() < 0.1:
             world.attack(name)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints one line of JSON a seed, then how many seeds isolate the newcomer."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--identities", type=int, default=1000)
+    parser.add_argument("--networks", type=int, default=20)
+    parser.add_argument("--without-slots", action="store_true", help="only the gossip's own cap of connections")
+    asked = parser.parse_args(argv)
+    slots = None if asked.without_slots else SlotSettings()
+    isolated = longest = 0
+    for seed in range(asked.first, asked.first + asked.seeds):
+        found = eclipse(seed, identities=asked.identities, networks=asked.networks, slots=slots)
+        isolated += found.longest_s > LOST_S
+        longest = max(longest, found.longest_s)
+        print(json.dumps({"seed": seed, **found._asdict()}), flush=True)
+    print(json.dumps({"seeds": asked.seeds, "isolated": isolated, "longest_s": longest}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

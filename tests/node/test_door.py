@@ -237,10 +237,13 @@ async def test_a_node_that_was_banned_waits(tmp_path: Path) -> None:
             await until(lambda: b.edge.door.pauses.left(a.edge.peer_id, trio.current_time()) > 0, within=40)
 
 
-async def test_a_node_under_127_silent_links_takes_a_newcomer(tmp_path: Path) -> None:
+async def test_a_node_under_127_silent_links_says_so_and_takes_a_newcomer(tmp_path: Path) -> None:
     slow = {"limits__handshake_seconds": "60"}
     async with running(make_node(make_home(tmp_path / "a"), **slow)) as a, AsyncExitStack() as stack:
         await flood(stack, a.addresses[0], 127)
+        slots = (await a.backend.call("status", {}))["slots"]
+        assert slots["arriving"] == slots["arriving_of"]
+        assert "may wait for a hello" in slots["crowded"]
         async with running(make_node(make_home(tmp_path / "b"), bootstrap=a.addresses)) as b:
             await b.backend.call("account.create", {"name": "b"})
             await converged([a, b], within=30)

@@ -258,3 +258,26 @@ def test_pauses_of_a_bounded_number_of_peers_are_remembered() -> None:
     for i in range(10):
         pauses.count(f"p{i}", 0.0)
     assert [pauses.left(f"p{i}", 0.0) > 0 for i in range(10)] == [False] * 7 + [True] * 3
+
+
+# -- what people see
+
+
+def test_people_hear_which_slots_fill_up_from_where_and_what_to_do() -> None:
+    slots = Slots(SMALL)
+    assert slots.filling().crowded is None
+    for i in range(8):
+        greet(slots, f"{i + 8}.0.0.1", f"p{i}", 0.0)
+    assert "8 of 8 slots for peers that dial this node" in (slots.filling().crowded or "")
+    assert "raise limits.peers" in (slots.filling().crowded or "")
+    for _ in range(6):
+        slots.arrives("127.0.0.1", 0.0)
+    assert "6 of 6 connections" in (slots.filling().crowded or "")
+    assert "network.deny 127.0.0.0/24" in (slots.filling().crowded or "")
+
+
+def test_people_hear_that_no_dial_is_left() -> None:
+    slots = Slots(SMALL)
+    for i in range(4):
+        slots.dials(None, f"p{i}", 0.0, {})
+    assert "raise limits.outbound" in (slots.filling().crowded or "")

@@ -377,9 +377,9 @@ class Membership:
             self._reach(pick(self.rng, beyond), Neighbour(urgent, self.addrs), now, chosen=False)
 
     def _ask_contact(self, now: float) -> None:
-        """Dials a contact, because none was linked for long. Strangers may have taken all our neighbours and our view
-        of other peers; the operator named the contacts. They need not be neighbours: linked peers compare what they
-        hold."""
+        """Dials a contact, because none was linked for long. Strangers may have taken our neighbours and the passive
+        view, and the operator named the contacts. A link is enough: linked peers compare what they hold.
+        """
         self.trust_at = now + self.s.trust_s
         known = [info for peer, info in self.contacts.items() if peer not in self.dials]
         if known:

@@ -45,7 +45,7 @@ class GossipSettings:
       anchors: peers remembered on disk and dialled first, so that a restart gives no chance for an eclipse.
       anchor_s: a protected neighbour becomes an anchor after this time.
       local_exempt: loopback and private addresses count as no group, so that nodes on one LAN can be neighbours.
-      links: connections at once; more inbound ones are dropped.
+      links: connections at once; more inbound ones are dropped. The edge lets fewer stay, and these include arrivals.
 
     The walks
       join_ttl, join_spare_ttl: steps of a forwarded join, and the step at which the joiner is noted as a passive peer.
@@ -102,7 +102,7 @@ class GossipSettings:
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
-    links: int = 128
+    links: int = 192
 
     join_ttl: int = 6
     join_spare_ttl: int = 3

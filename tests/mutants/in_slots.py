@@ -1,0 +1,109 @@
+"""Mistakes in who may hold a connection to a node."""
+
+from tests.mutants.mutant import Mutant
+
+_SLOTS, _PAUSES = "node/banyan_node/links/slots.py", "node/banyan_node/links/pauses.py"
+_DOOR, _LINK = "node/banyan_node/edge/door.py", "node/banyan_node/edge/link.py"
+_MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
+_POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
+
+IN_SLOTS = (
+    Mutant(
+        "inbound links may use the slots of dials",
+        _SLOTS,
+        "return max(0, self.links - self.dialled - min(self.named, self.links // 4))",
+        "return max(0, self.links)",
+        _POLICY,
+    ),
+    Mutant(
+        "a net may have as many links as it likes",
+        _SLOTS,
+        "                if len(same) >= most:",
+        "                if len(same) > most:",
+        _POLICY,
+    ),
+    Mutant(
+        "a link of use goes for a newcomer of none",
+        _SLOTS,
+        "        if low > mine or low is Rank.NAMED:",
+        "        if low is Rank.NAMED:",
+        _POLICY,
+    ),
+    Mutant(
+        "the newest link goes, of whatever net",
+        _SLOTS,
+        "            return wide[held.nets.wide], near[held.nets.near], held.since, slot",
+        "            return 0, 0, held.since, slot",
+        _POLICY,
+    ),
+    Mutant(
+        "whoever served lately closes the pool to newcomers",
+        _SLOTS,
+        "sorted(found)[:half])",
+        "sorted(found))",
+        _POLICY,
+    ),
+    Mutant(
+        "an arrival goes for another one of its net before it had time",
+        _SLOTS,
+        "if now - held.since >= self.s.fair_s]",
+        "]",
+        _POLICY,
+    ),
+    Mutant(
+        "a named peer is a stranger like any other",
+        _SLOTS,
+        "        pool = Pool.NAMED if held.peer in self.named else Pool.INBOUND",
+        "        pool = Pool.INBOUND",
+        _POLICY,
+    ),
+    Mutant(
+        "a pause counts as time without a mistake",
+        _PAUSES,
+        "now - max(self._last, self.until)",
+        "now - self._last",
+        _POLICY,
+    ),
+    Mutant(
+        "arrivals have no deadline",
+        _DOOR,
+        "        late = tuple(self.slots.late(now))",
+        "        late: tuple[int, ...] = ()",
+        _REAL,
+    ),
+    Mutant(
+        "a link may say nothing for as long as it likes",
+        _LINK,
+        "                idle_due = min(idle_due, hello_due)",
+        "                pass",
+        _REAL,
+    ),
+    Mutant(
+        "a peer that has to wait is let in",
+        _DOOR,
+        "        if left:\n            raise DialFailed(",
+        "        if left < 0:\n            raise DialFailed(",
+        _REAL,
+    ),
+    Mutant(
+        "a peer that hangs up at once is dialled at once",
+        _DOOR,
+        "            raise Paused(",
+        "            return\n            raise Paused(",
+        _REAL,
+    ),
+    Mutant(
+        "a connection keeps its slot when it has ended",
+        _DOOR,
+        "        self.slots.leaves(slot)\n\n    # -- dials",
+        "\n    # -- dials",
+        _REAL,
+    ),
+    Mutant(
+        "a node that lost its contacts does not dial them",
+        _MEMBERSHIP,
+        "        elif self.trust_at <= now:",
+        "        elif self.trust_at <= 0:",
+        _SIEGE,
+    ),
+)
