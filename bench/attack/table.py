@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.attack.attack import NOTHING
+from bench.attack.verdict import hurts
 from bench.harness import ROOT
 
 KEPT, PAGE = ROOT / "bench" / "results" / "attack.json", ROOT / "docs" / "threats.md"
@@ -58,7 +60,9 @@ def _times(found: Mapping[str, float]) -> str:
 def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The kept rows, with those of one result in the place of older ones. Each says in `ran` when and how it ran."""
     ran = {key: result[key] for key in ("time", "sizes", "machine")} | {"banyan": result["versions"]["banyan"]}
-    return {**kept, **{name: {**row, "ran": ran} for name, row in result["attacks"].items()}}
+    rows: Rows = result["attacks"]
+    alone = rows.get(NOTHING, {}).get("newcomer_s")
+    return {**kept, **{name: {**row, "hurts": hurts(row, alone), "ran": ran} for name, row in rows.items()}}
 
 
 def filled(page: str, rows: Rows) -> str:

@@ -9,8 +9,8 @@ FACTOR, MORE_MS = 2.0, 50.0
 """A post may take twice as long and 50 ms more: a person does not notice that."""
 ANON_MB = 150.0
 """The memory that strangers may take: a small machine has it to spare."""
-DISK_MB = 100.0
-"""Disk that strangers take in one run of the bench; at this pace for a day it is more than a small machine has."""
+DISK_MB = 10.0
+"""Disk that strangers take during one row. At this pace it is 29 GB a day, more than a small machine has to spare."""
 CPU_PERCENT = 30
 """The share of a core that strangers may take while the owner has work."""
 COMPARING_S = 15.0
@@ -37,6 +37,8 @@ def hurts(row: Mapping[str, Any], alone_s: float | None) -> list[str]:
         found.append(f"honest nodes charged each other {charged:g} points")
     if not (during["linked"] and after["linked"]):
         found.append("the honest link ended")
+        if during["status"].get("complete"):
+            found.append("the victim says that it is complete all the same")
     if (more := during["anon_mb"] - before["anon_mb"]) > ANON_MB:
         found.append(f"{more:.0f} MB more memory")
     if (more := max(during["disk_mb"], after["disk_mb"]) - before["disk_mb"]) > DISK_MB:

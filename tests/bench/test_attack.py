@@ -59,11 +59,12 @@ def test_a_row_that_ran_again_replaces_the_older_one() -> None:
         "sizes": {},
         "machine": {},
         "versions": {"banyan": "1"},
-        "attacks": {"slots": {"about": "a"}},
+        "attacks": {"slots": {**row(linked=False), "about": "a"}},
     }
     found = taken_over({"slots": {"about": "old"}, "nothing": {"about": "n"}}, result)
     assert found["nothing"] == {"about": "n"}
     assert found["slots"]["about"] == "a"
+    assert found["slots"]["hurts"] == ["the honest link ended"]
     assert found["slots"]["ran"]["banyan"] == "1"
 
 

@@ -8,32 +8,35 @@ from banyan_replica.wire import Message, Replay, Replayed, Root
 from bench.attack.attack import Attack, Victim
 from bench.attack.strangers import Strangers
 
-AGREE_S, SAY_S = 6.0, 1.0
-"""How long it pretends to hold the same, so that the victim notes it; how often it says that the replay goes on."""
+AGREE_S, HOLD_S, EVERY_S = 6.0, 10.5, 0.1
+"""How long it pretends to hold the same, so that the node notes it; how long one replay is worth holding; how often it
+says where it stands."""
+ARRIVAL = 1_000_000
 
 
 class EndlessReplay(Attack):
-    about = "peers that were once equal claim to have received much since, and never end what the victim then asks for"
-    needs = 3
+    about = "peers that were once equal to both honest nodes claim that much came since, and never tell all of it"
+    needs = 6
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         async def replay(n: int) -> None:
-            key, store = os.urandom(32), os.urandom(16)
+            key, store, address = os.urandom(32), os.urandom(16), (victim.address, victim.neighbour)[n % 2]
             strangers.tally.identities += 1
-            first = await strangers.meet(key=key, store=store)
+            first = await strangers.meet(address, key=key, store=store)
             with trio.move_on_after(AGREE_S):
-                while first.alive:  # it tells the victim's own root, which the victim told before
+                while first.alive:  # it tells the node's own root, which the node told before
                     await first.say(Root(*first.root))
-                    await trio.sleep(0.2)
+                    await trio.sleep(EVERY_S)
             await first.part()
             while True:
-                await self._claim(strangers, key, store)
+                await self._claim(strangers, address, key, store)
 
-        await strangers.each(replay, 3)
+        await strangers.each(replay, 6)
 
-    async def _claim(self, strangers: Strangers, key: bytes, store: bytes) -> None:
-        """Comes back and says that it received a million entries meanwhile."""
-        stranger = await strangers.meet(key=key, hello=False)
+    async def _claim(self, strangers: Strangers, address: str, key: bytes, store: bytes) -> None:
+        """Comes back and says that it received a million entries meanwhile, until it is asked for them; then it holds
+        the node for as long as a replay stops comparisons with others."""
+        stranger = await strangers.meet(address, key=key, hello=False)
         asked = list[int]()
 
         def note(message: Message) -> None:
@@ -41,11 +44,14 @@ class EndlessReplay(Attack):
                 asked.append(message.arrival)
 
         stranger.on = note
-        at = 1_000_000
-        await stranger.greet(store, os.urandom(32), 30, at)
-        until = trio.current_time() + 9.0  # it comes again before the victim compares with others
-        while stranger.alive and trio.current_time() < until:
-            if asked:
+        await stranger.greet(store, os.urandom(32), 30, ARRIVAL)
+        while stranger.alive and not asked:
+            await stranger.say(Root(30, os.urandom(32), ARRIVAL))
+            await trio.sleep(EVERY_S)
+        if not asked:
+            return
+        with trio.move_on_after(HOLD_S):
+            while stranger.alive:
                 await stranger.say(Replayed(asked[-1], 0))
-            await trio.sleep(SAY_S)
+                await trio.sleep(1)
         await stranger.part()
