@@ -17,7 +17,7 @@ import trio
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, open_edge
+from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, open_edge
 from banyan_replica.gossip.frames import Join
 from banyan_replica.wire import (
     VERSION,
@@ -152,7 +152,7 @@ class Strangers:
         """A new identity, linked to the node at an address (default: the victim's). hello: both said hello. key: an
         identity that was used before. Raises EdgeError if there is no link."""
         self.tally.identities += not key
-        config = EdgeConfig(identity_seed=key or os.urandom(32), handshake_timeout=handshake_s)
+        config = EdgeConfig(identity_seed=key or os.urandom(32), slots=SlotSettings(step_s=handshake_s))
         stranger: Stranger | EdgeError = await self.nursery.start(self._live, config, address or self.victim.address)
         if isinstance(stranger, EdgeError):
             self.tally.refused += 1
