@@ -15,7 +15,7 @@ from libp2p.security.noise.transport import Transport as Noise
 from libp2p.security.security_multistream import SecurityMultistream
 from multiaddr import Multiaddr
 
-from banyan_node.edge import CreditBroken, Edge, EdgeConfig, FrameTooLarge, Link, SlowPeer, open_edge
+from banyan_node.edge import CreditBroken, Edge, EdgeConfig, FrameTooLarge, Link, SlotSettings, SlowPeer, open_edge
 from banyan_node.edge.stack import BoundedTcp
 
 HEADER = struct.Struct("!BBHII")
@@ -209,7 +209,7 @@ async def test_a_length_of_two_to_the_sixty_before_the_handshake_is_hung_up_on()
 
 
 async def test_connections_that_carry_no_link_are_closed() -> None:
-    async with open_edge(config(idle_timeout=0.4)) as edge, rogue(edge.addresses[0]) as peer:
+    async with open_edge(config(slots=SlotSettings(step_s=0.4))) as edge, rogue(edge.addresses[0]) as peer:
         with trio.fail_after(5):
             while edge._swarm().connections:
                 await trio.sleep(0.05)

@@ -273,7 +273,11 @@ def test_people_hear_which_slots_fill_up_from_where_and_what_to_do() -> None:
     for _ in range(6):
         slots.arrives("127.0.0.1", 0.0)
     assert "6 of 6 connections" in (slots.filling().crowded or "")
-    assert "network.deny 127.0.0.0/24" in (slots.filling().crowded or "")
+    assert "look for the program on this machine" in (slots.filling().crowded or "")
+    flooded = Slots(replace(SMALL, arriving_near=6))
+    for _ in range(6):
+        flooded.arrives("8.8.8.8", 0.0)
+    assert "network.deny 8.8.8.0/24" in (flooded.filling().crowded or "")
 
 
 def test_people_hear_that_no_dial_is_left() -> None:

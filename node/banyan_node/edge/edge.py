@@ -257,7 +257,7 @@ class Edge:
         return self._standing(peer) is None and (peer not in self._attempts or peer < self._peer_id)
 
     def settle(self, peer: str) -> None:
-        """The peer said hello."""
+        """The peer said hello, so its link takes a slot. Whoever uses an edge calls this, or the link is ended."""
         link = self._standing(peer)
         if link is not None and link.inbound:
             self.door.settle(link)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from banyan_replica.gossip.groups import nets_of
+
 NEARLY = 0.9
 """The share of a pool from which on people are told."""
 CROWD = 4
@@ -31,7 +33,11 @@ class Filling(NamedTuple):
     def crowded(self) -> str | None:
         """Which slots are nearly used up and what to do, in a sentence without a full stop; None if none are."""
         of_one = f", {self.largest} of them from {self.net}" if self.largest >= CROWD else ""
-        refuse = f"; if these are no honest peers, refuse them with network.deny {self.net}" if of_one else ""
+        refuse = ""
+        if of_one and nets_of(self.net.partition("/")[0]).local:
+            refuse = "; look for the program on this machine or network that makes them"
+        elif of_one:
+            refuse = f"; if these are no honest peers, refuse them with network.deny {self.net}"
         if self.arriving >= NEARLY * self.arriving_of:
             return (
                 f"{self.arriving} of {self.arriving_of} connections that may wait for a hello do{of_one}, so newcomers "
