@@ -269,12 +269,8 @@ async def test_what_every_node_would_reject_costs_its_sender_and_changes_nothing
     async with bench(tmp_path) as b:
         before = await b.held()
         made = make(b)
-        if isinstance(made, bytes):
-            await b.say(made)
-            await b.taken_in()
-        else:
-            await b.say(DataItems([made]))
-            b = await b.let_go()
+        await b.say(made if isinstance(made, bytes) else DataItems([made]))
+        b = await b.let_go()
         points, reason = await b.standing()
         assert points == pytest.approx(10, abs=0.1)
         assert re.search(sentence, reason), reason

@@ -166,7 +166,8 @@ async def serve(edge: Edge) -> None:
         with suppress(LinkClosed):
             while True:
                 frame = await link.receive()
-                if frame.startswith(b"echo"):
+                if frame.startswith(b"echo"):  # stands for a hello: it has a slot from then on
+                    edge.settle(link.peer_id)
                     await link.send([frame])
 
     async with trio.open_nursery() as nursery:
@@ -193,6 +194,8 @@ async def test_five_thousand_malformed_inputs_at_every_door_leave_the_host_up(br
         nursery.start_soon(watch, edge)
         doors = Doors(edge, seed=20240229 + bridge)
         link = await friend.dial(edge.addresses[0])
+        await link.send([b"echo to the first"])
+        assert await link.receive() == b"echo to the first"
         work = [doors.raw] * 2000 + [doors.muxer] * 100 + [doors.streams] * 60 + [doors.sync] * 60
         doors.rng.shuffle(work)
 

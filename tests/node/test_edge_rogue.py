@@ -62,7 +62,12 @@ async def secured(addr: str, seed: bytes = b"\x77" * 32) -> Any:
     keys = create_new_key_pair(seed)
     noise = SecurityMultistream({NOISE: Noise(keys, noise_privkey=create_noise_key().private_key)})
     raw = await BoundedTcp().dial(Multiaddr(where))
-    return await noise.secure_outbound(raw, ID.from_string(peer))
+    try:
+        return await noise.secure_outbound(raw, ID.from_string(peer))
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await raw.close()
+        raise
 
 
 @asynccontextmanager
