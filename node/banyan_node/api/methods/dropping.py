@@ -12,7 +12,7 @@ from banyan_node.operator_errors import CallError
 METHODS = Declared()
 
 
-class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
+class DropAccountRequest(Request, frozen=True, forbid_unknown_fields=True):
     account: AccountRef
 
 
@@ -32,7 +32,7 @@ class DroppedAccounts(Response, frozen=True):
 
 
 @METHODS.write("store.drop", "refused", "not_found", alone=True)
-def drop(ctx: Context, ask: DropRequest, now: float) -> DroppedAnswer:
+def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     account = hosted.account_of(ctx, ask.account)
     if ctx.settings.config.interest.mode == "all":
@@ -54,7 +54,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> DroppedAnswer:
 
 
 @METHODS.write("store.undrop", "not_found", alone=True)
-def undrop(ctx: Context, ask: DropRequest, now: float) -> UndroppedAnswer:
+def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer:
     """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
     account = hosted.account_of(ctx, ask.account)
     if not dropped.is_dropped(ctx.store, account):
