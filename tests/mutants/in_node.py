@@ -18,7 +18,38 @@ _ASKED = ("tests/replica/test_intake.py", "tests/replica/test_asking.py", "tests
 _SERVED = ("tests/replica/test_serve.py", "tests/replica/test_ingest.py", "tests/replica/test_replica.py")
 _GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "tests/replica/test_replica.py")
 
+_ROOM = ("tests/replica/test_room.py",)
+
 IN_NODE = (
+    # -- room on the disk
+    Mutant(
+        "without room entries of others are asked for",
+        _ASKING,
+        "return not self.full or self.ours(account)",
+        "return True",
+        _ROOM,
+    ),
+    Mutant(
+        "without room entries of own accounts are not taken either",
+        _ASKING,
+        "return not self.full or self.ours(account)",
+        "return not self.full",
+        _ROOM,
+    ),
+    Mutant(
+        "without room what is on its way is taken",
+        _INTAKE,
+        "        if self._asking.full:\n",
+        "        if False:\n",
+        _ROOM,
+    ),
+    Mutant(
+        "an export goes on in the archive of another store",
+        "storage/banyan_storage/archive.py",
+        "if not reader.logs(account):",
+        "if False:",
+        ("tests/storage/test_archive.py",),
+    ),
     # -- taking runs and control logs in
     Mutant(
         "of a run only the first entry is looked at for a date ahead of the clock",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
 _store = typer.Typer(
-    help="The store: verify, mend, rebuild, compact, stats; withhold, withheld, release.", no_args_is_help=True
+    help="The store: verify, mend, rebuild, compact, stats; withhold, withheld, release; drop, dropped, undrop.",
+    no_args_is_help=True,
 )
 
 
@@ -173,6 +174,37 @@ def release(
     s = session.of(ctx)
     answer = s.call("content.release", uri=refs.post(s, uri))
     s.out.done(answer, f"Released {refs.short(answer['uri'])}.")
+
+
+Account = Annotated[
+    str, typer.Argument(help="An account's id or its beginning, or a name.", autocompletion=completing.accounts)
+]
+
+
+@_store.command("drop")
+def drop(ctx: typer.Context, account: Account) -> None:
+    """Erase an account from this node, which does not fetch it again. Other nodes decide for themselves."""
+    s = session.of(ctx)
+    answer = s.call("store.drop", account=refs.account(s, account))
+    s.out.done(answer, f"Dropped {answer['account']}: {count(answer['entries'], 'entry', 'entries')}.")
+
+
+@_store.command("dropped")
+def dropped(ctx: typer.Context) -> None:
+    """The accounts that were dropped here."""
+    s = session.of(ctx)
+    rows = s.call("store.dropped")["accounts"]
+    s.out.answers(
+        rows, lambda console, shown: console.print("\n".join(shown), soft_wrap=True), "Nothing is dropped here."
+    )
+
+
+@_store.command("undrop")
+def undrop(ctx: typer.Context, account: Account) -> None:
+    """Let a dropped account in again: it is fetched if somebody here follows it closely enough."""
+    s = session.of(ctx)
+    answer = s.call("store.undrop", account=refs.account(s, account))
+    s.out.done(answer, f"{answer['account']} is not dropped any more.")
 
 
 @_store.command("compact")

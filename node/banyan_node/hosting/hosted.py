@@ -21,6 +21,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
+from banyan_node.hosting import dropped
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
@@ -352,7 +353,8 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
 
 
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
-    """The accounts that this node holds: its own and those within `hops` follows of them. None: all.
+    """The accounts that this node holds: its own and those within `hops` follows of them, but for dropped ones. None:
+    all.
 
     A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
     interest = ctx.settings.config.interest
@@ -363,4 +365,4 @@ def interest_of(ctx: Context) -> frozenset[AccountId] | None:
     for _ in range(interest.hops):
         edge = frozenset(a for account in edge for a in q.follows(account)) - found
         found |= edge
-    return found
+    return found.difference(dropped.dropped(ctx.store))

@@ -25,7 +25,7 @@ from banyan_crdt.ops import Op, Put, Tomb, decode_body, encode_ops, part_of
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
-from banyan_node.hosting import claims, hosted
+from banyan_node.hosting import claims, dropped, hosted
 from banyan_storage.due import Work
 
 DAY_S = 86_400
@@ -102,6 +102,8 @@ def _scan(ctx: Context, fresh: bool) -> bool:
 def bring_back(ctx: Context, now: float) -> Done:
     """Finds accounts of restored keys among the arrivals and names them. Returns how many were found."""
     more = follow(ctx, now)
+    for account in dropped.unfinished(ctx)[:1]:
+        dropped.erase(ctx, account, now)
     named = claims.give_names(ctx)
     found, ctx.claims.found = ctx.claims.found, 0
     return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx)))

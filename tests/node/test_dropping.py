@@ -1,0 +1,103 @@
+"""An operator drops an account: it is gone from this node, is not fetched again, and costs nobody anything."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_from_text, control_log
+from banyan_node.api.methods.archive import commit
+from banyan_node.hosting import dropped
+from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import chores
+from banyan_storage.check import verify
+from tests.node.real import load_settings, make_home, make_node, running
+from tests.node.test_node import account, no_problems, post, settled, texts
+
+CHOSEN = {"node__role": "hobbyist", "interest__mode": "follows"}
+
+
+async def test_a_dropped_account_is_gone_and_not_fetched_until_it_is_let_in_again(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    async with running(make_node(homes[0])) as a:
+        await account(a, "An")
+        other = (await a.backend.call("account.create", {"name": "other", "hosted": True}))["account"]
+        for n in range(5):
+            uri = await a.backend.call("post", {"text": f"of other {n}", "by": other})
+        await post(a, "of An")
+        mine = (await a.backend.call("id", {}))["account"]
+        address = [a.edge.addresses[0]]
+        async with running(make_node(homes[1], address, **CHOSEN)) as b:
+            await account(b, "Bình")
+            for whom in (mine, other):
+                await b.backend.call("follow", {"account": whom})
+            with trio.fail_after(30):
+                while len(await texts(b)) < 6:
+                    await trio.sleep(0.05)
+            await b.backend.call("react", {"uri": uri["uri"], "emoji": "👍"})
+            answer = await b.backend.call("store.drop", {"account": other})
+            assert answer == {"account": other, "entries": 7}
+            assert await texts(b) == {"of An"}
+            await a.backend.call("post", {"text": "pushed", "by": other})
+            await post(a, "later")
+            with trio.fail_after(30):
+                while "later" not in await texts(b):
+                    await trio.sleep(0.05)
+            await trio.sleep(2)  # comparisons every half second find nothing to fetch
+            assert await texts(b) == {"of An", "later"}
+            assert (await b.backend.call("store.dropped", {}))["accounts"] == [other]
+            for node in (a, b):
+                (row,) = await node.backend.call("peers", {})
+                assert (row["points"], row["connected"]) == (0, True)
+        no_problems(homes[1])
+        async with running(make_node(homes[1], address, **CHOSEN)) as b:
+            await settled(b, 1)
+            await trio.sleep(2)
+            assert await texts(b) == {"of An", "later"}
+            await b.backend.call("store.undrop", {"account": other})
+            with trio.fail_after(30):
+                while len(await texts(b)) < 8:
+                    await trio.sleep(0.05)
+            assert (await b.backend.call("store.dropped", {}))["accounts"] == []
+        no_problems(homes[1])
+
+
+def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_erased_again(tmp_path: Path) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    with open_local(homes[0], load_settings(homes[0], **CHOSEN)) as node:
+        other = account_from_text(node.call("account.create", name="An")["account"])
+        node.call("post", text="of An")
+        node.call("archive.export", path=str(tmp_path / "archive"))
+    with open_local(homes[1], load_settings(homes[1], **CHOSEN)) as node:
+        ctx = node.context
+        node.call("archive.import", path=str(tmp_path / "archive"))
+        dropped.note(ctx, other, True)
+        for _ in range(2):
+            assert ctx.store.head(control_log(other)).length
+            assert node.call("feed", all=True)["posts"]
+            chores.bring_back(ctx, time.time())
+            commit(ctx)
+            assert list(ctx.store.all_heads()) == []
+            assert not node.call("feed", all=True)["posts"]
+            node.call("archive.import", path=str(tmp_path / "archive"))
+        with ctx.store.snapshot() as reader:
+            assert verify(reader, lambda account, n: None) == []
+
+
+def test_what_cannot_be_dropped_is_refused(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    with open_local(home, load_settings(home, **CHOSEN)) as node:
+        own = node.call("account.create", name="An")["account"]
+        with pytest.raises(CallError, match="signs for that account"):
+            node.call("store.drop", account=own)
+        with pytest.raises(CallError, match="not dropped here"):
+            node.call("store.undrop", account=own)
+    with (
+        open_local(home, load_settings(home, interest__mode="all")) as node,
+        pytest.raises(CallError, match=r"holds all accounts \(interest.mode\)"),
+    ):
+        node.call("store.drop", account=own)
