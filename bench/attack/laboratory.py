@@ -120,8 +120,8 @@ def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
     """The rows by attack."""
     rows: dict[str, dict[str, Any]] = {}
     for name in args.attack:
-        row = once(folder, name, args)
-        rows[name] = {**row, "hurts": hurts(row, rows.get(NOTHING, {}).get("newcomer_s"))}
+        rows[name] = once(folder, name, args)
+        rows[name]["hurts"] = hurts(rows[name], rows.get(NOTHING))
         say(f"{name}: {'; '.join(rows[name]['hurts']) or 'held'}")
     return rows
 

@@ -61,8 +61,8 @@ def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, 
     """The kept rows, with those of one result in the place of older ones. Each says in `ran` when and how it ran."""
     ran = {key: result[key] for key in ("time", "sizes", "machine")} | {"banyan": result["versions"]["banyan"]}
     rows: Rows = result["attacks"]
-    alone = rows.get(NOTHING, {}).get("newcomer_s")
-    return {**kept, **{name: {**row, "hurts": hurts(row, alone), "ran": ran} for name, row in rows.items()}}
+    control = rows.get(NOTHING)
+    return {**kept, **{name: {**row, "hurts": hurts(row, control), "ran": ran} for name, row in rows.items()}}
 
 
 def filled(page: str, rows: Rows) -> str:
