@@ -90,7 +90,8 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway
                     child.kill()
             phases = {phase: watch.figures(phase) for phase in PHASES}
-            return {"about": attack.about, "price": price, **phases, "newcomer_s": came and round(came, 1)}
+            took = came and round(came, 1)
+            return {"about": attack.about, "seconds": args.seconds, "price": price, **phases, "newcomer_s": took}
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

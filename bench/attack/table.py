@@ -41,7 +41,7 @@ def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     points = max(p[k] or 0 for p in (during, after) for k in ("points_of_neighbour", "points_of_victim"))
     return (
         what,
-        f"{price['identities']:,} ids, {price['sent'] / 1e6:,.1f} MB",
+        f"{price['identities']:,} ids, {price['sent'] / 1e6:,.1f} MB in {row['seconds']} s",
         *(f"{_times(before[key])} -> {_times(during[key])}" for key in ("acknowledged", "at_peer")),
         f"{before['cpu_percent']} -> {during['cpu_percent']} %",
         f"{during['anon_mb'] - before['anon_mb']:+.0f}",
