@@ -118,10 +118,16 @@ def _drain(watch: Monitor, ids: tuple[str, str]) -> None:
 
 
 def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
-    """The rows by attack."""
+    """The rows by attack. Ctrl-C ends with those that are finished."""
     rows: dict[str, dict[str, Any]] = {}
     for name in args.attack:
-        rows[name] = once(folder, name, args)
+        try:
+            rows[name] = once(folder, name, args)
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            say(f"stopped in {name}; the rows before it are whole")
+            break
         rows[name]["hurts"] = hurts(rows[name], rows.get(NOTHING))
         say(f"{name}: {'; '.join(rows[name]['hurts']) or 'held'}")
     return rows
