@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.attack.attack import NOTHING
+from bench.attack.attack import NOTHING, named, names
 from bench.attack.verdict import hurts
 from bench.harness import ROOT
 
@@ -66,10 +66,13 @@ def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, 
 
 
 def filled(page: str, rows: Rows) -> str:
-    """The page with its table: first what hurts most people, then what holds."""
-    worst = sorted(rows, key=lambda name: (-len(rows[name]["hurts"]), name))
+    """The page with its table: first what hurts in most ways, then what holds. An attack without a row was not run."""
+    every = {
+        name: rows.get(name) or {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()
+    }
+    worst = sorted(every, key=lambda name: (name not in rows, -len(every[name]["hurts"]), name))
     before, rest = page.split(OPENS)
-    return f"{before}{OPENS}\n{table({name: rows[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
+    return f"{before}{OPENS}\n{table({name: every[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
 
 
 def load() -> dict[str, Mapping[str, Any]]:

@@ -49,7 +49,7 @@ def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pyt
 
 def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
     rows, page = load(), PAGE.read_text("utf-8")
-    assert set(rows) == set(names())
+    assert set(rows) <= set(names())
     assert filled(page, rows) == page, "run `uv run python -m bench.attack.table`"
 
 
