@@ -67,9 +67,8 @@ def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, 
 
 def filled(page: str, rows: Rows) -> str:
     """The page with its table: first what hurts in most ways, then what holds. An attack without a row was not run."""
-    every = {
-        name: rows.get(name) or {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()
-    }
+    missing = {name: {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()}
+    every: Rows = {**missing, **rows}
     worst = sorted(every, key=lambda name: (name not in rows, -len(every[name]["hurts"]), name))
     before, rest = page.split(OPENS)
     return f"{before}{OPENS}\n{table({name: every[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
