@@ -53,7 +53,8 @@ async def victim(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
                     posting.hushed = True
                     line.say("hushed")
                 case "look":
-                    line.say({**posting.told(), **await _seen(node)})
+                    seen = await _seen(node)
+                    line.say({**posting.told(), **seen})
         nursery.cancel_scope.cancel()
 
 
@@ -73,8 +74,9 @@ async def neighbour(nodes: list[Node], line: Line, params: dict[str, Any]) -> No
         line.say("linked")
         told = 0
         async for _ in line:
-            line.say({"at": heard.at[told:], "aside_at": aside.at, **await _seen(node)})
-            told = len(heard.at)
+            seen = await _seen(node)
+            line.say({"at": heard.at[told:], "aside_at": aside.at, **seen})
+            told = len(heard.at)  # nothing came since the line above: there is no await between
         nursery.cancel_scope.cancel()
 
 

@@ -90,7 +90,8 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway
                     child.kill()
             phases = {phase: watch.figures(phase) for phase in PHASES}
-            return {"about": attack.about, "price": price, **phases, "newcomer_s": came and round(came, 1)}
+            took = came and round(came, 1)
+            return {"about": attack.about, "seconds": args.seconds, "price": price, **phases, "newcomer_s": took}
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -117,11 +118,17 @@ def _drain(watch: Monitor, ids: tuple[str, str]) -> None:
 
 
 def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
-    """The rows by attack."""
+    """The rows by attack. Ctrl-C ends with those that are finished."""
     rows: dict[str, dict[str, Any]] = {}
     for name in args.attack:
-        row = once(folder, name, args)
-        rows[name] = {**row, "hurts": hurts(row, rows.get(NOTHING, {}).get("newcomer_s"))}
+        try:
+            rows[name] = once(folder, name, args)
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            say(f"stopped in {name}; the rows before it are whole")
+            break
+        rows[name]["hurts"] = hurts(rows[name], rows.get(NOTHING))
         say(f"{name}: {'; '.join(rows[name]['hurts']) or 'held'}")
     return rows
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.attack.attack import NOTHING
+from bench.attack.attack import NOTHING, named, names
 from bench.attack.verdict import hurts
 from bench.harness import ROOT
 
@@ -41,7 +41,7 @@ def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     points = max(p[k] or 0 for p in (during, after) for k in ("points_of_neighbour", "points_of_victim"))
     return (
         what,
-        f"{price['identities']:,} ids, {price['sent'] / 1e6:,.1f} MB",
+        f"{price['identities']:,} ids, {price['sent'] / 1e6:,.1f} MB in {row['seconds']} s",
         *(f"{_times(before[key])} -> {_times(during[key])}" for key in ("acknowledged", "at_peer")),
         f"{before['cpu_percent']} -> {during['cpu_percent']} %",
         f"{during['anon_mb'] - before['anon_mb']:+.0f}",
@@ -61,15 +61,17 @@ def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, 
     """The kept rows, with those of one result in the place of older ones. Each says in `ran` when and how it ran."""
     ran = {key: result[key] for key in ("time", "sizes", "machine")} | {"banyan": result["versions"]["banyan"]}
     rows: Rows = result["attacks"]
-    alone = rows.get(NOTHING, {}).get("newcomer_s")
-    return {**kept, **{name: {**row, "hurts": hurts(row, alone), "ran": ran} for name, row in rows.items()}}
+    control = rows.get(NOTHING)
+    return {**kept, **{name: {**row, "hurts": hurts(row, control), "ran": ran} for name, row in rows.items()}}
 
 
 def filled(page: str, rows: Rows) -> str:
-    """The page with its table: first what hurts most people, then what holds."""
-    worst = sorted(rows, key=lambda name: (-len(rows[name]["hurts"]), name))
+    """The page with its table: first what hurts in most ways, then what holds. An attack without a row was not run."""
+    missing = {name: {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()}
+    every: Rows = {**missing, **rows}
+    worst = sorted(every, key=lambda name: (name not in rows, -len(every[name]["hurts"]), name))
     before, rest = page.split(OPENS)
-    return f"{before}{OPENS}\n{table({name: rows[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
+    return f"{before}{OPENS}\n{table({name: every[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
 
 
 def load() -> dict[str, Mapping[str, Any]]:

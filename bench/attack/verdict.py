@@ -1,4 +1,5 @@
-"""From which figures on an attack hurts. A row is compared with its own time before the attack."""
+"""From which figures on an attack hurts. A row is compared with its own time before the attack, and with the row of the
+same run in which nobody attacks: on a busy machine posts are late without any attack."""
 
 from __future__ import annotations
 
@@ -19,15 +20,17 @@ NEWCOMER_S = 2.0
 """A newcomer may take twice as long, and so many seconds more for a second dial."""
 
 
-def hurts(row: Mapping[str, Any], alone_s: float | None) -> list[str]:
-    """What the attack did to honest people, in words; empty: nothing worth a word. alone_s: how long a newcomer takes
-    without an attack, None if that was not measured."""
+def hurts(row: Mapping[str, Any], control: Mapping[str, Any] | None) -> list[str]:
+    """What the attack did to honest people, in words; empty: nothing worth a word. control: the row without an attack,
+    None if there is none."""
     if "ended" in row:
         return ["a process ended"]
     before, during, after = row["before"], row["during"], row["after"]
     found = []
     for key, what in (("acknowledged", "posts acknowledged"), ("at_peer", "posts at the peer")):
         late, usual = during[key]["p99_ms"], before[key]["p99_ms"]
+        if control is not None:
+            usual = max(usual, control["during"][key]["p99_ms"])
         if late > FACTOR * usual + MORE_MS:
             found.append(f"{what} after {late / 1e3:.1f} s")
     for key, what in (("never_acknowledged", "never acknowledged"), ("never_at_peer", "never at the peer")):
@@ -48,7 +51,7 @@ def hurts(row: Mapping[str, Any], alone_s: float | None) -> list[str]:
     if (slow := during["by_comparing_s"]) is not None and slow > COMPARING_S:
         found.append(f"comparing took {slow:.0f} s")
     if "newcomer_s" in row:
-        took = row["newcomer_s"]
+        took, alone_s = row["newcomer_s"], None if control is None else control.get("newcomer_s")
         if took is None:
             found.append("a newcomer did not catch up")
         elif alone_s is not None and took > FACTOR * alone_s + NEWCOMER_S:

@@ -49,7 +49,7 @@ def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pyt
 
 def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
     rows, page = load(), PAGE.read_text("utf-8")
-    assert set(rows) == set(names())
+    assert set(rows) <= set(names())
     assert filled(page, rows) == page, "run `uv run python -m bench.attack.table`"
 
 
@@ -100,10 +100,16 @@ def row(**during: Any) -> dict[str, Any]:
     ],
 )
 def test_what_hurts_is_said_in_words(during: dict[str, Any], said: list[str]) -> None:
-    assert hurts(row(**during), 1.0) == said
+    assert hurts(row(**during), row()) == said
+
+
+def test_late_posts_on_a_busy_machine_are_no_harm() -> None:
+    late = row(acknowledged={"p50_ms": 10.0, "p99_ms": 500.0})
+    assert hurts(late, None) == ["posts acknowledged after 0.5 s"]
+    assert hurts(late, row(acknowledged={"p50_ms": 10.0, "p99_ms": 300.0})) == []
 
 
 def test_a_newcomer_that_did_not_come_and_a_process_that_ended_hurt() -> None:
-    assert hurts({**row(), "newcomer_s": None}, 1.0) == ["a newcomer did not catch up"]
-    assert hurts({**row(), "newcomer_s": 9.0}, 1.0) == ["a newcomer needed 9 s"]
-    assert hurts({"about": "", "ended": "it said: nothing"}, 1.0) == ["a process ended"]
+    assert hurts({**row(), "newcomer_s": None}, row()) == ["a newcomer did not catch up"]
+    assert hurts({**row(), "newcomer_s": 9.0}, row()) == ["a newcomer needed 9 s"]
+    assert hurts({"about": "", "ended": "it said: nothing"}, row()) == ["a process ended"]
