@@ -16,10 +16,9 @@ import pytest
 import trio
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
-from banyan_node.api import LocalBackend, page
+from banyan_node.api import LocalBackend, differing, page
 from banyan_node.api.decode import no_such_method, request
 from banyan_node.api.events import TOLD, Events
-from banyan_node.api.methods import standing
 from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
@@ -360,14 +359,14 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> standing.Facts:
+        def say(c: Context, now: float) -> differing.Facts:
             (link,) = c.replica.links.values()
             link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
-            return standing.facts(c, link.peer)
+            return differing.facts(c, link.peer)
 
         known = await b.worker.call(say)
         with held(b), trio.fail_after(10):
-            (row,) = await b.look(lambda at: standing.differences(at, known))
+            (row,) = await b.look(lambda at: differing.differences(at, known))
         assert (row.log, row.mine, row.theirs, row.reason) == (7, 0, 3, "not yet granted")
 
 

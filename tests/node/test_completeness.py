@@ -9,7 +9,7 @@ import trio
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
-from banyan_node.api.methods import standing
+from banyan_node.api import differing
 from banyan_node.context import Context
 from banyan_node.workers.published import published
 from banyan_replica.peers.witness import Witnesses, _named
@@ -94,17 +94,17 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
         await converged([a, b])
         account = account_from_text(made["account"])
 
-        def say(c: Context, now: float) -> standing.Facts:
+        def say(c: Context, now: float) -> differing.Facts:
             (link,) = c.replica.links.values()
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
             link.told.differences[log] = Head(3, EntryId(bytes(32)), 0)
-            known = standing.facts(c, link.peer)
+            known = differing.facts(c, link.peer)
             link.told.differences.clear()
             return known
 
         known = await b.worker.call(say)
-        rows = await b.look(lambda at: standing.differences(at, known))
+        rows = await b.look(lambda at: differing.differences(at, known))
         said = {row.log: (row.reason, row.sentence) for row in rows}
         assert said[7] == (
             "control",

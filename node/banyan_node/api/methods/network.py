@@ -9,6 +9,7 @@ from typing import Annotated
 import trio
 from msgspec import Meta, convert, structs
 
+from banyan_node.api import differing
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import standing
 from banyan_node.operator_errors import CallError
@@ -90,12 +91,12 @@ async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
 
 
 @METHODS.node("diff", "read", "no_peer")
-async def diff(shell: Shell, ask: DiffRequest) -> list[standing.Difference]:
+async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
     """Compares with a peer now, and lists what differs and why."""
-    whole = await shell.worker.call(lambda c, now: standing.compare_with(c, ask.peer, now))
+    whole = await shell.worker.call(lambda c, now: differing.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    known = await shell.worker.call(lambda c, now: standing.facts(c, whole))
-    return await shell.look(lambda at: standing.differences(at, known))
+    known = await shell.worker.call(lambda c, now: differing.facts(c, whole))
+    return await shell.look(lambda at: differing.differences(at, known))
 
 
 @standing.METHODS.on_node("id")

@@ -1,23 +1,15 @@
-"""The state of the node: who it is, what it holds, how complete that is, and why it differs from a peer."""
+"""The state of the node: who it is, what it holds, and how complete that is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
-from banyan_node.context import Context
 from banyan_node.hosting import claims, hosted, own_account
 from banyan_node.links import completeness
-from banyan_node.operator_errors import CallError
 from banyan_node.workers.published import LinkSeen
-from banyan_replica.intake.intake import NotTaken
-from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.withholding import read_withheld
 from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
@@ -146,19 +138,6 @@ class PeerRow(Response, frozen=True):
     reason: str | None
     behind: int | None
     since_ms: Milliseconds | None
-
-
-class Difference(Response, frozen=True):
-    """mine, theirs: counted entries of the log here and at the peer."""
-
-    account: Did
-    name: str
-    writer: WriterHex
-    log: int
-    mine: int
-    theirs: int
-    reason: str
-    sentence: str
 
 
 @METHODS.look("id")
@@ -305,107 +284,3 @@ def _behind(at: Looking, link: LinkSeen) -> int | None:
     if link.equal:
         return 0
     return sum(_lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
-
-
-# -- what differs from a peer
-
-
-class Facts(NamedTuple):
-    """What the replica's thread knows of a peer: its claims about logs that differ, why items of it were not accepted
-    yet, and the last reasons for missing content."""
-
-    differences: Mapping[LogId, Head]
-    notes: Mapping[LogId, NotTaken]
-    withheld: Mapping[tuple[EntryId, int], bytes]
-
-
-def link_of(ctx: Context, peer: str) -> PeerSession:
-    """A linked peer by its id, or a unique start or end of it. Raises CallError."""
-    found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
-    if len(found) != 1 or not peer:
-        linked = ", ".join(sorted(name for name in ctx.replica.links)) or "nobody"
-        raise CallError("no_peer", f"No one peer is called '{peer[:60]}'; linked are: {linked}.", 404)
-    return found[0]
-
-
-def compare_with(ctx: Context, peer: str, now: float) -> str:
-    """Starts a comparison by sums. Quick; runs on the replica's thread."""
-    link = link_of(ctx, peer)
-    link.told.agrees()
-    ctx.replica.compare(link.peer, now)
-    return link.peer
-
-
-def facts(ctx: Context, peer: str) -> Facts:
-    """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
-    link = link_of(ctx, peer)
-    notes = {log: note for (who, log), note in ctx.replica.intake.notes.items() if who == link.peer}
-    return Facts(dict(link.told.differences), notes, dict(ctx.replica.missing.withheld))
-
-
-def differences(at: Looking, known: Facts) -> list[Difference]:
-    q = at.queries()
-    rows: list[Difference] = []
-
-    def row(log: LogId, mine: int, theirs: int, reason: str, sentence: str) -> None:
-        name, writer = name_of(q, log.account), writer_hex(log.writer)
-        rows.append(Difference(did(log.account), name, writer, log.log, mine, theirs, reason, sentence))
-
-    for log, theirs in known.differences.items():
-        mine = at.store.head(log)
-        if mine != theirs:
-            row(log, mine.length, theirs.length, *_why(at, known, log, mine, theirs))
-    for (entry, op), why in known.withheld.items():
-        where = at.store.place(entry)
-        if where is None:
-            continue
-        log, seq = where
-        said = read_withheld(at.here.realm, why, entry, op).sentence if why else "withheld without a statement"
-        row(log, seq, seq, "withheld", f"the content of operation {op} of entry {seq} is {said}")
-    return rows
-
-
-_NOTED = {
-    "account": "not yet known",
-    "grant": "not yet granted",
-    "future": "from the future",
-    "limit": "over its limit",
-    "until": "over its limit",
-    "cut": "cut",
-    "gap": "behind",
-    "control": "not yet known",
-    "version": "newer version",
-    "full": "no room here",
-    "busy": "behind",
-    "branch": "behind",
-}
-
-
-def _why(at: Looking, known: Facts, log: LogId, mine: Head, theirs: Head) -> tuple[str, str]:
-    """A word and a sentence for one difference."""
-    rights, note = at.store.grants(log.account), known.notes.get(log)
-    if mine.flag or theirs.flag:
-        word = "frozen" if is_control(log) else "forked"
-        who = "here" if mine.flag else "at the peer"
-        return word, f"the log is {word} {who}: it counts up to entry {(mine if mine.flag else theirs).length}"
-    if log.log and rights is not None and log.writer in rights.cuts:
-        return "cut", f"its writer was cut off; {mine.length} entries count here"
-    if (blamed := completeness.control_blame(at, known.differences, log, mine, theirs)) is not None:
-        return blamed
-    if note is not None:
-        return _NOTED[note.reason], note.sentence
-    if log.log and rights is not None and rights.grant_of(log.writer, log.log) is None:
-        return "not yet granted", "the account's control log that is held here grants no such log"
-    if is_checkpoint(log):
-        newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
-        return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
-    if theirs.length > mine.length:
-        return "behind", f"the peer has {_entries(theirs.length - mine.length)} more"
-    if theirs.length < mine.length:
-        wrong = at.seen.wrong_clock
-        return "ahead", f"the peer lacks {_entries(mine.length - theirs.length)}" + (f": {wrong}" if wrong else "")
-    return "diverged", f"both have {mine.length} entries and another last one"
-
-
-def _entries(n: int) -> str:
-    return "1 entry" if n == 1 else f"{n:,} entries"
