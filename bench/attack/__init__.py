@@ -20,6 +20,13 @@ memory, CPU and disk, what the two honest nodes hold against one another, and ho
 python -m bench attack --json --seconds 30 --identities 50
 """
 
-from bench.attack.laboratory import main
+from __future__ import annotations
 
-__all__ = ["main"]
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the bench. Imported here and not above, so that `bench.attack.table` can be run by itself."""
+    from bench.attack import laboratory
+
+    laboratory.main(argv)
