@@ -84,7 +84,9 @@ class Replica:
         self.ledger = Ledger(self.limits.scale)
         for key, why in store.notes(BANNED):
             self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
-        self.gossip = Gossip(me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger)
+        self.gossip = Gossip(
+            me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger, self._unread
+        )
         self.links: dict[str, PeerSession] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
@@ -339,6 +341,10 @@ class Replica:
         return made
 
     # -- inside
+
+    def _unread(self, peer: str) -> int:
+        """Bytes of the peer that wait in the driver's queue."""
+        return self.sync.asking.waiting(peer)
 
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))

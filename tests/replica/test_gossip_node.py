@@ -177,8 +177,24 @@ def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() 
     run_to(node, 2.5)
     (delivery,) = node.receive("q", push((A, b"x")), 2.5)
     node.accepted(delivery, 2.5)
-    run_to(node, 8.0)
-    assert ledger.points("q", 8.0) == 0 < ledger.points("p", 8.0)
+    run_to(node, 33.0)
+    assert ledger.points("q", 33.0) == 0 < ledger.points("p", 33.0)
+
+
+def test_a_peer_whose_frames_wait_here_unread_is_charged_only_after_much_patience() -> None:
+    ledger, unread = Ledger(), {"p": 100}
+    node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger, unread=lambda peer: unread.get(peer, 0))
+    node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
+    node.receive("p", Join(), 0.0)
+    node.receive("p", Pushes(ihaves=(A, B)), 1.0)
+    run_to(node, 40.0)  # both are asked for at 2
+    assert ledger.points("p", 40.0) == 0
+    (delivery,) = node.receive("p", push((A, b"x")), 40.0)
+    node.accepted(delivery, 40.0)
+    run_to(node, 145.0)
+    assert ledger.points("p", 145.0) == 0
+    run_to(node, 200.0)
+    assert ledger.last_sentence("p") == "announced messages and did not send them when asked"
 
 
 def test_what_came_by_reconciliation_is_not_asked_for() -> None:

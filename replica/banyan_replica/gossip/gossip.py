@@ -51,12 +51,13 @@ class Gossip:
         addrs: tuple[str, ...] = (),
         join: Callable[[Sequence[Push]], list[Push]] = list,
         ledger: Ledger | None = None,
+        unread: Callable[[PeerId], int] = lambda peer: 0,
     ) -> None:
         self.settings = settings
         self._out: deque[GossipEffect] = deque()
         self._now: float | None = None
         self._ledger = ledger or Ledger()
-        self._tree = Plumtree(settings, self._out, fetch, self._unhonoured, join)
+        self._tree = Plumtree(settings, self._out, fetch, self._unhonoured, join, unread)
         self._members = Membership(me, settings, rng, self._out, self._ledger, self._tree)
         self._members.addrs = addrs
 

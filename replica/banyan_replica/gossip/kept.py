@@ -8,6 +8,9 @@ from typing import NamedTuple
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
 from banyan_replica.peers.load import Leak
 
+PATIENCE = 4
+"""How often debts of a peer are extended while frames of it wait here unread: it may have sent what it owes."""
+
 
 @dataclass(slots=True)
 class TreeLink:
@@ -24,6 +27,7 @@ class TreeLink:
     answers: set[bytes] = field(default_factory=set)  # of the items, those that it asked for
     held: bool = False  # its stream is full
     debts: dict[bytes, float] = field(default_factory=dict)  # messages asked of it, and by when it must send them
+    patience: int = PATIENCE  # how often its debts may still be extended
     notes: int = 0
     grafted: Leak = field(default_factory=Leak)  # how much it asked of us
     asked: Leak = field(default_factory=Leak)  # how much we asked of it

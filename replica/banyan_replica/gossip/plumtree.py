@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
-from banyan_replica.gossip.kept import Awaited, Counters, Pending, TreeLink
+from banyan_replica.gossip.kept import PATIENCE, Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.memory import Recent, Seen
 from banyan_replica.gossip.outgoing import Outgoing
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
@@ -31,8 +31,10 @@ class Plumtree:
         fetch: Callable[[bytes], bytes | None],
         unhonoured: Callable[[PeerId, float], None],
         join: Callable[[Sequence[Push]], list[Push]],
+        unread: Callable[[PeerId], int],
     ) -> None:
         self.s = settings
+        self.unread = unread
         self.fetch = fetch
         self.unhonoured = unhonoured
         self.seen = Seen(settings.seen)
@@ -337,9 +339,16 @@ class Plumtree:
         return True
 
     def _collect(self, now: float) -> None:
-        """Charges peers that announced a message and did not send it, even if another peer did."""
+        """Charges peers that announced a message and did not send it, even if another peer did. What they sent may wait
+        here unread, since this node is busy: then it waits longer, but not for ever."""
         self.debt_at = NEVER
         for link in list(self.links.values()):
+            if not self.unread(link.peer):
+                link.patience = PATIENCE
+            elif link.patience and any(until <= now for until in link.debts.values()):
+                link.patience -= 1
+                late = now + self.s.honour_s
+                link.debts = {mid: max(until, late) for mid, until in link.debts.items()}
             for mid, until in list(link.debts.items()):
                 if until <= now:
                     del link.debts[mid]

@@ -71,7 +71,8 @@ class GossipSettings:
       lazy_s: announcements wait so long that the eager push usually arrives first.
       graft_s: when to ask for an announced message. retry_graft_s: when to ask two other peers.
       graft_tries: after so many tries it is left to reconciliation.
-      honour_s: a peer that announced a message and has not sent it so long after we asked is charged.
+      honour_s: a peer that announced a message and has not sent it so long after we asked is charged. Longer than an
+        honest peer that others attack takes to answer.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
@@ -130,7 +131,7 @@ class GossipSettings:
     graft_s: float = 1.0
     retry_graft_s: float = 0.3
     graft_tries: int = 8
-    honour_s: float = 5.0
+    honour_s: float = 30.0
     fresh: int = 3
     prune_at: int = 8
     prune_gap_s: float = 0.5
