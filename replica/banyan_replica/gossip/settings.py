@@ -126,7 +126,7 @@ class GossipSettings:
     retry_s: float = 2.0
     retry_max_s: float = 60.0
 
-    window_s: float = 0.06
+    window_s: float = 0.045
     lazy_s: float = 0.15
     graft_s: float = 1.0
     retry_graft_s: float = 0.3
