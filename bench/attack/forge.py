@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
-from banyan_crdt.ids import AccountId, EntryId, H, LogId, Time, WriterKey, key_digest
+from banyan_crdt.ids import AccountId, CellKey, EntryId, H, LogId, Time, WriterKey, key_digest
 from banyan_crdt.ops import ControlOp, Init, Pin, Put, Slot, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
@@ -122,7 +122,7 @@ class Log:
 def large_post(size: int = 60_000) -> tuple[bytes, int, bytes]:
     """(operations, bytes of content that they declare, the content) of a post that says nothing at length."""
     part, raw = make_part(os.urandom(16), os.urandom(size))
-    return encode_ops((Put(POST, H("cell", os.urandom(16))[:16], (), part),)), part.size, raw  # type: ignore[arg-type]
+    return encode_ops((Put(POST, CellKey(os.urandom(16)), (), part),)), part.size, raw
 
 
 def pushed(item: Item, last: bytes) -> Push:

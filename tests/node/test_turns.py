@@ -88,7 +88,9 @@ def test_one_dear_frame_at_a_time_pays_like_many() -> None:
     now = 0.0
     order: list[Whose] = []
     line.put(Job(dear, cost=1.0), now)
-    line.took(line.next(), 1.0, now)  # type: ignore[arg-type]
+    first = line.next()
+    assert first is not None
+    line.took(first, 1.0, now)
     for n in range(100):
         line.put(Job(honest, n), now)
     line.put(Job(dear, cost=1.0), now)

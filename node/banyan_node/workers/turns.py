@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 RELIED_ON_S, OTHERS_S = 0.007, 0.003
 """What a round gives to the peers that this node relies on, and to all others together, seconds."""
@@ -52,7 +52,7 @@ class Turn(Protocol):
 J = TypeVar("J", bound=Turn)
 
 
-class _Share:
+class _Share(Generic[J]):
     """One that takes turns with its siblings. credit: seconds that it may still use in this round; below 0: a debt, of
     `deepest` at most."""
 
@@ -60,9 +60,13 @@ class _Share:
 
     def __init__(self, name: str, quantum: float, deepest: float, credit: float = 0.0) -> None:
         self.name, self.quantum, self.deepest, self.credit = name, quantum, deepest, credit
-        self.inner: deque[_Share] = deque()
+        self.inner: deque[_Share[J]] = deque()
         """Those with jobs, in the order of their turns."""
-        self.jobs: deque[Turn] = deque()
+        self.jobs: deque[J] = deque()
+
+
+_Path: TypeAlias = tuple[_Share[J], _Share[J], _Share[J]]
+"""Of a peer: its class, its group of addresses, its own share."""
 
 
 class Turns(Generic[J]):
@@ -70,17 +74,17 @@ class Turns(Generic[J]):
 
     def __init__(self, relied_on: Callable[[str], bool]) -> None:
         self._relied_on = relied_on
-        self._whole = _Share("", 0.0, 0.0)
-        self._paths: dict[Whose, tuple[_Share, _Share, _Share]] = {}
-        """Of each peer with jobs: its class, group and own share."""
-        self._classes = (
+        self._whole: _Share[J] = _Share("", 0.0, 0.0)
+        self._paths: dict[Whose, _Path[J]] = {}
+        """Of each peer with jobs."""
+        self._classes: tuple[_Share[J], _Share[J]] = (
             _Share("relied on", RELIED_ON_S, DEEPEST["class"]),
             _Share("others", OTHERS_S, DEEPEST["class"]),
         )
-        self._groups: dict[tuple[str, str], _Share] = {}
+        self._groups: dict[tuple[str, str], _Share[J]] = {}
         self._debts: dict[tuple[str, str], tuple[float, float]] = {}
         """(class or group, name) -> (debt, when)."""
-        self._last: tuple[_Share, _Share, _Share] | None = None
+        self._last: _Path[J] | None = None
         self.count = self.size = self.writing = 0
         """Jobs that wait, their bytes, and how many of them may write."""
 
@@ -97,7 +101,7 @@ class Turns(Generic[J]):
         share = self._whole
         if not share.inner:
             return None
-        path = []
+        path: list[_Share[J]] = []
         while share.inner:
             while share.inner[0].credit <= 0:
                 share.inner[0].credit += share.inner[0].quantum
@@ -109,7 +113,7 @@ class Turns(Generic[J]):
         self.count -= 1
         self.size -= job.size
         self.writing -= job.writes
-        return job  # type: ignore[return-value]  # a share holds what `put` got
+        return job
 
     def took(self, job: J, seconds: float, now: float) -> None:
         """What the job that `next` gave took. Its peer's next jobs wait accordingly."""
@@ -129,7 +133,7 @@ class Turns(Generic[J]):
 
     # -- inside
 
-    def _begin(self, whose: Whose, now: float) -> tuple[_Share, _Share, _Share]:
+    def _begin(self, whose: Whose, now: float) -> _Path[J]:
         kind = self._classes[0 if not whose.peer or self._relied_on(whose.peer) else 1]
         group = self._groups.get((kind.name, whose.group))
         if group is None:
@@ -139,12 +143,12 @@ class Turns(Generic[J]):
             if not kind.inner:
                 self._whole.inner.append(kind)
             kind.inner.append(group)
-        peer = _Share(whose.peer, ROUND_S, DEEPEST["peer"], self._debt((whose.group, whose.peer), now))
+        peer: _Share[J] = _Share(whose.peer, ROUND_S, DEEPEST["peer"], self._debt((whose.group, whose.peer), now))
         group.inner.append(peer)
         path = self._paths[whose] = kind, group, peer
         return path
 
-    def _end(self, above: _Share, share: _Share, name: tuple[str, str], now: float) -> None:
+    def _end(self, above: _Share[J], share: _Share[J], name: tuple[str, str], now: float) -> None:
         above.inner.remove(share)
         if share.credit < 0:
             self._debts[name] = -share.credit, now
