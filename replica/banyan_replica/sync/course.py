@@ -13,14 +13,12 @@ NEVER = -1e9
 class Course:
     """All times are seconds."""
 
-    __slots__ = ("met", "replay_at", "settled_at", "state", "told_at", "until")
+    __slots__ = ("met", "settled_at", "state", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
         self.until = 0.0
         """No comparison of ours starts earlier: there is one at a time, whichever side asked for it."""
-        self.replay_at = NEVER
-        """When we last asked for a replay."""
         self.told_at = now
         """When we last told the peer our root; the hello tells it too."""
         self.met = False
@@ -81,10 +79,9 @@ class Course:
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
 
-    def replay(self, now: float) -> None:
+    def replay(self) -> None:
         """We ask for a replay."""
         self._on(CourseEvent.REPLAY)
-        self.replay_at = now
 
     def end_replay(self) -> None:
         """The replay is complete."""

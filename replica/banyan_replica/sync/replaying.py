@@ -45,7 +45,7 @@ class Replaying:
         missed, got = link.told.arrival - theirs, self._store.last_arrival - ours
         if missed <= 0 or got * MUCH > missed:
             return False
-        link.course.replay(now)
+        link.course.replay()
         if now >= self._again_at:
             self._alone_until, self._again_at = now + ALONE_S, now + AGAIN_S
         self._out.append((link.peer, Replay(theirs)))
