@@ -1,9 +1,12 @@
 """What holds for all tests: a busy machine is no failure, in CI the same examples are drawn every time, and no setting
 comes from outside."""
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
@@ -15,3 +18,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 def _no_settings_from_outside() -> None:
     for variable in [name for name in os.environ if name.startswith("BANYAN_")]:
         del os.environ[variable]
+
+
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    """For tests that set up the log of a node."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()

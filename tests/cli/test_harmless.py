@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,16 +81,6 @@ def test_what_a_command_forgets_to_clean_is_cleaned_where_it_leaves(
     assert not harmful(shown.out + shown.err)
     assert shown.out
     assert shown.err
-
-
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.mark.usefixtures("_logging_as_before")

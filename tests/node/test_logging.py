@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -11,15 +10,7 @@ import structlog
 from banyan_node.home.config import LogSettings
 from banyan_node.logging import MOST_LINES, say_left_out, set_up_logging
 
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("_logging_as_before")
 
 
 def test_without_a_terminal_every_line_of_every_library_is_json() -> None:
