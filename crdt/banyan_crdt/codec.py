@@ -29,10 +29,11 @@ def encode(value: Value) -> bytes:
     return cbor2.dumps(value)
 
 
-def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Value:
-    """The value of `raw`. Raises Malformed unless `raw` is its one encoding, with arrays at most `max_depth` deep."""
+def decode(raw: bytes, max_depth: int = MAX_DEPTH, max_arrays: int = 1 << 63) -> Value:
+    """The value of `raw`. Raises Malformed unless `raw` is its one encoding, with at most `max_arrays` arrays, which are
+    at most `max_depth` deep. An empty array is one byte, and some eighty in memory."""
     try:
-        value, end = _read(bytes(raw), max_depth)
+        value, end = _read(bytes(raw), max_depth, max_arrays)
     except IndexError:
         raise Malformed(f"not CBOR: it breaks off after {len(raw)} bytes") from None
     if end > len(raw):
@@ -42,7 +43,7 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH) -> Value:
     return value
 
 
-def _read(raw: bytes, max_depth: int) -> tuple[Value, int]:
+def _read(raw: bytes, max_depth: int, max_arrays: int) -> tuple[Value, int]:
     """(value, where it ends). A byte string that is cut off ends beyond `raw`; anything else that is cut off raises an
     IndexError."""
     at = 0
@@ -77,6 +78,9 @@ def _read(raw: bytes, max_depth: int) -> tuple[Value, int]:
             elif major == 4:
                 if len(open_arrays) >= max_depth:
                     raise Malformed(f"arrays are nested deeper than {max_depth}")
+                max_arrays -= 1
+                if max_arrays < 0:
+                    raise Malformed("there are too many arrays for so few bytes")
                 inner: list[Value] = []
                 top.append(inner)
                 open_arrays.append((top, left))

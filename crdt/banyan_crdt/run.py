@@ -39,6 +39,8 @@ from banyan_crdt.single import Puts, puts_in
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
+RUN_ARRAYS = 2 * MAX_RUN_ENTRIES + 64
+"""The most arrays of a run: an entry is one, and so is a skip below the run, which no two entries share."""
 RUN_ROWS_BYTES = MAX_RUN_BYTES - 1_024
 """The most bytes of a run's rows, counted by `run_row_bytes`. The rest is for its names, skips and signature."""
 
@@ -166,7 +168,7 @@ def decode_any_run(realm: Realm, raw: bytes) -> Run:
     """The same as `decode_run`, without the fast path."""
     if len(raw) > MAX_RUN_BYTES:
         raise Oversized(f"a run has {len(raw)} bytes; {MAX_RUN_BYTES} is the most")
-    v = decode(raw, 3)
+    v = decode(raw, 3, RUN_ARRAYS)
     if type(v) is not list or len(v) != 9:
         raise Malformed("a run is an array of 9")
     account, writer, log, first, prev, base, skips, rows, sig = v

@@ -177,6 +177,7 @@ def refused() -> list[dict[str, Any]]:
         "data, a proof of 129 headers": [7, [[1, b"run", [], [b"h"] * 129]]],
         "data, content that is a number": [7, [[1, b"run", [1]]]],
         "data, an operation of 17 bits": [7, [[1, b"run", [[[1 << 16, b"x"]]]]]],
+        "data, 94 arrays in 101 bytes": [7, [[1, b"run", [[]] * 90]]],
         "credit of null": [8, None],
         "want-parts, an id of 31 bytes": [9, [[b(31), 0]]],
         "parts without a reason": [10, [[i, 0, b"x"]]],

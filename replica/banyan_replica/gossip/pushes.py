@@ -22,6 +22,7 @@ from banyan_replica.gossip.frames import Delivery, Push
 from banyan_replica.gossip.settings import MAX_PAYLOAD
 from banyan_replica.sync.serve import control_item, run_item
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, decode_item, encode_item
+from banyan_replica.wire.fields import read_value
 from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
 
@@ -36,7 +37,7 @@ JOINED_BYTES = 512 << 10
 def opened(delivery: Delivery) -> Item | Reject:
     """The item of a pushed message, or the error if it is none."""
     try:
-        return decode_item(decode(delivery.payload, 8))
+        return decode_item(read_value(delivery.payload))
     except Reject as why:
         return why
 

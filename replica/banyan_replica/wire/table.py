@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_replica.wire import messages as m
@@ -36,6 +36,7 @@ from banyan_replica.wire.fields import (
     read_bytes,
     read_list,
     read_rows,
+    read_value,
     reader,
     rows,
     spelled,
@@ -253,7 +254,7 @@ def encode_message(message: Message) -> bytes:
 
 def decode_message(raw: bytes) -> Message:
     """Raises Malformed with a sentence that names the message, the field and what is wrong with it."""
-    v = decode(raw, 8)
+    v = read_value(raw)
     if type(v) is not list or not v or type(v[0]) is not int:
         raise Malformed("a frame is [code, field, ...]")
     read = _READ.get(v[0])
