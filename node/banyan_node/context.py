@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, LogId, control_log
+from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.folder import Home, write_private
@@ -31,6 +31,7 @@ from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
+from banyan_replica.peers.witness import Named
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.errors import StorageError
@@ -177,6 +178,7 @@ def open_context(
             verifier,
             verifier.sign,
             FileKeeper(home.rows),
+            Named(named_of(settings), map(WriterKey, map(bytes.fromhex, settings.config.node.platforms))),
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, number)
     except BaseException:

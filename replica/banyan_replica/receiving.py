@@ -209,6 +209,7 @@ class Receiving:
             self.out.bye(link, f"realm {m.realm.hex()[:16]} meets realm {mine}: give both nodes the same node.realm")
         else:
             link.greeted(m)
+            self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:

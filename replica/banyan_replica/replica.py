@@ -36,7 +36,7 @@ from banyan_replica.peers.conduct import Conduct
 from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.witness import Witnesses
+from banyan_replica.peers.witness import Named, Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
@@ -58,7 +58,7 @@ class Identity:
 
 class Replica:
     """random_bytes(n): for salts. rng: for random choices. Both are seeded in the simulator. witness: a platform's
-    signer. verify, sign: check and make batches of signatures, perhaps on other threads."""
+    signer. verify, sign: check and make batches of signatures, perhaps on other threads. named: what the operator named."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Replica:
         verify: Verify = verify_all,
         sign: Sign = sign_all,
         keeper: Keeper | None = None,
+        named: Named | None = None,
     ) -> None:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
@@ -90,7 +91,7 @@ class Replica:
         self.links: dict[str, PeerSession] = {}
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
-        self.witnesses = Witnesses(realm, witness)
+        self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         asking = self.sync.asking
         self._out = Outbox(self.links, self.sync, self.gossip)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import trio
 
-from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, control_log
+from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api import differing
 from banyan_node.context import Context
 from banyan_node.workers.published import published
-from banyan_replica.peers.witness import Witnesses, _named
+from banyan_replica.intake.intake import NotTaken
+from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Named, Witnesses, _named
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running
 
@@ -47,7 +50,7 @@ def said_by(platform: Signer, time_ms: int) -> Witness:
 def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> None:
     one, two, three = (Signer(TEST, bytes([n]) * 32) for n in (1, 2, 3))
     ours = 120 * MINUTE  # ahead
-    w = Witnesses(TEST, None)
+    w = Witnesses(TEST, None, Named(platforms=[one.key, two.key, three.key]))
     w.heard(said_by(one, 10 * MINUTE), 10 * MINUTE + ours)
     assert w.ahead_ms() is None, "once may be an old word, passed on late"
     w.heard(said_by(one, 11 * MINUTE), 11 * MINUTE + ours)
@@ -59,11 +62,90 @@ def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> No
 
 
 def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() -> None:
-    w, one = Witnesses(TEST, None), Signer(TEST, bytes(32))
+    one = Signer(TEST, bytes(32))
+    w = Witnesses(TEST, None, Named(platforms=[one.key]))
     w.heard(said_by(one, 1 * MINUTE), 60 * MINUTE)
     w.heard(said_by(one, 2 * MINUTE), 60 * MINUTE + 50)
     w.heard(said_by(one, 50 * MINUTE), 61 * MINUTE)
     assert w.ahead_ms() is None
+
+
+def test_platforms_that_nobody_named_say_nothing_about_the_clock_or_how_fresh_a_node_is() -> None:
+    stranger, friend = Signer(TEST, bytes(32)), Signer(TEST, b"f" * 32)
+    w = Witnesses(TEST, None, Named(["P"]))
+    w.saw(bytes(32), 10 * MINUTE)
+    for minute in (10, 11):
+        for platform in (stranger, friend):
+            assert w.heard(said_by(platform, minute * MINUTE), (minute + 3) * MINUTE), "it is passed on"
+    assert (w.ahead_ms(), w.fresh_as_of()) == (None, None)
+    w.named.said("Q", stranger.key)  # a peer that nobody named
+    w.named.said("P", friend.key)
+    assert w.fresh_as_of() == (11 * MINUTE, friend.key)
+    for minute in (12, 13):
+        w.heard(said_by(friend, minute * MINUTE), (minute + 3) * MINUTE)
+        w.heard(said_by(stranger, minute * MINUTE), (minute + 4) * MINUTE)
+    assert w.ahead_ms() == (3 * MINUTE, 1)
+
+
+def test_a_forged_statement_says_nothing_about_the_clock() -> None:
+    one, w = Signer(TEST, bytes(32)), Witnesses(TEST, None)
+    w.named.name("P", one.key)
+    for minute in (10, 11):
+        with pytest.raises(BadSignature):
+            w.heard(said_by(one, minute * MINUTE)._replace(sig=bytes(64)), (minute + 60) * MINUTE)
+    assert w.ahead_ms() is None
+
+
+def test_a_flood_of_platforms_is_dropped_unread_and_named_ones_are_heard_through_it() -> None:
+    friend, w = Signer(TEST, b"f" * 32), Witnesses(TEST, None)
+    w.named.name("P", friend.key)
+    now, taken = 10 * MINUTE, 0
+    for n in range(2_000):  # in ten seconds
+        now += 5
+        taken += w.heard(said_by(Signer(TEST, n.to_bytes(32, "big")), now), now)
+    assert taken <= UNNAMED_BURST + 10 * UNNAMED_PER_S
+    assert w.heard(said_by(friend, now), now)
+    for n in range(2_000, 2_000 + 2 * PLATFORMS):
+        now += 50
+        assert w.heard(said_by(Signer(TEST, n.to_bytes(32, "big")), now), now), "a thousand platforms are within it"
+    assert len(w.latest()) == PLATFORMS
+    assert w.latest()[0].platform == friend.key
+
+
+async def test_a_stranger_alone_is_no_ground_to_be_called_complete(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        await a.backend.call("account.create", {"name": "An", "hosted": False})
+        async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:
+            await converged([a, b])
+            with trio.fail_after(10):
+                while not (await b.backend.call("status", {}))["complete"]:
+                    await trio.sleep(0.1)
+                while "fewer than 3 networks" not in ((said := await a.backend.call("status", {}))["doubt"] or ""):
+                    await trio.sleep(0.1)
+            assert not said["complete"]
+            await a.backend.call("peers.add", {"addr": b.edge.addresses[0]})
+            with trio.fail_after(10):
+                while not (await a.backend.call("status", {}))["complete"]:
+                    await trio.sleep(0.1)
+
+
+async def test_entries_of_the_future_from_one_stranger_say_nothing_about_the_clock(tmp_path: Path) -> None:
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as a,
+        running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b,
+    ):
+        await a.backend.call("account.create", {"name": "An", "hosted": False})
+        await converged([a, b])
+
+        def of_the_future(c: Context, now: float) -> str | None:
+            (link,) = c.replica.links.values()
+            c.replica.intake.notes[link.peer, LogId(AccountId(bytes(32)), WriterKey(bytes(32)), 7)] = NotTaken(
+                "future", "it is dated in the future", now
+            )
+            return published(c, now).wrong_clock
+
+        assert await a.worker.call(of_the_future) is None, "nobody named b at a"
+        assert (await b.worker.call(of_the_future) or "").startswith("entries of 1 log that"), "a is b's bootstrap peer"
 
 
 async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path: Path) -> None:
@@ -79,7 +161,7 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
             c.replica.witnesses._ahead[WriterKey(bytes(32))] = 120 * MINUTE
             return published(c, now).wrong_clock
 
-        wrong = "this clock is 120 min ahead of the only platform known; set it, with NTP if you can"
+        wrong = "this clock is 120 min ahead of the only named platform; set it, with NTP if you can"
         assert await b.worker.call(behind_us) == wrong
         said = await b.backend.call("status", {})
         assert (said["complete"], said["clock"]["wrong"]) == (False, wrong)

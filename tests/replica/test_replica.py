@@ -529,6 +529,7 @@ def test_a_platforms_word_goes_round_and_tells_how_fresh_a_node_is() -> None:
     w = World("b", "c")
     w.start("a", witness=Signer(TEST, b32("platform")))
     filled(w, "a", 2, 2)
+    w.replicas["c"].witnesses.named.name("a", Signer(TEST, b32("platform")).key)
     w.link("a", "b")
     w.link("b", "c")
     w.until(w.same, 10)

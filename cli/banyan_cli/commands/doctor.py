@@ -141,8 +141,8 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
     if clock["wrong"]:
         return False, f"{said}, and {clock['wrong']}."
     if clock["ahead_ms"] is None:
-        return True, f"{said}; no platform was heard for two minutes, so it was compared with none."
-    others = "the only platform known" if clock["platforms"] == 1 else f"{clock['platforms']} platforms"
+        return True, f"{said}; no named platform was heard for two minutes, so it was compared with none."
+    others = "the only named platform" if clock["platforms"] == 1 else f"{clock['platforms']} named platforms"
     return True, f"{said}, within {1 + abs(clock['ahead_ms']) // 1000} s of {others}."
 
 

@@ -35,6 +35,10 @@ PeerMultiaddr = Annotated[
 ]
 
 
+PlatformKey = Annotated[
+    str,
+    Meta(pattern="^[0-9a-f]{64}$", title="keys of 64 hexadecimal digits, as `banyan id` of the platform prints as writer"),
+]
 Cidr = Annotated[
     str,
     Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
@@ -82,6 +86,14 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     bootstrap: Annotated[
         list[PeerMultiaddr],
         Meta(max_length=64, description="Peers to dial first; one that answers is enough to find the others"),
+    ] = field(default_factory=list)
+    platforms: Annotated[
+        list[PlatformKey],
+        Meta(
+            max_length=64,
+            description="Platforms that are believed about the time and about how fresh this node is, besides those "
+            "that run its bootstrap peers",
+        ),
     ] = field(default_factory=list)
     mdns: Annotated[
         bool, Meta(description="Find peers on the local network; off, because it tells that network about this node")

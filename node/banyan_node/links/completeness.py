@@ -1,8 +1,8 @@
 """Whether a node may report `complete`: nothing is known to be missing, and a peer could tell.
 
 A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
-seem to come from the future. So a node reports `complete` only after it has compared itself with a peer; until then
-`doubt` says why not.
+seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it has
+compared itself with a peer that the operator named, or with peers of several networks; until then `doubt` says why not.
 """
 
 from __future__ import annotations
@@ -12,12 +12,7 @@ from collections.abc import Mapping
 from banyan_crdt.ids import Head, LogId, control_log, is_control
 from banyan_node.hosting import claims
 from banyan_node.hosting.hosted import Reads
-from banyan_node.workers.published import Here, Published
-
-
-def is_compared(seen: Published) -> bool:
-    """Whether some linked peer was equal once since it connected."""
-    return any(link.greeted and link.compared for link in seen.links)
+from banyan_node.workers.published import NETWORKS, Here, Published
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
@@ -32,8 +27,13 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
         named = len(here.settings.config.node.bootstrap)
         tried = f"; no answer from any of the {named} in node.bootstrap" if named else ""
         return f"no peer is connected, so nothing tells what may be missing{tried}"
-    if not is_compared(seen):
+    if not seen.compared:
         return "no comparison with a peer is finished yet"
+    if not seen.grounds:
+        return (
+            f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one stranger; "
+            "name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
+        )
     return None
 
 

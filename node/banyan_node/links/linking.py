@@ -263,6 +263,7 @@ class Links:
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
         self._edge.door.slots.name(peer)
+        self._worker.post(partial(_name, peer))
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:
@@ -276,6 +277,13 @@ class Links:
                 await trio.sleep(0.05)
         self._nursery.start_soon(self.keep_dialling, addr)
         return None
+
+
+def _name(peer: str, context: Context, now: float) -> None:
+    """Names a peer at the replica."""
+    link = context.replica.links.get(peer)
+    hello = link.hello if link is not None else None
+    context.replica.witnesses.named.name(peer, hello.operator if hello is not None else b"")
 
 
 async def _in_words(addr: str) -> str | None:

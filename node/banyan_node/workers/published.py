@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
+from banyan_replica.gossip.groups import LOCAL, group_of
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import WHOLE
@@ -31,6 +32,10 @@ SHARE = 50
 """Publishing takes at most 1/SHARE of the replica's time."""
 CHEAP_S = 0.001
 """If publishing takes less than this, it is done before every answer."""
+NETWORKS = 3
+"""Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
+WITNESSED_MS = 10 * 60_000
+"""So long a statement of a named platform, which this node's state has matched, stands for what it heard from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ class BanSeen:
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
-    why no entries of others are taken, or nothing."""
+    why no entries of others are taken, or nothing. compared: some linked peer agreed with this node since it connected.
+    grounds: those that did are not all of one stranger's making."""
 
     links: tuple[LinkSeen, ...]
     bans: tuple[BanSeen, ...]
@@ -101,6 +107,8 @@ class Published:
     ahead_ms: int | None
     platforms: int
     full: str
+    compared: bool
+    grounds: bool
 
     def claims(self) -> dict[LogId, int]:
         """The greatest length that a peer claims of each log on which it differs from us."""
@@ -120,6 +128,8 @@ def published(ctx: Context, now: float) -> Published:
     replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
     fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
     ledger, neighbours = replica.ledger, frozenset(replica.gossip.neighbours())
+    met = [link for link in replica.links.values() if link.hello is not None and link.course.met]
+    witnessed = fresh is not None and replica.wall_ms(now) - fresh[0] < WITNESSED_MS
     return Published(
         links=tuple(_link(ctx, link, neighbours, now) for link in replica.links.values()),
         bans=tuple(
@@ -135,7 +145,21 @@ def published(ctx: Context, now: float) -> Published:
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
+        compared=bool(met),
+        grounds=bool(met) and (witnessed or are_independent(ctx, met)),
     )
+
+
+def are_independent(ctx: Context, links: Iterable[PeerSession]) -> bool:
+    """Whether these peers are not all of one stranger's making: the operator named one, or they are in NETWORKS networks.
+    All peers of this machine and of private networks are in one."""
+    named, groups = ctx.replica.witnesses.named.peers, set[str]()
+    for link in links:
+        if link.peer in named:
+            return True
+        group = group_of(link.address)
+        groups.add(LOCAL if group.startswith(LOCAL) else group)
+    return len(groups) >= NETWORKS
 
 
 def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> LinkSeen:
@@ -160,16 +184,21 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
 
 
 def wrong_clock(ctx: Context) -> str | None:
-    """A sentence if this machine's clock seems wrong, judged by its peers. Only on the replica's thread."""
+    """A sentence if this machine's clock seems wrong: by the platforms that the operator named, or else by entries that
+    peers send. Only on the replica's thread."""
     found = ctx.replica.witnesses.ahead_ms()
-    if found is not None and abs(found[0]) > FUTURE_MS:
+    if found is not None:
         ahead, platforms = found
+        if abs(ahead) <= FUTURE_MS:
+            return None
         way = "ahead of" if ahead > 0 else "behind"
-        others = "the only platform known" if platforms == 1 else f"{platforms} platforms"
+        others = "the only named platform" if platforms == 1 else f"{platforms} named platforms"
         return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
-    notes = {log for (_, log), note in ctx.replica.intake.notes.items() if note.reason == "future"}
-    if notes:
-        what = f"entries of {len(notes):,} logs that peers have are dated in the future"
+    notes = {key for key, note in ctx.replica.intake.notes.items() if note.reason == "future"}
+    peers = [link for peer in {peer for peer, _ in notes} if (link := ctx.replica.links.get(peer)) is not None]
+    if notes and are_independent(ctx, peers):
+        logs = len({log for _, log in notes})
+        what = f"entries of {logs:,} log{'s' * (logs > 1)} that peers have are dated in the future"
         return f"{what}; if that lasts, this clock is behind: set it"
     return None
 

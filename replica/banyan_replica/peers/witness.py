@@ -2,11 +2,15 @@
 
 A platform signs (time, frontier root) every minute. If a node's root has matched one, the node had everything that the
 platform had at that time. So it knows since when news can at most have been kept from it.
+
+Anybody can make platforms, and a hundred of them say nothing. So only those that the operator named are believed. The
+statements of others are passed on, because other operators named them, but only so many a second.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, H, WriterKey
@@ -20,20 +24,49 @@ STALE_MS = 15 * 60_000
 LIVE_MS = 30_000
 """Two statements of a platform came without delay if the times between them differ by at most this here and there."""
 PLATFORMS = 1_024
-"""Platforms whose latest statement is remembered."""
+"""Platforms that nobody named, whose latest statement is remembered."""
+UNNAMED_PER_S, UNNAMED_BURST = 20, 64
+"""Statements of such platforms that are checked and passed on: as many as 1,200 platforms make. More are dropped
+unread, so that a flood of them costs a node a five-hundredth of a core."""
+
+
+class Named:
+    """What the operator named: peers, and platforms by the key that signs their statements. A peer that is named stands
+    for the platform's key in its hello."""
+
+    def __init__(self, peers: Iterable[str] = (), platforms: Iterable[WriterKey] = ()) -> None:
+        self.peers, self._platforms = set(peers), frozenset(platforms)
+        self._of_peers: dict[str, WriterKey] = {}
+
+    def name(self, peer: str, operator: bytes) -> None:
+        """The operator names a peer. operator: the platform's key if it said hello, or empty."""
+        self.peers.add(peer)
+        self.said(peer, operator)
+
+    def said(self, peer: str, operator: bytes) -> None:
+        """A peer said hello. operator: its platform's key, or empty."""
+        if peer in self.peers and operator:
+            self._of_peers[peer] = WriterKey(operator)
+
+    def has(self, platform: WriterKey) -> bool:
+        return platform in self._platforms or platform in self._of_peers.values()
 
 
 class Witnesses:
     """The latest signed statement of each platform. signer: this node's own, if it is a platform."""
 
-    def __init__(self, realm: Realm, signer: Signer | None) -> None:
+    def __init__(self, realm: Realm, signer: Signer | None, named: Named | None = None) -> None:
         self._realm, self._signer = realm, signer
+        self.named = named or Named()
         self._latest: OrderedDict[WriterKey, Witness] = OrderedDict()
         self._made_ms = 0
         self.matched: dict[bytes, int] = {}
         """Our own roots and when we had them (milliseconds), newest last."""
-        self._came: OrderedDict[WriterKey, tuple[int, int]] = OrderedDict()
+        self._came: dict[WriterKey, tuple[int, int]] = {}
+        """Of each named platform, when its newest statement was made and came, milliseconds."""
         self._ahead: dict[WriterKey, int] = {}
+        self._unnamed, self._unnamed_ms = float(UNNAMED_BURST), 0
+        """Statements that may be checked, at that time."""
 
     def due(self, now_ms: int, root: bytes, every_s: float) -> Witness | None:
         """A new statement of our own if one is due."""
@@ -54,49 +87,63 @@ class Witnesses:
 
     def heard(self, w: Witness, now_ms: int) -> bool:
         """Takes a statement; returns whether it is news. Raises BadSignature."""
-        self._compare_clocks(w, now_ms)
-        known = self._latest.get(w.platform)
-        if (known is not None and w.time_ms <= known.time_ms) or not -STALE_MS < w.time_ms - now_ms <= FUTURE_MS:
+        known, named = self._latest.get(w.platform), self.named.has(w.platform)
+        live = -STALE_MS < w.time_ms - now_ms <= FUTURE_MS  # by our clock, which may be wrong
+        news = live and (known is None or w.time_ms > known.time_ms)
+        tells_time = named and w.time_ms > self._came.get(w.platform, (0, 0))[0]
+        if not (tells_time or (news and (named or self._has_room(now_ms)))):
             return False
         try:
             verify(self._realm, w.platform, _named(w.time_ms, w.root), w.sig)
         except BadSignature:
             raise BadSignature(f"the witness of platform {w.platform.hex()[:16]} is not signed by it") from None
-        self._latest[w.platform] = w
-        self._latest.move_to_end(w.platform)
-        if len(self._latest) > PLATFORMS:
-            self._latest.popitem(last=False)
+        if tells_time:
+            self._compare_clocks(w, now_ms)
+        if news:
+            self._latest[w.platform] = w
+            self._latest.move_to_end(w.platform)
+            self._forget()
+        return news
+
+    def _has_room(self, now_ms: int) -> bool:
+        """Whether one more statement of a platform that nobody named is checked now."""
+        grown = self._unnamed + max(0, now_ms - self._unnamed_ms) / 1000 * UNNAMED_PER_S
+        self._unnamed, self._unnamed_ms = min(float(UNNAMED_BURST), grown), now_ms
+        if self._unnamed < 1:
+            return False
+        self._unnamed -= 1
         return True
 
-    def _compare_clocks(self, w: Witness, now_ms: int) -> None:
-        """Notes how far our clock is ahead of a platform's, if the statement came without delay.
+    def _forget(self) -> None:
+        if len(self._latest) > PLATFORMS:
+            oldest = next((p for p in self._latest if not self.named.has(p)), None)
+            if oldest is not None:
+                del self._latest[oldest]
 
-        Signatures are not checked here, because this is only shown to the operator.
-        """
+    def _compare_clocks(self, w: Witness, now_ms: int) -> None:
+        """Notes how far our clock is ahead of a named platform's, if the statement came without delay."""
         made_ms, came_ms = self._came.get(w.platform, (0, 0))
-        if w.time_ms <= made_ms:
-            return
         if made_ms and abs((now_ms - came_ms) - (w.time_ms - made_ms)) <= LIVE_MS:
             self._ahead[w.platform] = now_ms - w.time_ms
         self._came[w.platform] = (w.time_ms, now_ms)
-        self._came.move_to_end(w.platform)
-        if len(self._came) > PLATFORMS:
-            self._ahead.pop(self._came.popitem(last=False)[0], None)
 
     def ahead_ms(self) -> tuple[int, int] | None:
-        """(milliseconds that our clock is ahead of the median of the platforms, number of platforms). Negative: behind.
-        None until statements of some platform have come twice."""
+        """(milliseconds that our clock is ahead of the median of the named platforms, number of these). Negative: behind.
+        None until statements of one have come twice."""
         ahead = sorted(self._ahead.values())
         return (ahead[len(ahead) // 2], len(ahead)) if ahead else None
 
     def latest(self) -> list[Witness]:
-        """Newest first."""
-        return sorted(self._latest.values(), key=lambda w: -w.time_ms)
+        """Those of named platforms first, and of these the newest first."""
+        return sorted(self._latest.values(), key=lambda w: (not self.named.has(w.platform), -w.time_ms))
 
     def fresh_as_of(self) -> tuple[int, WriterKey] | None:
-        """(time in ms, platform) of the newest statement whose root this node has also had. Own ones do not count."""
+        """(time in ms, platform) of a named platform's newest statement whose root this node has also had. Own ones do
+        not count."""
         own = self._signer.key if self._signer else None
         for w in self.latest():
+            if not self.named.has(w.platform):
+                break
             if w.platform != own and w.root in self.matched:
                 return w.time_ms, w.platform
         return None

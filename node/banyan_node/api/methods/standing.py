@@ -51,7 +51,7 @@ class Followed(Response, frozen=True):
 
 class ClockStatus(Response, frozen=True):
     """wrong: a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`
-    platforms; null until one was heard twice."""
+    platforms that the operator named; null until one was heard twice."""
 
     wrong: str | None
     ahead_ms: int | None
@@ -87,7 +87,7 @@ class Status(Response, frozen=True):
     """slots: null if the node is not running. doubt: why this node cannot know that it is complete, or null.
     trouble: why this node does not control its own account, and what to do, or null. restoring: null once all
     accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
-    lacks. fresh_as_of: the time of the newest statement of a platform that this node's state has matched.
+    lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
     made again. full: why no entries of others are taken, or null."""
 
@@ -211,7 +211,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
     me = hosted.me(at)
     if me is None:
         return []
-    q, compared = at.queries(), completeness.is_compared(at.seen)
+    q, grounds = at.queries(), at.seen.grounds
     by_account: dict[AccountId, dict[LogId, int]] = {}
     for log, known in claims.items():
         by_account.setdefault(log.account, {})[log] = known
@@ -230,7 +230,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 known=held + behind,
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
-                complete=bool(held) and not behind and compared,
+                complete=bool(held) and not behind and grounds,
             )
         )
     return rows
