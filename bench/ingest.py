@@ -73,7 +73,7 @@ class Side:
                 case Commit():
                     self.replica.store.commit()
                     self.commits += 1
-                case Send(_, data):
+                case Send(_, data, _):
                     other.inbox.append(data)
                 case Disconnect(_, reason):
                     raise BenchError(f"{self.name} let {other.name} go: {reason}")

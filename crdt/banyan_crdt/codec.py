@@ -30,8 +30,8 @@ def encode(value: Value) -> bytes:
 
 
 def decode(raw: bytes, max_depth: int = MAX_DEPTH, max_arrays: int = 1 << 63) -> Value:
-    """The value of `raw`. Raises Malformed unless `raw` is its one encoding, with at most `max_arrays` arrays, which are
-    at most `max_depth` deep. An empty array is one byte, and some eighty in memory."""
+    """The value of `raw`. Raises Malformed unless `raw` is its one encoding, with at most `max_arrays` arrays, at most
+    `max_depth` deep. An empty array is one byte, and some eighty in memory."""
     try:
         value, end = _read(bytes(raw), max_depth, max_arrays)
     except IndexError:

@@ -211,8 +211,8 @@ class Node:
                         log.error("storage", error=fields["error"])
                     if name == "entries" and self.settings.config.network.heads_bridge:
                         self.nursery.start_soon(self._announce, fields["log"], fields["length"], fields["head"])
-                case Send(peer, data):
-                    self.links.send(peer, data)
+                case Send(peer, data, own):
+                    self.links.send(peer, data, own)
                 case Connect(peer, addrs):
                     self.links.connect(peer, addrs)
                 case Disconnect(peer, reason):

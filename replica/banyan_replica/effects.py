@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 
 class Send(NamedTuple):
-    """One frame for one peer."""
+    """One frame for one peer. own: it pushes what this node's people wrote, and goes before others that wait."""
 
     peer: str
     data: bytes
+    own: bool = False
 
 
 class Commit(NamedTuple):

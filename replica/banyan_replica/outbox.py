@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_replica.gossip.frames import DialPeer, DropPeer, SendFrame, encode_frame
+from banyan_replica.gossip.frames import DialPeer, DropPeer, Pushes, SendFrame, encode_frame, is_own
 from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -83,7 +83,8 @@ class Outbox:
         while (effect := self._gossip.next_effect()) is not None:
             match effect:
                 case SendFrame(peer, frame):
-                    self.send(peer, GossipFrame(encode_frame(frame)))
+                    own = isinstance(frame, Pushes) and is_own(frame)
+                    self._waits.append(Send(peer, encode_message(GossipFrame(encode_frame(frame))), own))
                 case DialPeer(peer, addrs):
                     self._waits.append(Connect(peer, addrs))
                 case DropPeer(peer, reason, fault):

@@ -58,7 +58,7 @@ class Identity:
 
 class Replica:
     """random_bytes(n): for salts. rng: for random choices. Both are seeded in the simulator. witness: a platform's
-    signer. verify, sign: check and make batches of signatures, perhaps on other threads. named: what the operator named."""
+    signer. verify, sign: check and make batches of signatures, perhaps on other threads. named: by the operator."""
 
     def __init__(
         self,

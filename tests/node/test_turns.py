@@ -19,6 +19,7 @@ class Job(NamedTuple):
     cost: float = 0.001
     size: int = 10
     writes: bool = True
+    own: bool = False
 
 
 def peers(count: int, group: str) -> list[Whose]:
@@ -120,16 +121,22 @@ def test_a_debt_is_forgiven_with_time_and_only_so_many_are_remembered() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 2), st.sampled_from([0.0, 0.0001, 0.01, 3.0]), st.booleans()),
+        st.tuples(
+            st.integers(0, 5),
+            st.integers(0, 2),
+            st.sampled_from([0.0, 0.0001, 0.01, 3.0]),
+            st.booleans(),
+            st.booleans(),
+        ),
         max_size=120,
     ),
     st.sets(st.integers(0, 5)),
 )
-def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order(
-    given: list[tuple[int, int, float, bool]], relied_on: set[int]
+def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_its_own_first(
+    given: list[tuple[int, int, float, bool, bool]], relied_on: set[int]
 ) -> None:
     line: Turns[Job] = Turns(lambda peer: int(peer) in relied_on)
-    wait: dict[Whose, list[int]] = {}
+    wait: dict[Whose, list[Job]] = {}
     now = 0.0
 
     def one() -> None:
@@ -138,17 +145,21 @@ def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order(
         if job is None:
             assert not any(wait.values())
             return
-        assert wait[job.whose].pop(0) == job.number
+        mine = wait[job.whose]
+        assert job == next((other for other in mine if other.own), mine[0])
+        mine.remove(job)
         now += job.cost
         line.took(job, job.cost, now)
 
-    for number, (peer, group, cost, serve) in enumerate(given):
+    for number, (peer, group, cost, own, serve) in enumerate(given):
         whose = Whose(str(peer), f"group {group}")
-        wait.setdefault(whose, []).append(number)
-        line.put(Job(whose, number, cost), now)
+        wait.setdefault(whose, []).append(Job(whose, number, cost, own=own))
+        line.put(wait[whose][-1], now)
         if serve:
             one()
-        assert (line.count, line.size, line.writing) == (n := sum(map(len, wait.values())), 10 * n, n)
+        waiting = [job for jobs in wait.values() for job in jobs]
+        assert (line.count, line.size, line.writing) == (n := len(waiting), 10 * n, n)
+        assert line.own == sum(job.own for job in waiting)
     while any(wait.values()):
         one()
     assert line.next() is None

@@ -148,7 +148,7 @@ class World:
                 case Commit():
                     replica.store.commit()
                     self.commits += 1
-                case Send(peer, data):
+                case Send(peer, data, _):
                     assert not replica.store.pending, "something is said before it is durable"
                     self.bytes[name, peer] += len(data)
                     if self.said is not None:

@@ -20,10 +20,14 @@ from banyan_replica.gossip.frames import (
     Pushes,
     SendFrame,
     Shuffled,
+    encode_frame,
+    is_own,
 )
 from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
+from banyan_replica.wire import GossipFrame, encode_message
 
 A, B = b"a" * 16, b"b" * 16
 
@@ -232,7 +236,7 @@ def test_a_graft_is_answered_from_memory_or_from_the_store() -> None:
     node.publish(A, b"fresh", 1.0)
     drain(node)
     node.receive("p", Pushes(grafts=(A, B, b"c" * 16)), 2.0)
-    assert sent(node, "p") == [Pushes((Push(A, 0, b"fresh"), Push(B, 0, b"stored")))]
+    assert sent(node, "p") == [Pushes((Push(A, 0, b"fresh"),)), Pushes((Push(B, 1, b"stored"),))]
     assert node.stats()["grafts_refused"] == 1
 
 
@@ -283,6 +287,31 @@ def test_a_batch_of_calls_makes_one_frame() -> None:
     assert len(frames) == 1
     assert isinstance(frames[0], Pushes)
     assert len(frames[0].items) == 50
+
+
+def test_what_our_people_wrote_leaves_before_a_flood_that_is_relayed() -> None:
+    node = node_with("p", "q", settings=GossipSettings(frame_bytes=1000, queue=50))
+    for i in range(60):
+        (delivery,) = node.receive("q", push((i.to_bytes(16, "big"), bytes(100))), 1.0)
+        node.accepted(delivery, 1.0)
+    node.publish(A, b"ours", 1.0)
+    first, second = [f for f in sent(node, "p") if isinstance(f, Pushes)]
+    assert [item.mid for item in first.items] == [A]
+    assert len(second.items) == 10
+    assert (is_own(first), is_own(second)) == (True, False)
+
+
+def test_whose_a_frame_is_can_be_told_from_its_first_bytes() -> None:
+    ours = [Push(bytes([n]) * 16, 0, b"x" * n) for n in range(3)]
+    others = [Push(bytes([n]) * 16, n, b"x") for n in range(1, 256)]
+    frames = [Pushes(tuple(ours)), Pushes((*ours, *others)), Pushes((*others, *ours)), Pushes((ours[0],) * 512)]
+    frames += [Pushes(tuple(others[:n])) for n in range(256)] + [Pushes(tuple(ours * n)) for n in range(1, 90)]
+    frames += [Pushes((), (A,), (B,), True), Pushes((ours[1],), (A,), (B,), True)]
+    for frame in frames:
+        assert opens_as_own(encode_message(GossipFrame(encode_frame(frame)))) == is_own(frame)
+    for other in (Join(("/ip4/127.0.0.1/tcp/1",)), NoNeighbour()):
+        assert not opens_as_own(encode_message(GossipFrame(encode_frame(other))))
+    assert not opens_as_own(b"")
 
 
 def test_a_large_backlog_leaves_in_frames_of_bounded_size() -> None:

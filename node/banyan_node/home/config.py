@@ -37,7 +37,7 @@ PeerMultiaddr = Annotated[
 
 PlatformKey = Annotated[
     str,
-    Meta(pattern="^[0-9a-f]{64}$", title="keys of 64 hexadecimal digits, as `banyan id` of the platform prints as writer"),
+    Meta(pattern="^[0-9a-f]{64}$", title="keys of 64 hexadecimal digits, the `writer` in the platform's `banyan id`"),
 ]
 Cidr = Annotated[
     str,

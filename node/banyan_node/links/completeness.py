@@ -1,8 +1,9 @@
 """Whether a node may report `complete`: nothing is known to be missing, and a peer could tell.
 
 A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
-seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it has
-compared itself with a peer that the operator named, or with peers of several networks; until then `doubt` says why not.
+seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it
+has compared itself with a peer that the operator named, or with peers of several networks; until then `doubt` says why
+not.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
         return "no comparison with a peer is finished yet"
     if not seen.grounds:
         return (
-            f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one stranger; "
-            "name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
+            f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one "
+            "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
     return None
 

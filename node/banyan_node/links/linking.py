@@ -25,8 +25,10 @@ from banyan_node.workers.ahead import Ahead, taken
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
+from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
+from banyan_replica.wire import is_gossip
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
@@ -39,28 +41,43 @@ WRITE_BYTES = 256 << 10
 """Bytes of frames that are handed to a stream at once."""
 
 
+HOLD_BYTES = 256 << 10
+"""Of what is relayed, so much may wait here for one peer. The rest waits in the gossip, which announces what does not
+fit: a peer that reads slowly is not disconnected because of what others made this node relay."""
+
+
 class _Outbox:
-    """Frames that wait to be sent on one link."""
+    """Frames that wait to be sent on one link: hello, and then those with what this node's people wrote come first."""
 
     def __init__(self) -> None:
+        self.own: deque[bytes] = deque()
         self.frames: deque[bytes] = deque()
-        self.size = 0
+        self.size = self.relayed = 0
+        self.held = False
         self.more = trio.Event()
+        self._greeted = False
 
-    def put(self, frame: bytes) -> None:
-        self.frames.append(frame)
+    def put(self, frame: bytes, own: bool) -> None:
+        first = own and self._greeted
+        (self.own if first else self.frames).append(frame)
         self.size += len(frame)
+        if not first and is_gossip(frame):
+            self.relayed += len(frame)
         self.more.set()
 
     async def take(self) -> list[bytes]:
         """Waiting frames, about WRITE_BYTES; waits for at least one."""
-        while not self.frames:
+        while not (self.own or self.frames):
             self.more = trio.Event()
             await self.more.wait()
+        self._greeted = True
         taken, size = [], 0
-        while self.frames and size < WRITE_BYTES:
-            taken.append(self.frames.popleft())
+        while (self.own or self.frames) and size < WRITE_BYTES:
+            own = bool(self.own)
+            taken.append((self.own or self.frames).popleft())
             size += len(taken[-1])
+            if not own and is_gossip(taken[-1]):
+                self.relayed -= len(taken[-1])
         self.size -= size
         return taken
 
@@ -139,7 +156,8 @@ class Links:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
             job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
-            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose)
+            own = opens_as_own(frame)
+            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
                 limits.ingest_queue_bytes, limits.ingest_queues_bytes
             ):  # not read from until the replica has caught up
@@ -149,6 +167,7 @@ class Links:
         try:
             while True:
                 frames = await outbox.take()
+                self._hold(link.peer_id, outbox)
                 await link.send(frames)
                 self._metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
@@ -156,6 +175,13 @@ class Links:
         except ValueError as why:  # a frame too large is our bug, but a peer's request must not end the node
             log.warning("link closed", peer=link.peer_id, reason=str(why))
         scope.cancel()
+
+    def _hold(self, peer: str, outbox: _Outbox) -> None:
+        """Tells the gossip when too much of it waits for the peer, and when it may go on."""
+        held = outbox.relayed > (HOLD_BYTES // 2 if outbox.held else HOLD_BYTES)
+        if held != outbox.held:
+            outbox.held = held
+            self._worker.post(lambda c, now: c.replica.gossip.hold(peer, held, now))
 
     def waiting(self, peer: str) -> int:
         """Bytes received from a peer that the replica has not read. Called on the replica's thread."""
@@ -168,12 +194,13 @@ class Links:
 
     # -- effects of the replica
 
-    def send(self, peer: str, data: bytes) -> None:
-        """Queues a frame for the peer."""
+    def send(self, peer: str, data: bytes, own: bool) -> None:
+        """Queues a frame for the peer. own: see `effects.Send`."""
         outbox, most = self._outboxes.get(peer), self._config.limits.send_queue_bytes
         if outbox is None or outbox.size > most:
             return  # it is gone, or is being disconnected
-        outbox.put(data)
+        outbox.put(data, own)
+        self._hold(peer, outbox)
         if outbox.size > most:
             log.warning("slow peer let go", peer=peer, queued=outbox.size)
             self._nursery.start_soon(self._hang_up, peer, 0.0)

@@ -35,7 +35,7 @@ CHEAP_S = 0.001
 NETWORKS = 3
 """Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
 WITNESSED_MS = 10 * 60_000
-"""So long a statement of a named platform, which this node's state has matched, stands for what it heard from others."""
+"""How long a statement of a named platform counts that this node's state has matched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
     why no entries of others are taken, or nothing. compared: some linked peer agreed with this node since it connected.
-    grounds: those that did are not all of one stranger's making."""
+    grounds: those that did cannot all be one stranger."""
 
     links: tuple[LinkSeen, ...]
     bans: tuple[BanSeen, ...]
@@ -151,8 +151,8 @@ def published(ctx: Context, now: float) -> Published:
 
 
 def are_independent(ctx: Context, links: Iterable[PeerSession]) -> bool:
-    """Whether these peers are not all of one stranger's making: the operator named one, or they are in NETWORKS networks.
-    All peers of this machine and of private networks are in one."""
+    """Whether these peers cannot all be one stranger: the operator named one, or they are in NETWORKS networks.
+    Those of this machine and of private networks are in one."""
     named, groups = ctx.replica.witnesses.named.peers, set[str]()
     for link in links:
         if link.peer in named:

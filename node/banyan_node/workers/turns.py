@@ -7,8 +7,9 @@ The turns go round in three levels:
 - among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
 - in a group, the peers.
 
-A share that is not used goes to the others. Frames of one peer keep their order. The policy knows no clock and no
-thread: the worker says what each job took.
+A share that is not used goes to the others. Frames of one peer keep their order, but for those that bring what its own
+people wrote: they come before what it relays, which others can flood. The policy knows no clock and no thread: the
+worker says what each job took.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Whose(NamedTuple):
 
 
 class Turn(Protocol):
-    """A job that waits. size: bytes; writes: whether it may write something that must be committed."""
+    """A job that waits. size: bytes; writes: whether it may write something that must be committed; own: it brings what
+    the peer's own people wrote."""
 
     @property
     def whose(self) -> Whose: ...
@@ -47,6 +49,8 @@ class Turn(Protocol):
     def size(self) -> int: ...
     @property
     def writes(self) -> bool: ...
+    @property
+    def own(self) -> bool: ...
 
 
 J = TypeVar("J", bound=Turn)
@@ -54,14 +58,15 @@ J = TypeVar("J", bound=Turn)
 
 class _Share(Generic[J]):
     """One that takes turns with its siblings. credit: seconds that it may still use in this round; below 0: a debt, of
-    `deepest` at most."""
+    `deepest` at most. own: jobs that come before `jobs`."""
 
-    __slots__ = ("credit", "deepest", "inner", "jobs", "name", "quantum")
+    __slots__ = ("credit", "deepest", "inner", "jobs", "name", "own", "quantum")
 
     def __init__(self, name: str, quantum: float, deepest: float, credit: float = 0.0) -> None:
         self.name, self.quantum, self.deepest, self.credit = name, quantum, deepest, credit
         self.inner: deque[_Share[J]] = deque()
         """Those with jobs, in the order of their turns."""
+        self.own: deque[J] = deque()
         self.jobs: deque[J] = deque()
 
 
@@ -85,13 +90,14 @@ class Turns(Generic[J]):
         self._debts: dict[tuple[str, str], tuple[float, float]] = {}
         """(class or group, name) -> (debt, when)."""
         self._last: _Path[J] | None = None
-        self.count = self.size = self.writing = 0
-        """Jobs that wait, their bytes, and how many of them may write."""
+        self.count = self.size = self.writing = self.own = 0
+        """Jobs that wait, their bytes, how many of them may write, and how many are a peer's own."""
 
     def put(self, job: J, now: float) -> None:
         whose = job.whose
         path = self._paths.get(whose) or self._begin(whose, now)
-        path[2].jobs.append(job)
+        (path[2].own if job.own else path[2].jobs).append(job)
+        self.own += job.own
         self.count += 1
         self.size += job.size
         self.writing += job.writes
@@ -109,7 +115,8 @@ class Turns(Generic[J]):
             share = share.inner[0]
             path.append(share)
         self._last = path[0], path[1], path[2]
-        job = share.jobs.popleft()
+        job = (share.own or share.jobs).popleft()
+        self.own -= job.own
         self.count -= 1
         self.size -= job.size
         self.writing -= job.writes
@@ -121,7 +128,7 @@ class Turns(Generic[J]):
         kind, group, peer = self._last
         for share in self._last:
             share.credit = max(share.credit - seconds, -share.deepest)
-        if peer.jobs:
+        if peer.jobs or peer.own:
             return
         del self._paths[job.whose]
         self._end(group, peer, (group.name, peer.name), now)

@@ -15,11 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 import trio
 
+from banyan_node.workers.jobs import NODE, Answer, Job, together
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect
 from banyan_replica.peers.flow import WINDOW
@@ -45,8 +46,9 @@ FRAMES_S = 0.005
 """How long frames go on while calls wait, at least, seconds; then what FRAMES_SHARE says."""
 FRAMES_SHARE = 0.3
 """The part of the thread's time that frames get while calls wait all the time: peers must not wait for ever either."""
-NODE = Whose()
-"""The node itself, for what no peer caused."""
+OWN_S = 0.05
+"""How long frames share a commit at most when one of them brings what a peer's own people wrote, seconds: their posts
+are not to wait for a flood that is relayed with them."""
 WINDOW_S = 0.004
 """How long a small commit waits for more writes if several came together last time."""
 
@@ -69,15 +71,15 @@ class Worker(Generic[T]):
         relied_on(context, peer): whether this node relies on the peer (turns.py)."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
         self._after, self._again, self._relied_on = after, float("inf"), relied_on
-        self._inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
-        self._calls: set[_Answer] = set()
-        self._own: deque[_Job] = deque()
+        self._calls: set[Answer] = set()
+        self._own: deque[Job] = deque()
         """Calls that wait."""
-        self._turns: Turns[_Job]
+        self._turns: Turns[Job]
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
         self._crowd = False
@@ -94,10 +96,18 @@ class Worker(Generic[T]):
         if self._error is not None:
             raise self._error
 
-    def post(self, do: Callable[[T, float], None], size: int = 0, writes: bool = False, whose: Whose = NODE) -> None:
+    def post(
+        self,
+        do: Callable[[T, float], None],
+        size: int = 0,
+        writes: bool = False,
+        whose: Whose = NODE,
+        own: bool = False,
+    ) -> None:
         """Runs `do(context, now)` later, those of one peer in order. Any thread. size: bytes of the frame that it
-        handles. writes: whether it may write something that must be committed. whose: the peer that caused it."""
-        self._inbox.put(_Job(do, None, size=size, writes=writes, whose=whose))
+        handles. writes: whether it may write something that must be committed. whose: the peer that caused it. own: it
+        brings what the peer's own people wrote, and comes before the peer's others."""
+        self._inbox.put(Job(do, None, size=size, writes=writes, whose=whose, own=own))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
         """The result of `do(context, now)`, once its writes are durable. Raises what it raised.
@@ -105,11 +115,11 @@ class Worker(Generic[T]):
         alone: it commits by itself, so no other job shares its transaction. together: it does not read what other such
         calls publish, so their publications are written together.
         """
-        answer = _Answer()
+        answer = Answer()
         if not self._done.is_set():
             self._calls.add(answer)
             try:
-                self._inbox.put(_Job(do, answer, alone, together, writes=True))
+                self._inbox.put(Job(do, answer, alone, together, writes=True))
                 await answer.given.wait()
             finally:
                 self._calls.discard(answer)
@@ -163,12 +173,12 @@ class Worker(Generic[T]):
             self._wait(replica)
             began, calls = time.perf_counter(), bool(self._own)
             while self._own:
-                self._serve_batch(context, replica, _together(self._own))
+                self._serve_batch(context, replica, together(self._own, TAKE))
             self._calls_s = time.perf_counter() - began
             if self._turns.count or not calls:
                 self._serve_batch(context, replica, ())
 
-    def _serve_batch(self, context: T, replica: Replica, calls: Sequence[_Job]) -> None:
+    def _serve_batch(self, context: T, replica: Replica, calls: Sequence[Job]) -> None:
         """Runs calls, or frames if there are none, then timers that are due."""
         now, reached = self.now(), replica.store.last_arrival
         replica.ahead_s = time.time() - now
@@ -190,7 +200,7 @@ class Worker(Generic[T]):
             if effects:
                 self._tell(partial(self._give, effects, (), reached))
 
-    def _give(self, effects: Sequence[Effect], answers: Sequence[_Answer], reached: int) -> None:
+    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
         """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
         try:
             self._deliver(effects, reached)
@@ -199,7 +209,7 @@ class Worker(Generic[T]):
         for answer in answers:
             answer.given.set()
 
-    def _run_calls(self, context: T, replica: Replica, jobs: Sequence[_Job], now: float) -> StorageError | None:
+    def _run_calls(self, context: T, replica: Replica, jobs: Sequence[Job], now: float) -> StorageError | None:
         """Runs calls that share a commit. No call may leave half of its writes in it: if one is refused after it wrote,
         the transaction is rolled back and the others run again."""
         for job in jobs:
@@ -219,15 +229,17 @@ class Worker(Generic[T]):
         reconciliation brings them again."""
         began = at = time.perf_counter()
         most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
-        count = size = 0
+        count, size, own = 0, 0, False
         self._guarded(replica, replica.settle)
         while count < TAKE and size < TAKE_BYTES and (job := self._turns.next()) is not None:
             self._guarded(replica, partial(job.run, context, now))
             self._guarded(replica, replica.settle)
             before, at = at, time.perf_counter()
             self._turns.took(job, at - before, now)
-            count, size = count + 1, size + job.size
+            count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
+                break
+            if at - began > OWN_S and (own or self._turns.own):
                 break
         return None
 
@@ -273,7 +285,7 @@ class Worker(Generic[T]):
         while not self._inbox.empty():
             self._sort(self._inbox.get_nowait())  # no other thread takes from it
 
-    def _sort(self, job: _Job | None) -> None:
+    def _sort(self, job: Job | None) -> None:
         if job is None:
             self._stopping = True
         elif job.answer is None:
@@ -331,61 +343,3 @@ def spare_garbage_collection() -> None:
     it runs rarely while there is work."""
     gc.freeze()
     gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
-
-
-def _together(own: deque[_Job]) -> list[_Job]:
-    """Takes the calls that share the next commit."""
-    out = [own.popleft()]
-    while own and len(out) < TAKE and not (out[-1].alone or own[0].alone):
-        out.append(own.popleft())
-    return out
-
-
-class _Answer:
-    """The answer to a call: written by the replica's thread, read after `given` is set on the event loop."""
-
-    def __init__(self) -> None:
-        self.given = trio.Event()
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._answered = False
-
-    @property
-    def refused(self) -> bool:
-        return self._error is not None
-
-    def took(self, value: Any, error: BaseException | None) -> None:
-        self._value, self._error = value, error
-
-    def ready(self, error: StorageError | None) -> None:
-        self._error = self._error or error
-        self._answered = True
-
-    def result(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        if not self._answered:
-            raise StorageError("the node stopped before it answered; check after its next start whether it was done")
-        return self._value
-
-
-class _Job(NamedTuple):
-    do: Callable[[Any, float], Any]
-    answer: _Answer | None
-    alone: bool = False
-    together: bool = False
-    size: int = 0
-    writes: bool = False
-    whose: Whose = NODE
-
-    def run(self, context: Any, now: float) -> None:
-        """Raises StorageError; any other error becomes the answer of the call."""
-        if self.answer is None:
-            self.do(context, now)
-            return
-        try:
-            self.answer.took(self.do(context, now), None)
-        except StorageError:
-            raise
-        except Exception as error:
-            self.answer.took(None, error)

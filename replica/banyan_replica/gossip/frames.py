@@ -65,6 +65,12 @@ class Pushes(NamedTuple):
     prune: bool = False
 
 
+def is_own(frame: Pushes) -> bool:
+    """Whether the frame brings what the sender's people wrote, by its first message. `opens_as_own` tells it of
+    bytes."""
+    return bool(frame.items) and frame.items[0].hop == 0
+
+
 class Join(NamedTuple):
     """addrs: the sender's own addresses, which the accepting side of a connection cannot know."""
 

@@ -101,7 +101,7 @@ class Gossip:
         self._members.dial_failed(peer, now)
 
     def hold(self, peer: PeerId, held: bool, now: float) -> None:
-        """held: the peer's stream is full, so its frames wait in a bounded queue; False: it can take frames again."""
+        """held: the peer's stream is full, so what is relayed waits in a bounded queue; False: it can take more."""
         self._clock(now)
         self._tree.hold(peer, held, now)
 

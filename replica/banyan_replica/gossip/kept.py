@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
+from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.peers.load import Leak
 
 PATIENCE = 4
@@ -13,19 +15,48 @@ PATIENCE = 4
 
 
 @dataclass(slots=True)
+class PushQueue:
+    """Messages that wait to be pushed. size: bytes of their payloads."""
+
+    items: list[Push] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, item: Push) -> None:
+        self.items.append(item)
+        self.size += len(item.payload)
+
+    def take(self, most: int) -> list[Push]:
+        """Takes what one frame holds: up to `most` bytes of payload, but at least one message."""
+        n = size = 0
+        if len(self.items) > MAX_ITEMS or self.size > most:
+            for item in self.items[:MAX_ITEMS]:
+                if n and size + len(item.payload) > most:
+                    break
+                n, size = n + 1, size + len(item.payload)
+        else:
+            n, size = len(self.items), self.size
+        taken, self.items, self.size = self.items[:n], self.items[n:], self.size - size
+        return taken
+
+    def drop(self, mids: Container[bytes]) -> None:
+        self.items = [item for item in self.items if item.mid not in mids]
+        self.size = sum(len(item.payload) for item in self.items)
+
+
+@dataclass(slots=True)
 class TreeLink:
-    """One neighbour in the tree."""
+    """One neighbour in the tree. own: messages of this node's people. relayed: those of others, which come after."""
 
     peer: PeerId
     eager: bool = True
     score: int = 0
-    items: list[Push] = field(default_factory=list)
-    item_bytes: int = 0
+    own: PushQueue = field(default_factory=PushQueue)
+    relayed: PushQueue = field(default_factory=PushQueue)
     ihaves: list[bytes] = field(default_factory=list)
     grafts: list[bytes] = field(default_factory=list)
     prune: bool = False
-    answers: set[bytes] = field(default_factory=set)  # of the items, those that it asked for
-    held: bool = False  # its stream is full
+    answers: set[bytes] = field(default_factory=set)  # of what waits, those that it asked for
+    held: bool = False  # its stream is full, so only `own` leaves
     debts: dict[bytes, float] = field(default_factory=dict)  # messages asked of it, and by when it must send them
     patience: int = PATIENCE  # how often its debts may still be extended
     notes: int = 0

@@ -1,8 +1,9 @@
 """The queues of each neighbour, and when they become a frame.
 
 A push leaves at once, then at most one frame per neighbour in `window_s`: no delay without load, batches under load.
-Announcements wait `lazy_s`, because the push usually arrives first. Invariant: every queue is bounded; if the queue of
-pushes is full, a message is announced; if that of announcements is full, it is left to reconciliation.
+Announcements wait `lazy_s`, because the push usually arrives first. What this node's people wrote goes in a frame of
+its own, before all that is relayed, which others can flood. Invariant: every queue is bounded; if the queue of pushes
+is full, a message is announced; if that of announcements is full, it is left to reconciliation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import groupby
 
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
 from banyan_replica.gossip.kept import Counters, TreeLink
-from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, MAX_ITEMS, GossipSettings
+from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, GossipSettings
 
 NEVER = float("inf")
 
@@ -37,12 +38,12 @@ class Outgoing:
         self.flushed = NEVER
 
     def push(self, link: TreeLink, item: Push, now: float, asked: bool = False) -> None:
-        if len(link.items) >= self.s.queue or link.item_bytes + len(item.payload) > self.s.queue_bytes:
+        queue = link.relayed if item.hop else link.own
+        if len(queue.items) >= self.s.queue or queue.size + len(item.payload) > self.s.queue_bytes:
             self.counters.overflowed += 1
             self.announce(link, item.mid, now)
             return
-        link.items.append(item)
-        link.item_bytes += len(item.payload)
+        queue.add(item)
         if asked:
             link.answers.add(item.mid)
         if link.peer not in self.dirty:
@@ -71,13 +72,16 @@ class Outgoing:
         dirty, self.dirty = self.dirty, {}
         joined: dict[tuple[bytes, ...], tuple[Push, ...]] = {}
         for link in dirty.values():
+            if own := link.own.take(self.s.frame_bytes):
+                self._send(link, Pushes(self._items(link, own, joined)), len(own))
             if link.held:
+                if link.own.items:
+                    self.mark(link, now)
                 continue
-            taken, ihaves, grafts = self._take_items(link), link.ihaves, link.grafts
-            mids = tuple([item.mid for item in taken])
-            items = tuple(self._apart(link, taken)) if link.answers else joined.get(mids)
-            if items is None:
-                items = joined[mids] = tuple(self.join(taken))
+            taken = link.relayed.take(self.s.frame_bytes)
+            items, ihaves, grafts = self._items(link, taken, joined), link.ihaves, link.grafts
+            if link.own.items or link.relayed.items:
+                self.mark(link, now)
             if not (items or ihaves or grafts or link.prune):
                 continue
             if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
@@ -85,35 +89,33 @@ class Outgoing:
                 link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
             else:
                 link.ihaves, link.grafts = [], []
-            self.out.append(SendFrame(link.peer, Pushes(items, tuple(ihaves), tuple(grafts), link.prune)))
+            self._send(link, Pushes(items, tuple(ihaves), tuple(grafts), link.prune), len(taken))
             link.prune = False
-            self.counters.frames += 1
-            self.counters.pushed += len(taken)
             self.counters.announced += len(ihaves)
-            if link.items or link.ihaves or link.grafts:
+            if link.ihaves or link.grafts:
                 self.mark(link, now)
 
-    def _apart(self, link: TreeLink, taken: Sequence[Push]) -> list[Push]:
-        """Joined, but for answers: who asks for a message by its name is owed one of that name."""
-        out: list[Push] = []
-        for alone, group in groupby(taken, lambda item: item.mid in link.answers):
-            some = list(group)
-            out += some if alone else self.join(some)
-        link.answers.difference_update(item.mid for item in taken)
-        return out
+    def _send(self, link: TreeLink, frame: Pushes, pushed: int) -> None:
+        self.out.append(SendFrame(link.peer, frame))
+        self.counters.frames += 1
+        self.counters.pushed += pushed
 
-    def _take_items(self, link: TreeLink) -> list[Push]:
-        if len(link.items) <= MAX_ITEMS and link.item_bytes <= self.s.frame_bytes:
-            items, link.items, link.item_bytes = link.items, [], 0
-            return items
-        n = size = 0
-        for item in link.items[:MAX_ITEMS]:
-            size += len(item.payload)
-            if n and size > self.s.frame_bytes:
-                break
-            n += 1
-        items, link.items = link.items[:n], link.items[n:]
-        link.item_bytes = sum(len(item.payload) for item in link.items)
+    def _items(
+        self, link: TreeLink, taken: Sequence[Push], joined: dict[tuple[bytes, ...], tuple[Push, ...]]
+    ) -> tuple[Push, ...]:
+        """In fewer runs, but for answers: who asks for a message by its name is owed one of that name. joined: what was
+        joined for other links."""
+        if link.answers:
+            out: list[Push] = []
+            for alone, group in groupby(taken, lambda item: item.mid in link.answers):
+                some = list(group)
+                out += some if alone else self.join(some)
+            link.answers.difference_update(item.mid for item in taken)
+            return tuple(out)
+        mids = tuple([item.mid for item in taken])
+        items = joined.get(mids)
+        if items is None:
+            items = joined[mids] = tuple(self.join(taken))
         return items
 
     def at_once(self, now: float) -> None:

@@ -79,8 +79,8 @@ class Plumtree:
             self.seen.discard(mid)
             self.recent.drop(mid)
         for link in self.links.values():
-            link.items = [item for item in link.items if item.mid not in self.fresh]
-            link.item_bytes = sum(len(item.payload) for item in link.items)
+            link.own.drop(self.fresh)
+            link.relayed.drop(self.fresh)
             link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
             link.answers -= self.fresh
         self.fresh.clear()
@@ -272,7 +272,7 @@ class Plumtree:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
-            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 0, payload), now, True)
+            self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 1, payload), now, True)
 
     # -- frames out
 

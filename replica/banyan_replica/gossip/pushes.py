@@ -9,19 +9,28 @@ The invariant: a joined run holds exactly the entries of its pieces, and its id 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import bytes_head, decode, encode
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
-from banyan_replica.gossip.frames import Delivery, Push
-from banyan_replica.gossip.settings import MAX_PAYLOAD
+from banyan_replica.gossip.frames import Delivery, Push, Pushes, encode_frame
+from banyan_replica.gossip.settings import MAX_PAYLOAD, MID_BYTES
 from banyan_replica.sync.serve import control_item, run_item
-from banyan_replica.wire import CheckpointItem, ControlItem, Item, decode_item, encode_item
+from banyan_replica.wire import (
+    CheckpointItem,
+    ControlItem,
+    GossipFrame,
+    Item,
+    decode_item,
+    encode_item,
+    encode_message,
+)
 from banyan_replica.wire.fields import read_value
 from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
@@ -32,6 +41,26 @@ SHORT_CONTROL = 8
 """A control log shorter than this is pushed whole."""
 JOINED_BYTES = 512 << 10
 """The most bytes of a joined run with its content: as many as an author writes at once."""
+
+
+def _opening() -> re.Pattern[bytes]:
+    mid = bytes(range(MID_BYTES))
+    raw = encode_message(GossipFrame(encode_frame(Pushes((Push(mid, 0, b""),)))))
+    at, of_mid = raw.index(mid), len(bytes_head(MID_BYTES))
+    push = raw[at - of_mid - 1 : at]
+    any_array = rb"(?:[\x81-\x97]|\x98.|\x99..)"
+    return re.compile(
+        re.escape(raw[: at - len(push) - 1]) + any_array + re.escape(push) + b".{%d}" % MID_BYTES + b"\0", re.DOTALL
+    )
+
+
+_OWN = _opening()
+"""How a frame begins that pushes messages, of which the first crossed no link before."""
+
+
+def opens_as_own(raw: bytes) -> bool:
+    """Whether a frame, valid or not, begins as one that brings what the sender's people wrote (`is_own`)."""
+    return _OWN.match(raw) is not None
 
 
 def opened(delivery: Delivery) -> Item | Reject:

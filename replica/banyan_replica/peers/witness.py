@@ -128,8 +128,8 @@ class Witnesses:
         self._came[w.platform] = (w.time_ms, now_ms)
 
     def ahead_ms(self) -> tuple[int, int] | None:
-        """(milliseconds that our clock is ahead of the median of the named platforms, number of these). Negative: behind.
-        None until statements of one have come twice."""
+        """(milliseconds that our clock is ahead of the median of the named platforms, how many these are).
+        Negative: behind. None until statements of one have come twice."""
         ahead = sorted(self._ahead.values())
         return (ahead[len(ahead) // 2], len(ahead)) if ahead else None
 

@@ -13,8 +13,8 @@ from banyan_crdt.codec import MAX_DEPTH, decode
 from banyan_crdt.errors import Malformed
 
 BYTES_PER_ARRAY, SPARE_ARRAYS = 8, 64
-"""A frame has at most one array for so many of its bytes, and so many more. What is repeated in a message has more bytes
-than this, and an array has ten times as many in memory."""
+"""A frame has at most one array for so many of its bytes, and so many more. What is repeated in a message has more
+bytes than this, and an array has ten times as many in memory."""
 
 
 def read_value(raw: bytes) -> Any:

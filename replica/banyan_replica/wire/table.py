@@ -243,6 +243,7 @@ _WRITE = writers(line.shape for line in TABLE)
 _BEFORE_HELLO = frozenset(line.shape.made for line in TABLE if line.before_hello)
 _WHO = {line.shape.made: line.who for line in TABLE}
 _HELLO = next(line.shape for line in TABLE if line.shape.made is m.Hello)
+_GOSSIP = encode([_WRITE[m.GossipFrame][0], []])[:2]
 _BULK = frozenset(bytes((0x81 + len(s.fields), s.code)) for s in (line.shape for line in TABLE if line.bulk))
 """The first two bytes of a frame of bulk: the array's head, and the code."""
 
@@ -280,6 +281,11 @@ def who_says(message: Message) -> Who:
 def is_bulk(raw: bytes) -> bool:
     """Whether a frame counts against credit."""
     return raw[:2] in _BULK
+
+
+def is_gossip(raw: bytes) -> bool:
+    """Whether a frame, of ours or valid, is one of the gossip."""
+    return raw[:2] == _GOSSIP
 
 
 def opens_as(raw: bytes, *kinds: type[Message]) -> bool:

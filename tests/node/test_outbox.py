@@ -1,0 +1,38 @@
+"""What waits to be sent on one link: hello first, then what our people wrote, then the rest in order."""
+
+from __future__ import annotations
+
+from banyan_node.links.linking import HOLD_BYTES, WRITE_BYTES, _Outbox
+from banyan_replica.gossip.frames import Push, Pushes, encode_frame
+from banyan_replica.wire import Credit, GossipFrame, encode_message
+
+
+def relayed(size: int) -> bytes:
+    return encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), 1, bytes(size)),)))))
+
+
+async def test_our_posts_overtake_all_but_the_hello() -> None:
+    box, flood = _Outbox(), relayed(100_000)
+    box.put(b"hello", own=False)
+    box.put(b"early post", own=True)
+    assert await box.take() == [b"hello", b"early post"]
+    for _ in range(10):
+        box.put(flood, own=False)
+    assert len(await box.take()) == 1 + WRITE_BYTES // len(flood)
+    box.put(b"post", own=True)
+    box.put(b"another", own=True)
+    assert (await box.take())[:2] == [b"post", b"another"]
+    while box.frames:
+        await box.take()
+    assert (box.size, box.relayed) == (0, 0)
+
+
+async def test_only_what_is_relayed_counts_against_the_hold() -> None:
+    box = _Outbox()
+    box.put(b"hello", own=False)
+    await box.take()
+    box.put(relayed(HOLD_BYTES), own=True)
+    box.put(encode_message(Credit(0)) * HOLD_BYTES, own=False)
+    assert box.relayed == 0
+    box.put(relayed(10), own=False)
+    assert box.relayed == len(relayed(10))
