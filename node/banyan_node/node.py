@@ -157,7 +157,6 @@ class Node:
         keep("room", watch.run)
         keep("interest and metrics", self._look_around)
         keep("daily work", self._chores)
-        assert self.context is not None
         keep("views", partial(views.build, self.worker, self.context.engine))
         endpoint = await self.nursery.start(
             partial(

@@ -201,3 +201,44 @@ async def test_frames_have_their_share_while_calls_never_end(tmp_path: Path) -> 
                     node.worker.post(frame, whose=Whose("peer", "net"))
                 await done.wait()
                 nursery.cancel_scope.cancel()
+
+
+async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it_relays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        order: list[str] = []
+        gate, all_done = threading.Event(), trio.Event()
+
+        def note(word: str) -> Callable[[Any, float], None]:
+            def do(c: Any, now: float) -> None:
+                gate.wait()
+                order.append(word)
+                c.store.put_note(word.encode(), b"x")
+                if len(order) >= 50:
+                    node.worker._tell(all_done.set)
+
+            return do
+
+        def commits(c: Any, now: float) -> None:
+            commit = c.store.commit
+
+            def committing() -> None:
+                order.append("commit")
+                commit()
+
+            c.store.commit = committing
+
+        monkeypatch.setattr(worker, "OWN_S", 0.0)
+        await node.worker.call(commits)
+        peer = Whose("peer", "net")
+        for n in range(50):
+            node.worker.post(note(f"relayed {n}"), whose=peer, writes=True)
+        node.worker.post(note("own"), whose=peer, writes=True, own=True)
+        await trio.sleep(0.1)
+        gate.set()
+        with trio.fail_after(10):
+            await all_done.wait()
+        at = order.index("own")
+        assert at <= 3, "some relayed ones may have begun"
+        assert order[at + 1] == "commit"
