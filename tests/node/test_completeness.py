@@ -165,6 +165,10 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
         assert await b.worker.call(behind_us) == wrong
         said = await b.backend.call("status", {})
         assert (said["complete"], said["clock"]["wrong"]) == (False, wrong)
+        await b.backend.call("account.create", {"name": "Bo", "hosted": False})
+        assert (await b.backend.call("post", {"text": "late"}))["clock"] == wrong
+        assert (await a.backend.call("account.create", {"name": "An", "hosted": False}))["account"]
+        assert (await a.backend.call("post", {"text": "in time"}))["clock"] is None
 
 
 async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_for_it(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo:
 def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
     refs.remember(s.home, [answer["uri"]])
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
+    if answer["clock"]:
+        s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
 
 
 def _by(s: session.Session, by: str | None) -> str | None:

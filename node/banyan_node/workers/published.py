@@ -183,17 +183,22 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
     )
 
 
-def wrong_clock(ctx: Context) -> str | None:
-    """A sentence if this machine's clock seems wrong: by the platforms that the operator named, or else by entries that
-    peers send. Only on the replica's thread."""
+def wrong_by_platforms(ctx: Context) -> str | None:
+    """A sentence if this machine's clock is not that of the platforms that the operator named. Only on the replica's
+    thread."""
     found = ctx.replica.witnesses.ahead_ms()
-    if found is not None:
-        ahead, platforms = found
-        if abs(ahead) <= FUTURE_MS:
-            return None
-        way = "ahead of" if ahead > 0 else "behind"
-        others = "the only named platform" if platforms == 1 else f"{platforms} named platforms"
-        return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
+    if found is None or abs(found[0]) <= FUTURE_MS:
+        return None
+    ahead, platforms = found
+    way = "ahead of" if ahead > 0 else "behind"
+    others = "the only named platform" if platforms == 1 else f"{platforms} named platforms"
+    return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
+
+
+def wrong_clock(ctx: Context) -> str | None:
+    """The same, or if no named platform was heard, by entries that peers send."""
+    if ctx.replica.witnesses.ahead_ms() is not None:
+        return wrong_by_platforms(ctx)
     notes = {key for key, note in ctx.replica.intake.notes.items() if note.reason == "future"}
     peers = [link for peer in {peer for peer, _ in notes} if (link := ctx.replica.links.get(peer)) is not None]
     if notes and are_independent(ctx, peers):

@@ -15,6 +15,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import why_gone
 from banyan_node.operator_errors import CallError
+from banyan_node.workers.published import wrong_by_platforms
 from banyan_replica.intake import author
 from banyan_schema.social import (
     POST,
@@ -92,8 +93,11 @@ class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Posted(Response, frozen=True):
+    """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
+
     uri: PostUri
     entry: EntryHex
+    clock: str | None
 
 
 class Deleted(Response, frozen=True):
@@ -151,7 +155,7 @@ def _write(
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
     post = Post(_said(ask.text), reply, quote, ask.lang, wall_ms)
     entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry))
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx))
 
 
 def _said(text: str) -> str:
@@ -200,7 +204,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
     changed = Post(_said(ask.text), view.post.reply, view.post.quote, view.post.lang, view.post.created_ms)
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
-    return Posted(uri(view.target), entry_hex(entry))
+    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx))
 
 
 @METHODS.write("delete", "not_found", "refused")
