@@ -109,6 +109,20 @@ class Store(RewritingStore):
         self.changes += 1
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
+    def rebuild_views_later(self, account: AccountId, at_once: int) -> bool:
+        """The same in steps, if more than `at_once` entries of the account count: then call `fold_again` while there is
+        more. False: nothing was done; call `rebuild_views`."""
+        entries = sum(head.length for log, head in self.heads(account).items() if log.log)
+        if entries <= at_once or not self._views.put_off(self._write, account):
+            return False
+        self.changes += 1
+        return True
+
+    def fold_again(self, size: int) -> bool:
+        """One step, of about `size` entries, of what `rebuild_views_later` began. Returns whether more is left."""
+        self.changes += 1
+        return self._views.fold_again(self._write, self, size, self._wanting)
+
     def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[CountedEntry]:
         for e, body in counted:
             n = self.number_of(e.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.entry import Entry
@@ -68,6 +68,19 @@ class ViewHooks(Protocol):
         counted: the granted logs in any order, each from seq 0; control entries are in `reader`.
         """
 
+    def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
+        """Fold the account again in steps, by `fold_again`. False, and nothing is done, if that cannot be now."""
+
+    def fold_again(
+        self,
+        txn: WriteTxn,
+        reader: StoreReader,
+        size: int,
+        wanting: Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]],
+    ) -> bool:
+        """One such step, of about `size` entries. wanting: gives them their arrival numbers, and must be exhausted.
+        Returns whether more is left."""
+
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """These entries of the account no longer count, and nothing else of it changed. Return False, without any
         change, if deleting their rows is not enough; then `rebuilt` is called."""
@@ -91,6 +104,18 @@ class NoViews:
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         for _ in counted:
             pass
+
+    def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
+        return False
+
+    def fold_again(
+        self,
+        txn: WriteTxn,
+        reader: StoreReader,
+        size: int,
+        wanting: Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]],
+    ) -> bool:
+        return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         return True

@@ -12,7 +12,7 @@ _HOOKS = "storage/banyan_storage/views/hooks.py"
 _STANDING, _BUILDING, _CHANGES, _REFOLDING, _PROOF = (
     f"storage/banyan_storage/views/{m}.py" for m in ("standing", "building", "changes", "refolding", "proof")
 )
-_SLOTS = "storage/banyan_storage/slots.py"
+_SLOTS, _AGAIN = "storage/banyan_storage/slots.py", "storage/banyan_storage/views/again.py"
 
 _STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/replica/test_ingest.py")
 _FOUND = ("tests/storage/test_id_index.py", "tests/storage/test_store.py")
@@ -20,6 +20,7 @@ _READ = ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/r
 _GRANTED = ("tests/storage/test_grant_rows.py",)
 _CHECKED = ("tests/storage/test_check.py",)
 _BUILT = ("tests/storage/test_views_rebuilt.py",)
+_FOLDED_AGAIN = ("tests/storage/test_views_again.py",)
 _PROVED = ("tests/storage/test_views_proved.py",)
 _SHOWN = ("tests/storage/test_views.py", "tests/storage/test_queries.py")
 
@@ -715,5 +716,41 @@ IN_STORAGE = (
         "        for row in sorted(needed - held):\n",
         "        for row in sorted(needed - held - needed):\n",
         _PROVED,
+    ),
+    # -- large accounts, folded again in steps
+    Mutant(
+        "an account that changes again while it is folded goes on where it was",
+        _AGAIN,
+        "    drop(txn, account)\n    txn.put(AGAIN, account, CLEARED)\n",
+        "    txn.put(AGAIN, account, CLEARED)\n",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "what stops counting while its account is folded again is taken out alone",
+        _HOOKS,
+        "        if again.waits(txn, account):\n            return again.put_off(txn, account)\n",
+        "        if again.waits(txn, account):\n            return True\n",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "an account that waited is folded twice where all views begin anew",
+        _BUILDING,
+        "    if SHOWN_NAME in chosen:\n        again.all_views_begin(txn)\n",
+        "",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "the first entry of a step is judged without the one before it",
+        _AGAIN,
+        "below = max(0, first - 1)",
+        "below = first",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "an account that is folded as a whole is folded in steps too",
+        _HOOKS,
+        "        again.drop(txn, account)\n",
+        "",
+        _FOLDED_AGAIN,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -698,6 +699,12 @@ class Seen:
         rebuilt = list(counted)
         assert all(reader.number_of(e.id) == n for n, e, _ in rebuilt)
         self.calls.append(("rebuilt", account, [e.header.seq for _, e, _ in rebuilt]))
+
+    def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
+        return False
+
+    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Any) -> bool:
+        return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         self.calls.append(("taken out", account, [e.header.seq for _, e, _ in gone]))

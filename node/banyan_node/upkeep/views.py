@@ -18,7 +18,7 @@ from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say
-from banyan_storage.views import building
+from banyan_storage.views import again, building
 from banyan_storage.views.standing import ViewStanding, standings
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ COMMIT_STEPS = 50
 
 def step(ctx: Context, now: float, size: int) -> tuple[bool, int]:
     """Builds one step: (whether more is left, the store's count of changes, which shows whether others write)."""
-    ctx.store.changes += 1
-    return building.step(ctx.engine.write(), ctx.store, size), ctx.store.changes
+    more = ctx.store.fold_again(size)
+    return building.step(ctx.engine.write(), ctx.store, size) or more, ctx.store.changes
 
 
 def unbuilt(engine: Engine) -> list[ViewStanding]:
@@ -52,15 +52,21 @@ def unbuilt(engine: Engine) -> list[ViewStanding]:
         return [view for view in standings(txn) if view.done < 1]
 
 
+def folded_again(engine: Engine) -> int:
+    """Large accounts that are folded again, as of the last commit. Any thread."""
+    with engine.read() as txn:
+        return len(again.waiting(txn))
+
+
 async def build(worker: Worker[Context], engine: Engine) -> None:
     """Builds views that need it, for as long as the node runs."""
     while True:
         await trio.sleep(LOOK_S)
-        waiting = unbuilt(engine)
-        if not waiting:
+        waiting, accounts = unbuilt(engine), folded_again(engine)
+        if not (waiting or accounts):
             continue
         began = said = trio.current_time()
-        log.info("building views", views=[view.name for view in waiting])
+        log.info("building views", views=[view.name for view in waiting], accounts=accounts)
         more, changes, busy = True, 0, 0.0
         while more:
             at = trio.current_time()
@@ -88,11 +94,12 @@ def finish(
     Returns early when `stopped()` is true; what was committed stays. Raises StorageError.
     """
     waiting = [view.name for view in unbuilt(engine)]
-    if not waiting or (only and not set(only) & set(waiting)):
+    if not (waiting or folded_again(engine)) or (only and not set(only) & set(waiting)):
         return
     after, steps, more = time.monotonic() + 1.0, 0, True
     while more and not stopped():
-        more, steps = building.step(engine.write(), store), steps + 1
+        more, steps = store.fold_again(building.STEP), steps + 1
+        more = building.step(engine.write(), store) or more
         if steps % COMMIT_STEPS and more:
             continue
         store.commit()

@@ -23,6 +23,7 @@ from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import CountedEntry
+from . import again
 from .changes import Changes
 from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
@@ -65,6 +66,8 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
     if SHOWN_NAME in cursors(txn):
         wanted.add(SHOWN_NAME)  # all views that are built with it share one cursor
     chosen = [name for name in NAMES if name in wanted or SHOWN_NAME in wanted]
+    if SHOWN_NAME in chosen:
+        again.all_views_begin(txn)
     for name in chosen:
         for table in tables_of(name):
             txn.delete_range(table, b"", None)

@@ -15,7 +15,7 @@ from ..engine import WriteTxn
 from ..reader import StoreReader
 from ..view_rows import TOMBS, place_bytes, slot_of
 from ..viewhook import Append, ArrivedPart, CountedEntry
-from . import building
+from . import again, building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .standing import cursors, is_folded
 
@@ -43,6 +43,7 @@ class SocialViews:
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         at = cursors(txn)
+        again.drop(txn, account)
         if not is_folded(at, account):
             for _ in counted:
                 pass
@@ -50,12 +51,20 @@ class SocialViews:
         clear(txn, numbers_of(txn, {account})[account], at)
         fold_account(txn, reader, account, counted, at)
 
+    def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
+        return again.put_off(txn, account)
+
+    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: again.Wanting) -> bool:
+        return again.step(txn, reader, size, wanting)
+
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
         what was covered it is not known by whom: these need the whole log."""
         at = cursors(txn)
         if not is_folded(at, account):
             return True
+        if again.waits(txn, account):
+            return again.put_off(txn, account)
         number, slots = numbers_of(txn, {account})[account], Slots(txn, reader, at)
         for n, _, body in gone:
             for index, op in enumerate(body.ops):

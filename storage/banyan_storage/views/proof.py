@@ -38,8 +38,9 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
+from .again import waiting
 from .building import counted
-from .registry import SHOWN_NAME, VIEWS, rows_of
+from .registry import NAMES, SHOWN_NAME, VIEWS, rows_of
 from .standing import cursors
 from .view import Counter, Row, Showing, View, count_of, count_value
 
@@ -59,7 +60,7 @@ class Proof:
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader, self._txn = reader, reader.txn
-        building = cursors(self._txn)
+        building = dict.fromkeys(NAMES) if waiting(self._txn) else cursors(self._txn)
         self.left_out = tuple(building)
         self._shown = SHOWN_NAME not in building
         self._views = [view for view in VIEWS if view.name not in building and self._shown]

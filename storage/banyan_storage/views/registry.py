@@ -29,11 +29,15 @@ VERSIONS = Table("view_versions")
 BUILDING = Table("views_building")
 """name -> version u32 | cursor (building.py), for views that are being built."""
 
+AGAIN = Table("views_again")
+"""account -> a byte, for an account that is folded again in steps (again.py); name of a log -> how many of its entries
+are folded."""
+
 
 def checked(views: Iterable[View]) -> tuple[View, ...]:
     """By name. Raises ValueError where two share a name, a table, or a kind of facts: a row would be of both."""
     known = sorted(views, key=lambda view: view.name)
-    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING)]
+    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING, AGAIN)]
     for what, names in (
         ("view", [SHOWN_NAME, *(view.name for view in known)]),
         ("table", [*taken, *(table.name for view in known for table in view.all_tables)]),
@@ -53,7 +57,7 @@ def _found() -> tuple[View, ...]:
 VIEWS = _found()
 ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
-VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING)
+VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN)
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 
