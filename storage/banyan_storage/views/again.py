@@ -9,7 +9,6 @@ progress are in one transaction, so after a crash the next program continues.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -36,6 +35,9 @@ Wanting = Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]]
 CLEARED, FOLDED, WANTED = b"\0", b"\1", b"\2"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all
 views are built anew anyhow."""
+
+SCATTER = 40_503
+"""A number that moves the place of the next step far from that of the last."""
 
 
 def put_off(txn: WriteTxn, account: AccountId) -> bool:
@@ -74,7 +76,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> boo
     nothing."""
     if not txn.count(AGAIN):
         return False
-    start = random.randbytes(2)  # so no account waits until all before it are done
+    start = (reader.last_arrival * SCATTER % (1 << 16)).to_bytes(2, "big")  # under load no account waits until all before it are done
     rows = _round(txn, start)
     account, phase = next((AccountId(key), value) for key, value in rows if len(key) == 32)
     if phase == CLEARED:
