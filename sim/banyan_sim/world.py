@@ -28,11 +28,13 @@ CONTACTS = 3
 class World:
     """`liars`: names of kinds.LIARS, one machine each."""
 
+    machine: type[Machine] = Machine
+
     def __init__(self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, limits: Limits) -> None:
         self.seed, self.now = seed, 0.0
         self.rng = random.Random(f"{seed}/world")
         self.trace = Trace()
-        self.nodes: dict[str, Machine] = {f"n{i}": Machine(f"n{i}", i, self, limits) for i in range(nodes)}
+        self.nodes: dict[str, Machine] = {f"n{i}": self.machine(f"n{i}", i, self, limits) for i in range(nodes)}
         self.network = Network(
             self,
             random.Random(f"{seed}/network"),
@@ -150,10 +152,12 @@ class World:
     # -- what the network tells machines
 
     def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
-        other = self.nodes[peer]
+        other = self.network.machines[peer]
         self.nodes[at].backlogs[peer] = Backlog()
         self.nodes[at].feed(
-            lambda r, now: r.peer_up(peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now)
+            lambda r, now: r.peer_up(
+                peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now, address=other.addr
+            )
         )
 
     def _peer_down(self, at: str, peer: str) -> None:

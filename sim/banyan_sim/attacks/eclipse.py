@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import trio
-
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 EVERY_S = 1.0
 
@@ -17,6 +14,6 @@ class Eclipse(Attack):
             stranger = await strangers.meet()
             while stranger.alive:
                 await stranger.join()
-                await trio.sleep(EVERY_S)
+                await strangers.sleep(EVERY_S)
 
         await strangers.each(join)

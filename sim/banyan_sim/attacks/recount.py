@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import trio
-
 from banyan_crdt.ops import Drop, Pin
-from bench.attack.attack import Attack, Victim
-from bench.attack.forge import Account, pushed, pushes
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.forge import pushed, pushes
 
 LOGS, ENTRIES, RUN = 30, 9_216, 1_024
 """Logs of one account and their entries, of seven bytes each; entries in one signature."""
@@ -15,20 +12,22 @@ PINS, EVERY_S = 4, 0.05
 
 class Recount(Attack):
     about = "one account of 276,480 tiny entries, then control entries that each make the node count it again"
+    spreads = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        account, stranger = Account(), await strangers.meet()
+        run, entries = strangers.few(RUN), strangers.few(ENTRIES)
+        account, stranger = strangers.forge.account(), await strangers.meet()
         await stranger.throw(pushes(pushed(account.item(), account.mid)))
-        logs = [account.log(n + 1) for n in range(LOGS)]
+        logs = [account.log(n + 1) for n in range(strangers.few(LOGS))]
         for log in logs:
-            log.write(count=ENTRIES)
-            await stranger.throw(pushes(*(log.push(at, at + RUN) for at in range(0, ENTRIES, RUN))))
-            await trio.sleep(0)
+            log.write(count=entries)
+            await stranger.throw(pushes(*(log.push(at, at + run) for at in range(0, entries, run))))
+            await strangers.sleep(0)
         for n in range(2_000):
             if n % (PINS + 1):
-                place = ENTRIES - 1 - n
+                place = entries - 1 - n % entries
                 account.control(*(Pin(log.id.writer, log.id.log, place, log.ids[place]) for log in logs))
             else:
                 account.control(Drop(account.device.key, LOGS + 1 + n))
             await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
-            await trio.sleep(EVERY_S)
+            await strangers.sleep(EVERY_S)

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import trio
-
-from bench.attack.attack import Attack, Victim
-from bench.attack.forge import Account, pushed, pushes
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.forge import pushed, pushes
 
 DEPTH, EACH = 1_000, 20
 """Entries of a log, and forks in one frame."""
@@ -12,22 +9,25 @@ DEPTH, EACH = 1_000, 20
 
 class Forks(Attack):
     about = "logs that fork at every place, from the last entry down, so that each fork has the log counted again"
+    spreads = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
+        depth, each = strangers.few(DEPTH), strangers.few(EACH)
+
         async def fork(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
-                account = Account()
+                account = strangers.forge.account()
                 log = account.log(1)
-                log.write(count=DEPTH)
-                await stranger.throw(pushes(pushed(account.item(), account.mid)), pushes(log.push(0, DEPTH)))
-                for top in range(DEPTH - 1, EACH, -EACH):
+                log.write(count=depth)
+                await stranger.throw(pushes(pushed(account.item(), account.mid)), pushes(log.push(0, depth)))
+                for top in range(depth - 1, each, -each):
                     twins = []
-                    for seq in range(top, top - EACH, -1):
+                    for seq in range(top, top - each, -1):
                         twin = log.fork(seq)
                         twin.write()
                         twins.append(twin.push(seq, seq + 1))
                     await stranger.throw(pushes(*twins))
-                    await trio.sleep(0)
+                    await strangers.sleep(0)
 
         await strangers.each(fork, 2)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from bench.attack.attack import Attack, Victim
-from bench.attack.forge import Account, pushed, pushes
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.forge import pushed, pushes
 
 LOGS, RUN = 16, 1_024
 
@@ -11,12 +10,13 @@ class NotYet(Attack):
     about = "gossip of runs whose beginning the node lacks, again and again: decoded, checked and dropped each time"
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        account = Account()
-        logs = [account.log(n + 1) for n in range(LOGS)]
+        account = strangers.forge.account()
+        half = strangers.few(RUN)
+        logs = [account.log(n + 1) for n in range(strangers.few(LOGS))]
         for log in logs:
-            log.write(count=2 * RUN)
+            log.write(count=2 * half)
         opening = pushes(pushed(account.item(), account.mid))
-        flood = pushes(*(log.push(RUN, 2 * RUN) for log in logs))
+        flood = pushes(*(log.push(half, 2 * half) for log in logs))
 
         async def push(n: int) -> None:
             stranger = await strangers.meet()

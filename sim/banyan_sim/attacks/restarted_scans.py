@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import trio
-
 from banyan_replica.wire import LAST, Scan
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 EVERY_S = 0.005
 
@@ -18,6 +15,6 @@ class RestartedScans(Attack):
             while stranger.alive:
                 reading += 1
                 await stranger.say(Scan(reading, b"", LAST))
-                await trio.sleep(EVERY_S)
+                await strangers.sleep(EVERY_S)
 
         await strangers.each(restart)

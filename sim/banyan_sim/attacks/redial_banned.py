@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import os
-
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 JUNK = b"\x82\x18\x63\x00"
 """A message with a code that there is not."""
@@ -13,7 +10,7 @@ class RedialBanned(Attack):
     about = "banned identities dial again at once, for as long as they are banned"
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        keys = [os.urandom(32) for _ in range(strangers.identities)]
+        keys = [strangers.random(32) for _ in range(strangers.identities)]
         strangers.tally.identities += len(keys)
 
         async def dial(n: int) -> None:
@@ -21,6 +18,6 @@ class RedialBanned(Attack):
             await stranger.greet()
             for _ in range(4):
                 await stranger.throw(JUNK)
-            await stranger.over.wait()
+            await stranger.ended()
 
         await strangers.each(dial, 8)

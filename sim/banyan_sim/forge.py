@@ -1,10 +1,9 @@
-"""What strangers make without a store: accounts, logs and frames, with the product's own codec, as fast as possible."""
+"""What strangers make without a store: accounts, logs and frames, with the product's own codec, as fast as possible.
+Randomness and the time are arguments, so that a seed repeats an attack."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
@@ -26,18 +25,40 @@ PAST_MS = 3_600_000
 """An account is dated back by an hour, so that its logs have room for times."""
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
+class Forge:
+    """random(n): n random bytes. now_ms(): the wall clock."""
+
+    def __init__(self, random: Callable[[int], bytes], now_ms: Callable[[], int]) -> None:
+        self.random, self.now_ms = random, now_ms
+
+    def account(self) -> Account:
+        """An account that nobody knows yet."""
+        return Account(self.random, self.now_ms() - PAST_MS)
+
+    def minted(self, count: int) -> tuple[bytes, list[Account]]:
+        """One frame that pushes so many new accounts, and the accounts."""
+        made = [self.account() for _ in range(count)]
+        return pushes(*(pushed(a.item(), a.mid) for a in made)), made
+
+    def large_post(self, size: int) -> tuple[bytes, int, bytes]:
+        """(operations, bytes of content that they declare, the content) of a post that says nothing at length."""
+        part, raw = make_part(self.random(16), self.random(size))
+        return encode_ops((Put(POST, CellKey(self.random(16)), (), part),)), part.size, raw
+
+    def writer(self) -> WriterKey:
+        """A key that nobody has."""
+        return Signer(TEST, self.random(32)).key
 
 
 class Account:
-    """An account that nobody knows yet: a root key, and a device that may write 65,535 logs."""
+    """An account: a root key, and a device that may write 65,535 logs. at_ms: when it was opened."""
 
-    def __init__(self, at_ms: int | None = None) -> None:
-        self.root, self.device = Signer(TEST, os.urandom(32)), Signer(TEST, os.urandom(32))
-        self._time = (now_ms() - PAST_MS if at_ms is None else at_ms) << 16
-        salt, self._salt = make_part(os.urandom(16), os.urandom(32))
-        init = Init((Slot(key_digest(self.root.key), os.urandom(32)),), salt)
+    def __init__(self, random: Callable[[int], bytes], at_ms: int) -> None:
+        self.random, self.at_ms = random, at_ms
+        self.root, self.device = Signer(TEST, random(32)), Signer(TEST, random(32))
+        self._time = at_ms << 16
+        salt, self._salt = make_part(random(16), random(32))
+        init = Init((Slot(key_digest(self.root.key), random(32)),), salt)
         self.path: list[Entry] = []
         self.id = AccountId(b"")
         self.id = AccountId(self._add(encode_ops((init, grant_to(self.device.key))), salt.size).id)
@@ -68,19 +89,20 @@ class Account:
     def mid(self) -> bytes:
         return self.path[-1].id[:16]
 
-    def log(self, number: int) -> Log:
-        return Log(self, number)
+    def log(self, number: int, at_ms: int | None = None) -> Log:
+        """at_ms: when its first entry is dated; half an hour after the account was opened, if that is not said."""
+        return Log(self, number, self.at_ms + PAST_MS // 2 if at_ms is None else at_ms)
 
 
 class Log:
     """A log of an account. It can be written far faster than any node can judge it."""
 
-    def __init__(self, account: Account, number: int, at_ms: int | None = None) -> None:
-        self.signer = account.device
+    def __init__(self, account: Account, number: int, at_ms: int) -> None:
+        self.signer, self._random = account.device, account.random
         self.id = LogId(account.id, self.signer.key, number)
         self.ids: list[EntryId] = []
         self.steps: list[tuple[Time, int, bytes]] = []
-        self._time = (now_ms() - PAST_MS // 2 if at_ms is None else at_ms) << 16
+        self._time = at_ms << 16
 
     def write(self, ops: bytes = TINY, parts: int = 0, count: int = 1) -> EntryId:
         """Appends `count` entries with these operations. parts: bytes of content that each declares."""
@@ -101,9 +123,9 @@ class Log:
     def fork(self, seq: int) -> Log:
         """A copy that goes on otherwise from place `seq` on: what it writes there has another time."""
         twin = object.__new__(Log)
-        twin.signer, twin.id = self.signer, self.id
+        twin.signer, twin.id, twin._random = self.signer, self.id, self._random
         twin.ids, twin.steps = self.ids[:seq], self.steps[:seq]
-        twin._time = self.steps[seq][0] + int.from_bytes(os.urandom(2), "big") + 1
+        twin._time = self.steps[seq][0] + int.from_bytes(self._random(2), "big") + 1
         return twin
 
     def run(self, first: int, stop: int, contents: Sequence[bytes | None] = ()) -> RunItem:
@@ -119,12 +141,6 @@ class Log:
         return pushed(self.run(first, stop, contents), self.ids[stop - 1])
 
 
-def large_post(size: int = 60_000) -> tuple[bytes, int, bytes]:
-    """(operations, bytes of content that they declare, the content) of a post that says nothing at length."""
-    part, raw = make_part(os.urandom(16), os.urandom(size))
-    return encode_ops((Put(POST, CellKey(os.urandom(16)), (), part),)), part.size, raw
-
-
 def pushed(item: Item, last: bytes) -> Push:
     """A message of the gossip. last: the id of its last entry."""
     return Push(last[:16], 0, encode(encode_item(item)))
@@ -137,14 +153,3 @@ def gossip(frame: AnyFrame) -> bytes:
 
 def pushes(*items: Push) -> bytes:
     return gossip(Pushes(items))
-
-
-def minted(count: int) -> tuple[bytes, list[Account]]:
-    """One frame that pushes so many new accounts, and the accounts."""
-    made = [Account() for _ in range(count)]
-    return pushes(*(pushed(a.item(), a.mid) for a in made)), made
-
-
-def writer() -> WriterKey:
-    """A key that nobody has."""
-    return Signer(TEST, os.urandom(32)).key

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import trio
-
-from bench.attack.attack import Attack, Victim
-from bench.attack.forge import minted
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 TWICE, STORM, EACH = 40, 32, 250
 """Frames that the victim gets first and then again from its neighbour, frames that only the neighbour gets, and the
@@ -14,6 +10,7 @@ accounts in each: 8,000 in one storm."""
 class GraftStorm(Attack):
     about = "8,000 new accounts that the honest neighbour must announce, after it was made to look superfluous"
     needs = 5
+    spreads = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         near = [await strangers.meet() for _ in range(4)]
@@ -22,11 +19,11 @@ class GraftStorm(Attack):
             await stranger.join()
         while True:
             for _ in range(TWICE):
-                frame, _ = minted(8)
+                frame, _ = strangers.forge.minted(strangers.few(8))
                 await near[0].throw(frame)
-                await trio.sleep(0.03)
+                await strangers.sleep(0.03)
                 await source.throw(frame)
             for _ in range(STORM):
-                frame, _ = minted(EACH)
+                frame, _ = strangers.forge.minted(strangers.few(EACH))
                 await source.throw(frame)
-                await trio.sleep(0)
+                await strangers.sleep(0)

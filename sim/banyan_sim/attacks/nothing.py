@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import trio
+from math import inf
 
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 
 class Nothing(Attack):
     about = "nobody attacks: what the other rows are compared with"
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        await trio.sleep_forever()
+        await strangers.sleep(inf)

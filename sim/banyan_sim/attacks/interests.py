@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import os
-
 from banyan_replica.wire import Interest
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 NAMES = 65_536
 
@@ -16,8 +13,7 @@ class Interests(Attack):
         async def follow(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
-                await stranger.say(
-                    Interest(0, b"".join(victim.followed[k][:16] for k in range(8)) + os.urandom(16 * (NAMES - 8)))
-                )
+                held = b"".join(account[:16] for account in victim.followed[:8])
+                await stranger.say(Interest(0, held + strangers.random(16 * strangers.few(NAMES - 8))))
 
         await strangers.each(follow, 8)

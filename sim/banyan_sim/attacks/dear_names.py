@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import os
-
 from banyan_replica.wire import SketchNames
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 PLACES = (4 << 20) // 8 - 16
 
@@ -13,7 +10,7 @@ class DearNames(Attack):
     about = "questions of 4 MiB: which logs are at these half million places?"
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        places = os.urandom(8 * PLACES)
+        places = strangers.random(8 * strangers.few(PLACES))
 
         async def ask(n: int) -> None:
             stranger = await strangers.meet()

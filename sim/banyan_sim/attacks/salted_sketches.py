@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import os
-
-import trio
-
 from banyan_replica.wire import Sketch
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 
 class SaltedSketches(Attack):
@@ -16,7 +11,7 @@ class SaltedSketches(Attack):
         async def ask(n: int) -> None:
             stranger = await strangers.meet()
             while stranger.alive:
-                await stranger.say(Sketch(os.urandom(16), 0, 0, 0, os.urandom(88)))
-                await trio.sleep(0.01)
+                await stranger.say(Sketch(strangers.random(16), 0, 0, 0, strangers.random(88)))
+                await strangers.sleep(0.01)
 
         await strangers.each(ask)

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import os
-
-import trio
-
 from banyan_replica.wire import Message, Replay, Replayed, Root
-from bench.attack.attack import Attack, Victim
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
 
 AGREE_S, HOLD_S, EVERY_S = 6.0, 10.5, 0.1
 """How long it pretends to hold the same, so that the node notes it; how long one replay is worth holding; how often it
@@ -20,13 +15,13 @@ class EndlessReplay(Attack):
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         async def replay(n: int) -> None:
-            key, store, address = os.urandom(32), os.urandom(16), (victim.address, victim.neighbour)[n % 2]
+            key, store, address = strangers.random(32), strangers.random(16), (victim.address, victim.neighbour)[n % 2]
             strangers.tally.identities += 1
             first = await strangers.meet(address, key=key, store=store)
-            with trio.move_on_after(AGREE_S):
-                while first.alive:  # it tells the node's own root, which the node told before
-                    await first.say(Root(*first.root))
-                    await trio.sleep(EVERY_S)
+            until = strangers.now() + AGREE_S
+            while first.alive and strangers.now() < until:  # it tells the node's own root, which the node told before
+                await first.say(Root(*first.root))
+                await strangers.sleep(EVERY_S)
             await first.part()
             while True:
                 await self._claim(strangers, address, key, store)
@@ -44,14 +39,14 @@ class EndlessReplay(Attack):
                 asked.append(message.arrival)
 
         stranger.on = note
-        await stranger.greet(store, os.urandom(32), 30, ARRIVAL)
+        await stranger.greet(store, strangers.random(32), 30, ARRIVAL)
         while stranger.alive and not asked:
-            await stranger.say(Root(30, os.urandom(32), ARRIVAL))
-            await trio.sleep(EVERY_S)
+            await stranger.say(Root(30, strangers.random(32), ARRIVAL))
+            await strangers.sleep(EVERY_S)
         if not asked:
             return
-        with trio.move_on_after(HOLD_S):
-            while stranger.alive:
-                await stranger.say(Replayed(asked[-1], 0))
-                await trio.sleep(1)
+        until = strangers.now() + HOLD_S
+        while stranger.alive and strangers.now() < until:
+            await stranger.say(Replayed(asked[-1], 0))
+            await strangers.sleep(1)
         await stranger.part()

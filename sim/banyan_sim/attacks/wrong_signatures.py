@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import os
-
-from bench.attack.attack import Attack, Victim
-from bench.attack.forge import Account, pushed, pushes
-from bench.attack.strangers import Strangers
+from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.forge import pushed, pushes
 
 EACH = 500
 
@@ -14,10 +11,10 @@ class WrongSignatures(Attack):
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         items = []
-        for _ in range(EACH):
-            account = Account()
+        for _ in range(strangers.few(EACH)):
+            account = strangers.forge.account()
             item = account.item()
-            item.entries[0][1] = os.urandom(63) + b"\0"
+            item.entries[0][1] = strangers.random(63) + b"\0"
             items.append(pushed(item, account.mid))
         frame = pushes(*items)
 
