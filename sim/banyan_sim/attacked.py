@@ -31,7 +31,7 @@ from .hostile import Crowd, Identity
 from .machine import EPOCH
 from .memo import remembered_signatures
 from .run import no_collection
-from .world import World
+from .world import CONTACTS, World
 
 BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 8.0, 10.0, 25.0
 """When all machines run, accounts are opened, the attack begins, and people begin and end to post."""
@@ -45,6 +45,9 @@ LOOK_S = 2.0
 """How often that is looked at."""
 KINDS = 4
 """Different attacks in one world."""
+SLOW = 20.0
+"""A machine is so many times slower than the core of the benches, so that the few frames that a world can afford load
+it as many load a node."""
 
 
 class Post(NamedTuple):
@@ -138,6 +141,10 @@ class Network(World):
         return cast(Busy, self.nodes[name])
 
     # -- what happens
+
+    def contacts(self, earlier: Sequence[str]) -> list[str]:
+        """Any that started before, because one that all know would be too slow a machine for so many."""
+        return self.rng.sample(earlier, min(CONTACTS, len(earlier)))
 
     def plan_all(self, posts: int) -> None:
         self.boot(BOOT_S)
@@ -254,7 +261,7 @@ def run(
     attacks: Sequence[str] = (),
     posts: int = 30,
     writers: int = 10,
-    slow: float = 100.0,
+    slow: float = SLOW,
     limits: Limits | None = None,
 ) -> Result:
     """One world. nodes: identities at once, of which this share is hostile. attacks: names; else the seed draws. slow:

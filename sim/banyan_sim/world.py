@@ -75,11 +75,14 @@ class World:
         """Machines start one after the other and join through machines that started before."""
         names = list(self.nodes)
         for i, node in enumerate(self.nodes.values()):
-            known = names[:1] + self.rng.sample(names[1:i], min(CONTACTS - 1, i - 1)) if i else []
-            node.contacts = [(c, self.nodes[c].addr) for c in known]
+            node.contacts = [(c, self.nodes[c].addr) for c in self.contacts(names[:i])]
             self.at(self.now + over_s * i / len(names), self._boot, node)
         for liar in self.liars.values():
             self.at(self.now + over_s + self.rng.random(), self._act, liar)
+
+    def contacts(self, earlier: Sequence[str]) -> list[str]:
+        """Whom a machine knows when it starts: the first, and some others that started before it."""
+        return [*earlier[:1], *self.rng.sample(earlier[1:], min(CONTACTS - 1, len(earlier) - 1))] if earlier else []
 
     def _boot(self, node: Machine) -> None:
         self.trace.add(self.now, "boot", node.name)
