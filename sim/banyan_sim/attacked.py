@@ -8,215 +8,32 @@ said that it is complete while it lacked a post of honest people for more than O
 
 from __future__ import annotations
 
+import json
 import random
+import sys
+import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from banyan_crdt.ids import LogId, key_digest
-from banyan_crdt.realm import TEST
-from banyan_crdt.signing import Signer
-from banyan_node.workers.published import published
-from banyan_replica.effects import Event
-from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.peers.limits import Limits
-from banyan_replica.replica import Replica
-from banyan_schema import social
 
-from .attack import named, only
-from .busy import Busy
-from .hostile import Crowd, Identity
-from .machine import EPOCH
+from .attack import names, only
+from .besieged import ATTACK_S, WRITE_END_S, Besieged
 from .memo import remembered_signatures
 from .run import no_collection
-from .world import CONTACTS, World
 
-BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 8.0, 10.0, 25.0
-"""When all machines run, accounts are opened, the attack begins, and people begin and end to post."""
 BOUND_S = 150.0
 """Every post is to be everywhere so long after it was made. Whoever has only hostile links dials a contact again after
 120 s (`GossipSettings.trust_s`), and roots are compared within seconds."""
-OLD_S = 20.0
-"""A machine that has not heard of a post for so long must not say that it is complete: it has told and heard roots
-(`Limits.root_s`) three times by then."""
-LOOK_S = 2.0
-"""How often that is looked at."""
 KINDS = 4
 """Different attacks in one world."""
 SLOW = 20.0
 """A machine is so many times slower than the core of the benches, so that the few frames that a world can afford load
 it as many load a node."""
-
-
-class Post(NamedTuple):
-    """at: when its author asked for it. acknowledged: when it was durable there."""
-
-    log: LogId
-    seq: int
-    at: float
-
-
-@dataclass(slots=True)
-class Writer:
-    """An honest person with one machine."""
-
-    home: Busy
-    root: Signer
-    device: Signer
-    salt: bytes
-    log: LogId | None = None
-    posts: list[float] = field(default_factory=list)
-    """When each was asked for."""
-
-
-class Network(World):
-    """A world of honest machines and attackers."""
-
-    machine = Busy
-
-    def __init__(
-        self, honest: int, hostile: int, seed: int, kinds: Sequence[str], writers: int, limits: Limits
-    ) -> None:
-        super().__init__(honest, seed, limits=limits)
-        self.honestly = cast(list[Busy], self.honest)
-        self.hostile: dict[str, Identity] = {}
-        rng = random.Random(f"{seed}/hostile")
-        self.crowds: list[Crowd] = []
-        nets = [f"{11 + i // 250}.{i % 250}" for i in range(honest, honest + hostile)]
-        for n, kind in enumerate(kinds):
-            seats, victims = nets[n :: len(kinds)], list(self.nodes)
-            rng.shuffle(victims)
-            own = random.Random(f"{seed}/{kind}")
-            self.crowds.append(Crowd(self, named(kind), seats, victims, own, self._admit, self._wall_ms))
-        self.writers = [self._writer(i, home) for i, home in enumerate(self.rng.sample(self.honestly, writers))]
-        self.delays: list[float] = []
-        self.lies: list[str] = []
-        self.reached: dict[str, dict[LogId, int]] = {name: {} for name in self.nodes}
-        """How many entries of each honest log each machine holds."""
-        self.logs: dict[LogId, Writer] = {}
-        for node in self.honestly:
-            node.told = partial(self._entries, node.name)
-
-    # -- who is there
-
-    def _admit(self, identity: Identity) -> None:
-        self.hostile[identity.name] = self.network.machines[identity.name] = identity
-
-    def _wall_ms(self) -> int:
-        return int((EPOCH + self.now) * 1000)
-
-    def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
-        if at in self.hostile:
-            self.hostile[at].peer_up(peer)
-            return
-        other = self.network.machines[peer]
-        self._busy(at).met(
-            peer,
-            other.group,
-            lambda r, now: r.peer_up(
-                peer,
-                group=other.group,
-                outbound=outbound,
-                addrs=(other.addr,) if outbound else (),
-                now=now,
-                address=other.addr,
-            ),
-        )
-
-    def _peer_down(self, at: str, peer: str) -> None:
-        if at in self.hostile:
-            self.hostile[at].peer_down(peer)
-        else:
-            self._busy(at).parted(peer, lambda r, now: r.peer_down(peer, now))
-
-    def _dial_failed(self, at: str, peer: str) -> None:
-        if at in self.hostile:
-            self.hostile[at].dial_failed(peer)
-        else:
-            super()._dial_failed(at, peer)
-
-    def _busy(self, name: str) -> Busy:
-        return cast(Busy, self.nodes[name])
-
-    # -- what happens
-
-    def contacts(self, earlier: Sequence[str]) -> list[str]:
-        """Any that started before, because one that all know would be too slow a machine for so many."""
-        return self.rng.sample(earlier, min(CONTACTS, len(earlier)))
-
-    def plan_all(self, posts: int) -> None:
-        self.boot(BOOT_S)
-        for writer in self.writers:
-            self.at(OPEN_S, writer.home.feed, partial(self._open, writer))
-        for crowd in self.crowds:
-            self.at(ATTACK_S, self._begin_attack, crowd)
-        for when in sorted(self.rng.uniform(WRITE_S, WRITE_END_S) for _ in range(posts)):
-            writer = self.writers[self.rng.randrange(len(self.writers))]
-            self.at(when, self._ask, writer)
-        self.at(WRITE_S, self._look)
-
-    def _begin_attack(self, crowd: Crowd) -> None:
-        logs = list(self.logs)
-        followed = tuple(log.account for log in logs)
-        crowd.victim = crowd.victim._replace(account=followed[0], followed=followed)
-        crowd.begin()
-
-    def _writer(self, i: int, home: Busy) -> Writer:
-        keys = random.Random(f"{self.seed}/writer {i}")
-        root, device = (Signer(TEST, keys.randbytes(32)) for _ in range(2))
-        return Writer(home, root, device, keys.randbytes(16))
-
-    def _open(self, writer: Writer, r: Replica, now: float) -> None:
-        slots = [(writer.root, key_digest(Signer(TEST, writer.salt * 2).key))]
-        account, _ = r.author.open_account(slots, writer.salt, [grant_to(writer.device.key, 4)], writer.home.wall_ms())
-        r.publish_control(account, now)
-        writer.log = LogId(account, writer.device.key, 1)
-        self.logs[writer.log] = writer
-
-    def _ask(self, writer: Writer) -> None:
-        writer.home.feed(partial(self._post, writer, self.now))
-
-    def _post(self, writer: Writer, asked: float, r: Replica, now: float) -> None:
-        assert writer.log is not None
-        writer.posts.append(asked)
-        key = social.post_key(writer.salt, random.Random(f"{self.seed}/{asked}").randbytes(16))
-        draft = social.write_post(key, social.Post(f"post {len(writer.posts)} of {writer.home.name}, of usual length"))
-        r.publish(writer.log, writer.device, [EntryDraft((draft.op,), (draft.content,))], now)
-
-    def _entries(self, name: str, event: Event) -> None:
-        if event.name != "entries" or (writer := self.logs.get(event.fields["log"])) is None:
-            return
-        log, length, held = event.fields["log"], event.fields["length"], self.reached[name]
-        self.delays += [self.now - at for at in writer.posts[held.get(log, 0) : length]]
-        held[log] = max(held.get(log, 0), length)
-
-    def lacks(self, name: str, before: float) -> int:
-        """How many posts that were asked for before this time a machine does not hold."""
-        held = self.reached[name]
-        return sum(max(0, sum(at <= before for at in w.posts) - held.get(log, 0)) for log, w in self.logs.items())
-
-    def _look(self) -> None:
-        for node in self.honestly:
-            if self.lacks(node.name, self.now - OLD_S) and says_complete(node):
-                self.lies.append(f"{node.name} at {self.now:.0f} s")
-        self.at(self.now + LOOK_S, self._look)
-
-    # -- the end
-
-    def everywhere(self) -> bool:
-        return all(not self.lacks(name, self.now) for name in self.nodes)
-
-
-def says_complete(node: Busy) -> bool:
-    """Whether a node with this replica tells its people that nothing is missing."""
-    seen = published(cast(Any, SimpleNamespace(replica=node.replica)), node.local())
-    store, claims = node.replica.store, seen.claims()
-    behind = any(store.head(log).length < length for log, length in claims.items())
-    asked = seen.reading or any(link.asked for link in seen.links if link.greeted)
-    doubted = seen.wrong_clock is not None or seen.full or not (seen.compared and seen.grounds)
-    return not (doubted or behind or asked or store.counts().lacking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +76,8 @@ def run(
     nodes: int = 300,
     hostile: float = 0.33,
     attacks: Sequence[str] = (),
-    posts: int = 30,
-    writers: int = 10,
+    posts: int = 20,
+    writers: int = 8,
     slow: float = SLOW,
     limits: Limits | None = None,
 ) -> Result:
@@ -269,7 +86,7 @@ def run(
     bad = round(nodes * hostile)
     kinds = list(attacks) or drawn(seed)
     with remembered_signatures(), no_collection():
-        world = Network(nodes - bad, bad, seed, kinds, writers, limits or Limits())
+        world = Besieged(nodes - bad, bad, seed, kinds, writers, limits or Limits())
         for node in world.honestly:
             node.slow = slow
         world.plan_all(posts)
@@ -288,12 +105,12 @@ def drawn(seed: int) -> list[str]:
     return [first, *random.Random(f"{seed}/attacks").sample(rest, KINDS - 1)]
 
 
-def agree(world: Network) -> bool:
+def agree(world: Besieged) -> bool:
     """Whether all honest machines hold the same of honest accounts, contents included."""
     return not _differing(world)
 
 
-def _differing(world: Network) -> list[str]:
+def _differing(world: Besieged) -> list[str]:
     first, out = world.honestly[0], []
     for log, writer in world.logs.items():
         head = first.replica.ingest.head(log)
@@ -305,7 +122,7 @@ def _differing(world: Network) -> list[str]:
     return out
 
 
-def _result(world: Network, kinds: Sequence[str]) -> Result:
+def _result(world: Besieged, kinds: Sequence[str]) -> Result:
     honest, names = world.honestly, world.nodes
     delays = sorted(world.delays)
     lost = sum(world.lacks(n.name, world.now) for n in honest)
@@ -355,3 +172,75 @@ def _result(world: Network, kinds: Sequence[str]) -> Result:
         stored=max(n.replica.store.counts().accounts for n in honest),
         trace=world.trace.hex(),
     )
+
+
+# -- many seeds
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What many worlds have in common: the worst of each figure, the median of times, and the seeds that failed."""
+    typical = sorted(row["p50_s"] for row in rows)
+    return {
+        "seeds": len(rows),
+        "failed": sorted(row["seed"] for row in rows if row["failed"]),
+        "honest": rows[0]["honest"],
+        "hostile": rows[0]["hostile"],
+        "posts": sum(row["posts"] for row in rows),
+        "undelivered": sum(row["undelivered"] for row in rows),
+        "p50_s": typical[len(typical) // 2],
+        "p99_s": max(row["p99_s"] for row in rows),
+        "most_s": max(row["most_s"] for row in rows),
+        "alone": sum(row["alone"] for row in rows),
+        "surrounded": max(row["surrounded"] for row in rows),
+        "strangers": max(row["strangers"][1] for row in rows),
+        "waiting": max(row["waiting"] for row in rows),
+        "core_s": round(sum(row["core_s"] for row in rows)),
+    }
+
+
+def one(seed: int, options: dict[str, Any]) -> dict[str, Any]:
+    """The row of one seed. core_s: what it took of this machine's core."""
+    began = time.process_time()
+    return {**asdict(run(seed, **options)), "core_s": round(time.process_time() - began, 1)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints one line a seed, then what they have in common. The exit status is 1 if a seed failed."""
+    parser = ArgumentParser(prog="python -m banyan_sim.attacked", description=__doc__)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=20, help="how many seeds")
+    parser.add_argument("--nodes", type=int, default=300, help="identities at once, hostile ones included")
+    parser.add_argument("--hostile", type=float, default=0.33, help="the share of them that attacks")
+    parser.add_argument("--attack", action="append", choices=names(), metavar="NAME", help="default: the seed draws")
+    parser.add_argument("--posts", type=int, default=20, help="posts of honest people in each world")
+    parser.add_argument("--jobs", type=int, default=1, help="worlds at once, each in a process")
+    parser.add_argument("--kept", type=Path, help="rows are kept in this file, and seeds that are in it are not run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(argv)
+    options = {"nodes": args.nodes, "hostile": args.hostile, "attacks": args.attack or [], "posts": args.posts}
+    rows: dict[int, dict[str, Any]] = {}
+    if args.kept is not None and args.kept.exists():
+        kept = map(json.loads, args.kept.read_text("utf-8").splitlines())
+        rows = {row["seed"]: row["row"] for row in kept if row["options"] == options}
+    wanted = range(args.first, args.first + args.seeds)
+    with ProcessPoolExecutor(args.jobs) as pool:
+        begun = {pool.submit(one, seed, options) for seed in wanted if seed not in rows}
+        for done in as_completed(begun):
+            row = done.result()
+            rows[row["seed"]] = row
+            if args.kept is not None:
+                with args.kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"seed": row["seed"], "options": options, "row": row}) + "\n")
+            print(json.dumps(row) if args.json else _line(row), flush=True)
+    found = summary([rows[seed] for seed in wanted])
+    print(json.dumps(found) if args.json else ", ".join(f"{key} {value}" for key, value in found.items()))
+    return 1 if found["failed"] else 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    what = "; ".join(row["failed"][:3]) or f"held, posts everywhere within {row['most_s']} s"
+    return f"seed {row['seed']}, {' '.join(row['attacks'])}: {what}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

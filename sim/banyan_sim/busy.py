@@ -22,17 +22,17 @@ from .machine import Job, Machine, Outside
 
 US, NS = 1e-6, 1e-9
 WORK: Sequence[tuple[tuple[type[Message], ...], float, float]] = (
-    ((wire.GossipFrame,), 30 * US, 250 * NS),
-    ((wire.Sketch, wire.SketchCells, wire.SketchNames), 400 * US, 20 * NS),
-    ((wire.Scan, wire.Replay), 120 * US, 20 * NS),
+    ((wire.GossipFrame,), 50 * US, 400 * NS),
+    ((wire.DataItems,), 100 * US, 400 * NS),
+    ((wire.Sketch, wire.SketchCells), 200 * US, 20 * NS),
+    ((wire.SketchNames, wire.Heads, wire.Scan, wire.Replay), 100 * US, 20 * NS),
     ((wire.Wants, wire.WantParts), 100 * US, 500 * NS),
-    ((wire.Witness,), 120 * US, 0.0),
+    ((wire.Root,), 50 * US, 0.0),
 )
-"""Seconds of a core for each frame of these kinds, and for each of its bytes, of the victims in bench/attack: gossip in
-`mint_accounts`, `graft_storm` and `checkpoints`, sketches in `salted_sketches` and `dear_names`, scans in
-`restarted_scans`, questions in `want_parts`, statements in `many_platforms`."""
-OTHER = 1 * US, 40 * NS
-"""Any other frame: as in `tiny_frames`, `not_yet` and `unasked_parts`."""
+"""Seconds of a core for each frame of these kinds, and for each of its bytes: as measured at machines of a world, or
+at the victims of bench/attack where that is more (`graft_storm`, `restarted_scans`, `dear_names`, `want_parts`)."""
+OTHER = 20 * US, 40 * NS
+"""Any other frame: a statement of a platform, or what is read and ignored (`not_yet`, `unasked_parts`)."""
 SHARE_S = 0.005
 """How long frames share a commit, seconds of the processor."""
 

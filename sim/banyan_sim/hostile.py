@@ -39,11 +39,9 @@ FEWER = 64
 """An attack sends a 64th of what it sends to a real node at once, at least LEAST things, so that a world can afford
 it."""
 LEAST = 4
-FRAMES_PER_S = 200
-"""Frames that all attackers of one attack send together."""
-LINE, SPREAD_LINE = 64_000, 3_000
-"""Bytes a second of all attackers of one attack together. What honest nodes pass on is judged by all of them, so of
-that a world can afford less."""
+LINE, SPREAD_LINE = (64_000, 200), (3_000, 4)
+"""Bytes and frames a second of all attackers of one attack together. What honest nodes pass on is judged by all of
+them, so of that a world can afford less."""
 
 
 class Gone(Exception):
@@ -96,14 +94,15 @@ class Link(attack.Stranger):
         super().__init__(crowd.tally, crowd.random)
         self.crowd, self.identity, self.peer = crowd, identity, peer
         self.addrs = (identity.addr,)
-        self.over, self.greeted = Bell(), Bell()
+        self.over, self.greeted, self.free = Bell(), Bell(), False
 
     @property
     def alive(self) -> bool:
         return not self.over.rung
 
     async def throw(self, *frames: bytes) -> None:
-        await self.crowd.line(frames)
+        if not self.free:
+            await self.crowd.line(frames)
         if not self.alive:
             raise Gone
         for frame in frames:
@@ -244,17 +243,19 @@ class Crowd(attack.Strangers):
             identity = self._named(key) if key else self._next()
             link = await self._dial(identity, address or self.rng.choice(self.honest))
         if hello:
+            link.free = True  # the line is for the attack
             await link.greet(store)
             self.world.at(self.world.now + PATIENCE_S, link.greeted.ring)
             await link.greeted
             if not key:
                 await link.join()
+        link.free = False
         return link
 
     async def line(self, frames: tuple[bytes, ...]) -> None:
         """Waits until the line that all share has carried the frames."""
-        rate = SPREAD_LINE if self.kind.spreads else LINE
-        takes = len(frames) / FRAMES_PER_S + sum(map(len, frames)) / rate
+        size, count = SPREAD_LINE if self.kind.spreads else LINE
+        takes = max(sum(map(len, frames)) / size, len(frames) / count)
         self._free_at = max(self._free_at, self.world.now) + takes
         await self._after(self._free_at - self.world.now)
 
