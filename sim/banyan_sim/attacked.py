@@ -22,7 +22,7 @@ from typing import Any
 from banyan_replica.peers.limits import Limits
 
 from .attack import names, only
-from .besieged import ATTACK_S, WRITE_END_S, Besieged
+from .besieged import ATTACK_S, WRITE_END_S, Besieged, says_complete
 from .memo import remembered_signatures
 from .run import no_collection
 
@@ -39,7 +39,8 @@ it as many load a node."""
 @dataclass(frozen=True, slots=True)
 class Result:
     """failed: what must not be. undelivered: pairs of a post and a machine. p50_s, p99_s, most_s: from the question of
-    the author to a machine that has it. alone: honest machines without an honest neighbour at the end. surrounded: the
+    the author to a machine that has it. alone: honest machines without an honest neighbour at the end; complete: those that say so
+    of themselves then. surrounded: the
     share of hostile ones among the neighbours of honest machines. strangers, peers: share of a core that frames of
     attackers, and of honest machines, take from one honest machine, in the mean and at most. waiting: bytes of frames
     that waited at one machine, at most. banned: identities. slights: of honest machines against attackers."""
@@ -56,6 +57,7 @@ class Result:
     most_s: float
     seconds: float
     alone: int
+    complete: int
     surrounded: float
     strangers: tuple[float, float]
     peers: tuple[float, float]
@@ -159,6 +161,7 @@ def _result(world: Besieged, kinds: Sequence[str]) -> Result:
         most_s=round(delays[-1], 2) if delays else 0.0,
         seconds=round(world.now, 1),
         alone=sum(not any(p in names for p in them) for them in near),
+        complete=sum(says_complete(n) for n in honest),
         surrounded=round(sum(p not in names for them in near for p in them) / max(1, sum(map(len, near))), 3),
         strangers=share(lambda peer: peer not in names),
         peers=share(lambda peer: peer in names),

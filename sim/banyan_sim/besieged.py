@@ -25,7 +25,7 @@ from .hostile import Crowd, Identity
 from .machine import EPOCH
 from .world import CONTACTS, World
 
-BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 7.0, 22.0
+BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 8.0, 25.0
 """When all machines run, accounts are opened, the attack begins, and people begin and end to post."""
 OLD_S = 20.0
 """A machine that has not heard of a post for so long must not say that it is complete: it has told and heard roots
