@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from banyan_crdt.ids import control_log
 from banyan_replica.peers.limits import Limits
 
 from .attack import names, only
@@ -29,6 +30,8 @@ from .run import no_collection
 BOUND_S = 150.0
 """Every post is to be everywhere so long after it was made. Whoever has only hostile links dials a contact again after
 120 s (`GossipSettings.trust_s`), and roots are compared within seconds."""
+FAILED = 30
+"""The most failures that are told of one world."""
 KINDS = 4
 """Different attacks in one world."""
 SLOW = 20.0
@@ -39,11 +42,11 @@ it as many load a node."""
 @dataclass(frozen=True, slots=True)
 class Result:
     """failed: what must not be. undelivered: pairs of a post and a machine. p50_s, p99_s, most_s: from the question of
-    the author to a machine that has it. alone: honest machines without an honest neighbour at the end; complete: those that say so
-    of themselves then. surrounded: the
-    share of hostile ones among the neighbours of honest machines. strangers, peers: share of a core that frames of
-    attackers, and of honest machines, take from one honest machine, in the mean and at most. waiting: bytes of frames
-    that waited at one machine, at most. banned: identities. slights: of honest machines against attackers."""
+    the author to a machine that has it. alone: honest machines without an honest neighbour at the end. complete: those
+    that say so of themselves then. surrounded: the share of hostile ones among the neighbours of honest machines.
+    strangers, peers: share of a core that frames of attackers, and of honest machines, take of one honest machine, in
+    the mean and at most. waiting: bytes of frames that waited at one machine, at most. banned: identities. slights:
+    that honest machines held against attackers. stored: accounts at one machine."""
 
     seed: int
     attacks: tuple[str, ...]
@@ -86,16 +89,20 @@ def run(
     """One world. nodes: identities at once, of which this share is hostile. attacks: names; else the seed draws. slow:
     so many times slower than the core of the benches each machine is."""
     bad = round(nodes * hostile)
-    kinds = list(attacks) or drawn(seed)
     with remembered_signatures(), no_collection():
-        world = Besieged(nodes - bad, bad, seed, kinds, writers, limits or Limits())
+        world = Besieged(nodes - bad, bad, seed, list(attacks) or drawn(seed), writers, limits or Limits())
         for node in world.honestly:
             node.slow = slow
         world.plan_all(posts)
-        world.run(WRITE_END_S)
-        while world.now < WRITE_END_S + BOUND_S and not (world.everywhere() and agree(world)):
-            world.run(world.now + 1.0)
-        return _result(world, kinds)
+        return ended(world)
+
+
+def ended(world: Besieged) -> Result:
+    """Lets time go on until all posts are everywhere, or for BOUND_S after the last."""
+    world.run(WRITE_END_S)
+    while world.now < WRITE_END_S + BOUND_S and not (world.everywhere() and not differing(world)):
+        world.run(world.now + 1.0)
+    return _result(world)
 
 
 def drawn(seed: int) -> list[str]:
@@ -107,31 +114,28 @@ def drawn(seed: int) -> list[str]:
     return [first, *random.Random(f"{seed}/attacks").sample(rest, KINDS - 1)]
 
 
-def agree(world: Besieged) -> bool:
-    """Whether all honest machines hold the same of honest accounts, contents included."""
-    return not _differing(world)
-
-
-def _differing(world: Besieged) -> list[str]:
+def differing(world: Besieged) -> list[str]:
+    """What honest machines hold otherwise than the first, of honest accounts, contents included."""
     first, out = world.honestly[0], []
     for log, writer in world.logs.items():
-        head = first.replica.ingest.head(log)
+        both = log, control_log(log.account)
+        heads = [first.replica.ingest.head(each) for each in both]
         for node in world.honestly:
-            if node.replica.ingest.head(log) != head:
-                out.append(f"{node.name} holds another state of {writer.home.name}'s log than {first.name}")
+            if [node.replica.ingest.head(each) for each in both] != heads:
+                out.append(f"{node.name} holds another state of the account of {writer.home.name} than {first.name}")
             elif any(node.replica.store.part(e.id, 0) is None for e in node.replica.store.chain(log)):
                 out.append(f"{node.name} lacks content of {writer.home.name}")
     return out
 
 
-def _result(world: Besieged, kinds: Sequence[str]) -> Result:
+def _result(world: Besieged) -> Result:
     honest, names = world.honestly, world.nodes
     delays = sorted(world.delays)
     lost = sum(world.lacks(n.name, world.now) for n in honest)
     failed = [f"{lost} posts are missing somewhere after {BOUND_S:.0f} s"] * bool(lost)
     failed += [f"{node} said that it is complete" for node in world.lies[:5]]
     if not lost:
-        failed += _differing(world)[:5]
+        failed += differing(world)[:5]
     for node in honest:
         failed += [f"{node.name} charged {p}: {why}" for p, why in node.rejected + node.slighted if p in names]
         failed += [
@@ -150,8 +154,8 @@ def _result(world: Besieged, kinds: Sequence[str]) -> Result:
 
     return Result(
         seed=world.seed,
-        attacks=tuple(kinds),
-        failed=tuple(failed),
+        attacks=tuple(world.kinds),
+        failed=tuple(failed[:FAILED]),
         honest=len(honest),
         hostile=sum(len(c.seats) for c in world.crowds),
         posts=sum(len(w.posts) for w in world.writers),

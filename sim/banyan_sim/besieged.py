@@ -59,14 +59,16 @@ class Besieged(World):
         self.honestly = cast(list[Busy], self.honest)
         self.hostile: dict[str, Identity] = {}
         rng = random.Random(f"{seed}/hostile")
-        self.crowds: list[Crowd] = []
+        self.kinds, self.crowds = kinds, list[Crowd]()
         nets = [f"{11 + i // 250}.{i % 250}" for i in range(honest, honest + hostile)]
         for n, kind in enumerate(kinds):
             seats, victims = nets[n :: len(kinds)], list(self.nodes)
             rng.shuffle(victims)
             own = random.Random(f"{seed}/{kind}")
             self.crowds.append(Crowd(self, named(kind), seats, victims, own, self._admit, self._wall_ms))
-        self.writers = [self._writer(i, home) for i, home in enumerate(self.rng.sample(self.honestly, writers))]
+        self.writers = [
+            self._writer(i, home) for i, home in enumerate(self.rng.sample(self.honestly, min(writers, honest)))
+        ]
         self.delays: list[float] = []
         self.lies: list[str] = []
         self.reached: dict[str, dict[LogId, int]] = {name: {} for name in self.nodes}

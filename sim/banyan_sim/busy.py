@@ -25,12 +25,13 @@ WORK: Sequence[tuple[tuple[type[Message], ...], float, float]] = (
     ((wire.GossipFrame,), 50 * US, 400 * NS),
     ((wire.DataItems,), 100 * US, 400 * NS),
     ((wire.Sketch, wire.SketchCells), 200 * US, 20 * NS),
-    ((wire.SketchNames, wire.Heads, wire.Scan, wire.Replay), 100 * US, 20 * NS),
+    ((wire.Scan, wire.Replay), 1_000 * US, 0.0),
+    ((wire.SketchNames, wire.Heads), 100 * US, 20 * NS),
     ((wire.Wants, wire.WantParts), 100 * US, 500 * NS),
     ((wire.Root,), 50 * US, 0.0),
 )
 """Seconds of a core for each frame of these kinds, and for each of its bytes: as measured at machines of a world, or
-at the victims of bench/attack where that is more (`graft_storm`, `restarted_scans`, `dear_names`, `want_parts`)."""
+at the victims of bench/attack where that is more (`graft_storm`, `dear_names`, `want_parts`)."""
 OTHER = 20 * US, 40 * NS
 """Any other frame: a statement of a platform, or what is read and ignored (`not_yet`, `unasked_parts`)."""
 SHARE_S = 0.005

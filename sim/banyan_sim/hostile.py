@@ -39,7 +39,7 @@ FEWER = 64
 """An attack sends a 64th of what it sends to a real node at once, at least LEAST things, so that a world can afford
 it."""
 LEAST = 4
-LINE, SPREAD_LINE = (64_000, 200), (3_000, 4)
+LINE, SPREAD_LINE = (64_000, 60), (3_000, 3)
 """Bytes and frames a second of all attackers of one attack together. What honest nodes pass on is judged by all of
 them, so of that a world can afford less."""
 

@@ -12,6 +12,7 @@ HOUR_MS = 3_600_000
 class ForgedWitness(Attack):
     about = "self-made platforms vouch for the victim's root, and say that its clock is an hour ahead"
     needs = 3
+    spreads = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         async def vouch(n: int) -> None:
