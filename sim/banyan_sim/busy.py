@@ -12,7 +12,6 @@ from typing import NamedTuple
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica import wire
 from banyan_replica.effects import Event
-from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
@@ -91,7 +90,7 @@ class Busy(Machine):
             self._put(Waits(whose, lambda r, now: r.overran(peer, why, now)))
         else:
             job = partial(_receive, peer, data, backlog)
-            self._put(Waits(whose, job, work_s(data), len(data), opens_as_own(data)))
+            self._put(Waits(whose, job, work_s(data), len(data), backlog.is_first(data)))
 
     def _put(self, job: Waits) -> None:
         self._turns.put(job, self._core_s())

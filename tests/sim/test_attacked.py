@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from banyan_crdt.realm import TEST
 from banyan_replica.peers.ledger import Charge, Offence
 from banyan_replica.peers.limits import Limits
+from banyan_replica.wire import VERSION, Hello, encode_message
 from banyan_sim.attack import NOTHING, named, names
 from banyan_sim.attacked import BOUND_S, drawn, ended, main, run
 from banyan_sim.besieged import WRITE_S, Besieged
+from banyan_sim.forge import Forge
 
 NODES = 24
 """A night has 300 (docs/evidence.md)."""
@@ -71,6 +75,22 @@ def test_a_machine_that_lacks_a_post_and_says_that_it_is_complete_is_found(monke
     world = quiet()
     world.at(WRITE_S, world.network.part, {"n5": 1})
     assert ended(world).failed[1].startswith("n5 at ")
+
+
+def test_a_post_that_waits_beside_its_senders_hello_is_read() -> None:
+    """What a peer's own people wrote goes before its other frames, but not before its hello."""
+    world = Besieged(1, 0, 1, [], 1, Limits())
+    (node,) = world.honestly
+    node.boot()
+    frame, (account,) = Forge(random.Random(1).randbytes, node.wall_ms).minted(1)
+    node.feed(lambda r, now: setattr(node, "_busy", True))  # as if the disk were busy
+    hello = Hello(VERSION, TEST.id, bytes(16), 0, bytes(32), 0, b"", 0)
+    node.met("x", "9.9", lambda r, now: r.peer_up("x", group="9.9", outbound=False, addrs=(), now=now))
+    node.receive("x", encode_message(hello))
+    node.receive("x", frame)
+    node._worked(node.life)
+    world.run(1.0)
+    assert node.replica.ingest.control_of(account.id) is not None
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:

@@ -25,7 +25,6 @@ from banyan_node.workers.ahead import Ahead, taken
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
-from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
 from banyan_replica.wire import is_gossip
@@ -156,7 +155,7 @@ class Links:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
             job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
-            own = opens_as_own(frame)
+            own = backlog.is_first(frame)
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
                 limits.ingest_queue_bytes, limits.ingest_queues_bytes
