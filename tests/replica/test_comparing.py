@@ -257,6 +257,26 @@ def test_cells_out_of_thin_air_end_in_ranges_and_cost_nobody_points() -> None:
     assert w.points("a", "r") == 0
 
 
+def test_an_answer_to_a_question_that_was_given_up_costs_an_honest_peer_nothing() -> None:
+    """Under load a comparison lapses and is asked again. Then two first answers come, the second one longer."""
+    w, _ = twins(40)
+    rng = random.Random(1)
+    asked = rogue_asked(w)
+    cells = pack(np.array([[rng.randrange(P) for _ in range(3)] for _ in range(60)], np.uint64))
+    w.say("r", "a", answer_to(asked, cells[: 20 * CELL_BYTES]))
+    w.run(0.1)
+    *_, more = (m for m in w.heard["r"] if isinstance(m, Sketch))
+    assert (more.start, more.wanted) == (20, 8)
+    w.say("r", "a", answer_to(asked, cells))
+    assert w.points("a", "r") == 0
+    w.run(0.1)
+    *_, more = (m for m in w.heard["r"] if isinstance(m, Sketch))
+    assert more.start == 60
+    w.say("r", "a", answer_to(more, cells[: 16 * CELL_BYTES], start=60))
+    (why,) = w.rejections("a")
+    assert "75 cells were asked for, these end at 76" in why
+
+
 def test_places_that_do_not_exist_are_asked_for_by_name_once() -> None:
     w, _ = twins(40)
     asked = rogue_asked(w)

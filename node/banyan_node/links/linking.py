@@ -53,7 +53,7 @@ class _Outbox:
         self.own: deque[bytes] = deque()
         self.frames: deque[bytes] = deque()
         self.size = self.relayed = 0
-        self.held = False
+        self.held = self.ended = False
         self.more = trio.Event()
         self._greeted = False
 
@@ -64,6 +64,13 @@ class _Outbox:
         if not first and is_gossip(frame):
             self.relayed += len(frame)
         self.more.set()
+
+    def end(self) -> None:
+        """Nothing more is sent."""
+        self.ended = True
+        self.own.clear()
+        self.frames.clear()
+        self.size = self.relayed = 0
 
     async def take(self) -> list[bytes]:
         """Waiting frames, about WRITE_BYTES; waits for at least one."""
@@ -196,14 +203,21 @@ class Links:
 
     def send(self, peer: str, data: bytes, own: bool) -> None:
         """Queues a frame for the peer. own: see `effects.Send`."""
-        outbox, most = self._outboxes.get(peer), self._config.limits.send_queue_bytes
-        if outbox is None or outbox.size > most:
+        outbox, limits = self._outboxes.get(peer), self._config.limits
+        if outbox is None or outbox.ended:
             return  # it is gone, or is being disconnected
         outbox.put(data, own)
         self._hold(peer, outbox)
-        if outbox.size > most:
-            log.warning("slow peer let go", peer=peer, queued=outbox.size)
-            self._nursery.start_soon(self._hang_up, peer, 0.0)
+        if outbox.size > limits.send_queue_bytes:
+            self._let_go(peer)
+        elif outbox.size > HOLD_BYTES and sum(o.size for o in self._outboxes.values()) > limits.send_queues_bytes:
+            self._let_go(max(self._outboxes, key=lambda peer: self._outboxes[peer].size))
+
+    def _let_go(self, peer: str) -> None:
+        """Disconnects a peer for which too much waits. It may come back, and comparing brings it up to date."""
+        log.warning("slow peer let go", peer=peer, queued=self._outboxes[peer].size)
+        self._outboxes[peer].end()
+        self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
         """Disconnects soon; the reason is remembered for `dial_now`."""

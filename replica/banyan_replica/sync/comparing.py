@@ -148,8 +148,9 @@ class Comparing:
             self._refused(link, at, m, now)
             return
         came = _unpacked(m)
-        if m.start + len(came) > at.until:
-            raise Malformed(f"{at.until} cells were asked for, these end at {m.start + len(came)}")
+        most = at.until if m.start else CELLS  # cells from the start may answer a first question that we gave up
+        if m.start + len(came) > most:
+            raise Malformed(f"{most} cells were asked for, these end at {m.start + len(came)}")
         table = self._sync.tree_of(link).table(at.salt)
         goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
         if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
