@@ -22,8 +22,8 @@ PHASES = ("before", "during", "after")
 
 class Sample(NamedTuple):
     """At one moment. disk_mb: what the victim's home takes. points, linked: of the honest neighbour as the victim sees
-    it; of_victim, keeps: of the victim as the neighbour sees it; why: the last offence of either. None: the node did not
-    say in time. waiting, away: posts that were not acknowledged yet, and that are not at the neighbour yet."""
+    it; of_victim, keeps: of the victim as the neighbour sees it; why: the last offence of either. None: the node did
+    not say in time. waiting, away: posts that were not acknowledged yet, and that are not at the neighbour yet."""
 
     phase: str
     at: float
