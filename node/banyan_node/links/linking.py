@@ -21,7 +21,7 @@ from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
-from banyan_node.workers.ahead import Ahead, taken
+from banyan_node.workers.ahead import Ahead
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
@@ -85,8 +85,12 @@ class _Outbox:
             size += len(taken[-1])
             if not own and is_gossip(taken[-1]):
                 self.relayed -= len(taken[-1])
-        self.size -= size
         return taken
+
+    def sent(self, frames: list[bytes]) -> None:
+        """What was taken is sent, and takes no memory any more."""
+        if not self.ended:
+            self.size -= sum(map(len, frames))
 
 
 class Links:
@@ -162,7 +166,7 @@ class Links:
             if why is not None:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
-            job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
+            job = partial(_receive, link.peer_id, frame, backlog, self._ahead, self._ahead.begin(frame))
             own = opens_as_own(frame)
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
@@ -176,6 +180,7 @@ class Links:
                 frames = await outbox.take()
                 self._hold(link.peer_id, outbox)
                 await link.send(frames)
+                outbox.sent(frames)
                 self._metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
@@ -334,10 +339,16 @@ async def _in_words(addr: str) -> str | None:
 
 
 def _receive(
-    peer: str, frame: bytes, backlog: Backlog, begun: Future[Prepared] | None, context: Context, now: float
+    peer: str,
+    frame: bytes,
+    backlog: Backlog,
+    ahead: Ahead,
+    begun: Future[Prepared] | None,
+    context: Context,
+    now: float,
 ) -> None:
     try:
-        context.replica.receive(peer, frame, now, taken(begun))
+        context.replica.receive(peer, frame, now, ahead.taken(begun, frame))
     finally:
         backlog.took(frame)
 
