@@ -1,9 +1,9 @@
 """Whole networks under attack: hundreds of machines with the node's own code, a third of all identities hostile.
 
-One seed draws who attacks and how: a few of the attacks of `attacks/`, each with its part of the attackers. Honest people
-post meanwhile. At the end, while the attack goes on, every honest post must be at every honest machine within
-BOUND_S, all honest machines must hold the same of honest accounts, none may have charged another, and none may have
-said that it is complete while it lacked a post of honest people for more than OLD_S.
+One seed draws who attacks and how: a few of the attacks of `attacks/`, each with its part of the attackers. Honest
+people post meanwhile. At the end, while the attack goes on, every honest post must be at every honest machine within
+150 s, all honest machines must hold the same of honest accounts, none may have charged another, and none may have said
+that it is complete while it had lacked a post of honest people for 20 s.
 """
 
 from __future__ import annotations

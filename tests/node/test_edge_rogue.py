@@ -148,6 +148,31 @@ async def test_sending_without_credit_ends_the_link_after_what_fitted() -> None:
             await link.receive()
 
 
+async def test_of_many_peers_that_fill_the_buffers_the_one_with_most_loses_its_link() -> None:
+    whole = struct.pack(">I", 900) + b"f" * 900
+    async with (
+        link_with_rogue(max_frame=1000, frame_buffer=20_000, frame_buffers=10_000) as (edge, greedy, peer),
+        rogue(edge.addresses[0], b"\x78" * 32) as modest,
+    ):
+        await modest.open(1)
+        with trio.fail_after(5):
+            other = await edge.incoming.receive()
+            await modest.say(1, whole)
+            while not other.waiting:
+                await trio.sleep(0.01)
+            await peer.say(1, whole * 9 + whole[:500])
+            while greedy.waiting < 9_000:
+                await trio.sleep(0.01)
+            await modest.say(1, whole)
+            await greedy.wait_closed()
+        assert isinstance(greedy.closed, CreditBroken)
+        assert "more than any other" in str(greedy.closed)
+        assert [await other.receive() for _ in range(2)] == [b"f" * 900] * 2
+        assert other.closed is None
+        await modest.say(1, whole)
+        assert await other.receive() == b"f" * 900
+
+
 async def test_many_tiny_frames_count_against_the_frame_buffer_too() -> None:
     async with link_with_rogue(max_frame=1000, frame_buffer=4000) as (_, link, peer):
         await peer.say(1, (struct.pack(">I", 1) + b"t") * 100)

@@ -7,7 +7,7 @@ from banyan_sim.forge import pushed, pushes
 LOGS, ENTRIES, RUN = 30, 9_216, 1_024
 """Logs of one account and their entries, of seven bytes each; entries in one signature."""
 PINS, EVERY_S = 4, 0.05
-"""Control entries that name every log, for one that names a log that there is not; the pause between two."""
+"""Control entries that name every log, for one that drops a log; the pause between two."""
 
 
 class Recount(Attack):
@@ -28,6 +28,6 @@ class Recount(Attack):
                 place = entries - 1 - n % entries
                 account.control(*(Pin(log.id.writer, log.id.log, place, log.ids[place]) for log in logs))
             else:
-                account.control(Drop(account.device.key, LOGS + 1 + n))
+                account.control(Drop(account.device.key, 1 + n // (PINS + 1)))
             await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))
             await strangers.sleep(EVERY_S)
