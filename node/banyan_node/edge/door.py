@@ -13,7 +13,9 @@ from banyan_node.links.slots import Slots, Standing
 from .config import DialFailed, EdgeConfig, EdgeEvent, Paused
 from .link import Link
 
-MADE_ROOM = "its slot is needed for another peer: the slots, or those for its network, are in use, and it was of least use"
+MADE_ROOM = (
+    "its slot is needed for another peer: the slots, or those for its network, are in use, and it was of least use"
+)
 TOO_LATE = "no hello came in time"
 
 
