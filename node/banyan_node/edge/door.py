@@ -77,7 +77,8 @@ class Door:
         """Runs a link to its end, in its slot."""
         began = trio.current_time()
         self._links[link.slot] = link
-        link.spoke = lambda: self.slots.spoke(link.slot, trio.current_time())
+        slot = link.slot
+        link.spoke = lambda: self.slots.spoke(slot, trio.current_time())  # names no link: it would name itself
         if not link.inbound:
             self.slots.met(link.slot, link.peer_id, began)
         try:
