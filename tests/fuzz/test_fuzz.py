@@ -1,0 +1,163 @@
+"""The kept inputs, some thousand new ones from a fixed seed, and that the fuzzer itself finds what it looks for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_replica.receiving import Receiving
+from tests.fuzz import corpus, hits, session
+from tests.fuzz.engine import Engine
+from tests.fuzz.mutate import raw_bytes
+from tests.fuzz.target import Bound, Target
+from tests.fuzz.targets import found
+
+ROOT = Path(__file__).parents[2]
+TARGETS = found()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_kept_input_is_read_or_refused_as_promised(name: str) -> None:
+    target = TARGETS[name]
+    for raw in [*target.seeds(), *corpus.load().get(name, [])]:
+        try:
+            target.read(raw)
+        except target.may:
+            pass
+
+
+def test_new_inputs_find_nothing_and_cause_no_more_work_and_memory_than_their_bounds(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--inputs", "4000", "--seed", "suite", "--json"]
+    done = subprocess.run([*command, "--state", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert set(told["targets"]) == set(TARGETS)
+    assert told["inputs"] >= 4000
+    for name, row in told["targets"].items():
+        assert row["reached"] > 0, f"{name} runs no code that is named as its own"
+        assert 0 < row["work"] <= 1, name
+        assert 0 < row["memory"] <= 1, name
+
+
+def test_the_file_of_kept_inputs_is_small_and_of_known_targets() -> None:
+    assert corpus.KEPT.stat().st_size <= corpus.MOST_BYTES
+    assert set(corpus.load()) == set(TARGETS)
+
+
+# -- the fuzzer
+
+
+def _toy(read: Any, **more: Any) -> Engine:
+    engine = Engine(Target("toy", read, (ValueError,), lambda: [b"seed"], ("toy",), raw_bytes, **more))
+    engine.begin([])
+    return engine
+
+
+SOURCE = b"""
+def read(raw):
+    if raw[:1] == b"a":
+        if raw[1:2] == b"b":
+            if raw[2:3] == b"c":
+                raise KeyError(raw)
+    for byte in raw:
+        for other in raw if byte == 0 else ():
+            pass
+    raise ValueError
+"""
+
+
+@pytest.fixture
+def toy() -> Any:
+    """A decoder with counters."""
+    names: dict[str, Any] = {hits.NAME: hits.COUNTERS}
+    before = len(hits.BLOCKS)
+    exec(hits.counted(SOURCE, "toy.py", "toy"), names)
+    yield names["read"]
+    del hits.BLOCKS[before:]
+
+
+def test_an_input_behind_three_branches_is_found_step_by_step_and_made_small(toy: Any) -> None:
+    run = _toy(toy).go(30_000, "1")
+    assert [(fault.kind, fault.raw) for fault in run.faults] == [("KeyError at toy.py:6", b"abc")]
+    assert run.refused > 0
+
+
+def test_without_what_it_reaches_the_same_input_is_not_found(toy: Any) -> None:
+    engine = _toy(toy)
+    engine._new = lambda found, raw: False  # type: ignore[method-assign]
+    assert not engine.go(30_000, "1").faults
+
+
+def test_work_beyond_the_bound_is_a_fault(toy: Any) -> None:
+    assert not _toy(toy, work=Bound(100_000, 100)).go(2_000, "1").faults
+    engine = _toy(toy, work=Bound(20, 4))
+    engine.feed(bytes(30))
+    assert [fault.kind for fault in engine.run.faults] == ["too much work at toy:8"]
+
+
+def test_memory_beyond_the_bound_is_a_fault() -> None:
+    engine = _toy(lambda raw: bytes(1000 * len(raw)), memory=Bound(50_000, 10))
+    engine.feed(b"x" * 20, measured=True)
+    assert not engine.run.faults
+    engine.feed(b"x" * 200, measured=True)
+    assert "took 200" in engine.run.faults[0].what
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--only", "crdt.header", "--json", "--state", str(tmp_path)]
+    told = [
+        json.loads(subprocess.run([*command, "--inputs", n], cwd=ROOT, capture_output=True, check=True).stdout)
+        for n in ("300", "300", "500")
+    ]
+    assert [t["inputs"] for t in told] == [300, 300, 500]
+    assert told[1]["targets"]["crdt.header"]["seconds"] == told[0]["targets"]["crdt.header"]["seconds"]
+
+
+# -- sequences of messages
+
+
+@pytest.fixture(scope="module")
+def catch_up() -> bytes:
+    return session.stories()[1]
+
+
+def test_a_story_reaches_its_end(catch_up: bytes) -> None:
+    session.play(catch_up)
+
+
+def test_what_is_raised_in_the_replica_is_noticed(catch_up: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Receiving, "_data", broken)
+    with pytest.raises(ZeroDivisionError):
+        session.play(catch_up)
+
+
+def test_an_honest_peer_that_is_charged_is_noticed(catch_up: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from banyan_crdt.errors import Malformed
+
+    def strict(self: Receiving, link: Any, m: Any, now: float) -> None:
+        raise Malformed("a hello again")
+
+    monkeypatch.setattr(Receiving, "_hello", strict)
+    with pytest.raises(AssertionError, match="charged"):
+        session.play(catch_up)
+
+
+def test_what_is_remembered_without_bound_is_noticed(catch_up: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, kept = Receiving.frame, []
+
+    def hoards(self: Receiving, link: Any, raw: bytes, *rest: Any) -> None:
+        link.told.hoard = kept  # type: ignore[attr-defined]
+        kept.append(bytes(500_000))
+        plain(self, link, raw, *rest)
+
+    monkeypatch.setattr(Receiving, "frame", hoards)
+    with pytest.raises((AssertionError, AttributeError)):
+        session.play(catch_up)
