@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.fuzz import hits
-from tests.fuzz.target import Target
+from tests.fuzz.target import Bound, Target
 
 HANGS_S = 120
 """An input that takes longer is a fault, however much work it is. Far more than any needs on a busy machine."""
 SAMPLE = 400
-"""The peak of memory is measured for one of so many inputs, and for those that are kept: it takes five times as long."""
+"""The peak of memory is measured for one of so many inputs, and for those that are kept: it takes five times as
+long."""
 _BUCKETS = np.array([1 << min(n.bit_length() // 2, 3) for n in range(256)], np.uint8)
 """By how often a block ran: 1, 2 to 7, 8 to 31, more."""
 _BUCKETS[0], _BUCKETS[1] = 0, 1
@@ -84,8 +85,8 @@ class Engine:
         hits.clear()
         try:
             with _in_time():
-                if measured:
-                    self._measured(raw)
+                if measured and target.memory is not None:
+                    self._measured(raw, target.memory)
                 else:
                     self._read(raw)
         except (Exception, Hangs) as why:
@@ -107,14 +108,14 @@ class Engine:
         except self.target.may:
             self.run.refused += 1
 
-    def _measured(self, raw: bytes) -> None:
+    def _measured(self, raw: bytes, bound: Bound) -> None:
         tracemalloc.start()
         try:
             self._read(raw)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        most = self.target.memory.most(len(raw))
+        most = bound.most(len(raw))
         self.run.most_memory = max(self.run.most_memory, peak / most)
         assert peak <= most, f"{len(raw)} bytes took {peak} bytes of memory; {most} is the most"
 
@@ -172,7 +173,7 @@ class Engine:
         rng = Random(f"{self.target.name}/{seed}")
         for n in range(inputs):
             raw = self.next(rng)
-            if self.feed(raw, n % SAMPLE == 0):
+            if self.feed(raw, n % SAMPLE == 0) and self.target.memory is not None:
                 self.feed(raw, True)
                 self.run.inputs -= 1
         return self.run

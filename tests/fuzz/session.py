@@ -9,10 +9,10 @@ in memory. After each sequence must hold:
 - What `a` remembers of the strangers is bounded by what they said (`remembered`).
 - Without the strangers, a new person with a post at `h` reaches `a`, and both hold the same.
 
-An input is [signatures are checked, [[who, milliseconds before, what], ...]]. `who` 0, 1, 2 says the bytes `what` as r, s
-or t. 3: the next `what` frames of t arrive. 4: they are lost. 5: the last one of t comes again. 6: the link to r, s or t
-breaks and comes back. Without signatures, entries that a mutation changed are judged like signed ones: a thief of all
-keys could have signed them.
+An input is [signatures are checked, [[who, milliseconds before, what], ...]]. `who` 0, 1, 2 says the bytes `what` as r,
+s or t. 3: the next `what` frames of t arrive. 4: they are lost. 5: the last one of t comes again. 6: the link to r, s
+or t breaks and comes back. Without signatures, entries that a mutation changed are judged like signed ones: a thief of
+all keys could have signed them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BadSignature, Malformed
-from banyan_crdt.realm import TEST, Realm
+from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, Signer, verify_all
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
@@ -46,7 +46,7 @@ ARRIVE, LOSE, REPEAT, BREAK = 3, 4, 5, 6
 MOST_STEPS, MOST_WAIT_MS, MOST_S = 80, 12_000, 150
 """Of one input: steps, milliseconds before a step, and seconds of virtual time for all of them."""
 SETTLES_S = 400.0
-"""Virtual seconds in which `a` and `h` must hold the same again: a comparison under a new salt takes place every 600."""
+"""Virtual seconds in which `a` and `h` must hold the same again."""
 BASE_BYTES, EACH_BYTE = 8_000_000, 60
 """What a replica may remember: a base, and so much for each byte that strangers said."""
 

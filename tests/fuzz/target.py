@@ -20,6 +20,10 @@ class Bound(NamedTuple):
         return self.base + self.each * size
 
 
+USUAL_WORK, USUAL_MEMORY = Bound(2_000, 30), Bound(100_000, 200)
+"""An array of CBOR has a byte and takes a block or two, and a hundred bytes of memory; what is made of it, as much."""
+
+
 @dataclass(frozen=True)
 class Target:
     """read: reads an input; asserts what holds of the result (what was read is written as the same bytes). may: what it
@@ -27,7 +31,7 @@ class Target:
     of the right form. code: the modules whose blocks are its coverage.
 
     share: its part of all inputs, against those of other targets. largest: bytes of an input. work: blocks of code
-    that an input may run. memory: bytes that reading may take at its peak.
+    that an input may run. memory: bytes that reading may take at its peak; None: `read` bounds them itself.
     """
 
     name: str
@@ -39,5 +43,5 @@ class Target:
     made: Callable[[Random], bytes] | None = None
     share: int = 10
     largest: int = 8 << 10
-    work: Bound = Bound(2_000, 30)
-    memory: Bound = Bound(1 << 20, 200)
+    work: Bound = USUAL_WORK
+    memory: Bound | None = USUAL_MEMORY

@@ -8,14 +8,15 @@ from typing import Any
 
 from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
 from banyan_crdt.codec import MAX_DEPTH, bstr, decode, encode
-from banyan_crdt.entry import decode_header, encode_header
+from banyan_crdt.entry import decode_header, encode_header, skip_seq
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import H, PartHash, account_from_text, account_to_text
 from banyan_crdt.ops import Part, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_any_run, decode_run, encode_control, encode_run, read_control
-from tests.crdt.make import Person, make_part as some_part, run_bytes
+from tests.crdt.make import Person, run_bytes
+from tests.crdt.make import make_part as some_part
 from tests.fuzz.mutate import text
 from tests.fuzz.target import Target
 
@@ -48,8 +49,9 @@ def _run(raw: bytes) -> None:
         try:
             decode_run(TEST, raw)
         except Reject as too:
-            assert type(why) is type(too)
-            raise
+            if type(why) is type(too):
+                raise
+            raise AssertionError("the fast reader refuses for another reason") from too
         raise AssertionError("the fast reader takes what the strict one refuses") from why
     run = decode_run(TEST, raw)
     assert _plain(run) == _plain(strictly)
@@ -79,7 +81,8 @@ def _ops(raw: bytes) -> None:
 def _part(raw: bytes) -> None:
     content = open_part(Part(PartHash(H("part", raw)), len(raw)), raw)
     assert content == content_of(raw)
-    assert raw == make_part(decode(raw)[0], content)[1] and raw.endswith(bstr(content))
+    assert raw == make_part(decode(raw)[0], content)[1]
+    assert raw.endswith(bstr(content))
 
 
 def _checkpoint(raw: bytes) -> None:
@@ -120,11 +123,12 @@ def _checkpoints() -> list[bytes]:
     log = an.write(3)
     made = [
         an.checkpoint("root0"),
-        an.checkpoint("phone", n=3, pins=[an.pin(log[1]), an.pin(log[2])[:1] + (9, 1, log[0].id)]),
+        an.checkpoint("phone", n=3, pins=[an.pin(log[1]), an.pin(log[2])._replace(log=9)]),
     ]
     return [encode_checkpoint(c) for c in made] + vectors("checkpoints")
 
 
+skip_seq((1 << 17) - 1)  # fills a cache, once in a process: 130,000 steps, which are no work of the first input
 _REJECTED = (Reject,)
 TARGETS = (
     Target("crdt.codec", _codec, (Malformed,), lambda: _controls() + _runs()[:2], ("banyan_crdt.codec",), share=20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tempfile
 from collections.abc import AsyncGenerator
@@ -77,9 +78,7 @@ def _calls() -> list[bytes]:
     out = []
     for name, method in EVERY.items():
         fields = method.asks.__struct_fields__
-        out += [
-            json.dumps([name, {field: kind for field in fields}]).encode() for kind in kinds[: 1 + 8 * bool(fields)]
-        ]
+        out += [json.dumps([name, dict.fromkeys(fields, kind)]).encode() for kind in kinds[: 1 + 8 * bool(fields)]]
     return out
 
 
@@ -142,7 +141,7 @@ def _requests() -> list[bytes]:
         f'{post}Content-Length: 9\r\n\r\n{{"a": 12}}',
         f'{post}Transfer-Encoding: chunked\r\n\r\n4\r\n{{"a"\r\n5\r\n: 12}}\r\n0\r\nx: y\r\n\r\n',
         f"{post}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{{}}",
-        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ]
     return [b"\x80" + m.encode() for m in made]
@@ -209,6 +208,11 @@ def _edges(raw: bytes) -> None:
     assert graph.count <= graph.edges
 
 
+def _edge_lists() -> list[bytes]:
+    plain = b"# a\n1 2\n2\t3\n3 3\n1 2\n"
+    return [plain, gzip.compress(plain * 9, mtime=0)]
+
+
 def _comments(raw: bytes) -> None:
     found = survey(written("posts.csv", raw), CommentColumns("text", "author", "thread", "time", 3, "press"))
     assert found.comments >= 0
@@ -253,7 +257,7 @@ TARGETS = (
         "cli.edges",
         _edges,
         (BadInput,),
-        lambda: [b"# a\n1 2\n2\t3\n3 3\n1 2\n"],
+        _edge_lists,
         ("banyan_cli.importing.edges",),
         text,
         share=6,

@@ -38,7 +38,17 @@ def _content(of: Collection[Any], raw: bytes) -> None:
 def _samples(of: Collection[Any]) -> list[bytes]:
     """Content with every field, and with as few as may be."""
     target = [b"a" * 32, b"k" * 16]
-    pieces: list[Any] = [None, b"words", 1_767_225_600_000, target, [target, target], b"a" * 32, "é👍".encode(), b""]
+    pieces: list[Any] = [
+        None,
+        b"words",
+        1_767_225_600_000,
+        target,
+        [target, target],
+        b"a" * 32,
+        b"k" * 16,
+        "é👍".encode(),
+        b"",
+    ]
     assert of.layout is not None
     out = []
     for last in pieces:

@@ -83,9 +83,9 @@ TARGETS = (
         session.stories,
         ("banyan_replica",),
         steps,
-        share=4,
+        share=3,
         largest=64 << 10,
         work=Bound(20_000_000, 2_000),
-        memory=Bound(64 << 20, 2_000),
+        memory=None,
     ),
 )
