@@ -17,14 +17,30 @@ import argparse
 import json
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz import hits
 
-SLICE = 10
-"""Each target is run in so many slices, so that all progress alike and a run that is ended has done some of each."""
+SLICES, LEAST = 10, 50_000
+"""A run of many inputs is done in slices of each target, so that all progress alike. One of fewer than `LEAST` inputs
+is done in one slice, because a slice begins with reading what was kept."""
+
+
+class _Here(Executor):
+    """Does everything in this process, which has imported everything already: that takes some seconds."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def _doing(jobs: int) -> Executor:
+    return _Here() if jobs == 1 else ProcessPoolExecutor(jobs, get_context("spawn"), hits.install)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,12 +67,13 @@ def main(argv: list[str] | None = None) -> int:
     began = time.monotonic()
     plan = state.plan(args.inputs, args.only)
     args.state.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(args.jobs, get_context("spawn"), hits.install) as pool:
-        for part in range(1, SLICE + 1):
+    slices = SLICES if args.inputs >= LEAST else 1
+    with _doing(args.jobs) as pool:
+        for part in range(1, slices + 1):
             if args.minutes and time.monotonic() - began > 60 * args.minutes:
                 break
             doing = [
-                pool.submit(state.advance, args.state, name, inputs * part // SLICE, args.seed)
+                pool.submit(state.advance, args.state, name, inputs * part // slices, args.seed)
                 for name, inputs in plan.items()
             ]
             for done in as_completed(doing):

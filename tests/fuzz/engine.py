@@ -166,7 +166,7 @@ class Engine:
             self.feed(raw)
         if not self.run.kept:  # without counters nothing is new
             self.run.kept = self.target.seeds() or [b""]
-        self.run.inputs = 0
+        self.run.inputs = self.run.refused = 0
 
     def go(self, inputs: int, seed: str) -> Run:
         """Makes and reads this many inputs."""

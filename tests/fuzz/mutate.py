@@ -23,6 +23,7 @@ Mutate: TypeAlias = Callable[[Random, bytes, bytes], bytes]
 EDGES = [0, 1, 2, 3, 7, 8, 15, 16, 23, 24, 31, 32, 63, 64, 127, 128, 255, 256, 1023, 1024, 4095, 4096, 65535, 65536]
 EDGES += [(1 << k) + d for k in (31, 32, 47, 48, 53, 60, 61, 63) for d in (-1, 0)] + [(1 << 64) - 1, (1 << 61) - 2]
 SIZES = [0, 1, 8, 15, 16, 17, 23, 24, 31, 32, 33, 63, 64, 65, 88, 255, 256, 1000]
+_BYTES = (0, 1, 0x17, 0x18, 0x40, 0x58, 0x7F, 0x80, 0x9F, 0xF6, 0xFF)
 _REPEATS = 64
 """How often one element of an array may be repeated by one change."""
 MOST_KNOWN = 2_000
@@ -39,7 +40,7 @@ def raw_bytes(rng: Random, raw: bytes, other: bytes) -> bytes:
             case 0 if out:
                 out[at % len(out)] ^= 1 << rng.randrange(8)
             case 1 if out:
-                out[at % len(out)] = rng.choice((0, 1, 0x17, 0x18, 0x40, 0x58, 0x7F, 0x80, 0x9F, 0xF6, 0xFF))
+                out[at % len(out)] = rng.choice((*_BYTES, *[rng.randrange(256)] * len(_BYTES)))
             case 2:
                 del out[at : at + rng.choice((1, 1, 2, 4, 8, 32))]
             case 3:

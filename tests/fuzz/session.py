@@ -28,7 +28,8 @@ from typing import Any, TypeAlias
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BadSignature, Malformed
-from banyan_crdt.realm import Realm
+from banyan_crdt.realm import TEST, Realm
+from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signed, Signer, verify_all
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
@@ -37,9 +38,9 @@ from banyan_storage import tables
 from banyan_storage.engine import Item, Table
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
-from tests.crdt.make import Person
+from tests.crdt.make import Person, run_bytes, signer
 from tests.fuzz import mutate
-from tests.replica.helpers import World, memory_store
+from tests.replica.helpers import NOW_MS, World, memory_store
 
 SAYS = ("r", "s", "t")
 ARRIVE, LOSE, REPEAT, BREAK = 3, 4, 5, 6
@@ -280,5 +281,20 @@ def stories() -> list[bytes]:
         s.post("t", someone("e"), 3)
         s.run(8)
 
-    told = [recorded(story, who) for story in (catch_up, replay, gossip, chosen) for who in (0, ARRIVE)]
+    def forks(s: Scene) -> None:
+        for tag in "xy":
+            log = someone("g").write(3, number=5, tag=tag)
+            s.replicas["t"].ingest.run(decode_run(TEST, run_bytes(log, 0, 3)), NOW_MS)
+            s.drain("t")
+        s.run(25)
+
+    def checkpoints(s: Scene) -> None:
+        for name in "ef":
+            person = someone(name)
+            s.replicas["t"].publish_checkpoint(person.id, signer(person.full("root0")), s.now)
+            s.drain("t")
+        s.run(25)
+
+    acts = (catch_up, replay, gossip, chosen, forks, checkpoints)
+    told = [recorded(act, who) for act in acts for who in (0, ARRIVE)]
     return [*told, *(encode([0, decode(raw, 4)[1]]) for raw in told)]

@@ -29,7 +29,7 @@ def advance(state: Path, name: str, until: int, seed: str) -> str:
     """Runs a target until it has read so many inputs, this run and those before. Returns a line about it."""
     target, before = found()[name], _read(state, name)
     if before["inputs"] >= until:
-        return f"{name}: {before['inputs']:,} inputs are done"
+        return f"{name}: {before['inputs']:,} inputs, done before"
     engine, began = Engine(target), time.monotonic()
     path = state / f"{name}.corpus.json"
     engine.begin([*corpus.load().get(name, []), *corpus.load(path).get(name, [])])

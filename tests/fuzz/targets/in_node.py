@@ -218,9 +218,8 @@ def _comments(raw: bytes) -> None:
     assert found.comments >= 0
 
 
-_FILE = Bound(200_000, 2_000)
 TARGETS = (
-    Target("node.call", _call, (CallError,), _calls, ("banyan_node.api.decode",), json_value, share=25, work=_FILE),
+    Target("node.call", _call, (CallError,), _calls, ("banyan_node.api.decode",), json_value, share=25),
     Target(
         "node.http",
         _http,
@@ -229,8 +228,8 @@ TARGETS = (
         ("banyan_node.server.http_protocol", "banyan_node.server.control"),
         text,
         share=3,
-        work=_FILE,
-        memory=Bound(8 << 20, 500),
+        work=Bound(10_000, 100),
+        memory=Bound(4 << 20, 500),
     ),
     Target(
         "node.address",
@@ -242,8 +241,8 @@ TARGETS = (
         share=10,
         largest=2_000,
     ),
-    Target("node.config", _config, (ConfigError,), _configs, ("banyan_node.home.settings",), text, share=8, work=_FILE),
-    Target("node.words", _words, (BadBackup,), _papers, ("banyan_node.home.words",), text, share=8, work=_FILE),
+    Target("node.config", _config, (ConfigError,), _configs, ("banyan_node.home.settings",), text, share=8),
+    Target("node.words", _words, (BadBackup,), _papers, ("banyan_node.home.words",), text, share=8),
     Target(
         "node.anchors",
         _anchors,

@@ -171,6 +171,6 @@ TARGETS = (
         ("banyan_replica.frontier.sketch",),
         share=5,
         largest=4_000,
-        work=Bound(3_000, 200),
+        work=Bound(5_000, 30),
     ),
 )

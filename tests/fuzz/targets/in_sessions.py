@@ -83,9 +83,9 @@ TARGETS = (
         session.stories,
         ("banyan_replica",),
         steps,
-        share=3,
+        share=1,
         largest=64 << 10,
-        work=Bound(20_000_000, 2_000),
+        work=Bound(2_000_000, 200),
         memory=None,
     ),
 )
