@@ -156,7 +156,7 @@ def text(rng: Random, raw: bytes, other: bytes) -> bytes:
     if rng.random() < 0.6:
         return raw_bytes(rng, raw, other)
     at = rng.randrange(len(raw) + 1)
-    word = rng.choice(_WORDS).encode("utf-8", "surrogatepass") * rng.choice((1, 1, 1, 2, 200))
+    word = rng.choice(_WORDS).encode("utf-8", "surrogatepass") * rng.choice((1, 1, 1, 2, 200, 3_000))
     return raw[:at] + word + raw[at + rng.choice((0, 0, 1, 8)) :]
 
 
