@@ -10,10 +10,12 @@ import pytest
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import TEST
+from banyan_node.api import decode
+from banyan_node.api.registry import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import load
 from banyan_node.links import anchors
-from banyan_node.operator_errors import ConfigError
+from banyan_node.operator_errors import CallError, ConfigError
 from banyan_storage.archive import MAGIC, ArchiveDamaged
 from banyan_storage.errors import CorruptStore
 from banyan_storage.records import AFTER, PREV, decode_record
@@ -69,6 +71,11 @@ def test_a_config_that_no_parser_reads_gives_one_sentence(tmp_path: Path, text: 
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(ConfigError, match="is not TOML"):
         load(Home(tmp_path), env={})
+
+
+def test_a_call_with_a_text_that_is_not_utf_8_is_a_bad_request() -> None:
+    with pytest.raises(CallError, match="not UTF-8"):
+        decode.request(EVERY["account.show"], {"account": "\udcff"})
 
 
 def test_a_list_of_peers_that_is_nested_too_deeply_is_no_list(tmp_path: Path) -> None:

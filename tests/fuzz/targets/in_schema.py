@@ -11,7 +11,7 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import post_from_text, post_to_text
 from tests.fuzz.mutate import text
-from tests.fuzz.target import Target
+from tests.fuzz.target import Bound, Target
 
 TIMES = (bytes(8), b"\0\x00\x01\x9b\0\0\0\0", b"\xff" * 8)
 
@@ -82,6 +82,7 @@ TARGETS = (
             (ValueError,),
             partial(_samples, of),
             ("banyan_schema",),
+            work=Bound(5_000, 200),  # it is read a dozen times
             share=10 if of.name == "post" else 5,
         )
         for of in SOCIAL
