@@ -75,7 +75,7 @@ def test_a_config_that_no_parser_reads_gives_one_sentence(tmp_path: Path, text: 
 
 def test_a_call_with_a_text_that_is_not_utf_8_is_a_bad_request() -> None:
     with pytest.raises(CallError, match="not UTF-8"):
-        decode.request(EVERY["account.show"], {"account": "\udcff"})
+        decode.request(EVERY["account.list"], {"limit": "\udcff"})
 
 
 def test_a_list_of_peers_that_is_nested_too_deeply_is_no_list(tmp_path: Path) -> None:
