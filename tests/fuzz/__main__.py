@@ -18,7 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ def main(argv: list[str] | None = None) -> int:
                 pool.submit(state.advance, args.state, name, inputs * part // slices, args.seed)
                 for name, inputs in plan.items()
             ]
-            for done in as_completed(doing):
-                print(done.result(), file=sys.stderr, flush=True)
+            for done in doing:
+                done.result()
     report = state.report(args.state, plan, time.monotonic() - began)
     print(json.dumps(report) if args.json else state.table(report))
     return 1 if report["faults"] else 0

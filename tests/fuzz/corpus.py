@@ -11,7 +11,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.fuzz import hits
 from tests.fuzz.engine import Engine
 from tests.fuzz.target import Target
 
@@ -48,8 +47,3 @@ def chosen(target: Target, raws: Sequence[bytes], most: int) -> list[bytes]:
                 reached, size = len(engine.reached), size + len(raw)
                 out.append(raw)
     return out
-
-
-def blocks() -> int:
-    """How many blocks the product's imported modules have."""
-    return len(hits.BLOCKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ def plan(inputs: int, only: str = "") -> dict[str, int]:
     return {t.name: -(-inputs * t.share // shares) for t in targets}
 
 
-def advance(state: Path, name: str, until: int, seed: str) -> str:
-    """Runs a target until it has read so many inputs, this run and those before. Returns a line about it."""
+def advance(state: Path, name: str, until: int, seed: str) -> int:
+    """Runs a target until it has read so many inputs, this run and those before; tells how it went on stderr. Returns
+    how many it has read."""
     target, before = found()[name], _read(state, name)
     if before["inputs"] >= until:
-        return f"{name}: {before['inputs']:,} inputs, done before"
+        return int(before["inputs"])
     engine, began = Engine(target), time.monotonic()
     path = state / f"{name}.corpus.json"
     engine.begin([*corpus.load().get(name, []), *corpus.load(path).get(name, [])])
@@ -55,10 +57,13 @@ def advance(state: Path, name: str, until: int, seed: str) -> str:
         "faults": sorted({*before["faults"], *(fault.kind for fault in run.faults)}),
     }
     (state / f"{name}.json").write_text(json.dumps(now))
-    return (
+    print(
         f"{name}: {now['inputs']:,} inputs, {run.inputs / seconds:,.0f}/s, {reached} of {blocks} blocks, "
-        f"{len(run.kept)} kept, {len(now['faults'])} faults"
+        f"{len(run.kept)} kept, {len(now['faults'])} faults",
+        file=sys.stderr,
+        flush=True,
     )
+    return int(now["inputs"])
 
 
 def _read(state: Path, name: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_memory_beyond_the_bound_is_a_fault() -> None:
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     done = [state.advance(tmp_path, "crdt.header", until, "1") for until in (300, 300, 500)]
-    assert [line.split(",")[0] for line in done] == [f"crdt.header: {n} inputs" for n in ("300", "300", "500")]
+    assert done == [300, 300, 500]
     assert state.report(tmp_path, {"crdt.header": 500}, 0.0)["inputs"] == 500
 
 

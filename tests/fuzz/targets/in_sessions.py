@@ -84,7 +84,7 @@ TARGETS = (
         ("banyan_replica",),
         steps,
         share=1,
-        largest=64 << 10,
+        largest=256 << 10,
         work=Bound(2_000_000, 200),
         memory=None,
     ),
