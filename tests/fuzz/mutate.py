@@ -60,8 +60,11 @@ def raw_bytes(rng: Random, raw: bytes, other: bytes) -> bytes:
 
 def cbor(rng: Random, raw: bytes, other: bytes) -> bytes:
     """Changes of the CBOR value, or of its bytes."""
-    if rng.random() < 0.15:
+    how = rng.random()
+    if how < 0.1:
         return raw_bytes(rng, raw, other)
+    if how < 0.15:
+        return respelt(rng, raw)
     try:
         value = decode(raw, 64)
         donor = decode(other, 64)
@@ -73,9 +76,22 @@ def cbor(rng: Random, raw: bytes, other: bytes) -> bytes:
     return made
 
 
+def respelt(rng: Random, raw: bytes) -> bytes:
+    """The bytes with a longer spelling of a number or of a size, at a place where one may be."""
+    at = rng.randrange(len(raw)) if raw else 0
+    for k in range(at, min(at + 40, len(raw))):
+        major, n = raw[k] & 0xE0, raw[k] & 0x1F
+        if n < 24:
+            return raw[:k] + bytes((major | 24, n)) + raw[k + 1 :]
+        if n < 27:
+            width = 1 << (n - 24)
+            return raw[:k] + bytes((major | (n + 1),)) + bytes(width) + raw[k + 1 :]
+    return raw
+
+
 def value_of(rng: Random, v: Any, donor: Any) -> Any:
     """The value with one change somewhere in it."""
-    if isinstance(v, list) and v and rng.random() < 0.75:
+    if isinstance(v, list) and v and rng.random() < 0.85:
         at = rng.randrange(len(v))
         return [*v[:at], value_of(rng, v[at], donor), *v[at + 1 :]]
     if isinstance(v, list):
@@ -86,7 +102,7 @@ def value_of(rng: Random, v: Any, donor: Any) -> Any:
         return rng.choice((None, 0, b"", []))
     if isinstance(v, int):
         near = max(0, v + rng.choice((-2, -1, 1, 2)))
-        return min(rng.choice((near, near, rng.choice(EDGES), v << 1, v ^ 1)), (1 << 64) - 1)
+        return min(rng.choice((near, rng.choice(EDGES), rng.choice(EDGES), v << 1)), (1 << 64) - 1)
     return rng.choice((0, b"", [], rng.randbytes(32), None))
 
 
