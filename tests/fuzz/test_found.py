@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.codec import encode
-from banyan_crdt.ids import EntryId
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import EntryId, WriterKey
 from banyan_crdt.realm import TEST
 from banyan_node.api import decode
 from banyan_node.api.registry import EVERY
@@ -18,6 +19,7 @@ from banyan_node.links import anchors
 from banyan_node.operator_errors import CallError, ConfigError
 from banyan_storage.archive import MAGIC, ArchiveDamaged
 from banyan_storage.errors import CorruptStore
+from banyan_storage.grant_rows import decode_grants, encode_grants
 from banyan_storage.records import AFTER, PREV, decode_record
 from tests.crdt.make import Person
 from tests.fuzz.targets import found
@@ -64,6 +66,19 @@ def test_a_record_with_flags_that_no_record_has_is_corrupt(more: int) -> None:
     target.read(raw)
     with pytest.raises(CorruptStore):
         target.read(raw[:1] + bytes((raw[1] | more,)) + raw[2:])
+
+
+def test_a_row_of_grants_in_another_order_or_with_another_mark_is_corrupt() -> None:
+    target = found()["storage.grants"]
+    for raw in target.seeds():
+        target.read(raw)
+        with pytest.raises(CorruptStore):
+            target.read(b"\2" + raw[1:])
+    drops = frozenset((WriterKey(b"w" * 32), log) for log in (1, 2))
+    row, size = encode_grants(Grants({}, {}, drops, False)), 37
+    assert decode_grants(row).dropped == drops
+    with pytest.raises(CorruptStore):
+        decode_grants(row[:1] + row[1 + size :] + row[1 : 1 + size])
 
 
 @pytest.mark.parametrize("text", ["x = " + "[" * 5_000, "x = " + "9" * 5_000])

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
+from banyan_crdt.checkpoint import MAX_PINS, decode_checkpoint, encode_checkpoint
 from banyan_crdt.codec import MAX_DEPTH, bstr, decode, encode
 from banyan_crdt.entry import decode_header, encode_header, skip_seq
 from banyan_crdt.errors import Malformed, NotYet, Reject
@@ -86,7 +86,9 @@ def _part(raw: bytes) -> None:
 
 
 def _checkpoint(raw: bytes) -> None:
-    assert encode_checkpoint(decode_checkpoint(TEST, raw)) == raw
+    read = decode_checkpoint(TEST, raw)
+    assert encode_checkpoint(read) == raw
+    assert len({(pin.writer, pin.log) for pin in read.pins}) == len(read.pins) <= MAX_PINS
 
 
 def _account(raw: bytes) -> None:
