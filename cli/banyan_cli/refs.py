@@ -154,5 +154,5 @@ def _read(home: Home) -> dict[str, dict[str, Any]]:
     try:
         note = json.loads(_path(home).read_text("utf-8"))
         return {kind: dict(note[kind]) for kind in empty}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return empty

@@ -43,6 +43,16 @@ def decode(raw: bytes, max_depth: int = MAX_DEPTH, max_arrays: int = 1 << 63) ->
     return value
 
 
+BYTES_PER_ARRAY, SPARE_ARRAYS = 8, 64
+"""A frame has at most one array for so many of its bytes, and so many more. What is repeated in a message or in an
+archive has more bytes than this, and an array has ten times as many in memory."""
+
+
+def read_value(raw: bytes) -> Value:
+    """The value of a frame of a peer or of an archive, or of a message pushed in a frame. Raises Malformed."""
+    return decode(raw, MAX_DEPTH, SPARE_ARRAYS + len(raw) // BYTES_PER_ARRAY)
+
+
 def _read(raw: bytes, max_depth: int, max_arrays: int) -> tuple[Value, int]:
     """(value, where it ends). A byte string that is cut off ends beyond `raw`; anything else that is cut off raises an
     IndexError."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from banyan_crdt.checkpoint import encode_checkpoint
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import encode, read_value
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import Malformed
 from banyan_crdt.frontier import frontier_digest
@@ -308,22 +308,41 @@ def _frames(stream: BinaryIO) -> Iterator[tuple[int, Frame]]:
 
 def _parse(body: bytes, at: int) -> Frame:
     try:
-        kind, account, *rest = decode(body)
-        account = AccountId(bytes(account))
+        kind, account, *rest = read_value(body)
         if kind == 0 and rest[0] == MAGIC:
-            return StartFrame(RealmId(bytes(rest[1])))
+            return StartFrame(RealmId(_raw(rest[1], 32)))
+        if kind == 5:
+            return EndFrame(_raw(rest[0], 32))
+        account = AccountId(_raw(account, 32))
         if kind == 1:
-            return ControlFrame(account, [[bytes(x) for x in e] for e in rest[0]])
+            return ControlFrame(account, [[_raw(x) for x in _array(e)] for e in _array(rest[0])])
         if kind == 2:
-            return RunFrame(account, bytes(rest[0]))
+            return RunFrame(account, _raw(rest[0]))
         if kind == 3:
-            return PartsFrame(account, [(EntryId(bytes(i)), int(op), bytes(raw)) for i, op, raw in rest[0]])
+            return PartsFrame(account, [_part(*_array(row)) for row in _array(rest[0])])
         if kind == 4:
             return DoneFrame(account)
-        if kind == 5:
-            return EndFrame(bytes(rest[0]))
         if kind == 6:
-            return CheckpointFrame(account, bytes(rest[0]))
+            return CheckpointFrame(account, _raw(rest[0]))
     except (Malformed, ValueError, TypeError, IndexError) as error:
         raise ArchiveDamaged(at, f"a frame cannot be understood ({error})") from error
-    raise ArchiveDamaged(at, f"a frame of kind {kind!r} is not known; it may be from a newer program")
+    raise ArchiveDamaged(at, f"a frame of kind {kind!r:.40} is not known; it may be from a newer program")
+
+
+def _raw(v: Any, size: int | None = None) -> bytes:
+    """A byte string. Nothing is converted: `bytes` of a number is as many zeros, so nine bytes would take gigabytes."""
+    if type(v) is not bytes or size not in (None, len(v)):
+        raise ValueError(f"{'bytes' if size is None else f'{size} bytes'} are expected, not {v!r:.40}")
+    return v
+
+
+def _array(v: Any) -> list[Any]:
+    if type(v) is not list:
+        raise ValueError(f"an array is expected, not {v!r:.40}")
+    return v
+
+
+def _part(entry: Any, op: Any, raw: Any) -> tuple[EntryId, int, bytes]:
+    if type(op) is not int or op >> 16:
+        raise ValueError(f"the number of an operation is expected, not {op!r:.40}")
+    return EntryId(_raw(entry, 32)), op, _raw(raw)

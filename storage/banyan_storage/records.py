@@ -24,6 +24,8 @@ _START = _FIXED.size
 SIGNED, PREV, SKIP, WRITER, AFTER = 1, 2, 4, 8, 16
 _WIDTH = {flags: 32 * flags.bit_count() for flags in range(0, 16, 2)}
 """Bytes of the optional hashes and keys before the signature."""
+_FLAGS = frozenset(flags for flags in range(32) if not (flags & PREV and flags & AFTER))
+"""Those of records."""
 _OPS = hashlib.sha256(b"banyan/1/ops\0")
 
 
@@ -118,7 +120,9 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
         writer, at = WriterKey(raw[at : at + 32]), at + 32
     if flags & SIGNED:
         sig, at = raw[at : at + 64], at + 64
-    linked = (prev is None) == (seq == 0) and (skip is None) == (skip_seq(seq) is None)
+    if at > len(raw):
+        raise CorruptStore(f"the record of entry {seq} breaks off after {len(raw)} bytes; its hashes end at {at}")
+    linked = flags in _FLAGS and (prev is None) == (seq == 0) and (skip is None) == (skip_seq(seq) is None)
     if not linked or bool(flags & WRITER) == bool(log.log):
         raise CorruptStore(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
     if not log.log and not seq:

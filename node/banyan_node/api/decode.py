@@ -32,6 +32,8 @@ def request(method: Method, params: Mapping[str, Any]) -> Request:
         return msgspec.convert(params, method.asks)
     except msgspec.ValidationError as error:
         raise CallError("bad_request", _wrong(method, params, str(error))) from None
+    except UnicodeEncodeError:  # of a command line, whose bytes may be any
+        raise CallError("bad_request", f"{method.name}: a text of the request is not UTF-8.") from None
     except RecursionError:
         raise CallError("bad_request", f"{method.name}: the request is nested too deeply.") from None
 

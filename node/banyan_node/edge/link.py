@@ -179,18 +179,22 @@ class Link:
 
     async def run(self) -> None:
         """Runs the link until it ends. Never raises an Exception; on return the connection is closed."""
+        buffer = bytearray()
         try:
             with self._scope:
                 if self._why is None:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._keep_alive)
-                        await self._read()
+                        await self._read(buffer)
         except* LinkClosed as group:
             self._end(_first(group))
         except* Exception as group:
             error = _first(group)
             self._end(LinkClosed(f"the stream of {self.peer_id} ended: {type(error).__name__} {error}"))
         finally:
+            # Errors hold frames and these hold errors, so what a local variable names lives until a full collection of
+            # garbage, which is rare. A stranger's 4 MiB must not live as long.
+            buffer.clear()
             self._end(LinkClosed("the host went down"))
             with trio.CancelScope(shield=True), trio.move_on_after(4):
                 try:
@@ -257,8 +261,7 @@ class Link:
             else:
                 await self._send([b""])
 
-    async def _read(self) -> None:
-        buffer = bytearray()
+    async def _read(self, buffer: bytearray) -> None:
         frame_due = 0.0
         hello_due = trio.current_time() + self._config.slots.step_s
         while True:

@@ -134,7 +134,7 @@ def set_in_file(path: Path, name: str, value: Any) -> None:
     edited = _edited(text.splitlines(), section, key, f"{key} = {_toml(value)}")
     try:
         agreed = tomllib.loads(edited) == wanted
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         agreed = False
     if not agreed:
         raise ConfigError(f"{path} says {name} in a form that only a person can change; edit it to {_toml(value)}.")
@@ -182,7 +182,7 @@ def _end_of_statement(lines: list[str], start: int) -> int:
     for end in range(start + 1, len(lines) + 1):
         try:
             tomllib.loads("\n".join(lines[start:end]))
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             continue
         return end
     return start + 1
@@ -211,7 +211,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error

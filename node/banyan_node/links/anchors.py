@@ -49,5 +49,5 @@ def read(path: Path) -> list[Anchor]:
         rows = json.loads(path.read_text("utf-8"))
         found = [Anchor(str(r["peer"]), tuple(map(str, r["addrs"])), bool(r.get("called"))) for r in rows]
         return [a for a in found if a.addrs]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []

@@ -84,7 +84,7 @@ def find_running(home: Home) -> tuple[Running, str]:
         raise NoNode(nobody) from error
     except PermissionError as error:
         raise NoNode(f"{error.filename} belongs to another user; ask as the user that runs the node.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise NoNode(f"{home.running} cannot be read ({error}); start the node again with `banyan up`.") from error
     _refuse_a_copy(home, running)
     if not running.endpoint.socket and not alive(running.pid):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from banyan_crdt.codec import AN_ARRAY, bytes_head, decode, encode
+from banyan_crdt.codec import AN_ARRAY, bytes_head, decode, encode, read_value
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
@@ -31,7 +31,6 @@ from banyan_replica.wire import (
     encode_item,
     encode_message,
 )
-from banyan_replica.wire.fields import read_value
 from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
 

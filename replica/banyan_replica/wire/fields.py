@@ -9,17 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import MAX_DEPTH, decode
 from banyan_crdt.errors import Malformed
-
-BYTES_PER_ARRAY, SPARE_ARRAYS = 8, 64
-"""A frame has at most one array for so many of its bytes, and so many more. What is repeated in a message has more
-bytes than this, and an array has ten times as many in memory."""
-
-
-def read_value(raw: bytes) -> Any:
-    """The CBOR value of a frame, or of a message pushed in it. Raises Malformed."""
-    return decode(raw, MAX_DEPTH, SPARE_ARRAYS + len(raw) // BYTES_PER_ARRAY)
 
 
 def as_it_is(v: Any) -> Any:

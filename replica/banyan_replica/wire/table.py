@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import encode
+from banyan_crdt.codec import encode, read_value
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
 from banyan_replica.wire import messages as m
@@ -36,7 +36,6 @@ from banyan_replica.wire.fields import (
     read_bytes,
     read_list,
     read_rows,
-    read_value,
     reader,
     rows,
     spelled,
