@@ -12,10 +12,9 @@ memory, CPU and disk, what the two honest nodes hold against one another, and ho
 | `monitor.py` | samples of the victim, and the figures of a phase |
 | `verdict.py` | from which figures on an attack hurts |
 | `strangers.py` | free identities: each a libp2p host that says what it likes |
-| `forge.py` | accounts, logs and frames, made as fast as possible |
-| `attack.py` | what an attack is, and which there are |
+| `attack.py` | which attacks there are: those of messages, which the simulator runs too, and those of sockets |
 | `table.py` | the rows as a table, and docs/threats.md |
-| `attacks/` | one module per attack; a file more is an attack more |
+| `attacks/` | one module per attack that needs sockets; the others, and what all are made of, are in `banyan_sim` |
 
 python -m bench attack --json --seconds 30 --identities 50
 """

@@ -157,7 +157,9 @@ async def _seen(node: Node) -> dict[str, Any]:
         found["status"] = {k: status[k] for k in ("complete", "doubt", "fresh_as_of", "accounts", "peers", "behind")}
         found["status"]["clock"] = status["clock"]["wrong"]
         rows = await node.backend.call("peers", {})
-        found["peers"] = {row["peer"]: [row["points"], row["connected"], row["ban"] is not None] for row in rows}
+        found["peers"] = {
+            row["peer"]: [row["points"], row["connected"], row["ban"] is not None, row["reason"]] for row in rows
+        }
     return {**found, "said_after_s": time.monotonic() - begun}
 
 

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.attack.attack import NOTHING, named, names
+from banyan_sim.attack import NOTHING
+from bench.attack.attack import named, names
 from bench.attack.monitor import PHASES, Monitor
 from bench.attack.table import table
 from bench.attack.verdict import hurts

@@ -22,8 +22,8 @@ PHASES = ("before", "during", "after")
 
 class Sample(NamedTuple):
     """At one moment. disk_mb: what the victim's home takes. points, linked: of the honest neighbour as the victim sees
-    it; of_victim, keeps: of the victim as the neighbour sees it. None: the node did not say in time. waiting, away:
-    posts that were not acknowledged yet, and that are not at the neighbour yet."""
+    it; of_victim, keeps: of the victim as the neighbour sees it; why: the last offence of either. None: the node did
+    not say in time. waiting, away: posts that were not acknowledged yet, and that are not at the neighbour yet."""
 
     phase: str
     at: float
@@ -34,6 +34,7 @@ class Sample(NamedTuple):
     linked: bool | None
     of_victim: float | None
     keeps: bool | None
+    why: str | None
     said_after_s: float
     status: dict[str, Any]
     waiting: int
@@ -80,6 +81,7 @@ class Monitor:
             disk_mb(self.home),
             *_standing(here, names[1]),
             *_standing(there, names[0]),
+            _why(here, names[1]) or _why(there, names[0]),
             here["said_after_s"],
             here.get("status", {}),
             len(self.planned) - len(self.answered) - len(self.refused),
@@ -115,6 +117,7 @@ class Monitor:
             "disk_mb": of[-1].disk_mb,
             "points_of_neighbour": _most(s.points for s in of),
             "points_of_victim": _most(s.of_victim for s in of),
+            "points_for": sorted({s.why for s in of if s.why}),
             "linked": all(s.linked is not False and s.keeps is not False for s in of),
             "status_after_s": round(max(s.said_after_s for s in of), 2),
             "status": of[-1].status,
@@ -129,8 +132,14 @@ def _standing(said: dict[str, Any], peer: str) -> tuple[float | None, bool | Non
     """(points, whether it is linked and not banned) of a peer."""
     if "peers" not in said:
         return None, None
-    points, linked, banned = said["peers"].get(peer, (0.0, False, False))
+    points, linked, banned, _ = said["peers"].get(peer, (0.0, False, False, None))
     return points, linked and not banned
+
+
+def _why(said: dict[str, Any], peer: str) -> str | None:
+    """What the peer last lost points for."""
+    row = said.get("peers", {}).get(peer)
+    return row[3] if row is not None else None
 
 
 def disk_mb(folder: Path) -> float:

@@ -11,7 +11,8 @@ import trio
 from banyan_crdt.ids import account_from_text
 from banyan_node.edge import EdgeError
 from banyan_node.node import Node
-from bench.attack.attack import Victim, named
+from banyan_sim.attack import Victim
+from bench.attack.attack import named
 from bench.attack.strangers import Strangers
 from bench.rig.child import Line
 

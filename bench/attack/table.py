@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.attack.attack import NOTHING, named, names
+from banyan_sim.attack import NOTHING
+from bench.attack.attack import named, names
 from bench.attack.verdict import hurts
 from bench.harness import ROOT
 

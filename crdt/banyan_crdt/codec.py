@@ -161,5 +161,7 @@ ARRAY = array_head(0)[0]
 BYTES_32 = bytes_head(32)
 A_SIZE = rb"\x58([\x18-\xff])"
 """What stands before a byte string of 24 to 255 bytes, as a pattern of one group, the size."""
+AN_ARRAY = rb"(?:[\x81-\x97]|\x98.|\x99..)"
+"""What stands before the members of an array of 1 to 65,535, as a pattern without a group."""
 A_UINT = rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00).{2}|\x1a(?!\x00{2}).{4}|\x1b(?!\x00{4}).{8})"
 """What `uint` writes, as a pattern of one group, where a point matches any byte."""

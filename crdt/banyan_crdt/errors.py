@@ -12,11 +12,20 @@ BanyanError
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 
 class BanyanError(Exception):
     """The base class of all errors about entries."""
+
+
+E = TypeVar("E", bound=BanyanError)
+
+
+def bare(why: E) -> E:
+    """The error without its traceback, to keep it: a traceback holds all that was read until the fault."""
+    why.__traceback__ = why.__context__ = None
+    return why
 
 
 class Reject(BanyanError):

@@ -80,12 +80,10 @@ def count_log(
             held[e.id] = e
     kids = by_parent(held.values())
     chain: list[Entry] = []
+    astray: set[EntryId] = set()
     for pin in pins:
-        if cut is not None and pin.seq > cut.seq:
-            continue
-        vouched = _upwards(held, pin)
-        if vouched is not None and vouched[: len(chain)] == chain:
-            chain = vouched
+        if cut is None or pin.seq <= cut.seq:
+            chain += _onwards(held, chain, pin, astray)
     pinned = len(chain)
     while cut is None or len(chain) <= cut.seq:
         above = kids.get(chain[-1].id if chain else None, [])
@@ -105,17 +103,23 @@ def by_parent(entries: Iterable[Entry]) -> dict[EntryId | None, list[Entry]]:
     return kids
 
 
-def _upwards(held: Mapping[EntryId, Entry], pin: Pin) -> list[Entry] | None:
-    """The chain from seq 0 to the pinned id, or None if an entry of it is not held."""
+def _onwards(held: Mapping[EntryId, Entry], chain: Sequence[Entry], pin: Pin, astray: set[EntryId]) -> list[Entry]:
+    """The entries from the end of the chain up to the pinned one; none if it does not stand above the chain, or if one
+    between is not held. astray: entries that are known not to stand above any chain that continues this one; so all
+    pins together cost no more steps than there are entries."""
+    pinned, end = held.get(pin.id), chain[-1].id if chain else None
+    if pinned is None or pinned.header.seq != pin.seq:
+        return []
     out: list[Entry] = []
     at: EntryId | None = pin.id
-    while at is not None:
-        e = held.get(at)
-        if e is None:
-            return None
+    while at != end:
+        e = None if at is None or at in astray else held.get(at)
+        if e is None or e.header.seq < len(chain):
+            astray.update(one.id for one in out)
+            return []
         out.append(e)
         at = e.header.prev
-    return out[::-1] if len(out) == pin.seq + 1 else None
+    return out[::-1]
 
 
 def must_hold(

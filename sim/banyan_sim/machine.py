@@ -17,6 +17,7 @@ from banyan_crdt.realm import TEST
 from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
+from banyan_replica.peers.witness import Named
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
@@ -88,7 +89,15 @@ class Machine:
         self._inbox.clear()
         rng = random.Random(f"{self.world.seed}/{self.name}/{self.life}")
         store = Store(self.engine, TEST, new_store_id=rng.randbytes(16), views=SocialViews())
-        self.replica = Replica(store, TEST, Identity(self.name, (self.addr,)), rng, rng.randbytes, self.limits)
+        self.replica = Replica(
+            store,
+            TEST,
+            Identity(self.name, (self.addr,)),
+            rng,
+            rng.randbytes,
+            self.limits,
+            named=Named(contact for contact, _ in self.contacts),
+        )
         for contact, addr in self.contacts:
             self.feed(partial(_join, contact, addr))
 
@@ -147,12 +156,15 @@ class Machine:
             elif isinstance(effect, Disconnect):
                 self.world.close(self.name, effect.peer)
             elif isinstance(effect, Event):
-                self.seen[effect.name] += 1
-                if effect.name == "rejected":
-                    self.rejected.append((effect.fields["peer"], effect.fields["reason"]))
-                elif effect.name == "slighted":
-                    self.slighted.append((effect.fields["peer"], effect.fields["reason"]))
+                self._told(effect)
         self._set_timer()
+
+    def _told(self, event: Event) -> None:
+        self.seen[event.name] += 1
+        if event.name == "rejected":
+            self.rejected.append((event.fields["peer"], event.fields["reason"]))
+        elif event.name == "slighted":
+            self.slighted.append((event.fields["peer"], event.fields["reason"]))
 
     def _send(self, peer: str, data: bytes) -> None:
         if self.adversary is None:
@@ -167,6 +179,10 @@ class Machine:
         self.replica.store.commit()
         self._busy = False
         self._settle()
+        self._next()
+
+    def _next(self) -> None:
+        """Does what waited for the disk."""
         if not self._busy and self._inbox:
             jobs, self._inbox = self._inbox, deque()
             for job in jobs:

@@ -25,6 +25,8 @@ class End(Protocol):
     """A machine, as the network sees it."""
 
     name: str
+    addr: str
+    group: str
     up: bool
     life: int
 

@@ -86,12 +86,12 @@ def run_world(
             converged = agreed(world.honest)
         return _result(world, converged, world.now - stop)
 
-    with remembered_signatures(memo), _no_collection():
+    with remembered_signatures(memo), no_collection():
         return run()
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Turns the search for reference cycles off: a world makes few cycles and many objects, and the search took a tenth
     of the time. One search follows, when nothing refers to the world any more."""
     was = gc.isenabled()

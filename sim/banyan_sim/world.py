@@ -28,11 +28,13 @@ CONTACTS = 3
 class World:
     """`liars`: names of kinds.LIARS, one machine each."""
 
+    machine: type[Machine] = Machine
+
     def __init__(self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, limits: Limits) -> None:
         self.seed, self.now = seed, 0.0
         self.rng = random.Random(f"{seed}/world")
         self.trace = Trace()
-        self.nodes: dict[str, Machine] = {f"n{i}": Machine(f"n{i}", i, self, limits) for i in range(nodes)}
+        self.nodes: dict[str, Machine] = {f"n{i}": self.machine(f"n{i}", i, self, limits) for i in range(nodes)}
         self.network = Network(
             self,
             random.Random(f"{seed}/network"),
@@ -73,11 +75,14 @@ class World:
         """Machines start one after the other and join through machines that started before."""
         names = list(self.nodes)
         for i, node in enumerate(self.nodes.values()):
-            known = names[:1] + self.rng.sample(names[1:i], min(CONTACTS - 1, i - 1)) if i else []
-            node.contacts = [(c, self.nodes[c].addr) for c in known]
+            node.contacts = [(c, self.nodes[c].addr) for c in self.contacts(names[:i])]
             self.at(self.now + over_s * i / len(names), self._boot, node)
         for liar in self.liars.values():
             self.at(self.now + over_s + self.rng.random(), self._act, liar)
+
+    def contacts(self, earlier: Sequence[str]) -> list[str]:
+        """Whom a machine knows when it starts: the first, and some others that started before it."""
+        return [*earlier[:1], *self.rng.sample(earlier[1:], min(CONTACTS - 1, len(earlier) - 1))] if earlier else []
 
     def _boot(self, node: Machine) -> None:
         self.trace.add(self.now, "boot", node.name)
@@ -150,10 +155,12 @@ class World:
     # -- what the network tells machines
 
     def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
-        other = self.nodes[peer]
+        other = self.network.machines[peer]
         self.nodes[at].backlogs[peer] = Backlog()
         self.nodes[at].feed(
-            lambda r, now: r.peer_up(peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now)
+            lambda r, now: r.peer_up(
+                peer, group=other.group, outbound=outbound, addrs=(other.addr,), now=now, address=other.addr
+            )
         )
 
     def _peer_down(self, at: str, peer: str) -> None:

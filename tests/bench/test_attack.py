@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from banyan_sim.attack import NOTHING, Attack
 from bench.__main__ import main
-from bench.attack.attack import NOTHING, Attack, named, names
+from bench.attack.attack import named, names
 from bench.attack.laboratory import QUICK
 from bench.attack.table import PAGE, filled, load, table, taken_over
 from bench.attack.verdict import hurts

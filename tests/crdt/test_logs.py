@@ -10,7 +10,7 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import Head, LogId
 from banyan_crdt.logs import Counted, by_parent, count_log, granted_valid, must_hold, to_signature, within_limits
-from banyan_crdt.ops import Drop
+from banyan_crdt.ops import Drop, Pin
 from banyan_crdt.realm import DAY_MS, TEST, Realm
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import AccountState, account_state
@@ -374,3 +374,53 @@ def test_the_way_to_a_signature_is_no_longer_than_a_run(monkeypatch: pytest.Monk
     monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 3)
     assert ids(to_signature(kids, log[1])) == ids(log[1:])
     assert ids(to_signature(kids, log[0])) == ids(log[:1])
+
+
+def random_branches(rng: random.Random, person: Person) -> list[Entry]:
+    """Entries of one log, with forks anywhere."""
+    ways: list[list[Entry]] = [[]]
+    for n in range(rng.randrange(1, 14)):
+        way = rng.choice(ways)
+        below = way[: rng.randrange(len(way) + 1)] if rng.random() < 0.3 else way
+        way = [*below, follow(person.full("phone"), person.log("phone"), below, add(f"{n} {rng.random()}"))]
+        ways.append(way)
+    return list({e.id: e for way in ways for e in way}.values())
+
+
+def chosen_by_hand(held: Sequence[Entry], pins: Sequence[Pin]) -> list[Entry]:
+    """What pins choose, as docs/protocol.md says it: each whose whole chain is held and continues what was chosen."""
+    by_id, chain = {e.id: e for e in held}, list[Entry]()
+    for pin in pins:
+        way, at = list[Entry](), by_id.get(pin.id)
+        while at is not None:
+            way.insert(0, at)
+            at = by_id.get(at.header.prev) if at.header.prev else None
+        whole = way and way[0].header.seq == 0 and len(way) == pin.seq + 1
+        if whole and way[: len(chain)] == chain:
+            chain = way
+    return chain
+
+
+def test_many_pins_choose_what_one_after_the_other_chooses_and_one_that_counts_already_changes_nothing() -> None:
+    person, chose = Person("an"), 0
+    granted = resolve_control(person.control).grant_of(person.log("phone").writer, person.log("phone").log)
+    assert granted is not None
+    for number in range(1_500):
+        rng = random.Random(number)
+        given = random_branches(rng, person)
+        held = [e for e in given if rng.random() < 0.9]
+
+        def pin(of: Sequence[Entry], rng: random.Random = rng) -> Pin:
+            e, log = rng.choice(of), person.log("phone")
+            return Pin(log.writer, log.log, e.header.seq + (rng.random() < 0.1), e.id)
+
+        pins = [pin(given) for _ in range(rng.randrange(6))]
+        found = count_log(TEST, granted, held, pins, None)
+        expected = chosen_by_hand(held, pins)
+        assert list(found.chain[: found.pinned]) == expected
+        chose += bool(expected)
+        if found.chain:
+            place = rng.randrange(len(pins) + 1)
+            again = count_log(TEST, granted, held, [*pins[:place], pin(found.chain), *pins[place:]], None)
+            assert (again.chain, again.forked) == (found.chain, found.forked)
+    assert chose > 500

@@ -4,9 +4,9 @@ import threading
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.workers.ahead import THREADS, WORTH, Ahead, taken
+from banyan_node.workers.ahead import AHEAD_BYTES, THREADS, WORTH, Ahead
 from banyan_replica.intake.prepare import CheckedRun, prepare
-from banyan_replica.wire import Credit, DataItems, RunItem, encode_message
+from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
 
@@ -22,7 +22,7 @@ def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
     begun = ahead.begin(frame)
     assert begun is not None
     begun.result()
-    found = taken(begun)
+    found = ahead.taken(begun, frame)
     assert found == prepare(TEST, frame)
     assert found is not None
     assert isinstance(found.items[0], CheckedRun)
@@ -53,8 +53,33 @@ def test_what_was_not_begun_is_left_to_the_replica_and_a_closed_one_begins_nothi
         ahead._pool.submit(gate.wait)
     begun = ahead.begin(bulk(600))
     assert begun is not None
-    assert taken(begun) is None
-    assert taken(None) is None
+    assert ahead.taken(begun, bulk(600)) is None
+    assert ahead.taken(None, bulk(600)) is None
     gate.set()
     ahead.close()
     assert ahead.begin(bulk(600)) is None
+
+
+def test_only_so_much_is_prepared_ahead_because_it_takes_more_memory_then() -> None:
+    ahead, frame = Ahead(TEST), bulk(600).ljust(AHEAD_BYTES // 4, b"\0")
+    begun = [ahead.begin(frame) for _ in range(7)]
+    assert [one is not None for one in begun] == [True] * 5 + [False] * 2
+    for one in begun:
+        ahead.taken(one, frame)
+    assert ahead.begin(frame) is not None
+    ahead.close()
+
+
+def test_what_cannot_be_read_is_kept_without_what_was_read_of_it() -> None:
+    """A traceback holds the values of every frame that an error passed: megabytes of each bad message."""
+    bad = [
+        encode_message(DataItems([RunItem(b"\x85" + bytes(300), [])])),
+        encode_message(DataItems([ControlItem(Person().id, [[b"", None, b""]], [])])),
+        b"\x82\x07" + b"\x99\x27\x10" + b"\x80" * 10_000,
+        b"\x82",
+    ]
+    for frame in bad:
+        found = prepare(TEST, frame)
+        (why,) = [found.message] if isinstance(found.message, Reject) else found.items
+        assert isinstance(why, Reject)
+        assert (why.__traceback__, why.__context__) == (None, None)

@@ -1,6 +1,8 @@
 """A peer that speaks TCP, noise and yamux by hand and sends what no honest peer would, and how the node reacts."""
 
+import gc
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -109,6 +111,29 @@ async def test_a_frame_left_unfinished_ends_the_link_at_the_read_deadline() -> N
             await link.receive()
 
 
+async def test_what_came_of_an_unfinished_frame_is_freed_when_the_peer_goes_and_not_when_garbage_is_collected() -> None:
+    async with open_edge(config()) as edge:
+        gc.collect()
+        gc.disable()  # a full collection is rare where a replica works, and 4 MiB a connection add up
+        tracemalloc.start()
+        try:
+            for _ in range(4):
+                async with rogue(edge.addresses[0]) as peer:
+                    await peer.open(1)
+                    with trio.fail_after(20):
+                        link = await edge.incoming.receive()
+                        await peer.say(1, struct.pack(">I", 3_000_000) + bytes(200_000))
+                        while link.waiting < 200_000:
+                            await trio.sleep(0.01)
+                with trio.fail_after(20):
+                    await link.wait_closed()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+        assert kept < 600_000, "of 800,000 bytes that came"
+
+
 async def test_bytes_that_drip_do_not_push_the_read_deadline_back() -> None:
     async with link_with_rogue(read_deadline=0.3) as (_, link, peer), trio.open_nursery() as nursery:
 
@@ -146,6 +171,31 @@ async def test_sending_without_credit_ends_the_link_after_what_fitted() -> None:
             assert await link.receive() == b"f" * 900
         with pytest.raises(CreditBroken, match="more than it had credit for"):
             await link.receive()
+
+
+async def test_of_many_peers_that_fill_the_buffers_the_one_with_most_loses_its_link() -> None:
+    whole = struct.pack(">I", 900) + b"f" * 900
+    async with (
+        link_with_rogue(max_frame=1000, frame_buffer=20_000, frame_buffers=10_000) as (edge, greedy, peer),
+        rogue(edge.addresses[0], b"\x78" * 32) as modest,
+    ):
+        await modest.open(1)
+        with trio.fail_after(5):
+            other = await edge.incoming.receive()
+            await modest.say(1, whole)
+            while not other.waiting:
+                await trio.sleep(0.01)
+            await peer.say(1, whole * 9 + whole[:500])
+            while greedy.waiting < 9_000:
+                await trio.sleep(0.01)
+            await modest.say(1, whole)
+            await greedy.wait_closed()
+        assert isinstance(greedy.closed, CreditBroken)
+        assert "more than any other" in str(greedy.closed)
+        assert [await other.receive() for _ in range(2)] == [b"f" * 900] * 2
+        assert other.closed is None
+        await modest.say(1, whole)
+        assert await other.receive() == b"f" * 900
 
 
 async def test_many_tiny_frames_count_against_the_frame_buffer_too() -> None:

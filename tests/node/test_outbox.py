@@ -15,15 +15,22 @@ async def test_our_posts_overtake_all_but_the_hello() -> None:
     box, flood = _Outbox(), relayed(100_000)
     box.put(b"hello", own=False)
     box.put(b"early post", own=True)
-    assert await box.take() == [b"hello", b"early post"]
+    frames = await box.take()
+    assert frames == [b"hello", b"early post"]
+    assert box.size == 15, "what is being written takes memory too"
+    box.sent(frames)
     for _ in range(10):
         box.put(flood, own=False)
-    assert len(await box.take()) == 1 + WRITE_BYTES // len(flood)
+    frames = await box.take()
+    assert len(frames) == 1 + WRITE_BYTES // len(flood)
+    box.sent(frames)
     box.put(b"post", own=True)
     box.put(b"another", own=True)
-    assert (await box.take())[:2] == [b"post", b"another"]
+    frames = await box.take()
+    assert frames[:2] == [b"post", b"another"]
+    box.sent(frames)
     while box.frames:
-        await box.take()
+        box.sent(await box.take())
     assert (box.size, box.relayed) == (0, 0)
 
 
@@ -36,3 +43,13 @@ async def test_only_what_is_relayed_counts_against_the_hold() -> None:
     assert box.relayed == 0
     box.put(relayed(10), own=False)
     assert box.relayed == len(relayed(10))
+
+
+async def test_nothing_waits_for_a_peer_that_is_let_go() -> None:
+    box = _Outbox()
+    box.put(relayed(100), own=False)
+    frames = await box.take()
+    box.put(relayed(100), own=False)
+    box.end()
+    box.sent(frames)
+    assert (box.size, box.relayed, list(box.frames)) == (0, 0, [])

@@ -121,7 +121,11 @@ async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_i
                 await settled(a, 1)
                 await converged([a, b])
                 filler = fill(disk, 3_000_000)
-                await until_full(b, True)
+                said = await until_full(b, True)
+                (disk / "more").write_bytes(bytes(1_000_000))
+                with trio.fail_after(20):  # it says how much is free now, not when it became too little
+                    while await full(b) == said:
+                        await trio.sleep(0.05)
                 await post(a, "of a")
                 await post(b, "of b")
                 await until_text(a, "of b")

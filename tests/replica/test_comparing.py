@@ -214,7 +214,7 @@ def answer_to(asked: Sketch, cells: bytes, start: int = 0) -> SketchCells:
         (bytes(25), 0, "pieces of 23 bytes each"),
         (b"\xff" * CELL_BYTES, 0, "below 2\\^61"),
         (b"", 0, "without cells"),
-        (bytes(CELL_BYTES * (CELLS + 1)), 0, f"{CELLS} cells were asked for"),
+        (bytes(CELL_BYTES * (CELLS + 1)), 0, f"a table has {CELLS} cells"),
     ],
 )
 def test_an_answer_that_no_honest_peer_gives_costs_its_sender(cells: bytes, start: int, sentence: str) -> None:
@@ -236,6 +236,25 @@ def test_answers_that_nobody_asked_for_are_dropped_at_no_cost() -> None:
     )
     assert w.points("a", "r") == 0
     assert not [m for m in w.heard["r"] if isinstance(m, Sums)]
+
+
+def test_an_answer_that_comes_after_its_question_lapsed_costs_nobody_points() -> None:
+    """Under load, an answer comes when its question was given up and asked again. The answer to the second one comes
+    while more cells of the first are asked for."""
+    w, _ = twins(40)
+    rogue_asked(w)
+    w.run(w.replicas["a"].limits.session_s + 1)
+    w.say("r", "a", Root(80, b"s" * 32, 9))
+    w.run(1)
+    fresh = np.array([[k + 1, 2, 3] for k in range(40)], np.uint64)
+    asked = [m for m in w.heard["r"] if isinstance(m, Sketch) and not m.salt]
+    assert len(asked) > 1
+    w.say("r", "a", answer_to(asked[0], pack(fresh[:3])))
+    w.run(0.1)
+    (more,) = (m for m in w.heard["r"] if isinstance(m, Sketch) and not m.salt and m.start)
+    assert more.start + more.wanted < 40
+    w.say("r", "a", answer_to(asked[1], pack(fresh)))
+    assert w.points("a", "r") == 0
 
 
 def test_cells_out_of_thin_air_end_in_ranges_and_cost_nobody_points() -> None:

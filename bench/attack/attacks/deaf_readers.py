@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import trio
 
-from bench.attack.attack import Attack, Victim
-from bench.attack.attacks.want_parts import shelve
+from banyan_sim.attack import Attack, Victim
+from banyan_sim.attacks.want_parts import shelve
 from bench.attack.strangers import Strangers
 
 TIMES = 7

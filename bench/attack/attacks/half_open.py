@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import trio
 
-from bench.attack.attack import Attack, Victim
+from banyan_sim.attack import Attack, Victim
 from bench.attack.strangers import Strangers
 
 SOCKETS = 400

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.attack.attack import Attack, Victim
+from banyan_sim.attack import Attack, Victim
 from bench.attack.strangers import Strangers
 
 

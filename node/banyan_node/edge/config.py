@@ -71,8 +71,8 @@ class EdgeConfig:
     identity_seed: 32 bytes, the Ed25519 seed of the node's peer id. listen: multiaddrs ("/ip4/127.0.0.1/tcp/0").
     psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: if not empty, only these
     networks; deny_cidrs is stronger. frame_buffer: what may wait unread in one link; the node grants credits
-    for less than this. min_rate: the least bytes per second of a frame under way, after read_deadline. named: peer ids
-    that the operator named.
+    for less than this. frame_buffers: the same of all links together. min_rate: the least bytes per second of a frame
+    under way, after read_deadline. named: peer ids that the operator named.
     """
 
     identity_seed: bytes
@@ -91,6 +91,7 @@ class EdgeConfig:
     min_rate: int = 16 * KIB
     max_frame: int = MAX_FRAME
     frame_buffer: int = 16 * MIB
+    frame_buffers: int = 64 * MIB
     incoming_backlog: int = 64
     mdns: bool = False
     mdns_interfaces: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from banyan_node.links.slots import Slots, Standing
 from .config import DialFailed, EdgeConfig, EdgeEvent, Paused
 from .link import Link
 
-MADE_ROOM = "all slots are in use, and this link was of least use of those of its network"
+MADE_ROOM = (
+    "its slot is needed for another peer: the slots, or those for its network, are in use, and it was of least use"
+)
 TOO_LATE = "no hello came in time"
 
 
@@ -75,7 +77,8 @@ class Door:
         """Runs a link to its end, in its slot."""
         began = trio.current_time()
         self._links[link.slot] = link
-        link.spoke = lambda: self.slots.spoke(link.slot, trio.current_time())
+        slot = link.slot
+        link.spoke = lambda: self.slots.spoke(slot, trio.current_time())  # names no link: it would name itself
         if not link.inbound:
             self.slots.met(link.slot, link.peer_id, began)
         try:

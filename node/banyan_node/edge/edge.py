@@ -29,7 +29,7 @@ from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from .discovery import discover
 from .door import Door
 from .heads import HeadsBridge
-from .link import Link
+from .link import Buffers, Link
 from .stack import GuardedHost, GuardedSwarm, close_connection, make_host
 
 SYNC_PROTOCOL = "/banyan/1/sync"
@@ -55,6 +55,7 @@ class Edge:
     def __init__(self, config: EdgeConfig) -> None:
         self.config = config
         self.door = Door(config, self._tell)
+        self._buffers = Buffers(config.frame_buffers)
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, _Attempt] = {}
         self._incoming_send, self.incoming = trio.open_memory_channel[Link](config.incoming_backlog)
@@ -206,7 +207,9 @@ class Edge:
         muxer: Any = connection.muxed_conn  # yamux knows it, but the interface does not promise it
         where = muxer.get_remote_address()
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
-        link = Link(stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config)
+        link = Link(
+            stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config, buffers=self._buffers
+        )
         link.slot = slot
         return link
 

@@ -27,6 +27,35 @@ WRITE_SIZE = 65_507
 FRAME_OVERHEAD = 64
 
 
+class Buffers:
+    """What waits unread in all links of an edge together. most: bytes. Beyond it, the link with most of it ends: free
+    identities must not get as many buffers."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._total = most, 0
+        self._of: dict[Link, int] = {}
+
+    def hold(self, link: "Link", size: int) -> None:
+        """So much of the link waits now. Raises CreditBroken if it has to end."""
+        if link.closed is not None:
+            return
+        self._total += size - self._of.get(link, 0)
+        self._of[link] = size
+        while self._total > self._most:
+            worst = max(self._of, key=self._of.__getitem__)
+            why = CreditBroken(
+                f"{worst.peer_id} has {self._of[worst]} bytes waiting here, more than any other, and no room is left"
+            )
+            self.drop(worst)
+            if worst is link:
+                raise why
+            worst._end(why)
+
+    def drop(self, link: "Link") -> None:
+        """The link has ended."""
+        self._total -= self._of.pop(link, 0)
+
+
 class ByteStream(Protocol):
     """What a link needs of a libp2p stream."""
 
@@ -53,6 +82,7 @@ class Link:
         remote_addr: str,
         inbound: bool,
         config: EdgeConfig,
+        buffers: Buffers,
     ) -> None:
         self.peer_id = peer_id
         self.remote_addr = remote_addr
@@ -62,7 +92,7 @@ class Link:
         self._spoke = False
         self._stream = stream
         self._hang_up = hang_up
-        self._config = config
+        self._config, self._buffers = config, buffers
         self._scope = trio.CancelScope()
         self._why: LinkClosed | None = None
         self._over = trio.Event()
@@ -121,6 +151,7 @@ class Link:
             await self._wake.wait()
         frame = self._frames.popleft()
         self._buffered -= len(frame) + FRAME_OVERHEAD
+        self._buffers.hold(self, self.waiting)
         if not self._frames and self._why is None:
             self._wake = trio.Event()
         await trio.lowlevel.checkpoint()
@@ -148,18 +179,22 @@ class Link:
 
     async def run(self) -> None:
         """Runs the link until it ends. Never raises an Exception; on return the connection is closed."""
+        buffer = bytearray()
         try:
             with self._scope:
                 if self._why is None:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._keep_alive)
-                        await self._read()
+                        await self._read(buffer)
         except* LinkClosed as group:
             self._end(_first(group))
         except* Exception as group:
             error = _first(group)
             self._end(LinkClosed(f"the stream of {self.peer_id} ended: {type(error).__name__} {error}"))
         finally:
+            # Errors hold frames and these hold errors, so what a local variable names lives until a full collection of
+            # garbage, which is rare. A stranger's 4 MiB must not live as long.
+            buffer.clear()
             self._end(LinkClosed("the host went down"))
             with trio.CancelScope(shield=True), trio.move_on_after(4):
                 try:
@@ -169,6 +204,7 @@ class Link:
             self._over.set()
 
     def _end(self, why: LinkClosed) -> None:
+        self._buffers.drop(self)
         if self._why is None:
             self._why = why
             self._scope.cancel()
@@ -225,8 +261,7 @@ class Link:
             else:
                 await self._send([b""])
 
-    async def _read(self) -> None:
-        buffer = bytearray()
+    async def _read(self, buffer: bytearray) -> None:
         frame_due = 0.0
         hello_due = trio.current_time() + self._config.slots.step_s
         while True:
@@ -250,6 +285,7 @@ class Link:
             if taken:
                 del buffer[:taken]
             self._partial = len(buffer)
+            self._buffers.hold(self, self.waiting)
             if buffer and (fresh or taken):
                 wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
                 frame_due = trio.current_time() + self._config.read_deadline + wanted / self._config.min_rate

@@ -203,6 +203,14 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=128 << 10, le=1 << 30, description="Bytes that may wait for one slow peer; above it, we disconnect"),
     ] = 2 * WINDOW
+    send_queues_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            le=1 << 34,
+            description="The same for all peers; above it, we disconnect the one for which most waits",
+        ),
+    ] = 64 << 20
     ingest_queue_bytes: Annotated[
         int, Meta(ge=1 << 20, le=4 << 30, description="Bytes of one peer's frames that may wait for the replica")
     ] = 32 << 20

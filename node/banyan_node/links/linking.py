@@ -21,11 +21,10 @@ from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
-from banyan_node.workers.ahead import Ahead, taken
+from banyan_node.workers.ahead import Ahead
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
-from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
 from banyan_replica.wire import is_gossip
@@ -53,7 +52,7 @@ class _Outbox:
         self.own: deque[bytes] = deque()
         self.frames: deque[bytes] = deque()
         self.size = self.relayed = 0
-        self.held = False
+        self.held = self.ended = False
         self.more = trio.Event()
         self._greeted = False
 
@@ -64,6 +63,13 @@ class _Outbox:
         if not first and is_gossip(frame):
             self.relayed += len(frame)
         self.more.set()
+
+    def end(self) -> None:
+        """Nothing more is sent."""
+        self.ended = True
+        self.own.clear()
+        self.frames.clear()
+        self.size = self.relayed = 0
 
     async def take(self) -> list[bytes]:
         """Waiting frames, about WRITE_BYTES; waits for at least one."""
@@ -78,8 +84,12 @@ class _Outbox:
             size += len(taken[-1])
             if not own and is_gossip(taken[-1]):
                 self.relayed -= len(taken[-1])
-        self.size -= size
         return taken
+
+    def sent(self, frames: list[bytes]) -> None:
+        """What was taken is sent, and takes no memory any more."""
+        if not self.ended:
+            self.size -= sum(map(len, frames))
 
 
 class Links:
@@ -155,8 +165,8 @@ class Links:
             if why is not None:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
-            job = partial(_receive, link.peer_id, frame, backlog, self._ahead.begin(frame))
-            own = opens_as_own(frame)
+            job = partial(_receive, link.peer_id, frame, backlog, self._ahead, self._ahead.begin(frame))
+            own = backlog.is_first(frame)
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
                 limits.ingest_queue_bytes, limits.ingest_queues_bytes
@@ -169,6 +179,7 @@ class Links:
                 frames = await outbox.take()
                 self._hold(link.peer_id, outbox)
                 await link.send(frames)
+                outbox.sent(frames)
                 self._metrics.sent.inc(sum(map(len, frames)))
         except EdgeError as why:
             log.debug("link closed", peer=link.peer_id, reason=str(why))
@@ -196,14 +207,21 @@ class Links:
 
     def send(self, peer: str, data: bytes, own: bool) -> None:
         """Queues a frame for the peer. own: see `effects.Send`."""
-        outbox, most = self._outboxes.get(peer), self._config.limits.send_queue_bytes
-        if outbox is None or outbox.size > most:
+        outbox, limits = self._outboxes.get(peer), self._config.limits
+        if outbox is None or outbox.ended:
             return  # it is gone, or is being disconnected
         outbox.put(data, own)
         self._hold(peer, outbox)
-        if outbox.size > most:
-            log.warning("slow peer let go", peer=peer, queued=outbox.size)
-            self._nursery.start_soon(self._hang_up, peer, 0.0)
+        if outbox.size > limits.send_queue_bytes:
+            self._let_go(peer)
+        elif outbox.size > HOLD_BYTES and sum(o.size for o in self._outboxes.values()) > limits.send_queues_bytes:
+            self._let_go(max(self._outboxes, key=lambda peer: self._outboxes[peer].size))
+
+    def _let_go(self, peer: str) -> None:
+        """Disconnects a peer for which too much waits. It may come back, and comparing brings it up to date."""
+        log.warning("slow peer let go", peer=peer, queued=self._outboxes[peer].size)
+        self._outboxes[peer].end()
+        self._nursery.start_soon(self._hang_up, peer, 0.0)
 
     def part(self, peer: str, reason: str) -> None:
         """Disconnects soon; the reason is remembered for `dial_now`."""
@@ -320,10 +338,16 @@ async def _in_words(addr: str) -> str | None:
 
 
 def _receive(
-    peer: str, frame: bytes, backlog: Backlog, begun: Future[Prepared] | None, context: Context, now: float
+    peer: str,
+    frame: bytes,
+    backlog: Backlog,
+    ahead: Ahead,
+    begun: Future[Prepared] | None,
+    context: Context,
+    now: float,
 ) -> None:
     try:
-        context.replica.receive(peer, frame, now, taken(begun))
+        context.replica.receive(peer, frame, now, ahead.taken(begun, frame))
     finally:
         backlog.took(frame)
 

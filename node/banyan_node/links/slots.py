@@ -44,7 +44,7 @@ class SlotSettings:
       seconds of work. arriving_near: of one near group (IPv4 /24, IPv6 /48).
     per_address: settled inbound links of one address (IPv4, or IPv6 /64): some nodes behind one router. per_near: of
       one /24 or /48, the least that a hoster gives out. per_wide: of one /16 or /32, what one hoster or provider may
-      have: so three of them cannot fill the slots.
+      have: so two of them cannot fill the slots.
     local_groups: whether the caps also hold on loopback and private addresses, where one owner has all.
     step_s: how long each of the two steps of an arrival may take: the handshake, and from there to the hello.
     judged_s: how long a hello may wait for a replica that is busy.

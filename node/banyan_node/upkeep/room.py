@@ -22,7 +22,7 @@ AGAIN = 20
 
 
 class Watch:
-    """Tells the replica, and once the log, when there is no room any more and when there is some again."""
+    """Tells the replica why there is no room, as it is now; and once the log, when that begins and when it ends."""
 
     def __init__(self, worker: Worker[Context], engine: LmdbEngine, storage: StorageSettings) -> None:
         self._worker, self._engine, self._storage = worker, engine, storage
@@ -36,10 +36,12 @@ class Watch:
 
     async def look(self) -> None:
         full = await trio.to_thread.run_sync(why_full, self._engine, self._storage, bool(self._full))
-        if bool(full) == bool(self._full):
+        if full == self._full:
             return
         await self._worker.call(lambda c, now: c.replica.set_room(full))
-        self._full = full
+        turned, self._full = bool(full) != bool(self._full), full
+        if not turned:
+            return
         if full:
             log.warning("nothing of others is taken", reason=full)
         else:
@@ -55,8 +57,9 @@ def why_full(engine: LmdbEngine, storage: StorageSettings, before: bool) -> str:
         )
     wanted = storage.reserve + (storage.reserve // AGAIN if before else 0)
     if wanted and (free := shutil.disk_usage(engine.path).free) < wanted:
+        keeps = said(storage.reserve) + (f", and {said(wanted)} until others are let in again" if before else "")
         return (
-            f"{said(free)} are free on the disk of {engine.path}, and storage.reserve keeps {said(storage.reserve)}; "
+            f"{said(free)} are free on the disk of {engine.path}, and storage.reserve keeps {keeps}; "
             "make room, or lower it"
         )
     return ""

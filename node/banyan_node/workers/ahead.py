@@ -16,22 +16,27 @@ from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10
 """Bytes of the smallest frame for which another thread saves time."""
+AHEAD_BYTES = 16 << 20
+"""Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size."""
 THREADS = 2
 """Frames prepared at a time: one is decoded while another's signatures are checked."""
 
 
 class Ahead:
-    """The event loop calls `begin`; the replica's thread calls `taken`."""
+    """The event loop calls `begin`; the replica's thread calls `taken` for each frame. Each counts bytes of its own."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm
         self._checking = Checking(realm)
         self._pool = ThreadPoolExecutor(THREADS, "ahead")
         self._closed = False
+        self._begun = self._taken = 0
 
     def begin(self, frame: bytes) -> Future[Prepared] | None:
-        if self._closed or len(frame) < WORTH or not is_bulk(frame):
+        """None if the frame is not prepared ahead."""
+        if self._closed or len(frame) < WORTH or not is_bulk(frame) or self._begun - self._taken > AHEAD_BYTES:
             return None
+        self._begun += len(frame)
         return self._pool.submit(prepare, self._realm, frame, self._checking)
 
     def close(self) -> None:
@@ -39,7 +44,9 @@ class Ahead:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._checking.close()
 
-
-def taken(begun: Future[Prepared] | None) -> Prepared | None:
-    """The prepared frame, after waiting if it is in work; None if no thread has begun."""
-    return None if begun is None or begun.cancel() else begun.result()
+    def taken(self, begun: Future[Prepared] | None, frame: bytes) -> Prepared | None:
+        """The prepared frame, after waiting if it is in work; None if no thread has begun."""
+        if begun is None:
+            return None
+        self._taken += len(frame)
+        return None if begun.cancel() else begun.result()

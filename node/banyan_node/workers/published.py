@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from banyan_crdt.ids import Head, LogId, WriterKey
 from banyan_crdt.realm import Realm
@@ -21,10 +21,8 @@ from banyan_node.home.settings import Settings
 from banyan_replica.gossip.groups import LOCAL, group_of
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.replica import Replica
 from banyan_replica.sync.catchup import WHOLE
-
-if TYPE_CHECKING:
-    from banyan_node.context import Context
 
 LAG_S = 0.25
 """The age that published state may reach while no calls are answered."""
@@ -36,6 +34,21 @@ NETWORKS = 3
 """Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
 WITNESSED_MS = 10 * 60_000
 """How long a statement of a named platform counts that this node's state has matched."""
+
+
+class Context(Protocol):
+    """The part of the node's context that is published."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def realm(self) -> Realm: ...
+    @property
+    def replica(self) -> Replica: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def device(self) -> Signer: ...
 
 
 @dataclass(frozen=True, slots=True)

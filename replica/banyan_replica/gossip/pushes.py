@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from banyan_crdt.codec import bytes_head, decode, encode, read_value
+from banyan_crdt.codec import AN_ARRAY, bytes_head, decode, encode, read_value
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
@@ -47,9 +47,8 @@ def _opening() -> re.Pattern[bytes]:
     raw = encode_message(GossipFrame(encode_frame(Pushes((Push(mid, 0, b""),)))))
     at, of_mid = raw.index(mid), len(bytes_head(MID_BYTES))
     push = raw[at - of_mid - 1 : at]
-    any_array = rb"(?:[\x81-\x97]|\x98.|\x99..)"
     return re.compile(
-        re.escape(raw[: at - len(push) - 1]) + any_array + re.escape(push) + b".{%d}" % MID_BYTES + b"\0", re.DOTALL
+        re.escape(raw[: at - len(push) - 1]) + AN_ARRAY + re.escape(push) + b".{%d}" % MID_BYTES + b"\0", re.DOTALL
     )
 
 

@@ -7,7 +7,8 @@ held checkpoint is of a writer that may make one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from banyan_crdt.checkpoint import Checkpoint, newer
 from banyan_crdt.control import Control, concerned, resolve_control
@@ -25,6 +26,9 @@ from banyan_replica.intake.together import Together
 from banyan_replica.wire import Content
 from banyan_storage.store import Store
 
+SHORT_COUNT = 1_000
+"""From so many entries on, counting them again because of a control entry is metered: fewer take some ten ms."""
+
 
 class ControlLogs:
     """Judges them. It lives on the thread that owns the store."""
@@ -35,7 +39,14 @@ class ControlLogs:
         self.store, self.realm, self.slow = store, realm, slow
         self._accounts, self._together, self._moved = accounts, together, moved
 
-    def judge(self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content]) -> bool:
+    def judge(
+        self,
+        account: AccountId,
+        entries: Sequence[Entry],
+        now_ms: int,
+        contents: Sequence[Content],
+        may: Callable[[int], bool],
+    ) -> bool:
         """As `Ingest.control`, except that it stores content only for a new account."""
         if self._together.has(account):
             self._together.flush()
@@ -57,15 +68,24 @@ class ControlLogs:
         if was is None and not loose:
             self._open(account, control, {e.id: c for e, c in zip(entries, contents, strict=False)})
             return True
-        if was is None:
-            self._together.flush()
-        self._settle(account, was, control, loose, now_ms // 1000)
+        self._together.flush()
+        logs = self._to_count(account, was, control) if was is not None else set[LogId]()
+        rows = sum(self.store.head(log).length for log in logs)
+        if rows > SHORT_COUNT and not may(rows):
+            raise NotYet("busy", f"{rows} entries must be counted again, and this peer had much judged just now")
+        self._settle(account, was, control, loose, logs, now_ms // 1000)
         return True
 
     def _settle(
-        self, account: AccountId, was: Control | None, control: Control, loose: Sequence[Entry], now_s: int
+        self,
+        account: AccountId,
+        was: Control | None,
+        control: Control,
+        loose: Sequence[Entry],
+        logs: AbstractSet[LogId],
+        now_s: int,
     ) -> None:
-        """Stores a changed control log, drops checkpoints of writers without rights, recounts concerned logs."""
+        """Stores a changed control log, drops checkpoints of writers without rights, counts these logs again."""
         root = control_log(account)
         old = self.store.head(root)
         self._accounts.put(account, control, loose, now_s)
@@ -73,15 +93,11 @@ class ControlLogs:
             self.slow.forget_later(root, now_s)
         self._moved(root, old, control_head(control))
         if was is not None:
-            self._together.flush()
-            logs = concerned(was, control, [log for log in self.store.logs(account) if log.log])
-            held = list(self.store.checkpoints(account))
-            for c in held:
+            for c in list(self.store.checkpoints(account)):
                 if not control.entitles(c.writer):
                     self.store.drop_checkpoint(c.log_id)
                     self._moved(c.log_id, c.head, NOTHING)
-            logs |= self.slow.named_by(account, held)  # whose pins count, and in which order, may have changed
-            self.slow.recount(account, self._to_count(account, was, control, logs), now_s)
+            self.slow.recount(account, logs, now_s)
 
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool]) -> bool:
         """See `Ingest.checkpoint`."""
@@ -109,15 +125,25 @@ class ControlLogs:
         self._moved(made.log_id, old.head if old else NOTHING, made.head)
         if was is not None and forked:
             control = resolve_control([*was.path, *was.beside], self.store.checkpoints(account))
-            self._settle(account, was, control, control.beside, now_s)
+            self._settle(account, was, control, control.beside, self._to_count(account, was, control), now_s)
         if named:
             self.slow.recount(account, named, now_s)
         return True
 
-    def _to_count(self, account: AccountId, was: Control, control: Control, logs: Iterable[LogId]) -> set[LogId]:
-        """Those of the logs whose grant or cut changed, or that have entries beside them; others cannot change."""
+    def _to_count(self, account: AccountId, was: Control, control: Control) -> set[LogId]:
+        """The logs that may count otherwise: their grant or cut changed, or they have entries beside them and pins that
+        may choose among these changed."""
         known = self._accounts.get(account)
         assert known is not None
+        logs = concerned(was, control, [log for log in self.store.logs(account) if log.log])
+        if was.alone() == control.alone() and was.keys == control.keys:
+            names = {log: (log.writer, log.log) for log in logs & known.loose}
+            return {
+                log
+                for log, name in names.items()
+                if self.slow.may_choose(log, was.pins.get(name, []), control.pins.get(name, []))
+            }
+        logs |= self.slow.named_by(account, self.store.checkpoints(account))  # whose pins count, and in which order
 
         def granted(c: Control, log: LogId) -> tuple[object, object]:
             return c.grant_of(log.writer, log.log), c.cut_of(log)

@@ -117,6 +117,14 @@ class Counting:
             by_seq.setdefault(p.seq, set()).add(p.id)
         return next((seq + 1 for seq in biting if self._store.id_at(log, seq) in by_seq[seq]), 0)
 
+    def may_choose(self, log: LogId, before: Sequence[Pin], after: Sequence[Pin]) -> bool:
+        """Whether pins that changed from `before` to `after` can change what counts of the log. One more pin cannot if
+        it names an entry that counts, since every other choice stays possible, or one that is not held."""
+        if after[: len(before)] != before:
+            return True
+        more = after[len(before) :]
+        return any(self._store.id_at(log, pin.seq) != pin.id and self._store.has(pin.id) for pin in more)
+
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
         """(seq, id) of pinned entries of a forked log that are not held: those of the control log first, then the
         highest. A peer that serves the log may prove that they stand above what it sends."""
@@ -170,10 +178,10 @@ class Counting:
             todo.remove(log)
             change = self._recount(control, log, now_s, (added or {}).get(log, ()), (kept or {}).get(log))
             if change is not None:
-                gone, came = change
+                named, came = change
                 newly += came
                 rebuild = True
-                todo |= self._named(account, [*gone, *came]) - {log}
+                todo |= named - {log}
         if rebuild:
             if not self._store.rebuild_views_later(account, FOLDED_AT_ONCE):
                 self._store.rebuild_views(account, self._all_counted(account, control))
@@ -182,16 +190,17 @@ class Counting:
 
     def _recount(
         self, control: Control, log: LogId, now_s: int, fresh: Sequence[Entry], kept: Held | None
-    ) -> tuple[list[Entry], list[Entry]] | None:
-        """Counts one log: (entries that no longer count, entries that count newly); None if nothing changed."""
+    ) -> tuple[set[LogId], list[Entry]] | None:
+        """Counts one log: (logs named by entries that count otherwise now, entries that count newly); None if nothing
+        changed."""
         granted, (counts, cut) = control.grant_of(log.writer, log.log), control.cut_of(log)
         old, may = self._store.head(log), granted is not None and counts
         if not may and kept is None:
             if old == NOTHING:
                 return None
-            gone = list(self._store.walk(log))
+            named = self._named(log.account, self._store.walk(log))
             self._stop(log, NOTHING, now_s)
-            return gone, []
+            return named, []
         chain, loose = kept or self._store.held(log)
         counted = Counted((), False, 0)
         if granted is not None and counts:
@@ -202,7 +211,8 @@ class Counting:
         beside = [e for e in (*chain, *loose, *fresh) if e.id not in after]
         self._store.rewrite(log, counted.chain, beside, counted.head, now_s)
         self._changed(log, old, counted.head, bool(beside), now_s)
-        return [e for e in chain if e.id not in after], [e for e in counted.chain if e.id not in before]
+        came = [e for e in counted.chain if e.id not in before]
+        return self._named(log.account, [*(e for e in chain if e.id not in after), *came]), came
 
     def _stop(self, log: LogId, head: Head, now_s: int) -> None:
         """Ends what counts of the log at `head`."""

@@ -128,14 +128,19 @@ class Ingest:
         self._together.forget()
 
     def control(
-        self, account: AccountId, entries: Sequence[Entry], now_ms: int, contents: Sequence[Content] = ()
+        self,
+        account: AccountId,
+        entries: Sequence[Entry],
+        now_ms: int,
+        contents: Sequence[Content] = (),
+        may: Callable[[int], bool] = _always,
     ) -> bool:
         """Judges control entries together with the held control log. Returns whether anything changed.
 
-        entries: with verified signatures, in any order. contents: see `run`.
+        entries: with verified signatures, in any order. contents, may: see `run`.
         Raises Reject if they are of another account, NotYet if they cannot be linked or come from the future.
         """
-        changed = self._controls.judge(account, entries, now_ms, contents)
+        changed = self._controls.judge(account, entries, now_ms, contents, may)
         if not self._together.has(account):  # else it is new, and its content waits with it
             self._put_contents(entries, contents)
         return changed

@@ -94,7 +94,9 @@ class Intake:
             n = self._control_work(item)
             if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
                 raise NotYet("busy", f"{n} control entries must be judged, and this peer has caused much work just now")
-            changed = self._ingest.control(item.account, item.entries, wall_ms, item.contents)
+            changed = self._ingest.control(
+                item.account, item.entries, wall_ms, item.contents, lambda rows: self._sync.may(link, rows, now)
+            )
         except NotYet as why:
             self._not_yet(link, log, why, now)
             raise

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
 from banyan_crdt.entry import Entry, Header, decode_header
-from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject
+from banyan_crdt.errors import BadSignature, Malformed, NotYet, Reject, bare
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.parts import are_parts, open_part
@@ -58,7 +58,7 @@ def prepare(realm: Realm, frame: bytes, verify: Verify = verify_all) -> Prepared
     try:
         message = decode_message(frame)
     except Reject as why:
-        return Prepared(len(frame), why, [])
+        return Prepared(len(frame), bare(why), [])
     if not isinstance(message, DataItems):
         return Prepared(len(frame), message, [])
     return Prepared(len(frame), message, check_items(realm, message.items, verify))
@@ -73,7 +73,7 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
         try:
             found = _check_run(realm, item) if isinstance(item, RunItem) else _check_item(realm, item)
         except Reject as why:
-            checked.append(why)
+            checked.append(bare(why))
             continue
         checked.append(found)
         if isinstance(found, CheckedRun):
@@ -112,7 +112,7 @@ def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | CheckedL
     try:
         entries = tuple([read_control(realm, e) for e in item.entries])
     except NotYet as why:
-        return CheckedLater(control_log(item.account), why)
+        return CheckedLater(control_log(item.account), bare(why))
     _check_contents([decode_body(e.ops) for e in entries], item.contents)
     return CheckedControl(item.account, entries, item.contents)
 

@@ -6,6 +6,7 @@ window and one last frame. This is checked before the memory is used.
 
 from __future__ import annotations
 
+from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import is_bulk
 
@@ -49,6 +50,11 @@ class Backlog:
             self._bulk_took += len(frame)
         self._took += len(frame) + FRAME_OVERHEAD
         self._all.took += len(frame) + FRAME_OVERHEAD
+
+    def is_first(self, frame: bytes) -> bool:
+        """Whether a frame goes before those of the peer that wait: it brings what the peer's own people wrote. Nothing
+        goes before the peer's first frame, its hello, because until that was read all else is ignored."""
+        return self._took > 0 and opens_as_own(frame)
 
     def is_full(self, most: int, most_of_all: int) -> bool:
         """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than

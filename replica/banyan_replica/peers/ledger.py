@@ -121,11 +121,12 @@ class Ledger:
         total = held + points
         kept = total if price.lie else max(held, min(total, scale.let_go_at))
         account.points, account.at, account.sentence = kept, now, charge.sentence
-        if price.lie and total >= scale.ban_at:
+        reached = round(total)  # as people read it: three lies of ten points are 30, though seconds healed a little
+        if price.lie and reached >= scale.ban_at:
             until = max(now + scale.ban_s, self._banned.get(peer, (0.0, ""))[0])
             self._refuse(peer, until, charge.sentence)
             return "banned"
-        return "let go" if not price.patient and total >= scale.let_go_at else "stays"
+        return "let go" if not price.patient and reached >= scale.let_go_at else "stays"
 
     def news(self, peer: str, now: float) -> None:
         """The peer sent a message that was new and valid."""

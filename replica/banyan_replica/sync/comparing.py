@@ -51,8 +51,6 @@ class Exchange:
 
     salt: bytes
     since: float
-    until: int = CELLS
-    """Cells asked for, counted from the first."""
     asked: int = 1
     stamp: int = 0
     mine: Numbers | None = None
@@ -148,13 +146,15 @@ class Comparing:
             self._refused(link, at, m, now)
             return
         came = _unpacked(m)
-        if m.start + len(came) > at.until:
-            raise Malformed(f"{at.until} cells were asked for, these end at {m.start + len(came)}")
+        if m.start + len(came) > CELLS:
+            raise Malformed(f"a table has {CELLS} cells, these end at {m.start + len(came)}")
         table = self._sync.tree_of(link).table(at.salt)
         goes_on = len(at.theirs) and m.start == len(at.theirs) and m.stamp == at.stamp
         if table is None or (m.start and not goes_on) or not self._sync.may(link, len(came), now):
             return
-        if not m.start:  # the first answer, or a new start because heads moved there
+        # Cells from the first one on are the first answer, or a new start because heads moved there. They may be more
+        # than were asked for last: an answer that came late, to a question that had lapsed, took the place of this one.
+        if not m.start:
             at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
         mine = table.cells if at.mine is None else at.mine
@@ -178,7 +178,7 @@ class Comparing:
             at.mine, at.root = mine.copy(), self._sync.tree_of(link).root
         have = len(at.theirs)
         more = min(max(8, have // 4), CELLS - have)
-        at.until, at.asked = have + more, at.asked + 1
+        at.asked += 1
         self._out.append((link.peer, Sketch(at.salt, have, more, at.stamp, b"")))
 
     def _refused(self, link: PeerSession, at: Exchange, m: SketchCells, now: float) -> None:

@@ -37,7 +37,8 @@ CLEARED, FOLDED, WANTED = b"\0", b"\1", b"\2"
 views are built anew anyhow."""
 
 SCATTER = 40_503
-"""A number that moves the place of the next step far from that of the last."""
+"""A number that moves the place of the next step far from that of the last, as entries arrive: under load no account
+waits until all before it are done."""
 
 
 def put_off(txn: WriteTxn, account: AccountId) -> bool:
@@ -76,10 +77,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> boo
     nothing."""
     if not txn.count(AGAIN):
         return False
-    start = (reader.last_arrival * SCATTER % (1 << 16)).to_bytes(
-        2, "big"
-    )  # under load no account waits until all before it are done
-    rows = _round(txn, start)
+    rows = _round(txn, (reader.last_arrival * SCATTER % (1 << 16)).to_bytes(2, "big"))
     account, phase = next((AccountId(key), value) for key, value in rows if len(key) == 32)
     if phase == CLEARED:
         if _clear(txn, account, size):

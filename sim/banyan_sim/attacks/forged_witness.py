@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from banyan_crdt.ids import EntryId, H
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_replica.wire import Witness
+from banyan_sim.attack import Attack, Strangers, Victim
+
+HOUR_MS = 3_600_000
+
+
+class ForgedWitness(Attack):
+    about = "self-made platforms vouch for the victim's root, and say that its clock is an hour ahead"
+    needs = 3
+    spreads = True
+
+    async def run(self, strangers: Strangers, victim: Victim) -> None:
+        async def vouch(n: int) -> None:
+            platform, late = Signer(TEST, strangers.random(32)), Signer(TEST, strangers.random(32))
+            stranger = await strangers.meet()
+            while stranger.alive:
+                now, root = strangers.forge.now_ms(), stranger.root[1]
+                name = EntryId(H("witness", now.to_bytes(8, "big"), root))
+                await stranger.say(
+                    Witness(platform.key, now, root, platform.sign(name)),
+                    Witness(late.key, now - HOUR_MS, root, bytes(64)),
+                )
+                await strangers.sleep(1)
+
+        await strangers.each(vouch, 3)

@@ -1,0 +1,197 @@
+"""A network under attack in virtual time: honest machines whose people post, and attackers of several kinds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+from banyan_crdt.ids import LogId, key_digest
+from banyan_crdt.realm import TEST
+from banyan_crdt.signing import Signer
+from banyan_node.workers.published import published
+from banyan_replica.effects import Event
+from banyan_replica.intake.author import EntryDraft, grant_to
+from banyan_replica.peers.limits import Limits
+from banyan_replica.replica import Replica
+from banyan_schema import social
+
+from .attack import named
+from .busy import Busy
+from .hostile import Crowd, Identity
+from .machine import EPOCH
+from .world import CONTACTS, World
+
+BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 8.0, 25.0
+"""When all machines run, accounts are opened, the attack begins, and people begin and end to post."""
+OLD_S = 20.0
+"""A machine that has not heard of a post for so long must not say that it is complete: it has told and heard roots
+(`Limits.root_s`) three times by then."""
+LOOK_S = 2.0
+"""How often that is looked at."""
+
+
+@dataclass(slots=True)
+class Writer:
+    """An honest person with one machine."""
+
+    home: Busy
+    root: Signer
+    device: Signer
+    salt: bytes
+    log: LogId | None = None
+    posts: list[float] = field(default_factory=list)
+    """When each was asked for."""
+
+
+class Besieged(World):
+    """A world of honest machines and attackers."""
+
+    machine = Busy
+
+    def __init__(
+        self, honest: int, hostile: int, seed: int, kinds: Sequence[str], writers: int, limits: Limits
+    ) -> None:
+        super().__init__(honest, seed, limits=limits)
+        self.honestly = cast(list[Busy], self.honest)
+        self.hostile: dict[str, Identity] = {}
+        rng = random.Random(f"{seed}/hostile")
+        self.kinds, self.crowds = kinds, list[Crowd]()
+        nets = [f"{11 + i // 250}.{i % 250}" for i in range(honest, honest + hostile)]
+        for n, kind in enumerate(kinds):
+            seats, victims = nets[n :: len(kinds)], list(self.nodes)
+            rng.shuffle(victims)
+            own = random.Random(f"{seed}/{kind}")
+            self.crowds.append(Crowd(self, named(kind), seats, victims, own, self._admit, self._wall_ms))
+        self.writers = [
+            self._writer(i, home) for i, home in enumerate(self.rng.sample(self.honestly, min(writers, honest)))
+        ]
+        self.delays: list[float] = []
+        self.lies: list[str] = []
+        self.reached: dict[str, dict[LogId, int]] = {name: {} for name in self.nodes}
+        """How many entries of each honest log each machine holds."""
+        self.logs: dict[LogId, Writer] = {}
+        for node in self.honestly:
+            node.told = partial(self._entries, node.name)
+
+    # -- who is there
+
+    def _admit(self, identity: Identity) -> None:
+        self.hostile[identity.name] = self.network.machines[identity.name] = identity
+
+    def _wall_ms(self) -> int:
+        return int((EPOCH + self.now) * 1000)
+
+    def _peer_up(self, at: str, peer: str, outbound: bool) -> None:
+        if at in self.hostile:
+            self.hostile[at].peer_up(peer)
+            return
+        other = self.network.machines[peer]
+        self._busy(at).met(
+            peer,
+            other.group,
+            lambda r, now: r.peer_up(
+                peer,
+                group=other.group,
+                outbound=outbound,
+                addrs=(other.addr,) if outbound else (),
+                now=now,
+                address=other.addr,
+            ),
+        )
+
+    def _peer_down(self, at: str, peer: str) -> None:
+        if at in self.hostile:
+            self.hostile[at].peer_down(peer)
+        else:
+            self._busy(at).parted(peer, lambda r, now: r.peer_down(peer, now))
+
+    def _dial_failed(self, at: str, peer: str) -> None:
+        if at in self.hostile:
+            self.hostile[at].dial_failed(peer)
+        else:
+            super()._dial_failed(at, peer)
+
+    def _busy(self, name: str) -> Busy:
+        return cast(Busy, self.nodes[name])
+
+    # -- what happens
+
+    def contacts(self, earlier: Sequence[str]) -> list[str]:
+        """Any that started before, because one that all know would be too slow a machine for so many."""
+        return self.rng.sample(earlier, min(CONTACTS, len(earlier)))
+
+    def plan_all(self, posts: int) -> None:
+        self.boot(BOOT_S)
+        for writer in self.writers:
+            self.at(OPEN_S, writer.home.feed, partial(self._open, writer))
+        for crowd in self.crowds:
+            self.at(ATTACK_S, self._begin_attack, crowd)
+        for when in sorted(self.rng.uniform(WRITE_S, WRITE_END_S) for _ in range(posts)):
+            writer = self.writers[self.rng.randrange(len(self.writers))]
+            self.at(when, self._ask, writer)
+        self.at(WRITE_S, self._look)
+
+    def _begin_attack(self, crowd: Crowd) -> None:
+        logs = list(self.logs)
+        followed = tuple(log.account for log in logs)
+        crowd.victim = crowd.victim._replace(account=followed[0], followed=followed)
+        crowd.begin()
+
+    def _writer(self, i: int, home: Busy) -> Writer:
+        keys = random.Random(f"{self.seed}/writer {i}")
+        root, device = (Signer(TEST, keys.randbytes(32)) for _ in range(2))
+        return Writer(home, root, device, keys.randbytes(16))
+
+    def _open(self, writer: Writer, r: Replica, now: float) -> None:
+        slots = [(writer.root, key_digest(Signer(TEST, writer.salt * 2).key))]
+        account, _ = r.author.open_account(slots, writer.salt, [grant_to(writer.device.key, 4)], writer.home.wall_ms())
+        r.publish_control(account, now)
+        writer.log = LogId(account, writer.device.key, 1)
+        self.logs[writer.log] = writer
+
+    def _ask(self, writer: Writer) -> None:
+        writer.home.feed(partial(self._post, writer, self.now))
+
+    def _post(self, writer: Writer, asked: float, r: Replica, now: float) -> None:
+        assert writer.log is not None
+        writer.posts.append(asked)
+        key = social.post_key(writer.salt, random.Random(f"{self.seed}/{asked}").randbytes(16))
+        draft = social.write_post(key, social.Post(f"post {len(writer.posts)} of {writer.home.name}, of usual length"))
+        r.publish(writer.log, writer.device, [EntryDraft((draft.op,), (draft.content,))], now)
+
+    def _entries(self, name: str, event: Event) -> None:
+        if event.name != "entries" or (writer := self.logs.get(event.fields["log"])) is None:
+            return
+        log, length, held = event.fields["log"], event.fields["length"], self.reached[name]
+        self.delays += [self.now - at for at in writer.posts[held.get(log, 0) : length]]
+        held[log] = max(held.get(log, 0), length)
+
+    def lacks(self, name: str, before: float) -> int:
+        """How many posts that were asked for before this time a machine does not hold."""
+        held = self.reached[name]
+        return sum(max(0, sum(at <= before for at in w.posts) - held.get(log, 0)) for log, w in self.logs.items())
+
+    def _look(self) -> None:
+        for node in self.honestly:
+            if self.lacks(node.name, self.now - OLD_S) and says_complete(node):
+                self.lies.append(f"{node.name} at {self.now:.0f} s")
+        self.at(self.now + LOOK_S, self._look)
+
+    # -- the end
+
+    def everywhere(self) -> bool:
+        return all(not self.lacks(name, self.now) for name in self.nodes)
+
+
+def says_complete(node: Busy) -> bool:
+    """Whether a node with this replica tells its people that nothing is missing."""
+    seen = published(cast(Any, SimpleNamespace(replica=node.replica)), node.local())
+    store, claims = node.replica.store, seen.claims()
+    behind = any(store.head(log).length < length for log, length in claims.items())
+    asked = seen.reading or any(link.asked for link in seen.links if link.greeted)
+    doubted = seen.wrong_clock is not None or seen.full or not (seen.compared and seen.grounds)
+    return not (doubted or behind or asked or store.counts().lacking)
