@@ -17,7 +17,8 @@ from types import TracebackType
 
 from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again
 
-DATA = "data.mdb"
+DATA, DRAFT = "data.mdb", "data.new"
+"""The data file, and one that shall become it: a crash leaves the old one or the new one."""
 _READER_TABLE = 1 << 16  # bytes of lock.mdb, about a thousand readers
 
 
@@ -38,7 +39,7 @@ class Folder:
     def _take(self) -> int | None:
         """The descriptor that holds LOCK, or None if the folder cannot be written."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path)
             lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and (self.path / DATA).exists():
@@ -94,6 +95,15 @@ class Folder:
             self._lock = None
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder (0700) and those above it, if they are missing, and their names durable. Raises OSError."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (path, *missing):  # also of a folder that is there: who made it may have been killed before this
+        with contextlib.suppress(PermissionError):  # a folder above that may not be read, such as /home
+            sync_folder(folder.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Makes the names in a folder durable."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -101,6 +111,14 @@ def sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def put_data(draft: Path, folder: Path) -> None:
+    """Makes a file the data file of a store's folder, durably and in one step. Raises OSError."""
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
+    draft.replace(folder / DATA)
+    sync_folder(folder)
 
 
 def why_no_room(path: Path) -> int | None:

@@ -217,6 +217,7 @@ def compact(
     """Give the disk back what deleted content took."""
     from banyan_cli.progress import waiting
     from banyan_cli.show.tables import facts
+    from banyan_node.local import take_compacted
 
     s = session.of(ctx)
     if to is None and s.node() is not None:
@@ -225,26 +226,11 @@ def compact(
         )
     folder = to.absolute() if to is not None else s.home.path / "store.compacted"
     if to is None and folder.exists():
-        shutil.rmtree(folder)  # left by a run that was broken off before the folders changed places
+        shutil.rmtree(folder)  # left by a run that was broken off before the files changed places
     with waiting(s.out.notes, "compacting"):
         answer = s.call("store.compact", path=str(folder))
     if to is None:
         s.close()
-        _take_place(s.home.store, folder)
+        take_compacted(s.home, folder)
         answer["path"] = str(s.home.store)
     s.out.answer(answer, facts)
-
-
-def _take_place(store: Path, compacted: Path) -> None:
-    """Puts the compacted copy in the place of the store. If this is interrupted between its two steps, the store is
-    under the old name."""
-    old = store.with_name("store.before-compact")
-    if old.exists():
-        shutil.rmtree(old)
-    store.rename(old)
-    try:
-        compacted.rename(store)
-    except OSError:
-        old.rename(store)
-        raise
-    shutil.rmtree(old)
