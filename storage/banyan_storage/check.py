@@ -43,8 +43,8 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
-VIEWS = "views"
-"""The prefix of problems of views, which `banyan store rebuild` fixes without a peer."""
+PAGES, VIEWS = "pages", "views"
+"""Where problems are that lie below the tables, and the prefix of those of views, which `banyan store rebuild` fixes."""
 
 
 class Stats(NamedTuple):
@@ -80,10 +80,12 @@ def compact(engine: Engine, path: Path) -> Compaction:
 
 
 def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
-    """All problems by account, then those of parts, of whole tables, and of views.
+    """All problems by account, then those of parts, of whole tables, and of views; or those of pages alone.
 
     Views that are being built are not checked.
     """
+    if faults := reader.txn.faults():
+        return [StoreProblem(PAGES, sentence) for sentence in faults]
     found: list[StoreProblem] = []
     checked = 0
     for account in reader.accounts():

@@ -31,7 +31,7 @@ _BRANCH, _LEAF, _OVERFLOW, _META_PAGE, _SUB_PAGE = 1, 2, 4, 8, 0x40
 _BIG, _SUB, _DUPS = 1, 2, 4
 _INTEGER_KEY, _DUP_SORT = 8, 4
 _MOST_DEPTH = 32
-_MOST_KEY = 511
+_MOST_KEY, _MOST_PAGE = 511, 1 << 16
 
 
 class _Db(NamedTuple):
@@ -83,7 +83,7 @@ class Pages:
             self._size, metas = self._metas()
             chosen = [m for m in metas if m.txn == txn] if txn is not None else metas
             if not chosen:
-                raise LookupError(f"commit {txn} is not among the last two")
+                raise self._damaged(f"of its last two commits none is {txn}")
             self.meta = max(chosen, key=lambda meta: meta.txn)
         except BaseException:
             self._file.close()
@@ -97,26 +97,29 @@ class Pages:
 
     def _metas(self) -> tuple[int, list[_Meta]]:
         """The size of pages, and the meta pages that can be used."""
-        found, why, size = list[_Meta](), "", 4_096
+        whole = os.pread(self._file.fileno(), 2 * _MOST_PAGE, 0)  # at once: another thread may commit
+        size = int.from_bytes(whole[_HEADER + 24 : _HEADER + 28], "little")
+        if size & (size - 1) or not 512 <= size <= _MOST_PAGE:
+            self._fault(f"the first meta page says that pages have {size} bytes")
+            size = os.sysconf("SC_PAGE_SIZE")
+        found = list[_Meta]()
         for number in (0, 1):
-            raw = os.pread(self._file.fileno(), _HEADER + _META.size, number * size)
+            raw = whole[number * size :]
             if len(raw) < _HEADER + _META.size:
-                why = f"it ends within meta page {number}"
+                self._fault(f"the file ends within meta page {number}")
                 continue
-            _, _, flags, _, _ = _PAGE.unpack_from(raw)
+            page, _, flags, _, _ = _PAGE.unpack_from(raw)
             magic, version, _, _, free, main, last, txn = _META.unpack_from(raw, _HEADER)
             meta = _Meta(_Db(*_DB.unpack(free)), _Db(*_DB.unpack(main)), last, txn)
-            if (magic, version) != (_MAGIC, _VERSION) or not flags & _META_PAGE:
-                why = f"meta page {number} is none of LMDB's"
+            if (page, magic, version, meta.free.page_size) != (number, _MAGIC, _VERSION, size) or not flags & _META_PAGE:
+                self._fault(f"meta page {number} is none of LMDB's")
                 continue
-            if number == 0 and 512 <= meta.free.page_size <= 1 << 16:
-                size = meta.free.page_size
             if txn & 1 != number and txn:
                 self._fault(f"meta page {number} says that it is of commit {txn}, which has the other one")
             found.append(meta)
-        if not found or why:
-            raise self._damaged(why)
-        if abs(found[0].txn - found[1].txn) != 1 and found[0].txn + found[1].txn:
+        if not found:
+            raise self._damaged("neither of its meta pages is one")
+        if len(found) == 2 and abs(found[0].txn - found[1].txn) != 1 and found[0].txn + found[1].txn:
             self._fault(f"the last two commits have the numbers {found[0].txn} and {found[1].txn}")
         return size, found
 
@@ -304,7 +307,7 @@ class Pages:
                 value = raw[start + key_size : end]
                 if node_flags & _BIG:
                     value += (low | high << 16).to_bytes(4, "little")
-            if end > size or key_size > _MOST_KEY or node_flags & ~7:
+            if end > size or key_size > _MOST_KEY or key_size < (kind != _BRANCH) or node_flags & ~7:
                 self._fault(f"{where} has a row with {key_size} bytes of key up to byte {end}, flags {node_flags:#x}")
                 continue
             used += end - at + (end - at) % 2

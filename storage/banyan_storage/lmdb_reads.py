@@ -22,7 +22,8 @@ from .errors import (
     TransactionTooBig,
     begin_again,
 )
-from .lmdb_folder import why_no_room
+from .lmdb_folder import DATA, why_no_room
+from .lmdb_pages import Pages
 
 BLOCK = 4_096  # keys looked up by one call
 
@@ -58,6 +59,9 @@ class Reader:
 
     def _txn(self) -> Txn:
         raise StoreClosed(f"{self._path}: no transaction is open")
+
+    def faults(self) -> list[str]:
+        return _faults(self._path, None)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         try:
@@ -210,3 +214,14 @@ class Snapshot(Reader):
 
     def _txn(self) -> Txn:
         return self._open
+
+    def faults(self) -> list[str]:
+        return _faults(self._path, self._open.id())
+
+
+def _faults(path: Path, commit: int | None) -> list[str]:
+    try:
+        with Pages(path / DATA, commit) as pages:
+            return pages.check()
+    except CorruptStore as error:
+        return [str(error)]

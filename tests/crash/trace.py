@@ -7,6 +7,7 @@ descriptor, and, where two threads are in a call at once, when each call began a
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ CALLS = (
     "open openat creat lseek pwrite64 pwritev pwritev2 writev write fdatasync fsync msync sync_file_range ftruncate truncate "
     "fallocate rename renameat renameat2 link linkat unlink unlinkat mkdir mkdirat rmdir copy_file_range sendfile"
 ).split()
-AT_CWD = -100
+_RESULT = re.compile(r"\)\s+= (-?\w+|\?)")
 SECONDS = 300
 """A writer that takes longer than this hangs."""
 
@@ -108,11 +109,11 @@ def calls(lines: Iterator[str]) -> Iterator[Call]:
         if text.startswith("<... "):
             began, head = open_.pop(pid)
             text = head + text[text.index("resumed>") + len("resumed>") :]
-        close = text.rfind(") = ")
-        if close < 0 or "(" not in text:
+        ends = _RESULT.search(text, max(text.rfind('"'), 0))
+        if ends is None or "(" not in text:
             continue  # an exit, or a call that the end of the process cut off
-        result = text[close + 4 :].split()[0].split("<")[0]
+        result = ends[1]
         if result.startswith("-") or result == "?":
             continue
-        name, _, arguments = text[:close].partition("(")
+        name, _, arguments = text[: ends.start()].partition("(")
         yield Call(began, at, name, arguments, int(result, 0))
