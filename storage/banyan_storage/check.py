@@ -260,28 +260,30 @@ class BadPart(NamedTuple):
     """A part that does not match its entry, or that no entry names (entry: None)."""
 
     entry: Entry | None
+    n: int
+    """The arrival number of its entry."""
     op: int
     sentence: str
 
 
 def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
     """Compares every held part with the hash in its entry."""
-    named = _NamedParts(reader)
+    named = NamedParts(reader)
     for key, raw in reader.txn.scan(t.PARTS):
         part, (n, at) = named.part(key), t.part_place(key)
         if part is None:
-            yield BadPart(None, at, f"{_place(key)} is held, but no entry names it")
+            yield BadPart(None, n, at, f"{_place(key)} is held, but no entry names it")
             continue
         try:
             open_part(part, raw)
         except BanyanError as error:
-            yield BadPart(reader.at(n), at, f"{_place(key)}: {error}")
+            yield BadPart(reader.at(n), n, at, f"{_place(key)}: {error}")
 
 
 def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
     """Checks parts against the hashes in entries; a part that is lacking or erased must not be held."""
     yield from (StoreProblem("parts", bad.sentence) for bad in bad_parts(reader))
-    named = _NamedParts(reader)
+    named = NamedParts(reader)
     for key, raw in reader.txn.scan(t.LACKING):
         if named.part(key) != t.wanted_part(raw):
             yield StoreProblem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
@@ -314,7 +316,7 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
         return None
 
 
-class _NamedParts:
+class NamedParts:
     """The parts that entries name. Ask in key order, so that an entry is read once for all its parts."""
 
     def __init__(self, reader: StoreReader) -> None:

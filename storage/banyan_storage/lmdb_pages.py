@@ -319,13 +319,15 @@ class Pages:
     def _overflow(self, name: str, value: bytes, seen: _Seen) -> bytes | None:
         """The bytes of a large value."""
         number, length = int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
-        pages = -(-(_HEADER + length) // self._size)
-        if not all([self._use(number + k, f"of {name}, of a large value") for k in range(min(pages, self.meta.last))]):
-            return None
-        seen.overflows += pages
-        raw = os.pread(self._file.fileno(), _HEADER + length, number * self._size)
+        raw = os.pread(self._file.fileno(), _HEADER + length, number * self._size) if number <= self.meta.last else b""
         found, _, flags, low, high = _PAGE.unpack_from(raw.ljust(_HEADER, b"\0"))
-        if len(raw) < _HEADER + length or (found, flags & ~0x10, low | high << 16) != (number, _OVERFLOW, pages):
-            self._fault(f"page {number} of {name} is not the {pages} pages of a large value")
+        pages, needed = low | high << 16, -(-(_HEADER + length) // self._size)
+        if len(raw) < _HEADER + length or (found, flags & ~0x10) != (number, _OVERFLOW) or pages < needed:
+            self._fault(f"page {number} of {name} is not the {needed} pages of a large value")
             return None
-        return raw[_HEADER:]
+        if number + pages - 1 > self.meta.last:
+            self._fault(f"page {number} of {name} is the first of {pages} pages, and {self.meta.last} is the last of all")
+            return None
+        seen.overflows += pages  # they may be more than it needs: a value that was replaced by a shorter one
+        used = [self._use(number + k, f"of {name}, of a large value") for k in range(pages)]
+        return raw[_HEADER:] if all(used) else None

@@ -221,7 +221,7 @@ class _Mending:
     def _parts(self) -> None:
         """Drops content that does not match its entry, because a peer that received it would ban us."""
         touched: set[AccountId] = set()
-        for entry, op, sentence in list(bad_parts(self._store)):
+        for entry, _, op, sentence in list(bad_parts(self._store)):
             if entry is None:
                 continue  # such content is never sent
             self._store.drop_part(entry.id, op)
