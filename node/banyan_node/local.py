@@ -23,6 +23,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
 from banyan_node.upkeep.mending import Found, mend
+from banyan_node.upkeep.repairing import Repaired, repair
 from banyan_node.upkeep.views import finish
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -73,6 +74,11 @@ def mend_local(home: Home, settings: Settings, say: Say) -> Found:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         return mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
+
+
+def repair_local(home: Home, settings: Settings, say: Say) -> Repaired:
+    """Repairs the store of `home` after its file was damaged (repairing.py). Raises StorageError."""
+    return repair(home, REALMS[settings.config.node.realm], say)
 
 
 def take_compacted(home: Home, copy: Path) -> None:

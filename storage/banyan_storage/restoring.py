@@ -9,13 +9,14 @@ notes of this node, and the reasons for which content was withheld.
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain, islice
+from collections.abc import Iterator
+from itertools import islice
 
 from banyan_crdt.checkpoint import decode_checkpoint
 from banyan_crdt.entry import encode_header, entry_id
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.ids import control_log, is_checkpoint
-from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.ids import AccountId, control_log, is_checkpoint
+from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.realm import Realm
 
 from . import tables as t
@@ -30,8 +31,12 @@ from .views.building import counted
 
 BLOCK = 50_000
 """Rows put in one call."""
-_KEY = 511
+_MOST = 511
 """The most bytes of a key, and of a value of a table with several values of a key."""
+_KEYS = {t.LOGS: 4, t.HEADS: 68, t.CHECKPOINTS: 64, t.ACCOUNTS: 32, t.ENTRIES: 6, t.CHAIN: 10, t.LOOSE: 26, t.IDS: 14}
+_KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD), 8) | {t.ERASED: 34}
+"""The bytes of a key, as tables.py says."""
+_VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LACKING: (36,)}
 
 
 def copy_readable(pages: Pages, engine: Engine, commit_rows: int = BLOCK) -> int:
@@ -51,7 +56,10 @@ def copy_readable(pages: Pages, engine: Engine, commit_rows: int = BLOCK) -> int
 
 
 def _fits(table: Table, row: Item) -> bool:
-    return 0 < len(row[0]) <= _KEY and (not table.dupsort or 0 < len(row[1]) <= _KEY)
+    key, value = row
+    if len(key) != _KEYS.get(table, len(key)) or len(value) not in _VALUES.get(table, (len(value),)):
+        return False
+    return 0 < len(key) <= _MOST and (not table.dupsort or 0 < len(value) <= _MOST)
 
 
 def names(txn: WriteTxn, realm: Realm) -> int:
@@ -59,20 +67,19 @@ def names(txn: WriteTxn, realm: Realm) -> int:
 
     A log without a head gets an empty one, which a check of its entries corrects.
     """
+    for table in _KEYS:
+        for row in [row for row in txn.scan(table) if not _fits(table, row)]:
+            txn.delete(table, row[0])
+    if txn.get(t.META, t.STORE_ID_KEY) is not None and txn.get(t.META, t.SCHEMA_KEY) is None:
+        txn.put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA))
     of_lid: dict[bytes, set[bytes]] = defaultdict(set)
     for name, raw in list(txn.scan(t.HEADS)):
-        if len(name) != 68 or len(raw) not in (13, 45):
-            txn.delete(t.HEADS, name)
-        else:
-            of_lid[raw[:4]].add(name)
+        of_lid[raw[:4]].add(name)
     wrong = [lid for lid, claim in of_lid.items() if claim != {txn.get(t.LOGS, lid)}]
     for lid, name in list(txn.scan(t.LOGS)):
-        if len(name) != 68 or len(lid) != 4:
-            txn.delete(t.LOGS, lid)
-        else:
-            if lid not in of_lid:
-                wrong.append(lid)
-            of_lid[lid].add(name)
+        if lid not in of_lid:
+            wrong.append(lid)
+        of_lid[lid].add(name)
     right = {lid: name for lid in wrong for name in of_lid[lid] if _proved(txn, realm, lid, name)}
     for lid in wrong:
         for name in of_lid[lid]:
@@ -160,14 +167,23 @@ def _content(txn: WriteTxn, reader: StoreReader) -> None:
     txn.delete_range(t.LACKING, b"", None)
     for account in reader.accounts():
         wanted = dict[bytes, bytes]()
-        root = control_log(account)
-        below = ((n, decode_body(e.ops)) for n, e in zip(reader.counted_arrivals(root), reader.control(account)))
-        for n, body in chain(below, ((c.n, c.body) for c in counted(reader, account))):
+        for n, body in _bodies(reader, account):
             for op, one in enumerate(body.ops):
                 part, key = part_of(one), t.part_key(n, op)
                 if part is not None and txn.get(t.PARTS, key) is None and txn.get(t.WITHHELD, key) is None:
                     wanted[key] = t.wanted_value(part)
         txn.put_many(t.LACKING, sorted(wanted.items()))
+
+
+def _bodies(reader: StoreReader, account: AccountId) -> Iterator[tuple[int, Body]]:
+    """(arrival, what counts) of every entry of an account that counts."""
+    root = control_log(account)
+    try:
+        for n, entry in zip(reader.counted_arrivals(root), reader.chain(root), strict=True):
+            yield n, decode_body(entry.ops)
+    except (BanyanError, CorruptStore):
+        pass  # the check after the repair names it
+    yield from ((c.n, c.body) for c in counted(reader, account))
 
 
 def _due(txn: WriteTxn) -> None:

@@ -36,7 +36,8 @@ def main() -> int:
     with crashes.room() as folder:
         for k, scene in enumerate(scenes):
             places = args.places // len(scenes) + (k < args.places % len(scenes))
-            found = crashes.scene(scene, Path(folder) / scene, places, f"{args.seed}/{scene}", only, args.keep)
+            recorded = crashes.record(scene, Path(folder) / scene)
+            found = crashes.crash(recorded, places, f"{args.seed}/{scene}", only, args.keep)
             rows.append(found)
             print(f"{scene}: {found.crashes} crashes, {len(found.wrong)} wrong", file=sys.stderr, flush=True)
             for line in found.wrong[:10]:

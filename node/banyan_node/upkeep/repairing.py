@@ -24,6 +24,7 @@ from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.views import finish
+from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_storage import restoring
 from banyan_storage.check import StoreProblem, bad_parts, verify
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -62,12 +63,13 @@ def page_faults(home: Home) -> list[str]:
 
 
 def repair(home: Home, realm: Realm, say: Say) -> Repaired:
-    """Repairs the store of `home`, which no process has open. Raises StorageError."""
+    """Repairs the store of `home`, which no process has open. Raises StorageError: also if nothing of it can be read."""
     faults = page_faults(home)
     rows = 0
     if faults:
         say(f"{len(faults)} faults of pages, the first: {faults[0]}. All rows that can be read are copied to a new file.")
         rows = _copy(home.store)
+        say(f"{rows:,} rows were copied; the damaged file is kept as {home.store / DAMAGED}, delete it when all is well.")
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         restoring.names(engine.write(), realm)
         engine.commit()
@@ -76,7 +78,8 @@ def repair(home: Home, realm: Realm, say: Say) -> Repaired:
         wrong = [part_key(bad.n, bad.op) for bad in bad_parts(store)]
         for key in wrong:  # before anything is folded that reads them
             engine.write().delete(PARTS, key)
-        engine.commit()
+        store.put_note(FRONTIER_NOTE, None)
+        store.commit()
         found = mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
         restoring.indexes(engine.write(), realm)
         begin(engine.write(), NAMES)
