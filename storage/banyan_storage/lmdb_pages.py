@@ -111,7 +111,12 @@ class Pages:
             page, _, flags, _, _ = _PAGE.unpack_from(raw)
             magic, version, _, _, free, main, last, txn = _META.unpack_from(raw, _HEADER)
             meta = _Meta(_Db(*_DB.unpack(free)), _Db(*_DB.unpack(main)), last, txn)
-            if (page, magic, version, meta.free.page_size) != (number, _MAGIC, _VERSION, size) or not flags & _META_PAGE:
+            if (page, magic, version, meta.free.page_size) != (
+                number,
+                _MAGIC,
+                _VERSION,
+                size,
+            ) or not flags & _META_PAGE:
                 self._fault(f"meta page {number} is none of LMDB's")
                 continue
             if txn & 1 != number and txn:
@@ -256,7 +261,9 @@ class Pages:
             return
         seen.leaves += leaf
         seen.branches += not leaf
-        for k, (key, value, flags) in enumerate(self._nodes(f"page {number} of {name}", raw, self._size, _LEAF if leaf else _BRANCH)):
+        for k, (key, value, flags) in enumerate(
+            self._nodes(f"page {number} of {name}", raw, self._size, _LEAF if leaf else _BRANCH)
+        ):
             order = key[::-1] if integers else key
             if k or leaf:  # the first key of a branch stands for all that are less
                 if (seen.last is not None and order <= seen.last) or order < seen.least:
@@ -326,7 +333,9 @@ class Pages:
             self._fault(f"page {number} of {name} is not the {needed} pages of a large value")
             return None
         if number + pages - 1 > self.meta.last:
-            self._fault(f"page {number} of {name} is the first of {pages} pages, and {self.meta.last} is the last of all")
+            self._fault(
+                f"page {number} of {name} is the first of {pages} pages, and {self.meta.last} is the last of all"
+            )
             return None
         seen.overflows += pages  # they may be more than it needs: a value that was replaced by a shorter one
         used = [self._use(number + k, f"of {name}, of a large value") for k in range(pages)]

@@ -119,7 +119,7 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
     if flags & SIGNED:
         sig, at = raw[at : at + 64], at + 64
     linked = (prev is None) == (seq == 0) and (skip is None) == (skip_seq(seq) is None)
-    if not linked or bool(flags & WRITER) == bool(log.log):
+    if not linked or bool(flags & WRITER) == bool(log.log) or flags >= 32:
         raise CorruptStore(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
     if not log.log and not seq:
         account = AccountId(b"")

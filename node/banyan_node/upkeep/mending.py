@@ -201,7 +201,7 @@ class _Mending:
     def _empty(self, account: AccountId, judged: Mapping[LogId, JudgedLog]) -> None:
         """Drops all of an account without a control log: nothing of it can be judged, so peers are asked again."""
         for log, j in judged.items():
-            if not log.log or not (j.length or j.loose or j.gone or j.head.flag):
+            if not log.log or not (j.length or j.loose or j.gone or j.head != Head(0, None, 0)):
                 continue
             over = j.length + len(j.loose)
             if over:

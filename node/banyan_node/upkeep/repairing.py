@@ -67,9 +67,13 @@ def repair(home: Home, realm: Realm, say: Say) -> Repaired:
     faults = page_faults(home)
     rows = 0
     if faults:
-        say(f"{len(faults)} faults of pages, the first: {faults[0]}. All rows that can be read are copied to a new file.")
+        say(
+            f"{len(faults)} faults of pages, the first: {faults[0]}. All rows that can be read are copied to a new file."
+        )
         rows = _copy(home.store)
-        say(f"{rows:,} rows were copied; the damaged file is kept as {home.store / DAMAGED}, delete it when all is well.")
+        say(
+            f"{rows:,} rows were copied; the damaged file is kept as {home.store / DAMAGED}, delete it when all is well."
+        )
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         restoring.names(engine.write(), realm)
         engine.commit()

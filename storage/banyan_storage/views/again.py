@@ -76,7 +76,9 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> boo
     nothing."""
     if not txn.count(AGAIN):
         return False
-    start = (reader.last_arrival * SCATTER % (1 << 16)).to_bytes(2, "big")  # under load no account waits until all before it are done
+    start = (reader.last_arrival * SCATTER % (1 << 16)).to_bytes(
+        2, "big"
+    )  # under load no account waits until all before it are done
     rows = _round(txn, start)
     account, phase = next((AccountId(key), value) for key, value in rows if len(key) == 32)
     if phase == CLEARED:
