@@ -44,7 +44,7 @@ class StoreProblem(NamedTuple):
 
 
 PAGES, VIEWS = "pages", "views"
-"""Where problems are that lie below the tables, and the prefix of those of views, which `banyan store rebuild` fixes."""
+"""Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
 
 
 class Stats(NamedTuple):

@@ -13,7 +13,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again
+from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again, repair_it
 from .lmdb_pages import Pages
 
 DATA, DRAFT = "data.mdb", "data.new"
@@ -145,7 +145,7 @@ def check_extent(path: Path, last_page: int, page_size: int, writable: bool) -> 
         return
     with Pages(data) as pages:
         for fault in pages.check():
-            raise CorruptStore(f"{data} was cut short, {data.stat().st_size} bytes: {fault}; {begin_again(path)}")
+            raise CorruptStore(f"{data} was cut short, {data.stat().st_size} bytes: {fault}; {repair_it(path)}")
     if writable:
         with contextlib.suppress(OSError):  # so that the next start need not check again
             os.truncate(data, extent)

@@ -1,9 +1,9 @@
 """The pages of an LMDB 0.9 data file (64-bit, little-endian), read with plain reads and checked.
 
 LMDB has no checksums and believes what it reads: a wrong bit in a page can kill the process, and a wrong list of free
-pages lets it write over pages in use. So every page in use is checked here before LMDB is trusted with a file that may be
-damaged: its number, its kind, its bounds, the order of its keys, what it leads to, and the counts of each table. What
-keys and values say is checked elsewhere (check.py).
+pages lets it write over pages in use. So every page in use is checked here before LMDB is trusted with a file that may
+be damaged: its number, its kind, its bounds, the order of its keys, what it leads to, and the counts of each table.
+What keys and values say is checked elsewhere (check.py).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .errors import (
     StoreClosed,
     StoreReadOnly,
     TransactionTooBig,
-    begin_again,
+    repair_it,
 )
 from .lmdb_folder import DATA, why_no_room
 from .lmdb_pages import Pages
@@ -40,7 +40,7 @@ def explain(error: lmdb.Error, path: Path) -> StorageError:
     if code in _NO_ROOM:
         return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
     if isinstance(error, _CORRUPT):
-        return CorruptStore(f"{path} is damaged ({error}); {begin_again(path)}")
+        return CorruptStore(f"{path} is damaged ({error}); {repair_it(path)}")
     if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
     if isinstance(error, lmdb.TxnFullError):

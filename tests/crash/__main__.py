@@ -2,10 +2,10 @@
 
     python -m tests.crash --places 1000 --seed 1 --json
 
-Each scene of writer.py runs once under strace, which records every write and every sync. Then the power is lost at random
-places of the record, and disk.py says what may be left: each sector that no sync made safe in any state that it had. The
-product opens what is left (examine.py). Exit status 1: something that was acknowledged is gone, or something is half done.
-`--only SCENE:NUMBER` shows one crash again, with the same seed; `--keep DIR` keeps its home there.
+Each scene of writer.py runs once under strace, which records every write and every sync. Then the power is lost at
+random places of the record, and disk.py says what may be left: each sector that no sync made safe in any state that it
+had. The product opens what is left (examine.py). Exit status 1: something that was acknowledged is gone, or something
+is half done. `--only SCENE:NUMBER` shows one crash again, with the same seed; `--keep DIR` keeps its home there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
     scenes, only = args.scenes.split(","), -1
     if args.only:
         scenes, only = [args.only.split(":")[0]], int(args.only.split(":")[1])
-    began, rows = time.monotonic(), []
+    began, rows = time.monotonic(), list[crashes.Crashed]()
     with crashes.room() as folder:
         for k, scene in enumerate(scenes):
             places = args.places // len(scenes) + (k < args.places % len(scenes))
@@ -42,10 +42,11 @@ def main() -> int:
             print(f"{scene}: {found.crashes} crashes, {len(found.wrong)} wrong", file=sys.stderr, flush=True)
             for line in found.wrong[:10]:
                 print(f"    {line}", file=sys.stderr, flush=True)
-    total = {"crashes": sum(row.crashes for row in rows), "wrong": [line for row in rows for line in row.wrong]}
-    said = {**total, "seconds": round(time.monotonic() - began, 1), "scenes": [row._asdict() for row in rows]}
-    print(json.dumps(said) if args.json else f"{total['crashes']} crashes, {len(said['wrong'])} wrong.")
-    return 1 if total["wrong"] else 0
+    total, wrong = sum(row.crashes for row in rows), sum(len(row.wrong) for row in rows)
+    said: dict[str, object] = {"crashes": total, "wrong": wrong, "seconds": round(time.monotonic() - began, 1)}
+    said["scenes"] = [row._asdict() for row in rows]
+    print(json.dumps(said) if args.json else f"{total} crashes, {wrong} wrong.")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

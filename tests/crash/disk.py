@@ -1,8 +1,8 @@
 """A disk that loses power: what may be in a folder afterwards, by the promises of POSIX and no more.
 
-- What a file was given is on the disk when an fsync or fdatasync of it that began later has ended. Until then each of its
-  sectors holds any of the states that it had since, whatever the others hold: writes are dropped, reordered and torn. A
-  write through a descriptor with O_DSYNC is on the disk when it has ended.
+- What a file was given is on the disk when an fsync or fdatasync of it that began later has ended. Until then each of
+  its sectors holds any of the states that it had since, whatever the others hold: writes are dropped, reordered and
+  torn. A write through a descriptor with O_DSYNC is on the disk when it has ended.
 - A sector (512 bytes) is written whole or not. Disks promise this, and LMDB needs it for its meta page.
 - A file is as long as it was at any moment since its last sync. Where nothing was written it holds zeros.
 - A name is on the disk when its folder was synced. Until then either a beginning of all changes of names is there, as
@@ -92,7 +92,7 @@ def losses(rng: random.Random) -> Loss:
 
 
 class Disk:
-    """The folder `base` while a process writes to it. `until` moves on in time, `crash` makes what a crash leaves there."""
+    """The folder `base` while a process writes to it. `until` moves on in time, `crash` makes what a crash leaves."""
 
     def __init__(self, base: Path, calls: Sequence[Call]) -> None:
         """base: a folder that was empty, and durable, before the calls."""
@@ -268,8 +268,8 @@ class Disk:
             return
         if inode in self.folders:
             synced = [r for r in self._renames if r.ended < call.began and any(at == inode for at, _ in r.names)]
-            for change in synced:
-                self._put(self.folders, change)
+            for names in synced:
+                self._put(self.folders, names)
             self._renames = [r for r in self._renames if r not in synced]
             return
         file = self.files[inode]

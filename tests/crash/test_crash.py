@@ -10,7 +10,7 @@ import pytest
 
 from . import crashes
 from .disk import KEPT, Disk, Loss
-from .trace import Call, can_trace, calls
+from .trace import Call, calls, can_trace
 
 WHY_NOT = can_trace()
 traces = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))

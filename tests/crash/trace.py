@@ -1,7 +1,7 @@
 """What a process did to a folder, call by call, as strace saw it.
 
-strace is a Debian package and needs no compiler and no root. It prints each call with all its bytes, the path of each file
-descriptor, and, where two threads are in a call at once, when each call began and when it ended.
+strace is a Debian package and needs no compiler and no root. It prints each call with all its bytes, the path of each
+file descriptor, and, where two threads are in a call at once, when each call began and when it ended.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 CALLS = (
-    "open openat creat lseek pwrite64 pwritev pwritev2 writev write fdatasync fsync msync sync_file_range ftruncate truncate "
-    "fallocate rename renameat renameat2 link linkat unlink unlinkat mkdir mkdirat rmdir copy_file_range sendfile"
-).split()
+    "open,openat,creat,lseek,pwrite64,pwritev,pwritev2,writev,write,fdatasync,fsync,msync,sync_file_range,ftruncate,"
+    "truncate,fallocate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,copy_file_range,sendfile"
+)
 _RESULT = re.compile(r"\)\s+= (-?\w+|\?)")
 SECONDS = 300
 """A writer that takes longer than this hangs."""
@@ -84,10 +84,9 @@ def traced(command: Sequence[str], log: Path) -> list[Call]:
     """Runs the command to its end. Raises RuntimeError if it fails."""
     strace = ["strace", "-f", "-y", "-X", "raw", "-xx", "-s", "100000000", "--seccomp-bpf", "-e", "signal=none"]
     done = subprocess.run(
-        [*strace, "-e", f"trace={','.join(CALLS)}", "-o", str(log), *command],
+        [*strace, "-e", f"trace={CALLS}", "-o", str(log), *command],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=SECONDS,
         check=False,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
 _store = typer.Typer(
-    help="The store: verify, repair, mend, rebuild, compact, stats; withhold, withheld, release; drop, dropped, undrop.",
+    help="The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; drop, dropped, undrop",
     no_args_is_help=True,
 )
 
@@ -82,8 +82,8 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
         said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
     if of_views < len(problems):
         said.append(
-            f"{count(len(problems) - of_views, 'problem')}; `banyan store repair`, with the node stopped, keeps what can "
-            "be proved, and peers are asked for the rest"
+            f"{count(len(problems) - of_views, 'problem')}; `banyan store repair`, with the node stopped, keeps what "
+            "can be proved, and peers are asked for the rest"
         )
     console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
     if unchecked:
@@ -92,7 +92,7 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
 
 @_store.command("repair")
 def repair(ctx: typer.Context) -> None:
-    """Repair a damaged store: keep what proves itself, make the rest again. `banyan up` then asks peers for what is lost."""
+    """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
     from banyan_cli.show.tables import facts
     from banyan_node.local import repair_local
 

@@ -2,8 +2,8 @@
 
 Four steps, each durable before the next, so that a repair that is broken off can begin again:
 
-1. Pages. If one is damaged, LMDB is not trusted with the file. All rows that can be read are copied to a new file, which
-   takes the place of the old one in one step; the old one is kept beside it.
+1. Pages. If one is damaged, LMDB is not trusted with the file. All rows that can be read are copied to a new file,
+   which takes the place of the old one in one step; the old one is kept beside it.
 2. Content and entries. What does not match its hash or its signature is dropped (mending.py).
 3. What is made of entries is made again: numbers of logs, indexes, wanted content, due work (restoring.py), views.
 4. A check of everything, as `banyan store verify` makes it.
@@ -63,17 +63,13 @@ def page_faults(home: Home) -> list[str]:
 
 
 def repair(home: Home, realm: Realm, say: Say) -> Repaired:
-    """Repairs the store of `home`, which no process has open. Raises StorageError: also if nothing of it can be read."""
+    """Repairs the store of `home`, which no process has open. Raises StorageError, also if nothing can be read."""
     faults = page_faults(home)
     rows = 0
     if faults:
-        say(
-            f"{len(faults)} faults of pages, the first: {faults[0]}. All rows that can be read are copied to a new file."
-        )
+        say(f"{len(faults)} faults of pages, the first: {faults[0]}. Rows that can be read are copied to a new file.")
         rows = _copy(home.store)
-        say(
-            f"{rows:,} rows were copied; the damaged file is kept as {home.store / DAMAGED}, delete it when all is well."
-        )
+        say(f"{rows:,} rows were copied; the damaged file stays as {home.store / DAMAGED}, for you to delete.")
     with closing(LmdbEngine(home.store, TABLES)) as engine:
         restoring.names(engine.write(), realm)
         engine.commit()
