@@ -71,14 +71,15 @@ class _Seen:
 class Pages:
     """The pages that one commit uses. txn: which commit; None: the last one.
 
-    Raises CorruptStore if its meta page cannot be used. `faults` grows while it is read.
+    Raises CorruptStore if its meta page cannot be used. `faults` grows while it is read, and `used`, which says what each
+    page is used for.
     """
 
     def __init__(self, path: Path, txn: int | None = None) -> None:
         self._path = path
         self._file = path.open("rb", buffering=0)
         self.faults: list[str] = []
-        self._used: dict[int, str] = {0: "the first meta page", 1: "the second meta page"}
+        self.used: dict[int, str] = {0: "the first meta page", 1: "the second meta page"}
         try:
             self._size, metas = self._metas()
             chosen = [m for m in metas if m.txn == txn] if txn is not None else metas
@@ -111,12 +112,8 @@ class Pages:
             page, _, flags, _, _ = _PAGE.unpack_from(raw)
             magic, version, _, _, free, main, last, txn = _META.unpack_from(raw, _HEADER)
             meta = _Meta(_Db(*_DB.unpack(free)), _Db(*_DB.unpack(main)), last, txn)
-            if (page, magic, version, meta.free.page_size) != (
-                number,
-                _MAGIC,
-                _VERSION,
-                size,
-            ) or not flags & _META_PAGE:
+            kind = page, magic, version, meta.free.page_size
+            if kind != (number, _MAGIC, _VERSION, size) or not flags & _META_PAGE:
                 self._fault(f"meta page {number} is none of LMDB's")
                 continue
             if txn & 1 != number and txn:
@@ -230,10 +227,10 @@ class Pages:
         """Notes what a page is used for; no page is used twice."""
         if not 2 <= number <= self.meta.last:
             self._fault(f"page {number} is {name}, and the file has pages 2 to {self.meta.last}")
-        elif number in self._used:
-            self._fault(f"page {number} is {name}, and {self._used[number]} too")
+        elif number in self.used:
+            self._fault(f"page {number} is {name}, and {self.used[number]} too")
         else:
-            self._used[number] = name
+            self.used[number] = name
             return True
         return False
 

@@ -90,6 +90,12 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.put(t.LOGS, lid, name)
         if (txn.get(t.HEADS, name) or b"")[:4] != lid:
             txn.put(t.HEADS, name, lid + bytes(9))
+    accounts = {name[:32] for name, _ in txn.scan(t.HEADS)}
+    held = {account for account, _ in txn.scan(t.ACCOUNTS)}
+    for account in held - accounts:
+        txn.delete(t.ACCOUNTS, account)
+    for account in accounts - held:
+        txn.put(t.ACCOUNTS, account, b"")
     return len(wrong)
 
 

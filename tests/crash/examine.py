@@ -21,7 +21,7 @@ from banyan_storage.memory_engine import MemoryEngine
 from tests.node.real import load_settings
 
 from .disk import Said
-from .writer import CHEAP, content, file_hash, one_place
+from .writer import CHEAP, content, file_hash, master, one_place
 
 NOTHING = content(MemoryEngine(TABLES))
 
@@ -36,6 +36,8 @@ class Promised:
     """The same for each file."""
     entries: list[EntryId] = field(default_factory=list)
     copies: dict[str, str] = field(default_factory=dict)
+    master: str = ""
+    """The keys, which may be the old ones by now."""
 
 
 def promised(said: Sequence[Said], line: int) -> Promised:
@@ -51,6 +53,8 @@ def promised(said: Sequence[Said], line: int) -> Promised:
             found.entries.append(EntryId(bytes.fromhex(words[0])))
         elif at <= line and what == "copy":
             found.copies[words[0]] = words[1]
+        elif at <= line and what == "master":
+            found.master = words[0]
     for name, those in states.items():
         if name != "rows":
             those.insert(0, (-1, "none"))
@@ -90,6 +94,9 @@ def _look(base: Path, home: Home, known: Promised) -> str:
         found = file_hash(home.path / name)
         if found not in states:
             return f"{name} is {found}, it was {sorted(states)}"
+    keys = [master(path) for path in (home.keys, home.old_keys) if path.exists()]
+    if known.master and known.master not in keys:
+        return f"the keys {known.master} are neither the node's nor kept as its old ones"
     with_store = home.store.exists() and any(p.name in ("data.mdb", "STORE") for p in home.store.iterdir())
     if not with_store and NOTHING not in known.rows:
         return "the store is gone"

@@ -5,6 +5,7 @@ A writer uses the product as a node and its commands do. It says what was acknow
     commit HASH       the store holds these rows, by `content`
     entry ID          this entry counts
     file NAME HASH    a file of the home has this content
+    master HASH       these are the node's keys
     copy NAME HASH    the folder NAME beside the home is a store with these rows
 """
 
@@ -101,10 +102,16 @@ def one_place() -> None:
     context._place = lambda folder: b"the same"
 
 
+def master(keys: Path) -> str:
+    """The hash of the master secret in a file of keys."""
+    return hashlib.sha256(Keystore.open(keys).keys.device_seed()).hexdigest()[:16]
+
+
 def new_home(path: Path) -> Home:
     home = Home(path)
     home.prepare()
     Keystore.create(home.keys, None, CHEAP)
+    say("master", master(home.keys))
     say_files(home)
     set_in_file(home.config, "node.realm", parse("node.realm", "test"))
     say_files(home)
@@ -205,6 +212,7 @@ def files(home: Path) -> None:
             sync_folder(home)
             say_files(made)
             Keystore.open(made.keys).renew(made.old_keys, None, CHEAP)
+            say("master", master(made.keys))
             say_files(made)
     with open_local(made, load_settings(made)) as local:
         write(local, 2)

@@ -278,6 +278,17 @@ def test_one_wrong_bit_in_a_record_costs_only_the_entries_above_it(
     assert problems(store) == []
 
 
+def test_a_log_of_which_only_the_head_is_left_is_dropped(tmp_path: Path) -> None:
+    engine, person, _, _ = spoiled("nothing")
+    engine.write().delete_range(t.CHAIN, b"", None)
+    engine.commit()
+    store = opened(engine)
+    assert any("the head says 40 entries" in problem for problem in problems(store))
+    mend(store, TEST, NOW_S, tmp_path / "report", silent)
+    assert not any("the head says" in problem for problem in problems(store))
+    assert store.head(person.log()) == Head(0, None, 0)
+
+
 def test_a_forged_signature_is_found_where_signatures_are_checked(tmp_path: Path) -> None:
     engine, person, log, _ = spoiled("nothing")
     store = opened(engine)

@@ -21,6 +21,7 @@ from banyan_storage.check import verify
 from banyan_storage.engine import Item
 from banyan_storage.errors import CorruptStore
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.lmdb_pages import Pages
 from banyan_storage.memory_engine import MemoryEngine
 from tests.crash import writer
 from tests.node.real import load_settings
@@ -151,18 +152,25 @@ def test_a_list_of_free_pages_that_names_a_page_in_use_is_found_before_it_is_wri
     """LMDB believes the list: without this check the next commits write over what is held."""
     home = Home(shutil.copytree(source.path, tmp_path / "home"))
     good, data = rows_of(home), home.store / "data.mdb"
-    raw = data.read_bytes()
-    for at in range(2 * PAGE, len(raw), PAGE):
-        for bit in range(8 * PAGE - 64, 8 * PAGE, 9):
-            changed = bytearray(raw)
-            changed[at + bit // 8] ^= 1 << bit % 8
-            data.write_bytes(changed)
-            faults = page_faults(home)
-            if any("is a free page, and" in fault for fault in faults):
-                assert repair(home, TEST, lambda sentence: None).left == []
-                assert len(rows_of(home)["entries"]) == len(good["entries"])
-                return
-    pytest.fail("no list of free pages was met")
+    with Pages(data) as pages:
+        assert pages.check() == []
+        of = {page: what for page, what in pages.used.items() if page > 1}
+    lists, free, entries = (
+        [page for page, of_what in of.items() if of_what == what]
+        for what in ("of the table of free pages", "a free page", "of table entries")
+    )
+    raw = bytearray(data.read_bytes())
+    at = next(
+        found
+        for page in lists
+        for one in free
+        if (found := raw.find(one.to_bytes(8, "little"), page * PAGE + 16, (page + 1) * PAGE)) > 0
+    )
+    raw[at : at + 8] = entries[0].to_bytes(8, "little")
+    data.write_bytes(raw)
+    assert f"page {entries[0]} is a free page, and of table entries too" in page_faults(home)
+    assert repair(home, TEST, lambda sentence: None).left == []
+    assert len(rows_of(home)["entries"]) == len(good["entries"])
 
 
 def test_a_sound_store_is_left_as_it_is(source: Home, tmp_path: Path) -> None:
