@@ -44,6 +44,8 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
+_UNREADABLE = (BanyanError, CorruptStore, LookupError, ValueError, struct.error)
+"""What reading a row of an unknown form may raise."""
 PAGES, VIEWS = "pages", "views"
 """Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
 
@@ -106,7 +108,7 @@ def _guarded(where: str, problems: Iterator[StoreProblem]) -> Iterator[StoreProb
     """The problems, and last that a row has a form that no row has: whatever reads rows may stumble over it."""
     try:
         yield from problems
-    except (BanyanError, CorruptStore, LookupError, ValueError, OverflowError, struct.error) as error:
+    except _UNREADABLE as error:
         yield StoreProblem(where, f"a row cannot be read ({error}), so not everything here was checked")
 
 
@@ -343,7 +345,7 @@ class NamedParts:
         try:
             e = self._reader.at(n)
             return decode_body(e.ops).ops if e else ()
-        except (BanyanError, CorruptStore):
+        except _UNREADABLE:
             return ()
 
 

@@ -71,8 +71,8 @@ class _Seen:
 class Pages:
     """The pages that one commit uses. txn: which commit; None: the last one.
 
-    Raises CorruptStore if its meta page cannot be used. `faults` grows while it is read, and `used`, which says what each
-    page is used for.
+    Raises CorruptStore if its meta page cannot be used. While it is read, `faults` grows, and `used`: what each page is
+    used for.
     """
 
     def __init__(self, path: Path, txn: int | None = None) -> None:

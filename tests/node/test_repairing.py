@@ -37,16 +37,19 @@ Rows = dict[str, list[Item]]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with accounts, posts, content, ids in their table, and withheld content; and one with forks."""
-    home = Home(tmp_path_factory.mktemp("source") / "home")
+    return filled(tmp_path_factory.mktemp("source"))
+
+
+def filled(folder: Path) -> Home:
+    """A home with accounts, posts, content, ids in their table, and withheld content."""
+    home = Home(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("banyan_storage.id_index.YOUNG_IDS", 60)
         patch.setattr(writer, "say", lambda *words: None)
         writer.new_home(home.path)
-        with open_local(home, load_settings(home)) as local:
-            writer.write(local, 10)
-        with open_local(home, load_settings(home)) as local:
-            writer.write(local, 4, 10)
+        for first, rounds in ((0, 10), (10, 4)):
+            with open_local(home, load_settings(home)) as local:
+                writer.write(local, rounds, first)
     return home
 
 
