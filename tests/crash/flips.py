@@ -4,8 +4,8 @@
 
 `nothing`: no row changed, because the byte is not in use. `own`: a row changed of which only this node knows what it
 was. `found`: the check named it, and after the repair it names nothing; `whole` of these kept every entry and all
-content without a peer. Exit status 1: a bit that changed rows and was not found, or a store that could not be repaired; `wrong`
-names each.
+content without a peer. Exit status 1: a bit that changed rows and was not found, or a store that could not be repaired;
+`wrong` names each.
 """
 
 from __future__ import annotations
