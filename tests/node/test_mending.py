@@ -290,7 +290,7 @@ def test_a_log_of_which_only_the_head_is_left_is_dropped(tmp_path: Path) -> None
 
 
 def test_a_stretch_that_leads_to_entries_of_another_log_costs_that_log_nothing(tmp_path: Path) -> None:
-    engine, person, log, head = spoiled("nothing")
+    engine, person, _, _ = spoiled("nothing")
     store = opened(engine)
     Ingest(store, TEST).run(decode_run(TEST, whole(person.write(8, number=2), 0)), NOW_MS)
     store.commit()
