@@ -6,9 +6,11 @@ The store has one owner at a time. If a node has it open, opening it here raises
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from nacl.bindings import crypto_sign_seed_keypair
 
@@ -21,9 +23,11 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
 from banyan_node.upkeep.mending import Found, mend
+from banyan_node.upkeep.repairing import Repaired, repair
 from banyan_node.upkeep.views import finish
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.tables import META
 from banyan_storage.upgrade import Say, refuse_other, schema_of
 from banyan_storage.views.building import begin
@@ -70,6 +74,21 @@ def mend_local(home: Home, settings: Settings, say: Say) -> Found:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         return mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
+
+
+def repair_local(home: Home, settings: Settings, say: Say) -> Repaired:
+    """Repairs the store of `home` after its file was damaged (repairing.py). Raises StorageError."""
+    return repair(home, REALMS[settings.config.node.realm], say)
+
+
+def take_compacted(home: Home, copy: Path) -> None:
+    """Puts the data file of a compacted copy in the place of the store's, and removes the copy. Raises StorageError."""
+    folder = Folder(home.store, read_only=False)  # its lock
+    try:
+        put_data(copy / DATA, home.store)
+    finally:
+        folder.release()
+    shutil.rmtree(copy)
 
 
 def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say) -> list[str]:

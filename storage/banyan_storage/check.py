@@ -8,6 +8,7 @@ not checked here (banyan_crdt.state).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -43,8 +44,10 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
-VIEWS = "views"
-"""The prefix of problems of views, which `banyan store rebuild` fixes without a peer."""
+_UNREADABLE = (BanyanError, CorruptStore, LookupError, ValueError, struct.error)
+"""What reading a row of an unknown form may raise."""
+PAGES, VIEWS = "pages", "views"
+"""Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
 
 
 class Stats(NamedTuple):
@@ -80,10 +83,12 @@ def compact(engine: Engine, path: Path) -> Compaction:
 
 
 def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
-    """All problems by account, then those of parts, of whole tables, and of views.
+    """All problems by account, then those of parts, of whole tables, and of views; or those of pages alone.
 
     Views that are being built are not checked.
     """
+    if faults := reader.txn.faults():
+        return [StoreProblem(PAGES, sentence) for sentence in faults]
     found: list[StoreProblem] = []
     checked = 0
     for account in reader.accounts():
@@ -91,10 +96,20 @@ def verify(reader: StoreReader, progress: Progress) -> list[StoreProblem]:
         for log in reader.logs(account):
             if not is_checkpoint(log):
                 checks = _LogCheck(reader, log)
-                found += checks.problems()
+                found += _guarded(checks.name, checks.problems())
                 checked += checks.checked
-        found += _grants(reader, account)
-    return [*found, *_parts(reader), *_wholes(reader), *_views(reader)]
+        found += _guarded(f"account {account.hex()[:16]}", _grants(reader, account))
+    for where, problems in (("parts", _parts(reader)), ("tables", _wholes(reader)), (VIEWS, _views(reader))):
+        found += _guarded(where, problems)
+    return found
+
+
+def _guarded(where: str, problems: Iterator[StoreProblem]) -> Iterator[StoreProblem]:
+    """The problems, and last that a row has a form that no row has: whatever reads rows may stumble over it."""
+    try:
+        yield from problems
+    except _UNREADABLE as error:
+        yield StoreProblem(where, f"a row cannot be read ({error}), so not everything here was checked")
 
 
 class _LogCheck:
@@ -258,28 +273,30 @@ class BadPart(NamedTuple):
     """A part that does not match its entry, or that no entry names (entry: None)."""
 
     entry: Entry | None
+    n: int
+    """The arrival number of its entry."""
     op: int
     sentence: str
 
 
 def bad_parts(reader: StoreReader) -> Iterator[BadPart]:
     """Compares every held part with the hash in its entry."""
-    named = _NamedParts(reader)
+    named = NamedParts(reader)
     for key, raw in reader.txn.scan(t.PARTS):
         part, (n, at) = named.part(key), t.part_place(key)
         if part is None:
-            yield BadPart(None, at, f"{_place(key)} is held, but no entry names it")
+            yield BadPart(None, n, at, f"{_place(key)} is held, but no entry names it")
             continue
         try:
             open_part(part, raw)
         except BanyanError as error:
-            yield BadPart(reader.at(n), at, f"{_place(key)}: {error}")
+            yield BadPart(reader.at(n), n, at, f"{_place(key)}: {error}")
 
 
 def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
     """Checks parts against the hashes in entries; a part that is lacking or erased must not be held."""
     yield from (StoreProblem("parts", bad.sentence) for bad in bad_parts(reader))
-    named = _NamedParts(reader)
+    named = NamedParts(reader)
     for key, raw in reader.txn.scan(t.LACKING):
         if named.part(key) != t.wanted_part(raw):
             yield StoreProblem("lacking", f"{_place(key)} is wanted, but its entry names another part or none")
@@ -312,7 +329,7 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
         return None
 
 
-class _NamedParts:
+class NamedParts:
     """The parts that entries name. Ask in key order, so that an entry is read once for all its parts."""
 
     def __init__(self, reader: StoreReader) -> None:
@@ -328,7 +345,7 @@ class _NamedParts:
         try:
             e = self._reader.at(n)
             return decode_body(e.ops).ops if e else ()
-        except (BanyanError, CorruptStore):
+        except _UNREADABLE:
             return ()
 
 

@@ -97,6 +97,12 @@ class ReadTxn(Protocol):
     def dup_count(self, table: Table, key: bytes) -> int:
         """How many values a key of a dupsort table has. Costs the same for any number."""
 
+    def faults(self) -> list[str]:
+        """What is wrong below the tables, where this engine keeps their rows: sentences. Reads all of the last commit.
+
+        While there is anything, no other answer of the engine can be believed, and it may end the process.
+        """
+
 
 class WriteTxn(ReadTxn, Protocol):
     """The pending transaction, on the owner thread. Reads see pending writes."""

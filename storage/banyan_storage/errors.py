@@ -57,6 +57,11 @@ def begin_again(folder: Path) -> str:
     return f"restore a copy, or move {folder} away and start: it is synced again from peers"
 
 
+def repair_it(folder: Path) -> str:
+    """What to do about a data file in which something is wrong."""
+    return f"`banyan store repair` keeps what can be read of it. If that fails, {begin_again(folder)}"
+
+
 class DiskFailed(StorageError):
     """The disk refused for another reason than being full."""
 

@@ -9,6 +9,7 @@ Any other failure in the write transaction drops all pending writes and raises; 
 """
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ from .errors import (
     StoreVersion,
     WrongThread,
 )
-from .lmdb_folder import DATA, Folder, check_extent, sync_folder
+from .lmdb_folder import DATA, DRAFT, Folder, check_extent, make_folder, put_data
 from .lmdb_reads import Reader, Snapshot, Txn, explain
 
 ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
@@ -206,11 +207,13 @@ class LmdbEngine:
             raise
 
     def _open(self) -> lmdb.Environment:
-        """Opens the environment and its tables, after checking the file's length."""
+        """Opens the environment and its tables, after checking the file's length. A missing file is made."""
         mode: dict[str, Any] = {"readonly": not self.writable, "create": self.writable, "mode": 0o600}
         mode["lock"] = self.writable or os.access(self.path / "lock.mdb", os.W_OK)
         mode |= {"max_dbs": len(self.tables) + 1, "map_size": self._map_size, "readahead": False, "lib_version": 0}
         try:
+            if self.writable and not (self.path / DATA).exists():
+                self._make()
             env = lmdb.Environment(str(self.path), **mode)
         except lmdb.Error as error:
             raise explain(error, self.path) from error
@@ -231,6 +234,12 @@ class LmdbEngine:
             env.close()
             raise
         return env
+
+    def _make(self) -> None:
+        """Makes an empty data file beside its place: LMDB's own first pages are no file before their first sync."""
+        with tempfile.TemporaryDirectory(prefix="new-", dir=self.path) as draft:
+            lmdb.Environment(draft, lock=False, mode=0o600, map_size=self._map_size).close()
+            put_data(Path(draft) / DATA, self.path)
 
     def _settle_version(self, version: int, migrations: Mapping[int, Migration]) -> None:
         """Migrate the store to this program's format, or refuse it."""
@@ -352,18 +361,19 @@ class LmdbEngine:
             raise explain(error, self.path) from error
 
     def compact(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path)
         if any(path.iterdir()):
             raise StorageError(f"{path} is not empty; give a new folder for the copy")
         self._refuse_closed()
+        draft = path / DRAFT
         try:
-            self._env.copy(str(path), compact=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as copy:
+                self._env.copyfd(copy.fileno(), compact=True)
         except lmdb.Error as error:
+            draft.unlink()
             raise explain(error, path) from error
-        with (path / DATA).open("rb+") as copy:
-            os.fsync(copy.fileno())
         (path / "STORE").touch(0o600)
-        sync_folder(path)
+        put_data(draft, path)
 
     def sizes(self) -> Sizes:
         with self.read() as snapshot:

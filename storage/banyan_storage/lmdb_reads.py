@@ -20,9 +20,10 @@ from .errors import (
     StoreClosed,
     StoreReadOnly,
     TransactionTooBig,
-    begin_again,
+    repair_it,
 )
-from .lmdb_folder import why_no_room
+from .lmdb_folder import DATA, why_no_room
+from .lmdb_pages import Pages
 
 BLOCK = 4_096  # keys looked up by one call
 
@@ -39,7 +40,7 @@ def explain(error: lmdb.Error, path: Path) -> StorageError:
     if code in _NO_ROOM:
         return DiskFull(f"no room left for {path} ({os.strerror(code)}); free some, nothing committed was lost")
     if isinstance(error, _CORRUPT):
-        return CorruptStore(f"{path} is damaged ({error}); {begin_again(path)}")
+        return CorruptStore(f"{path} is damaged ({error}); {repair_it(path)}")
     if isinstance(error, lmdb.ReadonlyError) or code in (errno.EACCES, errno.EROFS, errno.EPERM):
         return StoreReadOnly(f"{path} cannot be written ({error}); check its owner and mount")
     if isinstance(error, lmdb.TxnFullError):
@@ -58,6 +59,9 @@ class Reader:
 
     def _txn(self) -> Txn:
         raise StoreClosed(f"{self._path}: no transaction is open")
+
+    def faults(self) -> list[str]:
+        return _faults(self._path, None)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         try:
@@ -210,3 +214,14 @@ class Snapshot(Reader):
 
     def _txn(self) -> Txn:
         return self._open
+
+    def faults(self) -> list[str]:
+        return _faults(self._path, self._open.id())
+
+
+def _faults(path: Path, commit: int | None) -> list[str]:
+    try:
+        with Pages(path / DATA, commit) as pages:
+            return pages.check()
+    except CorruptStore as error:
+        return [str(error)]

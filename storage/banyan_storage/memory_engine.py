@@ -176,6 +176,9 @@ class _MemoryReader:
     def dup_count(self, table: Table, key: bytes) -> int:
         return len(self._at(table).values_at(key))
 
+    def faults(self) -> list[str]:
+        return []
+
 
 class _MemorySnapshot(_MemoryReader):
     """Reads of one commit, refused once the snapshot is over."""

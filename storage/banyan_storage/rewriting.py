@@ -173,7 +173,8 @@ class RewritingStore(ContentStore):
         out = {}
         for key, raw in self._write.get_many(t.ENTRIES, map(t.u48, sorted([*chain, *loose]))):
             n = t.number(key)
-            out[record_id(raw)] = _Held(n, raw, loose.get(n))
+            if record_name(raw).lid == lid:  # otherwise the index is wrong, and the entry belongs to another log
+                out[record_id(raw)] = _Held(n, raw, loose.get(n))
         return out
 
     def _part_from_parents(self, log: LogId, lid: int, old: dict[EntryId, _Held], kept: dict[EntryId, int]) -> None:

@@ -214,3 +214,40 @@ def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: P
     assert _json("--home", home, "graph", "stats")["follows"] == follows
     assert _json("--home", home, "graph", "stats")["accounts"] == 501
     assert _json("--home", home, "store", "verify")["problems"] == []
+
+
+def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, tmp_path: Path) -> None:
+    other = _new(tmp_path / "other", "Lan")
+    for k in range(60):
+        banyan("--home", home, "post", f"bài {k} " * 20)
+    with node_up(home) as node, node_up(other, "--bootstrap", node.call("id")["addresses"][0]):
+        _equal(home, other)
+    good = _json("--home", other, "digest")
+    data = other / "store" / "data.mdb"
+    raw = bytearray(data.read_bytes())
+    pages = [at for at in range(8_192, len(raw), 4_096) if b"b\xc3\xa0i 7" in raw[at : at + 4_096]]
+    for at in pages:
+        raw[at + 12] ^= 255  # where the page says that its rows end
+        at = raw.index(b"b\xc3\xa0i 7", at)
+        raw[at] ^= 1
+    data.write_bytes(raw)
+    ran = banyan("--home", other, "store", "verify")
+    assert ran.code == errors.STORAGE
+    assert "pages: page" in ran.out
+    assert "`banyan store repair`" in ran.out
+    done = _json("--home", other, "store", "repair")
+    assert (done["pages"] > 0, done["left"]) == (True, 0)
+    assert _json("--home", other, "store", "verify")["problems"] == []
+    assert _json("--home", other, "digest") != good
+    with node_up(home) as node, node_up(other, "--bootstrap", node.call("id")["addresses"][0]):
+        assert banyan("--home", other, "store", "repair").code == errors.USAGE
+        _equal(home, other)
+        assert _json("--home", other, "store", "verify")["problems"] == []
+    assert _json("--home", other, "digest") == good
+
+
+def _equal(*homes: Path) -> None:
+    deadline = time.monotonic() + 60
+    while len({str(_json("--home", home, "digest")) for home in homes}) > 1:
+        assert time.monotonic() < deadline, "they did not become equal"
+        time.sleep(0.2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import Head
+from banyan_crdt.ids import Head, LogId
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
 from banyan_crdt.signing import verify_all
@@ -276,6 +276,38 @@ def test_one_wrong_bit_in_a_record_costs_only_the_entries_above_it(
     assert store.head(person.log()) == head
     assert store.head(person.log(number=2)).length == 8
     assert problems(store) == []
+
+
+def test_a_log_of_which_only_the_head_is_left_is_dropped(tmp_path: Path) -> None:
+    engine, person, _, _ = spoiled("nothing")
+    engine.write().delete_range(t.CHAIN, b"", None)
+    engine.commit()
+    store = opened(engine)
+    assert any("the head says 40 entries" in problem for problem in problems(store))
+    mend(store, TEST, NOW_S, tmp_path / "report", silent)
+    assert not any("the head says" in problem for problem in problems(store))
+    assert store.head(person.log()) == Head(0, None, 0)
+
+
+def test_a_stretch_that_leads_to_entries_of_another_log_costs_that_log_nothing(tmp_path: Path) -> None:
+    engine, person, _, _ = spoiled("nothing")
+    store = opened(engine)
+    Ingest(store, TEST).run(decode_run(TEST, whole(person.write(8, number=2), 0)), NOW_MS)
+    store.commit()
+    other = t.stretch_of(*next(iter(engine.write().prefix(t.CHAIN, lid_of(engine, person.log(number=2))))))
+    *_, (key, value) = engine.write().prefix(t.CHAIN, lid_of(engine, person.log()))
+    stretch = t.stretch_of(key, value)
+    engine.write().put(t.CHAIN, key, t.chain_value(other.n, min(other.size, stretch.size), stretch.signed))
+    engine.commit()
+    store = opened(engine)
+    assert problems(store) != []
+    mend(store, TEST, NOW_S, tmp_path / "report", silent)
+    assert store.head(person.log(number=2)).length == 8
+    assert len(list(store.chain(person.log(number=2)))) == 8
+
+
+def lid_of(engine: MemoryEngine, log: LogId) -> bytes:
+    return (engine.write().get(t.HEADS, t.log_name(log)) or b"")[:4]
 
 
 def test_a_forged_signature_is_found_where_signatures_are_checked(tmp_path: Path) -> None:

@@ -87,6 +87,14 @@ def test_changed_operations_are_found(engine: Engine) -> None:
     assert any("its bytes hash to another id" in p for p in problems(engine))
 
 
+def test_a_record_with_a_flag_that_no_record_has_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    n = n_of(engine, account.chain[3].id)
+    raw = engine.write().get(t.ENTRIES, n) or b""
+    engine.write().put(t.ENTRIES, n, bytes((raw[0] | 32,)) + raw[1:])
+    assert any("is not there, or not entry 3" in p for p in problems(engine))
+
+
 def test_a_forged_signature_is_found(engine: Engine) -> None:
     _, account = filled(engine)
     e = account.chain[-1]

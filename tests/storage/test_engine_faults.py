@@ -26,7 +26,8 @@ from banyan_storage.errors import (
     StoreVersion,
 )
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.lmdb_folder import check_pages
+from banyan_storage.lmdb_folder import DATA
+from banyan_storage.lmdb_pages import Pages
 
 T, DUPS = Table("t"), Table("dups", dupsort=True)
 TABLES = (T, DUPS)
@@ -47,6 +48,12 @@ def committed(path: Path, *batches: list[tuple[bytes, bytes]]) -> None:
         engine.write().put_many(T, batch)
         engine.commit()
     engine.close()
+
+
+def check_pages(path: Path) -> None:
+    with Pages(path / DATA) as pages:
+        for fault in pages.check():
+            raise CorruptStore(fault)
 
 
 def in_child(work: Callable[[], None]) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
 _store = typer.Typer(
-    help="The store: verify, mend, rebuild, compact, stats; withhold, withheld, release; drop, dropped, undrop.",
+    help="The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; drop, dropped, undrop",
     no_args_is_help=True,
 )
 
@@ -46,15 +46,30 @@ def _show_stats(console: Console, value: dict[str, Any]) -> None:
 
 @_store.command("verify")
 def verify(ctx: typer.Context) -> None:
-    """Recompute every hash, link and signature, and every row of every view; name what differs, change nothing."""
+    """Check every page, hash, link and signature, and every row of every view; name what differs, change nothing."""
     from banyan_cli.progress import waiting
 
     s = session.of(ctx)
     with waiting(s.out.notes, "verifying"):
-        answer = s.call("store.verify")
+        answer = _faults_at_rest(s) or s.call("store.verify")
     s.out.answer(answer, _show_verify)
     if answer["problems"]:
         raise typer.Exit(errors.STORAGE)
+
+
+def _faults_at_rest(s: session.Session) -> dict[str, Any] | None:
+    """What is wrong with the pages of a store at rest: it cannot be opened without danger until that is repaired."""
+    if s.node() is not None:
+        return None
+    from banyan_node.upkeep.repairing import page_faults
+    from banyan_storage.check import PAGES
+    from banyan_storage.errors import StoreLocked
+
+    try:
+        problems = [{"where": PAGES, "sentence": fault} for fault in page_faults(s.home)]
+    except StoreLocked:  # a node that is starting, or another command: the call below waits for it
+        return None
+    return {"checked": 0, "unchecked": [], "problems": problems} if problems else None
 
 
 def _show_verify(console: Console, value: dict[str, Any]) -> None:
@@ -67,13 +82,40 @@ def _show_verify(console: Console, value: dict[str, Any]) -> None:
         said.append(f"{count(of_views, 'problem')} of views; `banyan store rebuild` builds them again from the log")
     if of_views < len(problems):
         said.append(
-            f"{count(len(problems) - of_views, 'problem')}; `banyan store mend` drops the entries and the content that "
-            "are wrong, and peers are asked for them. If problems are left then, restore the store from peers or an "
-            "archive"
+            f"{count(len(problems) - of_views, 'problem')}; `banyan store repair`, with the node stopped, keeps what "
+            "can be proved, and peers are asked for the rest"
         )
     console.print(f"{value['checked']:,} entries checked: {'; '.join(said)}.")
     if unchecked:
         console.print(f"Not checked, for they are being built: {', '.join(unchecked)}.")
+
+
+@_store.command("repair")
+def repair(ctx: typer.Context) -> None:
+    """Repair a damaged store: keep what proves itself, make the rest again. Peers are then asked for what is lost."""
+    from banyan_cli.show.tables import facts
+    from banyan_node.local import repair_local
+
+    s = _stopped(ctx)
+    done = repair_local(s.home, s.settings, s.out.note)
+    value: dict[str, Any] = {"pages": len(done.pages), "rows_copied": done.rows, "dropped": done.found.gone}
+    value |= {"parts": done.parts + done.found.parts, "checked": done.found.entries, "left": len(done.left)}
+    s.out.answer(value, facts)
+    for problem in done.left:
+        s.out.note(f"Still wrong: {problem.where}: {problem.sentence}")
+    if done.left:
+        s.out.note(
+            "Export what is sound with `banyan export FILE`, move the store away, and import that; peers give the rest."
+        )
+        raise typer.Exit(errors.STORAGE)
+
+
+def _stopped(ctx: typer.Context) -> session.Session:
+    """The session of a command that needs the store for itself."""
+    s = session.of(ctx)
+    if s.node() is not None:
+        raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
+    return s
 
 
 @_store.command("mend")
@@ -82,9 +124,7 @@ def mend(ctx: typer.Context) -> None:
     from banyan_cli.show.tables import facts
     from banyan_node.local import mend_local
 
-    s = session.of(ctx)
-    if s.node() is not None:
-        raise errors.BadInput("The node is running and has the store open; stop it with `banyan down`.")
+    s = _stopped(ctx)
     found = mend_local(s.home, s.settings, s.out.note)
     value = {"logs": found.logs, "checked": found.entries, "wrong_logs": found.wrong_logs, "dropped": found.gone}
     value |= {"heads": found.moved, "parts": found.parts}
@@ -217,6 +257,7 @@ def compact(
     """Give the disk back what deleted content took."""
     from banyan_cli.progress import waiting
     from banyan_cli.show.tables import facts
+    from banyan_node.local import take_compacted
 
     s = session.of(ctx)
     if to is None and s.node() is not None:
@@ -225,26 +266,11 @@ def compact(
         )
     folder = to.absolute() if to is not None else s.home.path / "store.compacted"
     if to is None and folder.exists():
-        shutil.rmtree(folder)  # left by a run that was broken off before the folders changed places
+        shutil.rmtree(folder)  # left by a run that was broken off before the files changed places
     with waiting(s.out.notes, "compacting"):
         answer = s.call("store.compact", path=str(folder))
     if to is None:
         s.close()
-        _take_place(s.home.store, folder)
+        take_compacted(s.home, folder)
         answer["path"] = str(s.home.store)
     s.out.answer(answer, facts)
-
-
-def _take_place(store: Path, compacted: Path) -> None:
-    """Puts the compacted copy in the place of the store. If this is interrupted between its two steps, the store is
-    under the old name."""
-    old = store.with_name("store.before-compact")
-    if old.exists():
-        shutil.rmtree(old)
-    store.rename(old)
-    try:
-        compacted.rename(store)
-    except OSError:
-        old.rename(store)
-        raise
-    shutil.rmtree(old)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import platformdirs
 
 from banyan_node.operator_errors import HomeError
+from banyan_storage.lmdb_folder import make_folder, sync_folder
 
 
 class Home(NamedTuple):
@@ -78,7 +79,7 @@ class Home(NamedTuple):
     def prepare(self) -> None:
         """Make the folder, accessible to its owner only. Raises HomeError."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path)
         except OSError as error:
             raise HomeError(
                 f"The node's folder {self.path} cannot be made ({error.strerror}); choose another with --home."
@@ -116,9 +117,4 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
             os.link(draft, path)  # unlike rename, it fails if the file exists
     finally:
         draft.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(path.parent)

@@ -35,6 +35,7 @@ from banyan_node.operator_errors import (
     NoKeys,
     WrongPassphrase,
 )
+from banyan_storage.lmdb_folder import sync_folder
 
 FORMAT = 1
 ROOT_SLOT = 0
@@ -191,6 +192,7 @@ class Keystore:
             os.link(self.path, aside)
         except FileExistsError as error:
             raise KeysExist(f"{aside} exists; move it off this machine first, so that no keys are lost.") from error
+        sync_folder(aside.parent)  # the old keys are safe before they are replaced
         keys = Keys(secrets.token_bytes(32))
         file = _wrap(keys, passphrase, cost)
         write_private(self.path, msgspec.json.encode(file) + b"\n")

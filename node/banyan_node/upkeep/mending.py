@@ -201,7 +201,7 @@ class _Mending:
     def _empty(self, account: AccountId, judged: Mapping[LogId, JudgedLog]) -> None:
         """Drops all of an account without a control log: nothing of it can be judged, so peers are asked again."""
         for log, j in judged.items():
-            if not log.log or not (j.length or j.loose or j.gone or j.head.flag):
+            if not log.log or not (j.length or j.loose or j.gone or j.head != Head(0, None, 0)):
                 continue
             over = j.length + len(j.loose)
             if over:
@@ -221,7 +221,7 @@ class _Mending:
     def _parts(self) -> None:
         """Drops content that does not match its entry, because a peer that received it would ban us."""
         touched: set[AccountId] = set()
-        for entry, op, sentence in list(bad_parts(self._store)):
+        for entry, _, op, sentence in list(bad_parts(self._store)):
             if entry is None:
                 continue  # such content is never sent
             self._store.drop_part(entry.id, op)

@@ -229,7 +229,10 @@ class _Said:
 
     def _content(self, place: bytes) -> bytes | None:
         raw = self._reader.txn.get(t.PARTS, place)
-        return None if raw is None else content_of(raw)
+        try:
+            return None if raw is None else content_of(raw)
+        except LookupError:  # it is damaged, which the check of parts says
+            return None
 
 
 def _showing(number: bytes, value: bytes) -> Showing:

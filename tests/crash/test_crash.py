@@ -1,0 +1,74 @@
+"""Power that is lost at a random place of what a node writes takes nothing that was acknowledged. The nightly is
+`python -m tests.crash`, with a thousand places; here are some of them."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from . import crashes
+from .disk import KEPT, Disk, Loss
+from .trace import Call, calls, can_trace
+
+WHY_NOT = can_trace()
+traces = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+
+
+@traces
+@pytest.mark.parametrize("scene", ["posts", "compact", "files"])
+def test_after_a_crash_what_was_acknowledged_is_there_and_nothing_is_half_done(scene: str) -> None:
+    with crashes.room() as folder:
+        recorded = crashes.record(scene, Path(folder))
+        found = crashes.crash(recorded, 14, f"suite/{scene}")
+        assert found.wrong == []
+        assert found.syncs > 20
+        assert found.said > 20
+        assert crashes.crash(recorded, 4, f"suite/{scene}/deaf", deaf=True).wrong, "a disk that never syncs is noticed"
+
+
+LINES = r"""
+1 mkdir("HOME", 0700) = 0
+1 openat(-100<ROOT>, "HOME/a", 0x41, 0600) = 3<HOME/a>
+1 write(3<HOME/a>, "\x31\x32", 2) = 2
+1 fsync(3<HOME/a>) = 0
+1 openat(-100<ROOT>, "HOME", 0x90000) = 4<HOME>
+1 fsync(4<HOME>) = 0
+1 openat(-100<ROOT>, "ROOT", 0x90000) = 4<ROOT>
+1 fsync(4<ROOT>) = 0
+1 pwrite64(3<HOME/a>, "\x33", 1, 0 <unfinished ...>
+2 rename("HOME/a", "HOME/b") = 0
+1 <... pwrite64 resumed>)   = 1
+1 fsync(3<HOME/b>) = 0
+""".strip()
+
+
+def recorded(base: Path) -> list[Call]:
+    def escaped(text: str) -> str:
+        return "".join(f"\\x{byte:02x}" for byte in text.encode())
+
+    lines = LINES.replace("HOME/a", escaped(f"{base}/home/a")).replace("HOME/b", escaped(f"{base}/home/b"))
+    lines = lines.replace("HOME", escaped(f"{base}/home")).replace("ROOT", escaped(str(base)))
+    return sorted(calls(iter(lines.splitlines())))
+
+
+def left(base: Path, line: int, loss: Loss, seed: int) -> dict[str, bytes]:
+    disk = Disk(base, recorded(base))
+    disk.until(line)
+    to = base / f"{line} {loss} {seed}"
+    disk.crash(to, loss, random.Random(seed))
+    return {str(path.relative_to(to)): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+
+
+def test_the_disk_keeps_what_was_synced_and_no_more(tmp_path: Path) -> None:
+    nothing = Loss(0.0, True, 512, True)
+    assert left(tmp_path, 5, KEPT, 0) == {"home/a": b"12"}
+    assert left(tmp_path, 5, nothing._replace(journal=False), 0) == {}, "nothing made the name of the folder safe"
+    assert left(tmp_path, 7, nothing, 0) == {"home/a": b"12"}
+    some = [left(tmp_path, 10, Loss(0.5, False, 512, True), seed) for seed in range(60)]
+    assert {tuple(names) for names in some} == {("home/a",), ("home/b",)}
+    assert {content for names in some for content in names.values()} == {b"12", b"32"}
+    synced = [left(tmp_path, 11, Loss(0.5, False, 512, True), seed) for seed in range(60)]
+    assert {content for names in synced for content in names.values()} == {b"32"}
+    assert {tuple(names) for names in synced} == {("home/a",), ("home/b",)}, "its new name was not synced"

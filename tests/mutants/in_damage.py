@@ -1,0 +1,45 @@
+"""Mistakes in finding damage of a disk, and in repairing it."""
+
+from tests.mutants.mutant import Mutant
+
+_PAGES, _RECORDS = "storage/banyan_storage/lmdb_pages.py", "storage/banyan_storage/records.py"
+_MENDING, _RESTORING = "node/banyan_node/upkeep/mending.py", "storage/banyan_storage/restoring.py"
+_REPAIRED = ("tests/node/test_repairing.py",)
+
+IN_DAMAGE = (
+    Mutant(
+        "a page may be in use and free",
+        _PAGES,
+        "        elif number in self.used:\n",
+        "        elif False:\n",
+        _REPAIRED,
+    ),
+    Mutant(
+        "a meta page that is none of LMDB's is taken for one",
+        _PAGES,
+        "            if kind != (number, _MAGIC, _VERSION, size) or not flags",
+        "            if kind[2:] != (_VERSION, size) or not flags",
+        _REPAIRED,
+    ),
+    Mutant(
+        "a record may have flags that no record has",
+        _RECORDS,
+        " or flags >= 32:",
+        ":",
+        ("tests/storage/test_check.py",),
+    ),
+    Mutant(
+        "a log of which only the head is left keeps its head",
+        _MENDING,
+        "or j.head != Head(0, None, 0)):",
+        "or j.head.flag):",
+        ("tests/node/test_mending.py",),
+    ),
+    Mutant(
+        "content of a repaired store that is not here is not wanted",
+        _RESTORING,
+        "        txn.put_many(t.LACKING, sorted(wanted.items()))\n",
+        "",
+        _REPAIRED,
+    ),
+)
