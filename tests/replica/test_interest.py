@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -468,3 +470,19 @@ def test_names_of_accounts_that_are_not_held_cause_bounded_work() -> None:
         w.say("r", "a", Sums(b"", b"", [(9, bytes(16))] * 16))
     w.run(0.1)
     assert len(w.heard["r"]) <= 8 * 16
+
+
+def test_what_a_peer_named_is_freed_when_it_goes_and_not_when_garbage_is_collected() -> None:
+    w = World("a")
+    w.rogue("r", "a", partial=1)
+    w.say("r", "a", Interest(0, names(1_000)))
+    w.run(1)
+    gc.collect()
+    gc.disable()  # a full collection is rare where a replica works
+    try:
+        (tree,) = (weakref.ref(o.tree) for o in gc.get_objects() if isinstance(o, Share) and len(o.names) == 1_000)
+        assert tree() is not None
+        w.unlink("r", "a")
+        assert tree() is None
+    finally:
+        gc.enable()

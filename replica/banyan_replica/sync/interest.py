@@ -86,6 +86,13 @@ class Share:
         self.names, self._sorted, self.closed = set(), None, True
         self.tree = FrontierIndex(self, self._public)
 
+    def end(self) -> None:
+        """The peer is gone. The index names this share, so both would stay until a full collection of garbage, which is
+        rare: ten megabytes for each stranger who names as many accounts as it may."""
+        self.names.clear()
+        self._sorted = None
+        del self.tree
+
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
         """Adds and removes accounts. Returns how many names must be read. Call it only when no write is waiting."""
         if self.closed or not (come or go):
@@ -327,7 +334,9 @@ class Interests:
             share.close()
 
     def gone(self, peer: str) -> None:
-        self._pairs.pop(peer, None)
+        pair = self._pairs.pop(peer, None)
+        if pair is not None and pair.theirs is not None:
+            pair.share.end()
 
     # -- heads that move
 
