@@ -75,7 +75,7 @@ class Besieged(World):
         """How many entries of each honest log each machine holds."""
         self.logs: dict[LogId, Writer] = {}
         for node in self.honestly:
-            node.told = partial(self._entries, node.name)
+            node.on_event = partial(self._entries, node.name)
 
     # -- who is there
 

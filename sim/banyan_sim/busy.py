@@ -56,7 +56,7 @@ class Waits(NamedTuple):
 
 class Busy(Machine):
     """slow: so many times slower than the core of the benches it is. worked: seconds of that core for what each
-    peer sent. told: called with its events."""
+    peer sent. on_event: called with its events."""
 
     slow = 1.0
 
@@ -65,7 +65,7 @@ class Busy(Machine):
         self.worked: dict[str, float] = {}
         self.most_waiting = 0
         """Bytes of frames that waited at once."""
-        self.told: Callable[[Event], None] = lambda event: None
+        self.on_event: Callable[[Event], None] = lambda event: None
         self._turns: Turns[Waits]
         self._whose: dict[str, Whose] = {}
 
@@ -122,7 +122,7 @@ class Busy(Machine):
 
     def _told(self, event: Event) -> None:
         super()._told(event)
-        self.told(event)
+        self.on_event(event)
 
 
 def _receive(peer: str, frame: bytes, backlog: Backlog, r: Replica, now: float) -> None:
