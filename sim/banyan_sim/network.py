@@ -49,7 +49,7 @@ class Wire:
     lives: tuple[int, int]
     doomed: bool = False
     closed: bool = False
-    told: str = ""
+    informed: str = ""
     """The other end has closed it: this end still gets what was sent before, and then notices."""
     arrival: dict[str, float] = field(default_factory=dict)
 
@@ -114,7 +114,7 @@ class Network:
         if wire is None:
             return
         self._drop(wire)
-        wire.told = dst
+        wire.informed = dst
         self._closing[_pair(src, dst)] = wire
         now = self.clock.now
         self.peer_down(src, dst)
@@ -177,7 +177,7 @@ class Network:
             self.failed(src, dst)
 
     def _deliver(self, wire: Wire, src: str, dst: str, data: bytes) -> None:
-        if wire.doomed or (wire.closed and wire.told != dst) or not self._lives(wire, dst):
+        if wire.doomed or (wire.closed and wire.informed != dst) or not self._lives(wire, dst):
             return
         self.trace.add(self.clock.now, "frame", src, dst, data)
         self.machines[dst].receive(src, data)
@@ -193,13 +193,13 @@ class Network:
                 self.peer_down(at, peer)
 
     def _hang_up(self, wire: Wire) -> None:
-        at = wire.told
+        at = wire.informed
         if not at:
             return
         peer = wire.dialler if at == wire.acceptor else wire.acceptor
         if self._closing.get(_pair(at, peer)) is wire:
             del self._closing[_pair(at, peer)]
-        wire.told = ""
+        wire.informed = ""
         if self._lives(wire, at):
             self.trace.add(self.clock.now, "hang up", peer, at)
             self.peer_down(at, peer)

@@ -257,7 +257,7 @@ IN_CHECKPOINTS = (
     Mutant(
         "what checkpoints pin is not counted again where others may speak now",
         _CONTROL_LOGS,
-        "logs |= self.slow.named_by(account, held)",
+        "logs |= self.slow.named_by(account, self.store.checkpoints(account))",
         "logs |= set[LogId]()",
         _TAKEN,
     ),

@@ -24,8 +24,8 @@ IN_DAMAGE = (
     Mutant(
         "a record may have flags that no record has",
         _RECORDS,
-        " or flags >= 32:",
-        ":",
+        "linked = flags in _FLAGS and (prev",
+        "linked = (prev",
         ("tests/storage/test_check.py",),
     ),
     Mutant(

@@ -117,8 +117,8 @@ async def test_what_came_of_an_unfinished_frame_is_freed_when_the_peer_goes_and_
         gc.disable()  # a full collection is rare where a replica works, and 4 MiB a connection add up
         tracemalloc.start()
         try:
-            for _ in range(4):
-                async with rogue(edge.addresses[0]) as peer:
+            for n in range(4):
+                async with rogue(edge.addresses[0], bytes((n,)) * 32) as peer:  # one that comes again has to wait
                     await peer.open(1)
                     with trio.fail_after(20):
                         link = await edge.incoming.receive()

@@ -1,7 +1,8 @@
-"""A hundred replicas, fifty seeds, each run twice: every world converges, and the second run is the first again.
+"""A hundred replicas, fifty seeds: every world converges, and every third one a second time in the same way.
 
 The two runs of a seed are made by two processes with different hash seeds, so that nothing may depend on the order of
-a set. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100 --seed N` shows it again.
+a set; `BANYAN_SIM_TWICE=1` runs all twice. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100
+--seed N` shows it again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from banyan_sim.run import Result, run_world
 
 NODES = 100
 SEEDS = range(1, 1 + int(os.environ.get("BANYAN_SIM_SEEDS", "50")))
+TWICE = 1 if os.environ.get("BANYAN_SIM_TWICE") else 3
+"""One in so many seeds runs twice. What depends on a hash seed shows in most worlds; this saves a third of the time."""
 
 
 def _worker(hash_seed: str) -> ProcessPoolExecutor:
@@ -27,16 +30,21 @@ def _worker(hash_seed: str) -> ProcessPoolExecutor:
     return pool
 
 
-def test_a_hundred_replicas_converge_from_fifty_seeds_the_same_way_twice() -> None:
+def test_a_hundred_replicas_converge_from_fifty_seeds_and_the_same_way_twice() -> None:
     with _worker("1") as one, _worker("2") as two:
-        runs = [(seed, one.submit(run_world, NODES, seed), two.submit(run_world, NODES, seed)) for seed in SEEDS]
+        runs = [(seed, [pool.submit(run_world, NODES, seed) for pool in _pools(seed, one, two)]) for seed in SEEDS]
         try:
-            for seed, first, second in runs:
-                _judge(seed, first.result(), second.result())
+            for seed, made in runs:
+                _judge(seed, made[0].result(), made[-1].result())
         except BaseException:
             for pool in (one, two):
                 pool.shutdown(cancel_futures=True)
             raise
+
+
+def _pools(seed: int, *both: ProcessPoolExecutor) -> tuple[ProcessPoolExecutor, ...]:
+    """The processes that run a seed: both, or each in turn."""
+    return both if seed % TWICE == 0 else (both[seed % 2],)
 
 
 def _judge(seed: int, first: Result, second: Result) -> None:
