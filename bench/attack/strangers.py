@@ -44,8 +44,11 @@ class Stranger(attack.Stranger):
 
     async def drip(self, raw: bytes) -> None:
         """Writes bytes to the stream as they are, in pieces that a muxer takes, without a frame around them."""
-        for at in range(0, len(raw), PIECE):
-            await self.link._stream.write(raw[at : at + PIECE])
+        try:
+            for at in range(0, len(raw), PIECE):
+                await self.link._stream.write(raw[at : at + PIECE])
+        except Exception as why:  # whatever libp2p says of a stream that ends
+            raise EdgeError(f"not written: {why}") from why
         self.tally.sent += len(raw)
 
     async def open_and_reset(self) -> None:
