@@ -29,6 +29,10 @@ MARK = b"crash: "
 """How a line begins that a writer says."""
 
 
+class Unknown(Exception):
+    """A call of the record of which the disk cannot tell what it leaves: a run on a guess would prove nothing."""
+
+
 class Said(NamedTuple):
     """The writer began to say it at this place of the log."""
 
@@ -174,7 +178,7 @@ class Disk:
                     self._change_names(call, {where: None})
             case _:
                 if self._inode(call.fd()[1]) is not None:
-                    raise NotImplementedError(f"the disk does not know {call.name}")
+                    raise Unknown(f"{call.name} changed {call.fd()[1]}, and nothing says what it does to a disk")
 
     def _open(self, call: Call) -> None:
         path, flags = call.paths()[-1], call.numbers()[0]
@@ -202,14 +206,15 @@ class Disk:
 
     def _named(self, call: Call) -> None:
         old, new = (self._where(path) for path in call.paths())
-        if old is None or new is None:
-            if (old is None) != (new is None):
-                raise NotImplementedError("a file moved into the folder or out of it")
-            return
-        names: dict[tuple[int, str], int | None] = {new: self._now[old]}
-        if call.name.startswith("rename"):
+        if old is None and new is not None:
+            raise Unknown(f"{call.paths()[1]} came from outside of the folder, where nothing was recorded")
+        names: dict[tuple[int, str], int | None] = {}
+        if old is not None and new is not None:
+            names[new] = self._now[old]
+        if old is not None and call.name.startswith("rename"):
             names[old] = None
-        self._change_names(call, names)
+        if names:
+            self._change_names(call, names)
 
     def _change_names(self, call: Call, names: dict[tuple[int, str], int | None]) -> None:
         self._renames.append(_Rename(call.ended, names))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import skipped_without
+
 from . import crashes
-from .disk import KEPT, Disk, Loss
+from .disk import KEPT, Disk, Loss, Unknown
 from .trace import Call, calls, can_trace
 
-WHY_NOT = can_trace()
-traces = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+traces = skipped_without(can_trace())
 
 
 @traces
@@ -44,11 +45,12 @@ LINES = r"""
 """.strip()
 
 
-def recorded(base: Path) -> list[Call]:
+def recorded(base: Path, more: str = "") -> list[Call]:
     def escaped(text: str) -> str:
         return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
-    lines = LINES.replace("HOME/a", escaped(f"{base}/home/a")).replace("HOME/b", escaped(f"{base}/home/b"))
+    lines = f"{LINES}\n{more}".strip().replace("OUTSIDE", escaped(f"{base.parent}/elsewhere"))
+    lines = lines.replace("HOME/a", escaped(f"{base}/home/a")).replace("HOME/b", escaped(f"{base}/home/b"))
     lines = lines.replace("HOME", escaped(f"{base}/home")).replace("ROOT", escaped(str(base)))
     return sorted(calls(iter(lines.splitlines())))
 
@@ -72,3 +74,23 @@ def test_the_disk_keeps_what_was_synced_and_no_more(tmp_path: Path) -> None:
     synced = [left(tmp_path, 11, Loss(0.5, False, 512, True), seed) for seed in range(60)]
     assert {content for names in synced for content in names.values()} == {b"32"}
     assert {tuple(names) for names in synced} == {("home/a",), ("home/b",)}, "its new name was not synced"
+
+
+def test_a_file_that_is_moved_out_of_the_folder_is_gone_once_that_was_synced(tmp_path: Path) -> None:
+    moved = Disk(tmp_path, recorded(tmp_path, '1 rename("HOME/b", "OUTSIDE") = 0'))
+    moved.until(100)
+    moved.crash(tmp_path / "left", KEPT, random.Random(0))
+    assert [path.name for path in (tmp_path / "left").rglob("*")] == ["home"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('1 rename("OUTSIDE", "HOME/b") = 0', "came from outside of the folder"),
+        ("1 copy_file_range(3<HOME/b>, NULL, 4<HOME>, NULL, 9, 0) = 9", "copy_file_range changed"),
+    ],
+)
+def test_a_call_of_which_nobody_knows_what_it_leaves_ends_the_run(tmp_path: Path, line: str, why: str) -> None:
+    disk = Disk(tmp_path, recorded(tmp_path, line))
+    with pytest.raises(Unknown, match=why):
+        disk.until(100)

@@ -82,10 +82,9 @@ def test_an_input_behind_three_branches_is_found_step_by_step_and_made_small(toy
     assert run.refused > 0
 
 
-def test_without_what_it_reaches_the_same_input_is_not_found(toy: Any) -> None:
-    engine = _toy(toy)
-    engine._new = lambda found, raw: False  # type: ignore[method-assign]
-    assert not engine.go(60_000, "1").faults
+def test_without_what_it_reaches_the_same_input_is_not_found(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "_new", lambda engine, found, raw: False)
+    assert not _toy(toy).go(60_000, "1").faults
 
 
 def test_work_beyond_the_bound_is_a_fault(toy: Any) -> None:

@@ -18,9 +18,9 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
 from banyan_storage.errors import StorageError
+from tests.needs import on_own_disk
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, post, settled, texts
-from tests.storage.test_engine_faults import can_mount
 
 SMALL = 24 << 20
 """Bytes of a disk that can be filled: a store needs 1 MB."""
@@ -109,7 +109,7 @@ async def test_without_room_nothing_of_others_is_taken_and_nobody_is_charged(
                 assert await texts(b) == {"before", "of b", "while there is no room"}
 
 
-@pytest.mark.skipif(not can_mount(), reason="needs a file system of its own, which only root can mount")
+@on_own_disk
 async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         homes = [make_home(tmp_path / "a"), make_home(disk / "b")]
@@ -136,7 +136,7 @@ async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_i
                 assert await texts(b) == {"of a", "of b"}
 
 
-@pytest.mark.skipif(not can_mount(), reason="needs a file system of its own, which only root can mount")
+@on_own_disk
 async def test_a_full_disk_ends_neither_a_node_nor_its_start_nor_its_stop(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         homes = [make_home(tmp_path / "a"), make_home(disk / "b")]
