@@ -231,8 +231,8 @@ def survive_a_file_limit(path: Path) -> None:
 def survive_a_full_file_system(path: Path) -> None:
     mount = path / "mount"
     mount.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,uid=0,gid=0", "none", str(mount)], check=True)
-    room = ["mount", "-o", "remount,size=16m,uid=0,gid=0", str(mount)]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(mount)], check=True)
+    room = ["mount", "--options-mode", "ignore", "-o", "remount,size=16m", str(mount)]
     try:
         survive_a_full_disk(mount / "s", lambda: subprocess.run(room, check=True))
     finally:
