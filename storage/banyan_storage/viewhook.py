@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId
@@ -40,6 +40,10 @@ class CountedEntry(NamedTuple):
     body: Body
 
 
+Wanting: TypeAlias = Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]]
+"""Gives counted entries their arrival numbers, and notes which of their content is asked for. It must be exhausted."""
+
+
 class ArrivedPart(NamedTuple):
     """Content, without its salt, of operation `op_index` of the counted entry with arrival number `n`."""
 
@@ -71,15 +75,8 @@ class ViewHooks(Protocol):
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         """Fold the account again in steps, by `fold_again`. False, and nothing is done, if that cannot be now."""
 
-    def fold_again(
-        self,
-        txn: WriteTxn,
-        reader: StoreReader,
-        size: int,
-        wanting: Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]],
-    ) -> bool:
-        """One such step, of about `size` entries. wanting: gives them their arrival numbers, and must be exhausted.
-        Returns whether more is left."""
+    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
+        """One such step, of about `size` entries. Returns whether more is left."""
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """These entries of the account no longer count, and nothing else of it changed. Return False, without any
@@ -108,13 +105,7 @@ class NoViews:
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         return False
 
-    def fold_again(
-        self,
-        txn: WriteTxn,
-        reader: StoreReader,
-        size: int,
-        wanting: Callable[[Iterable[tuple[Entry, Body]]], Iterator[CountedEntry]],
-    ) -> bool:
+    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
         return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,6 +18,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
 from tests.node.real import load_settings
 
+from .apart import apart
 from .disk import Said
 from .writer import CHEAP, content, file_hash, master, one_place
 
@@ -65,28 +64,13 @@ def promised(said: Sequence[Said], line: int) -> Promised:
 
 
 def wrong(base: Path, name: str, known: Promised) -> str | None:
-    """What is wrong with the home `name` in the folder `base`, or None. It is examined in a process of its own."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        said = ""
-        try:
-            os.close(read)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            one_place()
-            said = _look(base, Home(base / name), known)
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        finally:
-            os.write(write, said.encode()[:4_000])
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode("utf-8", "replace")
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status:
-        return f"the process ended with {signal.Signals(-status).name if status < 0 else status}"
-    return said or None
+    """What is wrong with the home `name` in the folder `base`, or None."""
+
+    def look() -> str:
+        one_place()
+        return _look(base, Home(base / name), known)
+
+    return apart(look) or None
 
 
 def _look(base: Path, home: Home, known: Promised) -> str:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from banyan_crdt.realm import TEST
@@ -25,6 +25,7 @@ from banyan_node.upkeep.repairing import repair
 from tests.node.test_repairing import PAGE, Rows, filled, flipped, found, own, rows_of
 
 from . import crashes
+from .apart import apart
 
 
 def main() -> int:
@@ -51,25 +52,10 @@ def main() -> int:
 
 
 def examined(source: Home, good: Rows, to: Path, page: int, bit: int) -> str:
-    """What became of it, in a process of its own, which LMDB may end."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        said = ""
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            said = _look(source, good, to, page, bit)
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        finally:
-            os.write(write, said.encode()[:2_000])
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode("utf-8", "replace")
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """What became of it."""
+    said = apart(partial(_look, source, good, to, page, bit))
     shutil.rmtree(to, ignore_errors=True)
-    return said or f"the process ended with {status}"
+    return said
 
 
 def _look(source: Home, good: Rows, to: Path, page: int, bit: int) -> str:

@@ -721,8 +721,8 @@ IN_STORAGE = (
     Mutant(
         "an account that changes again while it is folded goes on where it was",
         _AGAIN,
-        "    drop(txn, account)\n    txn.put(AGAIN, account, CLEARED)\n",
-        "    txn.put(AGAIN, account, CLEARED)\n",
+        "    txn.put(AGAIN, account, _Progress(CLEARED",
+        "    if not waits(txn, account):\n        txn.put(AGAIN, account, _Progress(CLEARED",
         _FOLDED_AGAIN,
     ),
     Mutant(
@@ -737,6 +737,20 @@ IN_STORAGE = (
         _BUILDING,
         "    if SHOWN_NAME in chosen:\n        again.all_views_begin(txn)\n",
         "",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "what comes while an account is folded again is folded by a step too",
+        _AGAIN,
+        "found += [entry for entry in some if entry.n <= at.upto]",
+        "found += some",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "the steps leave out what came last before they began",
+        _AGAIN,
+        "if entry.n <= at.upto]",
+        "if entry.n < at.upto]",
         _FOLDED_AGAIN,
     ),
     Mutant(

@@ -1,13 +1,37 @@
 from __future__ import annotations
 
 from banyan_crdt.ops import Drop, Pin
-from banyan_sim.attack import Attack, Strangers, Victim
-from banyan_sim.forge import pushed, pushes
+from banyan_sim.attack import Attack, Stranger, Strangers, Victim
+from banyan_sim.forge import Account, Log, pushed, pushes
 
 LOGS, ENTRIES, RUN = 30, 9_216, 1_024
 """Logs of one account and their entries, of seven bytes each; entries in one signature."""
 PINS, EVERY_S = 4, 0.05
 """Control entries that name every log, for one that drops a log; the pause between two."""
+CONTROL = 2_000
+"""Control entries, as many as a log of them has room for."""
+
+
+async def tiny_entries(strangers: Strangers, stranger: Stranger, forked: bool = False) -> tuple[Account, list[Log]]:
+    """An account whose logs are full of tiny entries, and its logs. forked: each has another last entry too."""
+    run, entries = strangers.few(RUN), strangers.few(ENTRIES)
+    account = strangers.forge.account()
+    await stranger.throw(pushes(pushed(account.item(), account.mid)))
+    logs = [account.log(n + 1) for n in range(strangers.few(LOGS))]
+    for log in logs:
+        log.write(count=entries)
+        await stranger.throw(pushes(*(log.push(at, at + run) for at in range(0, entries, run))))
+        if forked:
+            twin = log.fork(entries - 1)
+            twin.write()
+            await stranger.throw(pushes(twin.push(entries - 1, entries)))
+        await strangers.sleep(0)
+    return account, logs
+
+
+def pin_all(account: Account, logs: list[Log], place: int) -> None:
+    """One control entry that pins an entry of each log, counted from its end."""
+    account.control(*(Pin(log.id.writer, log.id.log, len(log.ids) - place, log.ids[-place]) for log in logs))
 
 
 class Recount(Attack):
@@ -15,18 +39,11 @@ class Recount(Attack):
     spreads = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
-        run, entries = strangers.few(RUN), strangers.few(ENTRIES)
-        account, stranger = strangers.forge.account(), await strangers.meet()
-        await stranger.throw(pushes(pushed(account.item(), account.mid)))
-        logs = [account.log(n + 1) for n in range(strangers.few(LOGS))]
-        for log in logs:
-            log.write(count=entries)
-            await stranger.throw(pushes(*(log.push(at, at + run) for at in range(0, entries, run))))
-            await strangers.sleep(0)
-        for n in range(2_000):
+        stranger = await strangers.meet()
+        account, logs = await tiny_entries(strangers, stranger)
+        for n in range(CONTROL):
             if n % (PINS + 1):
-                place = entries - 1 - n % entries
-                account.control(*(Pin(log.id.writer, log.id.log, place, log.ids[place]) for log in logs))
+                pin_all(account, logs, 1 + n % len(logs[0].ids))
             else:
                 account.control(Drop(account.device.key, 1 + n // (PINS + 1)))
             await stranger.throw(pushes(pushed(account.item(len(account.path) - 1), account.mid)))

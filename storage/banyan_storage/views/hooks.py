@@ -14,7 +14,7 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 from ..engine import WriteTxn
 from ..reader import StoreReader
 from ..view_rows import TOMBS, place_bytes, slot_of
-from ..viewhook import Append, ArrivedPart, CountedEntry
+from ..viewhook import Append, ArrivedPart, CountedEntry, Wanting
 from . import again, building
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .standing import cursors, is_folded
@@ -54,7 +54,7 @@ class SocialViews:
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         return again.put_off(txn, account)
 
-    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: again.Wanting) -> bool:
+    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
         return again.step(txn, reader, size, wanting)
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

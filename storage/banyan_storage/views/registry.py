@@ -30,8 +30,7 @@ BUILDING = Table("views_building")
 """name -> version u32 | cursor (building.py), for views that are being built."""
 
 AGAIN = Table("views_again")
-"""account -> a byte, for an account that is folded again in steps (again.py); name of a log -> how many of its entries
-are folded."""
+"""account -> how far it is, for an account that is folded again in steps (again.py)."""
 
 
 def checked(views: Iterable[View]) -> tuple[View, ...]:
