@@ -59,6 +59,20 @@ def test_a_pin_of_a_notary_chooses_in_a_fork_at_once() -> None:
         sound(node)
 
 
+def test_a_pin_that_a_tie_takes_back_chooses_no_longer() -> None:
+    an, (a, b) = forked("a", "b")
+    node = of(an, a, b)
+    below = list(an.control)
+    node.control(an.id, [an.say(an.pin(b[2]))], NOW_MS)
+    assert node.head(an.log()) == Head(3, b[2].id, 0)
+    node.control(an.id, [an.say(an.pin(a[2]), below=below)], NOW_MS)  # two next entries of one key: the log is frozen
+    control = node.control_of(an.id)
+    assert control is not None
+    assert control.frozen
+    assert node.head(an.log()) == Head(2, a[1].id, 1)
+    sound(node)
+
+
 def test_a_pin_of_a_notary_chooses_in_an_account_that_was_not_at_hand() -> None:
     an, (a, b) = forked("a", "b")
     node = of(an, a, b)

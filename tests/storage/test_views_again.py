@@ -90,6 +90,25 @@ def test_what_is_folded_at_once_while_views_are_built_is_not_folded_by_a_later_s
     assert world.ask.views_digest() == digest
 
 
+def test_what_comes_meanwhile_is_folded_once() -> None:
+    """A post that a step folds again shows again, if it was covered by an entry of a log that the steps have passed."""
+    world = World("meanwhile once")
+    person, store = world.people[0], world.node.store
+    first, second = sorted(("phone", "tablet"), key=lambda device: log_name(person.log(device)))
+    for device in (first, second):
+        world.write(person, device, [write_post(CellKey(device.ljust(16).encode()), Post(device, created_ms=5))])
+    store.rebuild_views_later(person.id, -1)
+    while world.ask.post_count(person.id) < 1:  # the log of `first` is done then, and that of `second` is not
+        fold(world, 1)
+    key = CellKey(bytes(16))
+    world.write(person, second, [write_post(key, Post("covered", created_ms=5))])
+    (_, ref, _) = world.live[-1]
+    world.write(person, first, [write_post(key, Post("edit", created_ms=5), [ref])])
+    drain(world)
+    world.agrees()
+    world.proved()
+
+
 def test_one_step_folds_many_short_logs() -> None:
     """Logs are free: an account of 65,000 must not take as many steps, each of which reads all heads."""
     world = World("short")
