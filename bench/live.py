@@ -142,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         **latencies_ms(waits),
         max_ms=round(max(waits) * 1e3, 1),
         anon_mb=round(median([row["anon_mb"] for row in rows]), 1),
+        cpu_s=round(median([row["cpu_s"] for row in rows]), 1),
         sizes={"receivers": RECEIVERS, "processes": 2, "rate": args.rate, "posts": posts, "text_bytes": TEXT_BYTES},
     )
 

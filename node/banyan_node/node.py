@@ -327,6 +327,7 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
     context.replica.sync.asking.waiting = waiting
     context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.sync.asking.ours = lambda account: hosted.is_hosted(context.store, account)
+    context.replica.strangers.wanted_here = partial(hosted.is_wanted, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

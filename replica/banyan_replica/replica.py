@@ -31,6 +31,7 @@ from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
+from banyan_replica.intake.strangers import Strangers
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
 from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
@@ -89,7 +90,9 @@ class Replica:
             me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger, self._unread
         )
         self.links: dict[str, PeerSession] = {}
-        self.sync = Sync(self.ingest, self.tree, self.limits, self.links, rng, random_bytes)
+        named = named or Named()
+        self.strangers = Strangers(store, named.peers.__contains__)
+        self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
@@ -215,9 +218,10 @@ class Replica:
 
     def next_effect(self) -> Effect | None:
         """The next effect, or None. After None there are no more until the next event."""
-        if self.ingest.holding:
+        if self.ingest.together.holding:
             self.settle()
         if self.store.pending:
+            self.strangers.note()
             self.tree.note()
             return Commit()
         self.sync.durable()
@@ -231,8 +235,9 @@ class Replica:
             self._out.tell("storage", error=why)
             self.sync.asking.rest()
         self.gossip.forget_messages()
-        self.ingest.holding = False
+        self.ingest.together.holding = False
         self.ingest.forget()
+        self.strangers.forget()
         self.author.forget()
         self.spreading.forget()
         self.sync.rolled_back()
@@ -278,26 +283,21 @@ class Replica:
         self.sync.limit(accounts, now)
         self._out.collect()
 
-    def set_room(self, full: str) -> None:
-        """Takes no entries and no content of others while `full` says why, and goes on with its own accounts. Nothing
-        of that is the peers' fault, so it costs them nothing. Empty: there is room again."""
-        self.sync.asking.set_room(full)
-
     # -- writing
 
     def hold(self) -> None:
         """Collects what is published from now on; `settle` writes it together. Until then the store lacks it."""
-        self.ingest.holding = True
+        self.ingest.together.holding = True
 
     def settle(self) -> None:
         """Ends `hold` and writes what was collected. `next_effect` does so too."""
-        self.ingest.holding = False
+        self.ingest.together.holding = False
         self._hand(self.author.flush())
 
     @property
     def changes(self) -> int:
         """Grows with every publication and every other write, but not when `settle` writes what was collected."""
-        return self.store.changes + self.ingest.held - self.author.settled + self.author.held
+        return self.store.changes + self.ingest.together.held - self.author.settled + self.author.held
 
     def publish(
         self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
@@ -311,7 +311,7 @@ class Replica:
                 self.spreading.waits(w, now)
         if not push:
             self._tell_soon(now)
-        if not self.ingest.holding:
+        if not self.ingest.together.holding:
             self._hand(written)
         return written
 
@@ -368,6 +368,7 @@ class Replica:
                 self.sync.root(link, now)
             if link.flow.undigested:
                 self._out.credit(link)
+        self.strangers.review()
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         if not self.sync.asking.full:

@@ -159,8 +159,8 @@ IN_NODE = (
     Mutant(
         "content of a control log that changed is dropped",
         _INGEST,
-        "        if not self._together.has(account):  # else it is new, and its content waits with it\n",
-        "        if not changed and not self._together.has(account):\n",
+        "        if not self.together.has(account):  # else it is new, and its content waits with it\n",
+        "        if not changed and not self.together.has(account):\n",
         _TAKEN,
     ),
     Mutant(

@@ -218,3 +218,47 @@ async def test_what_fails_while_the_node_stops_is_not_said() -> None:
 
     await tasks.keep("metrics", fails)
     assert tasks.failing() == {}
+
+
+async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_and_who_is_named_has_room(
+    tmp_path: Path,
+) -> None:
+    homes = [make_home(tmp_path / name) for name in "ab"]
+    flags = {"storage__max_bytes": "40 MB", "storage__strangers": "1"}
+    with capture_logs() as lines:
+        async with running(make_node(homes[0], **flags)) as a:
+            await account(a, "An")
+            async with running(make_node(homes[1], [a.edge.addresses[0]])) as b:
+                people = []
+                for k in range(40):
+                    made = await b.backend.call("account.create", {"name": f"p{k}", "hosted": True})
+                    people.append(made["account"])
+                for who in people:
+                    for k in range(6):
+                        await b.backend.call("post", {"by": who, "text": f"{k} ".ljust(3_000, "x")})
+                with trio.fail_after(20):
+                    while not (status := await a.backend.call("status", {}))["strangers"]["full"]:
+                        await trio.sleep(0.05)
+                room = status["strangers"]
+                assert room["most"] == 400_000 <= room["bytes"] < 450_000
+                assert "storage.strangers allows 0.4 MB, 1 % of storage.max_bytes" in room["full"]
+                with trio.fail_after(20):
+                    while not (status := await a.backend.call("status", {}))["doubt"].startswith("not all accounts of"):
+                        await trio.sleep(0.05)
+                assert not status["complete"]
+                rows = await b.backend.call("diff", {"peer": a.edge.peer_id})
+                lacking = {row["account"] for row in rows} & set(people)
+                assert lacking
+                wanted = sorted(lacking)[0]
+                await a.backend.call("follow", {"account": wanted})
+                await b.backend.call("post", {"by": wanted, "text": "to my follower"})
+                with trio.fail_after(60):
+                    while "to my follower" not in await texts(a):
+                        await trio.sleep(0.05)
+                assert (await a.backend.call("status", {}))["strangers"]["bytes"] < 450_000
+                for node in (a, b):
+                    (row,) = await node.backend.call("peers", {})
+                    assert (row["points"], row["connected"], row["ban"]) == (0, True, None)
+                await a.backend.call("peers.add", {"addr": b.edge.addresses[0]})
+                await converged([a, b], 60)
+    assert sum(line["event"] == "nothing more of strangers is taken" for line in lines) == 1

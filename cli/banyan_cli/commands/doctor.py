@@ -120,8 +120,11 @@ def _disk(s: session.Session) -> tuple[bool | None, str]:
     folder = next(p for p in (s.home.path, *s.home.path.parents) if p.exists())
     free, reserve = shutil.disk_usage(folder).free, s.settings.config.storage.reserve
     node = s.node()
-    if node is not None and (full := node.call("status").get("full")):
+    status = {} if node is None else node.call("status")
+    if full := status.get("full"):
         return False, f"Nothing of others is taken: {full}."
+    if full := status.get("strangers", {}).get("full"):
+        return False, f"Not all accounts of strangers are taken: {full}."
     if free < LEAST_FREE or free < reserve:
         return False, f"{free >> 20} MiB are free on the disk of {folder}; make room, or move the home with --home."
     return True, f"{free / (1 << 30):.1f} GiB are free."

@@ -261,6 +261,16 @@ class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Free disk that entries of others must leave: for own posts, and for all else on the disk",
         ),
     ] = 500_000_000
+    strangers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            title="percent; 100: no bound",
+            description="Of `max_bytes`, or of the store and the free disk: what accounts may take that nobody here "
+            "hosts or follows and no named peer brought",
+        ),
+    ] = 10
 
 
 class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):

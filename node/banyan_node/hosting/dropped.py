@@ -51,6 +51,7 @@ def erase(ctx: Context, account: AccountId, now: float) -> int:
         if head != NOTHING:
             ctx.replica.sync.moved(log, head, NOTHING)
     store.rebuild_views(account, ())
+    ctx.replica.strangers.release(account)
     ctx.replica.ingest.forget()
     return entries
 

@@ -1,10 +1,12 @@
-"""Whether there is room for entries of others. Accounts are free, so strangers would fill any disk.
+"""How much room there is for entries of others. Accounts are free, so strangers would fill any disk.
 
 A limit on what is *taken* changes nothing of what is true: what is not taken stays a difference between two frontiers,
 and is asked for once there is room. Own accounts go on until the disk is really full.
 """
 
 import shutil
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 import trio
@@ -21,12 +23,22 @@ AGAIN = 20
 """There is room again once a part in so many of the reserve is free beside it, so that the answer does not flicker."""
 
 
+class Room(NamedTuple):
+    """full: why there is no room, a sentence without a full stop; empty if there is. most: bytes that strangers may
+    take, None: no bound. allowance: where that comes from."""
+
+    full: str
+    most: int | None
+    allowance: str
+
+
 class Watch:
-    """Tells the replica why there is no room, as it is now; and once the log, when that begins and when it ends."""
+    """Tells the replica how much room there is, as it is now; and once the log, when it ends and when it comes back."""
 
     def __init__(self, worker: Worker[Context], engine: LmdbEngine, storage: StorageSettings) -> None:
         self._worker, self._engine, self._storage = worker, engine, storage
-        self._full = ""
+        self._room = Room("", None, "")
+        self._shut = False
 
     async def run(self) -> None:
         """For ever."""
@@ -35,17 +47,41 @@ class Watch:
             await trio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        full = await trio.to_thread.run_sync(why_full, self._engine, self._storage, bool(self._full))
-        if full == self._full:
-            return
-        await self._worker.call(lambda c, now: c.replica.set_room(full))
-        turned, self._full = bool(full) != bool(self._full), full
-        if not turned:
-            return
-        if full:
-            log.warning("nothing of others is taken", reason=full)
-        else:
+        room = await trio.to_thread.run_sync(room_of, self._engine, self._storage, bool(self._room.full))
+        strangers = await self._worker.call(partial(_tell, room))
+        turned, self._room = bool(room.full) != bool(self._room.full), room
+        if turned and room.full:
+            log.warning("nothing of others is taken", reason=room.full)
+        elif turned:
             log.info("entries of others are taken again")
+        if bool(strangers) != self._shut:
+            self._shut = bool(strangers)
+            if strangers:
+                log.warning("nothing more of strangers is taken", reason=strangers)
+            else:
+                log.info("accounts of strangers are taken again")
+
+
+def _tell(room: Room, c: Context, now: float) -> str:
+    """Returns why nothing more of strangers is taken, or nothing."""
+    c.replica.sync.asking.set_room(room.full, room.most, room.allowance)
+    return c.replica.strangers.full
+
+
+def room_of(engine: LmdbEngine, storage: StorageSettings, before: bool) -> Room:
+    """before: whether there was none."""
+    most, share = None, storage.strangers
+    whole = storage.max_bytes
+    if share < 100:
+        disk = max(0, shutil.disk_usage(engine.path).free - storage.reserve) + engine.sizes().used
+        most = min(whole or disk, disk) * share // 100
+    of = "storage.max_bytes" if whole else "the store and the free disk beyond storage.reserve"
+    return Room(
+        why_full(engine, storage, before),
+        most,
+        f"storage.strangers allows {said(most or 0)}, {share} % of {of}; follow those you want, name the peers that "
+        "you trust (`banyan peers add`), or raise it",
+    )
 
 
 def why_full(engine: LmdbEngine, storage: StorageSettings, before: bool) -> str:

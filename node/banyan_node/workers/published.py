@@ -102,6 +102,15 @@ class BanSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class StrangersSeen:
+    """Bytes that strangers take, how many they may take (None: no bound), and why nothing more is taken, or nothing."""
+
+    used: int
+    most: int | None
+    full: str
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
@@ -120,6 +129,7 @@ class Published:
     ahead_ms: int | None
     platforms: int
     full: str
+    strangers: StrangersSeen
     compared: bool
     grounds: bool
 
@@ -158,6 +168,7 @@ def published(ctx: Context, now: float) -> Published:
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
+        strangers=StrangersSeen(replica.strangers.used, replica.strangers.most, replica.strangers.full),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx, met)),
     )

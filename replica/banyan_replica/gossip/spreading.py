@@ -44,7 +44,8 @@ class _Opened(NamedTuple):
 
 
 class Spreading:
-    """interesting: whether an account is held here. charge: gives points to a peer for a bad push."""
+    """wanted(peer, account): whether what the peer pushes of the account is judged. charge: gives points to a peer for
+    a bad push."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class Spreading:
         gossip: Gossip,
         ingest: Ingest,
         take: Take,
-        interesting: Callable[[AccountId], bool],
+        wanted: Callable[[str, AccountId], bool],
         verify: Verify,
         charge: Callable[[PeerSession, Charge, float], None],
     ) -> None:
         self._realm, self._gossip, self._ingest = realm, gossip, ingest
-        self._take, self._interesting, self._verify, self._charge = take, interesting, verify, charge
+        self._take, self._wanted, self._verify, self._charge = take, wanted, verify, charge
         self._unpushed: dict[EntryId, float] = {}
         """Last entries of our runs that are pushed once they are signed, and when they were written."""
 
@@ -83,11 +84,12 @@ class Spreading:
     def _opened(self, deliveries: Sequence[Delivery]) -> list[_Opened]:
         out = [_Opened(Malformed("not read yet"), False)] * len(deliveries)
         items: dict[bool, list[tuple[int, Item]]] = {True: [], False: []}
-        for k, item in enumerate(map(opened, deliveries)):
+        for k, delivery in enumerate(deliveries):
+            item = opened(delivery)
             try:
                 if isinstance(item, Reject):
                     raise item
-                items[self._interesting(account_of(item))].append((k, item))
+                items[self._wanted(delivery.peer, account_of(item))].append((k, item))
             except Reject as why:
                 out[k] = _Opened(why, False)
         for held, verify in ((True, self._verify), (False, _unsigned)):

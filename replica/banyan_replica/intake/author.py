@@ -125,19 +125,19 @@ class Author:
             for seq in list(tip.ids)[: -2 * TIP_IDS]:
                 del tip.ids[seq]
         waits, self._waits, self._ahead = self._waits, [], {}
-        before = self.store.changes + self.ingest.held
+        before = self.store.changes + self.ingest.together.held
         sigs = self._sign([(w.signer, w.unsigned.entries[-1].id) for w in waits])
         written = [w.signed(sig) for w, sig in zip(waits, sigs, strict=True)]
-        holding, self.ingest.holding = self.ingest.holding, True
+        holding, self.ingest.together.holding = self.ingest.together.holding, True
         try:
             for w, made in zip(waits, written, strict=True):
                 self._judge(made, w.now_ms)
         finally:
-            self.ingest.holding = holding
+            self.ingest.together.holding = holding
         self.ingest.flush()
         for log, end in sorted({w.log: w.entries[-1].id for w in written}.items()):
             self.store.put_note(own_key(log), end)
-        self.settled += self.store.changes + self.ingest.held - before
+        self.settled += self.store.changes + self.ingest.together.held - before
         return written
 
     def _judge(self, made: Written, now_ms: int) -> None:
@@ -254,7 +254,7 @@ class Author:
         self._waits += waits
         self.held += len(waits)
         self._keep(log, _Tip(parent, ids))
-        holding = self.ingest.holding and self.ingest.usual(log)
+        holding = self.ingest.together.holding and self.ingest.usual(log)
         return [w.unsigned for w in waits] if holding else self.flush()[-len(waits) :]
 
     def _unsigned(

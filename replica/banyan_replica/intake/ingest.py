@@ -70,33 +70,25 @@ class Ingest:
         self.slow = Counting(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
         """Time and total of the last entries of logs, against which the next run is checked."""
-        self._together = Together(store)
-        self._controls = ControlLogs(store, realm, self._accounts, self.slow, self._together, moved)
+        self.together = Together(store)
+        """What waits to be written."""
+        self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
 
     @property
-    def holding(self) -> bool:
-        """Whether runs wait to be written together, until `flush`."""
-        return self._together.holding
-
-    @holding.setter
-    def holding(self, holding: bool) -> None:
-        self._together.holding = holding
-
-    @property
-    def held(self) -> int:
-        """Grows with every run that waits to be written."""
-        return self._together.held
+    def arrived(self) -> int:
+        """Grows by one with every entry that is stored or waits to be."""
+        return self.store.last_arrival + self.together.entries
 
     def batch(self) -> AbstractContextManager[None]:
         """Runs and new accounts that are judged inside are written together at its end, or earlier if needed.
 
         Inside, call only `run` and `control`, and read nothing from the store that they may have changed.
         """
-        return self._together.batch()
+        return self.together.batch()
 
     def id_at(self, log: LogId, seq: int) -> EntryId | None:
         """The id of the counted entry at place `seq`, waiting entries included."""
-        return self._together.id_at(log, seq)
+        return self.together.id_at(log, seq)
 
     def look_up(self, logs: Sequence[LogId]) -> None:
         """Reads in one pass what `run` needs of these logs and accounts."""
@@ -105,7 +97,7 @@ class Ingest:
 
     def flush(self) -> None:
         """Writes what waits to be written."""
-        self._together.flush()
+        self.together.flush()
 
     def control_of(self, account: AccountId) -> Control | None:
         """The account's control state, or None if it is not held."""
@@ -113,7 +105,7 @@ class Ingest:
 
     def head(self, log: LogId) -> Head:
         """The head of the log, waiting entries included."""
-        return self._together.head(log)
+        return self.together.head(log)
 
     def usual(self, log: LogId) -> bool:
         """Whether a run at the end of the log is judged without reading other entries of the account."""
@@ -125,7 +117,7 @@ class Ingest:
         self._accounts.forget()
         self.slow.forget()
         self._ends.clear()
-        self._together.forget()
+        self.together.forget()
 
     def control(
         self,
@@ -141,7 +133,7 @@ class Ingest:
         Raises Reject if they are of another account, NotYet if they cannot be linked or come from the future.
         """
         changed = self._controls.judge(account, entries, now_ms, contents, may)
-        if not self._together.has(account):  # else it is new, and its content waits with it
+        if not self.together.has(account):  # else it is new, and its content waits with it
             self._put_contents(entries, contents)
         return changed
 
@@ -171,7 +163,7 @@ class Ingest:
         known, granted, cut = self._granted(run.log)
         if is_future(run.entries[-1].header.time, now_ms):
             raise NotYet("future", "entries dated more than 5 minutes ahead of this node's clock")
-        head = self._together.head(run.log)
+        head = self.together.head(run.log)
         usual = run.first == head.length and run.prev == head.id and run.log not in known.loose and not head.flag
         if not usual:
             return self._unusual(known, run, granted, cut, contents, proof, may, now_ms // 1000)
@@ -328,7 +320,7 @@ class Ingest:
         new = Head(last.header.seq + 1, last.id, 0)
         plain = granted.grant.colls is None and (stop is None or stop == len(run.entries))
         append = of_plain(run, entries, contents, new) if plain else None
-        self._together.write(append or of_run(run, fresh, entries, contents, granted, new))
+        self.together.write(append or of_run(run, fresh, entries, contents, granted, new))
         self._moved(run.log, old, new)
         if old.id is not None:
             self._ends.pop(old.id, None)

@@ -10,14 +10,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from banyan_crdt.checkpoint import Checkpoint
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, named
+from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -61,8 +62,27 @@ class Intake:
         if isinstance(item, CheckedLater):
             self._not_yet(link, item.log, item.why, now)
             raise item.why
-        if self._asking.full:
-            self._refuse_others(link, item, now)
+        log, _ = named(item)
+        refusal = self._asking.why_not(link.peer, log.account)
+        if refusal:  # what was asked for before still comes
+            full = NotYet("full", refusal)
+            self._not_yet(link, log, full, now)
+            raise full
+        if not self._asking.counted(link.peer, log.account):
+            return self._judge(link, item, now, wall_ms)
+        arrived, old = self._ingest.arrived, self._ingest.head(log)
+        before = self._store.checkpoint(log.account, log.writer) if isinstance(item, Checkpoint) else None
+        judged = self._judge(link, item, now, wall_ms)
+        entries = self._ingest.arrived - arrived
+        if entries or judged.news:
+            size = _size(item, entries) - (0 if before is None else len(encode_checkpoint(before)))
+            signatures = entries if isinstance(item, CheckedControl) else 1
+            self._asking.strangers.took(log, entries, signatures, max(0, size), old == NOTHING)
+        return judged
+
+    def _judge(
+        self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, now: float, wall_ms: int
+    ) -> Judged:
         if isinstance(item, CheckedControl):
             return self._control_item(link, item, now, wall_ms)
         if isinstance(item, Checkpoint):
@@ -79,14 +99,6 @@ class Intake:
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
         return Judged((last.id,), self._sync.moves != moves, run.log, added)
-
-    def _refuse_others(self, link: PeerSession, item: Checked, now: float) -> None:
-        """Raises NotYet unless the account is ours: what was asked for before the disk was full still comes."""
-        log, _ = named(item)
-        if not self._asking.room_for(log.account):
-            why = NotYet("full", f"nothing of others is taken: {self._asking.full}")
-            self._not_yet(link, log, why, now)
-            raise why
 
     def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
@@ -132,6 +144,17 @@ class Intake:
             self._asking.ask_for(link, control_log(log.account))
         elif why.reason == "gap":
             self._asking.ask_for(link, log)
+
+
+def _size(item: CheckedRun | CheckedControl | Checkpoint, entries: int) -> int:
+    """The bytes of so many of the item's entries, with the content that they name, whether it is held or not."""
+    if isinstance(item, Checkpoint):
+        return len(encode_checkpoint(item))
+    if isinstance(item, CheckedRun):
+        whole, count = item.run.entries[-1].header.total - item.run.base, len(item.run.entries)
+    else:
+        whole, count = sum(len(e.ops) for e in item.entries), len(item.entries)
+    return whole * min(entries, count) // count
 
 
 def account_of(item: Item) -> AccountId:

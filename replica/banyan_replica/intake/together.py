@@ -28,6 +28,8 @@ class Together:
         """Whether runs wait to be written together, until `flush`."""
         self.held = 0
         """Grows with every run that waits to be written."""
+        self.entries = 0
+        """Entries that wait to be written."""
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -44,6 +46,7 @@ class Together:
         self._appends.append(append)
         self._waiting.setdefault(append.log.account, {}).setdefault(append.log, []).append(append)
         self.held += 1
+        self.entries += len(append.entries)
         if not self.holding:
             self.flush()
 
@@ -58,6 +61,7 @@ class Together:
             batch, self._appends = self._appends, []
             opened, self._opened = self._opened, []
             self._waiting.clear()
+            self.entries = 0
             self._store.append(batch, opened)
 
     def forget(self) -> None:
@@ -65,6 +69,7 @@ class Together:
         self._appends.clear()
         self._opened.clear()
         self._waiting.clear()
+        self.entries = 0
 
     def has(self, account: AccountId) -> bool:
         """Whether an append of the account waits."""

@@ -38,6 +38,8 @@ class Limits:
     """How often neighbours tell each other their root; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
     """Time limit of a comparison with a peer; there is one at a time."""
+    closed_s: float = 60.0
+    """How often to compare with a peer of whose entries most would not be taken now: the same differences are found."""
     salt_s: float = 30.0
     """How long a table under a salt is kept for further questions, and how long a refused question waits."""
     salted_s: float = 600.0

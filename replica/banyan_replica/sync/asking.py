@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
@@ -35,9 +36,15 @@ class Asking:
     """Decides what to ask of which peer. out: takes the frames. interest: the accounts held here, None: all."""
 
     def __init__(
-        self, ingest: Ingest, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
+        self,
+        ingest: Ingest,
+        limits: Limits,
+        links: dict[str, PeerSession],
+        strangers: Strangers,
+        out: list[tuple[str, Message | bytes]],
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
+        self.strangers = strangers
         self.interest: frozenset[AccountId] | None = None
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
@@ -58,18 +65,38 @@ class Asking:
     def interesting(self, account: AccountId) -> bool:
         return self.interest is None or account in self.interest
 
-    def set_room(self, full: str) -> None:
-        """See `full`."""
-        self.full = full
+    def set_room(self, full: str, strangers: int | None = None, allowance: str = "") -> None:
+        """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It
+        is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that
+        strangers may take, and why so many."""
+        shut = bool(self.full or self.strangers.full)
+        self.full, self.strangers.most, self.strangers.allowance = full, strangers, allowance
+        if shut and not (full or self.strangers.full):
+            for link in self._links.values():
+                link.course.anew()
 
-    def room_for(self, account: AccountId) -> bool:
-        """Whether entries of the account are taken now. What is not taken stays a difference, and is asked for once
-        there is room again; it costs the sender nothing."""
-        return not self.full or self.ours(account)
+    def why_not(self, peer: str, account: AccountId) -> str:
+        """Why no entries of the account are taken from the peer now, a sentence without a full stop; empty if they are.
+        What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
+        if self.full:
+            return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
+        return self.strangers.why_not(peer, account) if self.interest is None else ""
 
-    def wanted(self, account: AccountId) -> bool:
-        """Whether a pushed entry of the account is judged."""
-        return self.interesting(account) and self.room_for(account)
+    def wanted(self, peer: str, account: AccountId) -> bool:
+        """Whether an entry of the account that the peer pushes is judged."""
+        return self.interesting(account) and not self.why_not(peer, account)
+
+    def counted(self, peer: str, account: AccountId) -> bool:
+        """Whether what the peer sends of the account is counted as a stranger's."""
+        return self.interest is None and self.strangers.counts(peer, account)
+
+    def closed_to(self, peer: str) -> bool:
+        """Whether most of what the peer has would not be taken, so that comparing finds the same again and again."""
+        return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
+
+    def spares(self, link: PeerSession, now: float) -> bool:
+        """Whether a question of the peer, to which this node is closed, is not answered: it compared lately."""
+        return self.closed_to(link.peer) and not link.course.hears(now, self._limits.closed_s, self._limits.session_s)
 
     def limit(self, interest: frozenset[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
@@ -84,7 +111,7 @@ class Asking:
         for account, theirs in by_account(heads.items()).items():
             if not self.interesting(account):
                 continue
-            if not self.room_for(account):
+            if self.why_not(link.peer, account):
                 for log, head in theirs.items():
                     if head != self._ingest.head(log):
                         self.differs(link, log, head)

@@ -270,8 +270,9 @@ class Comparing:
             self._refuse(link, m)
 
     def _on_its_way(self, link: PeerSession, now: float) -> bool:
-        """Whether the peer is already sending us what we lack."""
-        return link.course.replaying or self._sync.asking.catchup.keeps(link.peer, now)
+        """Whether the peer is already sending us what we lack, or we would take little of it and compared lately."""
+        asking = self._sync.asking
+        return link.course.replaying or asking.catchup.keeps(link.peer, now) or asking.spares(link, now)
 
     def names(self, link: PeerSession, m: SketchNames, now: float) -> None:
         """Answers with the heads of the logs at these places."""

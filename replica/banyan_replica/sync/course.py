@@ -13,7 +13,7 @@ NEVER = -1e9
 class Course:
     """All times are seconds."""
 
-    __slots__ = ("met", "settled_at", "state", "told_at", "until")
+    __slots__ = ("heard_at", "met", "settled_at", "state", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
@@ -25,6 +25,8 @@ class Course:
         """Whether the roots agreed once since the peer connected, over what is compared now."""
         self.settled_at = NEVER
         """When equal frontiers were last noted."""
+        self.heard_at = NEVER
+        """When the comparison began that the peer asked for, of those that are answered now and then only."""
 
     @property
     def live(self) -> bool:
@@ -48,6 +50,12 @@ class Course:
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
         return self.state is not CourseState.REPLAYING
+
+    def hears(self, now: float, every: float, within: float) -> bool:
+        """Whether to answer the peer, one comparison in every so many seconds. within: how long it may take."""
+        if now >= self.heard_at + every:
+            self.heard_at = now
+        return now < self.heard_at + within
 
     # -- events
 
@@ -75,7 +83,7 @@ class Course:
 
     def anew(self) -> None:
         """The comparison has told what it could; the next may start."""
-        self.until = 0.0
+        self.until, self.heard_at = 0.0, NEVER
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
 

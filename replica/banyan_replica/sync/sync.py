@@ -21,6 +21,7 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.table import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
@@ -56,6 +57,7 @@ class Sync:
         tree: FrontierIndex,
         limits: Limits,
         links: dict[str, PeerSession],
+        strangers: Strangers,
         rng: Rng,
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -65,7 +67,7 @@ class Sync:
         """Frames to send: messages, or encoded ones."""
         self.moves = 0
         """How many heads have moved in all."""
-        self.asking = Asking(ingest, limits, links, self.out)
+        self.asking = Asking(ingest, limits, links, strangers, self.out)
         self.serving = Serving(ingest.store, limits, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
@@ -156,14 +158,15 @@ class Sync:
 
     def start(self, link: PeerSession, count: int, now: float) -> None:
         """Starts one comparison, by the cheapest way that can work."""
-        if self.asking.full or not (
+        if self.asking.closed_to(link.peer) or not (
             self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
         ):
             self.ask(link, now)
 
     def ask(self, link: PeerSession, now: float) -> None:
         """Starts one comparison by sketch."""
-        link.course.compare(now + self.limits.session_s)
+        closed = self.asking.closed_to(link.peer)
+        link.course.compare(now + (self.limits.closed_s if closed else self.limits.session_s))
         self.comparing.ask(link, now)
 
     def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
@@ -200,7 +203,7 @@ class Sync:
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
         """Answers a question by sums. Raises Breach if the peer asks far more than comparing everything takes."""
-        if self.asking.catchup.keeps(link.peer, now):
+        if self.asking.catchup.keeps(link.peer, now) or self.asking.spares(link, now):
             return
         tree = self.tree_of(link)
         link.load.sums(self.limits.sums + tree.count // SUMS_LOGS, now)

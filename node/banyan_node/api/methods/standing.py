@@ -89,7 +89,8 @@ class Status(Response, frozen=True):
     accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
     lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
-    made again. full: why no entries of others are taken, or null."""
+    made again. full: why no entries of others are taken, or null. strangers: what accounts take that nobody here hosts
+    or follows and no named peer brought."""
 
     running: bool
     ready: bool
@@ -115,6 +116,16 @@ class Status(Response, frozen=True):
     behind: int
     following: list[Followed]
     failing: dict[str, str]
+    full: str | None
+    strangers: StrangersRoom
+
+
+class StrangersRoom(Response, frozen=True):
+    """bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
+    taken, or null."""
+
+    bytes: int
+    most: int | None
     full: str | None
 
 
@@ -198,6 +209,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         following=following,
         failing={},
         full=seen.full or None,
+        strangers=StrangersRoom(seen.strangers.used, seen.strangers.most, seen.strangers.full or None),
     )
 
 

@@ -1,0 +1,144 @@
+"""What strangers may take of the disk. Accounts are free, so without a share of their own they would take it all.
+
+What comes over the link of a peer that the operator did not name, of an account that nobody here hosts or follows, is
+counted against the strangers' share: what it costs on the disk, and not only its own bytes. Once the share is used up,
+nothing more of that kind is taken; everything else is. So a named peer is as a source what it keeps out itself, and an
+account that people here care about has room whoever brings it. What is not taken stays a difference and costs nobody
+points.
+
+Nothing is dropped to make room: of two accounts that nobody here asked for, the new one is not the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from banyan_crdt.ids import AccountId, LogId, is_control
+from banyan_storage.store import Store
+
+ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
+"""Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids, chains and views. Measured on
+accounts, posts, logs, control entries and branches of strangers (tests/replica/test_strangers.py)."""
+SPREAD = 1.25
+"""Own bytes take so much more, because no page is quite full."""
+ACCOUNT_PART = 16
+"""One account of strangers gets at most a part in so many of their share."""
+REVIEWED = 1_000
+"""Counted accounts that are looked at again in one step: whether somebody here follows them by now."""
+_BYTES, _TOTAL = b"strangers:", b"strangers"
+
+
+class Strangers:
+    """Counts what strangers take. trusts(peer): whether the operator named it. It lives on the store's thread."""
+
+    def __init__(self, store: Store, trusts: Callable[[str], bool]) -> None:
+        self._store, self._trusts = store, trusts
+        self.most: int | None = None
+        """Bytes that strangers may take; None: no bound, and nothing is counted."""
+        self.allowance = ""
+        """Where `most` comes from, for people."""
+        self.wanted_here: Callable[[AccountId], bool] = lambda account: False
+        """Whether somebody here hosts or follows the account."""
+        self._cares: dict[AccountId, bool] = {}
+        self._more: dict[AccountId, int] = {}
+        """What was counted since the last `note`."""
+        self._used = self._noted()
+        self._cursor: bytes | None = None
+
+    @property
+    def used(self) -> int:
+        """Bytes that strangers have taken."""
+        return self._used
+
+    @property
+    def full(self) -> str:
+        """Why nothing more of strangers is taken, a sentence without a full stop; empty while there is room."""
+        if self.most is None or self._used < self.most:
+            return ""
+        return f"accounts of strangers take {self._used / 1e6:.1f} MB, and {self.allowance}"
+
+    def counts(self, peer: str, account: AccountId) -> bool:
+        """Whether what the peer sends of the account is counted."""
+        return self.most is not None and not self._trusts(peer) and not self._cared_for(account)
+
+    def why_not(self, peer: str, account: AccountId) -> str:
+        """Why nothing of the account is taken from the peer, a sentence without a full stop; empty if it is."""
+        if self.most is None or self._trusts(peer):
+            return ""
+        full = self.full
+        if not full and (mine := self.of(account)) >= self.most // ACCOUNT_PART:
+            full = f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may"
+        return full if full and not self._cared_for(account) else ""
+
+    def closed_to(self, peer: str) -> bool:
+        """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
+        return bool(self.full) and not self._trusts(peer)
+
+    def took(self, log: LogId, entries: int, signatures: int, size: int, new: bool) -> None:
+        """Something of a counted account was stored. size: bytes, with content. new: whether the log was empty."""
+        account, cost = log.account, int(size * SPREAD) + ENTRY_PRICE * entries + SIGNATURE_PRICE * signatures
+        if new:
+            cost += ACCOUNT_PRICE if is_control(log) else LOG_PRICE
+        if cost:
+            self._more[account] = self._more.get(account, 0) + cost
+            self._used += cost
+
+    def of(self, account: AccountId) -> int:
+        """Bytes that are counted of the account."""
+        return _number(self._store.note(_BYTES + account)) + self._more.get(account, 0)
+
+    def accounts(self) -> Iterator[tuple[AccountId, int]]:
+        """The counted accounts, and bytes of each."""
+        return ((AccountId(key[len(_BYTES) :]), _number(raw)) for key, raw in self._store.notes(_BYTES))
+
+    def note(self) -> None:
+        """Writes what was counted. Call it before each commit."""
+        if not self._more:
+            return
+        for account, more in sorted(self._more.items()):
+            self._store.put_note(_BYTES + account, _raw(_number(self._store.note(_BYTES + account)) + more))
+        self._more.clear()
+        self._store.put_note(_TOTAL, _raw(self._used))
+
+    def release(self, account: AccountId) -> None:
+        """The account is counted no longer: it was erased, or somebody here follows it."""
+        mine = self.of(account)
+        if mine:
+            self._more.pop(account, None)
+            self._used -= mine
+            self._store.put_note(_BYTES + account, None)
+            self._store.put_note(_TOTAL, _raw(self._used))
+
+    def review(self) -> None:
+        """Once a second: while the share is used up, releases accounts that somebody here follows by now."""
+        self._cares.clear()
+        if not self.full:
+            return
+        keys = [key for key, _ in islice(self._store.notes(_BYTES, self._cursor), REVIEWED)]
+        for account in [AccountId(key[len(_BYTES) :]) for key in keys]:
+            if self.wanted_here(account):
+                self.release(account)
+        self._cursor = keys[-1] if len(keys) == REVIEWED else None
+
+    def forget(self) -> None:
+        """After a rollback: what was counted since the last commit was not stored."""
+        self._more.clear()
+        self._used = self._noted()
+
+    def _noted(self) -> int:
+        return _number(self._store.note(_TOTAL))
+
+    def _cared_for(self, account: AccountId) -> bool:
+        found = self._cares.get(account)
+        if found is None:
+            found = self._cares[account] = self.wanted_here(account)
+        return found
+
+
+def _raw(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _number(raw: bytes | None) -> int:
+    return int.from_bytes(raw or b"", "big")

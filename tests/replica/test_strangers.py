@@ -1,0 +1,268 @@
+"""Strangers get a share of the disk; what people here want, or a named peer brings, has room beyond it."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.ids import AccountId, control_log
+from banyan_crdt.ops import Drop
+from banyan_crdt.realm import TEST
+from banyan_node.context import TABLES
+from banyan_replica.effects import Commit
+from banyan_replica.intake.prepare import check_items
+from banyan_replica.intake.strangers import ACCOUNT_PART
+from banyan_replica.replica import Identity, Replica
+from banyan_replica.wire import Item, Wants
+from banyan_sim.forge import Forge
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.store import Store
+from banyan_storage.views import SocialViews
+from tests.replica.helpers import NOW_MS, START_S, World
+
+
+def bound(w: World, name: str, most: int, *wanted: AccountId, trusts: str = "") -> None:
+    r = w.replicas[name]
+    r.sync.asking.set_room("", most, f"{most} B are allowed")
+    r.strangers.wanted_here = lambda account: account in wanted
+    r.witnesses.named.peers.update(trusts.split())
+
+
+def held(w: World, name: str) -> set[AccountId]:
+    return {log.account for log, head in w.replicas[name].store.all_heads() if head.length}
+
+
+def no_blame(w: World) -> None:
+    for name, replica in w.replicas.items():
+        assert {peer: replica.ledger.points(peer, w.now) for peer in w.replicas if peer != name} == {
+            peer: 0 for peer in w.replicas if peer != name
+        }
+    assert w.cut == []
+
+
+def test_strangers_fill_their_share_and_no_more_by_gossip_and_by_comparison() -> None:
+    for push in (False, True):
+        w = World("a", "b")
+        bound(w, "b", 100_000)
+        if push:
+            w.link("a", "b")
+        people = [w.person("a", f"person {k}") for k in range(100)]
+        for p in people:
+            w.post("a", p, 5, push=push)
+        if not push:
+            w.link("a", "b")
+        w.run(120)
+        b = w.replicas["b"]
+        assert 100_000 <= b.strangers.used < 110_000
+        assert len(held(w, "b")) < 100
+        assert b.strangers.full.startswith("accounts of strangers take 0.1 MB")
+        no_blame(w)
+        entries = b.store.last_arrival
+        for p in people:
+            w.post("a", p, 1, push=push)
+        w.run(120)
+        assert b.store.last_arrival == entries
+        no_blame(w)
+        bound(w, "b", 10_000_000)
+        w.until(w.same, 120)
+
+
+def test_what_people_here_want_and_what_a_named_peer_brings_has_room_beyond_the_share() -> None:
+    w = World("a", "b", "c")
+    wanted, other, of_c = w.person("a", "wanted"), w.person("a", "other"), w.person("c", "of c")
+    bound(w, "b", 1, wanted.id, trusts="c")
+    w.post("a", wanted, 3)
+    w.post("a", other, 3)
+    w.post("c", of_c, 3)
+    w.link("a", "b")
+    w.link("b", "c")
+    w.run(120)
+    b = w.replicas["b"]
+    assert b.strangers.used == 0 or b.strangers.of(other.id) == b.strangers.used
+    assert held(w, "b") >= {wanted.id, of_c.id}
+    for push in (True, False):
+        w.post("a", wanted, 2, push=push)
+        w.post("c", of_c, 2, push=push)
+        w.run(120)
+        assert {w.head("b", log).length for log in (wanted.log(), of_c.log())} == ({5} if push else {7})
+    no_blame(w)
+    w.link("a", "c")  # what a named peer holds comes through it
+    w.until(w.same, 120)
+    no_blame(w)
+
+
+def test_one_account_gets_a_part_of_the_share() -> None:
+    w = World("a", "b")
+    greedy, modest = w.person("a", "greedy"), w.person("a", "modest")
+    bound(w, "b", 160_000)
+    w.link("a", "b")
+    for _ in range(100):
+        w.post("a", greedy, 1, push=True)
+        w.run(0.5)
+    w.post("a", modest, 3, push=True)
+    w.run(60)
+    b = w.replicas["b"]
+    assert 160_000 // ACCOUNT_PART <= b.strangers.of(greedy.id) < 160_000 // ACCOUNT_PART + 1_000
+    assert w.head("b", greedy.log()).length < 60
+    assert w.head("b", modest.log()).length == 3
+    no_blame(w)
+
+
+def test_what_is_counted_outlives_a_start_and_a_commit_that_fails_and_ends_once_people_here_want_it() -> None:
+    w = World("a", "b")
+    people = [w.person("a", f"person {k}") for k in range(30)]
+    for p in people:
+        w.post("a", p, 5)
+    bound(w, "b", 30_000)
+    w.link("a", "b")
+    w.run(60)
+    used, counted = w.replicas["b"].strangers.used, dict(w.replicas["b"].strangers.accounts())
+    assert used == sum(counted.values()) >= 30_000
+    w.stop("b")
+    b = w.start("b")
+    assert (b.strangers.used, dict(b.strangers.accounts())) == (used, counted)
+    bound(w, "b", 1_000_000)
+    w.link("a", "b")
+    b.strangers.took(people[0].log(), 1, 1, 1_000, False)
+    b.store.put_note(b"x", b"y")
+    b.store.rollback()
+    b.commit_failed("no room left")
+    assert b.strangers.used == used
+    w.run(60)
+    assert b.strangers.used > used
+    some = frozenset(list(counted)[:10])
+    bound(w, "b", 1_000, *some)
+    w.run(3)
+    assert not some & dict(b.strangers.accounts()).keys()
+    assert b.strangers.used == sum(size for _, size in b.strangers.accounts())
+
+
+def test_what_is_not_taken_is_asked_for_neither_at_once_nor_often() -> None:
+    w = World("a", "b")
+    for k in range(200):
+        w.post("a", w.person("a", f"person {k}"), 2)
+    bound(w, "b", 0)
+    w.link("a", "b")
+    w.run(60)
+    w.said, before = [], w.bytes["a", "b"] + w.bytes["b", "a"]
+    w.run(600)
+    assert not [m for who, m in w.said if who == "b" and isinstance(m, Wants)]
+    assert w.bytes["a", "b"] + w.bytes["b", "a"] - before < 600 * 4_000
+    no_blame(w)
+
+
+def test_control_entries_and_entries_beside_a_log_are_counted() -> None:
+    w = World("a", "b")
+    p = w.person("a", "forked")
+    w.post("a", p, 3)
+    bound(w, "b", 1_000_000)
+    w.link("a", "b")
+    w.until(w.same, 60)
+    b = w.replicas["b"]
+    one = b.strangers.used
+    assert w.head("b", control_log(p.id)).length
+    assert one == b.strangers.of(p.id)
+    w.post("a", p, 1, push=True)
+    w.run(10)
+    assert b.strangers.used - one > 220
+
+
+# -- what it costs
+
+
+def accounts(forge: Forge) -> Iterator[Item]:
+    for _ in range(4_000):
+        yield forge.account().item()
+
+
+def short_posts(forge: Forge) -> Iterator[Item]:
+    for _ in range(2_000):
+        account = forge.account()
+        yield account.item()
+        log, (ops, size, raw) = account.log(1), forge.large_post(20)
+        log.write(ops, size)
+        yield log.run(0, 1, [raw])
+
+
+def long_posts(forge: Forge) -> Iterator[Item]:
+    account = forge.account()
+    yield account.item()
+    log = account.log(1)
+    for k in range(400):
+        ops, size, raw = forge.large_post(8_000)
+        log.write(ops, size)
+        yield log.run(k, k + 1, [raw])
+
+
+def tiny_entries(forge: Forge) -> Iterator[Item]:
+    account = forge.account()
+    yield account.item()
+    for n in range(1, 9):
+        log = account.log(n)
+        log.write(count=9_216)
+        yield from (log.run(at, at + 1_024) for at in range(0, 9_216, 1_024))
+
+
+def many_logs(forge: Forge) -> Iterator[Item]:
+    account = forge.account()
+    yield account.item()
+    for n in range(1, 4_000):
+        log = account.log(n)
+        log.write()
+        yield log.run(0, 1)
+
+
+def long_control(forge: Forge) -> Iterator[Item]:
+    account = forge.account()
+    for n in range(1_500):
+        account.control(Drop(account.device.key, n + 1))
+    yield account.item()
+
+
+def branches(forge: Forge) -> Iterator[Item]:
+    for _ in range(150):
+        account = forge.account()
+        yield account.item()
+        log = account.log(1)
+        log.write(count=20)
+        yield log.run(0, 20)
+        for _ in range(20):
+            twin = log.fork(5)
+            twin.write(count=10)
+            yield twin.run(5, 15)
+
+
+Shape = Callable[[Forge], Iterator[Item]]
+SHAPES: list[Shape] = [accounts, short_posts, long_posts, tiny_entries, many_logs, long_control, branches]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(shape: Shape, tmp_path: Path) -> None:
+    with closing(LmdbEngine(tmp_path / "store", TABLES)) as engine:
+        store = Store(engine, TEST, new_store_id=bytes(16), views=SocialViews())
+        replica = Replica(store, TEST, Identity("b"), random.Random(1), random.Random(1).randbytes)
+        replica.sync.asking.set_room("", 1 << 40, "all")
+        replica.peer_up("a", group="a", outbound=False, addrs=(), now=START_S)
+        link, forge = replica.links["a"], Forge(random.Random(2).randbytes, lambda: NOW_MS)
+        commit(replica)
+        empty = engine.sizes().used
+        for n, item in enumerate(shape(forge)):
+            (checked,) = check_items(TEST, [item])
+            assert not isinstance(checked, Reject)
+            with suppress(NotYet):
+                replica.intake.item(link, checked, START_S, NOW_MS)
+            if not n % 100:
+                commit(replica)
+        commit(replica)
+        grown, counted = engine.sizes().used - empty, replica.strangers.used
+        print(f"{shape.__name__}: {grown:,} bytes on the disk, {counted:,} counted")
+        assert grown <= counted <= 3 * grown
+
+
+def commit(replica: Replica) -> None:
+    while (effect := replica.next_effect()) is not None:
+        if isinstance(effect, Commit):
+            replica.store.commit()
