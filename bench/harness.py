@@ -210,11 +210,11 @@ def _commit() -> str:
     return f"{version} {where.stdout.strip()}"
 
 
-def finish(args: argparse.Namespace, bench: str, **figures: Any) -> dict[str, Any]:
-    """Prints the one JSON object; without --json, a line for people before it. Returns the object."""
+def result_of(args: argparse.Namespace, bench: str, **figures: Any) -> dict[str, Any]:
+    """The figures, with what they were measured on."""
     first = {k: figures[k] for k in FIGURES if k in figures}
     rest = {k: v for k, v in figures.items() if k not in first}
-    result = {
+    return {
         "bench": bench,
         **first,
         **rest,
@@ -224,9 +224,15 @@ def finish(args: argparse.Namespace, bench: str, **figures: Any) -> dict[str, An
         "machine": machine(),
         "versions": versions(),
     }
+
+
+def finish(args: argparse.Namespace, bench: str, **figures: Any) -> dict[str, Any]:
+    """Prints the one JSON object; without --json, a line for people before it. Returns the object."""
+    result = result_of(args, bench, **figures)
     if not args.json:
-        for name, value in first.items():
-            print(f"{name:24} {_shown(value)}")
+        for name in FIGURES:
+            if name in figures:
+                print(f"{name:24} {_shown(figures[name])}")
         for case, found in result.get("cases", {}).items():
             print(f"{case}: " + ", ".join(f"{k} {_shown(v)}" for k, v in found.items()))
     print(json.dumps(result), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import time
@@ -16,7 +17,7 @@ from bench.attack.attack import named, names
 from bench.attack.monitor import PHASES, Monitor
 from bench.attack.table import table
 from bench.attack.verdict import hurts
-from bench.harness import BenchError, arguments, at_least, finish, say, workplace
+from bench.harness import BenchError, arguments, at_least, finish, result_of, say, workplace
 from bench.rig.people import copied, filling, kept, open_account, post, write_in_turn
 from bench.rig.processes import Child, new_home
 
@@ -28,6 +29,8 @@ JOIN_AT = 0.25
 """The share of the attack after which the newcomer comes."""
 DRAIN_S = 10.0
 """How long after the last post those that are late may still come."""
+MAX_BYTES = "1 GB"
+"""The largest store of a victim, so that a row can show where the strangers' share of it ends."""
 QUICK = (NOTHING, "forged_witness", "half_open")
 """The rows of --quick: they cost the machine little and leave nothing behind that must be waited for."""
 
@@ -56,7 +59,7 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
     try:
         with ExitStack() as open_:
             play = [
-                open_.enter_context(Child(f"bench.attack.honest:{role}", [home]))
+                open_.enter_context(Child(f"bench.attack.honest:{role}", [home], {"storage.max_bytes": MAX_BYTES}))
                 for role, home in zip(("victim", "neighbour", "newcomer"), homes, strict=True)
             ]
             victim, neighbour, newcomer = play
@@ -118,9 +121,12 @@ def _drain(watch: Monitor, ids: tuple[str, str]) -> None:
         time.sleep(0.5)
 
 
-def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
-    """The rows by attack. Ctrl-C ends with those that are finished."""
+def measured(folder: Path, args: Namespace) -> dict[str, Any]:
+    """The figures: rows by attack, and which hurt. Ctrl-C ends with the rows that are finished, and a row whose
+    strangers failed is left out. With --kept the file holds what is finished at any moment."""
     rows: dict[str, dict[str, Any]] = {}
+    sizes = {"seconds": args.seconds, "identities": args.identities, "rate": args.rate, "around_s": args.around}
+    figures: dict[str, Any] = {"hurts": [], "failed": [], "sizes": sizes, "attacks": rows}
     for name in args.attack:
         try:
             rows[name] = once(folder, name, args)
@@ -129,9 +135,20 @@ def measured(folder: Path, args: Namespace) -> dict[str, dict[str, Any]]:
                 raise
             say(f"stopped in {name}; the rows before it are whole")
             break
+        except BenchError as why:
+            if not rows and name == args.attack[-1]:
+                raise
+            say(f"{name} was not measured: {why}")
+            figures["failed"].append(name)
+            continue
         rows[name]["hurts"] = hurts(rows[name], rows.get(NOTHING))
+        figures["hurts"] = [name for name, row in rows.items() if row["hurts"]]
         say(f"{name}: {'; '.join(rows[name]['hurts']) or 'held'}")
-    return rows
+        if args.kept:
+            draft = args.kept.with_name(args.kept.name + ".new")
+            draft.write_text(json.dumps(result_of(args, "attack", **figures)) + "\n", "utf-8")
+            draft.replace(args.kept)
+    return figures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -142,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument("--seconds", type=at_least(2), help="of each attack; default: 30, with --quick 4")
         parser.add_argument("--identities", type=at_least(1), help="strangers at once; default: 50, with --quick 8")
         parser.add_argument("--rate", type=at_least(1), default=5, help="posts of the victim a second; default: 5")
+        parser.add_argument("--kept", type=Path, metavar="FILE", help="the result so far, written after each row")
 
     args = arguments("attack", __doc__, argv, rounds=1, more=more)
     args.attack = args.attack or (list(QUICK) if args.quick else names())
@@ -149,8 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.identities = args.identities or (8 if args.quick else 50)
     args.around = 2 if args.quick else 6
     with workplace(args.folder) as folder:
-        rows = measured(folder, args)
+        figures = measured(folder, args)
     if not args.json:
-        print(table(rows))
-    sizes = {"seconds": args.seconds, "identities": args.identities, "rate": args.rate, "around_s": args.around}
-    finish(args, "attack", hurts=[name for name, row in rows.items() if row["hurts"]], sizes=sizes, attacks=rows)
+        print(table(figures["attacks"]))
+    finish(args, "attack", **figures)

@@ -10,8 +10,8 @@ FACTOR, MORE_MS = 2.0, 50.0
 """A post may take twice as long and 50 ms more: a person does not notice that."""
 ANON_MB = 150.0
 """The memory that strangers may take: a small machine has it to spare."""
-DISK_MB = 10.0
-"""Disk that strangers take during one row. At this pace it is 29 GB a day, more than a small machine has to spare."""
+OWN_MB = 10.0
+"""Disk that the victim's own posts may take during one row, beside what strangers may."""
 CPU_PERCENT = 30
 """The share of a core that strangers may take while the owner has work."""
 COMPARING_S = 15.0
@@ -44,8 +44,9 @@ def hurts(row: Mapping[str, Any], control: Mapping[str, Any] | None) -> list[str
             found.append("the victim says that it is complete all the same")
     if (more := during["anon_mb"] - before["anon_mb"]) > ANON_MB:
         found.append(f"{more:.0f} MB more memory")
-    if (more := max(during["disk_mb"], after["disk_mb"]) - before["disk_mb"]) > DISK_MB:
-        found.append(f"{more:.0f} MB more disk")
+    share = (during["status"].get("strangers_may") or 0) / 1e6
+    if (more := max(during["disk_mb"], after["disk_mb"]) - before["disk_mb"]) > share + OWN_MB:
+        found.append(f"{more:.0f} MB more disk, of which strangers may take {share:.0f}")
     if (more := during["cpu_percent"] - before["cpu_percent"]) > CPU_PERCENT:
         found.append(f"{more} % of a core")
     if (slow := during["by_comparing_s"]) is not None and slow > COMPARING_S:
