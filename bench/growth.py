@@ -32,7 +32,7 @@ from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.server.control_client import ControlClient
-from banyan_node.workers.worker import spare_garbage_collection
+from banyan_node.workers import memory
 from banyan_replica.effects import Commit, Send
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.sync.serve import log_items
@@ -126,7 +126,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
     if len(people) < (rounds + 1) * each:
         raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
     larger = [Store(home) for home in homes[1:]]
-    spare_garbage_collection()  # as a node does; which store is charged with a look at all of them would be chance
+    memory.prepare()  # as a node does; which store is charged with a look at all of them would be chance
     spent: dict[str, list[list[float]]] = {kind: [[] for _ in homes] for kind in KINDS}
     counts = {"runs": WRITERS * run, "scattered": scattered}
     try:

@@ -26,7 +26,7 @@ from typing import Any
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
-from banyan_node.workers.worker import spare_garbage_collection
+from banyan_node.workers import memory
 from banyan_replica.effects import Commit, Disconnect, Send
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("ingest", __doc__, argv, more=more)
     each = args.entries or (1_000 if args.quick else 5_000)
     profile = cProfile.Profile() if args.profile else None
-    spare_garbage_collection()
+    memory.prepare()
     with workplace(args.folder) as folder:
         source = runs_home(folder, args.writers, each)
         rows = interleaved(args.rounds, {"": lambda: once(folder, source, profile)})[""]

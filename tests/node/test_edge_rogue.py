@@ -17,7 +17,17 @@ from libp2p.security.noise.transport import Transport as Noise
 from libp2p.security.security_multistream import SecurityMultistream
 from multiaddr import Multiaddr
 
-from banyan_node.edge import CreditBroken, Edge, EdgeConfig, FrameTooLarge, Link, SlotSettings, SlowPeer, open_edge
+from banyan_node.edge import (
+    CreditBroken,
+    Edge,
+    EdgeConfig,
+    FrameTooLarge,
+    Link,
+    LinkClosed,
+    SlotSettings,
+    SlowPeer,
+    open_edge,
+)
 from banyan_node.edge.stack import BoundedTcp
 
 HEADER = struct.Struct("!BBHII")
@@ -185,8 +195,8 @@ async def test_of_many_peers_that_fill_the_buffers_the_one_with_most_loses_its_l
             await modest.say(1, whole)
             while not other.waiting:
                 await trio.sleep(0.01)
-            await peer.say(1, whole * 9 + whole[:500])
-            while greedy.waiting < 9_000:
+            await peer.say(1, whole * 9)
+            while greedy.waiting < 8_600:
                 await trio.sleep(0.01)
             await modest.say(1, whole)
             await greedy.wait_closed()
@@ -196,6 +206,47 @@ async def test_of_many_peers_that_fill_the_buffers_the_one_with_most_loses_its_l
         assert other.closed is None
         await modest.say(1, whole)
         assert await other.receive() == b"f" * 900
+
+
+async def test_what_waits_in_links_that_ended_counts_until_it_is_received_or_dropped() -> None:
+    whole = struct.pack(">I", 900) + b"f" * 900
+    async with link_with_rogue(max_frame=1000, frame_buffer=20_000, frame_buffers=10_000) as (edge, first, peer):
+        ended = [first]
+        with trio.fail_after(10):
+            await peer.say(1, whole * 3)
+            while first.waiting < 2_800:
+                await trio.sleep(0.01)
+            await peer.write(yamux(WINDOW, RST, 1))
+            await first.wait_closed()
+            for k in range(5):
+                async with rogue(edge.addresses[0], bytes([k]) * 32) as other:
+                    await other.open(1)
+                    ended.append(link := await edge.incoming.receive())
+                    await other.say(1, whole * 3)
+                    while link.waiting < 2_800:
+                        await trio.sleep(0.01)
+                await link.wait_closed()
+        assert 5_000 < sum(link.waiting for link in ended) <= 10_000
+        received = 0
+        for link in ended:
+            while link.waiting:
+                received += len(await link.receive())
+            with pytest.raises(LinkClosed):
+                await link.receive()
+        assert received == 9 * 900
+        assert sum(link.waiting for link in ended) == edge._buffers._total == 0
+
+
+async def test_a_link_that_this_node_closes_keeps_nothing_of_what_came() -> None:
+    whole = struct.pack(">I", 900) + b"f" * 900
+    async with link_with_rogue(max_frame=1000, frame_buffer=20_000) as (edge, link, peer):
+        with trio.fail_after(5):
+            await peer.say(1, whole * 3 + whole[:500])
+            while link.waiting < 3_000:
+                await trio.sleep(0.01)
+            link.close("enough")
+            await link.wait_closed()
+        assert link.waiting == edge._buffers._total == 0
 
 
 async def test_many_tiny_frames_count_against_the_frame_buffer_too() -> None:

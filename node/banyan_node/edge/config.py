@@ -91,7 +91,7 @@ class EdgeConfig:
     min_rate: int = 16 * KIB
     max_frame: int = MAX_FRAME
     frame_buffer: int = 16 * MIB
-    frame_buffers: int = 64 * MIB
+    frame_buffers: int = 32 * MIB
     incoming_backlog: int = 64
     mdns: bool = False
     mdns_interfaces: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ a deadline. A send that is interrupted leaves half a frame on the stream, so it 
 
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import trio
@@ -28,8 +28,8 @@ FRAME_OVERHEAD = 64
 
 
 class Buffers:
-    """What waits unread in all links of an edge together. most: bytes. Beyond it, the link with most of it ends: free
-    identities must not get as many buffers."""
+    """What waits unread in all links of an edge together, those that ended included. most: bytes. Beyond it, the link
+    with most of it ends, and what waits in it is dropped: free identities must not get as many buffers."""
 
     def __init__(self, most: int) -> None:
         self._most, self._total = most, 0
@@ -37,23 +37,23 @@ class Buffers:
 
     def hold(self, link: "Link", size: int) -> None:
         """So much of the link waits now. Raises CreditBroken if it has to end."""
-        if link.closed is not None:
-            return
-        self._total += size - self._of.get(link, 0)
-        self._of[link] = size
+        self.note(link, size)
         while self._total > self._most:
             worst = max(self._of, key=self._of.__getitem__)
             why = CreditBroken(
                 f"{worst.peer_id} has {self._of[worst]} bytes waiting here, more than any other, and no room is left"
             )
-            self.drop(worst)
             if worst is link:
                 raise why
             worst._end(why)
+            worst.discard()
+            self.note(worst, 0)
 
-    def drop(self, link: "Link") -> None:
-        """The link has ended."""
-        self._total -= self._of.pop(link, 0)
+    def note(self, link: "Link", size: int) -> None:
+        """So much of the link waits now."""
+        self._total += size - self._of.pop(link, 0)
+        if size:
+            self._of[link] = size
 
 
 class ByteStream(Protocol):
@@ -151,22 +151,28 @@ class Link:
             await self._wake.wait()
         frame = self._frames.popleft()
         self._buffered -= len(frame) + FRAME_OVERHEAD
-        self._buffers.hold(self, self.waiting)
+        self._buffers.note(self, self.waiting)
         if not self._frames and self._why is None:
             self._wake = trio.Event()
         await trio.lowlevel.checkpoint()
         return frame
 
     async def aclose(self, reason: str = "closed by this node") -> None:
-        """Ends the link at once; what was not received is dropped. Returns when the connection is closed."""
+        """Ends the link at once. Returns when the connection is closed."""
         self.close(reason)
-        self._frames.clear()
         await self._over.wait()
 
     def close(self, reason: str, excused: bool = False) -> None:
-        """Starts to end the link and does not wait."""
+        """Starts to end the link and does not wait; what was not received is dropped."""
         self.excused |= excused
         self._end(LinkClosed(reason))
+        self.discard()
+
+    def discard(self) -> None:
+        """Drops the frames that were not received."""
+        self._frames.clear()
+        self._buffered = 0
+        self._buffers.note(self, self.waiting)
 
     async def accept(self) -> None:
         """Tells the peer that this is the link."""
@@ -195,7 +201,9 @@ class Link:
             # Errors hold frames and these hold errors, so what a local variable names lives until a full collection of
             # garbage, which is rare. A stranger's 4 MiB must not live as long.
             buffer.clear()
+            self._partial = 0
             self._end(LinkClosed("the host went down"))
+            self._buffers.note(self, self.waiting)
             with trio.CancelScope(shield=True), trio.move_on_after(4):
                 try:
                     await self._hang_up()
@@ -204,7 +212,6 @@ class Link:
             self._over.set()
 
     def _end(self, why: LinkClosed) -> None:
-        self._buffers.drop(self)
         if self._why is None:
             self._why = why
             self._scope.cancel()
@@ -227,10 +234,10 @@ class Link:
                 return
             if self._why is not None:
                 raise self._closing()
-            data, self._pending, taken = b"".join(self._pending), [], self._queued
+            pending, self._pending, taken = self._pending, [], self._queued
             try:
-                for start in range(0, len(data), WRITE_SIZE):
-                    await self._write(data[start : start + WRITE_SIZE])
+                for chunk in _chunks(pending):
+                    await self._write(chunk)
                 self._flushed = taken  # only now: all tasks whose frames were in a write that failed must be told
             except BaseException:
                 self._end(
@@ -318,6 +325,23 @@ class Link:
             self._accepted.set()
             at = end
         return at
+
+
+def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts one after the other, in pieces for one write each. Many links wait in the middle of a megabyte, so the
+    whole is never joined."""
+    chunk = bytearray()
+    for part in parts:
+        at = 0
+        while at < len(part):
+            more = part[at : at + WRITE_SIZE - len(chunk)]
+            at += len(more)
+            chunk += more
+            if len(chunk) == WRITE_SIZE:
+                yield bytes(chunk)
+                chunk.clear()
+    if chunk:
+        yield bytes(chunk)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

@@ -210,14 +210,14 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             le=1 << 34,
             description="The same for all peers; above it, we disconnect the one for which most waits",
         ),
-    ] = 64 << 20
+    ] = 32 << 20
     ingest_queue_bytes: Annotated[
         int, Meta(ge=1 << 20, le=4 << 30, description="Bytes of one peer's frames that may wait for the replica")
-    ] = 32 << 20
+    ] = 16 << 20
     ingest_queues_bytes: Annotated[
         int,
         Meta(ge=1 << 20, le=4 << 30, description="The same of all peers; beyond it, each may have one frame waiting"),
-    ] = 64 << 20
+    ] = 32 << 20
     notes_per_peer: Annotated[
         int,
         Meta(

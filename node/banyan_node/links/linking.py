@@ -126,8 +126,11 @@ class Links:
     async def _keep(self, link: Link) -> None:
         """Serves one link to its end."""
         peer = link.peer_id
-        if peer in self._links:
-            return
+        while (standing := self._links.get(peer)) is not None:
+            if standing is link or standing.closed is None:
+                return
+            standing.discard()  # the peer is here again, so what it sent before can wait for a comparison
+            await trio.sleep(0.01)
         outbox = self._outboxes[peer] = _Outbox()
         self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
         addr = str(link.remote_addr or "")

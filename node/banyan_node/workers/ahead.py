@@ -16,7 +16,7 @@ from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10
 """Bytes of the smallest frame for which another thread saves time."""
-AHEAD_BYTES = 16 << 20
+AHEAD_BYTES = 4 << 20
 """Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size."""
 THREADS = 2
 """Frames prepared at a time: one is decoded while another's signatures are checked."""

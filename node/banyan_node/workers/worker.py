@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 import trio
 
+from banyan_node.workers import memory
 from banyan_node.workers.jobs import NODE, Answer, Job, together
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect
@@ -35,11 +36,6 @@ TAKE_BYTES = WINDOW // 2
 """The most bytes of frames that share one commit: half of a peer's credit, so that it can send more meanwhile."""
 ENOUGH_BYTES = 32 << 10
 """Frames of so many bytes are committed without waiting for more."""
-GC_OBJECTS = 50_000
-"""New objects between two runs of the cyclic garbage collector. A frame makes about as many, nearly all of them tuples
-that end with it. With Python's default of 700 the collector took a seventh of the time."""
-GC_BUSY = 10
-"""Multiplier for GC_OBJECTS while busy: scanning live objects is wasted work."""
 IDLE_S = 0.1
 """The thread is idle after this time without work; then the collector may run, seconds."""
 FRAMES_S = 0.005
@@ -90,7 +86,7 @@ class Worker(Generic[T]):
 
     async def start(self) -> None:
         """Returns once `make` has returned; raises what it raised."""
-        spare_garbage_collection()
+        memory.prepare()
         self._thread.start()
         await self._ready.wait()
         if self._error is not None:
@@ -271,7 +267,7 @@ class Worker(Generic[T]):
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
             except queue.Empty:
-                if patience > IDLE_S and gc.get_count()[0] > GC_OBJECTS:
+                if patience > IDLE_S and gc.get_count()[0] > memory.GC_OBJECTS:
                     gc.collect(0)
                 return
             self._take_in()
@@ -336,10 +332,3 @@ class Worker(Generic[T]):
             self._loop.run_sync_soon(do)
         except trio.RunFinishedError:
             pass  # the event loop has ended
-
-
-def spare_garbage_collection() -> None:
-    """Called before a replica's work begins. Imported objects stay for ever, so the collector need not scan them, and
-    it runs rarely while there is work."""
-    gc.freeze()
-    gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)

@@ -30,6 +30,8 @@ class Limits:
     """The longest such pause: how long a node may be behind after room was made on its disk."""
     asked: int = 20_000
     """Logs that we ask one peer for at a time; the peer tells us the others again."""
+    asked_of_all: int = 60_000
+    """And all peers together, in equal parts: 0.8 to 1.5 kB each, for as long as a peer that promised them stalls."""
     bucket: int = 64
     """Below a prefix with at most so many heads, the heads are listed instead of summed."""
     heads_rows: int = 8_000
@@ -64,6 +66,8 @@ class Limits:
     """Remembered reasons of "not yet", for people; the oldest are dropped first."""
     differences: int = 4_096
     """Remembered claims of one peer about heads that differ from ours."""
+    differences_of_all: int = 65_536
+    """And of all peers together, in equal parts: about 0.5 kB each."""
     scale: Scale = field(default_factory=Scale)
     """Points and their consequences (ledger.py)."""
     excused: int = 16
@@ -78,3 +82,11 @@ class Limits:
     """Questions by sums that a peer may ask in a minute, plus one for each SUMS_LOGS logs that are compared."""
     witness_s: float = 60.0
     """How often a platform signs its frontier root."""
+
+    def asked_of_each(self, peers: int) -> int:
+        """Logs that one of so many peers is asked for at a time."""
+        return max(1, min(self.asked, self.asked_of_all // max(1, peers)))
+
+    def differences_of_each(self, peers: int) -> int:
+        """Remembered claims of one of so many peers."""
+        return max(1, min(self.differences, self.differences_of_all // max(1, peers)))

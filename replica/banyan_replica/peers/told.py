@@ -28,7 +28,7 @@ class Told:
     def differs(self, log: LogId, head: Head, most: int) -> None:
         self.differences[log] = head
         self.differences.move_to_end(log)
-        if len(self.differences) > most:
+        while len(self.differences) > most:
             self.differences.popitem(last=False)
 
     def agrees(self) -> None:

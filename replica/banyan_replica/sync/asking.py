@@ -144,7 +144,7 @@ class Asking:
 
     def wait_for(self, link: PeerSession, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remembers heads until the account's control log comes. The oldest are forgotten, and told again."""
-        link.owed.later.put(account, heads, link.told.root, self._limits.asked)
+        link.owed.later.put(account, heads, link.told.root, self._limits.asked_of_each(len(self._links)))
 
     def control_came(self, link: PeerSession, account: AccountId) -> None:
         later = link.owed.later.take(account)
@@ -187,7 +187,8 @@ class Asking:
         log = want.log
         if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
-        if not link.owed.logs.ask(log, head, link.told.root if root is None else root, self._limits.asked):
+        most = self._limits.asked_of_each(len(self._links))
+        if not link.owed.logs.ask(log, head, link.told.root if root is None else root, most):
             return False
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
@@ -221,7 +222,7 @@ class Asking:
 
     def differs(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Remembers the peer's claim."""
-        link.told.differs(log, theirs, self._limits.differences)
+        link.told.differs(log, theirs, self._limits.differences_of_each(len(self._links)))
 
     # -- ranges of accounts
 
