@@ -10,15 +10,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
-from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
+from banyan_replica.intake.prices import cost, cost_of_checkpoint
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -70,15 +71,24 @@ class Intake:
             raise full
         if not self._asking.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
-        arrived, old = self._ingest.arrived, self._ingest.head(log)
+        old = self._ingest.head(log)
+        places = () if isinstance(item, Checkpoint) else self._fresh(item, old)
         before = self._store.checkpoint(log.account, log.writer) if isinstance(item, Checkpoint) else None
+        arrived = self._ingest.arrived
         judged = self._judge(link, item, now, wall_ms)
         entries = self._ingest.arrived - arrived
         if entries or judged.news:
-            size = _size(item, entries) - (0 if before is None else len(encode_checkpoint(before)))
-            signatures = entries if isinstance(item, CheckedControl) else 1
-            self._asking.strangers.took(log, entries, signatures, max(0, size), old == NOTHING)
+            price = cost_of_checkpoint(item, before) if isinstance(item, Checkpoint) else cost(item, places, entries)
+            self._asking.strangers.took(log, price, old == NOTHING)
         return judged
+
+    def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:
+        """The places in the item of the entries that are not held. head: of the log."""
+        entries = item.run.entries if isinstance(item, CheckedRun) else item.entries
+        if head == NOTHING or (isinstance(item, CheckedRun) and item.run.prev == head.id):
+            return range(len(entries))
+        self._ingest.flush()
+        return [k for k, entry in enumerate(entries) if not self._store.has(entry.id)]
 
     def _judge(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, now: float, wall_ms: int
@@ -144,17 +154,6 @@ class Intake:
             self._asking.ask_for(link, control_log(log.account))
         elif why.reason == "gap":
             self._asking.ask_for(link, log)
-
-
-def _size(item: CheckedRun | CheckedControl | Checkpoint, entries: int) -> int:
-    """The bytes of so many of the item's entries, with the content that they name, whether it is held or not."""
-    if isinstance(item, Checkpoint):
-        return len(encode_checkpoint(item))
-    if isinstance(item, CheckedRun):
-        whole, count = item.run.entries[-1].header.total - item.run.base, len(item.run.entries)
-    else:
-        whole, count = sum(len(e.ops) for e in item.entries), len(item.entries)
-    return whole * min(entries, count) // count
 
 
 def account_of(item: Item) -> AccountId:

@@ -15,13 +15,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, is_control
+from banyan_replica.intake.prices import ACCOUNT_PRICE, LOG_PRICE
 from banyan_storage.store import Store
 
-ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
-"""Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids, chains and views. Measured on
-accounts, posts, logs, control entries and branches of strangers (tests/replica/test_strangers.py)."""
-SPREAD = 1.25
-"""Own bytes take so much more, because no page is quite full."""
 ACCOUNT_PART = 16
 """One account of strangers gets at most a part in so many of their share."""
 REVIEWED = 1_000
@@ -75,9 +71,9 @@ class Strangers:
         """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
         return bool(self.full) and not self._trusts(peer)
 
-    def took(self, log: LogId, entries: int, signatures: int, size: int, new: bool) -> None:
-        """Something of a counted account was stored. size: bytes, with content. new: whether the log was empty."""
-        account, cost = log.account, int(size * SPREAD) + ENTRY_PRICE * entries + SIGNATURE_PRICE * signatures
+    def took(self, log: LogId, cost: int, new: bool) -> None:
+        """Something of a counted account was stored. cost: see prices.py. new: whether the log was empty."""
+        account = log.account
         if new:
             cost += ACCOUNT_PRICE if is_control(log) else LOG_PRICE
         if cost:
