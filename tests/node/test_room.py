@@ -261,4 +261,5 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                     assert (row["points"], row["connected"], row["ban"]) == (0, True, None)
                 await a.backend.call("peers.add", {"addr": b.edge.addresses[0]})
                 await converged([a, b], 60)
-    assert sum(line["event"] == "nothing more of strangers is taken" for line in lines) == 1
+    said = sum(line["event"] == "nothing more of strangers is taken" for line in lines)
+    assert 1 <= said <= 2  # who is followed leaves its room to others if some of it was held
