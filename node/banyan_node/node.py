@@ -146,14 +146,14 @@ class Node:
         )
         keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
+        assert self.context is not None
+        watch = room.Watch(self.worker, self.context.engine, config.storage)
+        await watch.look()  # before any peer is heard
         self._linking = True
         keep("links", self.links.accept)
         keep("edge events", self._edge_events)
         keep("discovery", self.links.discover)
         keep("peers.json", self._remember)
-        assert self.context is not None
-        watch = room.Watch(self.worker, self.context.engine, config.storage)
-        await watch.look()
         keep("room", watch.run)
         keep("interest and metrics", self._look_around)
         keep("daily work", self._chores)

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from structlog.testing import capture_logs
 
+from banyan_node.links.linking import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep.room import Watch
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
 from banyan_storage.errors import StorageError
 from tests.needs import on_own_disk
@@ -137,6 +140,25 @@ async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_i
 
 
 @on_own_disk
+async def test_how_much_room_there_is_is_known_before_a_peer_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[str]()
+
+    async def look(watch: Watch, real: Any = Watch.look) -> None:
+        await real(watch)
+        seen.append("room")
+
+    async def accept(links: Links, real: Any = Links.accept) -> None:
+        seen.append("links")
+        await real(links)
+
+    monkeypatch.setattr(Watch, "look", look)
+    monkeypatch.setattr(Links, "accept", accept)
+    async with running(make_node(make_home(tmp_path / "a"))):
+        assert seen.index("room") < seen.index("links")
+
+
 async def test_a_full_disk_ends_neither_a_node_nor_its_start_nor_its_stop(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         homes = [make_home(tmp_path / "a"), make_home(disk / "b")]
