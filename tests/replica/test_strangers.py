@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, control_log
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, Ref, control_log
 from banyan_crdt.ops import Add, Del, Drop, Op, Put, Tomb, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
@@ -19,13 +19,13 @@ from banyan_replica.effects import Commit
 from banyan_replica.intake.prepare import check_items
 from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import Content, Item, Wants
+from banyan_replica.wire import Content, Heads, Item, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
-from tests.replica.helpers import NOW_MS, START_S, World
+from tests.replica.helpers import NOW_MS, START_S, World, data
 
 
 def bound(w: World, name: str, most: int, *wanted: AccountId, trusts: str = "") -> None:
@@ -113,6 +113,35 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     assert w.head("b", greedy.log()).length < 60
     assert w.head("b", modest.log()).length == 3
     no_blame(w)
+
+
+def test_one_item_that_declares_more_than_there_is_room_for_is_not_taken_nor_asked_for_again() -> None:
+    w = World("b")
+    bound(w, "b", 16_000_000)
+    b, forge = w.replicas["b"], Forge(random.Random(1).randbytes, lambda: NOW_MS)
+    account = forge.account()
+    log = account.log(1)
+    for _ in range(500):
+        ops, size, _ = forge.large_post(60_000)
+        log.write(ops, size)
+    w.rogue("r", "b")
+    w.said = []
+    w.say("r", "b", data(account.item()), data(log.run(0, 500)))
+    used = b.strangers.used
+    assert 0 < used < 10_000
+    assert w.head("b", log.id).length == 0
+    claimed = Heads(b"", 0, [(log.id, Head(500, log.ids[-1], 0))])
+    w.say("r", "b", claimed)
+    w.run(60)
+    assert not [m for _, m in w.said if isinstance(m, Wants)]
+    assert b.strangers.why_not("r", account.id).startswith("what comes next of this account of a stranger takes 3")
+    assert w.points("b", "r") == 0
+    w.say("r", "b", data(log.run(0, 20)))  # less of it has room
+    assert w.head("b", log.id).length == 0
+    bound(w, "b", 1 << 30)
+    w.say("r", "b", claimed, data(log.run(0, 500)))
+    assert w.head("b", log.id).length == 500
+    assert [m for _, m in w.said if isinstance(m, Wants)]
 
 
 def test_what_is_counted_outlives_a_start_and_a_commit_that_fails_and_ends_once_people_here_want_it() -> None:

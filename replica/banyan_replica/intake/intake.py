@@ -66,21 +66,32 @@ class Intake:
         log, _ = named(item)
         refusal = self._asking.why_not(link.peer, log.account)
         if refusal:  # what was asked for before still comes
-            full = NotYet("full", refusal)
-            self._not_yet(link, log, full, now)
-            raise full
+            raise self._full(link, log, refusal, now)
         if not self._asking.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
         old = self._ingest.head(log)
-        places = () if isinstance(item, Checkpoint) else self._fresh(item, old)
-        before = self._store.checkpoint(log.account, log.writer) if isinstance(item, Checkpoint) else None
+        places: Sequence[int] = ()
+        if isinstance(item, Checkpoint):
+            price = cost_of_checkpoint(item, self._store.checkpoint(log.account, log.writer))
+        else:
+            places = self._fresh(item, old)
+            price = cost(item, places, len(places))
+        refusal = self._asking.strangers.too_dear(log.account, price)
+        if refusal:
+            raise self._full(link, log, refusal, now)
         arrived = self._ingest.arrived
         judged = self._judge(link, item, now, wall_ms)
         entries = self._ingest.arrived - arrived
         if entries or judged.news:
-            price = cost_of_checkpoint(item, before) if isinstance(item, Checkpoint) else cost(item, places, entries)
+            if not isinstance(item, Checkpoint) and entries != len(places):
+                price = cost(item, places, entries)
             self._asking.strangers.took(log, price, old == NOTHING)
         return judged
+
+    def _full(self, link: PeerSession, log: LogId, why: str, now: float) -> NotYet:
+        full = NotYet("full", why)
+        self._not_yet(link, log, full, now)
+        return full
 
     def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:
         """The places in the item of the entries that are not held. head: of the log."""

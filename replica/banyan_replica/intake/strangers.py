@@ -20,6 +20,10 @@ from banyan_storage.store import Store
 
 ACCOUNT_PART = 16
 """One account of strangers gets at most a part in so many of their share."""
+BEYOND = 1 << 20
+"""The last item that is taken may cost so many bytes more than there is room for, so that small shares are used too."""
+WAITING = 10_000
+"""Accounts of which it is known that their next item does not fit."""
 REVIEWED = 1_000
 """Counted accounts that are looked at again in one step: whether somebody here follows them by now."""
 _BYTES, _TOTAL = b"strangers:", b"strangers"
@@ -39,6 +43,8 @@ class Strangers:
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
+        self._waits: dict[AccountId, int] = {}
+        """What the item costs for which there was too little room, by account: it is not asked for meanwhile."""
         self._used = self._noted()
         self._cursor: bytes | None = None
 
@@ -65,7 +71,22 @@ class Strangers:
         full = self.full
         if not full and (mine := self.of(account)) >= self.most // ACCOUNT_PART:
             full = f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may"
+        if not full and account in self._waits:
+            full = self.too_dear(account, self._waits.pop(account))
         return full if full and not self._cared_for(account) else ""
+
+    def too_dear(self, account: AccountId, cost: int) -> str:
+        """Why an item of a counted account that costs so much is not taken, a sentence without a full stop; empty if it
+        is. An item can declare far more content than it has bytes itself, and all of it is fetched later."""
+        if self.most is None:
+            return ""
+        left = min(self.most - self._used, self.most // ACCOUNT_PART - self.of(account))
+        if cost <= left + BEYOND:
+            return ""
+        if len(self._waits) >= WAITING:
+            self._waits.clear()
+        self._waits[account] = cost
+        return f"what comes next of this account of a stranger takes {cost / 1e6:.1f} MB, and {self.allowance}"
 
     def closed_to(self, peer: str) -> bool:
         """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
