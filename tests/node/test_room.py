@@ -15,6 +15,9 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
+from banyan_crdt.ids import AccountId, control_log
+from banyan_node.api.methods.archive import commit
+from banyan_node.context import Context
 from banyan_node.links.linking import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
@@ -157,6 +160,17 @@ async def test_how_much_room_there_is_is_known_before_a_peer_is_heard(
     monkeypatch.setattr(Links, "accept", accept)
     async with running(make_node(make_home(tmp_path / "a"))):
         assert seen.index("room") < seen.index("links")
+
+
+async def test_what_strangers_took_is_noted_with_whatever_a_command_commits(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+
+        def take(c: Context, now: float) -> bytes | None:
+            c.replica.strangers.took(control_log(AccountId(bytes(32))), 1_000, False)
+            commit(c)
+            return c.store.note(b"strangers")
+
+        assert await node.worker.call(take) == (1_000).to_bytes(8, "big")
 
 
 async def test_a_full_disk_ends_neither_a_node_nor_its_start_nor_its_stop(tmp_path: Path) -> None:
