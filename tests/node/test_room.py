@@ -15,7 +15,7 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from banyan_crdt.ids import AccountId, control_log
+from banyan_crdt.ids import AccountId, account_to_text, control_log
 from banyan_node.api.methods.archive import commit
 from banyan_node.context import Context
 from banyan_node.links.linking import Links
@@ -171,6 +171,19 @@ async def test_what_strangers_took_is_noted_with_whatever_a_command_commits(tmp_
             return c.store.note(b"strangers")
 
         assert await node.worker.call(take) == (1_000).to_bytes(8, "big")
+
+
+async def test_status_names_an_account_of_which_only_a_part_is_taken(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        await node.worker.call(lambda c, now: c.replica.strangers.too_dear(AccountId(bytes(32)), 1 << 60))
+        with trio.fail_after(20):
+            while "is not taken whole" not in (status := await node.backend.call("status", {}))["doubt"]:
+                await trio.sleep(0.05)
+        assert status["doubt"].startswith(
+            f"{account_to_text(AccountId(bytes(32)))} is not taken whole: what comes next"
+        )
+        assert "storage.strangers allows" in status["doubt"]
+        assert status["strangers"]["full"] is None
 
 
 async def test_a_full_disk_ends_neither_a_node_nor_its_start_nor_its_stop(tmp_path: Path) -> None:

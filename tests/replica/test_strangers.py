@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, Ref, control_log
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, Ref, account_to_text, control_log
 from banyan_crdt.ops import Add, Del, Drop, Op, Put, Tomb, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
@@ -111,8 +111,14 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     b = w.replicas["b"]
     assert 160_000 // ACCOUNT_PART <= b.strangers.of(greedy.id) < 160_000 // ACCOUNT_PART + 1_000
     assert w.head("b", greedy.log()).length < 60
+    assert b.strangers.part.startswith(f"{account_to_text(greedy.id)} is not taken whole: this account of a stranger")
+    assert b.strangers.full == ""
     assert w.head("b", modest.log()).length == 3
     no_blame(w)
+    bound(w, "b", 1 << 30)
+    w.until(w.same, 60)
+    w.run(200)
+    assert b.strangers.part == ""
 
 
 def test_one_item_that_declares_more_than_there_is_room_for_is_not_taken_nor_asked_for_again() -> None:
