@@ -18,10 +18,11 @@ from structlog.testing import capture_logs
 from banyan_crdt.ids import AccountId, account_to_text, control_log
 from banyan_node.api.methods.archive import commit
 from banyan_node.context import Context
+from banyan_node.home.config import StorageSettings
 from banyan_node.links.linking import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep.room import Watch
+from banyan_node.upkeep.room import Watch, room_of
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
 from banyan_storage.errors import StorageError
 from tests.needs import on_own_disk
@@ -171,6 +172,16 @@ async def test_what_strangers_took_is_noted_with_whatever_a_command_commits(tmp_
             return c.store.note(b"strangers")
 
         assert await node.worker.call(take) == (1_000).to_bytes(8, "big")
+
+
+@pytest.mark.parametrize(("largest", "of"), [("0", "the store and the free disk"), ("40 MB", "storage.max_bytes")])
+async def test_the_share_is_said_to_be_of_what_it_is_of(tmp_path: Path, largest: str, of: str) -> None:
+    async with running(make_node(make_home(tmp_path / "a"), storage__max_bytes=largest)) as node:
+        assert node.context is not None
+        watched = node.settings.config.storage
+        assert f"10 % of {of}" in room_of(node.context.engine, watched, False).allowance
+        larger = StorageSettings(max_bytes=1 << 60, reserve=watched.reserve)
+        assert "10 % of the store and the free disk" in room_of(node.context.engine, larger, False).allowance
 
 
 async def test_status_names_an_account_of_which_only_a_part_is_taken(tmp_path: Path) -> None:
