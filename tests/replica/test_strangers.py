@@ -333,6 +333,10 @@ def deletion(forge: Forge) -> Said:
     return Del(POST, tuple(Ref(EntryId(forge.random(32)), 0) for _ in range(4))), None
 
 
+def replacement(forge: Forge) -> Said:
+    return Put(POST, CellKey(forge.random(16)), tuple(Ref(EntryId(forge.random(32)), 0) for _ in range(4)), None), None
+
+
 def filled(forge: Forge, draft: Draft) -> Said:
     assert isinstance(draft.op, Put | Add)
     part, raw = make_part(forge.random(16), draft.content or b"")
@@ -368,7 +372,7 @@ Shape = Callable[[Forge], Iterator[Item]]
 SHAPES: list[Shape] = [accounts, short_posts, long_posts, tiny_entries, many_logs, long_control, branches]
 SHAPES += [long_salts, a_long_end]
 SHAPES += [saying(say, each) for say in (follow, block, reaction, a_repost, reply) for each in (1, 100)]
-SHAPES += [saying(say, each) for say in (add, put, tomb, deletion) for each in (1, 100)]
+SHAPES += [saying(say, each) for say in (add, put, tomb, deletion, replacement) for each in (1, 80)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)

@@ -16,7 +16,7 @@ from banyan_replica.intake.prepare import CheckedControl, CheckedRun
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
 """Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
 below, on many shapes of what strangers may send (tests/replica/test_strangers.py)."""
-OP_PRICE, REF_PRICE, PART_PRICE = 140, 85, 370
+OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 370
 """The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
 COPIES, COPIED = 3, 160
 """Views repeat so often what an element of a set says, and at most so many bytes of it."""
