@@ -31,7 +31,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted
+from banyan_node.hosting import claims, hosted, wanted
 from banyan_node.links import anchors
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -146,14 +146,14 @@ class Node:
         )
         keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
+        assert self.context is not None
+        watch = room.Watch(self.worker, self.context.engine, config.storage)
+        await watch.look()  # before any peer is heard
         self._linking = True
         keep("links", self.links.accept)
         keep("edge events", self._edge_events)
         keep("discovery", self.links.discover)
         keep("peers.json", self._remember)
-        assert self.context is not None
-        watch = room.Watch(self.worker, self.context.engine, config.storage)
-        await watch.look()
         keep("room", watch.run)
         keep("interest and metrics", self._look_around)
         keep("daily work", self._chores)
@@ -327,7 +327,7 @@ def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], in
     context.replica.sync.asking.waiting = waiting
     context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.sync.asking.ours = lambda account: hosted.is_hosted(context.store, account)
-    context.replica.strangers.wanted_here = partial(hosted.is_wanted, context)
+    context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

@@ -15,7 +15,7 @@ from banyan_crdt.run import encode_steps, skips_below
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import AnyFrame, Push, Pushes, encode_frame
 from banyan_replica.intake.author import grant_to
-from banyan_replica.wire import ControlItem, GossipFrame, Item, RunItem, encode_message
+from banyan_replica.wire import Content, ControlItem, GossipFrame, Item, RunItem, encode_message
 from banyan_replica.wire.items import encode_item
 from banyan_schema.social import POST
 
@@ -31,9 +31,9 @@ class Forge:
     def __init__(self, random: Callable[[int], bytes], now_ms: Callable[[], int]) -> None:
         self.random, self.now_ms = random, now_ms
 
-    def account(self) -> Account:
-        """An account that nobody knows yet."""
-        return Account(self.random, self.now_ms() - PAST_MS)
+    def account(self, salt: int = 32) -> Account:
+        """An account that nobody knows yet. salt: bytes of its salt."""
+        return Account(self.random, self.now_ms() - PAST_MS, salt)
 
     def minted(self, count: int) -> tuple[bytes, list[Account]]:
         """One frame that pushes so many new accounts, and the accounts."""
@@ -51,13 +51,14 @@ class Forge:
 
 
 class Account:
-    """An account: a root key, and a device that may write 65,535 logs. at_ms: when it was opened."""
+    """An account: a root key, and a device that may write 65,535 logs. at_ms: when it was opened. salt_bytes: see
+    `Forge.account`."""
 
-    def __init__(self, random: Callable[[int], bytes], at_ms: int) -> None:
+    def __init__(self, random: Callable[[int], bytes], at_ms: int, salt_bytes: int = 32) -> None:
         self.random, self.at_ms = random, at_ms
         self.root, self.device = Signer(TEST, random(32)), Signer(TEST, random(32))
         self._time = at_ms << 16
-        salt, self._salt = make_part(random(16), random(32))
+        salt, self._salt = make_part(random(16), random(salt_bytes))
         init = Init((Slot(key_digest(self.root.key), random(32)),), salt)
         self.path: list[Entry] = []
         self.id = AccountId(b"")
@@ -128,7 +129,7 @@ class Log:
         twin._time = self.steps[seq][0] + int.from_bytes(self._random(2), "big") + 1
         return twin
 
-    def run(self, first: int, stop: int, contents: Sequence[bytes | None] = ()) -> RunItem:
+    def run(self, first: int, stop: int, contents: Sequence[Content] = ()) -> RunItem:
         """Entries first .. stop - 1, at most 1,024, under one signature."""
         before = self.ids[first - 1] if first else None
         base = self.steps[first - 1][1] if first else 0
@@ -136,7 +137,7 @@ class Log:
         sig = self.signer.sign(self.ids[stop - 1])
         return RunItem(encode_steps(self.id, first, before, base, skips, self.steps[first:stop], sig), list(contents))
 
-    def push(self, first: int, stop: int, contents: Sequence[bytes | None] = ()) -> Push:
+    def push(self, first: int, stop: int, contents: Sequence[Content] = ()) -> Push:
         """The same as a message of the gossip."""
         return pushed(self.run(first, stop, contents), self.ids[stop - 1])
 

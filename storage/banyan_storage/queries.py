@@ -143,10 +143,10 @@ class Queries:
             return list(dict.fromkeys([AccountId(key[4:36]) for key, _ in rows]))
         return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
 
-    def followers(self, account: AccountId, limit: int | None = None) -> list[AccountId]:
-        """The followers of the account that this node knows, by id. limit: only so many, none of them in particular."""
+    def followers(self, account: AccountId) -> list[AccountId]:
+        """The followers of the account that this node knows, by id."""
         self.need("followers")
-        return self._by(FOLLOWERS, account, limit)
+        return self._by(FOLLOWERS, account)
 
     def follower_count(self, account: AccountId) -> int:
         """How many followers of the account this node knows."""
@@ -168,9 +168,9 @@ class Queries:
         self.need("reactions")
         return count_of(self._txn.get(REPOST_COUNTS, target_bytes(target)))
 
-    def _by(self, table: Table, prefix: bytes, limit: int | None = None) -> list[AccountId]:
+    def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
-        numbers = {key[at : at + 4] for key, _ in self._txn.prefix(table, prefix, limit=limit)}
+        numbers = {key[at : at + 4] for key, _ in self._txn.prefix(table, prefix)}
         return sorted(self._account(number) for number in numbers)
 
     def live(self, account: AccountId, op: Put | Add) -> tuple[Ref, ...]:

@@ -25,22 +25,22 @@ IN_NODE = (
     Mutant(
         "without room entries of others are asked for",
         _ASKING,
-        "return not self.full or self.ours(account)",
-        "return True",
+        '        if self.full:\n            return "" if self.ours(account)',
+        '        if self.full:\n            return "" if True',
         _ROOM,
     ),
     Mutant(
         "without room entries of own accounts are not taken either",
         _ASKING,
-        "return not self.full or self.ours(account)",
-        "return not self.full",
+        'return "" if self.ours(account) else',
+        'return "" if False else',
         _ROOM,
     ),
     Mutant(
         "without room what is on its way is taken",
         _INTAKE,
-        "        if self._asking.full:\n",
-        "        if False:\n",
+        "        if refusal:  # what was asked for before",
+        "        if False:  # what was asked for before",
         _ROOM,
     ),
     Mutant(

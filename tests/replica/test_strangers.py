@@ -1,5 +1,7 @@
 """Strangers get a share of the disk; what people here want, or a named peer brings, has room beyond it."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -8,20 +10,22 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId, control_log
-from banyan_crdt.ops import Drop
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, Ref, account_to_text, control_log
+from banyan_crdt.ops import Add, Del, Drop, Op, Put, Tomb, encode_ops
+from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_replica.effects import Commit
 from banyan_replica.intake.prepare import check_items
 from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import Item, Wants
+from banyan_replica.wire import Content, Heads, Item, Wants
+from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
-from tests.replica.helpers import NOW_MS, START_S, World
+from tests.replica.helpers import NOW_MS, START_S, World, data
 
 
 def bound(w: World, name: str, most: int, *wanted: AccountId, trusts: str = "") -> None:
@@ -107,8 +111,43 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     b = w.replicas["b"]
     assert 160_000 // ACCOUNT_PART <= b.strangers.of(greedy.id) < 160_000 // ACCOUNT_PART + 1_000
     assert w.head("b", greedy.log()).length < 60
+    assert b.strangers.part.startswith(f"{account_to_text(greedy.id)} is not taken whole: this account of a stranger")
+    assert b.strangers.full == ""
     assert w.head("b", modest.log()).length == 3
     no_blame(w)
+    bound(w, "b", 1 << 30)
+    w.until(w.same, 60)
+    w.run(200)
+    assert b.strangers.part == ""
+
+
+def test_one_item_that_declares_more_than_there_is_room_for_is_not_taken_nor_asked_for_again() -> None:
+    w = World("b")
+    bound(w, "b", 16_000_000)
+    b, forge = w.replicas["b"], Forge(random.Random(1).randbytes, lambda: NOW_MS)
+    account = forge.account()
+    log = account.log(1)
+    for _ in range(500):
+        ops, size, _ = forge.large_post(60_000)
+        log.write(ops, size)
+    w.rogue("r", "b")
+    w.said = []
+    w.say("r", "b", data(account.item()), data(log.run(0, 500)))
+    used = b.strangers.used
+    assert 0 < used < 10_000
+    assert w.head("b", log.id).length == 0
+    claimed = Heads(b"", 0, [(log.id, Head(500, log.ids[-1], 0))])
+    w.say("r", "b", claimed)
+    w.run(60)
+    assert not [m for _, m in w.said if isinstance(m, Wants)]
+    assert b.strangers.why_not("r", account.id).startswith("what comes next of this account of a stranger takes 3")
+    assert w.points("b", "r") == 0
+    w.say("r", "b", data(log.run(0, 20)))  # less of it has room
+    assert w.head("b", log.id).length == 0
+    bound(w, "b", 1 << 30)
+    w.say("r", "b", claimed, data(log.run(0, 500)))
+    assert w.head("b", log.id).length == 500
+    assert [m for _, m in w.said if isinstance(m, Wants)]
 
 
 def test_what_is_counted_outlives_a_start_and_a_commit_that_fails_and_ends_once_people_here_want_it() -> None:
@@ -126,7 +165,7 @@ def test_what_is_counted_outlives_a_start_and_a_commit_that_fails_and_ends_once_
     assert (b.strangers.used, dict(b.strangers.accounts())) == (used, counted)
     bound(w, "b", 1_000_000)
     w.link("a", "b")
-    b.strangers.took(people[0].log(), 1, 1, 1_000, False)
+    b.strangers.took(people[0].log(), 1_000, False)
     b.store.put_note(b"x", b"y")
     b.store.rollback()
     b.commit_failed("no room left")
@@ -235,8 +274,105 @@ def branches(forge: Forge) -> Iterator[Item]:
             yield twin.run(5, 15)
 
 
+def long_salts(forge: Forge) -> Iterator[Item]:
+    for _ in range(40):
+        yield forge.account(salt=60_000).item()
+
+
+def a_long_end(forge: Forge) -> Iterator[Item]:
+    """Runs of which only the last entry is not held, and it is as large as all others are small."""
+    account = forge.account()
+    yield account.item()
+    log = account.log(1)
+    log.write(count=1_023)
+    yield log.run(0, 1_023)
+    for k in range(40):
+        ops, size, raw = forge.large_post(60_000)
+        log.write(ops, size)
+        yield log.run(k, 1_024 + k, [None] * 1_023 + [raw])
+
+
+Said = tuple[Op, bytes | None]
+
+
+def follow(forge: Forge) -> Said:
+    return filled(forge, relate(forge.random(32), "follow", AccountId(forge.random(32))))
+
+
+def block(forge: Forge) -> Said:
+    return filled(forge, relate(forge.random(32), "block", AccountId(forge.random(32))))
+
+
+def reaction(forge: Forge) -> Said:
+    return filled(forge, react(forge.random(32), target(forge), "x" * 64))
+
+
+def a_repost(forge: Forge) -> Said:
+    return filled(forge, repost(forge.random(32), target(forge)))
+
+
+def reply(forge: Forge) -> Said:
+    to = target(forge)
+    post = encode_post(Post("a", reply=ReplyTo(to, to)))
+    return filled(forge, Draft(Put(POST, CellKey(forge.random(16)), (), None), post))
+
+
+def add(forge: Forge) -> Said:
+    return Add(FOLLOW, CellKey(forge.random(16)), CellKey(forge.random(16)), None), None
+
+
+def put(forge: Forge) -> Said:
+    return Put(POST, CellKey(forge.random(16)), (), None), None
+
+
+def tomb(forge: Forge) -> Said:
+    return Tomb(POST, CellKey(forge.random(16))), None
+
+
+def deletion(forge: Forge) -> Said:
+    return Del(POST, tuple(Ref(EntryId(forge.random(32)), 0) for _ in range(4))), None
+
+
+def replacement(forge: Forge) -> Said:
+    return Put(POST, CellKey(forge.random(16)), tuple(Ref(EntryId(forge.random(32)), 0) for _ in range(4)), None), None
+
+
+def filled(forge: Forge, draft: Draft) -> Said:
+    assert isinstance(draft.op, Put | Add)
+    part, raw = make_part(forge.random(16), draft.content or b"")
+    return draft.op._replace(part=part), raw
+
+
+def target(forge: Forge) -> Target:
+    return Target(AccountId(forge.random(32)), CellKey(forge.random(16)))
+
+
+def saying(say: Callable[[Forge], Said], each: int) -> Shape:
+    """each: operations in one entry."""
+
+    def shape(forge: Forge) -> Iterator[Item]:
+        account = forge.account()
+        yield account.item()
+        for n in range(1, 6):
+            log = account.log(n)
+            for first in range(0, 2_000 // each, 100):
+                stop, contents = min(first + 100, 2_000 // each), list[Content]()
+                for _ in range(first, stop):
+                    said = [say(forge) for _ in range(each)]
+                    raws = [(k, raw) for k, (_, raw) in enumerate(said) if raw is not None]
+                    log.write(encode_ops(tuple(op for op, _ in said)), sum(len(raw) for _, raw in raws))
+                    contents.append(raws)
+                yield log.run(first, stop, contents)
+
+    shape.__name__ = f"{say.__name__}_{each}_in_one"
+    return shape
+
+
 Shape = Callable[[Forge], Iterator[Item]]
 SHAPES: list[Shape] = [accounts, short_posts, long_posts, tiny_entries, many_logs, long_control, branches]
+SHAPES += [long_salts, a_long_end]
+SHAPES += [saying(say, each) for say in (follow, block, reaction, a_repost, reply) for each in (1, 100)]
+SHAPES += [saying(say, each) for say in (add, put, tomb, deletion, replacement) for each in (1, 80)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)

@@ -25,7 +25,6 @@ from banyan_node.hosting import dropped
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
-from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
@@ -39,8 +38,6 @@ SALTS = 4_096
 """Salts kept in memory."""
 WRONG_PAPER = b"wrong paper"
 """The note of the account whose recovery words were restored as if they were backup words."""
-FOLLOWERS_SEEN = 1_000
-"""Followers of an account among which one hosted here is searched."""
 OWN_INDEX = 0
 """The key index of this node's own account. No other account made here gets it."""
 
@@ -153,19 +150,9 @@ def is_hosted(store: StoreReader, account: AccountId) -> bool:
     return store.note(_HOSTED + account) is not None
 
 
-def is_wanted(ctx: Reads, account: AccountId) -> bool:
-    """Whether somebody here hosts or follows the account. Of one with very many followers some are looked at, and the
-    accounts hosted here if they are few. While the views are built, nobody is known to follow anybody."""
-    if is_hosted(ctx.store, account):
-        return True
-    try:
-        q = ctx.queries()
-        if any(is_hosted(ctx.store, follower) for follower in q.followers(account, FOLLOWERS_SEEN)):
-            return True
-        many = q.follower_count(account) > FOLLOWERS_SEEN and count(ctx) <= FOLLOWERS_SEEN
-        return many and any(account in q.follows(here.account) for here in all_hosted(ctx))
-    except ViewBuilding:
-        return False
+def ids(ctx: Reads) -> list[AccountId]:
+    """The accounts hosted here, in no order."""
+    return [AccountId(key[-32:]) for key, _ in ctx.store.notes(_HOSTED)]
 
 
 def all_hosted(ctx: Reads) -> list[Hosted]:

@@ -24,6 +24,8 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
         return f"nothing of others is taken: {seen.full}"
     if seen.strangers.full:
         return f"not all accounts of strangers are taken: {seen.strangers.full}"
+    if seen.strangers.part:
+        return seen.strangers.part
     if seen.wrong_clock is not None:
         return seen.wrong_clock
     if not any(link.greeted for link in seen.links):

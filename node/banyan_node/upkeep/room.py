@@ -71,11 +71,12 @@ def _tell(room: Room, c: Context, now: float) -> str:
 def room_of(engine: LmdbEngine, storage: StorageSettings, before: bool) -> Room:
     """before: whether there was none."""
     most, share = None, storage.strangers
-    whole = storage.max_bytes
+    of = "the store and the free disk beyond storage.reserve"
     if share < 100:
-        disk = max(0, shutil.disk_usage(engine.path).free - storage.reserve) + engine.sizes().used
-        most = min(whole or disk, disk) * share // 100
-    of = "storage.max_bytes" if whole else "the store and the free disk beyond storage.reserve"
+        whole = max(0, shutil.disk_usage(engine.path).free - storage.reserve) + engine.sizes().used
+        if 0 < storage.max_bytes <= whole:
+            whole, of = storage.max_bytes, "storage.max_bytes"
+        most = whole * share // 100
     return Room(
         why_full(engine, storage, before),
         most,

@@ -20,6 +20,7 @@ from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_replica.gossip.groups import LOCAL, group_of
 from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
 from banyan_replica.sync.catchup import WHOLE
@@ -103,11 +104,13 @@ class BanSeen:
 
 @dataclass(frozen=True, slots=True)
 class StrangersSeen:
-    """Bytes that strangers take, how many they may take (None: no bound), and why nothing more is taken, or nothing."""
+    """Bytes that strangers take, how many they may take (None: no bound), and why nothing more is taken, or nothing.
+    part: an account of which only a part is taken, and why, or nothing."""
 
     used: int
     most: int | None
     full: str
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +171,14 @@ def published(ctx: Context, now: float) -> Published:
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
-        strangers=StrangersSeen(replica.strangers.used, replica.strangers.most, replica.strangers.full),
+        strangers=_strangers(replica.strangers),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx, met)),
     )
+
+
+def _strangers(seen: Strangers) -> StrangersSeen:
+    return StrangersSeen(seen.used, seen.most, seen.full, seen.part)
 
 
 def are_independent(ctx: Context, links: Iterable[PeerSession]) -> bool:

@@ -10,15 +10,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
+from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
-from banyan_crdt.ids import AccountId, EntryId, LogId, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
+from banyan_replica.intake.prices import cost, cost_of_checkpoint
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
@@ -65,20 +66,40 @@ class Intake:
         log, _ = named(item)
         refusal = self._asking.why_not(link.peer, log.account)
         if refusal:  # what was asked for before still comes
-            full = NotYet("full", refusal)
-            self._not_yet(link, log, full, now)
-            raise full
+            raise self._full(link, log, refusal, now)
         if not self._asking.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
-        arrived, old = self._ingest.arrived, self._ingest.head(log)
-        before = self._store.checkpoint(log.account, log.writer) if isinstance(item, Checkpoint) else None
+        old = self._ingest.head(log)
+        places: Sequence[int] = ()
+        if isinstance(item, Checkpoint):
+            price = cost_of_checkpoint(item, self._store.checkpoint(log.account, log.writer))
+        else:
+            places = self._fresh(item, old)
+            price = cost(item, places, len(places))
+        refusal = self._asking.strangers.too_dear(log.account, price)
+        if refusal:
+            raise self._full(link, log, refusal, now)
+        arrived = self._ingest.arrived
         judged = self._judge(link, item, now, wall_ms)
         entries = self._ingest.arrived - arrived
         if entries or judged.news:
-            size = _size(item, entries) - (0 if before is None else len(encode_checkpoint(before)))
-            signatures = entries if isinstance(item, CheckedControl) else 1
-            self._asking.strangers.took(log, entries, signatures, max(0, size), old == NOTHING)
+            if not isinstance(item, Checkpoint) and entries != len(places):
+                price = cost(item, places, entries)
+            self._asking.strangers.took(log, price, old == NOTHING)
         return judged
+
+    def _full(self, link: PeerSession, log: LogId, why: str, now: float) -> NotYet:
+        full = NotYet("full", why)
+        self._not_yet(link, log, full, now)
+        return full
+
+    def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:
+        """The places in the item of the entries that are not held. head: of the log."""
+        entries = item.run.entries if isinstance(item, CheckedRun) else item.entries
+        if head == NOTHING or (isinstance(item, CheckedRun) and item.run.prev == head.id):
+            return range(len(entries))
+        self._ingest.flush()
+        return [k for k, entry in enumerate(entries) if not self._store.has(entry.id)]
 
     def _judge(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, now: float, wall_ms: int
@@ -144,17 +165,6 @@ class Intake:
             self._asking.ask_for(link, control_log(log.account))
         elif why.reason == "gap":
             self._asking.ask_for(link, log)
-
-
-def _size(item: CheckedRun | CheckedControl | Checkpoint, entries: int) -> int:
-    """The bytes of so many of the item's entries, with the content that they name, whether it is held or not."""
-    if isinstance(item, Checkpoint):
-        return len(encode_checkpoint(item))
-    if isinstance(item, CheckedRun):
-        whole, count = item.run.entries[-1].header.total - item.run.base, len(item.run.entries)
-    else:
-        whole, count = sum(len(e.ops) for e in item.entries), len(item.entries)
-    return whole * min(entries, count) // count
 
 
 def account_of(item: Item) -> AccountId:

@@ -14,16 +14,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from banyan_crdt.ids import AccountId, LogId, is_control
+from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
+from banyan_replica.intake.prices import ACCOUNT_PRICE, LOG_PRICE
 from banyan_storage.store import Store
 
-ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
-"""Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids, chains and views. Measured on
-accounts, posts, logs, control entries and branches of strangers (tests/replica/test_strangers.py)."""
-SPREAD = 1.25
-"""Own bytes take so much more, because no page is quite full."""
 ACCOUNT_PART = 16
 """One account of strangers gets at most a part in so many of their share."""
+BEYOND = 1 << 20
+"""The last item that is taken may cost so many bytes more than there is room for, so that small shares are used too."""
+WAITING = 10_000
+"""Accounts of which it is known that their next item does not fit."""
+PART_TOLD = 120
+"""Seconds for which an account is named of which not all was taken."""
 REVIEWED = 1_000
 """Counted accounts that are looked at again in one step: whether somebody here follows them by now."""
 _BYTES, _TOTAL = b"strangers:", b"strangers"
@@ -43,6 +45,12 @@ class Strangers:
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
+        self._waits: dict[AccountId, int] = {}
+        """What the item costs for which there was too little room, by account: it is not asked for meanwhile."""
+        self._part: tuple[AccountId, str] | None = None
+        """The last account that was kept out though there is room for others, and why."""
+        self._part_for = 0
+        """How many seconds this is still told."""
         self._used = self._noted()
         self._cursor: bytes | None = None
 
@@ -58,6 +66,14 @@ class Strangers:
             return ""
         return f"accounts of strangers take {self._used / 1e6:.1f} MB, and {self.allowance}"
 
+    @property
+    def part(self) -> str:
+        """Of which account only a part is taken, though there is room for others, and why; empty if of none lately."""
+        if self._part is None or self.full:
+            return ""
+        account, why = self._part
+        return f"{account_to_text(account)} is not taken whole: {why}"
+
     def counts(self, peer: str, account: AccountId) -> bool:
         """Whether what the peer sends of the account is counted."""
         return self.most is not None and not self._trusts(peer) and not self._cared_for(account)
@@ -68,16 +84,43 @@ class Strangers:
             return ""
         full = self.full
         if not full and (mine := self.of(account)) >= self.most // ACCOUNT_PART:
-            full = f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may"
-        return full if full and not self._cared_for(account) else ""
+            full = (
+                f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may, and "
+                f"{self.allowance}"
+            )
+        if not full and account in self._waits:
+            full = self.too_dear(account, self._waits.pop(account))
+        if not full or self._cared_for(account):
+            return ""
+        self._kept_out(account, full)
+        return full
+
+    def too_dear(self, account: AccountId, cost: int) -> str:
+        """Why an item of a counted account that costs so much is not taken, a sentence without a full stop; empty if it
+        is. An item can declare far more content than it has bytes itself, and all of it is fetched later."""
+        if self.most is None:
+            return ""
+        left = min(self.most - self._used, self.most // ACCOUNT_PART - self.of(account))
+        if cost <= left + BEYOND:
+            return ""
+        if len(self._waits) >= WAITING:
+            self._waits.clear()
+        self._waits[account] = cost
+        why = f"what comes next of this account of a stranger takes {cost / 1e6:.1f} MB, and {self.allowance}"
+        self._kept_out(account, why)
+        return why
+
+    def _kept_out(self, account: AccountId, why: str) -> None:
+        if not self.full:
+            self._part, self._part_for = (account, why), PART_TOLD
 
     def closed_to(self, peer: str) -> bool:
         """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
         return bool(self.full) and not self._trusts(peer)
 
-    def took(self, log: LogId, entries: int, signatures: int, size: int, new: bool) -> None:
-        """Something of a counted account was stored. size: bytes, with content. new: whether the log was empty."""
-        account, cost = log.account, int(size * SPREAD) + ENTRY_PRICE * entries + SIGNATURE_PRICE * signatures
+    def took(self, log: LogId, cost: int, new: bool) -> None:
+        """Something of a counted account was stored. cost: see prices.py. new: whether the log was empty."""
+        account = log.account
         if new:
             cost += ACCOUNT_PRICE if is_control(log) else LOG_PRICE
         if cost:
@@ -113,6 +156,9 @@ class Strangers:
     def review(self) -> None:
         """Once a second: while the share is used up, releases accounts that somebody here follows by now."""
         self._cares.clear()
+        self._part_for -= 1
+        if self._part_for <= 0:
+            self._part = None
         if not self.full:
             return
         keys = [key for key, _ in islice(self._store.notes(_BYTES, self._cursor), REVIEWED)]

@@ -283,6 +283,7 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
 def commit(ctx: Context) -> None:
     """Makes pending writes durable now. If that fails, everything that depends on them is dropped."""
     try:
+        ctx.replica.strangers.note()
         ctx.replica.tree.note()
         ctx.store.commit()
     except StorageError:

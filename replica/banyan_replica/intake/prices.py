@@ -1,0 +1,63 @@
+"""What an item of a stranger costs on the disk: its own bytes, and the rows that are made of it.
+
+An account cannot be cheaper than it is, whatever its entries say. So each operation has a price beside its bytes,
+because cells, covered writes and views have rows of it, most of them in places that are as good as random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import nlargest
+
+from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
+from banyan_crdt.ops import Add, Body, Del, Put, part_of
+from banyan_replica.intake.prepare import CheckedControl, CheckedRun
+
+ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
+"""Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
+below, on many shapes of what strangers may send (tests/replica/test_strangers.py)."""
+OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 370
+"""The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
+COPIES, COPIED = 3, 160
+"""Views repeat so often what an element of a set says, and at most so many bytes of it."""
+SPREAD = 1.25
+"""Own bytes take so much more, because no page is quite full."""
+
+
+def cost(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) -> int:
+    """What `stored` of the item's entries cost, those in the places: if not all are stored, the dearest of them."""
+    each = _of_run(item, places) if isinstance(item, CheckedRun) else _of_control(item, places)
+    signatures = stored if isinstance(item, CheckedControl) else 1
+    dearest = sum(each) if stored >= len(each) else sum(nlargest(stored, each))
+    return dearest + ENTRY_PRICE * stored + SIGNATURE_PRICE * signatures
+
+
+def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
+    """What a checkpoint costs in the place of another one."""
+    size = len(encode_checkpoint(new)) - (0 if before is None else len(encode_checkpoint(before)))
+    return int(max(0, size) * SPREAD) + SIGNATURE_PRICE
+
+
+def _of_run(item: CheckedRun, places: Sequence[int]) -> list[int]:
+    columns, puts = item.run.entries, item.run.puts
+    if puts is not None:  # most are
+        each = OP_PRICE + PART_PRICE
+        return [int((len(columns[k].ops) + puts.sizes[k]) * SPREAD) + each for k in places]
+    return [_of_body(len(columns[k].ops), item.run.bodies[k]) for k in places]
+
+
+def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
+    """Of control entries only the inception names content."""
+    entries = [item.entries[k] for k in places]
+    return [int((len(e.ops) if e.header.seq else max(len(e.ops), e.header.total)) * SPREAD) for e in entries]
+
+
+def _of_body(size: int, body: Body) -> int:
+    rows = OP_PRICE * len(body.ops)
+    for op in body.ops:
+        if isinstance(op, Put | Del):
+            rows += REF_PRICE * len(op.refs)
+        part = part_of(op)
+        if part is not None:
+            rows += PART_PRICE + (COPIES * min(part.size, COPIED) if isinstance(op, Add) else 0)
+    return int((size + body.part_bytes) * SPREAD) + rows

@@ -1,0 +1,42 @@
+"""Whether an account is followed by one of many others.
+
+Anybody can make followers of any account, and one follower can have many rows. So neither the followers nor the others
+are read one by one: both are in the order of account numbers, and each step goes to the next number that the other side
+has. A step is one look-up, and there are at most as many as the shorter side is long, and one more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from banyan_crdt.ids import AccountId
+
+from .engine import ReadTxn
+from .view_rows import NUMBERS
+from .views.registry import SHOWN_NAME
+from .views.social.followers import FOLLOWERS
+from .views.standing import cursors, need
+
+_NUMBER = slice(32, 36)
+
+
+def numbers_of(txn: ReadTxn, accounts: Iterable[AccountId]) -> list[bytes]:
+    """The numbers that the views have given these accounts, ascending. An account that said nothing has none."""
+    return sorted(number for _, number in txn.get_many(NUMBERS, sorted(accounts)))
+
+
+def is_followed(txn: ReadTxn, account: AccountId, numbers: Sequence[bytes]) -> bool:
+    """Whether one of the accounts of these numbers, ascending, follows it. Raises ViewBuilding."""
+    if building := cursors(txn):
+        need(building, SHOWN_NAME, "followers")
+    at = 0
+    while at < len(numbers):
+        row = next(iter(txn.scan(FOLLOWERS, account + numbers[at], limit=1)), None)
+        if row is None or not row[0].startswith(account):
+            return False
+        number = row[0][_NUMBER]
+        at = bisect_left(numbers, number, at)
+        if at < len(numbers) and numbers[at] == number:
+            return True
+    return False
