@@ -6,6 +6,7 @@ clock, which all processes of a machine share.
 
 from __future__ import annotations
 
+import resource
 import time
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,9 @@ PATIENCE_S = 5.0
 """How long a question to a node may take before the sample goes without the answer."""
 ASIDE_S = 4.0
 """How often the victim writes what no gossip carries."""
+MEMORY_BYTES = 400 << 20
+"""Memory of its own that the victim's process may have, stacks included: beyond it the system refuses. What it has
+mapped of its store does not count."""
 AGAIN_S = 0.5
 """How long a newcomer waits before it dials again."""
 
@@ -35,6 +39,7 @@ AGAIN_S = 0.5
 async def victim(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """Posts at a steady rate from `post` to `hush`, even if the node is behind (open loop)."""
     node = nodes[0]
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     accounts = [
         (await node.backend.call("account.create", {"name": name, "hosted": True}))["account"]
         for name in ("poster", "aside")
