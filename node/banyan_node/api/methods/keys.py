@@ -220,13 +220,23 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if (undo := ask.undo) >= len(control.path):
         raise CallError("bad_request", f"'undo' is {undo} and the path ends with entry {len(control.path) - 1}.")
     if undo:
-        control = resolve_control(control.path[:undo])
+        undone, control = control.path[undo:], resolve_control(control.path[:undo])
+    else:
+        undone = ()
     if seed is None:
         signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
     else:
         signer = Signer(ctx.realm, seed)
     if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
         raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+    used = [entry.header.seq for entry in undone if entry.header.writer == signer.key]
+    if used:
+        raise CallError(
+            "refused",
+            f"Entry {used[-1]} was made by this recovery key, which cannot undo its own work: undo entry "
+            f"{used[-1] + 1} and later ones only. Nothing was changed.",
+            409,
+        )
     own = ask.own or account == hosted.me(ctx)
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
