@@ -122,8 +122,17 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     until = ask.until << 16 or None
     colls = None if ask.colls is None else tuple(coll(name) for name in ask.colls)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    if writer in hosted.control_of(ctx, account).cuts:
+    control = hosted.control_of(ctx, account)
+    if writer in control.cuts:
         raise CallError("refused", "That writer was cut off for ever: grant a new key.", 409)
+    if any(g.covers(1) and g.covers(OWN_LOGS) for g in control.grants.get(writer, ())):
+        raise CallError(
+            "refused",
+            "That writer has a grant already, and its first one counts: for other terms grant a new key.",
+            409,
+        )
+    if ask.until and ask.until <= ctx.replica.wall_ms(now):
+        raise CallError("bad_request", "'until' is over already: give a later time, or none.")
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
     return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
 
