@@ -66,7 +66,7 @@ def _fits(table: Table, row: Item) -> bool:
 def names(txn: WriteTxn, realm: Realm) -> int:
     """Makes log numbers and logs agree, by the entries: they prove whose log they are in. Returns how many did not.
 
-    A log without a head gets an empty one, which a check of its entries corrects.
+    A log without a head gets an empty one, which a check of its entries corrects. The index of ids is made again too.
     """
     for table in _KEYS:
         for row in [row for row in txn.scan(table) if not _fits(table, row)]:
@@ -103,6 +103,7 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.delete(t.ACCOUNTS, account)
     for account in accounts - held:
         txn.put(t.ACCOUNTS, account, b"")
+    _ids(txn)  # the check of entries folds views again, and finds entries by it
     return len(wrong)
 
 

@@ -269,7 +269,7 @@ def test_an_account_can_be_granted_cut_rotated_and_closed(tmp_path: Path) -> Non
     _ok(banyan("--home", home, "init", "--name", "Minh", "--realm", "test", "--keep-recovery"))
     _ok(banyan("--home", home, "account", "grant", writer, "--until", "2030-01-01"))
     grants = _ok(banyan("--home", home, "account", "show", "--json")).json["grants"]
-    assert writer in {g["writer"] for g in grants}
+    assert {g["writer"]: g["until_ms"] for g in grants}[writer] == 1_893_542_399_999  # to the end of its last day
     _ok(banyan("--home", home, "account", "pin"))
     _ok(banyan("--home", home, "account", "cut", writer, "--yes"))
     assert [c["writer"] for c in _ok(banyan("--home", home, "account", "show", "--json")).json["cuts"]] == [writer]

@@ -94,3 +94,18 @@ def test_a_seed_that_the_account_does_not_commit_to_signs_nothing_and_is_in_no_e
                 node.call(f"account.{method}", slot=1, seed=seed, following="ab" * 32)
             assert seed not in str(refused.value)
             assert node.call("account.show") == before
+
+
+def test_a_recovery_cannot_be_undone_by_its_own_key_and_the_refusal_says_from_where_on_it_can(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an", hosted=False)
+        node.call("account.rotate")
+        node.call("account.recover", undo=1)
+        node.call("account.close")
+        before = node.call("account.show")
+        with pytest.raises(CallError, match="undo entry 2 and later ones only"):
+            node.call("account.recover", undo=1)
+        assert node.call("account.show") == before
+        node.call("account.recover", undo=2)
+        assert not node.call("account.show")["closed"]

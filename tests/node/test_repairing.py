@@ -185,3 +185,15 @@ def test_a_sound_store_is_left_as_it_is(source: Home, tmp_path: Path) -> None:
         now = rows_of(home)
         assert [x.name for x in t.STORE_TABLES if good[x.name] != now[x.name] and x not in (t.IDS, t.META)] == []
         assert not (home.store / DAMAGED).exists()
+
+
+def test_a_store_that_lost_its_index_of_ids_and_some_entries_is_repaired(source: Home, tmp_path: Path) -> None:
+    home = Home(shutil.copytree(source.path, tmp_path / "home"))
+    with closing(LmdbEngine(home.store, TABLES)) as engine:
+        txn = engine.write()
+        for key, _ in list(txn.scan(t.ENTRIES))[7::11]:
+            txn.delete(t.ENTRIES, key)
+        txn.delete_range(t.IDS, b"", None)
+        engine.commit()
+    done = repair(home, TEST, lambda sentence: None)
+    assert (done.found.gone > 0, done.left) == (True, [])

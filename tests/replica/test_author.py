@@ -10,6 +10,7 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
 from banyan_replica.intake.author import EntryDraft
+from tests.crdt.make import signer
 from tests.replica.helpers import POSTS, World, draft, phone_of
 
 
@@ -65,3 +66,13 @@ def test_what_waited_when_the_disk_failed_is_gone_and_the_log_goes_on_below_it()
     world.post("a", an, 2)
     assert a.store.head(log).length == 5
     assert [e.header.seq for e in a.store.chain(log, 0, 9)] == [0, 1, 2, 3, 4]
+
+
+def test_a_grant_that_ended_is_not_called_a_log_that_is_full() -> None:
+    world = World("a")
+    an = world.person("a", "An")
+    a = world.replicas["a"]
+    tablet = signer(an.full("tablet"))
+    a.ingest.control(an.id, [an.grant("tablet", until=a.wall_ms(world.now) - 1 << 16)], a.wall_ms(world.now))
+    with pytest.raises(Refused, match="has ended"):
+        a.publish(an.log("tablet"), tablet, [draft("late", 1)], world.now)

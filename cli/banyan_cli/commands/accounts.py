@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -355,7 +356,10 @@ def _writer(s: session.Session, text: str) -> str:
 
 
 def _until(text: str) -> int:
+    """Milliseconds since 1970. A day without a time is granted to its end."""
     try:
+        with suppress(ValueError):
+            return _until(f"{date.fromisoformat(text)}T23:59:59.999")
         when = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadInput(f"--until {text} is no date; write it like 2027-01-31 or 2027-01-31T12:00.") from error

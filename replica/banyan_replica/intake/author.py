@@ -16,7 +16,18 @@ from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, Time, WriterKey, control_log, key_digest
+from banyan_crdt.ids import (
+    AccountId,
+    EntryId,
+    H,
+    Head,
+    LogId,
+    Time,
+    WriterKey,
+    account_to_text,
+    control_log,
+    key_digest,
+)
 from banyan_crdt.logs import granted_valid
 from banyan_crdt.ops import (
     Add,
@@ -239,10 +250,13 @@ class Author:
         for draft in drafts:
             piece = self._entry(log, parent, ids, draft, now_ms)
             h = piece.entry.header
-            if not granted_valid(self.realm, granted, piece.entry) or is_future(h.time, now_ms):
+            if granted.grant.until is not None and h.time > granted.grant.until:
                 raise Refused(
-                    f"the log would hold {h.seq + 1} entries and {h.total} bytes, past its limit: write less a day"
+                    f"the grant to write for {account_to_text(log.account)} has ended: its owner can grant another key"
                 )
+            if not granted_valid(self.realm, granted, piece.entry) or is_future(h.time, now_ms):
+                much = f"{h.seq + 1} entries and {h.total} bytes"
+                raise Refused(f"the log would hold {much}, past its limit of today: go on tomorrow")
             made.append(piece)
             parent = piece.entry
         if parent is None or not made:

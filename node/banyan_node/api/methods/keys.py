@@ -122,8 +122,17 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     until = ask.until << 16 or None
     colls = None if ask.colls is None else tuple(coll(name) for name in ask.colls)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    if writer in hosted.control_of(ctx, account).cuts:
+    control = hosted.control_of(ctx, account)
+    if writer in control.cuts:
         raise CallError("refused", "That writer was cut off for ever: grant a new key.", 409)
+    if any(g.covers(1) and g.covers(OWN_LOGS) for g in control.grants.get(writer, ())):
+        raise CallError(
+            "refused",
+            "That writer has a grant already, and its first one counts: for other terms grant a new key.",
+            409,
+        )
+    if ask.until and ask.until <= ctx.replica.wall_ms(now):
+        raise CallError("bad_request", "'until' is over already: give a later time, or none.")
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
     return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
 
@@ -220,13 +229,23 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if (undo := ask.undo) >= len(control.path):
         raise CallError("bad_request", f"'undo' is {undo} and the path ends with entry {len(control.path) - 1}.")
     if undo:
-        control = resolve_control(control.path[:undo])
+        undone, control = control.path[undo:], resolve_control(control.path[:undo])
+    else:
+        undone = ()
     if seed is None:
         signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
     else:
         signer = Signer(ctx.realm, seed)
     if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
         raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
+    used = [entry.header.seq for entry in undone if entry.header.writer == signer.key]
+    if used:
+        raise CallError(
+            "refused",
+            f"Entry {used[-1]} was made by this recovery key, which cannot undo its own work: undo entry "
+            f"{used[-1] + 1} and later ones only. Nothing was changed.",
+            409,
+        )
     own = ask.own or account == hosted.me(ctx)
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
