@@ -150,6 +150,20 @@ def test_a_store_without_meta_pages_says_what_to_do(source: Home, tmp_path: Path
         repair(home, TEST, lambda sentence: None)
 
 
+def test_a_store_of_which_no_row_can_be_read_stays_as_it_is_and_says_what_to_do(source: Home, tmp_path: Path) -> None:
+    home = Home(shutil.copytree(source.path, tmp_path / "home"))
+    data = home.store / "data.mdb"
+    whole = data.read_bytes()
+    roots = {int.from_bytes(whole[at + 128 : at + 136], "little") for at in (0, PAGE)}
+    for root in roots:
+        whole = whole[: root * PAGE] + bytes(PAGE) + whole[(root + 1) * PAGE :]
+    data.write_bytes(whole)
+    with pytest.raises(CorruptStore, match=r"no row can be read, .* restore a copy, or move .* away"):
+        repair(home, TEST, lambda sentence: None)
+    assert data.read_bytes() == whole
+    assert [p.name for p in home.store.iterdir() if p.name.startswith(("new-", DAMAGED))] == []
+
+
 def test_a_list_of_free_pages_that_names_a_page_in_use_is_found_before_it_is_written_over(
     source: Home, tmp_path: Path
 ) -> None:

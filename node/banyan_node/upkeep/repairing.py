@@ -27,6 +27,7 @@ from banyan_node.upkeep.views import finish
 from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_storage import restoring
 from banyan_storage.check import StoreProblem, bad_parts, verify
+from banyan_storage.errors import CorruptStore, begin_again
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.lmdb_pages import Pages
@@ -67,7 +68,7 @@ def repair(home: Home, realm: Realm, say: Say) -> Repaired:
     faults = page_faults(home)
     rows = 0
     if faults:
-        say(f"{len(faults)} faults of pages, the first: {faults[0]}. Rows that can be read are copied to a new file.")
+        say(f"Faults of pages: {len(faults)}, the first: {faults[0]}. Rows that can be read are copied to a new file.")
         rows = _copy(home.store)
         say(f"{rows:,} rows were copied; the damaged file stays as {home.store / DAMAGED}, for you to delete.")
     with closing(LmdbEngine(home.store, TABLES)) as engine:
@@ -97,6 +98,10 @@ def _copy(store: Path) -> int:
         with TemporaryDirectory(prefix="new-", dir=store) as draft, Pages(store / DATA) as pages:
             with closing(LmdbEngine(Path(draft), TABLES)) as engine:
                 rows = restoring.copy_readable(pages, engine)
+            if not rows:
+                raise CorruptStore(
+                    f"{store}: no row can be read, so nothing can be repaired, and it stays as it is; {begin_again(store)}"
+                )
             (store / DAMAGED).unlink(missing_ok=True)
             os.link(store / DATA, store / DAMAGED)
             put_data(Path(draft) / DATA, store)
