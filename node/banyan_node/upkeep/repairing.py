@@ -100,7 +100,7 @@ def _copy(store: Path) -> int:
                 rows = restoring.copy_readable(pages, engine)
             if not rows:
                 raise CorruptStore(
-                    f"{store}: no row can be read, so nothing can be repaired, and it stays as it is; {begin_again(store)}"
+                    f"{store}: no row can be read, so nothing is repaired, and it stays as it is; {begin_again(store)}"
                 )
             (store / DAMAGED).unlink(missing_ok=True)
             os.link(store / DATA, store / DAMAGED)
