@@ -63,7 +63,8 @@ MANY = 16
 
 @dataclass(frozen=True, slots=True)
 class Receiving:
-    """take: judges an item and stores it. soon: tells neighbours soon that heads may have moved without gossip."""
+    """take: judges an item and stores it. parts: the same of content that was asked for. soon: tells neighbours soon
+    that heads may have moved without gossip."""
 
     realm: Realm
     limits: Limits
@@ -75,6 +76,7 @@ class Receiving:
     witnesses: Witnesses
     out: Outbox
     take: Take
+    parts: Callable[[PeerSession, Sequence[PartItem], float], bool]
     soon: Callable[[float], None]
     wall_ms: Callable[[float], int]
 
@@ -185,9 +187,7 @@ class Receiving:
                     self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)
-                if not self.sync.asking.full and self.ingest.parts(
-                    [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]
-                ):
+                if self.parts(link, [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None], now):
                     self.missing.came()
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):

@@ -93,7 +93,7 @@ class Replica:
         named = named or Named()
         self.strangers = Strangers(store, named.peers.__contains__)
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
-        self.missing = MissingParts(store, self.limits, rng)
+        self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         asking = self.sync.asking
@@ -113,6 +113,7 @@ class Replica:
             witnesses=self.witnesses,
             out=self._out,
             take=self._take_item,
+            parts=self.intake.parts,
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
@@ -371,9 +372,8 @@ class Replica:
         self.strangers.review()
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
-        if not self.sync.asking.full:
-            for peer, question in self.missing.ask(list(self.links.values()), now):
-                self._out.send(peer, question)
+        for peer, question in self.missing.ask(list(self.links.values()), now):
+            self._out.send(peer, question)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

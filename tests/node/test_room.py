@@ -24,6 +24,7 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import Watch, room_of
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
+from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_storage.errors import StorageError
 from tests.needs import on_own_disk
 from tests.node.real import converged, make_home, make_node, running
@@ -186,12 +187,20 @@ async def test_the_share_is_said_to_be_of_what_it_is_of(tmp_path: Path, largest:
 
 async def test_status_names_an_account_of_which_only_a_part_is_taken(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
-        await node.worker.call(lambda c, now: c.replica.strangers.too_dear(AccountId(bytes(32)), 1 << 60))
+        log = control_log(AccountId(bytes(32)))
+
+        def greedy(c: Context, now: float) -> str:
+            most = c.replica.strangers.most
+            assert most is not None
+            c.replica.strangers.took(log, most // ACCOUNT_PART)
+            return c.replica.strangers.why_not("a stranger", log.account)
+
+        assert "this account of a stranger takes" in await node.worker.call(greedy)
         with trio.fail_after(20):
             while "is not taken whole" not in (status := await node.backend.call("status", {}))["doubt"]:
                 await trio.sleep(0.05)
         assert status["doubt"].startswith(
-            f"{account_to_text(AccountId(bytes(32)))} is not taken whole: what comes next"
+            f"{account_to_text(log.account)} is not taken whole: this account of a stranger takes"
         )
         assert "storage.strangers allows" in status["doubt"]
         assert status["strangers"]["full"] is None

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, Ref, account_to_text, control_log
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, account_to_text, control_log
 from banyan_crdt.ops import Add, Del, Drop, Op, Put, Tomb, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_replica.effects import Commit
 from banyan_replica.intake.prepare import check_items
+from banyan_replica.intake.prices import cost_of_content
 from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_replica.replica import Identity, Replica
-from banyan_replica.wire import Content, Heads, Item, Wants
+from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -121,33 +122,50 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     assert b.strangers.part == ""
 
 
-def test_one_item_that_declares_more_than_there_is_room_for_is_not_taken_nor_asked_for_again() -> None:
+def test_content_is_counted_when_it_comes_and_beyond_the_share_it_is_neither_asked_for_nor_taken() -> None:
     w = World("b")
     bound(w, "b", 16_000_000)
     b, forge = w.replicas["b"], Forge(random.Random(1).randbytes, lambda: NOW_MS)
-    account = forge.account()
+    account, contents = forge.account(), list[bytes]()
     log = account.log(1)
     for _ in range(500):
-        ops, size, _ = forge.large_post(60_000)
+        ops, size, raw = forge.large_post(60_000)
         log.write(ops, size)
+        contents.append(raw)
     w.rogue("r", "b")
-    w.said = []
     w.say("r", "b", data(account.item()), data(log.run(0, 500)))
-    used = b.strangers.used
-    assert 0 < used < 10_000
-    assert w.head("b", log.id).length == 0
-    claimed = Heads(b"", 0, [(log.id, Head(500, log.ids[-1], 0))])
-    w.say("r", "b", claimed)
-    w.run(60)
-    assert not [m for _, m in w.said if isinstance(m, Wants)]
-    assert b.strangers.why_not("r", account.id).startswith("what comes next of this account of a stranger takes 3")
-    assert w.points("b", "r") == 0
-    w.say("r", "b", data(log.run(0, 20)))  # less of it has room
-    assert w.head("b", log.id).length == 0
-    bound(w, "b", 1 << 30)
-    w.say("r", "b", claimed, data(log.run(0, 500)))
     assert w.head("b", log.id).length == 500
-    assert [m for _, m in w.said if isinstance(m, Wants)]
+    named = b.strangers.of(account.id)
+    assert 100_000 < named < 600_000  # it declares thirty million
+    w.run(3)
+    (question, *_) = asked(w)
+    assert len(question.parts) > 100
+    parts: list[tuple[EntryId, int, bytes | None, bytes]] = [(log.ids[k], 0, contents[k], b"") for k in range(500)]
+    w.say("r", "b", Parts(parts[:10]))
+    assert b.strangers.of(account.id) == named + sum(cost_of_content(len(raw)) for raw in contents[:10])
+    assert b.store.counts().lacking == 490
+    w.run(3)
+    assert asked(w) == []
+    b.missing._asked["r"] = 1  # what was asked for before still comes
+    w.say("r", "b", Parts(parts[10:20]))
+    w.say("r", "b", data(log.run(0, 500, contents[:30])))
+    assert b.store.counts().lacking == 490
+    assert b.strangers.part.startswith(f"{account_to_text(account.id)} is not taken whole")
+    assert w.points("b", "r") == 0
+    bound(w, "b", 1 << 30)
+    w.run(120)
+    assert asked(w)
+    w.say("r", "b", Parts(parts[10:20]))
+    w.say("r", "b", data(log.run(0, 500, contents[:30])))  # of entries that are held, with content that they lack
+    assert b.store.counts().lacking == 470
+    came = cost_of_content(sum(map(len, contents[:30])))
+    assert named + came - 30 < b.strangers.of(account.id) <= named + came
+
+
+def asked(w: World) -> list[WantParts]:
+    """What the rogue was asked for since the last look."""
+    heard, w.heard["r"] = w.heard["r"], []
+    return [m for m in heard if isinstance(m, WantParts)]
 
 
 def test_what_is_counted_outlives_a_start_and_a_commit_that_fails_and_ends_once_people_here_want_it() -> None:

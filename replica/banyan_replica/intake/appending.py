@@ -14,7 +14,7 @@ from banyan_crdt.logs import counted_body
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.run import Run
 from banyan_crdt.state import control_head
-from banyan_replica.wire import Content
+from banyan_replica.wire import Content, pieces
 from banyan_storage.viewhook import Append
 
 
@@ -71,8 +71,7 @@ def loose_parts(
         counted = counted_body(body, granted, now - total - len(e.ops))
         total = now
         if content is not None and counted.ops:
-            pairs = [(0, content)] if isinstance(content, bytes) else content
-            out += [(e.id, at, raw) for at, raw in pairs if at < len(counted.ops)]
+            out += [(e.id, at, raw) for at, raw in pieces(content) if at < len(counted.ops)]
     return out
 
 

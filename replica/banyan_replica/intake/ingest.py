@@ -36,7 +36,7 @@ from banyan_replica.intake.counting import Counting, LoosePart, Moved
 from banyan_replica.intake.future import is_future
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, stands_above
 from banyan_replica.intake.together import Together
-from banyan_replica.wire import Content
+from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, VOUCHED, log_of_name
@@ -333,8 +333,7 @@ class Ingest:
         items = []
         for e, content in zip(entries, contents, strict=False):
             if content is not None:
-                pairs = [(0, content)] if isinstance(content, bytes) else content
-                items.extend([PartItem(e.id, at, raw) for at, raw in pairs])
+                items.extend([PartItem(e.id, at, raw) for at, raw in pieces(content)])
         if items:
             self.store.put_parts(items)
 

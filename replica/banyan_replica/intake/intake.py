@@ -17,13 +17,13 @@ from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
-from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
-from banyan_replica.intake.prices import cost, cost_of_checkpoint
+from banyan_replica.intake.prices import cost, cost_of_checkpoint, cost_of_content
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
-from banyan_replica.wire import CheckpointItem, ControlItem, Item
+from banyan_replica.wire import CheckpointItem, ControlItem, Item, pieces
 
 JUDGED_ROWS = 4
 """Judging an entry again costs about as much as reading so many rows."""
@@ -69,24 +69,42 @@ class Intake:
             raise self._full(link, log, refusal, now)
         if not self._asking.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
-        old = self._ingest.head(log)
-        places: Sequence[int] = ()
+        return self._counted(link, item, log, now, wall_ms)
+
+    def _counted(
+        self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, log: LogId, now: float, wall_ms: int
+    ) -> Judged:
+        """Judges an item, and counts what is stored of it as a stranger's."""
+        strangers, old = self._asking.strangers, self._ingest.head(log)
         if isinstance(item, Checkpoint):
             price = cost_of_checkpoint(item, self._store.checkpoint(log.account, log.writer))
-        else:
-            places = self._fresh(item, old)
-            price = cost(item, places, len(places))
-        refusal = self._asking.strangers.too_dear(log.account, price)
-        if refusal:
-            raise self._full(link, log, refusal, now)
-        arrived = self._ingest.arrived
-        judged = self._judge(link, item, now, wall_ms)
+            judged = self._judge(link, item, now, wall_ms)
+            if judged.news:
+                strangers.took(log, price, old == NOTHING)
+            return judged
+        places, arrived = self._fresh(item, old), self._ingest.arrived
+        late = self._lacking(item, places)
+        try:
+            judged = self._judge(link, item, now, wall_ms)
+        finally:
+            if late:
+                strangers.took(log, cost_of_content(late - self._lacking(item, places)))
         entries = self._ingest.arrived - arrived
         if entries or judged.news:
-            if not isinstance(item, Checkpoint) and entries != len(places):
-                price = cost(item, places, entries)
-            self._asking.strangers.took(log, price, old == NOTHING)
+            strangers.took(log, cost(item, places, entries), old == NOTHING)
         return judged
+
+    def parts(self, link: PeerSession, items: Sequence[PartItem], now: float) -> bool:
+        """Stores content that the peer was asked for, of accounts of which anything is taken from it now. Returns
+        whether some was new. Raises Malformed on a lie."""
+        places = {item.entry: self._store.place(item.entry) for item in items}
+        logs = {entry: place[0] for entry, place in places.items() if place is not None}
+        taken = [i for i in items if i.entry in logs and not self._asking.why_not(link.peer, logs[i.entry].account)]
+        stored = self._ingest.parts(taken)
+        for item in stored:
+            if self._asking.counted(link.peer, logs[item.entry].account):
+                self._asking.strangers.took(logs[item.entry], cost_of_content(len(item.raw)))
+        return bool(stored)
 
     def _full(self, link: PeerSession, log: LogId, why: str, now: float) -> NotYet:
         full = NotYet("full", why)
@@ -100,6 +118,18 @@ class Intake:
             return range(len(entries))
         self._ingest.flush()
         return [k for k, entry in enumerate(entries) if not self._store.has(entry.id)]
+
+    def _lacking(self, item: CheckedRun | CheckedControl, fresh: Sequence[int]) -> int:
+        """Bytes of content in the item that entries lack which are held. fresh: the places of those that are not."""
+        entries = item.run.entries if isinstance(item, CheckedRun) else item.entries
+        if len(fresh) == len(entries) or not item.contents:
+            return 0
+        new, found = set(fresh), 0
+        for k, content in enumerate(item.contents[: len(entries)]):
+            if content is not None and k not in new:
+                held = entries[k].id
+                found += sum(len(raw) for op, raw in pieces(content) if self._store.lacks_part(held, op))
+        return found
 
     def _judge(
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, now: float, wall_ms: int

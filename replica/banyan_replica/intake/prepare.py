@@ -19,7 +19,17 @@ from banyan_crdt.parts import are_parts, open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, DataItems, Item, Message, RunItem, decode_message
+from banyan_replica.wire import (
+    CheckpointItem,
+    Content,
+    ControlItem,
+    DataItems,
+    Item,
+    Message,
+    RunItem,
+    decode_message,
+    pieces,
+)
 
 
 class CheckedControl(NamedTuple):
@@ -122,9 +132,7 @@ def _check_contents(bodies: Sequence[Body], contents: Sequence[Content]) -> None
     if len(contents) > len(bodies):
         raise Malformed(f"content of {len(contents)} entries came with {len(bodies)} entries")
     for body, content in zip(bodies, contents, strict=False):
-        if content is None:
-            continue
-        for at, raw in ((0, content),) if isinstance(content, bytes) else content:
+        for at, raw in pieces(content):
             part = part_of(body.ops[at]) if at < len(body.ops) else None
             if part is None:
                 raise Malformed(f"operation {at} has no part, and {len(raw)} bytes of content came for it")

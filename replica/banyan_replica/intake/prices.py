@@ -12,6 +12,7 @@ from heapq import nlargest
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.ops import Add, Body, Del, Put, part_of
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
+from banyan_replica.wire import Content, pieces
 
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
 """Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
@@ -32,6 +33,11 @@ def cost(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) 
     return dearest + ENTRY_PRICE * stored + SIGNATURE_PRICE * signatures
 
 
+def cost_of_content(size: int) -> int:
+    """What so many bytes of content cost that come after the entry that names them."""
+    return int(size * SPREAD)
+
+
 def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
     """What a checkpoint costs in the place of another one."""
     size = len(encode_checkpoint(new)) - (0 if before is None else len(encode_checkpoint(before)))
@@ -39,20 +45,24 @@ def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
 
 
 def _of_run(item: CheckedRun, places: Sequence[int]) -> list[int]:
-    columns, puts = item.run.entries, item.run.puts
-    if puts is not None:  # most are
+    columns, came = item.run.entries, item.contents
+    if item.run.puts is not None:  # most are
         each = OP_PRICE + PART_PRICE
-        return [int((len(columns[k].ops) + puts.sizes[k]) * SPREAD) + each for k in places]
-    return [_of_body(len(columns[k].ops), item.run.bodies[k]) for k in places]
+        return [int((len(columns[k].ops) + _size(came, k)) * SPREAD) + each for k in places]
+    return [_of_body(len(columns[k].ops) + _size(came, k), item.run.bodies[k]) for k in places]
 
 
 def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
-    """Of control entries only the inception names content."""
-    entries = [item.entries[k] for k in places]
-    return [int((len(e.ops) if e.header.seq else max(len(e.ops), e.header.total)) * SPREAD) for e in entries]
+    return [int((len(item.entries[k].ops) + _size(item.contents, k)) * SPREAD) for k in places]
+
+
+def _size(contents: Sequence[Content], k: int) -> int:
+    """Bytes of the content that came with an entry. What only its name came of has no price yet: naming is free."""
+    return sum(len(raw) for _, raw in pieces(contents[k])) if k < len(contents) else 0
 
 
 def _of_body(size: int, body: Body) -> int:
+    """size: bytes of the operations and of their content."""
     rows = OP_PRICE * len(body.ops)
     for op in body.ops:
         if isinstance(op, Put | Del):
@@ -60,4 +70,4 @@ def _of_body(size: int, body: Body) -> int:
         part = part_of(op)
         if part is not None:
             rows += PART_PRICE + (COPIES * min(part.size, COPIED) if isinstance(op, Add) else 0)
-    return int((size + body.part_bytes) * SPREAD) + rows
+    return int(size * SPREAD) + rows

@@ -20,10 +20,6 @@ from banyan_storage.store import Store
 
 ACCOUNT_PART = 16
 """One account of strangers gets at most a part in so many of their share."""
-BEYOND = 1 << 20
-"""The last item that is taken may cost so many bytes more than there is room for, so that small shares are used too."""
-WAITING = 10_000
-"""Accounts of which it is known that their next item does not fit."""
 PART_TOLD = 120
 """Seconds for which an account is named of which not all was taken."""
 REVIEWED = 1_000
@@ -45,8 +41,6 @@ class Strangers:
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
-        self._waits: dict[AccountId, int] = {}
-        """What the item costs for which there was too little room, by account: it is not asked for meanwhile."""
         self._part: tuple[AccountId, str] | None = None
         """The last account that was kept out though there is room for others, and why."""
         self._part_for = 0
@@ -88,37 +82,17 @@ class Strangers:
                 f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may, and "
                 f"{self.allowance}"
             )
-        if not full and account in self._waits:
-            full = self.too_dear(account, self._waits.pop(account))
         if not full or self._cared_for(account):
             return ""
-        self._kept_out(account, full)
-        return full
-
-    def too_dear(self, account: AccountId, cost: int) -> str:
-        """Why an item of a counted account that costs so much is not taken, a sentence without a full stop; empty if it
-        is. An item can declare far more content than it has bytes itself, and all of it is fetched later."""
-        if self.most is None:
-            return ""
-        left = min(self.most - self._used, self.most // ACCOUNT_PART - self.of(account))
-        if cost <= left + BEYOND:
-            return ""
-        if len(self._waits) >= WAITING:
-            self._waits.clear()
-        self._waits[account] = cost
-        why = f"what comes next of this account of a stranger takes {cost / 1e6:.1f} MB, and {self.allowance}"
-        self._kept_out(account, why)
-        return why
-
-    def _kept_out(self, account: AccountId, why: str) -> None:
         if not self.full:
-            self._part, self._part_for = (account, why), PART_TOLD
+            self._part, self._part_for = (account, full), PART_TOLD
+        return full
 
     def closed_to(self, peer: str) -> bool:
         """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
         return bool(self.full) and not self._trusts(peer)
 
-    def took(self, log: LogId, cost: int, new: bool) -> None:
+    def took(self, log: LogId, cost: int, new: bool = False) -> None:
         """Something of a counted account was stored. cost: see prices.py. new: whether the log was empty."""
         account = log.account
         if new:

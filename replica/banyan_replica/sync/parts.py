@@ -7,10 +7,10 @@ any, the pause doubles up to `Limits.parts_most_s`. A new neighbour, or more mis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from banyan_crdt.errors import NotYet
-from banyan_crdt.ids import EntryId
+from banyan_crdt.ids import AccountId, EntryId
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
@@ -23,10 +23,11 @@ ANSWER_BYTES = 1 << 20
 
 
 class MissingParts:
-    """Walks the index of missing parts again and again."""
+    """Walks the index of missing parts again and again. why_not(peer, account): why nothing of the account is taken
+    from the peer now, or nothing."""
 
-    def __init__(self, store: Store, limits: Limits, rng: Rng) -> None:
-        self._store, self._limits, self._rng = store, limits, rng
+    def __init__(self, store: Store, limits: Limits, rng: Rng, why_not: Callable[[str, AccountId], str]) -> None:
+        self._store, self._limits, self._rng, self._why_not = store, limits, rng, why_not
         self._cursor = b""
         self._ask_at = 0.0
         self._fruitless = 0
@@ -58,10 +59,17 @@ class MissingParts:
         self._fruitless += 1
         self._ask_at = now + self._pause(len(ready))
         link = list(ready.values())[self._rng.randrange(len(ready))]
-        wanted = [(row.entry, row.op) for row in rows]
+        wanted = [(row.entry, row.op) for row in rows if self._is_taken(link.peer, row.entry)]
+        if not wanted:
+            return []
         self._asked[link.peer] = self._asked.get(link.peer, 0) + 1
         self._named[link.peer] = frozenset(wanted)
         return [(link.peer, WantParts(wanted))]
+
+    def _is_taken(self, peer: str, entry: EntryId) -> bool:
+        """Whether there is room for the content of the entry if the peer sends it."""
+        place = self._store.place(entry)
+        return place is not None and not self._why_not(peer, place[0].account)
 
     def _pause(self, neighbours: int) -> float:
         """Seconds until the next question: doubled each time all neighbours could have been asked for everything."""

@@ -24,7 +24,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_crdt.signing import verify
 from banyan_replica.sync.serve import content_of
-from banyan_replica.wire import CheckpointItem, Content, ControlItem, RunItem, Want
+from banyan_replica.wire import CheckpointItem, Content, ControlItem, RunItem, Want, pieces
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
 
@@ -124,7 +124,7 @@ class Sound:
         """The content of one entry, without damaged pieces."""
         if content is None:
             return None
-        pairs, ops = [(0, content)] if isinstance(content, bytes) else list(content), decode_body(body).ops
+        pairs, ops = pieces(content), decode_body(body).ops
         good = []
         for op, raw in pairs:
             part = part_of(ops[op]) if op < len(ops) else None

@@ -50,6 +50,7 @@ from banyan_replica.wire.messages import (
     WantParts,
     Wants,
     Witness,
+    pieces,
 )
 from banyan_replica.wire.table import (
     TABLE,
@@ -121,6 +122,7 @@ __all__ = [
     "is_bulk",
     "is_gossip",
     "opens_as",
+    "pieces",
     "says_nothing_stored",
     "size_of",
     "who_says",

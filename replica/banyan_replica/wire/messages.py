@@ -96,6 +96,11 @@ Content: TypeAlias = bytes | list[tuple[int, bytes]] | None
 Contents are in the order of the entries, so they need not name them."""
 
 
+def pieces(content: Content) -> Sequence[tuple[int, bytes]]:
+    """(op index, part) of each part."""
+    return [(0, content)] if isinstance(content, bytes) else content or ()
+
+
 class ControlItem(NamedTuple):
     """Control entries of one account. `entries`: each [header, sig, ops]."""
 
