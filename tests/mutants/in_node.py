@@ -19,6 +19,8 @@ _SERVED = ("tests/replica/test_serve.py", "tests/replica/test_ingest.py", "tests
 _GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "tests/replica/test_replica.py")
 
 _ROOM = ("tests/replica/test_room.py",)
+_STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
+_SHARED = ("tests/replica/test_strangers.py",)
 
 IN_NODE = (
     # -- room on the disk
@@ -49,6 +51,84 @@ IN_NODE = (
         "if not reader.logs(account):",
         "if False:",
         ("tests/storage/test_archive.py",),
+    ),
+    # -- the strangers' share
+    Mutant(
+        "what a named peer brings is a stranger's",
+        _STRANGERS,
+        "not self._trusts(peer) and not self._cared_for(account)",
+        "not self._cared_for(account)",
+        _SHARED,
+    ),
+    Mutant(
+        "what people here follow is a stranger's",
+        _STRANGERS,
+        "        if not full or self._cared_for(account):",
+        "        if not full:",
+        _SHARED,
+    ),
+    Mutant(
+        "one account of a stranger gets the whole share",
+        _STRANGERS,
+        "(mine := self.of(account)) >= self.most // ACCOUNT_PART:",
+        "(mine := self.of(account)) >= self.most:",
+        _SHARED,
+    ),
+    Mutant(
+        "what strangers took is forgotten at a start",
+        _STRANGERS,
+        "        self._more.clear()\n        self._store.put_note(_TOTAL, _raw(self._used))",
+        "        self._more.clear()",
+        _SHARED,
+    ),
+    Mutant(
+        "what strangers took counts though it was rolled back",
+        _STRANGERS,
+        "        self._more.clear()\n        self._used = self._noted()",
+        "        self._more.clear()",
+        _SHARED,
+    ),
+    Mutant(
+        "an account that people here follow by now is counted on",
+        _STRANGERS,
+        "            if self.wanted_here(account):\n                self.release(account)",
+        "            if False:\n                self.release(account)",
+        _SHARED,
+    ),
+    Mutant(
+        "content of strangers that comes after its entry costs nothing",
+        _INTAKE,
+        "            if self._asking.counted(link.peer, logs[item.entry].account):",
+        "            if False:",
+        _SHARED,
+    ),
+    Mutant(
+        "content of entries that are held costs strangers nothing if it comes in a run",
+        _INTAKE,
+        "            if late:",
+        "            if False:",
+        _SHARED,
+    ),
+    Mutant(
+        "content of strangers is taken beyond their share",
+        _INTAKE,
+        " and not self._asking.why_not(link.peer, logs[i.entry].account)]",
+        "]",
+        _SHARED,
+    ),
+    Mutant(
+        "content of strangers is asked for beyond their share",
+        _PARTS,
+        "return place is not None and not self._why_not(peer, place[0].account)",
+        "return place is not None",
+        _SHARED,
+    ),
+    Mutant(
+        "peers of which nothing would be taken are answered every time",
+        _COMPARING,
+        " or asking.spares(link, now)",
+        "",
+        _SHARED,
     ),
     # -- taking runs and control logs in
     Mutant(

@@ -37,35 +37,38 @@ class Watch:
 
     def __init__(self, worker: Worker[Context], engine: LmdbEngine, storage: StorageSettings) -> None:
         self._worker, self._engine, self._storage = worker, engine, storage
-        self._room = Room("", None, "")
-        self._shut = False
+        self._full = self._shut = False
 
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self.look()
+            room = await self._look()
+            self._worker.post(partial(self._tell, room))  # a call would make others wait for it, to share a commit
             await trio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        room = await trio.to_thread.run_sync(room_of, self._engine, self._storage, bool(self._room.full))
-        strangers = await self._worker.call(partial(_tell, room))
-        turned, self._room = bool(room.full) != bool(self._room.full), room
-        if turned and room.full:
-            log.warning("nothing of others is taken", reason=room.full)
-        elif turned:
-            log.info("entries of others are taken again")
+        """Once, and the replica knows it when this returns."""
+        await self._worker.call(partial(self._tell, await self._look()))
+
+    async def _look(self) -> Room:
+        return await trio.to_thread.run_sync(room_of, self._engine, self._storage, self._full)
+
+    def _tell(self, room: Room, c: Context, now: float) -> None:
+        """On the replica's thread."""
+        c.replica.sync.asking.set_room(room.full, room.most, room.allowance)
+        if bool(room.full) != self._full:
+            self._full = bool(room.full)
+            if room.full:
+                log.warning("nothing of others is taken", reason=room.full)
+            else:
+                log.info("entries of others are taken again")
+        strangers = c.replica.strangers.full
         if bool(strangers) != self._shut:
             self._shut = bool(strangers)
             if strangers:
                 log.warning("nothing more of strangers is taken", reason=strangers)
             else:
                 log.info("accounts of strangers are taken again")
-
-
-def _tell(room: Room, c: Context, now: float) -> str:
-    """Returns why nothing more of strangers is taken, or nothing."""
-    c.replica.sync.asking.set_room(room.full, room.most, room.allowance)
-    return c.replica.strangers.full
 
 
 def room_of(engine: LmdbEngine, storage: StorageSettings, before: bool) -> Room:

@@ -48,6 +48,10 @@ class Strangers:
         self._used = self._noted()
         self._cursor: bytes | None = None
 
+    def allow(self, most: int | None, allowance: str) -> None:
+        """See `most` and `allowance`."""
+        self.most, self.allowance = most, allowance
+
     @property
     def used(self) -> int:
         """Bytes that strangers have taken."""

@@ -70,7 +70,8 @@ class Asking:
         is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that
         strangers may take, and why so many."""
         shut = bool(self.full or self.strangers.full)
-        self.full, self.strangers.most, self.strangers.allowance = full, strangers, allowance
+        self.full = full
+        self.strangers.allow(strangers, allowance)
         if shut and not (full or self.strangers.full):
             for link in self._links.values():
                 link.course.anew()
