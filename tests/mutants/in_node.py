@@ -126,7 +126,7 @@ IN_NODE = (
     Mutant(
         "peers of which nothing would be taken are answered every time",
         _COMPARING,
-        " or asking.spares(link, now)",
+        " or self._sync.spares(link, now)",
         "",
         _SHARED,
     ),

@@ -8,18 +8,20 @@ from banyan_crdt.ids import Head, LogId
 
 
 class Told:
-    __slots__ = ("arrival", "differences", "root")
+    __slots__ = ("arrival", "differences", "logs", "root")
 
     def __init__(self) -> None:
         self.root = b""
         """The peer's root, of its whole frontier or of the accounts that both hold."""
+        self.logs = 0
+        """How many logs its whole frontier has."""
         self.arrival = 0
         """Its last arrival number."""
         self.differences: OrderedDict[LogId, Head] = OrderedDict()
         """Its last claimed heads of logs where ours differed, oldest first."""
 
-    def stands(self, root: bytes, arrival: int) -> None:
-        self.root, self.arrival = root, arrival
+    def stands(self, logs: int, root: bytes, arrival: int) -> None:
+        self.logs, self.root, self.arrival = logs, root, arrival
 
     def shares(self, root: bytes) -> None:
         """Its root of the accounts that both hold."""

@@ -95,10 +95,6 @@ class Asking:
         """Whether most of what the peer has would not be taken, so that comparing finds the same again and again."""
         return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
 
-    def spares(self, link: PeerSession, now: float) -> bool:
-        """Whether a question of the peer, to which this node is closed, is not answered: it compared lately."""
-        return self.closed_to(link.peer) and not link.course.hears(now, self._limits.closed_s, self._limits.session_s)
-
     def limit(self, interest: frozenset[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
         self.interest = interest

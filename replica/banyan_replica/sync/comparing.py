@@ -87,6 +87,8 @@ class Fetching(Protocol):
 
     def by_ranges(self, link: PeerSession, salt: bytes) -> None: ...
 
+    def spares(self, link: PeerSession, now: float) -> bool: ...
+
     def tell(self, link: PeerSession, heads: list[tuple[LogId, Head]]) -> None: ...
 
 
@@ -271,8 +273,8 @@ class Comparing:
 
     def _on_its_way(self, link: PeerSession, now: float) -> bool:
         """Whether the peer is already sending us what we lack, or we would take little of it and compared lately."""
-        asking = self._sync.asking
-        return link.course.replaying or asking.catchup.keeps(link.peer, now) or asking.spares(link, now)
+        catchup = self._sync.asking.catchup
+        return link.course.replaying or catchup.keeps(link.peer, now) or self._sync.spares(link, now)
 
     def names(self, link: PeerSession, m: SketchNames, now: float) -> None:
         """Answers with the heads of the logs at these places."""

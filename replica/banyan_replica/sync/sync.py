@@ -138,7 +138,7 @@ class Sync:
 
     def compare(self, link: PeerSession, count: int, root: bytes, arrival: int, now: float) -> None:
         """The peer told its root."""
-        link.told.stands(root, arrival)
+        link.told.stands(count, root, arrival)
         if root == self.tree.root:
             self._equal(link)
             self.asking.agrees()
@@ -165,9 +165,22 @@ class Sync:
 
     def ask(self, link: PeerSession, now: float) -> None:
         """Starts one comparison by sketch."""
-        closed = self.asking.closed_to(link.peer)
-        link.course.compare(now + (self.limits.closed_s if closed else self.limits.session_s))
+        link.course.compare(now + self._pause(link))
         self.comparing.ask(link, now)
+
+    def spares(self, link: PeerSession, now: float) -> bool:
+        """Whether a question of the peer, of whose entries most would not be taken, is not answered: it found the same
+        differences lately."""
+        if not self.asking.closed_to(link.peer):
+            return False
+        return not link.course.hears(now, self._pause(link), self.limits.session_s)
+
+    def _pause(self, link: PeerSession) -> float:
+        """Seconds from one comparison with the peer to the next."""
+        if not self.asking.closed_to(link.peer):
+            return self.limits.session_s
+        differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
+        return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
     def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
         """Compares sums below a prefix, if a sketch is not enough."""
@@ -203,7 +216,7 @@ class Sync:
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
         """Answers a question by sums. Raises Breach if the peer asks far more than comparing everything takes."""
-        if self.asking.catchup.keeps(link.peer, now) or self.asking.spares(link, now):
+        if self.asking.catchup.keeps(link.peer, now) or self.spares(link, now):
             return
         tree = self.tree_of(link)
         link.load.sums(self.limits.sums + tree.count // SUMS_LOGS, now)
