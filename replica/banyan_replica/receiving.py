@@ -57,6 +57,8 @@ from banyan_replica.wire import (
 
 WITNESSES = 16
 """The latest statements of platforms that a new neighbour gets."""
+ROW_BYTES = 64
+"""So many bytes of content in an answer cost a peer as much as a row: a full answer, and a little more, each second."""
 MANY = 16
 """For a frame of so many items the store is read in one pass, which saves a 16th of the time."""
 
@@ -184,6 +186,7 @@ class Receiving:
             case WantParts(wanted):
                 if self.sync.may(link, 2 * min(len(wanted), self.limits.parts_asked), now):
                     held, sound = self.missing.answer(wanted), self.sync.serving.sound
+                    link.load.cost(sum(len(raw or b"") for _, _, raw, _ in held) // ROW_BYTES)
                     self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Iterable
 
@@ -16,12 +17,13 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.joints import stands_above
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import control_items, locator, log_items, start_of
 from banyan_replica.sync.serving import FRAME_DECODED, WORK_DECODED, Serving
-from banyan_replica.wire import MAX_LOCATOR, Answered, Message, RunItem, Want, Wants
+from banyan_replica.wire import LAST, MAX_LOCATOR, Answered, Credit, Message, Replay, RunItem, Scan, Want, Wants
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
-from tests.replica.helpers import NOW_MS, give
+from tests.replica.helpers import NOW_MS, World, give
 from tests.replica.judging import held, ids, known, sound
 
 
@@ -195,7 +197,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     an, node = forked(20, 60)
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
-    serving = Serving(node.store, Limits(), out)
+    serving = Serving(node.store, Limits(), {}, out)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(30)]
     for peer in peers:
         serving.wants(peer, Wants([Want(an.log(), [(2, log[2].id)], [])] * 40))
@@ -210,3 +212,41 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     assert most <= WORK_DECODED + FRAME_DECODED + one
     last = {peer: said for peer, said in out if isinstance(said, Answered)}
     assert last == {peer.peer: Answered(40) for peer in peers}, "everybody got everything in the end"
+
+
+def test_a_reading_that_is_begun_anew_leaves_nothing_of_the_one_before() -> None:
+    w = World("a")
+    for k in range(5):
+        w.post("a", w.person("a", f"person {k}"), 3)
+    w.rogue("r", "a")
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(1, 50):
+            w.say("r", "a", Scan(number, b"", LAST), Replay(0))
+        w.unlink("r", "a")
+        left = [o for o in gc.get_objects() if isinstance(o, Aloud | Retold)]
+    finally:
+        gc.enable()
+    assert len(left) <= 1, len(left)
+
+
+def test_to_all_peers_together_little_is_under_way_and_each_gets_some() -> None:
+    limits = Limits(piece=10_000, outbox_of_all=60_000)
+    w = World("a", limits=limits)
+    for k in range(60):
+        w.post("a", w.person("a", f"person {k}"), 40)
+    rogues = [f"r{k}" for k in range(12)]
+    for name in rogues:
+        w.rogue(name, "a")
+        w.say(name, "a", Scan(1, b"", LAST))
+    w.run(5)
+    links = w.replicas["a"].links
+    each = [links[name].flow.transit for name in rogues]
+    assert min(each) >= 10_000
+    assert sum(each) < 60_000 + len(rogues) * 30_000
+    for name in rogues[1:]:
+        w.unlink(name, "a")
+    w.say(rogues[0], "a", Credit(1))
+    w.run(5)
+    assert links[rogues[0]].flow.transit > 60_000

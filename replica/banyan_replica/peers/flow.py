@@ -30,6 +30,11 @@ class Flow:
 
     # -- to the peer
 
+    @property
+    def transit(self) -> int:
+        """Bytes sent that the peer gave no credit for yet."""
+        return self.most - self.may_send
+
     def sent(self, size: int) -> None:
         self.may_send -= size
         self.gave += size

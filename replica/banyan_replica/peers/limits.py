@@ -18,6 +18,8 @@ class Limits:
 
     outbox: int = WINDOW
     """The most bulk that waits for one peer, whatever credit it gave."""
+    outbox_of_all: int = 16 << 20
+    """The same of all peers together; beyond it each has one data frame under way, or two."""
     credit: int = 64 << 10
     """After so much digested bulk a credit is sent: less than a usual frame, so that the peer can go on sending."""
     piece: int = 256 << 10

@@ -47,8 +47,10 @@ class Serving:
     """Fills windows one frame at a time, because a whole window at once would block all other work. out: takes the
     frames."""
 
-    def __init__(self, store: StoreReader, limits: Limits, out: list[tuple[str, Message | bytes]]) -> None:
-        self._store, self._limits, self._out = store, limits, out
+    def __init__(
+        self, store: StoreReader, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
+    ) -> None:
+        self._store, self._limits, self._links, self._out = store, limits, links, out
         self._due: dict[str, PeerSession] = {}
         self.sound = Sound(store)
 
@@ -93,15 +95,26 @@ class Serving:
 
     def pump(self, link: PeerSession) -> None:
         """Sends the next frame if the peer's window is open; `work` sends the following ones."""
-        if link.flow.may_send > 0 and link.orders.any:
+        if self._may_send(link):
             self._frame(link)
-        if link.flow.may_send > 0 and link.orders.any:
+        if self._may_send(link):
             self._due[link.peer] = link
         else:
             self._due.pop(link.peer, None)
 
-    def gone(self, peer: str) -> None:
-        self._due.pop(peer, None)
+    def _may_send(self, link: PeerSession) -> bool:
+        """Whether the peer wants more and has credit for it. While much is under way to all together, each has a little
+        under way, and gets more with its next credit."""
+        if link.flow.may_send <= 0 or not link.orders.any:
+            return False
+        if link.flow.transit < self._limits.piece:
+            return True
+        return sum(other.flow.transit for other in self._links.values()) < self._limits.outbox_of_all
+
+    def gone(self, link: PeerSession) -> None:
+        """The link is down."""
+        self._due.pop(link.peer, None)
+        link.orders.gone()
 
     def _frame(self, link: PeerSession) -> None:
         orders = link.orders

@@ -68,7 +68,7 @@ class Sync:
         self.moves = 0
         """How many heads have moved in all."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
-        self.serving = Serving(ingest.store, limits, self.out)
+        self.serving = Serving(ingest.store, limits, links, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
         self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
@@ -102,7 +102,7 @@ class Sync:
         """The link is down."""
         self.asking.gone(link, now)
         self.comparing.gone(link.peer)
-        self.serving.gone(link.peer)
+        self.serving.gone(link)
         self.interests.gone(link.peer)
 
     def root(self, link: PeerSession, now: float) -> None:
