@@ -365,7 +365,7 @@ def test_words_that_are_typed_are_not_echoed(tmp_path: Path) -> None:
     words = _made(tmp_path / "home", "Minh")["recovery_words"]
     out, seen = _typed(" ".join(words) + "\n", "keys", "words", "--check")
     assert out.strip() == commitment(" ".join(words))
-    assert words[0] not in seen
+    assert " ".join(words[:2]) not in seen  # one word may be a part of the question, as "over" is
 
 
 def test_words_may_be_pasted_one_a_line_with_their_numbers(tmp_path: Path) -> None:
@@ -374,7 +374,7 @@ def test_words_may_be_pasted_one_a_line_with_their_numbers(tmp_path: Path) -> No
     lines = "".join(f"{n}. {word}\n" for n, word in enumerate(words, 1))
     out, seen = _typed(lines + "\n\n", "keys", "words", "--check")
     assert out.strip() == commitment(" ".join(words))
-    assert words[0] not in seen
+    assert f"1. {words[0]}" not in seen
     assert "so far" not in seen
 
 
