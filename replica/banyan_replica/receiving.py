@@ -78,7 +78,7 @@ class Receiving:
     witnesses: Witnesses
     out: Outbox
     take: Take
-    parts: Callable[[PeerSession, Sequence[PartItem], float], bool]
+    parts: Callable[[PeerSession, Sequence[PartItem]], bool]
     soon: Callable[[float], None]
     wall_ms: Callable[[float], int]
 
@@ -190,7 +190,7 @@ class Receiving:
                     self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
                 self.missing.answered(link, m)
-                if self.parts(link, [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None], now):
+                if self.parts(link, [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
                     self.missing.came()
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):

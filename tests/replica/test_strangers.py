@@ -22,7 +22,7 @@ from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
-from banyan_sim.forge import Forge
+from banyan_sim.forge import Forge, Log
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
@@ -230,6 +230,12 @@ def test_control_entries_and_entries_beside_a_log_are_counted() -> None:
 # -- what it costs
 
 
+def begun(forge: Forge) -> tuple[Item, Log]:
+    """A new account, and its first log."""
+    account = forge.account()
+    return account.item(), account.log(1)
+
+
 def accounts(forge: Forge) -> Iterator[Item]:
     for _ in range(4_000):
         yield forge.account().item()
@@ -237,17 +243,16 @@ def accounts(forge: Forge) -> Iterator[Item]:
 
 def short_posts(forge: Forge) -> Iterator[Item]:
     for _ in range(2_000):
-        account = forge.account()
-        yield account.item()
-        log, (ops, size, raw) = account.log(1), forge.large_post(20)
+        opening, log = begun(forge)
+        yield opening
+        ops, size, raw = forge.large_post(20)
         log.write(ops, size)
         yield log.run(0, 1, [raw])
 
 
 def long_posts(forge: Forge) -> Iterator[Item]:
-    account = forge.account()
-    yield account.item()
-    log = account.log(1)
+    opening, log = begun(forge)
+    yield opening
     for k in range(400):
         ops, size, raw = forge.large_post(8_000)
         log.write(ops, size)
@@ -281,9 +286,8 @@ def long_control(forge: Forge) -> Iterator[Item]:
 
 def branches(forge: Forge) -> Iterator[Item]:
     for _ in range(150):
-        account = forge.account()
-        yield account.item()
-        log = account.log(1)
+        opening, log = begun(forge)
+        yield opening
         log.write(count=20)
         yield log.run(0, 20)
         for _ in range(20):
@@ -299,9 +303,8 @@ def long_salts(forge: Forge) -> Iterator[Item]:
 
 def a_long_end(forge: Forge) -> Iterator[Item]:
     """Runs of which only the last entry is not held, and it is as large as all others are small."""
-    account = forge.account()
-    yield account.item()
-    log = account.log(1)
+    opening, log = begun(forge)
+    yield opening
     log.write(count=1_023)
     yield log.run(0, 1_023)
     for k in range(40):

@@ -66,7 +66,9 @@ class Intake:
         log, _ = named(item)
         refusal = self._asking.why_not(link.peer, log.account)
         if refusal:  # what was asked for before still comes
-            raise self._full(link, log, refusal, now)
+            full = NotYet("full", refusal)
+            self._not_yet(link, log, full, now)
+            raise full
         if not self._asking.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
         return self._counted(link, item, log, now, wall_ms)
@@ -94,7 +96,7 @@ class Intake:
             strangers.took(log, cost(item, places, entries), old == NOTHING)
         return judged
 
-    def parts(self, link: PeerSession, items: Sequence[PartItem], now: float) -> bool:
+    def parts(self, link: PeerSession, items: Sequence[PartItem]) -> bool:
         """Stores content that the peer was asked for, of accounts of which anything is taken from it now. Returns
         whether some was new. Raises Malformed on a lie."""
         places = {item.entry: self._store.place(item.entry) for item in items}
@@ -105,11 +107,6 @@ class Intake:
             if self._asking.counted(link.peer, logs[item.entry].account):
                 self._asking.strangers.took(logs[item.entry], cost_of_content(len(item.raw)))
         return bool(stored)
-
-    def _full(self, link: PeerSession, log: LogId, why: str, now: float) -> NotYet:
-        full = NotYet("full", why)
-        self._not_yet(link, log, full, now)
-        return full
 
     def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:
         """The places in the item of the entries that are not held. head: of the log."""
