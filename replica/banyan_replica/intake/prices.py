@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from heapq import nlargest
 
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
+from banyan_crdt.columns import Entries
 from banyan_crdt.ops import Add, Body, Del, Put, part_of
+from banyan_crdt.run import Run
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
 from banyan_replica.wire import Content, pieces
 
@@ -27,10 +29,8 @@ SPREAD = 1.25
 
 def cost(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) -> int:
     """What `stored` of the item's entries cost, those in the places: if not all are stored, the dearest of them."""
-    each = _of_run(item, places) if isinstance(item, CheckedRun) else _of_control(item, places)
     signatures = stored if isinstance(item, CheckedControl) else 1
-    dearest = sum(each) if stored >= len(each) else sum(nlargest(stored, each))
-    return dearest + ENTRY_PRICE * stored + SIGNATURE_PRICE * signatures
+    return _of_stored(item, places, stored) + ENTRY_PRICE * stored + SIGNATURE_PRICE * signatures
 
 
 def cost_of_content(size: int) -> int:
@@ -44,12 +44,24 @@ def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
     return int(max(0, size) * SPREAD) + SIGNATURE_PRICE
 
 
-def _of_run(item: CheckedRun, places: Sequence[int]) -> list[int]:
-    columns, came = item.run.entries, item.contents
-    if item.run.puts is not None:  # most are
-        each = OP_PRICE + PART_PRICE
-        return [int((len(columns[k].ops) + _size(came, k)) * SPREAD) + each for k in places]
-    return [_of_body(len(columns[k].ops) + _size(came, k), item.run.bodies[k]) for k in places]
+def _of_stored(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) -> int:
+    if isinstance(item, CheckedControl):
+        each = _of_control(item, places)
+    elif item.run.puts is not None:  # most are
+        ops = _ops(item.run)
+        if stored == len(ops):
+            size = sum(map(len, ops)) + sum(_size(item.contents, k) for k in range(min(stored, len(item.contents))))
+            return int(size * SPREAD) + (OP_PRICE + PART_PRICE) * stored
+        each = [int((len(ops[k]) + _size(item.contents, k)) * SPREAD) + OP_PRICE + PART_PRICE for k in places]
+    else:
+        ops = _ops(item.run)
+        each = [_of_body(len(ops[k]) + _size(item.contents, k), item.run.bodies[k]) for k in places]
+    return sum(each) if stored >= len(each) else sum(nlargest(stored, each))
+
+
+def _ops(run: Run) -> Sequence[bytes]:
+    """The operations of its entries, without making the entries."""
+    return run.entries.columns.ops if isinstance(run.entries, Entries) else [entry.ops for entry in run.entries]
 
 
 def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
@@ -58,7 +70,10 @@ def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
 
 def _size(contents: Sequence[Content], k: int) -> int:
     """Bytes of the content that came with an entry. What only its name came of has no price yet: naming is free."""
-    return sum(len(raw) for _, raw in pieces(contents[k])) if k < len(contents) else 0
+    if k >= len(contents):
+        return 0
+    content = contents[k]
+    return len(content) if isinstance(content, bytes) else sum(len(raw) for _, raw in pieces(content))
 
 
 def _of_body(size: int, body: Body) -> int:

@@ -80,8 +80,8 @@ class Strangers:
         """Why nothing of the account is taken from the peer, a sentence without a full stop; empty if it is."""
         if self.most is None or self._trusts(peer):
             return ""
-        full = self.full
-        if not full and (mine := self.of(account)) >= self.most // ACCOUNT_PART:
+        full, part = self.full, self.most // ACCOUNT_PART
+        if not full and self._used >= part and (mine := self.of(account)) >= part:
             full = (
                 f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may, and "
                 f"{self.allowance}"
