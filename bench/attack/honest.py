@@ -21,7 +21,7 @@ from banyan_node.hosting import hosted
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_storage.errors import StorageError
-from bench.rig.child import Line
+from bench.rig.child import Line, come_from
 from bench.rig.heard import Heard
 from bench.rig.people import TEXT_BYTES, social_post
 
@@ -32,6 +32,8 @@ ASIDE_S = 4.0
 MEMORY_BYTES = 400 << 20
 """Memory of its own that the victim's process may have, stacks included: beyond it the system refuses. What it has
 mapped of its store does not count."""
+NEWCOMER = "127.33.0.1"
+"""Where it dials from: another network than the neighbour's and the strangers'."""
 AGAIN_S = 0.5
 """How long a newcomer waits before it dials again."""
 
@@ -88,6 +90,7 @@ async def neighbour(nodes: list[Node], line: Line, params: dict[str, Any]) -> No
 async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """Knows nothing, and joins through the victim when it is told to."""
     node = nodes[0]
+    come_from(NEWCOMER)
     line.say("ready")
     met, begun = await line.hear(), time.monotonic()
     took: list[float] = []

@@ -1,7 +1,12 @@
-"""The process of the strangers, so that their work does not count as the victim's."""
+"""The process of the strangers, so that their work does not count as the victim's.
+
+They come from a network of their own, as on the internet. And they have the processor after everybody else: the
+machine that they attack is not theirs.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict
 from typing import Any
@@ -14,11 +19,18 @@ from banyan_node.node import Node
 from banyan_sim.attack import Victim
 from bench.attack.attack import named
 from bench.attack.strangers import Strangers
-from bench.rig.child import Line
+from bench.rig.child import Line, come_from
+
+STRANGERS = "127.66.0.1"
+"""Where they dial from."""
+LAST = 19
+"""The lowest priority that a process can have."""
 
 
 async def attackers(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """Attacks from `attack` to `stop`; the answer to that is what it cost. Runs no node."""
+    os.nice(LAST)
+    come_from(STRANGERS)
     attack = named(params["attack"])()
     told = await line.hear()
     victim = Victim(

@@ -44,6 +44,7 @@ from banyan_node.server.running import new_token
 from banyan_node.upkeep import chores, room, views
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
+from banyan_node.workers.pace import Pace
 from banyan_node.workers.published import Published, Publisher
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
@@ -55,10 +56,6 @@ Greet = Callable[[dict[str, Any]], None]
 """Called once, when the node is ready, with its identity and addresses. It replaces a log line on a terminal."""
 LOOK_S = 5.0
 """Seconds between two updates of the interest and of the metrics."""
-CHORES_S = 60.0
-"""Seconds between two looks whether daily work is due."""
-CHORES_BUSY_S = 0.5
-"""The same while more is waiting: about 16,000 arrivals a second are read, in a tenth of the replica's time."""
 ANCHORS_S = 30.0
 """Seconds between two writes of `peers.json`."""
 LAST_LOOK_S = 2.0
@@ -76,6 +73,7 @@ class Node:
         self.ready = False
         self.context: Context | None = None
         self.edge: Edge
+        self.pace: Pace
         self.worker: Worker[Context]
         self.backend: NodeBackend
         self.nursery: trio.Nursery
@@ -90,6 +88,7 @@ class Node:
         config = self.settings.config
         edge_config = edge_of(self.settings, self.keys)
         edge = Edge(edge_config)
+        self.pace = Pace(config.limits.strangers_cpu / 100)
         self.worker = Worker(
             lambda: open_context(
                 self.home,
@@ -106,6 +105,7 @@ class Node:
             self._deliver,
             self._publish,
             self._relied_on,
+            self.pace,
         )
         try:
             await self.worker.start()
@@ -113,7 +113,7 @@ class Node:
             log.info("stopping", reason=str(why))
             return
         try:
-            async with open_edge(edge_config) as self.edge, trio.open_nursery() as self.nursery:
+            async with open_edge(edge_config, self.pace) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
@@ -156,7 +156,7 @@ class Node:
         keep("peers.json", self._remember)
         keep("room", watch.run)
         keep("interest and metrics", self._look_around)
-        keep("daily work", self._chores)
+        keep("daily work", partial(chores.run, self.worker))
         keep("views", partial(views.build, self.worker, self.context.engine))
         endpoint = await self.nursery.start(
             partial(
@@ -186,7 +186,9 @@ class Node:
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
-        return self.links.named(peer) or context.replica.gossip.keeps(peer, self.worker.now())
+        on = self.links.named(peer) or context.replica.gossip.keeps(peer, self.worker.now())
+        self.pace.relies(peer, on)
+        return on
 
     def _publish(self, context: Context, now: float, answers: bool) -> float:
         """On the replica's thread, after each batch."""
@@ -248,33 +250,6 @@ class Node:
             await trio.sleep(LOOK_S)
             with suppress(ViewBuilding):  # follows are unknown until the view is built
                 await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
-
-    async def _chores(self) -> None:
-        """Daily work in small steps. The store notes what is due, so a restart loses nothing."""
-        more = await self.worker.call(lambda c, now: claims.restoring(c))
-        while True:
-            await trio.sleep(CHORES_BUSY_S if more else CHORES_S)
-            try:
-                back = await self.worker.call(chores.bring_back)
-                if back.number:
-                    await self._say_who_came_back(back.number)
-                done = await self.worker.call(chores.checkpoint_own_accounts)
-                erased = await self.worker.call(chores.erase_deleted)
-                forgotten = await self.worker.call(chores.forget_beside)
-            except ViewBuilding:  # names and deletions are unknown until the view is built
-                continue
-            more = await self.worker.call(chores.reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
-            if done.number or erased.number or forgotten.number:
-                log.info(
-                    "daily work",
-                    checkpoints=done.number,
-                    erased_parts=erased.number,
-                    forgotten_entries=forgotten.number,
-                )
-
-    async def _say_who_came_back(self, number: int) -> None:
-        all_back = await self.worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
-        log.info("accounts of these keys came back", now=number, in_all=all_back[0], own_account=all_back[1])
 
     # -- for the API (`api.declare.Shell`)
 

@@ -11,6 +11,10 @@ from tests.crdt.make import Person
 from tests.replica.helpers import run_item
 
 
+def nobody(seconds: float) -> None:
+    """Nobody pays."""
+
+
 def bulk(entries: int) -> bytes:
     return encode_message(DataItems([run_item(Person().write(entries))]))
 
@@ -19,9 +23,12 @@ def test_what_was_prepared_elsewhere_is_what_would_be_prepared_here() -> None:
     ahead = Ahead(TEST)
     frame = bulk(600)
     assert len(frame) >= WORTH
-    begun = ahead.begin(frame)
+    cost = list[float]()
+    begun = ahead.begin(frame, cost.append)
     assert begun is not None
     begun.result()
+    assert len(cost) == 1
+    assert cost[0] > 0
     found = ahead.taken(begun, frame)
     assert found == prepare(TEST, frame)
     assert found is not None
@@ -33,7 +40,7 @@ def test_a_forged_signature_is_found_out_there_too() -> None:
     ahead = Ahead(TEST)
     item = run_item(Person().write(600))
     frame = encode_message(DataItems([RunItem(item.run[:-1] + bytes((item.run[-1] ^ 1,)), [])]))
-    begun = ahead.begin(frame)
+    begun = ahead.begin(frame, nobody)
     assert begun is not None
     assert isinstance(begun.result().items[0], Reject)
     ahead.close()
@@ -41,8 +48,8 @@ def test_a_forged_signature_is_found_out_there_too() -> None:
 
 def test_only_large_frames_of_bulk_hop() -> None:
     ahead = Ahead(TEST)
-    assert ahead.begin(bulk(2)) is None
-    assert ahead.begin(encode_message(Credit(5)).ljust(WORTH, b"\0")) is None
+    assert ahead.begin(bulk(2), nobody) is None
+    assert ahead.begin(encode_message(Credit(5)).ljust(WORTH, b"\0"), nobody) is None
     ahead.close()
 
 
@@ -51,22 +58,22 @@ def test_what_was_not_begun_is_left_to_the_replica_and_a_closed_one_begins_nothi
     gate = threading.Event()
     for _ in range(THREADS):
         ahead._pool.submit(gate.wait)
-    begun = ahead.begin(bulk(600))
+    begun = ahead.begin(bulk(600), nobody)
     assert begun is not None
     assert ahead.taken(begun, bulk(600)) is None
     assert ahead.taken(None, bulk(600)) is None
     gate.set()
     ahead.close()
-    assert ahead.begin(bulk(600)) is None
+    assert ahead.begin(bulk(600), nobody) is None
 
 
 def test_only_so_much_is_prepared_ahead_because_it_takes_more_memory_then() -> None:
     ahead, frame = Ahead(TEST), bulk(600).ljust(AHEAD_BYTES // 4, b"\0")
-    begun = [ahead.begin(frame) for _ in range(7)]
+    begun = [ahead.begin(frame, nobody) for _ in range(7)]
     assert [one is not None for one in begun] == [True] * 5 + [False] * 2
     for one in begun:
         ahead.taken(one, frame)
-    assert ahead.begin(frame) is not None
+    assert ahead.begin(frame, nobody) is not None
     ahead.close()
 
 

@@ -15,22 +15,22 @@ async def test_our_posts_overtake_all_but_the_hello() -> None:
     box, flood = _Outbox(), relayed(100_000)
     box.put(b"hello", own=False)
     box.put(b"early post", own=True)
-    frames = await box.take()
+    frames, _ = await box.take()
     assert frames == [b"hello", b"early post"]
     assert box.size == 15, "what is being written takes memory too"
     box.sent(frames)
     for _ in range(10):
         box.put(flood, own=False)
-    frames = await box.take()
+    frames, _ = await box.take()
     assert len(frames) == 1 + WRITE_BYTES // len(flood)
     box.sent(frames)
     box.put(b"post", own=True)
     box.put(b"another", own=True)
-    frames = await box.take()
+    frames, _ = await box.take()
     assert frames[:2] == [b"post", b"another"]
     box.sent(frames)
     while box.frames:
-        box.sent(await box.take())
+        box.sent((await box.take())[0])
     assert (box.size, box.relayed) == (0, 0)
 
 
@@ -48,7 +48,7 @@ async def test_only_what_is_relayed_counts_against_the_hold() -> None:
 async def test_nothing_waits_for_a_peer_that_is_let_go() -> None:
     box = _Outbox()
     box.put(relayed(100), own=False)
-    frames = await box.take()
+    frames, _ = await box.take()
     box.put(relayed(100), own=False)
     box.end()
     box.sent(frames)

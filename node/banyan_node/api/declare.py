@@ -27,6 +27,7 @@ from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
+    from banyan_node.workers.pace import Pace
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,6 +89,10 @@ class Shell(Protocol):
     @property
     def slots(self) -> Filling:
         """How full the slots for connections are."""
+
+    @property
+    def pace(self) -> Pace:
+        """What strangers use of the processor."""
 
     @property
     def addresses(self) -> tuple[str, ...]: ...

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import trio
 
+from banyan_node.workers.pace import Usage
+
 from .config import CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
 
 PREFIX = struct.Struct(">I")
@@ -25,6 +27,8 @@ READ_SIZE = 64 * 1024
 # Where packets carry 660 bytes or more it arrives in fewer than the 100 pieces at which other py-libp2p peers give up.
 WRITE_SIZE = 65_507
 FRAME_OVERHEAD = 64
+AT_ONCE = 256
+"""Frames that are taken from the bytes that came without a pause for other tasks."""
 
 
 class Buffers:
@@ -69,8 +73,8 @@ class ByteStream(Protocol):
 class Link:
     """peer_id: who is at the other end, proved by noise. inbound: the peer dialled us. remote_addr: its multiaddr.
 
-    slot: its slot at the edge. excused: its end says nothing against the peer. spoke: called when its first frame came,
-    which must be within the time for a step of the handshake.
+    slot: its slot at the edge. usage: what it uses of the processor, or None. excused: its end says nothing against the
+    peer. spoke: called when its first frame came, which must be within the time for a step of the handshake.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Link:
         self.remote_addr = remote_addr
         self.inbound = inbound
         self.slot, self.excused = 0, False
+        self.usage: Usage | None = None
         self.spoke: Callable[[], None] = lambda: None
         self._spoke = False
         self._stream = stream
@@ -288,9 +293,11 @@ class Link:
                 raise LinkClosed(f"{self.peer_id} closed the link")
             fresh = not buffer
             buffer += chunk
-            taken = self._take_frames(buffer)
-            if taken:
-                del buffer[:taken]
+            taken = 0
+            while more := self._take_frames(buffer):
+                taken += more
+                del buffer[:more]
+                await trio.lowlevel.checkpoint()  # many tiny frames must not keep others waiting
             self._partial = len(buffer)
             self._buffers.hold(self, self.waiting)
             if buffer and (fresh or taken):
@@ -298,9 +305,11 @@ class Link:
                 frame_due = trio.current_time() + self._config.read_deadline + wanted / self._config.min_rate
 
     def _take_frames(self, buffer: bytearray) -> int:
-        """Moves whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""
+        """Moves some whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""
         at = 0
-        while len(buffer) - at >= PREFIX.size:
+        for _ in range(AT_ONCE):
+            if len(buffer) - at < PREFIX.size:
+                break
             (length,) = PREFIX.unpack_from(buffer, at)
             if length > self._config.max_frame:
                 raise FrameTooLarge(

@@ -55,12 +55,16 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
+from banyan_node.workers.pace import CAUSE, Pace, Usage
+
 from .config import EdgeConfig, EdgeEvent, Gate
 from .door import Door
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = 256 * 1024
+TURN_SIZE = 16 * 1024
+"""What is read at once of a connection that had to wait for it: what it costs is known only afterwards."""
 MAX_WINDOW = 1024 * 1024
 MAX_UNREAD = 2 * MAX_WINDOW
 
@@ -97,11 +101,12 @@ def remote_host(stream: Any) -> str | None:
 class BoundedStream(ReadWriteCloser):
     """A TCP stream that reads exactly the bytes asked for, from a buffer, and refuses large reads.
 
-    Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces.
+    Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces. usage: of a
+    stranger, who is not read from while strangers have to wait (pace.py).
     """
 
-    def __init__(self, stream: Any) -> None:
-        self._tcp = stream
+    def __init__(self, stream: Any, usage: Usage | None = None) -> None:
+        self._tcp, self._usage = stream, usage
         self._buffer, self._at = b"", 0
 
     async def read(self, n: int | None = None) -> bytes:
@@ -109,7 +114,12 @@ class BoundedStream(ReadWriteCloser):
         if n is None or n > MAX_RAW_READ:
             raise IOException(f"a peer announced {n} bytes where at most {MAX_RAW_READ} are read: hang up")
         while len(self._buffer) < self._at + n:
-            chunk = await self._tcp.read(RECEIVE_SIZE)
+            size = RECEIVE_SIZE
+            if self._usage is not None and self._usage.pace.holds(self._usage):
+                await trio.lowlevel.wait_readable(self._tcp.stream.socket)  # who says nothing waits for no turn
+                await self._usage.pace.turn(self._usage)
+                size = TURN_SIZE
+            chunk = await self._tcp.read(size)
             if not chunk:
                 break
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
@@ -143,7 +153,7 @@ class BoundedTcp(TCP):
         """One address, one attempt."""
         raw = await super().dial(maddr)
         assert isinstance(raw, RawConnection)
-        return RawConnection(BoundedStream(raw.stream), True)
+        return RawConnection(BoundedStream(raw.stream, CAUSE.get()), True)
 
 
 class WindowBuffer(bytearray):
@@ -223,6 +233,7 @@ class GuardedSwarm(Swarm):
     tell: Tell
     config: EdgeConfig
     door: Door
+    pace: Pace
     born: "weakref.WeakKeyDictionary[SwarmConn, float]"
     slot_of: "weakref.WeakKeyDictionary[Any, int]"
 
@@ -233,25 +244,30 @@ class GuardedSwarm(Swarm):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
             await stream.close()
             return
-        raw = RawConnection(BoundedStream(stream), False)
+        usage = self.pace.opened(host)
+        CAUSE.set(usage)
+        raw = RawConnection(BoundedStream(stream, usage), False)
         slot = 0
         try:
             with trio.CancelScope() as scope:
                 slot = self.door.arrives(host, scope.cancel)
-                muxed: Any = await self._upgrade(raw, slot)
+                muxed: Any = await self._upgrade(raw, slot, usage)
                 await muxed.event_closed.wait()
         except Exception as error:
             self.tell(EdgeEvent("connection-refused", "", f"no connection came of {host}: {error}"))
         finally:
             self.door.left(slot)
+            self.pace.closed(usage)
             with trio.CancelScope(shield=True), trio.move_on_after(1):
                 await raw.close()
 
-    async def _upgrade(self, raw: Any, slot: int) -> IMuxedConn:
+    async def _upgrade(self, raw: Any, slot: int, usage: Usage) -> IMuxedConn:
         """Noise, then yamux. The edge sweeps it away if it takes too long."""
         conn = raw if self.psk is None else new_protected_conn(raw, self.psk)
         secured = await self.upgrader.upgrade_security(conn, False)
-        self.door.met(slot, str(secured.get_remote_peer()))
+        peer = str(secured.get_remote_peer())
+        self.door.met(slot, peer)
+        self.pace.met(usage, peer)
         muxed = await self.upgrader.upgrade_connection(secured, secured.get_remote_peer())
         self.slot_of[muxed] = slot
         await self.add_conn(muxed, "inbound")
@@ -328,7 +344,7 @@ async def close_connection(connection: SwarmConn) -> None:
             await muxer.secured_conn.close()
 
 
-def make_host(config: EdgeConfig, tell: Tell, door: Door) -> GuardedHost:
+def make_host(config: EdgeConfig, tell: Tell, door: Door, pace: Pace) -> GuardedHost:
     """A host that is not running yet."""
     tame_libp2p()
     keys = create_new_key_pair(config.identity_seed)
@@ -364,6 +380,6 @@ def make_host(config: EdgeConfig, tell: Tell, door: Door) -> GuardedHost:
     swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
     swarm.tell = tell
     swarm.config = config
-    swarm.door = door
+    swarm.door, swarm.pace = door, pace
     swarm.born, swarm.slot_of = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
     return GuardedHost(swarm, timeout)

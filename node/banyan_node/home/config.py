@@ -218,6 +218,16 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1 << 20, le=4 << 30, description="The same of all peers; beyond it, each may have one frame waiting"),
     ] = 32 << 20
+    strangers_cpu: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            title="percent of one core",
+            description="What peers may use of the processor together that nobody named and the node does not rely "
+            "on, while its own people work",
+        ),
+    ] = 25
     notes_per_peer: Annotated[
         int,
         Meta(

@@ -22,6 +22,7 @@ from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
+from banyan_node.workers.pace import CAUSE
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
@@ -71,20 +72,21 @@ class _Outbox:
         self.frames.clear()
         self.size = self.relayed = 0
 
-    async def take(self) -> list[bytes]:
-        """Waiting frames, about WRITE_BYTES; waits for at least one."""
+    async def take(self) -> tuple[list[bytes], int]:
+        """Waiting frames, about WRITE_BYTES, and how many bytes of them are relayed; waits for at least one."""
         while not (self.own or self.frames):
             self.more = trio.Event()
             await self.more.wait()
         self._greeted = True
-        taken, size = [], 0
+        taken, size, relayed = [], 0, 0
         while (self.own or self.frames) and size < WRITE_BYTES:
             own = bool(self.own)
             taken.append((self.own or self.frames).popleft())
             size += len(taken[-1])
             if not own and is_gossip(taken[-1]):
-                self.relayed -= len(taken[-1])
-        return taken
+                relayed += len(taken[-1])
+        self.relayed -= relayed
+        return taken, relayed
 
     def sent(self, frames: list[bytes]) -> None:
         """What was taken is sent, and takes no memory any more."""
@@ -131,6 +133,7 @@ class Links:
                 return
             standing.discard()  # the peer is here again, so what it sent before can wait for a comparison
             await trio.sleep(0.01)
+        CAUSE.set(link.usage)
         outbox = self._outboxes[peer] = _Outbox()
         self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
         addr = str(link.remote_addr or "")
@@ -161,6 +164,7 @@ class Links:
 
     async def _read(self, link: Link, whose: Whose) -> None:
         backlog, limits = self._backlogs[link.peer_id], self._config.limits
+        spent = partial(self._edge.pace.spent, *whose)
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
@@ -168,7 +172,7 @@ class Links:
             if why is not None:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
-            job = partial(_receive, link.peer_id, frame, backlog, self._ahead, self._ahead.begin(frame))
+            job = partial(_receive, link.peer_id, frame, backlog, self._ahead, self._ahead.begin(frame, spent))
             own = backlog.is_first(frame)
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
@@ -179,7 +183,8 @@ class Links:
     async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
         try:
             while True:
-                frames = await outbox.take()
+                frames, relayed = await outbox.take()
+                CAUSE.set(None if 2 * relayed > sum(map(len, frames)) else link.usage)  # others caused what is relayed
                 self._hold(link.peer_id, outbox)
                 await link.send(frames)
                 outbox.sent(frames)

@@ -7,7 +7,9 @@ frame are checked in separate processes (checking.py). If the replica gets to a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import thread_time
 
 from banyan_crdt.realm import Realm
 from banyan_node.workers.checking import Checking
@@ -32,12 +34,19 @@ class Ahead:
         self._closed = False
         self._begun = self._taken = 0
 
-    def begin(self, frame: bytes) -> Future[Prepared] | None:
-        """None if the frame is not prepared ahead."""
+    def begin(self, frame: bytes, spent: Callable[[float], None]) -> Future[Prepared] | None:
+        """None if the frame is not prepared ahead. spent(seconds): told on another thread what it cost."""
         if self._closed or len(frame) < WORTH or not is_bulk(frame) or self._begun - self._taken > AHEAD_BYTES:
             return None
         self._begun += len(frame)
-        return self._pool.submit(prepare, self._realm, frame, self._checking)
+        return self._pool.submit(self._prepare, frame, spent)
+
+    def _prepare(self, frame: bytes, spent: Callable[[float], None]) -> Prepared:
+        began = thread_time()
+        try:
+            return prepare(self._realm, frame, self._checking)
+        finally:
+            spent(thread_time() - began)
 
     def close(self) -> None:
         self._closed = True

@@ -102,34 +102,44 @@ class Turns(Generic[J]):
         self.size += job.size
         self.writing += job.writes
 
-    def next(self) -> J | None:
-        """The job whose turn it is, or None. Call `took` before the next call."""
-        share = self._whole
-        if not share.inner:
+    @property
+    def strangers(self) -> bool:
+        """Whether jobs wait of peers that this node does not rely on."""
+        return bool(self._classes[1].inner)
+
+    def can_run(self, may: Callable[[str], bool] | None) -> bool:
+        """Whether there is a next job. may: see `next`."""
+        return bool(self._whole.inner) and (bool(self._classes[0].inner) or _any(self._classes[1], may))
+
+    def next(self, may: Callable[[str], bool] | None = None) -> J | None:
+        """The job whose turn it is, or None. Call `took` before the next call.
+
+        may(group): if given, of peers that this node does not rely on only those in such groups of addresses have a
+        turn."""
+        if not self.can_run(may):
             return None
-        path: list[_Share[J]] = []
-        while share.inner:
-            while share.inner[0].credit <= 0:
-                share.inner[0].credit += share.inner[0].quantum
-                share.inner.rotate(-1)
-            share = share.inner[0]
-            path.append(share)
-        self._last = path[0], path[1], path[2]
-        job = (share.own or share.jobs).popleft()
+        others = self._classes[1]
+        kind = _first(self._whole) if _any(others, may) else self._classes[0]
+        group = _first(kind, may if kind is others else None)
+        peer = _first(group)
+        self._last = kind, group, peer
+        job = (peer.own or peer.jobs).popleft()
         self.own -= job.own
         self.count -= 1
         self.size -= job.size
         self.writing -= job.writes
         return job
 
-    def took(self, job: J, seconds: float, now: float) -> None:
-        """What the job that `next` gave took. Its peer's next jobs wait accordingly."""
+    def took(self, job: J, seconds: float, now: float) -> bool:
+        """What the job that `next` gave took. Its peer's next jobs wait accordingly. Returns whether this node relies
+        on the peer."""
         assert self._last is not None
         kind, group, peer = self._last
+        relied_on = kind is self._classes[0]
         for share in self._last:
             share.credit = max(share.credit - seconds, -share.deepest)
         if peer.jobs or peer.own:
-            return
+            return relied_on
         del self._paths[job.whose]
         self._end(group, peer, (group.name, peer.name), now)
         if not group.inner:
@@ -137,6 +147,7 @@ class Turns(Generic[J]):
             self._end(kind, group, (kind.name, group.name), now)
             if not kind.inner:
                 self._whole.inner.remove(kind)
+        return relied_on
 
     # -- inside
 
@@ -166,3 +177,19 @@ class Turns(Generic[J]):
         """Its credit: 0, or less."""
         debt, at = self._debts.pop(name, (0.0, now))
         return min(0.0, (now - at) * PAID_PER_S - debt)
+
+
+def _any(kind: _Share[J], may: Callable[[str], bool] | None) -> bool:
+    """Whether one of the groups may have a turn."""
+    return bool(kind.inner) and (may is None or any(may(group.name) for group in kind.inner))
+
+
+def _first(share: _Share[J], may: Callable[[str], bool] | None = None) -> _Share[J]:
+    """The one in it whose turn it is, of those that may have one."""
+    while True:
+        first = share.inner[0]
+        if may is None or may(first.name):
+            if first.credit > 0:
+                return first
+            first.credit += first.quantum
+        share.inner.rotate(-1)

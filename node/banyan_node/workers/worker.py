@@ -22,6 +22,7 @@ import trio
 
 from banyan_node.workers import memory
 from banyan_node.workers.jobs import NODE, Answer, Job, together
+from banyan_node.workers.pace import Pace
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect
 from banyan_replica.peers.flow import WINDOW
@@ -45,6 +46,10 @@ FRAMES_SHARE = 0.3
 OWN_S = 0.05
 """How long frames share a commit at most when one of them brings what a peer's own people wrote, seconds: their posts
 are not to wait for a flood that is relayed with them."""
+SORTED = 4_096
+"""Frames that are sorted at once: tiny ones can come by the hundred thousand, and a call must not wait for all."""
+WAKE = Job(lambda context, now: None, None)
+"""Says that a call came."""
 WINDOW_S = 0.004
 """How long a small commit waits for more writes if several came together last time."""
 
@@ -60,22 +65,27 @@ class Worker(Generic[T]):
         deliver: Callable[[Sequence[Effect], int], None],
         after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
         relied_on: Callable[[T, str], bool] = lambda context, peer: False,
+        pace: Pace | None = None,
     ) -> None:
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. answers:
         whether there are any. Returns when it must be called again at the latest.
 
-        relied_on(context, peer): whether this node relies on the peer (turns.py)."""
+        relied_on(context, peer): whether this node relies on the peer (turns.py). pace: how much of the
+        processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._again, self._relied_on = after, float("inf"), relied_on
+        self._after, self._again, self._relied_on, self._pace = after, float("inf"), relied_on, pace or Pace()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
         self._calls: set[Answer] = set()
+        self._called: deque[Job] = deque()
+        """Calls that come. They are not in the inbox, where they would be found behind all frames."""
         self._own: deque[Job] = deque()
         """Calls that wait."""
         self._turns: Turns[Job]
+        self._cpu = 0.0
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
         self._crowd = False
@@ -115,7 +125,8 @@ class Worker(Generic[T]):
         if not self._done.is_set():
             self._calls.add(answer)
             try:
-                self._inbox.put(Job(do, answer, alone, together, writes=True))
+                self._called.append(Job(do, answer, alone, together, writes=True))
+                self._inbox.put(WAKE)
                 await answer.given.wait()
             finally:
                 self._calls.discard(answer)
@@ -164,6 +175,7 @@ class Worker(Generic[T]):
             answer.given.set()
 
     def _serve(self, context: T, replica: Replica) -> None:
+        self._spent()
         self._turns = Turns(partial(self._relied_on, context))
         while not self._stopping:
             self._wait(replica)
@@ -195,6 +207,8 @@ class Worker(Generic[T]):
             effects, _ = self._effects(replica)
             if effects:
                 self._tell(partial(self._give, effects, (), reached))
+        if calls:
+            self._spent()  # own people owe nothing
 
     def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
         """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
@@ -227,17 +241,25 @@ class Worker(Generic[T]):
         most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
         count, size, own = 0, 0, False
         self._guarded(replica, replica.settle)
-        while count < TAKE and size < TAKE_BYTES and (job := self._turns.next()) is not None:
+        while count < TAKE and size < TAKE_BYTES and (job := self._turns.next(self._may())) is not None:
             self._guarded(replica, partial(job.run, context, now))
             self._guarded(replica, replica.settle)
             before, at = at, time.perf_counter()
-            self._turns.took(job, at - before, now)
+            spent = self._spent()
+            if not self._turns.took(job, at - before, now):
+                self._pace.spent(*job.whose, spent)
             count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
                 break
             if at - began > OWN_S and (own or self._turns.own):
                 break
         return None
+
+    def _spent(self) -> float:
+        """The processor time of this thread since the last call, seconds. So a frame also pays for the commit of those
+        before it."""
+        before, self._cpu = self._cpu, time.thread_time()
+        return self._cpu - before
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
         """Runs `do`. On a full disk or a bug it rolls back and returns an error, and the thread continues."""
@@ -260,10 +282,11 @@ class Worker(Generic[T]):
     def _wait(self, replica: Replica) -> None:
         """Waits until there is work, or a timer is due."""
         self._take_in()
-        if not self._own and not self._turns.count:
+        if not self._own and not self._turns.can_run(self._may()):
             timer = replica.get_timer()
             due = self._again if timer is None else min(timer, self._again)
-            patience = max(0.0, min(1.0, due - self.now()))
+            longest = min(1.0, self._pace.owed()) if self._turns.count else 1.0
+            patience = max(0.0, min(longest, due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
             except queue.Empty:
@@ -276,18 +299,24 @@ class Worker(Generic[T]):
             self._take_in()
         self._crowd = self._writing() > 1
 
+    def _may(self) -> Callable[[str], bool] | None:
+        """Which groups of strangers may have a turn (turns.py); None: all."""
+        return self._pace.is_behind if self._turns.strangers and self._pace.owed() else None
+
     def _take_in(self) -> None:
-        """Takes over what came in the inbox."""
-        while not self._inbox.empty():
+        """Takes over the calls that came, and some of the frames."""
+        while self._called:
+            self._own.append(self._called.popleft())
+        for _ in range(SORTED):
+            if self._inbox.empty():
+                break
             self._sort(self._inbox.get_nowait())  # no other thread takes from it
 
     def _sort(self, job: Job | None) -> None:
         if job is None:
             self._stopping = True
-        elif job.answer is None:
+        elif job is not WAKE:
             self._turns.put(job, self.now())
-        else:
-            self._own.append(job)
 
     def _calls_wait(self) -> bool:
         self._take_in()
@@ -299,7 +328,7 @@ class Worker(Generic[T]):
 
     def _waits(self) -> bool:
         """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
-        writing = self._writing()
+        writing = len(self._own) if self._may() else self._writing()
         return (writing > 1 or (self._crowd and writing > 0)) and self._turns.size < ENOUGH_BYTES
 
     def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:

@@ -1,0 +1,247 @@
+"""How much of the processor strangers get while this node's own people work.
+
+What a stranger sends costs time before anybody can ask whose turn it is: it is decrypted, taken apart and decoded. So
+when strangers have used up their share, their connections are not read from until time has paid for it. What they send
+waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
+
+Time is measured and not guessed: the steps of all tasks that a connection has (`CAUSE`), what its frames cost on the
+replica's thread, and what it cost to prepare them. Those that wait go on in the order of what they used: first the
+group of addresses that used least, in it the connection that used least. Whoever was away has saved up next to nothing
+(start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no more than one. And a
+group that uses less than the others get does not wait for what they owe.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Container
+from contextvars import ContextVar
+from time import thread_time
+
+import trio
+
+from banyan_replica.gossip.groups import group_of
+
+BUSY_S = 1.0
+"""How long after a call of its own people a node is at work for them, seconds."""
+SAVED_S = 0.03
+"""The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
+DEEPEST_S = 5.0
+"""The most that they can owe, seconds. What a frame costs is known only afterwards, and many may be under way."""
+AHEAD_S = 0.1
+"""How much a group may have used less than those that wait, seconds. So much it can use without waiting; a new one
+too."""
+GROUPS = 4_096
+"""Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
+NEXT_S = 0.001
+"""After a connection has gone on, what it costs is known this much later, seconds."""
+LONGEST_S = 0.1
+"""How often those that wait look whether own people still work, seconds."""
+
+
+class Usage:
+    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
+    no stranger, so nothing is counted, and it never waits."""
+
+    __slots__ = ("group", "pace", "peer", "seconds", "spared")
+
+    def __init__(self, pace: Pace, group: _Group) -> None:
+        self.pace, self.group, self.peer, self.seconds, self.spared = pace, group, "", 0.0, False
+
+
+CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
+"""The connection that causes what a task does. A task has it from the one that starts it."""
+
+
+class _Group:
+    """The connections of a group of addresses. served: what that one had used which went on last."""
+
+    __slots__ = ("connections", "name", "seconds", "served")
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name, self.seconds, self.served, self.connections = name, seconds, 0.0, 0
+
+
+class Pace:
+    """share: the part of one core that strangers get together while own people work; None: as much as they like. Those
+    methods are for any thread that say so, the others for the event loop."""
+
+    def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share, self._clock = share, clock
+        self.named: Container[str] = ()
+        """Peers that the operator named. They never wait."""
+        self._lock = threading.Lock()
+        self.used = 0.0
+        """What all strangers have used, seconds."""
+        self._paid = self._at = 0.0
+        self._busy_until = float("-inf")
+        self._groups: dict[str, _Group] = {}
+        """By name, those first of which a connection began least recently."""
+        self._peers: dict[str, Usage] = {}
+        self._served = 0.0
+        """What that group had used which went on last."""
+        self._waiting: list[tuple[Usage, trio.Event]] = []
+        self._some = trio.Event()
+
+    # -- what is used
+
+    def works(self) -> None:
+        """The node does something for its own people now."""
+        self._busy_until = self._clock() + BUSY_S
+
+    def opened(self, host: str | None) -> Usage:
+        """A connection with this address began. Call `closed` at its end."""
+        name = group_of(host or "")
+        with self._lock:
+            group = self._groups.pop(name, None)
+            if group is None:
+                group = _Group(name, self._served - AHEAD_S)
+                if len(self._groups) >= GROUPS:
+                    unused = next((g.name for g in self._groups.values() if not g.connections), "")
+                    self._groups.pop(unused, None)
+            self._groups[name] = group
+        group.connections += 1
+        return Usage(self, group)
+
+    def met(self, usage: Usage, peer: str) -> None:
+        """The peer at the other end has proved who it is."""
+        usage.peer, usage.spared = peer, peer in self.named
+        self._peers[peer] = usage
+
+    def closed(self, usage: Usage) -> None:
+        usage.group.connections -= 1
+        if self._peers.get(usage.peer) is usage:
+            del self._peers[usage.peer]
+
+    def counts(self, usage: Usage, seconds: float) -> None:
+        """A connection has used so much. Any thread."""
+        if not usage.spared:
+            with self._lock:
+                usage.seconds += seconds
+                usage.group.seconds += seconds
+                self.used += seconds
+
+    def spent(self, peer: str, group: str, seconds: float) -> None:
+        """So much was done for a peer, seconds. Any thread."""
+        usage = self._peers.get(peer)
+        if usage is not None:
+            self.counts(usage, seconds)
+            return
+        with self._lock:  # its connection has ended
+            self.used += seconds
+            if (last := self._groups.get(group)) is not None:
+                last.seconds += seconds
+
+    def relies(self, peer: str, on: bool) -> None:
+        """Whether this node relies on the peer. Any thread."""
+        usage = self._peers.get(peer)
+        if usage is not None:
+            usage.spared = on or peer in self.named
+
+    @property
+    def waiting(self) -> int:
+        """Connections that have to wait now."""
+        return len(self._waiting)
+
+    # -- turns
+
+    def owed(self) -> float:
+        """How long strangers have to wait, those that used most, seconds. Any thread."""
+        if self._share is None:
+            return 0.0
+        with self._lock:
+            now = self._clock()
+            paid = self._paid + (now - self._at) * self._share
+            self._paid, self._at = max(self.used - DEEPEST_S, min(paid, self.used + SAVED_S)), now
+            return max(0.0, self.used - self._paid) / self._share if now < self._busy_until else 0.0
+
+    def is_behind(self, group: str) -> bool:
+        """Whether a group of addresses has used less than those that wait, so that it need not. Any thread."""
+        with self._lock:
+            known = self._groups.get(group)
+            return known is not None and self._lag(known)
+
+    def _lag(self, group: _Group) -> bool:
+        group.seconds = max(group.seconds, self._served - AHEAD_S)
+        return group.seconds < self._served
+
+    def holds(self, usage: Usage) -> bool:
+        """Whether the connection may not be read from now."""
+        if usage.spared or not (self._waiting or self.owed() > 0):
+            return False
+        with self._lock:
+            return not self._lag(usage.group)
+
+    async def turn(self, usage: Usage) -> None:
+        """Returns when the connection may be read from."""
+        go_on = trio.Event()
+        usage.seconds = max(usage.seconds, usage.group.served)
+        self._waiting.append((usage, go_on))
+        self._some.set()
+        try:
+            await go_on.wait()
+        finally:
+            if not go_on.is_set():
+                self._waiting.remove((usage, go_on))
+
+    async def run(self) -> None:
+        """Measures, and lets connections go on, for ever."""
+        with _Measuring():
+            while True:
+                await self._some.wait()
+                while self._waiting:
+                    if owed := self.owed():
+                        await trio.sleep(min(owed, LONGEST_S))
+                    else:
+                        self._next()
+                        await trio.sleep(NEXT_S)
+                self._some = trio.Event()
+
+    def _next(self) -> None:
+        """Lets the connection go on that comes first."""
+        first = min(self._waiting, key=lambda w: (w[0].group.seconds, w[0].seconds))
+        self._waiting.remove(first)
+        usage, go_on = first
+        with self._lock:
+            self._served = max(self._served, usage.group.seconds)
+        usage.group.served = usage.seconds
+        go_on.set()
+
+
+class _Meter(trio.abc.Instrument):
+    """Measures the steps of the tasks that a connection caused, and what the event loop did before each. One for all
+    nodes of an event loop."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._last = thread_time()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        now = thread_time()
+        cause = task.context.get(CAUSE)
+        if cause is not None:
+            cause.pace.counts(cause, now - self._last)
+        self._last = now
+
+
+_meter: trio.lowlevel.RunVar[_Meter | None] = trio.lowlevel.RunVar("meter", None)
+
+
+class _Measuring:
+    """The event loop has a meter inside of this context."""
+
+    def __enter__(self) -> None:
+        meter = _meter.get()
+        if meter is None:
+            meter = _Meter()
+            _meter.set(meter)
+            trio.lowlevel.add_instrument(meter)
+        meter.users += 1
+        self._meter = meter
+
+    def __exit__(self, *_: object) -> None:
+        self._meter.users -= 1
+        if not self._meter.users:
+            trio.lowlevel.remove_instrument(self._meter)
+            _meter.set(None)
