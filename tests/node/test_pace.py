@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from time import thread_time
 
 import pytest
 import trio
 import trio.testing
 
-from banyan_node.workers.pace import BUSY_S, CAUSE, DEEPEST_S, GROUPS, SAVED_S, Pace, Usage
+from banyan_node.context import Context
+from banyan_node.edge import Edge, Link, open_edge
+from banyan_node.edge.addresses import host_of
+from banyan_node.workers.pace import AHEAD_S, BUSY_S, CAUSE, DEEPEST_S, GROUPS, SAVED_S, Pace, Usage
+from banyan_node.workers.turns import Whose
+from banyan_replica.gossip.groups import group_of
+from tests.node.real import make_home, make_node, running
+from tests.node.test_edge import config
 
 SHARE = 0.3
 
@@ -133,6 +143,32 @@ async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.M
     for k in range(GROUPS + 10):
         pace.closed(pace.opened(f"{20 + k // 256}.{k % 256}.0.1"))
     assert len(pace._groups) == GROUPS, "and what is remembered is bounded"
+
+
+async def test_strangers_save_up_next_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    pace, passed = paced(), Counter[str]()
+    await trio.sleep(1_000)
+    with trio.move_on_after(1):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pace.run)
+            nursery.start_soon(at_work, pace)
+            for k in range(3):
+                nursery.start_soon(flood, pace, pace.opened(f"10.{k}.0.1"), 0.01, passed)
+    assert pace.used <= SHARE + SAVED_S + 3 * (AHEAD_S + 0.02)
+
+
+async def test_a_network_that_was_away_gets_no_more_than_a_new_one(autojump_clock: trio.testing.MockClock) -> None:
+    pace, passed = paced(), Counter[str]()
+    away = pace.opened("10.2.0.1")
+    with trio.move_on_after(101):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pace.run)
+            nursery.start_soon(at_work, pace)
+            nursery.start_soon(flood, pace, pace.opened("10.1.0.1"), 0.01, passed, "there")
+            await trio.sleep(100)
+            passed.clear()
+            nursery.start_soon(flood, pace, away, 0.01, passed, "back")
+    assert passed["back"] <= (AHEAD_S + SHARE + 0.05) / 0.01
 
 
 async def test_a_hundred_identities_of_one_network_are_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
@@ -269,3 +305,178 @@ async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_a
     async with trio.open_nursery() as busy:
         busy.start_soon(work)
     assert usage.seconds == before
+
+
+# -- real links
+
+FRAME, FRAMES = 30_000, 100
+
+
+async def _flooded(a: Edge, b: Edge, held: Pace) -> tuple[Link, list[bytes], trio.Event]:
+    """b's people work, and its strangers owe a minute. a sends frames. Returns b's link, what came, and how b's people
+    can stop."""
+    there = await a.dial(b.addresses[0])
+    here = await b.incoming.receive()
+    got, rest = list[bytes](), trio.Event()
+
+    async def work() -> None:
+        while not rest.is_set():
+            held.works()
+            await trio.sleep(BUSY_S / 10)
+
+    async def send() -> None:
+        await there.send([k.to_bytes(2, "big") * (FRAME // 2) for k in range(FRAMES)])
+
+    async def receive() -> None:
+        while len(got) < FRAMES:
+            got.append(await here.receive())
+
+    assert a._nursery is not None
+    assert here.usage is not None
+    held.counts(here.usage, 60.0)
+    for task in (work, send, receive):
+        a._nursery.start_soon(task)
+    return here, got, rest
+
+
+async def test_a_stranger_is_not_read_from_until_own_people_rest_and_nothing_is_lost() -> None:
+    held = Pace(0.001)
+    async with open_edge(config(1)) as a, open_edge(config(2), held) as b:
+        here, got, rest = await _flooded(a, b, held)
+        with trio.fail_after(30):
+            while not held.waiting:
+                await trio.sleep(0.01)
+            await trio.sleep(1.0)
+            assert len(got) < FRAMES
+            assert held.waiting == 1
+            assert here.closed is None
+            rest.set()
+            while len(got) < FRAMES:
+                await trio.sleep(0.01)
+        assert [frame[:2] for frame in got] == [k.to_bytes(2, "big") for k in range(FRAMES)]
+        assert not held.waiting
+
+
+async def test_a_named_peer_is_read_from_whatever_strangers_owe() -> None:
+    held = Pace(0.001)
+    async with open_edge(config(1)) as a, open_edge(config(2, named=(a.peer_id,)), held) as b:
+        used = held.opened(host_of("/ip4/127.0.0.1/tcp/1"))
+        held.counts(used, 60.0)
+        _, got, rest = await _flooded(a, b, held)
+        before = held.used
+        with trio.fail_after(30):
+            while len(got) < FRAMES:
+                await trio.sleep(0.01)
+        assert held.used == before
+        rest.set()
+
+
+async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> None:
+    pace = Pace(0.001)
+    async with open_edge(config(1)) as a, open_edge(config(2), pace) as b:
+        here, got, rest = await _flooded(a, b, pace)
+        rest.set()
+        with trio.fail_after(30):
+            while len(got) < FRAMES:
+                await trio.sleep(0.01)
+        assert pace.used > 60.0
+        assert pace._peers.keys() == {a.peer_id}
+        await here.aclose("enough")
+        with trio.fail_after(10):
+            while pace._peers:
+                await trio.sleep(0.01)
+        assert [group.connections for group in pace._groups.values()] == [0]
+
+
+async def test_who_is_dialled_is_a_stranger_too() -> None:
+    pace = Pace(0.001)
+    async with open_edge(config(1), pace) as a, open_edge(config(2)) as b:
+        there = await a.dial(b.addresses[0])
+        here = await b.incoming.receive()
+        assert there.usage is not None
+        assert (there.usage.peer, there.usage.spared) == (b.peer_id, False)
+        assert pace.used > 0
+        pace.counts(there.usage, 60.0)
+        with trio.fail_after(30):
+            for _ in range(3):  # one read may be under way
+                await here.send([b"frame"])
+                with trio.move_on_after(BUSY_S / 2) as scope:
+                    pace.works()
+                    await there.receive()
+                if scope.cancelled_caught:
+                    break
+            else:
+                raise AssertionError("it was read from")
+            assert pace.waiting == 1
+            assert await there.receive() == b"frame"
+        await there.aclose("enough")
+        with trio.fail_after(10):
+            while pace._peers:
+                await trio.sleep(0.01)
+
+
+# -- the replica's thread
+
+
+async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_do_not(tmp_path: Path) -> None:
+    done = list[str]()
+
+    def note(peer: str, context: Context, now: float) -> None:
+        done.append(peer)
+
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        node.edge.door.slots.name("friend")
+        node.pace.counts(node.pace.opened("10.1.0.1"), 60.0)
+        node.pace.opened("10.2.0.1")
+        node.pace.works()
+        for peer, group in (("stranger", "10.1.0.0/16"), ("friend", "10.1.0.0/16"), ("modest", "10.2.0.0/16")):
+            whose = Whose(peer, group_of(group.removesuffix("/16")))
+            node.worker.post(partial(note, peer), whose=whose)
+        await node.worker.call(lambda c, now: done.append("own"))
+        with trio.fail_after(10):
+            while len(done) < 3:
+                node.pace.works()
+                await trio.sleep(0.01)
+        assert sorted(done) == ["friend", "modest", "own"]
+        with trio.fail_after(10):
+            while len(done) < 4:  # own people rest
+                await trio.sleep(0.01)
+        assert done[-1] == "stranger"
+        assert node.pace.used > 60.0
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(30)
+
+
+async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        done, go_on, found = Counter[str](), threading.Event(), list[int]()
+
+        async def call() -> None:
+            found.append(await node.worker.call(lambda c, now: done["frame"] + node.worker._turns.count))
+
+        node.worker.post(lambda c, now: _wait(go_on))
+        for _ in range(100_000):
+            node.worker.post(lambda c, now: done.update(["frame"]), whose=Whose("stranger", "10.1.0.0/16"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call)
+            await trio.testing.wait_all_tasks_blocked()
+            go_on.set()
+        assert found[0] < 50_000
+        with trio.fail_after(60):
+            while done["frame"] < 100_000:
+                await trio.sleep(0.01)
+
+
+async def test_status_says_what_strangers_use_and_how_many_wait(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        used = node.pace.opened("10.1.0.1")
+        node.pace.counts(used, 1.5)
+        assert (await node.backend.call("status", {}))["pace"] == {"cpu_s": 1.5, "waiting": 0}
+        assert node.pace.holds(used), "the call itself was work for own people"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.pace.turn, used)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert (await node.backend.call("status", {}))["pace"]["waiting"] == 1
+            nursery.cancel_scope.cancel()

@@ -316,6 +316,7 @@ class Links:
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
         self._edge.door.slots.name(peer)
+        self._edge.pace.relies(peer, True)
         self._worker.post(partial(_name, peer))
         try:
             link = await self._edge.dial(addr)

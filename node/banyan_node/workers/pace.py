@@ -74,7 +74,7 @@ class Pace:
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used, seconds."""
-        self._paid = self._at = 0.0
+        self._paid, self._at = 0.0, clock()
         self._busy_until = float("-inf")
         self._groups: dict[str, _Group] = {}
         """By name, those first of which a connection began least recently."""
