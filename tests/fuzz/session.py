@@ -9,7 +9,8 @@ in memory. After each sequence must hold:
 - What `a` remembers of the strangers is bounded by what they said (`remembered`).
 - Without the strangers, a new person with a post at `h` reaches `a`, and both hold the same.
 
-An input is [signatures are checked, [[who, milliseconds before, what], ...]]. `who` 0, 1, 2 says the bytes `what` as r,
+An input is [how, [[who, milliseconds before, what], ...]]. how: CHECKED if signatures are checked, SHARE if strangers
+may take little of the disk of `a`, which has named `h`; the sum of both, or 0. `who` 0, 1, 2 says the bytes `what` as r,
 s or t. 3: the next `what` frames of t arrive. 4: they are lost. 5: the last one of t comes again. 6: the link to r, s
 or t breaks and comes back. Without signatures, entries that a mutation changed are judged like signed ones: a thief of
 all keys could have signed them.
@@ -44,6 +45,9 @@ from tests.replica.helpers import NOW_MS, World, memory_store
 
 SAYS = ("r", "s", "t")
 ARRIVE, LOSE, REPEAT, BREAK = 3, 4, 5, 6
+CHECKED, SHARE = 1, 2
+SHARE_BYTES = 20_000
+"""What strangers may take: some accounts, and not all that they say."""
 MOST_STEPS, MOST_WAIT_MS, MOST_S = 80, 12_000, 150
 """Of one input: steps, milliseconds before a step, and seconds of virtual time for all of them."""
 SETTLES_S = 400.0
@@ -142,8 +146,11 @@ def someone(name: str) -> Person:
 
 def play(raw: bytes) -> None:
     """Plays an input. Raises Malformed if it is none."""
-    checked, steps = read(raw)
-    scene = Scene(checked)
+    how, steps = read(raw)
+    scene = Scene(bool(how & CHECKED))
+    if how & SHARE:
+        scene.replicas["a"].witnesses.named.name("h", b"")
+        scene.replicas["a"].sync.asking.set_room("", SHARE_BYTES, "this world allows no more")
     scene.link("a", "h")
     for name in SAYS:
         scene.link("a", name)
@@ -157,6 +164,7 @@ def play(raw: bytes) -> None:
     scene.run(2.0)
     scene.judged()
     _learn(scene)
+    _counted(scene.replicas["a"])
     kept, most = remembered(scene.replicas["a"]), BASE_BYTES + EACH_BYTE * scene.strange
     assert kept <= most, f"{scene.strange} bytes of strangers, and {kept} bytes are remembered; {most} is the most"
     for name in SAYS:
@@ -167,18 +175,28 @@ def play(raw: bytes) -> None:
     scene.judged()
 
 
+def _counted(replica: Replica) -> None:
+    """What strangers have taken is what is counted of their accounts."""
+    strangers = replica.strangers
+    strangers.note()
+    mine = sum(taken for _, taken in strangers.accounts())
+    assert mine == strangers.used, f"accounts of strangers take {mine}, and {strangers.used} is counted"
+    strangers.forget()
+    assert mine == strangers.used, f"accounts of strangers take {mine}, and {strangers.used} is noted"
+
+
 def equal(a: Replica, h: Replica) -> bool:
     """Whether both have the same entries, and the same content of them: what a stranger kept back, both lack."""
     return a.store.digest() == h.store.digest() and a.store.counts().lacking == h.store.counts().lacking
 
 
-def read(raw: bytes) -> tuple[bool, list[tuple[int, int, Any]]]:
-    """The steps of an input. Raises Malformed if it is none; steps that are none are left out."""
+def read(raw: bytes) -> tuple[int, list[tuple[int, int, Any]]]:
+    """How an input is played, and its steps. Raises Malformed if it is none; steps that are none are left out."""
     v = decode(raw, 4)
     if type(v) is not list or len(v) != 2 or type(v[1]) is not list:
-        raise Malformed("an input is [signatures are checked, [step, ...]]")
+        raise Malformed("an input is [how, [step, ...]]")
     steps = [s for s in v[1] if type(s) is list and len(s) == 3 and type(s[0]) is int and type(s[1]) is int]
-    return bool(v[0]), [(s[0], s[1], s[2]) for s in steps[:MOST_STEPS]]
+    return v[0] if type(v[0]) is int else 0, [(s[0], s[1], s[2]) for s in steps[:MOST_STEPS]]
 
 
 def step(scene: Scene, who: int, what: Any) -> None:
@@ -255,7 +273,7 @@ def recorded(story: Callable[[Scene], None], as_who: int) -> bytes:
     scene.link("a", "h")
     scene.link("a", scene.stranger)
     story(scene)
-    return encode([1, steps[:MOST_STEPS]])
+    return encode([CHECKED, steps[:MOST_STEPS]])
 
 
 def stories() -> list[bytes]:
@@ -302,4 +320,4 @@ def stories() -> list[bytes]:
 
     acts = (catch_up, replay, gossip, chosen, forks, checkpoints)
     told = [recorded(act, who) for act in acts for who in (0, ARRIVE)]
-    return [*told, *(encode([0, decode(raw, 4)[1]]) for raw in told)]
+    return [*told, *(encode([how, decode(raw, 4)[1]]) for how in (0, CHECKED | SHARE) for raw in told)]

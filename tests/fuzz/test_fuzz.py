@@ -166,7 +166,7 @@ def test_nodes_that_do_not_become_equal_again_are_noticed(catch_up: bytes, monke
 
 def test_nothing_grows_when_the_same_is_said_again_and_again() -> None:
     """The second time may still add what is counted by peer or by minute; ten more times add nothing."""
-    for raw in session.stories()[::2]:
+    for raw in [raw for raw in session.stories() if not session.read(raw)[0] & session.SHARE][::2]:
         kept = []
         for times in (2, 12):
             scene, (_, steps) = session.Scene(True), session.read(raw)

@@ -22,14 +22,14 @@ def _frames() -> list[bytes]:
 def steps(rng: Random, raw: bytes, other: bytes) -> bytes:
     """One to four changes of the steps of an input, or of a message in one."""
     try:
-        (checked, mine), (_, theirs) = decode(raw, 4), decode(other, 4)
+        (how, mine), (_, theirs) = decode(raw, 4), decode(other, 4)
     except (Malformed, ValueError, TypeError):
         return cbor(rng, raw, other)
     for _ in range(rng.choice((1, 1, 2, 4))):
         mine = _changed(rng, list(mine), list(theirs))
     if rng.random() < 0.05:
-        checked = int(not checked)
-    return encode([checked, mine[: session.MOST_STEPS]])
+        how = rng.randrange(4)
+    return encode([how, mine[: session.MOST_STEPS]])
 
 
 def _changed(rng: Random, mine: list[Any], theirs: list[Any]) -> list[Any]:
