@@ -10,10 +10,10 @@ in memory. After each sequence must hold:
 - Without the strangers, a new person with a post at `h` reaches `a`, and both hold the same.
 
 An input is [how, [[who, milliseconds before, what], ...]]. how: CHECKED if signatures are checked, SHARE if strangers
-may take little of the disk of `a`, which has named `h`; the sum of both, or 0. `who` 0, 1, 2 says the bytes `what` as r,
-s or t. 3: the next `what` frames of t arrive. 4: they are lost. 5: the last one of t comes again. 6: the link to r, s
-or t breaks and comes back. Without signatures, entries that a mutation changed are judged like signed ones: a thief of
-all keys could have signed them.
+may take little of the disk of `a`, which has named `h`; the sum of both, or 0. `who` 0, 1, 2 says the bytes `what` as
+r, s or t. 3: the next `what` frames of t arrive. 4: they are lost. 5: the last one of t comes again. 6: the link to
+r, s or t breaks and comes back. Without signatures, entries that a mutation changed are judged like signed ones: a
+thief of all keys could have signed them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.sync.interest import AGAIN_S, Names, Share
+from banyan_replica.sync.interest import AGAIN_S
+from banyan_replica.sync.shares import Names, Share
 from banyan_replica.wire import (
     GossipFrame,
     Heads,
@@ -344,6 +345,54 @@ def test_a_peer_that_names_more_accounts_than_it_may_is_let_go() -> None:
     assert "names more than 100 accounts" in w.cut[0][2]
 
 
+def from_net(w: World, peer: str, net: str) -> None:
+    """Node a sees the peer at an address of this network."""
+    w.replicas["a"].links[peer].address = f"/ip4/{net}.0.1/tcp/1"
+
+
+def forgotten(w: World) -> set[str]:
+    """Peers of whose names node a knows none."""
+    pairs = w.replicas["a"].sync.interests._pairs
+    return {peer for peer, pair in pairs.items() if pair.theirs is not None and not pair.theirs.held}
+
+
+def test_names_of_many_strangers_leave_room_for_those_of_another_network() -> None:
+    w = World("a", "h", limits=Limits(interest_of_all=150))
+    people = town(w, 60)
+    follow(w, "h", people)
+    w.link("h", "a")
+    from_net(w, "h", "20.1")
+    w.run(5)
+    for k in range(40):
+        w.rogue(f"r{k}", "a", partial=1)
+        from_net(w, f"r{k}", "30.1")
+        w.say(f"r{k}", "a", Interest(1, names(50, str(k))))
+    assert len(forgotten(w)) == 39
+    assert "h" not in forgotten(w)
+    w.post("a", people[0], 3)
+    w.until(lambda: agree(w, people), 60)
+    assert not w.cut
+
+
+def test_who_was_forgotten_is_compared_with_again_once_there_is_room() -> None:
+    w = World("a", "h", limits=Limits(interest_of_all=150))
+    people = town(w, 60)
+    for k in range(3):
+        w.rogue(f"r{k}", "a", partial=1)
+        w.say(f"r{k}", "a", Interest(1, names(50, str(k))))
+    follow(w, "h", people)
+    w.link("h", "a")
+    w.run(20)
+    assert forgotten(w) == {"h"}, "it named most, and all are of one network"
+    for k in range(3):
+        w.unlink(f"r{k}", "a")
+    w.until(lambda: agree(w, people), 120)
+    assert not forgotten(w)
+    w.post("a", people[0], 3)
+    w.until(lambda: agree(w, people), 60)
+    assert not w.cut
+
+
 def test_a_peer_that_names_accounts_of_very_many_logs_is_not_compared_with_over_them() -> None:
     w = World("a", limits=Limits(interest_logs=5))
     an = w.person("a", "an")
@@ -430,7 +479,7 @@ def test_a_share_is_the_frontier_of_its_accounts_whatever_comes_and_goes() -> No
     for p in people[:30]:  # nothing is held of the others
         r.ingest.control(p.id, p.control, NOW_MS)
     every = [p.id[:16] for p in people] + [names(1, str(k)) for k in range(40)]
-    share = Share(r.store, TEST.id, rng.sample(every, 20))
+    share = Share(r.store, TEST.id, set(rng.sample(every, 20)))
     for _ in range(60):
         pick = set(rng.sample(every, rng.randrange(12)))
         share.change(pick - share.names, pick & share.names)

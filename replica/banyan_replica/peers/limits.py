@@ -64,6 +64,9 @@ class Limits:
     """Peers whose last arrival number is remembered on disk."""
     interest: int = 65_536
     """Accounts that a partial node may name: about 80 bytes each while it is linked."""
+    interest_of_all: int = 262_144
+    """And all partial nodes together. Beyond it those of one peer go: the one that named most, of the network that
+    named most."""
     interest_logs: int = 1 << 20
     """Logs of such accounts that are compared with a peer, 48 bytes each; with more logs nothing is compared."""
     notes: int = 4_096

@@ -1,0 +1,142 @@
+"""The frontier of some accounts of a store, and names of accounts as they are told on the wire."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from itertools import chain, islice
+
+from banyan_crdt.ids import Head, LogId
+from banyan_crdt.logs import NOTHING
+from banyan_replica.frontier.index import FrontierIndex
+from banyan_replica.wire import NAME_BYTES
+from banyan_storage.engine import after_prefix
+from banyan_storage.reader import StoreReader
+
+AT_ONCE = 1_000
+"""The most accounts or heads that are added or removed in one step; for more, the share is read again, in slices."""
+
+
+class Names:
+    """A set of accounts, each by the first 16 bytes of its id."""
+
+    def __init__(self) -> None:
+        self.held: set[bytes] = set()
+        self._sum = 0
+
+    @property
+    def digest(self) -> bytes:
+        """8 bytes, the sum of the first halves. It detects losses; forging it gains nothing."""
+        return self._sum.to_bytes(8, "big")
+
+    def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
+        """Adds `come`, of which none is held, and removes `go`, of which all are held."""
+        self.held.update(come)
+        self.held.difference_update(go)
+        more = sum(int.from_bytes(n[:8], "big") for n in come) - sum(int.from_bytes(n[:8], "big") for n in go)
+        self._sum = (self._sum + more) % (1 << 64)
+
+
+class Share:
+    """The frontier of some accounts of the store: a `FrontierSource`, and its index."""
+
+    last_arrival = -1  # no store has this value, so the index reads in slices and not at once
+
+    def __init__(self, store: StoreReader, public: bytes, names: set[bytes]) -> None:
+        """names: may be the set of a `Names`, which changes at the same time."""
+        self._store, self._public, self.names = store, public, names
+        self._sorted: list[bytes] | None = None
+        self.tree = FrontierIndex(self, public)
+        self.closed = False
+        """It has too many logs and is not compared."""
+        self._pending = True
+        """Whether the index may contain heads that are not durable."""
+
+    @property
+    def busy(self) -> bool:
+        return self.tree.busy and not self.closed
+
+    def close(self) -> None:
+        self.names, self._sorted, self.closed = set(), None, True
+        self.tree = FrontierIndex(self, self._public)
+
+    def end(self) -> None:
+        """The peer is gone. The index names this share, so both would stay until a full collection of garbage, which is
+        rare: ten megabytes for each stranger who names as many accounts as it may."""
+        self.names.clear()
+        self._sorted = None
+        del self.tree
+
+    def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
+        """Adds and removes accounts. Returns how many names must be read. Call it only when no write is waiting."""
+        if self.closed or not (come or go):
+            return 0
+        self._sorted, self._pending = None, True
+        few = len(come) + len(go) <= AT_ONCE
+        gone = self._some(go) if few else None
+        self.names.difference_update(go)
+        self.names.update(come)
+        came = self._some(come) if few else None
+        if gone is None or came is None:
+            self.tree = FrontierIndex(self, self._public)
+            return len(self.names)
+        for log, head in gone:
+            self.tree.moved(log, head, NOTHING)
+        for log, head in came:
+            self.tree.moved(log, NOTHING, head)
+        return len(come) + len(go)
+
+    def durable(self) -> None:
+        self._pending = False
+        self.tree.durable()
+
+    def rolled_back(self) -> None:
+        if self._pending:
+            self.tree = FrontierIndex(self, self._public)
+        else:
+            self.tree.rolled_back()
+
+    def _some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
+        """The heads of these accounts; None if they are too many for one step."""
+        each = (self._store.all_heads(name, after_prefix(name)) for name in names)
+        heads = list(islice(chain.from_iterable(each), AT_ONCE + 1))
+        return heads if len(heads) <= AT_ONCE else None
+
+    def below(self, prefix: bytes) -> int:
+        """How many names are below a prefix of nibbles; listing the heads there may have to read all of them."""
+        names, nibbles = self._ordered(), prefix[: 2 * NAME_BYTES]
+        first = int.from_bytes(bytes.fromhex(nibbles.hex()[1::2].ljust(2 * NAME_BYTES, "0")), "big")
+        after = first + (1 << 128 - 4 * len(nibbles))
+        last = len(names) if after >> 128 else bisect_left(names, after.to_bytes(NAME_BYTES, "big"))
+        return last - bisect_left(names, first.to_bytes(NAME_BYTES, "big"))
+
+    def _ordered(self) -> list[bytes]:
+        if self._sorted is None:
+            self._sorted = sorted(self.names)
+        return self._sorted
+
+    # -- as a source
+
+    def head(self, log: LogId) -> Head:
+        return self._store.head(log) if log.account[:NAME_BYTES] in self.names else NOTHING
+
+    def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
+        """Walks the store and skips accounts that are not in the share, and names that the store lacks."""
+        names, at = self._ordered(), bisect_left(self._ordered(), (start or b"")[:NAME_BYTES])
+        while at < len(names) and (stop is None or names[at] < stop):
+            leap: bytes | None = None
+            for log, head in self._store.all_heads(max(start or b"", names[at]), stop):
+                name = log.account[:NAME_BYTES]
+                if name not in self.names:
+                    leap = name
+                    break
+                yield log, head
+            if leap is None:
+                return
+            at = bisect_left(names, leap)
+
+    def note(self, key: bytes) -> bytes | None:
+        return None
+
+    def put_note(self, key: bytes, value: bytes | None) -> None:
+        return
