@@ -44,8 +44,8 @@ from banyan_node.server.running import new_token
 from banyan_node.upkeep import chores, room, views
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
-from banyan_node.workers.pace import Pace
 from banyan_node.workers.published import Published, Publisher
+from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError, ViewBuilding
@@ -73,7 +73,7 @@ class Node:
         self.ready = False
         self.context: Context | None = None
         self.edge: Edge
-        self.pace: Pace
+        self.throttle: Throttle
         self.worker: Worker[Context]
         self.backend: NodeBackend
         self.nursery: trio.Nursery
@@ -88,7 +88,7 @@ class Node:
         config = self.settings.config
         edge_config = edge_of(self.settings, self.keys)
         edge = Edge(edge_config)
-        self.pace = Pace(config.limits.strangers_cpu / 100)
+        self.throttle = Throttle(config.limits.strangers_cpu / 100)
         self.worker = Worker(
             lambda: open_context(
                 self.home,
@@ -105,7 +105,7 @@ class Node:
             self._deliver,
             self._publish,
             self._relied_on,
-            self.pace,
+            self.throttle,
         )
         try:
             await self.worker.start()
@@ -113,7 +113,7 @@ class Node:
             log.info("stopping", reason=str(why))
             return
         try:
-            async with open_edge(edge_config, self.pace) as self.edge, trio.open_nursery() as self.nursery:
+            async with open_edge(edge_config, self.throttle) as self.edge, trio.open_nursery() as self.nursery:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
@@ -187,7 +187,7 @@ class Node:
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
         on = self.links.named(peer) or context.replica.gossip.keeps(peer, self.worker.now())
-        self.pace.relies(peer, on)
+        self.throttle.relies(peer, on)
         return on
 
     def _publish(self, context: Context, now: float, answers: bool) -> float:

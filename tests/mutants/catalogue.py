@@ -4,10 +4,20 @@ from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_node import IN_NODE
-from tests.mutants.in_pace import IN_PACE
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_storage import IN_STORAGE
+from tests.mutants.in_throttle import IN_THROTTLE
 
-MUTANTS = (*IN_CHECKPOINTS, *IN_CRDT, *IN_DAMAGE, *IN_NODE, *IN_PACE, *IN_PEOPLE, *IN_SCHEMA, *IN_SLOTS, *IN_STORAGE)
+MUTANTS = (
+    *IN_CHECKPOINTS,
+    *IN_CRDT,
+    *IN_DAMAGE,
+    *IN_NODE,
+    *IN_THROTTLE,
+    *IN_PEOPLE,
+    *IN_SCHEMA,
+    *IN_SLOTS,
+    *IN_STORAGE,
+)

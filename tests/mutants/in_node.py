@@ -70,7 +70,7 @@ IN_NODE = (
     Mutant(
         "one account of a stranger gets the whole share",
         _STRANGERS,
-        "(mine := self.of(account)) >= self.most // ACCOUNT_PART:",
+        "(mine := self.of(account)) >= part:",
         "(mine := self.of(account)) >= self.most:",
         _SHARED,
     ),

@@ -27,7 +27,7 @@ from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
-    from banyan_node.workers.pace import Pace
+    from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,7 +91,7 @@ class Shell(Protocol):
         """How full the slots for connections are."""
 
     @property
-    def pace(self) -> Pace:
+    def throttle(self) -> Throttle:
         """What strangers use of the processor."""
 
     @property

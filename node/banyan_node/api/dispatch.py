@@ -76,7 +76,7 @@ class NodeBackend:
         """The answer in its declared type. Raises CallError."""
         method = method_of(name)
         ask = decode.request(method, params)
-        self._shell.pace.works()
+        self._shell.throttle.works()
         try:
             if method.runs == "node":
                 return await method.do(self._shell, ask)

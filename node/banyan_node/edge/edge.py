@@ -24,7 +24,7 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
-from banyan_node.workers.pace import CAUSE, Pace
+from banyan_node.workers.throttle import CAUSE, Throttle
 
 from .addresses import host_of, split
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
@@ -51,14 +51,14 @@ class _Attempt:
 class Edge:
     """Made by `open_edge`. incoming: links that peers dialled. events: see EdgeEvent; dropped when full.
 
-    discovered: addresses to dial that mDNS heard of, when it is on. door: who may hold a connection. pace: how much of
-    the processor strangers get.
+    discovered: addresses to dial that mDNS heard of, when it is on. door: who may hold a connection. throttle: how much
+    of the processor strangers get.
     """
 
-    def __init__(self, config: EdgeConfig, pace: Pace | None = None) -> None:
-        self.config, self.pace = config, pace or Pace()
+    def __init__(self, config: EdgeConfig, throttle: Throttle | None = None) -> None:
+        self.config, self.throttle = config, throttle or Throttle()
         self.door = Door(config, self._tell)
-        self.pace.named = self.door.slots.named
+        self.throttle.spare(self.door.slots.named)
         self._buffers = Buffers(config.frame_buffers)
         self._links: dict[str, Link] = {}
         self._attempts: dict[str, _Attempt] = {}
@@ -174,8 +174,8 @@ class Edge:
 
     async def _connect(self, peer: str, target: Multiaddr) -> Link:
         slot = self.door.dials(host_of(target), peer)
-        usage = self.pace.opened(host_of(target))
-        self.pace.met(usage, peer)
+        usage = self.throttle.opened(host_of(target))
+        self.throttle.met(usage, peer)
         CAUSE.set(usage)
         connection: Any = None
         try:
@@ -184,7 +184,7 @@ class Edge:
             link = self._make_link(stream, connection, peer, inbound=False, slot=slot)
         except BaseException:
             self.door.left(slot)
-            self.pace.closed(usage)
+            self.throttle.closed(usage)
             with trio.CancelScope(shield=True):
                 if connection is not None:
                     await close_connection(connection)
@@ -224,7 +224,7 @@ class Edge:
     async def _keep(self, link: Link) -> None:
         await self.door.run(link)
         if not link.inbound and link.usage is not None:
-            self.pace.closed(link.usage)
+            self.throttle.closed(link.usage)
         if self._links.get(link.peer_id) is link:
             del self._links[link.peer_id]
             self._tell(EdgeEvent("link-down", link.peer_id, str(link.closed)))
@@ -287,7 +287,7 @@ class Edge:
         return link if link is not None and link.closed is None else None
 
     def _make_host(self) -> GuardedHost:
-        return make_host(self.config, self._tell, self.door, self.pace)
+        return make_host(self.config, self._tell, self.door, self.throttle)
 
     def _swarm(self) -> GuardedSwarm:
         if self._host is None:
@@ -363,11 +363,11 @@ class Edge:
 
 
 @contextlib.asynccontextmanager
-async def open_edge(config: EdgeConfig, pace: Pace | None = None) -> AsyncIterator[Edge]:
+async def open_edge(config: EdgeConfig, throttle: Throttle | None = None) -> AsyncIterator[Edge]:
     """A running edge; on leaving, its links close and its host stops. Raises EdgeError if it cannot listen."""
-    edge = Edge(config, pace)
+    edge = Edge(config, throttle)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(edge.pace.run)
+        nursery.start_soon(edge.throttle.run)
         nursery.start_soon(edge.supervise)
         await edge.wait_up()
         try:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import trio
 
-from banyan_node.workers.pace import Usage
+from banyan_node.workers.throttle import Usage
 
 from .config import CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
 

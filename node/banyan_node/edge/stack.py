@@ -55,7 +55,7 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
-from banyan_node.workers.pace import CAUSE, Pace, Usage
+from banyan_node.workers.throttle import CAUSE, Throttle, Usage
 
 from .config import EdgeConfig, EdgeEvent, Gate
 from .door import Door
@@ -102,7 +102,7 @@ class BoundedStream(ReadWriteCloser):
     """A TCP stream that reads exactly the bytes asked for, from a buffer, and refuses large reads.
 
     Whole reads matter: libp2p gives up on a noise message that arrives in more than a hundred pieces. usage: of a
-    stranger, who is not read from while strangers have to wait (pace.py).
+    stranger, who is not read from while strangers have to wait (throttle.py).
     """
 
     def __init__(self, stream: Any, usage: Usage | None = None) -> None:
@@ -115,9 +115,9 @@ class BoundedStream(ReadWriteCloser):
             raise IOException(f"a peer announced {n} bytes where at most {MAX_RAW_READ} are read: hang up")
         while len(self._buffer) < self._at + n:
             size = RECEIVE_SIZE
-            if self._usage is not None and self._usage.pace.holds(self._usage):
+            if self._usage is not None and self._usage.throttle.holds(self._usage):
                 await trio.lowlevel.wait_readable(self._tcp.stream.socket)  # who says nothing waits for no turn
-                await self._usage.pace.turn(self._usage)
+                await self._usage.throttle.turn(self._usage)
                 size = TURN_SIZE
             chunk = await self._tcp.read(size)
             if not chunk:
@@ -233,7 +233,7 @@ class GuardedSwarm(Swarm):
     tell: Tell
     config: EdgeConfig
     door: Door
-    pace: Pace
+    throttle: Throttle
     born: "weakref.WeakKeyDictionary[SwarmConn, float]"
     slot_of: "weakref.WeakKeyDictionary[Any, int]"
 
@@ -244,7 +244,7 @@ class GuardedSwarm(Swarm):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
             await stream.close()
             return
-        usage = self.pace.opened(host)
+        usage = self.throttle.opened(host)
         CAUSE.set(usage)
         raw = RawConnection(BoundedStream(stream, usage), False)
         slot = 0
@@ -257,7 +257,7 @@ class GuardedSwarm(Swarm):
             self.tell(EdgeEvent("connection-refused", "", f"no connection came of {host}: {error}"))
         finally:
             self.door.left(slot)
-            self.pace.closed(usage)
+            self.throttle.closed(usage)
             with trio.CancelScope(shield=True), trio.move_on_after(1):
                 await raw.close()
 
@@ -267,7 +267,7 @@ class GuardedSwarm(Swarm):
         secured = await self.upgrader.upgrade_security(conn, False)
         peer = str(secured.get_remote_peer())
         self.door.met(slot, peer)
-        self.pace.met(usage, peer)
+        self.throttle.met(usage, peer)
         muxed = await self.upgrader.upgrade_connection(secured, secured.get_remote_peer())
         self.slot_of[muxed] = slot
         await self.add_conn(muxed, "inbound")
@@ -344,7 +344,7 @@ async def close_connection(connection: SwarmConn) -> None:
             await muxer.secured_conn.close()
 
 
-def make_host(config: EdgeConfig, tell: Tell, door: Door, pace: Pace) -> GuardedHost:
+def make_host(config: EdgeConfig, tell: Tell, door: Door, throttle: Throttle) -> GuardedHost:
     """A host that is not running yet."""
     tame_libp2p()
     keys = create_new_key_pair(config.identity_seed)
@@ -380,6 +380,6 @@ def make_host(config: EdgeConfig, tell: Tell, door: Door, pace: Pace) -> Guarded
     swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
     swarm.tell = tell
     swarm.config = config
-    swarm.door, swarm.pace = door, pace
+    swarm.door, swarm.throttle = door, throttle
     swarm.born, swarm.slot_of = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
     return GuardedHost(swarm, timeout)

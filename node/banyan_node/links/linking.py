@@ -22,7 +22,7 @@ from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
-from banyan_node.workers.pace import CAUSE
+from banyan_node.workers.throttle import CAUSE
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
@@ -164,7 +164,7 @@ class Links:
 
     async def _read(self, link: Link, whose: Whose) -> None:
         backlog, limits = self._backlogs[link.peer_id], self._config.limits
-        spent = partial(self._edge.pace.spent, *whose)
+        spent = partial(self._edge.throttle.spent, *whose)
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
@@ -316,7 +316,7 @@ class Links:
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
         self._edge.door.slots.name(peer)
-        self._edge.pace.relies(peer, True)
+        self._edge.throttle.relies(peer, True)
         self._worker.post(partial(_name, peer))
         try:
             link = await self._edge.dial(addr)

@@ -22,7 +22,7 @@ import trio
 
 from banyan_node.workers import memory
 from banyan_node.workers.jobs import NODE, Answer, Job, together
-from banyan_node.workers.pace import Pace
+from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect
 from banyan_replica.peers.flow import WINDOW
@@ -65,15 +65,20 @@ class Worker(Generic[T]):
         deliver: Callable[[Sequence[Effect], int], None],
         after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
         relied_on: Callable[[T, str], bool] = lambda context, peer: False,
-        pace: Pace | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. answers:
         whether there are any. Returns when it must be called again at the latest.
 
-        relied_on(context, peer): whether this node relies on the peer (turns.py). pace: how much of the
+        relied_on(context, peer): whether this node relies on the peer (turns.py). throttle: how much of the
         processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._again, self._relied_on, self._pace = after, float("inf"), relied_on, pace or Pace()
+        self._after, self._again, self._relied_on, self._throttle = (
+            after,
+            float("inf"),
+            relied_on,
+            throttle or Throttle(),
+        )
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
@@ -247,7 +252,7 @@ class Worker(Generic[T]):
             before, at = at, time.perf_counter()
             spent = self._spent()
             if not self._turns.took(job, at - before, now):
-                self._pace.spent(*job.whose, spent)
+                self._throttle.spent(*job.whose, spent)
             count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
                 break
@@ -285,7 +290,7 @@ class Worker(Generic[T]):
         if not self._own and not self._turns.can_run(self._may()):
             timer = replica.get_timer()
             due = self._again if timer is None else min(timer, self._again)
-            longest = min(1.0, self._pace.owed()) if self._turns.count else 1.0
+            longest = min(1.0, self._throttle.owed()) if self._turns.count else 1.0
             patience = max(0.0, min(longest, due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
@@ -301,7 +306,7 @@ class Worker(Generic[T]):
 
     def _may(self) -> Callable[[str], bool] | None:
         """Which groups of strangers may have a turn (turns.py); None: all."""
-        return self._pace.is_behind if self._turns.strangers and self._pace.owed() else None
+        return self._throttle.is_behind if self._turns.strangers and self._throttle.owed() else None
 
     def _take_in(self) -> None:
         """Takes over the calls that came, and some of the frames."""

@@ -110,5 +110,5 @@ async def status(shell: Shell, shown: standing.Status) -> standing.Status:
     used = shell.slots
     slots = convert({**used._asdict(), "crowded": used.crowded}, standing.SlotsUsed)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime, "failing": shell.failing}
-    pace = standing.Pacing(round(shell.pace.used, 3), shell.pace.waiting)
-    return structs.replace(shown, **running, slots=slots, pace=pace)
+    throttle = standing.Throttled(round(shell.throttle.used, 3), shell.throttle.waiting)
+    return structs.replace(shown, **running, slots=slots, throttle=throttle)

@@ -90,7 +90,7 @@ class Status(Response, frozen=True):
     lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
     made again. full: why no entries of others are taken, or null. strangers: what accounts take that nobody here hosts
-    or follows and no named peer brought. pace: null if the node is not running."""
+    or follows and no named peer brought. throttle: null if the node is not running."""
 
     running: bool
     ready: bool
@@ -118,10 +118,10 @@ class Status(Response, frozen=True):
     failing: dict[str, str]
     full: str | None
     strangers: StrangersRoom
-    pace: Pacing | None
+    throttle: Throttled | None
 
 
-class Pacing(Response, frozen=True):
+class Throttled(Response, frozen=True):
     """What strangers have used of the processor since the start, seconds, and how many of their connections are not
     read from at this moment, because they used up their share (`limits.strangers_cpu`)."""
 
@@ -219,7 +219,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         failing={},
         full=seen.full or None,
         strangers=StrangersRoom(seen.strangers.used, seen.strangers.most, seen.strangers.full or None),
-        pace=None,
+        throttle=None,
     )
 
 

@@ -16,7 +16,7 @@ import trio.testing
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
-from banyan_node.workers.pace import AHEAD_S, BUSY_S, CAUSE, DEEPEST_S, GROUPS, SAVED_S, Pace, Usage
+from banyan_node.workers.throttle import AHEAD_S, BUSY_S, CAUSE, DEEPEST_S, GROUPS, SAVED_S, Throttle, Usage
 from banyan_node.workers.turns import Whose
 from banyan_replica.gossip.groups import group_of
 from tests.node.real import make_home, make_node, running
@@ -25,106 +25,106 @@ from tests.node.test_edge import config
 SHARE = 0.3
 
 
-def paced(named: Sequence[str] = ()) -> Pace:
-    pace = Pace(SHARE, trio.current_time)
-    pace.named = named
-    return pace
+def paced(named: Sequence[str] = ()) -> Throttle:
+    throttle = Throttle(SHARE, trio.current_time)
+    throttle.spare(named)
+    return throttle
 
 
-async def at_work(pace: Pace) -> None:
+async def at_work(throttle: Throttle) -> None:
     """Own people call the node all the time."""
     while True:
-        pace.works()
+        throttle.works()
         await trio.sleep(BUSY_S / 4)
 
 
-async def flood(pace: Pace, usage: Usage, cost: float, passed: Counter[str], name: str = "") -> None:
+async def flood(throttle: Throttle, usage: Usage, cost: float, passed: Counter[str], name: str = "") -> None:
     """A connection that always has something to read, which costs so many seconds."""
     while True:
-        if pace.holds(usage):
-            await pace.turn(usage)
-        pace.counts(usage, cost)
+        if throttle.holds(usage):
+            await throttle.turn(usage)
+        throttle.counts(usage, cost)
         passed[name] += 1
         await trio.sleep(0.002)
 
 
 async def test_strangers_use_their_share_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     with trio.move_on_after(20):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
             for k in range(8):
-                nursery.start_soon(flood, pace, pace.opened(f"10.{k}.0.1"), 0.01, passed)
-    assert 0.9 * 20 * SHARE < pace.used <= 20 * SHARE + SAVED_S + DEEPEST_S
+                nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
+    assert 0.9 * 20 * SHARE < throttle.used <= 20 * SHARE + SAVED_S + DEEPEST_S
 
 
 async def test_nobody_waits_while_own_people_do_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     with trio.move_on_after(2):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(flood, pace, pace.opened("10.0.0.1"), 0.002, passed)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(flood, throttle, throttle.opened("10.0.0.1"), 0.002, passed)
     assert passed[""] >= 900
 
 
 async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.testing.MockClock) -> None:
-    pace = paced()
-    usages = [pace.opened("10.0.0.1") for _ in range(20)]
-    pace.counts(usages[0], 100.0)
-    pace.works()
+    throttle = paced()
+    usages = [throttle.opened("10.0.0.1") for _ in range(20)]
+    throttle.counts(usages[0], 100.0)
+    throttle.works()
     began, over = trio.current_time(), Counter[bool]()
 
     async def wait(usage: Usage) -> None:
-        assert pace.holds(usage)
-        await pace.turn(usage)
+        assert throttle.holds(usage)
+        await throttle.turn(usage)
         over[trio.current_time() - began < BUSY_S] += 1
 
     with trio.move_on_after(BUSY_S + 0.3):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
+            nursery.start_soon(throttle.run)
             for usage in usages:
                 nursery.start_soon(wait, usage)
             await trio.sleep(0.1)
-            assert pace.waiting == 20
+            assert throttle.waiting == 20
     assert over == {False: 20}
 
 
 async def test_one_dear_job_silences_nobody_for_long(autojump_clock: trio.testing.MockClock) -> None:
-    pace = paced()
-    usage = pace.opened("10.0.0.1")
+    throttle = paced()
+    usage = throttle.opened("10.0.0.1")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pace.run)
-        nursery.start_soon(at_work, pace)
-        pace.counts(usage, 60.0)
-        pace.works()
+        nursery.start_soon(throttle.run)
+        nursery.start_soon(at_work, throttle)
+        throttle.counts(usage, 60.0)
+        throttle.works()
         began = trio.current_time()
-        assert pace.holds(usage)
-        await pace.turn(usage)
+        assert throttle.holds(usage)
+        await throttle.turn(usage)
         assert trio.current_time() - began <= DEEPEST_S / SHARE + 0.2
         nursery.cancel_scope.cancel()
 
 
 async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     waits = list[float]()
 
     async def modest() -> None:
-        usage = pace.opened("10.2.0.1")
+        usage = throttle.opened("10.2.0.1")
         while True:
             began = trio.current_time()
-            if pace.holds(usage):
-                await pace.turn(usage)
+            if throttle.holds(usage):
+                await throttle.turn(usage)
             waits.append(trio.current_time() - began)
-            pace.counts(usage, 0.01)
+            throttle.counts(usage, 0.01)
             await trio.sleep(0.2)
 
     with trio.move_on_after(60):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
             for k in range(10):
-                nursery.start_soon(flood, pace, pace.opened(f"10.1.0.{k}"), 0.5, passed)
+                nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.5, passed)
             await trio.sleep(10)
             nursery.start_soon(modest)
     assert len(waits) > 200
@@ -132,90 +132,90 @@ async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: t
 
 
 async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.MockClock) -> None:
-    pace = paced()
-    usage = pace.opened("10.0.0.1")
-    pace.counts(usage, 3.0)
-    pace.works()
-    assert pace.holds(usage)
-    pace.closed(usage)
-    assert pace.holds(pace.opened("10.0.0.2"))
-    assert not pace.holds(pace.opened("10.1.0.1"))
+    throttle = paced()
+    usage = throttle.opened("10.0.0.1")
+    throttle.counts(usage, 3.0)
+    throttle.works()
+    assert throttle.holds(usage)
+    throttle.closed(usage)
+    assert throttle.holds(throttle.opened("10.0.0.2"))
+    assert not throttle.holds(throttle.opened("10.1.0.1"))
     for k in range(GROUPS + 10):
-        pace.closed(pace.opened(f"{20 + k // 256}.{k % 256}.0.1"))
-    assert len(pace._groups) == GROUPS, "and what is remembered is bounded"
+        throttle.closed(throttle.opened(f"{20 + k // 256}.{k % 256}.0.1"))
+    assert len(throttle._groups) == GROUPS, "and what is remembered is bounded"
 
 
 async def test_strangers_save_up_next_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     await trio.sleep(1_000)
     with trio.move_on_after(1):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
             for k in range(3):
-                nursery.start_soon(flood, pace, pace.opened(f"10.{k}.0.1"), 0.01, passed)
-    assert pace.used <= SHARE + SAVED_S + 3 * (AHEAD_S + 0.02)
+                nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
+    assert throttle.used <= SHARE + SAVED_S + 3 * (AHEAD_S + 0.02)
 
 
 async def test_a_network_that_was_away_gets_no_more_than_a_new_one(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
-    away = pace.opened("10.2.0.1")
+    throttle, passed = paced(), Counter[str]()
+    away = throttle.opened("10.2.0.1")
     with trio.move_on_after(101):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
-            nursery.start_soon(flood, pace, pace.opened("10.1.0.1"), 0.01, passed, "there")
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "there")
             await trio.sleep(100)
             passed.clear()
-            nursery.start_soon(flood, pace, away, 0.01, passed, "back")
+            nursery.start_soon(flood, throttle, away, 0.01, passed, "back")
     assert passed["back"] <= (AHEAD_S + SHARE + 0.05) / 0.01
 
 
 async def test_a_hundred_identities_of_one_network_are_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     with trio.move_on_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
             for k in range(100):
-                nursery.start_soon(flood, pace, pace.opened(f"10.1.0.{k}"), 0.01, passed, "many")
+                nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.01, passed, "many")
             await trio.sleep(10)
             passed.clear()
-            nursery.start_soon(flood, pace, pace.opened("10.2.0.1"), 0.01, passed, "one")
+            nursery.start_soon(flood, throttle, throttle.opened("10.2.0.1"), 0.01, passed, "one")
     assert passed["one"] > 0.8 * passed["many"]
 
 
 async def test_a_newcomer_of_the_same_network_need_not_wait_until_others_stop(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
     with trio.move_on_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
             for k in range(9):
-                nursery.start_soon(flood, pace, pace.opened("10.1.0.1"), 0.01, passed, str(k))
+                nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, str(k))
             await trio.sleep(10)
             passed.clear()
-            nursery.start_soon(flood, pace, pace.opened("10.1.0.1"), 0.01, passed, "new")
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "new")
     assert 0.8 < passed["new"] / passed["0"] < 1.3, "and it gets no more than each of them"
 
 
 async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    pace, passed = paced(), Counter[str]()
+    throttle, passed = paced(), Counter[str]()
 
     async def returning() -> None:
         while True:
-            usage = pace.opened("10.2.0.1")
+            usage = throttle.opened("10.2.0.1")
             with trio.move_on_after(0.5):
-                await flood(pace, usage, 0.01, passed, "returning")
-            pace.closed(usage)
+                await flood(throttle, usage, 0.01, passed, "returning")
+            throttle.closed(usage)
 
     with trio.move_on_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pace.run)
-            nursery.start_soon(at_work, pace)
-            nursery.start_soon(flood, pace, pace.opened("10.1.0.1"), 0.01, passed, "staying")
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "staying")
             nursery.start_soon(returning)
     assert passed["staying"] > 0.7 * passed["returning"]
 
@@ -223,38 +223,38 @@ async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clo
 async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_counted(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    pace = paced(named=["platform"])
-    platform, neighbour, stranger = (pace.opened("10.0.0.1") for _ in range(3))
+    throttle = paced(named=["platform"])
+    platform, neighbour, stranger = (throttle.opened("10.0.0.1") for _ in range(3))
     for usage, peer in ((platform, "platform"), (neighbour, "neighbour"), (stranger, "stranger")):
-        pace.met(usage, peer)
-    pace.relies("neighbour", True)
-    pace.relies("platform", False)
+        throttle.met(usage, peer)
+    throttle.relies("neighbour", True)
+    throttle.relies("platform", False)
     for peer in ("platform", "neighbour"):
-        pace.spent(peer, "", 5.0)
-    pace.counts(platform, 5.0)
-    pace.works()
-    assert not pace.holds(stranger)
-    pace.spent("stranger", "", 5.0)
-    assert [pace.holds(usage) for usage in (platform, neighbour, stranger)] == [False, False, True]
-    assert pace.used == 5.0
-    pace.relies("neighbour", False)
-    assert pace.holds(neighbour)
+        throttle.spent(peer, "", 5.0)
+    throttle.counts(platform, 5.0)
+    throttle.works()
+    assert not throttle.holds(stranger)
+    throttle.spent("stranger", "", 5.0)
+    assert [throttle.holds(usage) for usage in (platform, neighbour, stranger)] == [False, False, True]
+    assert throttle.used == 5.0
+    throttle.relies("neighbour", False)
+    assert throttle.holds(neighbour)
 
 
 async def test_a_connection_that_ends_while_it_waits_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    pace = paced()
-    usage = pace.opened("10.0.0.1")
-    pace.counts(usage, 9.0)
-    pace.works()
+    throttle = paced()
+    usage = throttle.opened("10.0.0.1")
+    throttle.counts(usage, 9.0)
+    throttle.works()
     with trio.move_on_after(0.1):
-        await pace.turn(usage)
-    pace.closed(usage)
-    assert pace.waiting == 0
+        await throttle.turn(usage)
+    throttle.closed(usage)
+    assert throttle.waiting == 0
 
 
 async def test_what_tasks_do_for_a_connection_is_measured_and_nothing_else() -> None:
-    pace = paced()
-    usage = pace.opened("10.0.0.1")
+    throttle = paced()
+    usage = throttle.opened("10.0.0.1")
 
     async def burn(seconds: float) -> None:
         for _ in range(10):
@@ -270,14 +270,14 @@ async def test_what_tasks_do_for_a_connection_is_measured_and_nothing_else() -> 
             inner.start_soon(burn, 0.03)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pace.run)
+        nursery.start_soon(throttle.run)
         await trio.testing.wait_all_tasks_blocked()
         async with trio.open_nursery() as work:
             work.start_soon(connection)
             work.start_soon(burn, 0.2)
         nursery.cancel_scope.cancel()
     assert usage.seconds == pytest.approx(0.05, rel=0.3)
-    assert pace.used == usage.seconds
+    assert throttle.used == usage.seconds
 
 
 async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_away() -> None:
@@ -312,7 +312,7 @@ async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_a
 FRAME, FRAMES = 30_000, 100
 
 
-async def _flooded(a: Edge, b: Edge, held: Pace) -> tuple[Link, list[bytes], trio.Event]:
+async def _flooded(a: Edge, b: Edge, held: Throttle) -> tuple[Link, list[bytes], trio.Event]:
     """b's people work, and its strangers owe a minute. a sends frames. Returns b's link, what came, and how b's people
     can stop."""
     there = await a.dial(b.addresses[0])
@@ -340,7 +340,7 @@ async def _flooded(a: Edge, b: Edge, held: Pace) -> tuple[Link, list[bytes], tri
 
 
 async def test_a_stranger_is_not_read_from_until_own_people_rest_and_nothing_is_lost() -> None:
-    held = Pace(0.001)
+    held = Throttle(0.001)
     async with open_edge(config(1)) as a, open_edge(config(2), held) as b:
         here, got, rest = await _flooded(a, b, held)
         with trio.fail_after(30):
@@ -358,7 +358,7 @@ async def test_a_stranger_is_not_read_from_until_own_people_rest_and_nothing_is_
 
 
 async def test_a_named_peer_is_read_from_whatever_strangers_owe() -> None:
-    held = Pace(0.001)
+    held = Throttle(0.001)
     async with open_edge(config(1)) as a, open_edge(config(2, named=(a.peer_id,)), held) as b:
         used = held.opened(host_of("/ip4/127.0.0.1/tcp/1"))
         held.counts(used, 60.0)
@@ -372,46 +372,46 @@ async def test_a_named_peer_is_read_from_whatever_strangers_owe() -> None:
 
 
 async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> None:
-    pace = Pace(0.001)
-    async with open_edge(config(1)) as a, open_edge(config(2), pace) as b:
-        here, got, rest = await _flooded(a, b, pace)
+    throttle = Throttle(0.001)
+    async with open_edge(config(1)) as a, open_edge(config(2), throttle) as b:
+        here, got, rest = await _flooded(a, b, throttle)
         rest.set()
         with trio.fail_after(30):
             while len(got) < FRAMES:
                 await trio.sleep(0.01)
-        assert pace.used > 60.0
-        assert pace._peers.keys() == {a.peer_id}
+        assert throttle.used > 60.0
+        assert throttle._peers.keys() == {a.peer_id}
         await here.aclose("enough")
         with trio.fail_after(10):
-            while pace._peers:
+            while throttle._peers:
                 await trio.sleep(0.01)
-        assert [group.connections for group in pace._groups.values()] == [0]
+        assert [group.connections for group in throttle._groups.values()] == [0]
 
 
 async def test_who_is_dialled_is_a_stranger_too() -> None:
-    pace = Pace(0.001)
-    async with open_edge(config(1), pace) as a, open_edge(config(2)) as b:
+    throttle = Throttle(0.001)
+    async with open_edge(config(1), throttle) as a, open_edge(config(2)) as b:
         there = await a.dial(b.addresses[0])
         here = await b.incoming.receive()
         assert there.usage is not None
         assert (there.usage.peer, there.usage.spared) == (b.peer_id, False)
-        assert pace.used > 0
-        pace.counts(there.usage, 60.0)
+        assert throttle.used > 0
+        throttle.counts(there.usage, 60.0)
         with trio.fail_after(30):
             for _ in range(3):  # one read may be under way
                 await here.send([b"frame"])
                 with trio.move_on_after(BUSY_S / 2) as scope:
-                    pace.works()
+                    throttle.works()
                     await there.receive()
                 if scope.cancelled_caught:
                     break
             else:
                 raise AssertionError("it was read from")
-            assert pace.waiting == 1
+            assert throttle.waiting == 1
             assert await there.receive() == b"frame"
         await there.aclose("enough")
         with trio.fail_after(10):
-            while pace._peers:
+            while throttle._peers:
                 await trio.sleep(0.01)
 
 
@@ -426,23 +426,23 @@ async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_
 
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         node.edge.door.slots.name("friend")
-        node.pace.counts(node.pace.opened("10.1.0.1"), 60.0)
-        node.pace.opened("10.2.0.1")
-        node.pace.works()
+        node.throttle.counts(node.throttle.opened("10.1.0.1"), 60.0)
+        node.throttle.opened("10.2.0.1")
+        node.throttle.works()
         for peer, group in (("stranger", "10.1.0.0/16"), ("friend", "10.1.0.0/16"), ("modest", "10.2.0.0/16")):
             whose = Whose(peer, group_of(group.removesuffix("/16")))
             node.worker.post(partial(note, peer), whose=whose)
         await node.worker.call(lambda c, now: done.append("own"))
         with trio.fail_after(10):
             while len(done) < 3:
-                node.pace.works()
+                node.throttle.works()
                 await trio.sleep(0.01)
         assert sorted(done) == ["friend", "modest", "own"]
         with trio.fail_after(10):
             while len(done) < 4:  # own people rest
                 await trio.sleep(0.01)
         assert done[-1] == "stranger"
-        assert node.pace.used > 60.0
+        assert node.throttle.used > 60.0
 
 
 def _wait(event: threading.Event) -> None:
@@ -471,12 +471,12 @@ async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Pa
 
 async def test_status_says_what_strangers_use_and_how_many_wait(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
-        used = node.pace.opened("10.1.0.1")
-        node.pace.counts(used, 1.5)
-        assert (await node.backend.call("status", {}))["pace"] == {"cpu_s": 1.5, "waiting": 0}
-        assert node.pace.holds(used), "the call itself was work for own people"
+        used = node.throttle.opened("10.1.0.1")
+        node.throttle.counts(used, 1.5)
+        assert (await node.backend.call("status", {}))["throttle"] == {"cpu_s": 1.5, "waiting": 0}
+        assert node.throttle.holds(used), "the call itself was work for own people"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.pace.turn, used)
+            nursery.start_soon(node.throttle.turn, used)
             await trio.testing.wait_all_tasks_blocked(0.01)
-            assert (await node.backend.call("status", {}))["pace"]["waiting"] == 1
+            assert (await node.backend.call("status", {}))["throttle"]["waiting"] == 1
             nursery.cancel_scope.cancel()

@@ -44,10 +44,14 @@ class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
     no stranger, so nothing is counted, and it never waits."""
 
-    __slots__ = ("group", "pace", "peer", "seconds", "spared")
+    __slots__ = ("group", "peer", "seconds", "spared", "throttle")
 
-    def __init__(self, pace: Pace, group: _Group) -> None:
-        self.pace, self.group, self.peer, self.seconds, self.spared = pace, group, "", 0.0, False
+    def __init__(self, throttle: Throttle, group: _Group) -> None:
+        self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
+
+    def proved(self, peer: str, spared: bool) -> None:
+        """The other end has proved who it is."""
+        self.peer, self.spared = peer, spared
 
 
 CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
@@ -63,14 +67,13 @@ class _Group:
         self.name, self.seconds, self.served, self.connections = name, seconds, 0.0, 0
 
 
-class Pace:
+class Throttle:
     """share: the part of one core that strangers get together while own people work; None: as much as they like. Those
     methods are for any thread that say so, the others for the event loop."""
 
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._share, self._clock = share, clock
-        self.named: Container[str] = ()
-        """Peers that the operator named. They never wait."""
+        self._named: Container[str] = ()
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used, seconds."""
@@ -85,6 +88,10 @@ class Pace:
         self._some = trio.Event()
 
     # -- what is used
+
+    def spare(self, named: Container[str]) -> None:
+        """These peers, which the operator named, never wait."""
+        self._named = named
 
     def works(self) -> None:
         """The node does something for its own people now."""
@@ -106,7 +113,7 @@ class Pace:
 
     def met(self, usage: Usage, peer: str) -> None:
         """The peer at the other end has proved who it is."""
-        usage.peer, usage.spared = peer, peer in self.named
+        usage.proved(peer, peer in self._named)
         self._peers[peer] = usage
 
     def closed(self, usage: Usage) -> None:
@@ -137,7 +144,7 @@ class Pace:
         """Whether this node relies on the peer. Any thread."""
         usage = self._peers.get(peer)
         if usage is not None:
-            usage.spared = on or peer in self.named
+            usage.proved(peer, on or peer in self._named)
 
     @property
     def waiting(self) -> int:
@@ -221,7 +228,7 @@ class _Meter(trio.abc.Instrument):
         now = thread_time()
         cause = task.context.get(CAUSE)
         if cause is not None:
-            cause.pace.counts(cause, now - self._last)
+            cause.throttle.counts(cause, now - self._last)
         self._last = now
 
 
