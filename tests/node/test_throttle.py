@@ -16,7 +16,17 @@ import trio.testing
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
-from banyan_node.workers.throttle import AHEAD_S, BUSY_S, CAUSE, DEEPEST_S, GROUPS, SAVED_S, Throttle, Usage
+from banyan_node.workers.throttle import (
+    AHEAD_OF_ALL_S,
+    AHEAD_S,
+    BUSY_S,
+    CAUSE,
+    DEEPEST_S,
+    GROUPS,
+    SAVED_S,
+    Throttle,
+    Usage,
+)
 from banyan_node.workers.turns import Whose
 from banyan_replica.gossip.groups import group_of
 from tests.node.real import make_home, make_node, running
@@ -25,7 +35,7 @@ from tests.node.test_edge import config
 SHARE = 0.3
 
 
-def paced(named: Sequence[str] = ()) -> Throttle:
+def throttled(named: Sequence[str] = ()) -> Throttle:
     throttle = Throttle(SHARE, trio.current_time)
     throttle.spare(named)
     return throttle
@@ -49,7 +59,7 @@ async def flood(throttle: Throttle, usage: Usage, cost: float, passed: Counter[s
 
 
 async def test_strangers_use_their_share_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     with trio.move_on_after(20):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(throttle.run)
@@ -60,7 +70,7 @@ async def test_strangers_use_their_share_and_no_more(autojump_clock: trio.testin
 
 
 async def test_nobody_waits_while_own_people_do_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     with trio.move_on_after(2):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(throttle.run)
@@ -69,7 +79,7 @@ async def test_nobody_waits_while_own_people_do_nothing(autojump_clock: trio.tes
 
 
 async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.testing.MockClock) -> None:
-    throttle = paced()
+    throttle = throttled()
     usages = [throttle.opened("10.0.0.1") for _ in range(20)]
     throttle.counts(usages[0], 100.0)
     throttle.works()
@@ -91,7 +101,7 @@ async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.t
 
 
 async def test_one_dear_job_silences_nobody_for_long(autojump_clock: trio.testing.MockClock) -> None:
-    throttle = paced()
+    throttle = throttled()
     usage = throttle.opened("10.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(throttle.run)
@@ -106,7 +116,7 @@ async def test_one_dear_job_silences_nobody_for_long(autojump_clock: trio.testin
 
 
 async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     waits = list[float]()
 
     async def modest() -> None:
@@ -131,10 +141,21 @@ async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: t
     assert sum(wait > 0 for wait in waits) < len(waits) / 20
 
 
+async def test_hundreds_of_networks_get_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
+    throttle, passed = throttled(), Counter[str]()
+    with trio.move_on_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
+            for k in range(250):
+                nursery.start_soon(flood, throttle, throttle.opened(f"{10 + k}.0.0.1"), 0.01, passed)
+    assert throttle.used <= 20 * SHARE + SAVED_S + DEEPEST_S + AHEAD_OF_ALL_S
+
+
 async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.MockClock) -> None:
-    throttle = paced()
+    throttle = throttled()
     usage = throttle.opened("10.0.0.1")
-    throttle.counts(usage, 3.0)
+    throttle.counts(usage, AHEAD_OF_ALL_S - 0.1)
     throttle.works()
     assert throttle.holds(usage)
     throttle.closed(usage)
@@ -146,7 +167,7 @@ async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.M
 
 
 async def test_strangers_save_up_next_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     await trio.sleep(1_000)
     with trio.move_on_after(1):
         async with trio.open_nursery() as nursery:
@@ -158,7 +179,7 @@ async def test_strangers_save_up_next_to_nothing(autojump_clock: trio.testing.Mo
 
 
 async def test_a_network_that_was_away_gets_no_more_than_a_new_one(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     away = throttle.opened("10.2.0.1")
     with trio.move_on_after(101):
         async with trio.open_nursery() as nursery:
@@ -172,7 +193,7 @@ async def test_a_network_that_was_away_gets_no_more_than_a_new_one(autojump_cloc
 
 
 async def test_a_hundred_identities_of_one_network_are_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     with trio.move_on_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(throttle.run)
@@ -188,7 +209,7 @@ async def test_a_hundred_identities_of_one_network_are_no_more_than_one(autojump
 async def test_a_newcomer_of_the_same_network_need_not_wait_until_others_stop(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
     with trio.move_on_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(throttle.run)
@@ -202,7 +223,7 @@ async def test_a_newcomer_of_the_same_network_need_not_wait_until_others_stop(
 
 
 async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    throttle, passed = paced(), Counter[str]()
+    throttle, passed = throttled(), Counter[str]()
 
     async def returning() -> None:
         while True:
@@ -223,7 +244,7 @@ async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clo
 async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_counted(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    throttle = paced(named=["platform"])
+    throttle = throttled(named=["platform"])
     platform, neighbour, stranger = (throttle.opened("10.0.0.1") for _ in range(3))
     for usage, peer in ((platform, "platform"), (neighbour, "neighbour"), (stranger, "stranger")):
         throttle.met(usage, peer)
@@ -242,7 +263,7 @@ async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_c
 
 
 async def test_a_connection_that_ends_while_it_waits_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    throttle = paced()
+    throttle = throttled()
     usage = throttle.opened("10.0.0.1")
     throttle.counts(usage, 9.0)
     throttle.works()
@@ -253,7 +274,7 @@ async def test_a_connection_that_ends_while_it_waits_leaves_nothing(autojump_clo
 
 
 async def test_what_tasks_do_for_a_connection_is_measured_and_nothing_else() -> None:
-    throttle = paced()
+    throttle = throttled()
     usage = throttle.opened("10.0.0.1")
 
     async def burn(seconds: float) -> None:
@@ -281,7 +302,7 @@ async def test_what_tasks_do_for_a_connection_is_measured_and_nothing_else() -> 
 
 
 async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_away() -> None:
-    one, two = paced(), paced()
+    one, two = throttled(), throttled()
     usage = two.opened("10.0.0.1")
 
     async def work() -> None:
@@ -413,6 +434,42 @@ async def test_who_is_dialled_is_a_stranger_too() -> None:
         with trio.fail_after(10):
             while throttle._peers:
                 await trio.sleep(0.01)
+
+
+async def test_deadlines_of_a_connection_stand_still_while_it_waits(autojump_clock: trio.testing.MockClock) -> None:
+    throttle = throttled()
+    usage = throttle.opened("10.0.0.1")
+    ended = dict[str, float]()
+
+    async def owes(name: str, seconds: float) -> None:
+        with usage.until(usage.now + seconds) as scope:
+            await trio.sleep_forever()
+        assert scope.cancelled_caught
+        ended[name] = trio.current_time()
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(owes, "before", 5)
+        await trio.sleep(2)
+        with usage.held():
+            nursery.start_soon(owes, "meanwhile", 5)
+            await trio.sleep(100)
+        nursery.start_soon(owes, "after", 5)
+    assert {name: round(at - began, 3) for name, at in ended.items()} == {"before": 105, "meanwhile": 107, "after": 107}
+    assert not usage._scopes
+
+
+async def test_who_hangs_up_while_it_waits_is_let_go_at_once() -> None:
+    throttle = Throttle(0.001)
+    async with open_edge(config(1)) as a, open_edge(config(2), throttle) as b:
+        here, _, rest = await _flooded(a, b, throttle)
+        with trio.fail_after(30):
+            while not throttle.waiting:
+                await trio.sleep(0.01)
+            await a.links[b.peer_id].aclose("enough")
+            await here.wait_closed()
+            assert not throttle.waiting
+        rest.set()
 
 
 # -- the replica's thread

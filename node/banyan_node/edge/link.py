@@ -13,6 +13,7 @@ a deadline. A send that is interrupted leaves half a frame on the stream, so it 
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import trio
@@ -251,7 +252,7 @@ class Link:
                 raise
 
     async def _write(self, chunk: bytes) -> None:
-        with trio.move_on_after(self._config.write_deadline) as scope:
+        with self._until(self._now() + self._config.write_deadline) as scope:
             try:
                 await self._stream.write(chunk)
             except Exception as error:
@@ -275,13 +276,13 @@ class Link:
 
     async def _read(self, buffer: bytearray) -> None:
         frame_due = 0.0
-        hello_due = trio.current_time() + self._config.slots.step_s
+        hello_due = self._now() + self._config.slots.step_s
         while True:
-            idle_due = trio.current_time() + self._config.idle_timeout
+            idle_due = self._now() + self._config.idle_timeout
             if not self._spoke:
                 idle_due = min(idle_due, hello_due)
             due = min(frame_due, idle_due) if buffer else idle_due
-            with trio.move_on_at(due) as scope:
+            with self._until(due) as scope:
                 chunk = await self._stream.read(READ_SIZE)
             if scope.cancelled_caught:
                 if not self._spoke and due == hello_due:
@@ -302,7 +303,14 @@ class Link:
             self._buffers.hold(self, self.waiting)
             if buffer and (fresh or taken):
                 wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
-                frame_due = trio.current_time() + self._config.read_deadline + wanted / self._config.min_rate
+                frame_due = self._now() + self._config.read_deadline + wanted / self._config.min_rate
+
+    def _now(self) -> float:
+        """The time by which the peer's deadlines go: it stands still while this node does not read from it."""
+        return trio.current_time() if self.usage is None else self.usage.now
+
+    def _until(self, due: float) -> AbstractContextManager[trio.CancelScope]:
+        return trio.move_on_at(due) if self.usage is None else self.usage.until(due)
 
     def _take_frames(self, buffer: bytearray) -> int:
         """Moves some whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""

@@ -117,7 +117,8 @@ class BoundedStream(ReadWriteCloser):
             size = RECEIVE_SIZE
             if self._usage is not None and self._usage.throttle.holds(self._usage):
                 await trio.lowlevel.wait_readable(self._tcp.stream.socket)  # who says nothing waits for no turn
-                await self._usage.throttle.turn(self._usage)
+                if not await self._usage.throttle.turn(self._usage, self._tcp.stream.socket.fileno()):
+                    raise IOException("the peer hung up while it waited for its turn")
                 size = TURN_SIZE
             chunk = await self._tcp.read(size)
             if not chunk:

@@ -13,10 +13,13 @@ group that uses less than the others get does not wait for what they owe.
 
 from __future__ import annotations
 
+import select
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from time import thread_time
 
 import trio
@@ -27,27 +30,69 @@ BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
 SAVED_S = 0.03
 """The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
-DEEPEST_S = 5.0
-"""The most that they can owe, seconds. What a frame costs is known only afterwards, and many may be under way."""
+DEEPEST_S = 0.75
+"""The most that they can owe, seconds. With the usual share it is paid within three, and then one that used little is
+read from: a muxer gives up a stream whose window is not opened for five."""
 AHEAD_S = 0.1
 """How much a group may have used less than those that wait, seconds. So much it can use without waiting; a new one
 too."""
+AHEAD_OF_ALL_S = 0.4
+"""As long as all strangers together owe less than this, seconds: networks are cheaper by the hundred."""
 GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
 NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
+GONE_S = 1.0
+"""How often it is looked which of them have hung up, seconds."""
+
+
+HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
+"""What the system says of a socket whose other end hung up; 0 where it cannot (then they wait for their turn)."""
 
 
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
     no stranger, so nothing is counted, and it never waits."""
 
-    __slots__ = ("group", "peer", "seconds", "spared", "throttle")
+    __slots__ = ("_held", "_scopes", "_since", "group", "peer", "seconds", "spared", "throttle")
 
     def __init__(self, throttle: Throttle, group: _Group) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
+        self._held, self._since = 0.0, inf
+        self._scopes: dict[trio.CancelScope, float] = {}
+        """Deadlines that stand still while the connection waits, in its own time."""
+
+    @property
+    def now(self) -> float:
+        """The time of the connection, seconds: trio's, without the time for which it had to wait."""
+        return min(trio.current_time(), self._since) - self._held
+
+    @contextmanager
+    def until(self, due: float) -> Iterator[trio.CancelScope]:
+        """Cancels its body at this time of the connection: what a peer owes within some seconds it need not do in
+        those in which it was not read from."""
+        with trio.CancelScope(deadline=inf if self._since < inf else due + self._held) as scope:
+            self._scopes[scope] = due
+            try:
+                yield scope
+            finally:
+                del self._scopes[scope]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The connection has to wait: its time stands still."""
+        self._since = trio.current_time()
+        for scope in self._scopes:
+            scope.deadline = inf
+        try:
+            yield
+        finally:
+            self._held += trio.current_time() - self._since
+            self._since = inf
+            for scope, due in self._scopes.items():
+                scope.deadline = due + self._held
 
     def proved(self, peer: str, spared: bool) -> None:
         """The other end has proved who it is."""
@@ -67,6 +112,15 @@ class _Group:
         self.name, self.seconds, self.served, self.connections = name, seconds, 0.0, 0
 
 
+class _Waiting:
+    """A connection that waits. gone: the other end hung up."""
+
+    __slots__ = ("fd", "go_on", "gone", "usage")
+
+    def __init__(self, usage: Usage, fd: int) -> None:
+        self.usage, self.fd, self.go_on, self.gone = usage, fd, trio.Event(), False
+
+
 class Throttle:
     """share: the part of one core that strangers get together while own people work; None: as much as they like. Those
     methods are for any thread that say so, the others for the event loop."""
@@ -77,14 +131,14 @@ class Throttle:
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used, seconds."""
-        self._paid, self._at = 0.0, clock()
+        self._paid, self._at, self._debt = 0.0, clock(), 0.0
         self._busy_until = float("-inf")
         self._groups: dict[str, _Group] = {}
         """By name, those first of which a connection began least recently."""
         self._peers: dict[str, Usage] = {}
         self._served = 0.0
         """What that group had used which went on last."""
-        self._waiting: list[tuple[Usage, trio.Event]] = []
+        self._waiting: list[_Waiting] = []
         self._some = trio.Event()
 
     # -- what is used
@@ -161,7 +215,8 @@ class Throttle:
             now = self._clock()
             paid = self._paid + (now - self._at) * self._share
             self._paid, self._at = max(self.used - DEEPEST_S, min(paid, self.used + SAVED_S)), now
-            return max(0.0, self.used - self._paid) / self._share if now < self._busy_until else 0.0
+            self._debt = max(0.0, self.used - self._paid)
+            return self._debt / self._share if now < self._busy_until else 0.0
 
     def is_behind(self, group: str) -> bool:
         """Whether a group of addresses has used less than those that wait, so that it need not. Any thread."""
@@ -171,7 +226,7 @@ class Throttle:
 
     def _lag(self, group: _Group) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
-        return group.seconds < self._served
+        return group.seconds < self._served and self._debt < AHEAD_OF_ALL_S
 
     def holds(self, usage: Usage) -> bool:
         """Whether the connection may not be read from now."""
@@ -180,25 +235,31 @@ class Throttle:
         with self._lock:
             return not self._lag(usage.group)
 
-    async def turn(self, usage: Usage) -> None:
-        """Returns when the connection may be read from."""
-        go_on = trio.Event()
+    async def turn(self, usage: Usage, fd: int = -1) -> bool:
+        """Returns when the connection may be read from. fd: its socket. False: the other end hung up meanwhile."""
         usage.seconds = max(usage.seconds, usage.group.served)
-        self._waiting.append((usage, go_on))
+        mine = _Waiting(usage, fd)
+        self._waiting.append(mine)
         self._some.set()
         try:
-            await go_on.wait()
+            with usage.held():
+                await mine.go_on.wait()
         finally:
-            if not go_on.is_set():
-                self._waiting.remove((usage, go_on))
+            if not mine.go_on.is_set():
+                self._waiting.remove(mine)
+        return not mine.gone
 
     async def run(self) -> None:
         """Measures, and lets connections go on, for ever."""
+        looked = 0.0
         with _Measuring():
             while True:
                 await self._some.wait()
                 while self._waiting:
-                    if owed := self.owed():
+                    if trio.current_time() - looked > GONE_S:
+                        looked = trio.current_time()
+                        self._let_go()
+                    elif owed := self.owed():
                         await trio.sleep(min(owed, LONGEST_S))
                     else:
                         self._next()
@@ -207,13 +268,27 @@ class Throttle:
 
     def _next(self) -> None:
         """Lets the connection go on that comes first."""
-        first = min(self._waiting, key=lambda w: (w[0].group.seconds, w[0].seconds))
+        first = min(self._waiting, key=lambda w: (w.usage.group.seconds, w.usage.seconds))
         self._waiting.remove(first)
-        usage, go_on = first
+        group = first.usage.group
         with self._lock:
-            self._served = max(self._served, usage.group.seconds)
-        usage.group.served = usage.seconds
-        go_on.set()
+            self._served = max(self._served, group.seconds)
+        group.served = first.usage.seconds
+        first.go_on.set()
+
+    def _let_go(self) -> None:
+        """Lets go of those whose other end hung up. What they said last is not worth its price."""
+        if not HUNG_UP:
+            return
+        poll = select.poll()
+        for waiting in self._waiting:
+            if waiting.fd >= 0:
+                poll.register(waiting.fd, HUNG_UP)
+        gone = {fd for fd, what in poll.poll(0) if what}
+        for waiting in [w for w in self._waiting if w.fd in gone]:
+            waiting.gone = True
+            self._waiting.remove(waiting)
+            waiting.go_on.set()
 
 
 class _Meter(trio.abc.Instrument):
