@@ -33,14 +33,19 @@ class Outbox:
     def __init__(self, links: Mapping[str, PeerSession], sync: Sync, gossip: Gossip) -> None:
         self._links, self._sync, self._gossip = links, sync, gossip
         self._waits: deque[Effect] = deque()
+        self.size = 0
+        """Bytes that were put in with `send` since `next` found nothing more."""
 
     def next(self) -> Effect | None:
         if not self._waits:
+            self.size = 0
             self.collect_gossip()
         return self._waits.popleft() if self._waits else None
 
     def send(self, peer: str, message: Message | bytes) -> None:
-        self._waits.append(Send(peer, message if isinstance(message, bytes) else encode_message(message)))
+        data = message if isinstance(message, bytes) else encode_message(message)
+        self.size += len(data)
+        self._waits.append(Send(peer, data))
 
     def tell(self, name: str, **fields: Any) -> None:
         """Adds an event for this node's listeners."""

@@ -87,7 +87,14 @@ class Replica:
         for key, why in store.notes(BANNED):
             self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
         self.gossip = Gossip(
-            me.peer, gossip or GossipSettings(), rng, self._fetch, me.addrs, joined, self.ledger, self._unread
+            me.peer,
+            gossip or GossipSettings(),
+            rng,
+            self._fetch,
+            me.addrs,
+            joined,
+            self.ledger,
+            lambda peer: self.sync.asking.waiting(peer),
         )
         self.links: dict[str, PeerSession] = {}
         named = named or Named()
@@ -248,6 +255,11 @@ class Replica:
         self.sync.asking.restore()
         self._out.collect()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
+        return self._out.size
+
     def greeted(self, peer: str) -> bool:
         """Whether the peer sent a hello of our realm and version."""
         link = self.links.get(peer)
@@ -343,10 +355,6 @@ class Replica:
         return made
 
     # -- inside
-
-    def _unread(self, peer: str) -> int:
-        """Bytes of the peer that wait in the driver's queue."""
-        return self.sync.asking.waiting(peer)
 
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
         judged = self.intake.item(link, item, now, self.wall_ms(now))

@@ -24,7 +24,7 @@ from banyan_node.workers import memory
 from banyan_node.workers.jobs import NODE, Answer, Job, together
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Turns, Whose
-from banyan_replica.effects import Commit, Effect
+from banyan_replica.effects import Commit, Effect, Send
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.replica import Replica
 from banyan_storage.errors import StorageError
@@ -37,6 +37,11 @@ TAKE_BYTES = WINDOW // 2
 """The most bytes of frames that share one commit: half of a peer's credit, so that it can send more meanwhile."""
 ENOUGH_BYTES = 32 << 10
 """Frames of so many bytes are committed without waiting for more."""
+HANDED_BYTES = 16 << 20
+"""Bytes of answers that may be on their way to the links, of all peers together: a question of a few hundred bytes can
+be answered with megabytes. Beyond it frames wait; calls do not."""
+HANDED_S = 0.01
+"""How often it is looked whether the links have taken them, seconds."""
 IDLE_S = 0.1
 """The thread is idle after this time without work; then the collector may run, seconds."""
 FRAMES_S = 0.005
@@ -91,6 +96,8 @@ class Worker(Generic[T]):
         """Calls that wait."""
         self._turns: Turns[Job]
         self._cpu = 0.0
+        self._handed = self._taken = 0
+        """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
         self._crowd = False
@@ -206,21 +213,28 @@ class Worker(Generic[T]):
             log.exception("publishing after a batch failed")
             self._again = float("inf")
         if effects or answers:
-            self._tell(partial(self._give, effects, answers, reached))
+            self._hand(effects, answers, reached)
         if (timer := replica.get_timer()) is not None and timer <= now:
             self._guarded(replica, partial(replica.handle_timer, now))
             effects, _ = self._effects(replica)
             if effects:
-                self._tell(partial(self._give, effects, (), reached))
+                self._hand(effects, (), reached)
         if calls:
             self._spent()  # own people owe nothing
 
-    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
+    def _hand(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
+        """Has the event loop carry out effects, and then give answers."""
+        size = sum(len(effect.data) for effect in effects if isinstance(effect, Send))
+        self._handed += size
+        self._tell(partial(self._give, effects, answers, reached, size))
+
+    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int, size: int) -> None:
         """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
         try:
             self._deliver(effects, reached)
         except Exception:  # here it would end the event loop
             log.exception("effects could not be carried out")
+        self._taken += size
         for answer in answers:
             answer.given.set()
 
@@ -246,7 +260,9 @@ class Worker(Generic[T]):
         most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
         count, size, own = 0, 0, False
         self._guarded(replica, replica.settle)
-        while count < TAKE and size < TAKE_BYTES and (job := self._turns.next(self._may())) is not None:
+        while count < TAKE and size < TAKE_BYTES and self._handed - self._taken + replica.unsent < HANDED_BYTES:
+            if (job := self._turns.next(self._may())) is None:
+                break
             self._guarded(replica, partial(job.run, context, now))
             self._guarded(replica, replica.settle)
             before, at = at, time.perf_counter()
@@ -287,10 +303,11 @@ class Worker(Generic[T]):
     def _wait(self, replica: Replica) -> None:
         """Waits until there is work, or a timer is due."""
         self._take_in()
-        if not self._own and not self._turns.can_run(self._may()):
+        full = self._handed - self._taken >= HANDED_BYTES
+        if not self._own and (full or not self._turns.can_run(self._may())):
             timer = replica.get_timer()
             due = self._again if timer is None else min(timer, self._again)
-            longest = min(1.0, self._throttle.owed()) if self._turns.count else 1.0
+            longest = HANDED_S if full else min(1.0, self._throttle.owed()) if self._turns.count else 1.0
             patience = max(0.0, min(longest, due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())

@@ -42,7 +42,7 @@ class Limits:
     """How often neighbours tell each other their root; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
     """Time limit of a comparison with a peer; there is one at a time."""
-    closed_s: float = 60.0
+    closed_s: float = 600.0
     """The longest pause between two comparisons with a peer of whose entries most would not be taken now."""
     closed_log_s: float = 0.1
     """The part of that pause for each log that differs: the same differences are found again, some 300 B each."""
