@@ -118,7 +118,7 @@ class Node:
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.edge.door.standing = self._standing
-                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links.waiting, now))
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links, now))
                 self.backend = NodeBackend(self, self.context)
                 try:
                     await self._start(task_status)
@@ -298,8 +298,8 @@ class Node:
         await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
 
 
-def _begin(context: Context, addrs: tuple[str, ...], waiting: Callable[[str], int], now: float) -> Context:
-    context.replica.sync.asking.waiting = waiting
+def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
+    context.replica.sync.asking.waiting, context.replica.sync.asking.held = links.waiting, links.held
     context.replica.set_interest(hosted.interest_of(context), now)
     context.replica.sync.asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)

@@ -538,3 +538,18 @@ async def test_status_says_what_strangers_use_and_how_many_wait(tmp_path: Path) 
             await trio.testing.wait_all_tasks_blocked(0.01)
             assert (await node.backend.call("status", {}))["throttle"]["waiting"] == 1
             nursery.cancel_scope.cancel()
+
+
+async def test_who_was_not_read_from_is_not_called_slow(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a, running(make_node(make_home(tmp_path / "b"))) as b:
+        await b.backend.call("peers.add", {"addr": a.edge.addresses[0]})
+        with trio.fail_after(10):
+            while not (usage := next((link.usage for link in a.edge.links.values()), None)):
+                await trio.sleep(0.01)
+        asking = await a.worker.call(lambda c, now: c.replica.sync.asking)
+        peer = b.edge.peer_id
+        assert not asking.held(peer)
+        with usage.held():
+            assert asking.held(peer)
+            assert asking.waiting(peer) > 0
+        assert asking.held(peer), "what it owes may be on its way"

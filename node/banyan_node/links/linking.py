@@ -203,9 +203,15 @@ class Links:
             self._worker.post(lambda c, now: c.replica.gossip.hold(peer, held, now))
 
     def waiting(self, peer: str) -> int:
-        """Bytes received from a peer that the replica has not read. Called on the replica's thread."""
+        """Bytes received from a peer that the replica has not read; one more for a peer that is held. Called on the
+        replica's thread."""
         link, backlog = self._links.get(peer), self._backlogs.get(peer)
-        return link.waiting + backlog.waiting if link is not None and backlog is not None else 0
+        return link.waiting + backlog.waiting + self.held(peer) if link is not None and backlog is not None else 0
+
+    def held(self, peer: str) -> bool:
+        """Whether this node does not read from the peer, or did not until lately (throttle.py). Any thread."""
+        link = self._links.get(peer)
+        return link is not None and link.usage is not None and link.usage.held_lately
 
     def named(self, peer: str) -> bool:
         """Whether the operator named the peer. Any thread."""

@@ -44,6 +44,8 @@ NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
+LATELY_S = 5.0
+"""How long after a connection waited what it owes may still be on its way, seconds."""
 GONE_S = 1.0
 """How often it is looked which of them have hung up, seconds."""
 
@@ -56,11 +58,11 @@ class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
     no stranger, so nothing is counted, and it never waits."""
 
-    __slots__ = ("_held", "_scopes", "_since", "group", "peer", "seconds", "spared", "throttle")
+    __slots__ = ("_held", "_lately", "_scopes", "_since", "group", "peer", "seconds", "spared", "throttle")
 
     def __init__(self, throttle: Throttle, group: _Group) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
-        self._held, self._since = 0.0, inf
+        self._held, self._since, self._lately = 0.0, inf, 0.0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""
 
@@ -68,6 +70,11 @@ class Usage:
     def now(self) -> float:
         """The time of the connection, seconds: trio's, without the time for which it had to wait."""
         return min(trio.current_time(), self._since) - self._held
+
+    @property
+    def held_lately(self) -> bool:
+        """Whether the connection waits, or did within LATELY_S: what its peer owes may be on its way. Any thread."""
+        return self._since < inf or time.monotonic() < self._lately
 
     @contextmanager
     def until(self, due: float) -> Iterator[trio.CancelScope]:
@@ -90,7 +97,7 @@ class Usage:
             yield
         finally:
             self._held += trio.current_time() - self._since
-            self._since = inf
+            self._since, self._lately = inf, time.monotonic() + LATELY_S
             for scope, due in self._scopes.items():
                 scope.deadline = due + self._held
 

@@ -54,6 +54,8 @@ class Asking:
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
+        self.held: Callable[[str], bool] = lambda peer: False
+        """Whether the driver does not read from the peer, or did not until lately: it cannot be called slow then."""
         """Bytes of a peer that wait in the driver's queue."""
         self._rest_s = 0.0
         self._rest_until: float | None = None
@@ -345,7 +347,7 @@ class Asking:
         logs, reads, credit = link.owed.logs, self.catchup.reads(link.peer), link.flow.window
         owes = len(logs) > 0 or link.course.replaying or reads
         here = link.flow.came + self.waiting(link.peer)
-        pace = link.owed.pace.look(owes, credit <= 0, here, self._limits.stall_s, now)
+        pace = link.owed.pace.look(owes, credit <= 0 or self.held(link.peer), here, self._limits.stall_s, now)
         if pace is None or pace[0] >= self._limits.crawl * pace[1]:
             return None
         what = "a range of accounts" if reads else f"{len(logs)} logs"
