@@ -54,9 +54,9 @@ class Asking:
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self.waiting: Callable[[str], int] = lambda peer: 0
+        """Bytes of a peer that wait in the driver's queue."""
         self.held: Callable[[str], bool] = lambda peer: False
         """Whether the driver does not read from the peer, or did not until lately: it cannot be called slow then."""
-        """Bytes of a peer that wait in the driver's queue."""
         self._rest_s = 0.0
         self._rest_until: float | None = None
         self.resting = False
