@@ -72,21 +72,22 @@ class _Outbox:
         self.frames.clear()
         self.size = self.relayed = 0
 
-    async def take(self) -> tuple[list[bytes], int]:
-        """Waiting frames, about WRITE_BYTES, and how many bytes of them are relayed; waits for at least one."""
+    async def take(self) -> tuple[list[bytes], bool]:
+        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it is gossip, which is sent for
+        those who wrote it and not for the peer."""
         while not (self.own or self.frames):
             self.more = trio.Event()
             await self.more.wait()
         self._greeted = True
-        taken, size, relayed = [], 0, 0
+        taken, size, gossip = [], 0, 0
         while (self.own or self.frames) and size < WRITE_BYTES:
             own = bool(self.own)
             taken.append((self.own or self.frames).popleft())
             size += len(taken[-1])
-            if not own and is_gossip(taken[-1]):
-                relayed += len(taken[-1])
-        self.relayed -= relayed
-        return taken, relayed
+            if is_gossip(taken[-1]):
+                gossip += len(taken[-1])
+                self.relayed -= 0 if own else len(taken[-1])
+        return taken, 2 * gossip > size
 
     def sent(self, frames: list[bytes]) -> None:
         """What was taken is sent, and takes no memory any more."""
@@ -183,8 +184,8 @@ class Links:
     async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
         try:
             while True:
-                frames, relayed = await outbox.take()
-                CAUSE.set(None if 2 * relayed > sum(map(len, frames)) else link.usage)  # others caused what is relayed
+                frames, gossip = await outbox.take()
+                CAUSE.set(None if gossip else link.usage)
                 self._hold(link.peer_id, outbox)
                 await link.send(frames)
                 outbox.sent(frames)
