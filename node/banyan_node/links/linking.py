@@ -73,8 +73,8 @@ class _Outbox:
         self.size = self.relayed = 0
 
     async def take(self) -> tuple[list[bytes], bool]:
-        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it is gossip, which is sent for
-        those who wrote it and not for the peer."""
+        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it is gossip, which is sent
+        for those who wrote it and not for the peer."""
         while not (self.own or self.frames):
             self.more = trio.Event()
             await self.more.wait()
