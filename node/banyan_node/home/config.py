@@ -223,7 +223,7 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000,
-            title="percent of one core",
+            title="percent of one core, 1 to 1000",
             description="What peers may use of the processor together that nobody named and the node does not rely "
             "on, while its own people work",
         ),
