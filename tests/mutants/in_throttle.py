@@ -123,4 +123,53 @@ IN_THROTTLE = (
         "what frames of strangers cost is free", _WORKER, "self._throttle.spent(*job.whose, spent)", "pass", _THROTTLED
     ),
     Mutant("a call waits for all frames", _WORKER, "for _ in range(SORTED):", "for _ in range(10**9):", _THROTTLED),
+    Mutant(
+        "hundreds of networks get a share each",
+        _THROTTLE,
+        "group.seconds < self._served and self._debt < AHEAD_OF_ALL_S",
+        "group.seconds < self._served",
+        _THROTTLED,
+    ),
+    Mutant(
+        "deadlines go on while a connection waits",
+        _THROTTLE,
+        "        for scope in self._scopes:\n            scope.deadline = inf\n",
+        "",
+        _THROTTLED,
+    ),
+    Mutant(
+        "a deadline comes at once after a wait",
+        _THROTTLE,
+        "                scope.deadline = due + self._held\n",
+        "                scope.deadline = due\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "who hung up while it waited waits on",
+        _THROTTLE,
+        "                        self._let_go()\n",
+        "                        pass\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "who is not read from is slow",
+        "node/banyan_node/links/linking.py",
+        "link.usage is not None and link.usage.held_lately",
+        "False",
+        _THROTTLED,
+    ),
+    Mutant(
+        "names of all peers together have no bound",
+        "replica/banyan_replica/sync/interest.py",
+        "while total > self._limits.interest_of_all:",
+        "while False:",
+        ("tests/replica/test_interest.py",),
+    ),
+    Mutant(
+        "names of honest peers go first",
+        "replica/banyan_replica/sync/interest.py",
+        "(groups[self._group(peer)], held[peer])",
+        "held[peer]",
+        ("tests/replica/test_interest.py",),
+    ),
 )

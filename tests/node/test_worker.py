@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,24 @@ async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it
         at = order.index("own")
         assert at <= 3, "some relayed ones may have begun"
         assert order[at + 1] == "commit"
+
+
+async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwhile(tmp_path: Path) -> None:
+    """A short question can be answered with megabytes, and hundreds of them come at once."""
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        done = list[int]()
+
+        def answer(k: int, c: Any, now: float) -> None:
+            c.replica._receiving.out.send("nobody", bytes(1 << 20))
+            done.append(k)
+
+        for k in range(100):
+            node.worker.post(partial(answer, k), whose=Whose(f"peer {k}", "10.1.0.0/16"))
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            time.sleep(0.01)  # the event loop takes nothing meanwhile
+        assert len(done) == worker.HANDED_BYTES >> 20
+        assert await node.worker.call(lambda c, now: len(done)) <= 2 * (worker.HANDED_BYTES >> 20)
+        with trio.fail_after(30):
+            while len(done) < 100:
+                await trio.sleep(0.01)
