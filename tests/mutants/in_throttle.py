@@ -42,15 +42,15 @@ IN_THROTTLE = (
     Mutant(
         "those that wait go on in the order in which they came",
         _THROTTLE,
-        "min(self._waiting, key=lambda w: (w[0].group.seconds, w[0].seconds))",
+        "min(self._waiting, key=lambda w: (w.usage.group.seconds, w.usage.seconds))",
         "self._waiting[0]",
         _THROTTLED,
     ),
     Mutant(
         "many connections of a network have many shares",
         _THROTTLE,
-        "key=lambda w: (w[0].group.seconds, w[0].seconds)",
-        "key=lambda w: w[0].seconds",
+        "key=lambda w: (w.usage.group.seconds, w.usage.seconds)",
+        "key=lambda w: w.usage.seconds",
         _THROTTLED,
     ),
     Mutant(
@@ -63,7 +63,7 @@ IN_THROTTLE = (
     Mutant(
         "who ends while waiting is waited for",
         _THROTTLE,
-        "                self._waiting.remove((usage, go_on))\n",
+        "                self._waiting.remove(mine)\n",
         "                pass\n",
         _THROTTLED,
     ),
