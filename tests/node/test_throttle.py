@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from banyan_node.workers.throttle import (
     BUSY_S,
     CAUSE,
     DEEPEST_S,
+    GONE_S,
     GROUPS,
     SAVED_S,
     Throttle,
@@ -460,17 +462,36 @@ async def test_deadlines_of_a_connection_stand_still_while_it_waits(autojump_clo
     assert not usage._scopes
 
 
-async def test_who_hangs_up_while_it_waits_is_let_go_at_once() -> None:
-    throttle = Throttle(0.001)
-    async with open_edge(config(1)) as a, open_edge(config(2), throttle) as b:
-        here, _, rest = await _flooded(a, b, throttle)
-        with trio.fail_after(30):
-            while not throttle.waiting:
-                await trio.sleep(0.01)
-            await a.links[b.peer_id].aclose("enough")
-            await here.wait_closed()
+@pytest.mark.parametrize("unread", [b"", b"what it said before"])
+async def test_who_hangs_up_while_it_waits_is_let_go(autojump_clock: trio.testing.MockClock, unread: bytes) -> None:
+    throttle, heard = throttled(), list[bool]()
+    mine, theirs = socket.socketpair()
+
+    async def wait() -> None:
+        heard.append(await throttle.turn(throttle.opened("10.0.0.1"), mine.fileno()))
+
+    with mine, trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
+            nursery.start_soon(keep_owing, throttle)
+            await trio.sleep(BUSY_S)
+            nursery.start_soon(wait)
+            await trio.sleep(5)
+            assert not heard
+            theirs.send(unread)
+            theirs.close()
+            await trio.sleep(2 * GONE_S)
+            assert heard == [False]
             assert not throttle.waiting
-        rest.set()
+            nursery.cancel_scope.cancel()
+
+
+async def keep_owing(throttle: Throttle) -> None:
+    """Strangers never pay what they owe."""
+    while True:
+        throttle.spent("", "", DEEPEST_S)
+        await trio.sleep(0.1)
 
 
 # -- the replica's thread
