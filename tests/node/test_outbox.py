@@ -53,3 +53,15 @@ async def test_nothing_waits_for_a_peer_that_is_let_go() -> None:
     box.end()
     box.sent(frames)
     assert (box.size, box.relayed, list(box.frames)) == (0, 0, [])
+
+
+async def test_gossip_of_our_people_too_is_sent_for_those_who_wrote_it_and_an_answer_for_the_peer() -> None:
+    box = _Outbox()
+    box.put(b"hello", own=False)
+    assert (await box.take())[1] is False
+    for own in (True, False):
+        box.put(relayed(1_000), own=own)
+        assert (await box.take())[1] is True
+    box.put(relayed(1_000), own=False)
+    box.put(encode_message(Credit(0)) * 2_000, own=False)
+    assert (await box.take())[1] is False
