@@ -246,6 +246,7 @@ class GuardedSwarm(Swarm):
             await stream.close()
             return
         usage = self.throttle.opened(host)
+        usage.proved("", True)  # sockets are opened faster than they can be held up: those that arrive must not wait
         CAUSE.set(usage)
         raw = RawConnection(BoundedStream(stream, usage), False)
         slot = 0
