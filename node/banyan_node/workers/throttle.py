@@ -2,7 +2,8 @@
 
 What a stranger sends costs time before anybody can ask whose turn it is: it is decrypted, taken apart and decoded. So
 when strangers have used up their share, their connections are not read from until time has paid for it. What they send
-waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
+waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can. What
+has not proved who it is neither counts nor waits: the slots for arrivals bound it (links/slots.py).
 
 Time is measured and not guessed: the steps of all tasks that a connection has (`CAUSE`), what its frames cost on the
 replica's thread, and what it cost to prepare them. Those that wait go on in the order of what they used: first the
