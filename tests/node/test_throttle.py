@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import thread_time
@@ -50,6 +51,16 @@ async def at_work(throttle: Throttle) -> None:
         await trio.sleep(BUSY_S / 4)
 
 
+@asynccontextmanager
+async def busy(throttle: Throttle, seconds: float) -> AsyncIterator[trio.Nursery]:
+    """So long own people work and strangers are throttled, with what its body starts."""
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(throttle.run)
+            nursery.start_soon(at_work, throttle)
+            yield nursery
+
+
 async def flood(throttle: Throttle, usage: Usage, cost: float, passed: Counter[str], name: str = "") -> None:
     """A connection that always has something to read, which costs so many seconds."""
     while True:
@@ -62,12 +73,9 @@ async def flood(throttle: Throttle, usage: Usage, cost: float, passed: Counter[s
 
 async def test_strangers_use_their_share_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
-    with trio.move_on_after(20):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            for k in range(8):
-                nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
+    async with busy(throttle, 20) as nursery:
+        for k in range(8):
+            nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
     assert 0.9 * 20 * SHARE < throttle.used <= 20 * SHARE + SAVED_S + DEEPEST_S
 
 
@@ -131,27 +139,21 @@ async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: t
             throttle.counts(usage, 0.01)
             await trio.sleep(0.2)
 
-    with trio.move_on_after(60):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            for k in range(10):
-                nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.05, passed)
-            await trio.sleep(10)
-            nursery.start_soon(modest)
+    async with busy(throttle, 60) as nursery:
+        for k in range(10):
+            nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.05, passed)
+        await trio.sleep(10)
+        nursery.start_soon(modest)
     assert len(waits) > 200
     assert sum(wait > 0 for wait in waits) < len(waits) / 20
 
 
 async def test_hundreds_of_networks_get_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
-    with trio.move_on_after(20):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            throttle.works()
-            for k in range(250):
-                nursery.start_soon(flood, throttle, throttle.opened(f"{10 + k}.0.0.1"), 0.01, passed)
+    async with busy(throttle, 20) as nursery:
+        throttle.works()
+        for k in range(250):
+            nursery.start_soon(flood, throttle, throttle.opened(f"{10 + k}.0.0.1"), 0.01, passed)
     assert throttle.used <= 20 * SHARE + SAVED_S + DEEPEST_S + AHEAD_OF_ALL_S
 
 
@@ -172,40 +174,31 @@ async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.M
 async def test_strangers_save_up_next_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
     await trio.sleep(1_000)
-    with trio.move_on_after(1):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            for k in range(3):
-                nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
+    async with busy(throttle, 1) as nursery:
+        for k in range(3):
+            nursery.start_soon(flood, throttle, throttle.opened(f"10.{k}.0.1"), 0.01, passed)
     assert throttle.used <= SHARE + SAVED_S + 3 * (AHEAD_S + 0.02)
 
 
 async def test_a_network_that_was_away_gets_no_more_than_a_new_one(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
     away = throttle.opened("10.2.0.1")
-    with trio.move_on_after(101):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "there")
-            await trio.sleep(100)
-            passed.clear()
-            nursery.start_soon(flood, throttle, away, 0.01, passed, "back")
+    async with busy(throttle, 101) as nursery:
+        nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "there")
+        await trio.sleep(100)
+        passed.clear()
+        nursery.start_soon(flood, throttle, away, 0.01, passed, "back")
     assert passed["back"] <= (AHEAD_S + SHARE + 0.05) / 0.01
 
 
 async def test_a_hundred_identities_of_one_network_are_no_more_than_one(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
-    with trio.move_on_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            for k in range(100):
-                nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.01, passed, "many")
-            await trio.sleep(10)
-            passed.clear()
-            nursery.start_soon(flood, throttle, throttle.opened("10.2.0.1"), 0.01, passed, "one")
+    async with busy(throttle, 30) as nursery:
+        for k in range(100):
+            nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.01, passed, "many")
+        await trio.sleep(10)
+        passed.clear()
+        nursery.start_soon(flood, throttle, throttle.opened("10.2.0.1"), 0.01, passed, "one")
     assert passed["one"] > 0.8 * passed["many"]
 
 
@@ -213,15 +206,12 @@ async def test_a_newcomer_of_the_same_network_need_not_wait_until_others_stop(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     throttle, passed = throttled(), Counter[str]()
-    with trio.move_on_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            for k in range(9):
-                nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, str(k))
-            await trio.sleep(10)
-            passed.clear()
-            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "new")
+    async with busy(throttle, 30) as nursery:
+        for k in range(9):
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, str(k))
+        await trio.sleep(10)
+        passed.clear()
+        nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "new")
     assert 0.8 < passed["new"] / passed["0"] < 1.3, "and it gets no more than each of them"
 
 
@@ -235,12 +225,9 @@ async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clo
                 await flood(throttle, usage, 0.01, passed, "returning")
             throttle.closed(usage)
 
-    with trio.move_on_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(throttle.run)
-            nursery.start_soon(at_work, throttle)
-            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "staying")
-            nursery.start_soon(returning)
+    async with busy(throttle, 30) as nursery:
+        nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed, "staying")
+        nursery.start_soon(returning)
     assert passed["staying"] > 0.7 * passed["returning"]
 
 

@@ -49,8 +49,6 @@ LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
 GONE_S = 1.0
 """How often it is looked which of them have hung up, seconds."""
-
-
 HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 """What the system says of a socket whose other end hung up; 0 where it cannot (then they wait for their turn)."""
 
