@@ -165,6 +165,25 @@ async def test_a_silent_peer_loses_its_link_at_the_idle_timeout() -> None:
             await link.receive()
 
 
+async def test_a_link_that_ends_amid_a_keep_alive_says_why_and_not_what_that_cut() -> None:
+    async with link_with_rogue(idle_timeout=0.4) as (_, link, peer):
+        await link.send([b"last"])
+        said = b""
+        while not said.endswith(b"last"):
+            said += (await peer.read_frame())[3]
+
+        async def read_on() -> None:
+            while True:
+                await peer.read_frame()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_on)
+            await link.send([bytes(256 * 1024 - len(said) - 6)])  # 2 bytes of credit stay, and a keep-alive is 4
+            with pytest.raises(SlowPeer, match=r"silent for 0.4 s"):
+                await link.receive()
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_frame_over_the_limit_is_refused_by_its_length_alone() -> None:
     async with link_with_rogue() as (_, link, peer):
         await peer.say(1, struct.pack(">I", 4 * 1024 * 1024 + 1))

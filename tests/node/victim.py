@@ -76,10 +76,11 @@ def mend(home: Home) -> None:
 
 def views(home: Home) -> None:
     engine, store = open_checked(home, REALMS[load_settings(home).config.node.realm])
+    say("ready")
     if not unbuilt(engine):
+        say("ack 0.0 anew")
         building.begin(engine.write(), NAMES)
         store.commit()
-    say("ready")
     more = True
     while more:
         say(f"ack {min((view.done for view in unbuilt(engine)), default=1.0)}")

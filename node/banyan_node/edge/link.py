@@ -197,7 +197,11 @@ class Link:
                 if self._why is None:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._keep_alive)
-                        await self._read(buffer)
+                        try:
+                            await self._read(buffer)
+                        except LinkClosed as why:
+                            self._end(why)  # before the send that this cancels says its own reason
+                            raise
         except* LinkClosed as group:
             self._end(_first(group))
         except* Exception as group:
