@@ -11,7 +11,7 @@ hundred_more      100 posts published at once while the two are connected: from 
 
 The clock runs from the moment the newcomer has its peer's hello (dialling, TCP, noise and yamux come before and are
 reported as dial_ms) until its last commit holds every entry and lacks no content. Then the clock stops, and heads and
-views are compared.
+views are compared. The holder's own people do nothing meanwhile: while they do, a stranger gets `limits.strangers_cpu`.
 
 python -m bench catchup --json
 """
@@ -35,6 +35,7 @@ from banyan_crdt.ids import AccountId, account_from_text
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.node import Node
+from banyan_node.workers.throttle import BUSY_S
 from banyan_storage.tables import ENTRIES, LACKING
 from bench.harness import (
     BenchError,
@@ -67,6 +68,7 @@ async def holder(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     node = nodes[0]
     authors = [await _account(node, f"author {n}") for n in range(params.get("authors", 0))]
     found = await node.backend.call("digest", {})
+    await trio.sleep(BUSY_S)  # until then it works for its own people, and strangers get a part of a core
     line.say({"address": node.edge.addresses[0], "entries": found["entries"]})
     cpu, batches = cpu_s(), itertools.count()
     while True:
