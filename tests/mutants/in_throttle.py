@@ -77,15 +77,29 @@ IN_THROTTLE = (
     Mutant(
         "what named peers use is the strangers'",
         _THROTTLE,
-        "        if not usage.spared:\n            with",
-        "        if True:\n            with",
+        "        if not usage.spared and self",
+        "        if self",
+        _THROTTLED,
+    ),
+    Mutant(
+        "what strangers use is counted while own people do nothing",
+        _THROTTLE,
+        "not usage.spared and self._busy_s > 0:",
+        "not usage.spared:",
+        _THROTTLED,
+    ),
+    Mutant(
+        "own people at work are not noticed while nobody waits",
+        _THROTTLE,
+        "        self._begins.set()\n\n    @property",
+        "\n    @property",
         _THROTTLED,
     ),
     Mutant(
         "what was done after a connection ended is free",
         _THROTTLE,
-        "        with self._lock:  # its connection has ended\n            self.used += seconds",
-        "        with self._lock:  # its connection has ended\n            pass",
+        "with self._lock:  # its connection has ended\n                self.used += seconds",
+        "with self._lock:  # its connection has ended\n                pass",
         _THROTTLED,
     ),
     Mutant(

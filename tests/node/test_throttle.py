@@ -86,13 +86,14 @@ async def test_nobody_waits_while_own_people_do_nothing(autojump_clock: trio.tes
             nursery.start_soon(throttle.run)
             nursery.start_soon(flood, throttle, throttle.opened("10.0.0.1"), 0.002, passed)
     assert passed[""] >= 900
+    assert throttle.used == 0.0
 
 
 async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.testing.MockClock) -> None:
     throttle = throttled()
     usages = [throttle.opened("10.0.0.1") for _ in range(20)]
-    throttle.counts(usages[0], 100.0)
     throttle.works()
+    throttle.counts(usages[0], 100.0)
     began, over = trio.current_time(), Counter[bool]()
 
     async def wait(usage: Usage) -> None:
@@ -116,8 +117,8 @@ async def test_one_dear_job_silences_nobody_for_long(autojump_clock: trio.testin
     async with trio.open_nursery() as nursery:
         nursery.start_soon(throttle.run)
         nursery.start_soon(at_work, throttle)
-        throttle.counts(usage, 60.0)
         throttle.works()
+        throttle.counts(usage, 60.0)
         began = trio.current_time()
         assert throttle.holds(usage)
         await throttle.turn(usage)
@@ -160,8 +161,8 @@ async def test_hundreds_of_networks_get_no_more_than_one(autojump_clock: trio.te
 async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.MockClock) -> None:
     throttle = throttled()
     usage = throttle.opened("10.0.0.1")
-    throttle.counts(usage, AHEAD_OF_ALL_S - 0.1)
     throttle.works()
+    throttle.counts(usage, AHEAD_OF_ALL_S - 0.1)
     assert throttle.holds(usage)
     throttle.closed(usage)
     assert throttle.holds(throttle.opened("10.0.0.2"))
@@ -240,10 +241,10 @@ async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_c
         throttle.met(usage, peer)
     throttle.relies("neighbour", True)
     throttle.relies("platform", False)
+    throttle.works()
     for peer in ("platform", "neighbour"):
         throttle.spent(peer, "", 5.0)
     throttle.counts(platform, 5.0)
-    throttle.works()
     assert not throttle.holds(stranger)
     throttle.spent("stranger", "", 5.0)
     assert [throttle.holds(usage) for usage in (platform, neighbour, stranger)] == [False, False, True]
@@ -255,8 +256,8 @@ async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_c
 async def test_a_connection_that_ends_while_it_waits_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
     throttle = throttled()
     usage = throttle.opened("10.0.0.1")
-    throttle.counts(usage, 9.0)
     throttle.works()
+    throttle.counts(usage, 9.0)
     with trio.move_on_after(0.1):
         await throttle.turn(usage)
     throttle.closed(usage)
@@ -282,13 +283,22 @@ async def test_what_tasks_do_for_a_connection_is_measured_and_nothing_else() -> 
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(throttle.run)
+        async with trio.open_nursery() as work:
+            work.start_soon(connection)
+        assert usage.seconds == 0, "while own people do nothing it need not be"
+        throttle.works()
         await trio.testing.wait_all_tasks_blocked()
         async with trio.open_nursery() as work:
             work.start_soon(connection)
             work.start_soon(burn, 0.2)
+        assert usage.seconds == pytest.approx(0.05, rel=0.3)
+        assert throttle.used == usage.seconds
+        await trio.sleep(1.2 * BUSY_S)
+        before = usage.seconds
+        async with trio.open_nursery() as work:
+            work.start_soon(connection)
+        assert usage.seconds == before
         nursery.cancel_scope.cancel()
-    assert usage.seconds == pytest.approx(0.05, rel=0.3)
-    assert throttle.used == usage.seconds
 
 
 async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_away() -> None:
@@ -306,6 +316,8 @@ async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_a
         second.start_soon(two.run)
         async with trio.open_nursery() as first:
             first.start_soon(one.run)
+            one.works()
+            two.works()
             await trio.testing.wait_all_tasks_blocked()
             first.cancel_scope.cancel()
         async with trio.open_nursery() as busy:
@@ -344,6 +356,7 @@ async def _flooded(a: Edge, b: Edge, held: Throttle) -> tuple[Link, list[bytes],
 
     assert a._nursery is not None
     assert here.usage is not None
+    held.works()
     held.counts(here.usage, 60.0)
     for task in (work, send, receive):
         a._nursery.start_soon(task)
@@ -372,6 +385,7 @@ async def test_a_named_peer_is_read_from_whatever_strangers_owe() -> None:
     held = Throttle(0.001)
     async with open_edge(config(1)) as a, open_edge(config(2, named=(a.peer_id,)), held) as b:
         used = held.opened(host_of("/ip4/127.0.0.1/tcp/1"))
+        held.works()
         held.counts(used, 60.0)
         _, got, rest = await _flooded(a, b, held)
         before = held.used
@@ -402,11 +416,13 @@ async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> N
 async def test_who_is_dialled_is_a_stranger_too() -> None:
     throttle = Throttle(0.001)
     async with open_edge(config(1), throttle) as a, open_edge(config(2)) as b:
+        throttle.works()
         there = await a.dial(b.addresses[0])
         here = await b.incoming.receive()
         assert there.usage is not None
         assert (there.usage.peer, there.usage.spared) == (b.peer_id, False)
         assert throttle.used > 0
+        throttle.works()
         throttle.counts(there.usage, 60.0)
         with trio.fail_after(30):
             for _ in range(3):  # one read may be under way
@@ -492,9 +508,9 @@ async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_
 
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         node.edge.door.slots.name("friend")
+        node.throttle.works()
         node.throttle.counts(node.throttle.opened("10.1.0.1"), 60.0)
         node.throttle.opened("10.2.0.1")
-        node.throttle.works()
         for peer, group in (("stranger", "10.1.0.0/16"), ("friend", "10.1.0.0/16"), ("modest", "10.2.0.0/16")):
             whose = Whose(peer, group_of(group.removesuffix("/16")))
             node.worker.post(partial(note, peer), whose=whose)
@@ -538,6 +554,7 @@ async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Pa
 async def test_status_says_what_strangers_use_and_how_many_wait(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         used = node.throttle.opened("10.1.0.1")
+        node.throttle.works()
         node.throttle.counts(used, 1.5)
         assert (await node.backend.call("status", {}))["throttle"] == {"cpu_s": 1.5, "waiting": 0}
         assert node.throttle.holds(used), "the call itself was work for own people"

@@ -5,11 +5,11 @@ when strangers have used up their share, their connections are not read from unt
 waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can. What
 has not proved who it is neither counts nor waits: the slots for arrivals bound it (links/slots.py).
 
-Time is measured and not guessed: the steps of all tasks that a connection has (`CAUSE`), what its frames cost on the
-replica's thread, and what it cost to prepare them. Those that wait go on in the order of what they used: first the
-group of addresses that used least, in it the connection that used least. Whoever was away has saved up next to nothing
-(start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no more than one. And a
-group that uses less than the others get does not wait for what they owe.
+Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
+its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
+they used: first the group of addresses that used least, in it the connection that used least. Whoever was away has
+saved up next to nothing (start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no
+more than one. And a group that uses less than the others get does not wait for what they owe.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Throttle:
         self._named: Container[str] = ()
         self._lock = threading.Lock()
         self.used = 0.0
-        """What all strangers have used, seconds."""
+        """What all strangers have used while own people worked, seconds."""
         self._paid, self._at, self._debt = 0.0, clock(), 0.0
         self._busy_until = float("-inf")
         self._groups: dict[str, _Group] = {}
@@ -145,7 +145,7 @@ class Throttle:
         self._served = 0.0
         """What that group had used which went on last."""
         self._waiting: list[_Waiting] = []
-        self._some = trio.Event()
+        self._begins, self._waits = trio.Event(), trio.Event()
 
     # -- what is used
 
@@ -156,6 +156,12 @@ class Throttle:
     def works(self) -> None:
         """The node does something for its own people now."""
         self._busy_until = self._clock() + BUSY_S
+        self._begins.set()
+
+    @property
+    def _busy_s(self) -> float:
+        """How much longer the node is at work for its own people, seconds."""
+        return self._busy_until - self._clock()
 
     def opened(self, host: str | None) -> Usage:
         """A connection with this address began. Call `closed` at its end."""
@@ -183,7 +189,7 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much. Any thread."""
-        if not usage.spared:
+        if not usage.spared and self._busy_s > 0:
             with self._lock:
                 usage.seconds += seconds
                 usage.group.seconds += seconds
@@ -194,11 +200,11 @@ class Throttle:
         usage = self._peers.get(peer)
         if usage is not None:
             self.counts(usage, seconds)
-            return
-        with self._lock:  # its connection has ended
-            self.used += seconds
-            if (last := self._groups.get(group)) is not None:
-                last.seconds += seconds
+        elif self._busy_s > 0:
+            with self._lock:  # its connection has ended
+                self.used += seconds
+                if (last := self._groups.get(group)) is not None:
+                    last.seconds += seconds
 
     def relies(self, peer: str, on: bool) -> None:
         """Whether this node relies on the peer. Any thread."""
@@ -246,7 +252,8 @@ class Throttle:
         usage.seconds = max(usage.seconds, usage.group.served)
         mine = _Waiting(usage, fd)
         self._waiting.append(mine)
-        self._some.set()
+        self._begins.set()
+        self._waits.set()
         try:
             with usage.held():
                 await mine.go_on.wait()
@@ -256,13 +263,17 @@ class Throttle:
         return not mine.gone
 
     async def run(self) -> None:
-        """Measures, and lets connections go on, for ever."""
+        """Measures while own people work, and lets connections go on, for ever."""
         looked = 0.0
-        with _Measuring():
-            while True:
-                await self._some.wait()
-                while self._waiting:
-                    if trio.current_time() - looked > GONE_S:
+        while True:
+            await self._begins.wait()
+            with _Measuring():
+                while self._waiting or self._busy_s > 0:
+                    if not self._waiting:
+                        self._waits = trio.Event()
+                        with trio.move_on_after(self._busy_s):
+                            await self._waits.wait()
+                    elif trio.current_time() - looked > GONE_S:
                         looked = trio.current_time()
                         self._let_go()
                     elif owed := self.owed():
@@ -270,7 +281,7 @@ class Throttle:
                     else:
                         self._next()
                         await trio.sleep(NEXT_S)
-                self._some = trio.Event()
+            self._begins = trio.Event()
 
     def _next(self) -> None:
         """Lets the connection go on that comes first."""

@@ -122,8 +122,8 @@ class Status(Response, frozen=True):
 
 
 class Throttled(Response, frozen=True):
-    """What strangers have used of the processor since the start, seconds, and how many of their connections are not
-    read from at this moment, because they used up their share (`limits.strangers_cpu`)."""
+    """What strangers have used of the processor while own people worked, seconds, and how many of their connections are
+    not read from at this moment, because they used up their share (`limits.strangers_cpu`)."""
 
     cpu_s: float
     waiting: int
