@@ -110,6 +110,13 @@ IN_THROTTLE = (
         _THROTTLED,
     ),
     Mutant(
+        "large answers leave together",
+        _WORKER,
+        "replica.unsent > LEAST_BYTES or ",
+        "",
+        ("tests/node/test_worker.py",),
+    ),
+    Mutant(
         "who is dialled is nobody's stranger",
         _STACK,
         "BoundedStream(raw.stream, CAUSE.get())",

@@ -264,3 +264,26 @@ async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwh
         with trio.fail_after(30):
             while len(done) < 100:
                 await trio.sleep(0.01)
+
+
+async def test_large_answers_leave_one_after_the_other(tmp_path: Path) -> None:
+    """The links send the first while the next is read from the store."""
+    size = 2 * worker.LEAST_BYTES
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        left, gate = list[int](), threading.Event()
+
+        def answer(c: Any, now: float) -> None:
+            assert gate.wait(10)
+            end = time.monotonic() + 2
+            while node.worker._taken < len(left) * size and time.monotonic() < end:
+                time.sleep(0.001)
+            left.append(node.worker._taken // size)
+            c.replica._receiving.out.send("nobody", bytes(size))
+
+        for _ in range(5):
+            node.worker.post(answer, whose=Whose("peer", "10.1.0.0/16"))
+        gate.set()
+        with trio.fail_after(60):
+            while len(left) < 5:
+                await trio.sleep(0.01)
+        assert left == [0, 1, 2, 3, 4]
