@@ -186,7 +186,7 @@ class Node:
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
-        on = self.links.named(peer) or context.replica.gossip.keeps(peer, self.worker.now())
+        on = self.links.named(peer) or context.replica.gossip.relies_on(peer)
         self.throttle.relies(peer, on)
         return on
 

@@ -395,6 +395,13 @@ def test_the_oldest_links_others_chose_are_not_evicted_either() -> None:
     assert {"old1", "old2"} <= set(node.neighbours())
 
 
+def test_a_node_relies_on_links_that_it_chose_and_on_the_oldest_of_those_that_others_chose() -> None:
+    node = node_with("q", "r", "s", settings=GossipSettings(active=5, chosen=2, elders=2))
+    assert [node.relies_on(peer) for peer in ("q", "r", "s", "nobody")] == [True, True, False, False]
+    node.peer_down("q", 1.0)
+    assert node.relies_on("s")
+
+
 def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
     """The peer that accepted its connection sees a port that nothing listens on."""
     node = node_with("p")

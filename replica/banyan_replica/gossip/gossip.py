@@ -192,9 +192,10 @@ class Gossip:
         """The neighbours that this node picked itself."""
         return tuple(p for p in self._members.active if self._members.up[p].chosen)
 
-    def keeps(self, peer: PeerId, now: float) -> bool:
-        """Whether it is a neighbour that no request from outside can displace."""
-        return self._members.keeps(peer, now)
+    def relies_on(self, peer: PeerId) -> bool:
+        """Whether it is a neighbour that this node chose, or one of those that others chose and that stayed longest.
+        These are soon so old that no request from outside can displace them."""
+        return self._members.relies_on(peer)
 
     def knows(self, mid: bytes) -> bool:
         return mid in self._tree.seen

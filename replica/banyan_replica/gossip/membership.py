@@ -11,6 +11,7 @@ Invariant: the active view is a bounded subset of the connected peers, and no tw
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import Protocol
 
 from banyan_replica.gossip.drawing import pick
@@ -253,8 +254,8 @@ class Membership:
         if kept and conn.addrs and now - since >= self.s.anchor_s:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
-    def keeps(self, peer: PeerId, now: float) -> bool:
-        return peer in self._protected(now)
+    def relies_on(self, peer: PeerId) -> bool:
+        return peer in self._protected(inf)
 
     def _protected(self, now: float) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
