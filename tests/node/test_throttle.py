@@ -21,6 +21,7 @@ from banyan_node.edge.addresses import host_of
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
+    ARRIVING,
     BUSY_S,
     CAUSE,
     DEEPEST_S,
@@ -232,6 +233,41 @@ async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clo
     assert passed["staying"] > 0.7 * passed["returning"]
 
 
+@pytest.mark.parametrize("strangers", [False, True])
+async def test_those_that_arrive_get_what_strangers_leave(
+    autojump_clock: trio.testing.MockClock, strangers: bool
+) -> None:
+    throttle, passed = throttled(), Counter[str]()
+
+    async def arrive() -> None:
+        while True:
+            await throttle.accepts()
+            throttle.counts(throttle.doorstep, 0.005)
+            await trio.sleep(0.001)
+
+    async with busy(throttle, 20) as nursery:
+        nursery.start_soon(arrive)
+        if strangers:
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed)
+    share = ARRIVING if strangers else SHARE + ARRIVING
+    assert 0.8 * 20 * share < throttle.arrived < 1.2 * 20 * share + SAVED_S
+    assert not strangers or throttle.used > 0.9 * 20 * SHARE
+
+
+async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_who_it_is(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle = throttled()
+    throttle.works()
+    throttle.counts(throttle.opened("10.1.0.1"), 60.0)
+    usage = throttle.opened("10.1.0.1", arriving=True)
+    assert not throttle.holds(usage)
+    throttle.counts(usage, 1.0)
+    assert (usage.seconds, throttle.arrived, throttle.used) == (0.0, 1.0, 60.0)
+    throttle.met(usage, "somebody")
+    assert throttle.holds(usage)
+
+
 async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_counted(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -411,6 +447,22 @@ async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> N
             while throttle._peers:
                 await trio.sleep(0.01)
         assert [group.connections for group in throttle._groups.values()] == [0]
+
+
+async def test_no_more_are_accepted_while_those_that_arrive_owe_and_own_people_work() -> None:
+    throttle = Throttle(0.25)
+    async with open_edge(config(2), throttle) as b:
+        host, port = b.addresses[0].split("/")[2], int(b.addresses[0].split("/")[4])
+        throttle.works()
+        throttle.counts(throttle.doorstep, 60.0)
+        streams = [await trio.open_tcp_stream(host, port) for _ in range(5)]
+        await trio.sleep(BUSY_S / 2)
+        assert b.door.slots.filling().arriving <= 1, "one was waited for before"
+        with trio.fail_after(10):
+            while b.door.slots.filling().arriving < 5:
+                await trio.sleep(0.01)
+        for stream in streams:
+            await stream.aclose()
 
 
 async def test_who_is_dialled_is_a_stranger_too() -> None:

@@ -59,6 +59,7 @@ from banyan_node.workers.throttle import CAUSE, Throttle, Usage
 
 from .config import EdgeConfig, EdgeEvent, Gate
 from .door import Door
+from .listening import open_paced_listeners
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
@@ -79,6 +80,7 @@ def tame_libp2p() -> None:
     setattr(yamux_module, "MAX_WINDOW_SIZE", MAX_WINDOW)  # noqa: B010
     setattr(yamux_module, "YamuxStream", QuietStream)  # noqa: B010
     setattr(tcp_module, "_set_reuse_flags", _reuse_address)  # noqa: B010
+    setattr(tcp_module, "_open_reuseport_listeners", open_paced_listeners)  # noqa: B010
     setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
 
 
@@ -238,6 +240,14 @@ class GuardedSwarm(Swarm):
     born: "weakref.WeakKeyDictionary[SwarmConn, float]"
     slot_of: "weakref.WeakKeyDictionary[Any, int]"
 
+    async def listen(self, *multiaddrs: Multiaddr) -> bool:
+        """Accepts at these addresses, and says whether at any."""
+        before = CAUSE.set(self.throttle.doorstep)
+        try:
+            return await super().listen(*multiaddrs)
+        finally:
+            CAUSE.reset(before)
+
     async def _handle_inbound_connection(self, stream: Any, maddr: Multiaddr) -> None:
         """One accepted socket, to its end. The limiter of libp2p is left out: the door decides."""
         host = remote_host(stream)
@@ -245,8 +255,7 @@ class GuardedSwarm(Swarm):
             self.tell(EdgeEvent("connection-refused", "", f"{host} is not an address that the CIDR settings admit"))
             await stream.close()
             return
-        usage = self.throttle.opened(host)
-        usage.proved("", True)  # sockets are opened faster than they can be held up: those that arrive must not wait
+        usage = self.throttle.opened(host, arriving=True)
         CAUSE.set(usage)
         raw = RawConnection(BoundedStream(stream, usage), False)
         slot = 0

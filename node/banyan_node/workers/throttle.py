@@ -2,8 +2,10 @@
 
 What a stranger sends costs time before anybody can ask whose turn it is: it is decrypted, taken apart and decoded. So
 when strangers have used up their share, their connections are not read from until time has paid for it. What they send
-waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can. What
-has not proved who it is neither counts nor waits: the slots for arrivals bound it (links/slots.py).
+waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
+
+Connections that have not proved who they are do not wait, because who they are decides whether they must. They get what
+strangers leave of a part that is a little larger, and beyond it no more are accepted for a while.
 
 Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
@@ -43,6 +45,8 @@ GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
 NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
+ARRIVING = 0.05
+"""The part of a core that those which arrive get beyond the strangers' share; and what that leaves."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
 LATELY_S = 5.0
@@ -55,12 +59,13 @@ HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
-    no stranger, so nothing is counted, and it never waits."""
+    no stranger, so nothing is counted, and it never waits. arriving: nor does it yet, and others pay for it."""
 
-    __slots__ = ("_held", "_lately", "_scopes", "_since", "group", "peer", "seconds", "spared", "throttle")
+    __slots__ = ("_held", "_lately", "_scopes", "_since", "arriving", "group", "peer", "seconds", "spared", "throttle")
 
-    def __init__(self, throttle: Throttle, group: _Group) -> None:
+    def __init__(self, throttle: Throttle, group: _Group, arriving: bool = False) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
+        self.arriving = arriving
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""
@@ -102,11 +107,30 @@ class Usage:
 
     def proved(self, peer: str, spared: bool) -> None:
         """The other end has proved who it is."""
-        self.peer, self.spared = peer, spared
+        self.peer, self.spared, self.arriving = peer, spared, False
 
 
 CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
 """The connection that causes what a task does. A task has it from the one that starts it."""
+
+
+class _Budget:
+    """A part of one core, and how much of what was used of it is paid for. share: None: no bound. debt: what is not
+    paid for, seconds."""
+
+    __slots__ = ("_at", "_paid", "debt", "share")
+
+    def __init__(self, share: float | None, now: float) -> None:
+        self.share, self.debt, self._paid, self._at = share, 0.0, 0.0, now
+
+    def owed(self, used: float, now: float) -> float:
+        """How long it takes to pay, seconds. used: in all."""
+        if self.share is None:
+            return 0.0
+        paid = self._paid + (now - self._at) * self.share
+        self._paid, self._at = max(used - DEEPEST_S, min(paid, used + SAVED_S)), now
+        self.debt = max(0.0, used - self._paid)
+        return self.debt / self.share
 
 
 class _Group:
@@ -132,12 +156,17 @@ class Throttle:
     methods are for any thread that say so, the others for the event loop."""
 
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._share, self._clock = share, clock
+        self._clock = clock
+        self._strangers = _Budget(share, clock())
+        self._all = _Budget(None if share is None else share + ARRIVING, clock())
         self._named: Container[str] = ()
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used while own people worked, seconds."""
-        self._paid, self._at, self._debt = 0.0, clock(), 0.0
+        self.arrived = 0.0
+        """What those that had not proved who they are have used meanwhile, seconds."""
+        self.doorstep = Usage(self, _Group("", 0.0), arriving=True)
+        """What accepting connections uses."""
         self._busy_until = float("-inf")
         self._groups: dict[str, _Group] = {}
         """By name, those first of which a connection began least recently."""
@@ -163,8 +192,8 @@ class Throttle:
         """How much longer the node is at work for its own people, seconds."""
         return self._busy_until - self._clock()
 
-    def opened(self, host: str | None) -> Usage:
-        """A connection with this address began. Call `closed` at its end."""
+    def opened(self, host: str | None, arriving: bool = False) -> Usage:
+        """A connection with this address began. Call `closed` at its end. arriving: it came in."""
         name = group_of(host or "")
         with self._lock:
             group = self._groups.pop(name, None)
@@ -175,7 +204,7 @@ class Throttle:
                     self._groups.pop(unused, None)
             self._groups[name] = group
         group.connections += 1
-        return Usage(self, group)
+        return Usage(self, group, arriving)
 
     def met(self, usage: Usage, peer: str) -> None:
         """The peer at the other end has proved who it is."""
@@ -189,8 +218,12 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much. Any thread."""
-        if not usage.spared and self._busy_s > 0:
-            with self._lock:
+        if usage.spared or self._busy_s <= 0:
+            return
+        with self._lock:
+            if usage.arriving:
+                self.arrived += seconds
+            else:
                 usage.seconds += seconds
                 usage.group.seconds += seconds
                 self.used += seconds
@@ -221,14 +254,18 @@ class Throttle:
 
     def owed(self) -> float:
         """How long strangers have to wait, those that used most, seconds. Any thread."""
-        if self._share is None:
-            return 0.0
         with self._lock:
-            now = self._clock()
-            paid = self._paid + (now - self._at) * self._share
-            self._paid, self._at = max(self.used - DEEPEST_S, min(paid, self.used + SAVED_S)), now
-            self._debt = max(0.0, self.used - self._paid)
-            return self._debt / self._share if now < self._busy_until else 0.0
+            owed = self._strangers.owed(self.used, self._clock())
+        return owed if self._busy_s > 0 else 0.0
+
+    async def accepts(self) -> None:
+        """Returns when one more connection may be accepted."""
+        while self._busy_s > 0:
+            with self._lock:
+                owed = self._all.owed(self.used + self.arrived, self._clock())
+            if not owed:
+                break
+            await trio.sleep(min(owed, LONGEST_S))
 
     def is_behind(self, group: str) -> bool:
         """Whether a group of addresses has used less than those that wait, so that it need not. Any thread."""
@@ -238,11 +275,11 @@ class Throttle:
 
     def _lag(self, group: _Group) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
-        return group.seconds < self._served and self._debt < AHEAD_OF_ALL_S
+        return group.seconds < self._served and self._strangers.debt < AHEAD_OF_ALL_S
 
     def holds(self, usage: Usage) -> bool:
         """Whether the connection may not be read from now."""
-        if usage.spared or not (self._waiting or self.owed() > 0):
+        if usage.spared or usage.arriving or not (self._waiting or self.owed() > 0):
             return False
         with self._lock:
             return not self._lag(usage.group)
