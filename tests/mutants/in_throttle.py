@@ -10,7 +10,7 @@ IN_THROTTLE = (
     Mutant(
         "strangers wait though own people do nothing",
         _THROTTLE,
-        "return owed if self._busy_s > 0 else 0.0",
+        "return owed if self.busy else 0.0",
         "return owed",
         _THROTTLED,
     ),
@@ -77,14 +77,14 @@ IN_THROTTLE = (
     Mutant(
         "what named peers use is the strangers'",
         _THROTTLE,
-        "if usage.spared or self._busy_s <= 0:",
-        "if self._busy_s <= 0:",
+        "if usage.spared or not self.busy:",
+        "if not self.busy:",
         _THROTTLED,
     ),
     Mutant(
         "what strangers use is counted while own people do nothing",
         _THROTTLE,
-        "if usage.spared or self._busy_s <= 0:",
+        "if usage.spared or not self.busy:",
         "if usage.spared:",
         _THROTTLED,
     ),

@@ -188,6 +188,11 @@ class Throttle:
         self._begins.set()
 
     @property
+    def busy(self) -> bool:
+        """Whether own people work. Any thread."""
+        return self._busy_s > 0
+
+    @property
     def _busy_s(self) -> float:
         """How much longer the node is at work for its own people, seconds."""
         return self._busy_until - self._clock()
@@ -218,7 +223,7 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much. Any thread."""
-        if usage.spared or self._busy_s <= 0:
+        if usage.spared or not self.busy:
             return
         with self._lock:
             if usage.arriving:
@@ -233,7 +238,7 @@ class Throttle:
         usage = self._peers.get(peer)
         if usage is not None:
             self.counts(usage, seconds)
-        elif self._busy_s > 0:
+        elif self.busy:
             with self._lock:  # its connection has ended
                 self.used += seconds
                 if (last := self._groups.get(group)) is not None:
@@ -256,11 +261,11 @@ class Throttle:
         """How long strangers have to wait, those that used most, seconds. Any thread."""
         with self._lock:
             owed = self._strangers.owed(self.used, self._clock())
-        return owed if self._busy_s > 0 else 0.0
+        return owed if self.busy else 0.0
 
     async def accepts(self) -> None:
         """Returns when one more connection may be accepted."""
-        while self._busy_s > 0:
+        while self.busy:
             with self._lock:
                 owed = self._all.owed(self.used + self.arrived, self._clock())
             if not owed:
@@ -305,7 +310,7 @@ class Throttle:
         while True:
             await self._begins.wait()
             with _Measuring():
-                while self._waiting or self._busy_s > 0:
+                while self._waiting or self.busy:
                     if not self._waiting:
                         self._waits = trio.Event()
                         with trio.move_on_after(self._busy_s):

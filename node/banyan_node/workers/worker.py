@@ -97,7 +97,7 @@ class Worker(Generic[T]):
         self._own: deque[Job] = deque()
         """Calls that wait."""
         self._turns: Turns[Job]
-        self._cpu = 0.0
+        self._cpu: float | None = None
         self._handed = self._taken = 0
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
@@ -279,10 +279,10 @@ class Worker(Generic[T]):
         return None
 
     def _spent(self) -> float:
-        """The processor time of this thread since the last call, seconds. So a frame also pays for the commit of those
-        before it."""
-        before, self._cpu = self._cpu, time.thread_time()
-        return self._cpu - before
+        """The processor time of this thread since the last call, seconds, while own people work. So a frame also pays
+        for the commit of those before it. Elsewhere 0: nobody has to pay then, and to ask the system costs too."""
+        before, self._cpu = self._cpu, time.thread_time() if self._throttle.busy else None
+        return self._cpu - before if self._cpu is not None and before is not None else 0.0
 
     def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
         """Runs `do`. On a full disk or a bug it rolls back and returns an error, and the thread continues."""
