@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from collections import Counter
@@ -110,6 +111,18 @@ async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.t
             await trio.sleep(0.1)
             assert throttle.waiting == 20
     assert over == {False: 20}
+
+
+async def test_own_people_may_stop_at_any_moment(autojump_clock: trio.testing.MockClock) -> None:
+    clock = itertools.count()  # moves with every look at it
+
+    throttle = Throttle(SHARE, lambda: next(clock) * BUSY_S / 3)
+    with trio.move_on_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(throttle.run)
+            while True:
+                throttle.works()
+                await trio.sleep(0.1)
 
 
 async def test_one_dear_job_silences_nobody_for_long(autojump_clock: trio.testing.MockClock) -> None:

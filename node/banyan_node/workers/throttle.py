@@ -195,7 +195,7 @@ class Throttle:
     @property
     def _busy_s(self) -> float:
         """How much longer the node is at work for its own people, seconds."""
-        return self._busy_until - self._clock()
+        return max(0.0, self._busy_until - self._clock())
 
     def opened(self, host: str | None, arriving: bool = False) -> Usage:
         """A connection with this address began. Call `closed` at its end. arriving: it came in."""
