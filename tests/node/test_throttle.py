@@ -116,7 +116,7 @@ async def test_those_that_wait_go_on_when_own_people_stop(autojump_clock: trio.t
 async def test_own_people_may_stop_at_any_moment(autojump_clock: trio.testing.MockClock) -> None:
     clock = itertools.count()  # moves with every look at it
 
-    throttle = Throttle(SHARE, lambda: next(clock) * BUSY_S / 3)
+    throttle = Throttle(SHARE, lambda: next(clock) * 0.7 * BUSY_S)
     with trio.move_on_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(throttle.run)
