@@ -127,7 +127,7 @@ IN_THROTTLE = (
     Mutant(
         "large answers leave together",
         _WORKER,
-        "replica.unsent > LEAST_BYTES or ",
+        "replica.unsent > ANSWERS_BYTES or ",
         "",
         ("tests/node/test_worker.py",),
     ),

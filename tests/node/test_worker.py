@@ -268,7 +268,7 @@ async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwh
 
 async def test_large_answers_leave_one_after_the_other(tmp_path: Path) -> None:
     """The links send the first while the next is read from the store."""
-    size = 2 * worker.LEAST_BYTES
+    size = 2 * worker.ANSWERS_BYTES
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         left, gate = list[int](), threading.Event()
 

@@ -4,8 +4,8 @@ What a stranger sends costs time before anybody can ask whose turn it is: it is 
 when strangers have used up their share, their connections are not read from until time has paid for it. What they send
 waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
 
-Connections that have not proved who they are do not wait, because who they are decides whether they must. They get what
-strangers leave of a part that is a little larger, and beyond it no more are accepted for a while.
+Connections that have not proved who they are do not wait, because who they are decides whether they must. Together they
+get what strangers leave of their share, and a little more (`ARRIVING`). Beyond it no more are accepted for a while.
 
 Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
@@ -46,7 +46,7 @@ GROUPS = 4_096
 NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
 ARRIVING = 0.05
-"""The part of a core that those which arrive get beyond the strangers' share; and what that leaves."""
+"""The part of a core that connections which arrive get, besides what strangers leave of their share."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
 LATELY_S = 5.0
@@ -59,7 +59,8 @@ HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
-    no stranger, so nothing is counted, and it never waits. arriving: nor does it yet, and others pay for it."""
+    no stranger, so nothing is counted, and it never waits. arriving: who it is is not proved yet, so it does not wait,
+    and all that arrive are counted together."""
 
     __slots__ = ("_held", "_lately", "_scopes", "_since", "arriving", "group", "peer", "seconds", "spared", "throttle")
 

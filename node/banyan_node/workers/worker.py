@@ -40,8 +40,8 @@ ENOUGH_BYTES = 32 << 10
 HANDED_BYTES = 16 << 20
 """Bytes of answers that may be on their way to the links, of all peers together: a question of a few hundred bytes can
 be answered with megabytes. Beyond it frames wait; calls do not."""
-LEAST_BYTES = 64 << 10
-"""After so many bytes of answers frames go on in the next commit: the links send these meanwhile."""
+ANSWERS_BYTES = 64 << 10
+"""After so many bytes of answers a batch of frames ends: the links send them while the next batch is worked on."""
 HANDED_S = 0.01
 """How often it is looked whether the links have taken them, seconds."""
 IDLE_S = 0.1
@@ -274,7 +274,7 @@ class Worker(Generic[T]):
             count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
                 break
-            if replica.unsent > LEAST_BYTES or (at - began > OWN_S and (own or self._turns.own)):
+            if replica.unsent > ANSWERS_BYTES or (at - began > OWN_S and (own or self._turns.own)):
                 break
         return None
 
