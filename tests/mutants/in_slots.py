@@ -46,8 +46,8 @@ IN_SLOTS = (
     Mutant(
         "an arrival goes for another one of its net before it had time",
         _SLOTS,
-        "if now - held.since >= self.s.fair_s]",
-        "]",
+        "            if now - held.since >= (s.fair_s if held.far else s.silent_s)\n",
+        "",
         _POLICY,
     ),
     Mutant(

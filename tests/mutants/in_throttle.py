@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _THROTTLE, _TURNS = "node/banyan_node/workers/throttle.py", "node/banyan_node/workers/turns.py"
+_BUDGET, _DOORSTEP = "node/banyan_node/workers/budget.py", "node/banyan_node/workers/doorstep.py"
 _WORKER, _STACK = "node/banyan_node/workers/worker.py", "node/banyan_node/edge/stack.py"
 _THROTTLED = ("tests/node/test_throttle.py",)
 
@@ -16,13 +17,13 @@ IN_THROTTLE = (
     ),
     Mutant(
         "what strangers owe is paid at once",
-        _THROTTLE,
+        _BUDGET,
         "(now - self._at) * self.share",
         "(now - self._at)",
         _THROTTLED,
     ),
-    Mutant("strangers owe without bound", _THROTTLE, "max(used - DEEPEST_S, min(", "max(0.0, min(", _THROTTLED),
-    Mutant("strangers save up time", _THROTTLE, "min(paid, used + SAVED_S)", "paid", _THROTTLED),
+    Mutant("strangers owe without bound", _BUDGET, "max(used - DEEPEST_S, min(", "max(0.0, min(", _THROTTLED),
+    Mutant("strangers save up time", _BUDGET, "min(paid, used + SAVED_S)", "paid", _THROTTLED),
     Mutant(
         "a network that used little waits for what others owe",
         _THROTTLE,
@@ -110,13 +111,62 @@ IN_THROTTLE = (
         _THROTTLED,
     ),
     Mutant(
-        "connections are accepted whatever those that arrive owe",
+        "connections are accepted whatever accepting owes",
         "node/banyan_node/edge/listening.py",
-        "await cause.throttle.accepts()",
+        "await cause.throttle.doorstep.accepts()",
         "pass",
         _THROTTLED,
     ),
-    Mutant("those that arrive have a whole share", _THROTTLE, "self.used + self.arrived,", "self.arrived,", _THROTTLED),
+    Mutant(
+        "those that arrive have a whole share",
+        _DOORSTEP,
+        "self._strangers() + self.knocked",
+        "self.knocked",
+        _THROTTLED,
+    ),
+    Mutant(
+        "handshakes begin whatever those that arrive owe",
+        _DOORSTEP,
+        "if owed and self._busy():",
+        "if False:",
+        _THROTTLED,
+    ),
+    Mutant(
+        "handshakes begin in the order in which they came",
+        _DOORSTEP,
+        "min(self._waiting, key=lambda w: waits[w.group])",
+        "self._waiting[0]",
+        _THROTTLED,
+    ),
+    Mutant(
+        "accepting may take nothing while strangers use their share",
+        _DOORSTEP,
+        "return min(least.owed(used, now), self._all.owed(all_used, now))",
+        "return self._all.owed(all_used, now)",
+        _THROTTLED,
+    ),
+    Mutant("what comes before a handshake is part of it", _DOORSTEP, "if usage.begun:", "if True:", _THROTTLED),
+    Mutant(
+        "who says nothing begins a handshake",
+        _STACK,
+        "                await trio.lowlevel.wait_readable(stream.stream.socket)  # who dials speaks first\n",
+        "",
+        _THROTTLED,
+    ),
+    Mutant(
+        "who says nothing has as much time as who speaks",
+        "node/banyan_node/links/slots.py",
+        "(s.fair_s if held.far else s.silent_s)",
+        "s.fair_s",
+        ("tests/node/test_slots.py",),
+    ),
+    Mutant(
+        "nobody hears that an arrival spoke",
+        _STACK,
+        "                self.door.speaks(slot)\n",
+        "",
+        ("tests/node/test_door.py",),
+    ),
     Mutant(
         "those that arrive are strangers",
         _THROTTLE,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from banyan_node.edge import (
     SlotSettings,
     open_edge,
 )
+from banyan_node.edge.listening import FILES
+from banyan_node.links.slots import Progress
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_edge_rogue import Rogue, rogue
 
@@ -97,7 +100,7 @@ async def dials_on(edge: Edge, hub: Edge, stop: Callable[[DialFailed], bool]) ->
 
 
 async def test_127_silent_links_of_one_address_keep_neither_a_newcomer_nor_a_dial_out() -> None:
-    patient = SlotSettings(step_s=60.0)  # so that no deadline helps
+    patient = SlotSettings(arriving=64, step_s=60.0)  # so that no deadline helps
     async with (
         open_edge(config(1, slots=patient)) as hub,
         open_edge(config(2)) as x,
@@ -142,6 +145,35 @@ async def test_half_open_sockets_go_after_a_step_and_newcomers_get_in_meanwhile(
                         break
         assert hub.door.slots.filling().arriving == 0
         assert list(hub.links) == [x.peer_id]
+
+
+async def test_who_says_nothing_makes_room_for_one_that_speaks_and_not_the_other_way_round() -> None:
+    few = SlotSettings(arriving=4, step_s=60.0, fair_s=60.0)
+    async with open_edge(config(1, slots=few)) as hub, AsyncExitStack() as stack:
+        host, port = hub.addresses[0].split("/")[2], int(hub.addresses[0].split("/")[4])
+
+        async def come(says: bytes) -> trio.SocketStream:
+            socket = await stack.enter_async_context(await trio.open_tcp_stream(host, port))
+            await socket.send_all(says)
+            return socket
+
+        async def go(sockets: list[trio.SocketStream]) -> None:
+            for socket in sockets:
+                with trio.fail_after(10), suppress(trio.BrokenResourceError):
+                    while await socket.receive_some():
+                        pass
+
+        slots = hub.door.slots
+        silent = [await come(b"") for _ in range(4)]
+        await until(lambda: slots.filling().arriving == 4)
+        await trio.sleep(2 * few.silent_s)
+        for _ in range(4):
+            await come(b"\x13/multistream/1.0.0\n")
+        await go(silent)
+        await until(lambda: [held.far for held in slots.held.values()] == [Progress.SPEAKS] * 4)
+        await trio.sleep(2 * few.silent_s)
+        await go([await come(b"") for _ in range(4)])
+        assert [held.far for held in slots.held.values()] == [Progress.SPEAKS] * 4
 
 
 async def reads_on(peer: Rogue) -> None:
@@ -238,7 +270,7 @@ async def test_a_node_that_was_banned_waits(tmp_path: Path) -> None:
 
 
 async def test_a_node_under_127_silent_links_says_so_and_takes_a_newcomer(tmp_path: Path) -> None:
-    slow = {"limits__handshake_seconds": "60"}
+    slow = {"limits__handshake_seconds": "60", "limits__arriving": "64"}
     async with running(make_node(make_home(tmp_path / "a"), **slow)) as a, AsyncExitStack() as stack:
         await flood(stack, a.addresses[0], 127)
         slots = (await a.backend.call("status", {}))["slots"]
@@ -249,3 +281,13 @@ async def test_a_node_under_127_silent_links_says_so_and_takes_a_newcomer(tmp_pa
             await converged([a, b], within=30)
             filling = a.edge.door.slots.filling()
             assert filling.inbound + filling.outbound >= 1
+
+
+async def test_who_listens_may_open_as_many_files_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(900, hard), hard))
+        async with open_edge(config(1)):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(FILES, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -13,11 +13,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from banyan_node.links.pauses import Pauses, PauseSettings
-from banyan_node.links.slots import NEVER, Pool, Rank, Slots, SlotSettings, Standing
+from banyan_node.links.slots import NEVER, Held, Pool, Progress, Rank, Slots, SlotSettings, Standing
 
-SMALL = SlotSettings(
-    links=16, outbound=4, named=4, arriving=6, arriving_near=3, per_address=2, per_near=3, per_wide=5, fair_s=1.0
-)
+SMALL = SlotSettings(links=16, outbound=4, named=4, arriving=6, per_address=2, per_near=3, per_wide=5, fair_s=1.0)
 
 
 def greet(slots: Slots, host: str, peer: str, now: float, standing: dict[str, Standing] | None = None) -> int:
@@ -49,8 +47,10 @@ def test_a_first_message_gives_a_busy_replica_time() -> None:
 
 
 def test_a_flood_from_one_net_does_not_keep_others_out() -> None:
-    slots = Slots(replace(SMALL, arriving_near=100))
+    slots = Slots(SMALL)
     flood = [slots.arrives("8.8.8.8", 0.0).slot for _ in range(6)]
+    for slot in flood:
+        slots.speaks(slot)
     assert slots.arrives("8.8.8.9", 0.5).refused  # one of the same net must not shorten the time of the others
     other = slots.arrives("9.9.9.9", 0.5)
     assert (other.refused, other.out) == ("", (flood[0],))
@@ -59,11 +59,27 @@ def test_a_flood_from_one_net_does_not_keep_others_out() -> None:
 
 def test_the_arrival_that_got_least_far_goes_first() -> None:
     slots = Slots(SMALL)
-    first, second = slots.arrives("8.8.8.1", 0.0).slot, slots.arrives("8.8.8.2", 0.1).slot
-    third = slots.arrives("8.8.8.3", 0.2).slot
-    slots.met(first, "p", 0.5)
-    assert slots.arrives("8.8.8.4", 5.0).out == (second,)
-    assert third in slots.held
+    proven, *speaking = (slots.arrives(f"8.8.8.{n}", n / 10).slot for n in range(5))
+    silent = slots.arrives("8.8.8.5", 2.0).slot
+    slots.met(proven, "p", 0.5)
+    for slot in speaking:
+        slots.speaks(slot)
+    came = [slots.arrives("8.8.8.6", 3.0 + n) for n in range(3)]
+    assert [v.out for v in came] == [(silent,), (came[0].slot,), (came[1].slot,)]
+    slots.speaks(came[2].slot)
+    assert slots.arrives("8.8.8.6", 5.1).out == (speaking[0],)
+    assert proven in slots.held
+
+
+def test_who_says_nothing_keeps_nobody_out() -> None:
+    slots = Slots(SMALL)
+    silent = [slots.arrives("8.8.8.8", 0.0).slot for _ in range(6)]
+    assert slots.arrives("8.8.8.8", 0.09).refused
+    newcomers = [slots.arrives("8.8.8.8", 0.1) for _ in range(6)]
+    assert [v.out for v in newcomers] == [(slot,) for slot in silent]
+    for v in newcomers:
+        slots.speaks(v.slot)
+    assert slots.arrives("8.8.8.8", 0.3).refused
 
 
 def test_127_links_of_one_address_take_what_one_address_may() -> None:
@@ -178,12 +194,21 @@ def test_no_pool_and_no_net_exceeds_its_share_and_no_useful_link_goes_for_a_usel
             check_newcomer(slots, s, verdict, peer, ranks, Pool.OUTBOUND)
         elif step == "met" and slot in coming:
             slots.met(slot, coming[slot], now)
-        elif step == "settle" and slot in coming and before[slot].proven and before[slot].pool is Pool.ARRIVING:
+        elif (
+            step == "settle"
+            and slot in coming
+            and before[slot].far is Progress.PROVEN
+            and before[slot].pool is Pool.ARRIVING
+        ):
             verdict = slots.settles(slot, now, standing)
             check_newcomer(slots, s, verdict, coming[slot], ranks, Pool.INBOUND)
         elif step == "leave":
             slots.leaves(slot)
         check_shares(slots, s)
+
+
+def proven_arrival(held: Held) -> bool:
+    return held.pool is Pool.ARRIVING and held.far is Progress.PROVEN
 
 
 def check_newcomer(slots: Slots, s: SlotSettings, verdict: Any, peer: str, ranks: dict[int, Rank], pool: Pool) -> None:
@@ -203,7 +228,8 @@ def check_arrivals(slots: Slots, before: dict[int, Any], now: float) -> None:
     near = Counter(held.nets.near for held in before.values() if held.pool is Pool.ARRIVING)
     for slot in before.keys() - slots.held.keys():
         held = before[slot]
-        assert now - held.since >= slots.s.fair_s or near[held.nets.near] > near[newcomer[0].nets.near] + 1
+        fair_s = slots.s.fair_s if held.far else slots.s.silent_s
+        assert now - held.since >= fair_s or near[held.nets.near] > near[newcomer[0].nets.near] + 1
 
 
 def check_shares(slots: Slots, s: SlotSettings) -> None:
@@ -220,12 +246,6 @@ def check_shares(slots: Slots, s: SlotSettings) -> None:
     ]
     for most, level in levels:
         assert max(Counter(level(h.nets) for h in strangers if h.nets.near).values(), default=0) <= most
-    arriving = Counter(
-        h.nets.near
-        for h in slots.held.values()
-        if h.pool is Pool.ARRIVING and h.nets.near and (s.local_groups or not h.nets.local)
-    )
-    assert max(arriving.values(), default=0) <= s.arriving_near
 
 
 # -- pauses
@@ -274,7 +294,7 @@ def test_people_hear_which_slots_fill_up_from_where_and_what_to_do() -> None:
         slots.arrives("127.0.0.1", 0.0)
     assert "6 of 6 connections" in (slots.filling().crowded or "")
     assert "look for the program on this machine" in (slots.filling().crowded or "")
-    flooded = Slots(replace(SMALL, arriving_near=6))
+    flooded = Slots(SMALL)
     for _ in range(6):
         flooded.arrives("8.8.8.8", 0.0)
     assert "network.deny 8.8.8.0/24" in (flooded.filling().crowded or "")

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import thread_time
@@ -19,16 +19,15 @@ import trio.testing
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
+from banyan_node.workers.budget import DEEPEST_S, SAVED_S
+from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
-    ARRIVING,
     BUSY_S,
     CAUSE,
-    DEEPEST_S,
     GONE_S,
     GROUPS,
-    SAVED_S,
     Throttle,
     Usage,
 )
@@ -246,25 +245,37 @@ async def test_who_comes_back_under_a_new_name_has_saved_up_nothing(autojump_clo
     assert passed["staying"] > 0.7 * passed["returning"]
 
 
-@pytest.mark.parametrize("strangers", [False, True])
-async def test_those_that_arrive_get_what_strangers_leave(
-    autojump_clock: trio.testing.MockClock, strangers: bool
+@pytest.mark.parametrize("others", ["", "strangers", "all"])
+@pytest.mark.parametrize("step", ["accepting", "handshakes"])
+async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_share_of_its_own(
+    autojump_clock: trio.testing.MockClock, step: str, others: str
 ) -> None:
     throttle, passed = throttled(), Counter[str]()
 
-    async def arrive() -> None:
+    async def accept() -> None:
         while True:
-            await throttle.accepts()
-            throttle.counts(throttle.doorstep, 0.005)
+            await throttle.doorstep.accepts()
+            throttle.counts(throttle.accepting, 0.005)
             await trio.sleep(0.001)
 
+    async def begin() -> None:
+        while True:
+            usage = throttle.opened("10.2.0.1", arriving=True)
+            await throttle.doorstep.begins(usage)
+            throttle.counts(usage, 0.005)
+            await trio.sleep(0.001)
+            throttle.closed(usage)
+
     async with busy(throttle, 20) as nursery:
-        nursery.start_soon(arrive)
-        if strangers:
+        if others:
             nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), 0.01, passed)
-    share = ARRIVING if strangers else SHARE + ARRIVING
-    assert 0.8 * 20 * share < throttle.arrived < 1.2 * 20 * share + SAVED_S
-    assert not strangers or throttle.used > 0.9 * 20 * SHARE
+        for name, play in (("accepting", accept), ("handshakes", begin)):
+            if name == step or others == "all":
+                nursery.start_soon(play)
+    used = {"accepting": throttle.doorstep.knocked, "handshakes": throttle.doorstep.arrived}
+    share = LEAST if others else SHARE + LEAST
+    assert 0.8 * 20 * share < used[step] < 1.2 * 20 * share + SAVED_S
+    assert not others or throttle.used > 0.9 * 20 * SHARE
 
 
 async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_who_it_is(
@@ -276,7 +287,10 @@ async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_wh
     usage = throttle.opened("10.1.0.1", arriving=True)
     assert not throttle.holds(usage)
     throttle.counts(usage, 1.0)
-    assert (usage.seconds, throttle.arrived, throttle.used) == (0.0, 1.0, 60.0)
+    assert (throttle.doorstep.knocked, throttle.doorstep.arrived) == (1.0, 0.0)
+    usage.begun = True
+    throttle.counts(usage, 2.0)
+    assert (usage.seconds, throttle.doorstep.knocked, throttle.doorstep.arrived, throttle.used) == (0.0, 1.0, 2.0, 60.0)
     throttle.met(usage, "somebody")
     assert throttle.holds(usage)
 
@@ -462,12 +476,53 @@ async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> N
         assert [group.connections for group in throttle._groups.values()] == [0]
 
 
-async def test_no_more_are_accepted_while_those_that_arrive_owe_and_own_people_work() -> None:
+async def test_of_those_that_arrive_the_group_of_which_fewest_wait_begins_first(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle, begun = throttled(), list[str]()
+
+    async def begin(name: str, host: str) -> None:
+        await throttle.doorstep.begins(throttle.opened(host, arriving=True))
+        begun.append(name)
+
+    async with busy(throttle, 60) as nursery:
+        throttle.works()
+        owes = throttle.opened("10.9.0.1", arriving=True)
+        owes.begun = True
+        throttle.counts(owes, 60.0)
+        for n in range(5):
+            nursery.start_soon(begin, f"flood {n}", "10.1.0.1")
+        await trio.sleep(0.01)
+        with trio.move_on_after(0.01):
+            await begin("gone", "10.3.0.1")
+        nursery.start_soon(begin, "newcomer", "10.2.0.1")
+    assert begun[0] == "newcomer"
+    assert sorted(begun[1:]) == [f"flood {n}" for n in range(5)]
+
+
+async def test_sockets_that_say_nothing_are_accepted_by_the_hundred_and_begin_no_handshake() -> None:
+    throttle = Throttle(0.25)
+    async with open_edge(config(2), throttle) as b, AsyncExitStack() as stack:
+        host, port = b.addresses[0].split("/")[2], int(b.addresses[0].split("/")[4])
+        throttle.works()
+        await trio.sleep(0.1)
+        throttle.counts(throttle.accepting, 0.1)
+        for _ in range(120):
+            await stack.enter_async_context(await trio.open_tcp_stream(host, port))
+        with trio.fail_after(20):
+            while b.door.slots.filling().arriving < 120:
+                throttle.works()
+                await trio.sleep(0.01)
+        assert throttle.doorstep.knocked > 0.1
+        assert throttle.doorstep.arrived == 0.0
+
+
+async def test_no_more_are_accepted_while_accepting_owes_and_own_people_work() -> None:
     throttle = Throttle(0.25)
     async with open_edge(config(2), throttle) as b:
         host, port = b.addresses[0].split("/")[2], int(b.addresses[0].split("/")[4])
         throttle.works()
-        throttle.counts(throttle.doorstep, 60.0)
+        throttle.counts(throttle.accepting, 60.0)
         streams = [await trio.open_tcp_stream(host, port) for _ in range(5)]
         await trio.sleep(BUSY_S / 2)
         assert b.door.slots.filling().arriving <= 1, "one was waited for before"

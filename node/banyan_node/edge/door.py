@@ -42,6 +42,10 @@ class Door:
         self._let_go(verdict.out, "another connection took its place before it said hello")
         return verdict.slot
 
+    def speaks(self, slot: int) -> None:
+        """The first bytes of an arrival came."""
+        self.slots.speaks(slot)
+
     def met(self, slot: int, peer: str) -> None:
         """The id of an arrival is proven. Raises DialFailed if that peer has to wait."""
         now = trio.current_time()

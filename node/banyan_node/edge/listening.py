@@ -1,15 +1,21 @@
-"""Accepts connections no faster than those that arrive may use the processor (workers/throttle.py).
+"""Accepts connections no faster than accepting may use the processor (workers/doorstep.py).
 
-Sockets cost their opener next to nothing. Those that are not accepted yet wait in the system's queue, and beyond it
-their openers' systems try again after a second or more. The task that listens has the throttle in its `CAUSE`.
+Beyond the system's queue, the systems of those who dial try again after a second or more. The task that listens has the
+throttle in its `CAUSE`.
 """
 
 from __future__ import annotations
+
+import resource
 
 import trio
 from libp2p.transport.tcp.tcp import _open_reuseport_listeners
 
 from banyan_node.workers.throttle import CAUSE
+
+FILES = 65_536
+"""Open files that a node asks for, where the system allows more than it gives by itself (often 1,024 or 256): each
+socket is one, and the store must not lack them."""
 
 
 class PacedListener(trio.abc.Listener[trio.SocketStream]):
@@ -21,7 +27,7 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
     async def accept(self) -> trio.SocketStream:
         """The next connection. Raises trio.ClosedResourceError, OSError."""
         if (cause := CAUSE.get()) is not None:
-            await cause.throttle.accepts()
+            await cause.throttle.doorstep.accepts()
         return await self._listener.accept()
 
     async def aclose(self) -> None:
@@ -31,4 +37,8 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
 
 async def open_paced_listeners(host: str | None, port: int) -> list[PacedListener]:
     """libp2p's listeners of an address, paced. Raises OpenConnectionError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return [PacedListener(listener) for listener in await _open_reuseport_listeners(host, port)]

@@ -242,7 +242,7 @@ class GuardedSwarm(Swarm):
 
     async def listen(self, *multiaddrs: Multiaddr) -> bool:
         """Accepts at these addresses, and says whether at any."""
-        before = CAUSE.set(self.throttle.doorstep)
+        before = CAUSE.set(self.throttle.accepting)
         try:
             return await super().listen(*multiaddrs)
         finally:
@@ -262,6 +262,9 @@ class GuardedSwarm(Swarm):
         try:
             with trio.CancelScope() as scope:
                 slot = self.door.arrives(host, scope.cancel)
+                await trio.lowlevel.wait_readable(stream.stream.socket)  # who dials speaks first
+                self.door.speaks(slot)
+                await self.throttle.doorstep.begins(usage)
                 muxed: Any = await self._upgrade(raw, slot, usage)
                 await muxed.event_closed.wait()
         except Exception as error:

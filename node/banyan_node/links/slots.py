@@ -40,8 +40,8 @@ class SlotSettings:
     links: slots in all. outbound: slots only for peers that this node dials: the active view of 6, 8 dials, and 10
       links that the gossip tries for half a minute. named: slots kept for named peers. Of few links at most half are
       outbound, and a quarter is kept for named peers.
-    arriving: connections at once that have not said hello; a handshake takes about 0.1 s of work, so 64 are some
-      seconds of work. arriving_near: of one near group (IPv4 /24, IPv6 /48).
+    arriving: connections at once that have not said hello. They cost little until their handshake begins, and who opens
+      hundreds of sockets must not keep others out.
     per_address: settled inbound links of one address (IPv4, or IPv6 /64): some nodes behind one router. per_near: of
       one /24 or /48, the least that a hoster gives out. per_wide: of one /16 or /32, what one hoster or provider may
       have: so two of them cannot fill the slots.
@@ -49,15 +49,14 @@ class SlotSettings:
     step_s: how long each of the two steps of an arrival may take: the handshake, and from there to the hello.
     judged_s: how long a hello may wait for a replica that is busy.
     fair_s: an arrival is not evicted sooner for one of its own group. Otherwise a burst of honest peers would evict
-      one another before any could finish.
+      one another before any could finish. silent_s: the same of one that has not said anything: who dials speaks first.
     useful_s: how long a link counts as useful after it served something new.
     """
 
     links: int = 128
     outbound: int = 24
     named: int = 16
-    arriving: int = 64
-    arriving_near: int = 16
+    arriving: int = 512
     per_address: int = 8
     per_near: int = 16
     per_wide: int = 32
@@ -65,6 +64,7 @@ class SlotSettings:
     step_s: float = 5.0
     judged_s: float = 60.0
     fair_s: float = 1.0
+    silent_s: float = 0.1
     useful_s: float = 600.0
 
     @property
@@ -107,6 +107,15 @@ class Verdict(NamedTuple):
     out: tuple[int, ...] = ()
 
 
+class Progress(IntEnum):
+    """How far a connection got."""
+
+    SILENT = 0
+    SPEAKS = 1
+    PROVEN = 2
+    """The handshake is done: who it is is known."""
+
+
 class Pool(Enum):
     ARRIVING = "arriving"
     INBOUND = "inbound"
@@ -116,17 +125,17 @@ class Pool(Enum):
 
 @dataclass(slots=True)
 class Held:
-    """since: when it came, and then when it settled. proven: the handshake is done. due: when its step must be done."""
+    """since: when it came, and then when it settled. due: when its step must be done."""
 
     pool: Pool
     nets: Nets
     since: float
     due: float
     peer: str = ""
-    proven: bool = False
+    far: Progress = Progress.SILENT
 
     def proves(self, peer: str, due: float) -> None:
-        self.peer, self.proven = peer, True
+        self.peer, self.far = peer, Progress.PROVEN
         self.may_wait(due)
 
     def may_wait(self, due: float) -> None:
@@ -153,23 +162,22 @@ class Slots:
         """A socket was accepted. host: its address, or None."""
         nets = nets_of(host)
         here = {slot: held for slot, held in self.held.items() if held.pool is Pool.ARRIVING}
-        near = Counter(held.nets.near for held in here.values())
-        mine = near[nets.near] + 1
-        out: tuple[int, ...] = ()
-        if self._capped(nets) and mine > self.s.arriving_near:
-            rivals = {slot: held for slot, held in here.items() if held.nets.near == nets.near}
-            out = self._stalest(rivals, now)
-        elif len(here) >= self.s.arriving:
-            fullest = max(near.values())
-            fuller = {slot: held for slot, held in here.items() if near[held.nets.near] == fullest}
-            out = self._stalest(fuller, NEVER if fullest > mine else now)
-        else:
+        if len(here) < self.s.arriving:
             return Verdict("", self._take(Pool.ARRIVING, nets, now, now + self.s.step_s))
+        near = Counter(held.nets.near for held in here.values())
+        fullest = max(near.values())
+        fuller = {slot: held for slot, held in here.items() if near[held.nets.near] == fullest}
+        out = self._stalest(fuller, NEVER if fullest > near[nets.near] + 1 else now)
         if not out:
             self.refused += 1
             return Verdict(f"{len(here)} connections are arriving: dial again later")
         self._evict(out)
         return Verdict("", self._take(Pool.ARRIVING, nets, now, now + self.s.step_s), out)
+
+    def speaks(self, slot: int) -> None:
+        """Its first bytes came."""
+        if slot in self.held:
+            self.held[slot].far = Progress.SPEAKS
 
     def met(self, slot: int, peer: str, now: float) -> None:
         """The handshake is done: `peer` is proven. Of an arrival the hello is awaited."""
@@ -283,7 +291,9 @@ class Slots:
         if pool is Pool.OUTBOUND:
             if used[pool] < s.dialled:
                 return None, ""
-            links = {slot: held for slot, held in _of(seated, pool).items() if held.proven}  # not those under way
+            links = {
+                slot: held for slot, held in _of(seated, pool).items() if held.far is Progress.PROVEN
+            }  # not those under way
             return links, f"all {s.dialled} slots for peers that this node dials are in use"
         strangers = _of(seated, Pool.INBOUND)
         if pool is Pool.NAMED:
@@ -330,18 +340,23 @@ class Slots:
 
     def _stalest(self, arrivals: Mapping[int, Held], now: float) -> tuple[int, ...]:
         """The arrival that got least far, and of these the oldest; none that came within fair_s before `now`."""
-        fair = [(held.proven, held.since, slot) for slot, held in arrivals.items() if now - held.since >= self.s.fair_s]
+        s = self.s
+        fair = [
+            (held.far, held.since, slot)
+            for slot, held in arrivals.items()
+            if now - held.since >= (s.fair_s if held.far else s.silent_s)
+        ]
         return (min(fair)[2],) if fair else ()
 
     def _capped(self, nets: Nets) -> bool:
         return nets is not NOWHERE and (self.s.local_groups or not nets.local)
 
     def _take(self, pool: Pool, nets: Nets, now: float, due: float, peer: str = "", slot: int = 0) -> int:
-        met = bool(slot)
+        far = Progress.PROVEN if slot else Progress.SILENT
         if not slot:
             self._last += 1
             slot = self._last
-        self.held[slot] = Held(pool, nets, now, due, peer, met)
+        self.held[slot] = Held(pool, nets, now, due, peer, far)
         return slot
 
     def _evict(self, out: tuple[int, ...]) -> None:

@@ -4,8 +4,8 @@ What a stranger sends costs time before anybody can ask whose turn it is: it is 
 when strangers have used up their share, their connections are not read from until time has paid for it. What they send
 waits at their end, because TCP has no room for it. A node whose own people do nothing reads as fast as it can.
 
-Connections that have not proved who they are do not wait, because who they are decides whether they must. Together they
-get what strangers leave of their share, and a little more (`ARRIVING`). Beyond it no more are accepted for a while.
+Connections that have not proved who they are do not wait, because who they are decides whether they must. What they get
+together is in `doorstep.py`.
 
 Time is measured while own people work, and not guessed: the steps of all tasks that a connection has (`CAUSE`), what
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
@@ -29,13 +29,11 @@ import trio
 
 from banyan_replica.gossip.groups import group_of
 
+from .budget import Budget
+from .doorstep import Doorstep
+
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
-SAVED_S = 0.03
-"""The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
-DEEPEST_S = 0.75
-"""The most that they can owe, seconds. With the usual share it is paid within three, and then one that used little is
-read from: a muxer gives up a stream whose window is not opened for five."""
 AHEAD_S = 0.1
 """How much a group may have used less than those that wait, seconds. So much it can use without waiting; a new one
 too."""
@@ -45,8 +43,6 @@ GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
 NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
-ARRIVING = 0.05
-"""The part of a core that connections which arrive get, besides what strangers leave of their share."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
 LATELY_S = 5.0
@@ -60,13 +56,16 @@ HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
     no stranger, so nothing is counted, and it never waits. arriving: who it is is not proved yet, so it does not wait,
-    and all that arrive are counted together."""
+    and all that arrive are counted together. begun: its handshake has begun, or would if its turn came."""
 
-    __slots__ = ("_held", "_lately", "_scopes", "_since", "arriving", "group", "peer", "seconds", "spared", "throttle")
+    __slots__ = (
+        *("arriving", "begun", "group", "peer", "seconds", "spared", "throttle"),
+        *("_held", "_lately", "_scopes", "_since"),
+    )
 
     def __init__(self, throttle: Throttle, group: _Group, arriving: bool = False) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
-        self.arriving = arriving
+        self.arriving, self.begun = arriving, False
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""
@@ -115,25 +114,6 @@ CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
 """The connection that causes what a task does. A task has it from the one that starts it."""
 
 
-class _Budget:
-    """A part of one core, and how much of what was used of it is paid for. share: None: no bound. debt: what is not
-    paid for, seconds."""
-
-    __slots__ = ("_at", "_paid", "debt", "share")
-
-    def __init__(self, share: float | None, now: float) -> None:
-        self.share, self.debt, self._paid, self._at = share, 0.0, 0.0, now
-
-    def owed(self, used: float, now: float) -> float:
-        """How long it takes to pay, seconds. used: in all."""
-        if self.share is None:
-            return 0.0
-        paid = self._paid + (now - self._at) * self.share
-        self._paid, self._at = max(used - DEEPEST_S, min(paid, used + SAVED_S)), now
-        self.debt = max(0.0, used - self._paid)
-        return self.debt / self.share
-
-
 class _Group:
     """The connections of a group of addresses. served: what that one had used which went on last."""
 
@@ -158,16 +138,14 @@ class Throttle:
 
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._strangers = _Budget(share, clock())
-        self._all = _Budget(None if share is None else share + ARRIVING, clock())
+        self._strangers = Budget(share, clock())
+        self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
+        self.accepting = Usage(self, _Group("", 0.0), arriving=True)
+        """What accepting connections uses."""
         self._named: Container[str] = ()
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used while own people worked, seconds."""
-        self.arrived = 0.0
-        """What those that had not proved who they are have used meanwhile, seconds."""
-        self.doorstep = Usage(self, _Group("", 0.0), arriving=True)
-        """What accepting connections uses."""
         self._busy_until = float("-inf")
         self._groups: dict[str, _Group] = {}
         """By name, those first of which a connection began least recently."""
@@ -228,7 +206,7 @@ class Throttle:
             return
         with self._lock:
             if usage.arriving:
-                self.arrived += seconds
+                self.doorstep.counts(usage, seconds)
             else:
                 usage.seconds += seconds
                 usage.group.seconds += seconds
@@ -252,6 +230,11 @@ class Throttle:
             usage.proved(peer, on or peer in self._named)
 
     @property
+    def used_by_all(self) -> float:
+        """What strangers and those that had not proved who they are have used while own people worked, seconds."""
+        return self.used + self.doorstep.knocked + self.doorstep.arrived
+
+    @property
     def waiting(self) -> int:
         """Connections that have to wait now."""
         return len(self._waiting)
@@ -263,15 +246,6 @@ class Throttle:
         with self._lock:
             owed = self._strangers.owed(self.used, self._clock())
         return owed if self.busy else 0.0
-
-    async def accepts(self) -> None:
-        """Returns when one more connection may be accepted."""
-        while self.busy:
-            with self._lock:
-                owed = self._all.owed(self.used + self.arrived, self._clock())
-            if not owed:
-                break
-            await trio.sleep(min(owed, LONGEST_S))
 
     def is_behind(self, group: str) -> bool:
         """Whether a group of addresses has used less than those that wait, so that it need not. Any thread."""
@@ -306,7 +280,12 @@ class Throttle:
         return not mine.gone
 
     async def run(self) -> None:
-        """Measures while own people work, and lets connections go on, for ever."""
+        """Measures while own people work, and lets connections begin and go on, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.doorstep.run)
+            nursery.start_soon(self._let_go_on)
+
+    async def _let_go_on(self) -> None:
         looked = 0.0
         while True:
             await self._begins.wait()

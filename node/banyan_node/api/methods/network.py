@@ -110,5 +110,5 @@ async def status(shell: Shell, shown: standing.Status) -> standing.Status:
     used = shell.slots
     slots = convert({**used._asdict(), "crowded": used.crowded}, standing.SlotsUsed)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime, "failing": shell.failing}
-    throttle = standing.Throttled(round(shell.throttle.used + shell.throttle.arrived, 3), shell.throttle.waiting)
+    throttle = standing.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, slots=slots, throttle=throttle)
