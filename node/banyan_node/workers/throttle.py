@@ -23,7 +23,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
-from time import thread_time
+from time import perf_counter, thread_time
 
 import trio
 
@@ -43,6 +43,8 @@ GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
 NEXT_S = 0.001
 """After a connection has gone on, what it costs is known this much later, seconds."""
+MEASURED_S = 0.001
+"""When the steps of tasks took so long together, it is counted whose they were, seconds."""
 LONGEST_S = 0.1
 """How often those that wait look whether own people still work, seconds."""
 LATELY_S = 5.0
@@ -332,18 +334,38 @@ class Throttle:
 
 class _Meter(trio.abc.Instrument):
     """Measures the steps of the tasks that a connection caused, and what the event loop did before each. One for all
-    nodes of an event loop."""
+    nodes of an event loop.
+
+    Asking for processor time is a system call, dearer than many a step. So steps are measured by the clock, and what
+    they took together is scaled to the processor time that passed meanwhile."""
 
     def __init__(self) -> None:
         self.users = 0
-        self._last = thread_time()
+        self._took: dict[Usage, float] = {}
+        self._all = 0.0
+        self._last, self._spent = perf_counter(), thread_time()
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._last = perf_counter()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        now = thread_time()
+        now = perf_counter()
+        took, self._last = now - self._last, now
+        self._all += took
         cause = task.context.get(CAUSE)
         if cause is not None:
-            cause.throttle.counts(cause, now - self._last)
-        self._last = now
+            self._took[cause] = self._took.get(cause, 0.0) + took
+        if self._all > MEASURED_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Counts what was measured."""
+        spent = thread_time()
+        scale = min(1.0, (spent - self._spent) / self._all) if self._all else 0.0
+        for cause, took in self._took.items():
+            cause.throttle.counts(cause, took * scale)
+        self._took.clear()
+        self._all, self._spent = 0.0, spent
 
 
 _meter: trio.lowlevel.RunVar[_Meter | None] = trio.lowlevel.RunVar("meter", None)
@@ -362,6 +384,7 @@ class _Measuring:
         self._meter = meter
 
     def __exit__(self, *_: object) -> None:
+        self._meter.tell()
         self._meter.users -= 1
         if not self._meter.users:
             trio.lowlevel.remove_instrument(self._meter)
