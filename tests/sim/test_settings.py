@@ -56,7 +56,7 @@ def test_a_file_that_names_the_settings_of_before_still_decides(tmp_path: Path) 
     )
     settings = load(home, env={})
     assert gossip_of(settings) == GossipSettings(
-        active=5, passive=60, shuffle_s=30.0, retry_max_s=9.0, links=128 + 64, dials=8, notes_per_peer=10_000
+        active=5, passive=60, shuffle_s=30.0, retry_max_s=9.0, links=128 + 512, dials=8, notes_per_peer=10_000
     )
     assert limits_of(settings) == Limits(root_s=2.5, outbox=2_000_000)
 

@@ -103,7 +103,7 @@ class GossipSettings:
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
-    links: int = 192
+    links: int = 640
 
     join_ttl: int = 6
     join_spare_ttl: int = 3
