@@ -20,6 +20,8 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_sim.gossip_world import GossipWorld
 
 NEWCOMER = "n9999"
+WITHOUT_SLOTS = 192
+"""Links of a node that has no slots, only the gossip's own cap."""
 LOST_S = 150
 """A newcomer without an honest link for so long is isolated: longer than `trust_s` and a dial take."""
 HONEST = 60
@@ -40,9 +42,7 @@ class Siege(GossipWorld):
     """nodes: honest ones without the newcomer. slots: None for a world that only has the gossip's own cap of links."""
 
     def __init__(self, nodes: int, seed: int, slots: SlotSettings | None) -> None:
-        gossip = GossipSettings()
-        if slots is not None:
-            gossip = replace(gossip, links=slots.links + slots.arriving)
+        gossip = replace(GossipSettings(), links=WITHOUT_SLOTS if slots is None else slots.links + slots.arriving)
         self.slot_settings = slots
         self.slots: dict[str, Slots] = {}
         self.seat: dict[tuple[str, str], int] = {}  # (node, peer) -> slot
