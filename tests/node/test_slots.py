@@ -194,12 +194,7 @@ def test_no_pool_and_no_net_exceeds_its_share_and_no_useful_link_goes_for_a_usel
             check_newcomer(slots, s, verdict, peer, ranks, Pool.OUTBOUND)
         elif step == "met" and slot in coming:
             slots.met(slot, coming[slot], now)
-        elif (
-            step == "settle"
-            and slot in coming
-            and before[slot].far is Progress.PROVEN
-            and before[slot].pool is Pool.ARRIVING
-        ):
+        elif step == "settle" and slot in coming and proven_arrival(before[slot]):
             verdict = slots.settles(slot, now, standing)
             check_newcomer(slots, s, verdict, coming[slot], ranks, Pool.INBOUND)
         elif step == "leave":

@@ -291,9 +291,8 @@ class Slots:
         if pool is Pool.OUTBOUND:
             if used[pool] < s.dialled:
                 return None, ""
-            links = {
-                slot: held for slot, held in _of(seated, pool).items() if held.far is Progress.PROVEN
-            }  # not those under way
+            dialled = _of(seated, pool)
+            links = {slot: held for slot, held in dialled.items() if held.far is Progress.PROVEN}  # not those under way
             return links, f"all {s.dialled} slots for peers that this node dials are in use"
         strangers = _of(seated, Pool.INBOUND)
         if pool is Pool.NAMED:
@@ -339,7 +338,7 @@ class Slots:
         return max((slot for slot in links if ranks[slot] is low), key=fullest)
 
     def _stalest(self, arrivals: Mapping[int, Held], now: float) -> tuple[int, ...]:
-        """The arrival that got least far, and of these the oldest; none that came within fair_s before `now`."""
+        """The arrival that got least far, and of these the oldest; none that came too shortly before `now`."""
         s = self.s
         fair = [
             (held.far, held.since, slot)

@@ -7,6 +7,10 @@ SAVED_S = 0.03
 DEEPEST_S = 0.75
 """The most that they can owe, seconds. With the usual share it is paid within three, and then one that used little is
 read from: a muxer gives up a stream whose window is not opened for five."""
+NEXT_S = 0.001
+"""After a connection has begun or gone on, what it costs is known this much later, seconds."""
+LONGEST_S = 0.1
+"""How often those that wait look whether own people still work, seconds."""
 
 
 class Budget:

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .budget import Budget
+from .budget import LONGEST_S, NEXT_S, Budget
 
 if TYPE_CHECKING:
     from .throttle import Usage
 
 LEAST = 0.05
 """The part of a core that accepting gets at least, and handshakes too, whatever strangers use."""
-NEXT_S = 0.001
-"""After a handshake has begun, what that costs is known this much later, seconds."""
-LONGEST_S = 0.1
-"""How often it is looked whether own people still work, seconds."""
 
 
 class _Beginning:

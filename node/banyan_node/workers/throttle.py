@@ -29,7 +29,7 @@ import trio
 
 from banyan_replica.gossip.groups import group_of
 
-from .budget import Budget
+from .budget import LONGEST_S, NEXT_S, Budget
 from .doorstep import Doorstep
 
 BUSY_S = 1.0
@@ -41,12 +41,8 @@ AHEAD_OF_ALL_S = 0.4
 """As long as all strangers together owe less than this, seconds: networks are cheaper by the hundred."""
 GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
-NEXT_S = 0.001
-"""After a connection has gone on, what it costs is known this much later, seconds."""
 MEASURED_S = 0.001
 """When the steps of tasks took so long together, it is counted whose they were, seconds."""
-LONGEST_S = 0.1
-"""How often those that wait look whether own people still work, seconds."""
 LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
 GONE_S = 1.0
