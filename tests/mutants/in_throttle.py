@@ -161,6 +161,13 @@ IN_THROTTLE = (
         ("tests/node/test_slots.py",),
     ),
     Mutant(
+        "who arrives may say as much as it likes",
+        _STACK,
+        "                size = MAX_UNPROVEN - self._read\n",
+        "",
+        ("tests/node/test_door.py",),
+    ),
+    Mutant(
         "nobody hears that an arrival spoke",
         _STACK,
         "                self.door.speaks(slot)\n",

@@ -24,6 +24,7 @@ from banyan_node.edge import (
     open_edge,
 )
 from banyan_node.edge.listening import FILES
+from banyan_node.edge.stack import MAX_UNPROVEN
 from banyan_node.links.slots import Progress
 from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_edge_rogue import Rogue, rogue
@@ -174,6 +175,28 @@ async def test_who_says_nothing_makes_room_for_one_that_speaks_and_not_the_other
         await trio.sleep(2 * few.silent_s)
         await go([await come(b"") for _ in range(4)])
         assert [held.far for held in slots.held.values()] == [Progress.SPEAKS] * 4
+
+
+async def test_who_proposes_protocols_without_end_is_let_go_before_it_costs_much() -> None:
+    patient = SlotSettings(step_s=60.0)
+    async with open_edge(config(1, slots=patient)) as hub:
+        host, port = hub.addresses[0].split("/")[2], int(hub.addresses[0].split("/")[4])
+        async with await trio.open_tcp_stream(host, port) as socket, trio.open_nursery() as nursery:
+
+            async def propose() -> None:
+                with suppress(trio.BrokenResourceError):
+                    await socket.send_all(b"\x13/multistream/1.0.0\n")
+                    while True:
+                        await socket.send_all(b"\x03/n\n" * 4_000)
+
+            nursery.start_soon(propose)
+            answered = 0
+            with trio.fail_after(20), suppress(trio.BrokenResourceError):
+                while got := await socket.receive_some():
+                    answered += len(got)
+            assert answered <= 20 + MAX_UNPROVEN  # "na" for each proposal, none longer than that
+            nursery.cancel_scope.cancel()
+        await until(lambda: hub.door.slots.filling().arriving == 0)
 
 
 async def reads_on(peer: Rogue) -> None:

@@ -7,6 +7,8 @@ throttle in its `CAUSE`.
 from __future__ import annotations
 
 import resource
+import socket
+from typing import Any
 
 import trio
 from libp2p.transport.tcp.tcp import _open_reuseport_listeners
@@ -42,3 +44,11 @@ async def open_paced_listeners(host: str | None, port: int) -> list[PacedListene
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     return [PacedListener(listener) for listener in await _open_reuseport_listeners(host, port)]
+
+
+def reuse_address(sock: Any) -> None:
+    """A port can be taken again soon after its listener ended, but not while another one has it. `/ip6/::` is IPv6
+    alone, as in other libp2p programs, so that `/ip4/0.0.0.0` can have the same port."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -18,7 +18,6 @@ A stock host also answers every small frame with a window update; see QuietStrea
 
 import contextlib
 import logging
-import socket
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -59,13 +58,16 @@ from banyan_node.workers.throttle import CAUSE, Throttle, Usage
 
 from .config import EdgeConfig, EdgeEvent, Gate
 from .door import Door
-from .listening import open_paced_listeners
+from .listening import open_paced_listeners, reuse_address
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = 256 * 1024
 TURN_SIZE = 16 * 1024
 """What is read at once of a connection that had to wait for it: what it costs is known only afterwards."""
+MAX_UNPROVEN = 4 * 1024
+"""Bytes that are read of a connection before it has proved who it is: a handshake takes 300, with an RSA key 1,500. It
+does not wait for turns, so what it may say is bounded: proposals of protocols have no end in libp2p."""
 MAX_WINDOW = 1024 * 1024
 MAX_UNREAD = 2 * MAX_WINDOW
 
@@ -79,17 +81,9 @@ def tame_libp2p() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     setattr(yamux_module, "MAX_WINDOW_SIZE", MAX_WINDOW)  # noqa: B010
     setattr(yamux_module, "YamuxStream", QuietStream)  # noqa: B010
-    setattr(tcp_module, "_set_reuse_flags", _reuse_address)  # noqa: B010
+    setattr(tcp_module, "_set_reuse_flags", reuse_address)  # noqa: B010
     setattr(tcp_module, "_open_reuseport_listeners", open_paced_listeners)  # noqa: B010
     setattr(swarm_connection_module, "logging", logging.getLogger("libp2p.network.connection.swarm_connection"))  # noqa: B010
-
-
-def _reuse_address(sock: Any) -> None:
-    """A port can be taken again soon after its listener ended, but not while another one has it. `/ip6/::` is IPv6
-    alone, as in other libp2p programs, so that `/ip4/0.0.0.0` can have the same port."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
 def remote_host(stream: Any) -> str | None:
@@ -110,6 +104,7 @@ class BoundedStream(ReadWriteCloser):
     def __init__(self, stream: Any, usage: Usage | None = None) -> None:
         self._tcp, self._usage = stream, usage
         self._buffer, self._at = b"", 0
+        self._read = 0
 
     async def read(self, n: int | None = None) -> bytes:
         """n bytes; fewer only at the end. n must be 0..64 KiB. Raises IOException if it is not."""
@@ -122,7 +117,12 @@ class BoundedStream(ReadWriteCloser):
                 if not await self._usage.throttle.turn(self._usage, self._tcp.stream.socket.fileno()):
                     raise IOException("the peer hung up while it waited for its turn")
                 size = TURN_SIZE
+            elif self._usage is not None and self._usage.arriving:
+                size = MAX_UNPROVEN - self._read
+                if size <= 0:
+                    raise IOException(f"a peer said {MAX_UNPROVEN} bytes before it proved who it is: hang up")
             chunk = await self._tcp.read(size)
+            self._read += len(chunk)
             if not chunk:
                 break
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
