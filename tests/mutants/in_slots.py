@@ -106,4 +106,11 @@ IN_SLOTS = (
         "        elif self.trust_at <= 0:",
         _SIEGE,
     ),
+    Mutant(
+        "a peer that refused is asked again at once",
+        _MEMBERSHIP,
+        "again_at <= now and info.peer not in self.dials",
+        "info.peer not in self.dials",
+        ("tests/replica/test_gossip_node.py",),
+    ),
 )

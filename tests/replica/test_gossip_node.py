@@ -431,10 +431,23 @@ def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     assert drain(node) == [SendFrame("p", Neighbour(True, ("/dns/me.org/tcp/1",)))]
     node.receive("p", NeighbourAnswer(False), 1.1)
     node.peer_down("p", 1.2)
-    effects = run_to(node, 3.0)
+    effects = run_to(node, 8.0)
     assert any(isinstance(e, DialPeer) and e.peer == "p" for e in effects)
-    node.dial_failed("p", 3.0)
+    node.dial_failed("p", 8.0)
     assert "p" not in {info.peer for info in node.passive()}
+
+
+def test_a_peer_that_refuses_is_not_asked_as_fast_as_it_answers() -> None:
+    """A node that has few neighbours and knows one peer, which is full."""
+    node = node_with("p", "q")
+    node.receive("p", NoNeighbour(), 1.0)
+    asked = []
+    for beat in range(1000):
+        now = 1.0 + beat / 50
+        asked += [now for e in run_to(node, now) if isinstance(e, SendFrame) and isinstance(e.frame, Neighbour)]
+        if asked and asked[-1] == now:
+            node.receive("p", NeighbourAnswer(False), now)
+    assert 3 <= len(asked) <= 20 / GossipSettings().refused_s + 1
 
 
 def test_a_peer_that_hangs_up_on_every_dial_is_dialled_with_patience() -> None:

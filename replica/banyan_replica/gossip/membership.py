@@ -220,6 +220,8 @@ class Membership:
     def _on_answer(self, src: PeerId, yes: bool, now: float) -> None:
         expected = src in self.expecting
         self._forget_asked(src)
+        if not yes:
+            self.passive.refused(src, now)
         if yes and src not in self.active and not (expected and self._admit(src, now)):
             self.out.append(SendFrame(src, NoNeighbour()))
         if yes or len(self.active) <= self.s.active // 2:
@@ -279,8 +281,8 @@ class Membership:
             return
         fit = [
             info
-            for info, group in self.passive.spares.values()
-            if info.peer not in self.dials and not self._clashes(group, None)
+            for info, group, again_at in self.passive.spares.values()
+            if again_at <= now and info.peer not in self.dials and not self._clashes(group, None)
         ]
         trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
         if own and trusted and now >= self.retry_at:  # anchors first

@@ -38,6 +38,11 @@ class PassiveView:
             del self.spares[pick(self.rng, list(self.spares))]
         self.spares[peer] = Spare(info, group)
 
+    def refused(self, peer: PeerId, now: float) -> None:
+        """The peer does not want to be a neighbour now: it is not asked again for `refused_s`."""
+        if peer in self.spares:
+            self.spares[peer] = self.spares[peer]._replace(again_at=now + self.s.refused_s)
+
     def forget(self, peer: PeerId) -> None:
         self.spares.pop(peer, None)
 

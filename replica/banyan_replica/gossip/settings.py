@@ -62,6 +62,8 @@ class GossipSettings:
       dials: dials at once, so that a lying shuffle causes no storm of dials.
       held_frames: membership frames kept for a peer that is being dialled.
       dial_s: the time limit of a dial. ask_s: that of a request to be neighbours.
+      refused_s: a peer that refused is not asked again for so long. Without it, a node that knows only full peers asks
+        them as fast as they answer.
       spare_s: a connection that this node opened and does not need is closed after this time.
       tick_s: how often these deadlines are checked.
       retry_s, retry_max_s: a node without neighbours dials its anchors and contacts again; the wait doubles each time.
@@ -121,6 +123,7 @@ class GossipSettings:
     held_frames: int = 4
     dial_s: float = 10.0
     ask_s: float = 5.0
+    refused_s: float = 5.0
     spare_s: float = 30.0
     tick_s: float = 1.0
     retry_s: float = 2.0
