@@ -44,7 +44,7 @@ from banyan_node.server.running import new_token
 from banyan_node.upkeep import chores, room, views
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
-from banyan_node.workers.published import Published, Publisher
+from banyan_node.workers.published import Answered, Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
@@ -190,7 +190,7 @@ class Node:
         self.throttle.relies(peer, on)
         return on
 
-    def _publish(self, context: Context, now: float, answers: bool) -> float:
+    def _publish(self, context: Context, now: float, answers: Answered) -> float:
         """On the replica's thread, after each batch."""
         if self._publisher is None:
             self._publisher = Publisher(context, now)

@@ -263,6 +263,16 @@ async def test_24_words_bring_an_account_back_from_its_peers_and_it_can_write_ag
             assert len(account_from_text(name)) == 32
 
 
+async def test_who_posted_finds_it_in_the_root_that_the_node_tells(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path))) as node:
+        await node.backend.call("account.create", {"name": "an"})
+        roots = [(await node.backend.call("status", {}))["root"]]
+        for n in range(10):
+            await node.backend.call("post", {"by": "an", "text": f"{n}"})
+            roots.append((await node.backend.call("status", {}))["root"])
+        assert len(set(roots)) == 11
+
+
 async def test_an_operator_bans_a_peer_and_pardons_it(tmp_path: Path) -> None:
     homes = [make_home(tmp_path / name) for name in "ab"]
     async with running(make_node(homes[0])) as a, running(make_node(homes[1], [a.edge.addresses[0]])) as b:

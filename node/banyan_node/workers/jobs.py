@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import trio
 
+from banyan_node.workers.published import Answered
 from banyan_node.workers.turns import Whose
 from banyan_storage.errors import StorageError
 
@@ -72,3 +73,10 @@ def together(own: deque[Job], most: int) -> list[Job]:
     while own and len(out) < most and not (out[-1].alone or own[0].alone):
         out.append(own.popleft())
     return out
+
+
+def answered(calls: Sequence[Job]) -> Answered:
+    """Who is answered after these calls."""
+    if any(job.answer is not None and not job.together for job in calls):
+        return Answered.OTHERS
+    return Answered.PUBLISHERS if calls else Answered.NOBODY

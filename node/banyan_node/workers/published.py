@@ -2,7 +2,8 @@
 
 The replica's thread makes a `Published` after its work is durable: before it answers calls, so that a caller reads what
 it wrote; when a peer connects, says hello or leaves; and otherwise every LAG_S. If that is slow it is done less often,
-so that it takes at most a fiftieth of the thread's time. Readers take entries and views from a snapshot of the store.
+so that it takes at most a fiftieth of the thread's time. Of calls that only publish entries, which may be hundreds a
+second, it is the root alone. Readers take entries and views from a snapshot of the store.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Protocol
 
 from banyan_crdt.ids import Head, LogId, WriterKey
@@ -35,6 +37,14 @@ NETWORKS = 3
 """Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
 WITNESSED_MS = 10 * 60_000
 """How long a statement of a named platform counts that this node's state has matched."""
+
+
+class Answered(Enum):
+    """Who is answered after a batch: nobody; only calls that published, which changes nothing but entries; others."""
+
+    NOBODY = 0
+    PUBLISHERS = 1
+    OTHERS = 2
 
 
 class Context(Protocol):
@@ -246,14 +256,17 @@ class Publisher:
         self.seen = published(ctx, now)
         self._due, self._cost = now, 0.0
 
-    def after(self, ctx: Context, now: float, answers: bool) -> float:
-        """Called after a batch. answers: whether calls are answered now. Returns when to publish if it did not now."""
-        if now >= self._due or (self._cost < CHEAP_S and (answers or self._peers_changed(ctx))):
+    def after(self, ctx: Context, now: float, answers: Answered) -> float:
+        """Called after a batch. Returns when to publish if it did not now."""
+        cheap = self._cost < CHEAP_S
+        if now >= self._due or (cheap and (answers is Answered.OTHERS or self._peers_changed(ctx))):
             began = time.thread_time()  # on a busy machine a cheap one takes long
             self.seen = published(ctx, now)
             self._cost = time.thread_time() - began
             self._due = now + max(LAG_S, SHARE * self._cost)
             return math.inf
+        if answers is Answered.PUBLISHERS:
+            self.seen = replace(self.seen, logs=ctx.replica.tree.count, root=ctx.replica.tree.root)
         return self._due
 
     def _peers_changed(self, ctx: Context) -> bool:

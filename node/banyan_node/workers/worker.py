@@ -21,7 +21,8 @@ import structlog
 import trio
 
 from banyan_node.workers import memory
-from banyan_node.workers.jobs import NODE, Answer, Job, together
+from banyan_node.workers.jobs import NODE, Answer, Job, answered, together
+from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect, Send
@@ -70,12 +71,12 @@ class Worker(Generic[T]):
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
         deliver: Callable[[Sequence[Effect], int], None],
-        after: Callable[[T, float, bool], float] = lambda context, now, answers: float("inf"),
+        after: Callable[[T, float, Answered], float] = lambda context, now, answers: float("inf"),
         relied_on: Callable[[T, str], bool] = lambda context, peer: False,
         throttle: Throttle | None = None,
     ) -> None:
-        """after(context, now, answers): called on the thread after each batch, before its calls are answered. answers:
-        whether there are any. Returns when it must be called again at the latest.
+        """after(context, now, answers): called on the thread after each batch, before its calls are answered. Returns
+        when it must be called again at the latest.
 
         relied_on(context, peer): whether this node relies on the peer (turns.py). throttle: how much of the
         processor other peers get; None: as much as they like."""
@@ -210,7 +211,7 @@ class Worker(Generic[T]):
         for answer in answers:
             answer.ready(error or failed)
         try:
-            self._again = self._after(context, now, bool(answers))
+            self._again = self._after(context, now, answered(calls))
         except Exception:
             log.exception("publishing after a batch failed")
             self._again = float("inf")

@@ -7,9 +7,12 @@ eclipse expensive. Loopback and private addresses are marked `local:`, because o
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 
 LOCAL = "local:"
+KNOWN = 4_096
+"""Addresses whose networks are remembered: to work them out takes 20 us, and every link's are asked for often."""
 
 
 class Nets(NamedTuple):
@@ -43,6 +46,7 @@ def group_of(addr: str) -> str:
     return LOCAL + nets.wide if nets.local else nets.wide
 
 
+@lru_cache(KNOWN)
 def nets_of(host: str | None) -> Nets:
     """The networks of an IP address; NOWHERE if it is none."""
     try:
