@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _THROTTLE, _TURNS = "node/banyan_node/workers/throttle.py", "node/banyan_node/workers/turns.py"
 _BUDGET, _DOORSTEP = "node/banyan_node/workers/budget.py", "node/banyan_node/workers/doorstep.py"
 _WORKER, _STACK = "node/banyan_node/workers/worker.py", "node/banyan_node/edge/stack.py"
+_USAGE = "node/banyan_node/workers/usage.py"
 _THROTTLED = ("tests/node/test_throttle.py",)
 
 IN_THROTTLE = (
@@ -225,14 +226,14 @@ IN_THROTTLE = (
     ),
     Mutant(
         "deadlines go on while a connection waits",
-        _THROTTLE,
+        _USAGE,
         "        for scope in self._scopes:\n            scope.deadline = inf\n",
         "",
         _THROTTLED,
     ),
     Mutant(
         "a deadline comes at once after a wait",
-        _THROTTLE,
+        _USAGE,
         "                scope.deadline = due + self._held\n",
         "                scope.deadline = due\n",
         _THROTTLED,

@@ -25,13 +25,12 @@ from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
     BUSY_S,
-    CAUSE,
     GONE_S,
     GROUPS,
     Throttle,
-    Usage,
 )
 from banyan_node.workers.turns import Whose
+from banyan_node.workers.usage import CAUSE, Usage
 from banyan_replica.gossip.groups import group_of
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config

@@ -24,7 +24,8 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
-from banyan_node.workers.throttle import CAUSE, Throttle
+from banyan_node.workers.throttle import Throttle
+from banyan_node.workers.usage import CAUSE
 
 from .addresses import host_of, split
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed

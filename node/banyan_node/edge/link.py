@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import trio
 
-from banyan_node.workers.throttle import Usage
+from banyan_node.workers.usage import Usage
 
 from .config import CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
 

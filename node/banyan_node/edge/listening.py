@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from libp2p.transport.tcp.tcp import _open_reuseport_listeners
 
-from banyan_node.workers.throttle import CAUSE
+from banyan_node.workers.usage import CAUSE
 
 FILES = 65_536
 """Open files that a node asks for, where the system allows more than it gives by itself (often 1,024 or 256): each

@@ -54,7 +54,8 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
-from banyan_node.workers.throttle import CAUSE, Throttle, Usage
+from banyan_node.workers.throttle import Throttle
+from banyan_node.workers.usage import CAUSE, Usage
 
 from .config import EdgeConfig, EdgeEvent, Gate
 from .door import Door
@@ -62,7 +63,7 @@ from .listening import open_paced_listeners, reuse_address
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
-RECEIVE_SIZE = 256 * 1024
+RECEIVE_SIZE = 128 * 1024  # below memory.LARGE_BYTES: room is made for every read, and to map it takes 12 us
 TURN_SIZE = 16 * 1024
 """What is read at once of a connection that had to wait for it: what it costs is known only afterwards."""
 MAX_UNPROVEN = 4 * 1024

@@ -22,8 +22,8 @@ from banyan_node.home.config import Config
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
-from banyan_node.workers.throttle import CAUSE
 from banyan_node.workers.turns import Whose
+from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared

@@ -17,7 +17,7 @@ import trio
 from .budget import LONGEST_S, NEXT_S, Budget
 
 if TYPE_CHECKING:
-    from .throttle import Usage
+    from .usage import Usage
 
 LEAST = 0.05
 """The part of a core that accepting gets at least, and handshakes too, whatever strangers use."""

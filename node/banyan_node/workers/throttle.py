@@ -19,10 +19,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from math import inf
+from collections.abc import Callable, Container
 from time import perf_counter, thread_time
 
 import trio
@@ -31,6 +28,7 @@ from banyan_replica.gossip.groups import group_of
 
 from .budget import LONGEST_S, NEXT_S, Budget
 from .doorstep import Doorstep
+from .usage import CAUSE, GroupUse, Usage
 
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
@@ -41,84 +39,12 @@ AHEAD_OF_ALL_S = 0.4
 """As long as all strangers together owe less than this, seconds: networks are cheaper by the hundred."""
 GROUPS = 4_096
 """Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
-MEASURED_S = 0.001
+MEASURED_S = 0.005
 """When the steps of tasks took so long together, it is counted whose they were, seconds."""
-LATELY_S = 5.0
-"""How long after a connection waited what it owes may still be on its way, seconds."""
 GONE_S = 1.0
 """How often it is looked which of them have hung up, seconds."""
 HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 """What the system says of a socket whose other end hung up; 0 where it cannot (then they wait for their turn)."""
-
-
-class Usage:
-    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
-    no stranger, so nothing is counted, and it never waits. arriving: who it is is not proved yet, so it does not wait,
-    and all that arrive are counted together. begun: its handshake has begun, or would if its turn came."""
-
-    __slots__ = (
-        *("arriving", "begun", "group", "peer", "seconds", "spared", "throttle"),
-        *("_held", "_lately", "_scopes", "_since"),
-    )
-
-    def __init__(self, throttle: Throttle, group: _Group, arriving: bool = False) -> None:
-        self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
-        self.arriving, self.begun = arriving, False
-        self._held, self._since, self._lately = 0.0, inf, 0.0
-        self._scopes: dict[trio.CancelScope, float] = {}
-        """Deadlines that stand still while the connection waits, in its own time."""
-
-    @property
-    def now(self) -> float:
-        """The time of the connection, seconds: trio's, without the time for which it had to wait."""
-        return min(trio.current_time(), self._since) - self._held
-
-    @property
-    def held_lately(self) -> bool:
-        """Whether the connection waits, or did within LATELY_S: what its peer owes may be on its way. Any thread."""
-        return self._since < inf or time.monotonic() < self._lately
-
-    @contextmanager
-    def until(self, due: float) -> Iterator[trio.CancelScope]:
-        """Cancels its body at this time of the connection: what a peer owes within some seconds it need not do in
-        those in which it was not read from."""
-        with trio.CancelScope(deadline=inf if self._since < inf else due + self._held) as scope:
-            self._scopes[scope] = due
-            try:
-                yield scope
-            finally:
-                del self._scopes[scope]
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """The connection has to wait: its time stands still."""
-        self._since = trio.current_time()
-        for scope in self._scopes:
-            scope.deadline = inf
-        try:
-            yield
-        finally:
-            self._held += trio.current_time() - self._since
-            self._since, self._lately = inf, time.monotonic() + LATELY_S
-            for scope, due in self._scopes.items():
-                scope.deadline = due + self._held
-
-    def proved(self, peer: str, spared: bool) -> None:
-        """The other end has proved who it is."""
-        self.peer, self.spared, self.arriving = peer, spared, False
-
-
-CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
-"""The connection that causes what a task does. A task has it from the one that starts it."""
-
-
-class _Group:
-    """The connections of a group of addresses. served: what that one had used which went on last."""
-
-    __slots__ = ("connections", "name", "seconds", "served")
-
-    def __init__(self, name: str, seconds: float) -> None:
-        self.name, self.seconds, self.served, self.connections = name, seconds, 0.0, 0
 
 
 class _Waiting:
@@ -138,14 +64,14 @@ class Throttle:
         self._clock = clock
         self._strangers = Budget(share, clock())
         self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
-        self.accepting = Usage(self, _Group("", 0.0), arriving=True)
+        self.accepting = Usage(self, GroupUse("", 0.0), arriving=True)
         """What accepting connections uses."""
         self._named: Container[str] = ()
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used while own people worked, seconds."""
         self._busy_until = float("-inf")
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, GroupUse] = {}
         """By name, those first of which a connection began least recently."""
         self._peers: dict[str, Usage] = {}
         self._served = 0.0
@@ -180,7 +106,7 @@ class Throttle:
         with self._lock:
             group = self._groups.pop(name, None)
             if group is None:
-                group = _Group(name, self._served - AHEAD_S)
+                group = GroupUse(name, self._served - AHEAD_S)
                 if len(self._groups) >= GROUPS:
                     unused = next((g.name for g in self._groups.values() if not g.connections), "")
                     self._groups.pop(unused, None)
@@ -251,7 +177,7 @@ class Throttle:
             known = self._groups.get(group)
             return known is not None and self._lag(known)
 
-    def _lag(self, group: _Group) -> bool:
+    def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
         return group.seconds < self._served and self._strangers.debt < AHEAD_OF_ALL_S
 
