@@ -113,4 +113,11 @@ IN_SLOTS = (
         "info.peer not in self.dials",
         ("tests/replica/test_gossip_node.py",),
     ),
+    Mutant(
+        "a peer that let this node go is asked again at once",
+        _MEMBERSHIP,
+        "                    self.passive.refused(src, now)\n",
+        "",
+        ("tests/replica/test_gossip_node.py",),
+    ),
 )

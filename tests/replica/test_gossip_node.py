@@ -427,13 +427,9 @@ def test_peers_nobody_asked_for_are_not_remembered() -> None:
 
 def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     node = node_with("p", "q")
-    node.receive("p", NoNeighbour(), 1.0)
-    assert drain(node) == [SendFrame("p", Neighbour(True, ("/dns/me.org/tcp/1",)))]
-    node.receive("p", NeighbourAnswer(False), 1.1)
-    node.peer_down("p", 1.2)
-    effects = run_to(node, 8.0)
-    assert any(isinstance(e, DialPeer) and e.peer == "p" for e in effects)
-    node.dial_failed("p", 8.0)
+    node.peer_down("p", 1.0)
+    assert [(e.peer, e.addrs) for e in drain(node) if isinstance(e, DialPeer)] == [("p", ("/dns/p.xp/tcp/1",))]
+    node.dial_failed("p", 3.0)
     assert "p" not in {info.peer for info in node.passive()}
 
 
@@ -447,6 +443,19 @@ def test_a_peer_that_refuses_is_not_asked_as_fast_as_it_answers() -> None:
         asked += [now for e in run_to(node, now) if isinstance(e, SendFrame) and isinstance(e.frame, Neighbour)]
         if asked and asked[-1] == now:
             node.receive("p", NeighbourAnswer(False), now)
+    assert 3 <= len(asked) <= 20 / GossipSettings().refused_s + 1
+
+
+def test_a_node_that_is_let_go_does_not_take_the_slot_back_at_once() -> None:
+    """Another one wants it too, and would be let go for this one."""
+    node = node_with("p", "q")
+    asked = []
+    for beat in range(1000):
+        now = 1.0 + beat / 50
+        node.receive("p", NoNeighbour(), now)
+        asked += [now for e in run_to(node, now) if isinstance(e, SendFrame) and isinstance(e.frame, Neighbour)]
+        if asked and asked[-1] == now:
+            node.receive("p", NeighbourAnswer(True), now)
     assert 3 <= len(asked) <= 20 / GossipSettings().refused_s + 1
 
 

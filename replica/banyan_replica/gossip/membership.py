@@ -187,6 +187,7 @@ class Membership:
                 if src in self.active:
                     self._leave(src, now)
                     self._note_passive(PeerInfo(src, self.up[src].addrs), now)
+                    self.passive.refused(src, now)
                     self._refill(now)
             case Shuffle():
                 if src in self.active:
@@ -220,10 +221,10 @@ class Membership:
     def _on_answer(self, src: PeerId, yes: bool, now: float) -> None:
         expected = src in self.expecting
         self._forget_asked(src)
-        if not yes:
-            self.passive.refused(src, now)
         if yes and src not in self.active and not (expected and self._admit(src, now)):
             self.out.append(SendFrame(src, NoNeighbour()))
+        if src not in self.active:
+            self.passive.refused(src, now)
         if yes or len(self.active) <= self.s.active // 2:
             self._refill(now)
 

@@ -39,7 +39,7 @@ class PassiveView:
         self.spares[peer] = Spare(info, group)
 
     def refused(self, peer: PeerId, now: float) -> None:
-        """The peer does not want to be a neighbour now: it is not asked again for `refused_s`."""
+        """It came to nothing: the peer is not asked again to be a neighbour for `refused_s`."""
         if peer in self.spares:
             self.spares[peer] = self.spares[peer]._replace(again_at=now + self.s.refused_s)
 

@@ -62,8 +62,8 @@ class GossipSettings:
       dials: dials at once, so that a lying shuffle causes no storm of dials.
       held_frames: membership frames kept for a peer that is being dialled.
       dial_s: the time limit of a dial. ask_s: that of a request to be neighbours.
-      refused_s: a peer that refused is not asked again for so long. Without it, a node that knows only full peers asks
-        them as fast as they answer.
+      refused_s: a peer that refused or let us go is not asked again for so long. Without it a node that knows only full
+        peers asks them as fast as they answer, and two that want one slot take it from each other as fast.
       spare_s: a connection that this node opened and does not need is closed after this time.
       tick_s: how often these deadlines are checked.
       retry_s, retry_max_s: a node without neighbours dials its anchors and contacts again; the wait doubles each time.
