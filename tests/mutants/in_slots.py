@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _SLOTS, _PAUSES = "node/banyan_node/links/slots.py", "node/banyan_node/links/pauses.py"
 _DOOR, _LINK = "node/banyan_node/edge/door.py", "node/banyan_node/edge/link.py"
 _MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
+_PLUMTREE = "replica/banyan_replica/gossip/plumtree.py"
 _POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
 
 IN_SLOTS = (
@@ -111,6 +112,20 @@ IN_SLOTS = (
         _MEMBERSHIP,
         "again_at <= now and info.peer not in self.dials",
         "info.peer not in self.dials",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
+        "all that is missing is asked for at once where the tree is cut",
+        _PLUMTREE,
+        "if link.notes == self.s.hurry",
+        "if link.notes >= self.s.hurry",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
+        "a cut tree waits as long as a late message",
+        _PLUMTREE,
+        "if link.notes == self.s.hurry",
+        "if False",
         ("tests/replica/test_gossip_node.py",),
     ),
     Mutant(

@@ -433,6 +433,18 @@ def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     assert "p" not in {info.peer for info in node.passive()}
 
 
+def test_one_of_many_missing_messages_is_asked_for_at_once_so_that_the_tree_is_whole_again() -> None:
+    hurry = GossipSettings().hurry
+
+    def asked(missing: int) -> int:
+        node = node_with("p")
+        node.receive("p", Pushes((), tuple(b"%016d" % n for n in range(missing))), 1.0)
+        frames = [e.frame for e in run_to(node, 1.5) if isinstance(e, SendFrame) and e.peer == "p"]
+        return sum(len(frame.grafts) for frame in frames if isinstance(frame, Pushes))
+
+    assert [asked(missing) for missing in (hurry - 1, hurry, 10 * hurry)] == [0, 1, 1]
+
+
 def test_a_peer_that_refuses_is_not_asked_as_fast_as_it_answers() -> None:
     """A node that has few neighbours and knows one peer, which is full."""
     node = node_with("p", "q")

@@ -242,8 +242,10 @@ class Plumtree:
                 note.sources.append(link.peer)
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
             at = pending.until if pending is not None else now + self.s.graft_s
-            self.notes[mid] = Awaited(link.peer, at, [link.peer])
             link.notes += 1
+            if link.notes == self.s.hurry and pending is None:
+                at = now
+            self.notes[mid] = Awaited(link.peer, at, [link.peer])
             self.repair_at = min(self.repair_at, at)
         else:
             self.counters.overflowed += 1

@@ -72,6 +72,8 @@ class GossipSettings:
       window_s: pushes leave at once, then at most one frame per peer in a window; batches under load, no delay without.
       lazy_s: announcements wait so long that the eager push usually arrives first.
       graft_s: when to ask for an announced message. retry_graft_s: when to ask two other peers.
+      hurry: if so many that one peer announced are missing at once, one of them is asked for now: the tree is cut here,
+        and the peer pushes from then on. A single one, because under load the others are only late.
       graft_tries: after so many tries it is left to reconciliation.
       honour_s: a peer that announced a message and has not sent it so long after we asked is charged. Longer than an
         honest peer that others attack takes to answer.
@@ -132,6 +134,7 @@ class GossipSettings:
     window_s: float = 0.045
     lazy_s: float = 0.15
     graft_s: float = 1.0
+    hurry: int = 32
     retry_graft_s: float = 0.3
     graft_tries: int = 8
     honour_s: float = 30.0
