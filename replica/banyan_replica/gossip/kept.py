@@ -117,7 +117,7 @@ class Conn:
 class Spare(NamedTuple):
     info: PeerInfo
     group: str
-    again_at: float = 0.0  # it refused to be a neighbour, and is not asked before
+    again_at: float = 0.0  # it refused or let us go, and is not asked before
 
 
 @dataclass(slots=True)
