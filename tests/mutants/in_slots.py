@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _SLOTS, _PAUSES = "node/banyan_node/links/slots.py", "node/banyan_node/links/pauses.py"
 _DOOR, _LINK = "node/banyan_node/edge/door.py", "node/banyan_node/edge/link.py"
 _MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
+_PASSIVE = "replica/banyan_replica/gossip/passive.py"
 _PLUMTREE = "replica/banyan_replica/gossip/plumtree.py"
 _POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
 
@@ -109,9 +110,16 @@ IN_SLOTS = (
     ),
     Mutant(
         "a peer that refused is asked again at once",
-        _MEMBERSHIP,
-        "again_at <= now and info.peer not in self.dials",
-        "info.peer not in self.dials",
+        _PASSIVE,
+        "if refusal.again_at > now",
+        "if False",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
+        "a peer that refuses is asked as often for ever",
+        _PASSIVE,
+        "min(2 * last.wait_s, self.s.refused_max_s)",
+        "self.s.refused_s",
         ("tests/replica/test_gossip_node.py",),
     ),
     Mutant(

@@ -54,6 +54,7 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
+from banyan_node.workers.memory import LARGE_BYTES
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE, Usage
 
@@ -63,9 +64,8 @@ from .listening import open_paced_listeners, reuse_address
 
 Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
-RECEIVE_SIZE = 128 * 1024  # below memory.LARGE_BYTES: room is made for every read, and to map it takes 12 us
-TURN_SIZE = 16 * 1024
-"""What is read at once of a connection that had to wait for it: what it costs is known only afterwards."""
+RECEIVE_SIZE = LARGE_BYTES // 2  # room for so much is made at every read; to map a large block each time takes 12 us
+TURN_SIZE = 16 * 1024  # read at once of a connection that had to wait: what it costs is known only afterwards
 MAX_UNPROVEN = 4 * 1024
 """Bytes that are read of a connection before it has proved who it is: a handshake takes 300, with an RSA key 1,500. It
 does not wait for turns, so what it may say is bounded: proposals of protocols have no end in libp2p."""

@@ -117,7 +117,14 @@ class Conn:
 class Spare(NamedTuple):
     info: PeerInfo
     group: str
-    again_at: float = 0.0  # it refused or let us go, and is not asked before
+
+
+class Refusal(NamedTuple):
+    """Of a peer that refused to be a neighbour, or let this node go. again_at: when it may be asked again. wait_s: how
+    long that was then."""
+
+    again_at: float
+    wait_s: float
 
 
 @dataclass(slots=True)

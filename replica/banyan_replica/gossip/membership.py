@@ -282,8 +282,8 @@ class Membership:
             return
         fit = [
             info
-            for info, group, again_at in self.passive.spares.values()
-            if again_at <= now and info.peer not in self.dials and not self._clashes(group, None)
+            for info, group in self.passive.candidates(now)
+            if info.peer not in self.dials and not self._clashes(group, None)
         ]
         trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
         if own and trusted and now >= self.retry_at:  # anchors first

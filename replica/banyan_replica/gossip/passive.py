@@ -9,7 +9,7 @@ from __future__ import annotations
 from banyan_replica.gossip.drawing import pick
 from banyan_replica.gossip.frames import PeerId, PeerInfo
 from banyan_replica.gossip.groups import LOCAL, group_of_any
-from banyan_replica.gossip.kept import Spare
+from banyan_replica.gossip.kept import Refusal, Spare
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
 
@@ -20,6 +20,8 @@ class PassiveView:
         self.rng = rng
         self.ledger = ledger
         self.spares: dict[PeerId, Spare] = {}
+        self.refusals: dict[PeerId, Refusal] = {}
+        """The last ones, oldest first."""
 
     def __len__(self) -> int:
         return len(self.spares)
@@ -39,9 +41,19 @@ class PassiveView:
         self.spares[peer] = Spare(info, group)
 
     def refused(self, peer: PeerId, now: float) -> None:
-        """It came to nothing: the peer is not asked again to be a neighbour for `refused_s`."""
-        if peer in self.spares:
-            self.spares[peer] = self.spares[peer]._replace(again_at=now + self.s.refused_s)
+        """The peer refused to be a neighbour, or let this node go. Each time shortly after another, it is asked again
+        after twice the wait."""
+        last = self.refusals.pop(peer, None)
+        again = last is not None and now < last.again_at + self.s.refused_max_s
+        wait_s = min(2 * last.wait_s, self.s.refused_max_s) if last is not None and again else self.s.refused_s
+        self.refusals[peer] = Refusal(now + wait_s, wait_s)
+        if len(self.refusals) > self.s.passive:
+            del self.refusals[next(iter(self.refusals))]
+
+    def candidates(self, now: float) -> list[Spare]:
+        """Those that may be asked to be a neighbour."""
+        waits = {peer for peer, refusal in self.refusals.items() if refusal.again_at > now}
+        return [spare for peer, spare in self.spares.items() if peer not in waits]
 
     def forget(self, peer: PeerId) -> None:
         self.spares.pop(peer, None)

@@ -62,8 +62,9 @@ class GossipSettings:
       dials: dials at once, so that a lying shuffle causes no storm of dials.
       held_frames: membership frames kept for a peer that is being dialled.
       dial_s: the time limit of a dial. ask_s: that of a request to be neighbours.
-      refused_s: a peer that refused or let us go is not asked again for so long. Without it a node that knows only full
-        peers asks them as fast as they answer, and two that want one slot take it from each other as fast.
+      refused_s, refused_max_s: a peer that refused or let us go is asked again after this; the wait doubles each time.
+        Without it a node that knows only full peers asks them as fast as they answer, and two that want one slot take
+        it from each other as fast. The first is short: a young network joins its parts in these tries.
       spare_s: a connection that this node opened and does not need is closed after this time.
       tick_s: how often these deadlines are checked.
       retry_s, retry_max_s: a node without neighbours dials its anchors and contacts again; the wait doubles each time.
@@ -72,8 +73,8 @@ class GossipSettings:
       window_s: pushes leave at once, then at most one frame per peer in a window; batches under load, no delay without.
       lazy_s: announcements wait so long that the eager push usually arrives first.
       graft_s: when to ask for an announced message. retry_graft_s: when to ask two other peers.
-      hurry: if so many that one peer announced are missing at once, one of them is asked for now: the tree is cut here,
-        and the peer pushes from then on. A single one, because under load the others are only late.
+      hurry: when so many messages that one peer announced have not arrived, the tree is cut here: one of them is asked
+        of it without waiting, and then it pushes. Only one, because under load the others are merely late.
       graft_tries: after so many tries it is left to reconciliation.
       honour_s: a peer that announced a message and has not sent it so long after we asked is charged. Longer than an
         honest peer that others attack takes to answer.
@@ -125,7 +126,8 @@ class GossipSettings:
     held_frames: int = 4
     dial_s: float = 10.0
     ask_s: float = 5.0
-    refused_s: float = 5.0
+    refused_s: float = 0.1
+    refused_max_s: float = 5.0
     spare_s: float = 30.0
     tick_s: float = 1.0
     retry_s: float = 2.0
