@@ -195,7 +195,7 @@ async def test_small_frames_leave_in_large_writes(monkeypatch: pytest.MonkeyPatc
         assert sum(one == other for one, other in pairwise(got)) >= 4000
 
 
-async def test_a_window_is_given_back_in_halves_and_not_with_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_window_is_given_back_in_large_pieces_and_not_with_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     update = YamuxStream.send_window_update
 
@@ -217,6 +217,12 @@ async def test_a_window_is_given_back_in_halves_and_not_with_every_frame(monkeyp
                 await here.receive()
         assert 0 < len(given) < 20
         assert min(given) >= 64 * 1024
+        given.clear()
+        await there.send([b"x" * 1_000_000, b"x" * 1_000_000])
+        await here.receive()
+        await here.receive()
+        assert sum(given) > 1_000_000
+        assert max(given[1:]) < 256 * 1024, "a slow line must not be silent for half of the largest window"
 
 
 async def test_quiet_links_outlive_the_idle_timeout() -> None:

@@ -28,6 +28,7 @@ from banyan_node.edge import (
     SlowPeer,
     open_edge,
 )
+from banyan_node.edge.config import MAX_WINDOW
 from banyan_node.edge.stack import BoundedTcp
 
 HEADER = struct.Struct("!BBHII")
@@ -108,10 +109,44 @@ async def link_with_rogue(**settings: Any) -> AsyncIterator[tuple[Edge, Link, Ro
 
 
 async def test_a_peer_that_stops_reading_ends_the_link_at_the_write_deadline() -> None:
-    async with link_with_rogue(write_deadline=0.3) as (_, link, _peer):
-        with pytest.raises(SlowPeer, match=r"took no .* bytes within 0.3 s"):
+    async with link_with_rogue(write_deadline=0.3, min_rate=1 << 30) as (_, link, _peer):
+        with pytest.raises(SlowPeer, match=r"took no .* bytes within 0.301 s"):
             await link.send([b"x" * 1_000_000])
         await link.wait_closed()
+
+
+def test_a_line_of_the_least_rate_has_time_for_a_whole_window() -> None:
+    """By default: 1 MiB under way at 16 KiB/s, and what other lines are granted."""
+    settings = config()
+    assert MAX_WINDOW / settings.min_rate == 64.0
+    assert settings.write_deadline + MAX_WINDOW / settings.min_rate < settings.idle_timeout
+
+
+async def test_a_peer_that_gives_window_seldom_keeps_its_link() -> None:
+    async with open_edge(config()) as edge, rogue(edge.addresses[0]) as peer, trio.open_nursery() as nursery:
+        await peer.open(1)
+        await peer.say(1, struct.pack(">I", 5) + b"hello")
+        link = await edge.incoming.receive()
+
+        async def data() -> bytes:
+            while True:
+                kind, _, _, came = await peer.read_frame()
+                if kind == DATA:
+                    return came
+
+        async def read_seldom() -> None:
+            under_way = 0
+            while under_way < 256 * 1024:
+                under_way += len(await data())
+            await trio.sleep(5.5)  # libp2p gives up after 5 s
+            await peer.write(yamux(WINDOW, 0, 1, length=1))
+            assert await data() == bytes(1), "what little window there is, is used at once"
+            await peer.write(yamux(WINDOW, 0, 1, length=256 * 1024))
+
+        nursery.start_soon(read_seldom)
+        with trio.fail_after(20):
+            await link.send([bytes(400_000)])
+        assert link.closed is None
 
 
 async def test_a_frame_left_unfinished_ends_the_link_at_the_read_deadline() -> None:

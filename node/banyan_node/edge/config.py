@@ -19,6 +19,8 @@ from banyan_node.links.slots import SlotSettings
 KIB = 1024
 MIB = 1024 * KIB
 MAX_FRAME = 4 * MIB
+MAX_WINDOW = MIB
+"""How far a stream's window grows: what may be under way to a peer that has not said that it read it, bytes."""
 
 
 class EdgeError(Exception):
@@ -72,7 +74,8 @@ class EdgeConfig:
     psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: if not empty, only these
     networks; deny_cidrs is stronger. frame_buffer: what may wait unread in one link; the node grants credits
     for less than this. frame_buffers: the same of all links together. min_rate: the least bytes per second of a frame
-    under way, after read_deadline. named: peer ids that the operator named.
+    under way, after read_deadline, and of a window under way, after write_deadline. named: peer ids that the operator
+    named.
     """
 
     identity_seed: bytes

@@ -20,7 +20,7 @@ import trio
 
 from banyan_node.workers.usage import Usage
 
-from .config import CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
+from .config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
 
 PREFIX = struct.Struct(">I")
 READ_SIZE = 64 * 1024
@@ -256,14 +256,16 @@ class Link:
                 raise
 
     async def _write(self, chunk: bytes) -> None:
-        with self._until(self._now() + self._config.write_deadline) as scope:
+        """Writes a piece, which may have to wait until a slow line has carried the whole window before it."""
+        patience = self._config.write_deadline + MAX_WINDOW / self._config.min_rate
+        with self._until(self._now() + patience) as scope:
             try:
                 await self._stream.write(chunk)
             except Exception as error:
                 self._end(LinkClosed(f"a write to {self.peer_id} failed: {type(error).__name__} {error}"))
                 raise self._closing() from error
         if scope.cancelled_caught:
-            self._end(SlowPeer(f"{self.peer_id} took no {len(chunk)} bytes within {self._config.write_deadline} s"))
+            self._end(SlowPeer(f"{self.peer_id} took no {len(chunk)} bytes within {patience:.3g} s"))
             raise self._closing()
         self._last_write = trio.current_time()
 

@@ -13,24 +13,22 @@
 Nor does a listener share its port: libp2p sets SO_REUSEPORT, so two nodes would start on one port, and the kernel would
 give the newer one's peers to the older.
 
-A stock host also answers every small frame with a window update; see QuietStream.
+How streams share a connection is in muxing.py.
 """
 
 import contextlib
 import logging
 import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import libp2p.network.connection.swarm_connection as swarm_connection_module
 import libp2p.stream_muxer.yamux.yamux as yamux_module
 import libp2p.transport.tcp.tcp as tcp_module
 import trio
-from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn
+from libp2p.abc import IMuxedConn, INetStream, IRawConnection
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key
-from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.defaults import get_default_protocols
 from libp2p.identity.identify_push.identify_push import ID_PUSH
@@ -47,9 +45,6 @@ from libp2p.peer.peerstore import PeerStore
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
 from libp2p.security.pnet.protector import new_protected_conn
-from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
@@ -58,19 +53,17 @@ from banyan_node.workers.memory import LARGE_BYTES
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE, Usage
 
-from .config import EdgeConfig, EdgeEvent, Gate
+from .config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
 from .door import Door
 from .listening import open_paced_listeners, reuse_address
+from .muxing import GuardedMuxing, QuietStream, Tell
 
-Tell = Callable[[EdgeEvent], None]
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = LARGE_BYTES // 2  # room for so much is made at every read; to map a large block each time takes 12 us
 TURN_SIZE = 16 * 1024  # read at once of a connection that had to wait: what it costs is known only afterwards
 MAX_UNPROVEN = 4 * 1024
 """Bytes that are read of a connection before it has proved who it is: a handshake takes 300, with an RSA key 1,500. It
 does not wait for turns, so what it may say is bounded: proposals of protocols have no end in libp2p."""
-MAX_WINDOW = 1024 * 1024
-MAX_UNREAD = 2 * MAX_WINDOW
 
 
 def tame_libp2p() -> None:
@@ -158,73 +151,6 @@ class BoundedTcp(TCP):
         raw = await super().dial(maddr)
         assert isinstance(raw, RawConnection)
         return RawConnection(BoundedStream(raw.stream, CAUSE.get()), True)
-
-
-class WindowBuffer(bytearray):
-    """The bytes that a yamux stream received and that were not read yet."""
-
-    def __init__(self, siblings: "WindowBuffers") -> None:
-        super().__init__()
-        self._siblings = siblings
-
-    def extend(self, data: Any) -> None:
-        """Raises IOException at the connection's limit; yamux then ends the reading side of this stream."""
-        unread = sum(map(len, self._siblings.values())) + len(data)
-        if unread > MAX_UNREAD:
-            raise IOException(f"a connection may hold {MAX_UNREAD} unread bytes and its peer sent {unread}")
-        super().extend(data)
-
-
-class WindowBuffers(dict[int, bytearray]):
-    """Yamux's stream_buffers, which together hold at most twice the largest window."""
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, WindowBuffer(self))
-
-
-class QuietStream(YamuxStream):
-    """A stream that gives window back when half of it is used up, and not with every read.
-
-    libp2p sends a frame of its own for every frame that is read, however small: half of all frames of a busy node.
-    """
-
-    async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
-        self._pending_recv_release += bytes_read
-        used = self.target_recv_window - self.recv_window - len(self.conn.stream_buffers.get(self.stream_id, b""))
-        if used >= self.target_recv_window // 2:
-            await super()._auto_tune_and_send_window_update()
-
-
-class GuardedYamux(Yamux):
-    """Yamux that keeps its own errors and bounds its buffers."""
-
-    def __init__(self, secured: ISecureConn, peer_id: ID, tell: Tell) -> None:
-        super().__init__(secured, peer_id, is_initiator=secured.is_initiator)
-        self.stream_buffers = WindowBuffers()
-        self._tell = tell
-
-    async def start(self) -> None:
-        """Runs the muxer; what it raises ends this connection and not the host."""
-        try:
-            await super().start()
-        except Exception as error:
-            self._tell(EdgeEvent("handler-error", str(self.peer_id), f"the muxer failed: {error!r}"))
-            await self._cleanup_on_error()
-        finally:
-            self.event_started.set()
-
-
-class GuardedMuxing(MuxerMultistream):
-    """Negotiates yamux and runs it as GuardedYamux (libp2p's own makes a plain Yamux whatever class it is given)."""
-
-    def __init__(self, timeout: int, tell: Tell) -> None:
-        super().__init__({TProtocol(YAMUX): GuardedYamux}, timeout)
-        self._tell = tell
-
-    async def new_conn(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
-        """A muxer over a secured connection."""
-        protocol, _ = await self._selector.select(conn, conn.is_initiator, self.negotiate_timeout)
-        return self._annotate_connection(GuardedYamux(conn, peer_id, self._tell), conn, protocol)
 
 
 class GuardedSwarm(Swarm):
