@@ -10,6 +10,7 @@ left to reconciliation.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -46,8 +47,10 @@ class Plumtree:
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
         self.notes: dict[bytes, Awaited] = {}
-        self.repair_at = NEVER
+        self.due: list[tuple[float, bytes]] = []
+        """A heap of when to look at which note. Those whose note is gone, or has another time by now, count no more."""
         self.debt_at = NEVER
+        self.collected = -NEVER
         self.prune_ok = -NEVER
         self.counters = Counters()
         self.outgoing = Outgoing(settings, out, join, self.counters)
@@ -134,8 +137,7 @@ class Plumtree:
         note = self.notes.get(mid)
         if note is not None:  # others that announced this id may have an honest message: ask them now
             note.sources = [p for p in note.sources if p != peer]
-            note.at = now
-            self.repair_at = min(self.repair_at, now)
+            self._look(mid, note, now)
 
     def learned(self, mid: bytes, now: float) -> None:
         if mid in self.seen:
@@ -193,7 +195,7 @@ class Plumtree:
                 self.pending[mid] = Pending([payload], {peer}, now + self.s.pending_s)
                 note = self.notes.get(mid)
                 if note is not None:
-                    note.at = now + self.s.pending_s
+                    self._look(mid, note, now + self.s.pending_s)
             else:
                 pending.holders.add(peer)
                 if payload in pending.payloads:
@@ -243,10 +245,10 @@ class Plumtree:
         elif link.notes < self.s.notes_per_peer and len(self.notes) < self.s.notes:
             at = pending.until if pending is not None else now + self.s.graft_s
             link.notes += 1
+            note = self.notes[mid] = Awaited(link.peer, at, [link.peer])
+            self._look(mid, note, at)
             if link.notes == self.s.hurry and pending is None:
-                at = now
-            self.notes[mid] = Awaited(link.peer, at, [link.peer])
-            self.repair_at = min(self.repair_at, at)
+                self._ask(mid, note, now)
         else:
             self.counters.overflowed += 1
 
@@ -290,47 +292,58 @@ class Plumtree:
     # -- time
 
     def get_timer(self) -> float:
-        return min(self.outgoing.get_timer(), self.repair_at, self.debt_at)
+        return min(self.outgoing.get_timer(), self.due[0][0] if self.due else NEVER, self._collect_at())
 
     def handle_timer(self, now: float) -> None:
-        if self.repair_at <= now:
-            self._repair(now)
-        if self.debt_at <= now:
+        self._repair(now)
+        if self._collect_at() <= now:
+            self.collected = now
             self._collect(now)
         self.outgoing.due(now)
 
+    def _collect_at(self) -> float:
+        return max(self.debt_at, self.collected + self.s.collect_s)
+
+    def _look(self, mid: bytes, note: Awaited, at: float) -> None:
+        note.at = at
+        heapq.heappush(self.due, (at, mid))
+
     def _repair(self, now: float) -> None:
         """Asks for announced messages that have not arrived: first one source, then two others at once."""
-        self.repair_at = NEVER
-        for mid, note in list(self.notes.items()):
-            if note.at <= now:
-                note.sources = [p for p in note.sources if p in self.links]
-                if not note.sources or note.tries >= self.s.graft_tries:
-                    self._drop_note(mid)
-                    self.counters.grafts_given_up += 1
-                    continue
-                waits = False
-                for peer in note.sources[: 1 if note.tries == 0 else 2]:
-                    link = self.links[peer]
-                    note.sources.remove(peer)
-                    note.sources.append(peer)
-                    if mid in link.debts:  # the stream loses nothing: what it was asked for is on its way
-                        continue
-                    if not self._may_ask(link, now):
-                        waits = True
-                        continue
-                    link.eager = True
-                    link.score = 0
-                    link.prune = False
-                    link.grafts.append(mid)
-                    link.debts.setdefault(mid, now + self.s.honour_s)
-                    self.debt_at = min(self.debt_at, now + self.s.honour_s)
-                    self.counters.grafts += 1
-                    self.outgoing.mark(link, now)
-                note.tries += not waits
-                note.at = now + self.s.retry_graft_s
-                self.outgoing.at_once(now)
-            self.repair_at = min(self.repair_at, note.at)
+        while self.due and self.due[0][0] <= now:
+            at, mid = heapq.heappop(self.due)
+            note = self.notes.get(mid)
+            if note is None or note.at != at:
+                continue
+            note.sources = [p for p in note.sources if p in self.links]
+            if not note.sources or note.tries >= self.s.graft_tries:
+                self._drop_note(mid)
+                self.counters.grafts_given_up += 1
+            else:
+                self._ask(mid, note, now)
+
+    def _ask(self, mid: bytes, note: Awaited, now: float) -> None:
+        waits = False
+        for peer in note.sources[: 1 if note.tries == 0 else 2]:
+            link = self.links[peer]
+            note.sources.remove(peer)
+            note.sources.append(peer)
+            if mid in link.debts:  # the stream loses nothing: what it was asked for is on its way
+                continue
+            if not self._may_ask(link, now):
+                waits = True
+                continue
+            link.eager = True
+            link.score = 0
+            link.prune = False
+            link.grafts.append(mid)
+            link.debts.setdefault(mid, now + self.s.honour_s)
+            self.debt_at = min(self.debt_at, now + self.s.honour_s)
+            self.counters.grafts += 1
+            self.outgoing.mark(link, now)
+        note.tries += not waits
+        self._look(mid, note, now + (self.s.graft_s if waits else self.s.retry_graft_s))
+        self.outgoing.at_once(now)
 
     def _may_ask(self, link: TreeLink, now: float) -> bool:
         """Half of what it answers: an honest peer must not owe what it may not answer, though frames come bunched."""

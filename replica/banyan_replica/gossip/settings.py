@@ -77,7 +77,8 @@ class GossipSettings:
         of it without waiting, and then it pushes. Only one, because under load the others are merely late.
       graft_tries: after so many tries it is left to reconciliation.
       honour_s: a peer that announced a message and has not sent it so long after we asked is charged. Longer than an
-        honest peer that others attack takes to answer.
+        honest peer that others attack takes to answer. collect_s: the least time between two looks for such, because a
+        look goes through all that was asked for.
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
@@ -140,6 +141,7 @@ class GossipSettings:
     retry_graft_s: float = 0.3
     graft_tries: int = 8
     honour_s: float = 30.0
+    collect_s: float = 0.5
     fresh: int = 3
     prune_at: int = 8
     prune_gap_s: float = 0.5
