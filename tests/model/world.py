@@ -588,8 +588,10 @@ class _Run:
         return "nothing differs"
 
     def check_again(self, want: bytes) -> None:
-        """On stores that nobody else writes to."""
-        given = [self.net.item(item, True) for item in self.items(self.union.given)]
+        """On stores that nobody else writes to. What no node had room for is left out: there may be room by now."""
+        refused = self.union.refused - self.union.taken
+        again = [i for i in self.union.given if not refused.intersection(self.s.path(i))]
+        given = [self.net.item(item, True) for item in self.items(again)]
         for name in self.names:
             self.net.stop(name)
         for name in self.names:
