@@ -202,11 +202,11 @@ def _lines_item(reader: Reader, log: LogId, first: int, below: Line | None, line
 
 def _cut_lines(lines: Sequence[Line], below: Line | None, aim: int) -> tuple[int, bool]:
     """(number of entries of a piece, whether entries are left for the next). A piece ends at the last signature within
-    `aim` bytes, or at the first signature if that fits in a run."""
+    `aim` bytes and the most entries of a run, or at the first signature if that fits in a run."""
     start = below.total if below else 0
     cut = 0
     for k, line in enumerate(lines):
-        if line.total - start + 64 * k > aim and cut:
+        if k == MAX_RUN_ENTRIES or (line.total - start + 64 * k > aim and cut):
             return cut, True
         if line.sig is not None:
             if not cut and line.total - start > RUN_ROWS_BYTES and not _fit(lines[: k + 1]):
