@@ -43,7 +43,7 @@ def test_everything_arrives_and_the_tree_settles() -> None:
     figures = world.blast(150, 50.0)
     assert figures["complete"] == 150
     assert figures["redundancy"] < 0.6
-    assert figures["p99_s"] < 2.0  # 0.8 s of 19 seeds of 20; in the others one message in a hundred waits to be asked for
+    assert figures["p99_s"] < 2.0  # 0.8 s; in one seed of 20 one message in a hundred waits to be asked for
 
 
 def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:
@@ -57,7 +57,7 @@ def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:
 
 
 def test_one_frame_in_twenty_lost_loses_no_message() -> None:
-    """A few in 10,000 do get lost in one seed of five, and reconciliation brings them. A link's stream loses nothing."""
+    """In one seed of five some in 10,000 are lost, and reconciliation brings them. A link's stream loses nothing."""
     world = GossipWorld(300, seed=4, loss=0.05)
     world.grow()
     world.blast(80, 25.0, tail_s=5.0)
