@@ -1119,4 +1119,11 @@ IN_NODE = (
         "                pass\n",
         ("tests/replica/test_parts.py",),
     ),
+    Mutant(
+        "arrivals at hand are served in runs of more entries than a run may have",
+        _SERVE,
+        "k == MAX_RUN_ENTRIES or (line.total",
+        "(line.total",
+        ("tests/replica/test_serve.py",),
+    ),
 )

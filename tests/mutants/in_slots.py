@@ -6,6 +6,7 @@ _SLOTS, _PAUSES = "node/banyan_node/links/slots.py", "node/banyan_node/links/pau
 _DOOR, _LINK = "node/banyan_node/edge/door.py", "node/banyan_node/edge/link.py"
 _MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
 _PASSIVE = "replica/banyan_replica/gossip/passive.py"
+_MUXING, _ROGUE = "node/banyan_node/edge/muxing.py", ("tests/node/test_edge_rogue.py",)
 _PLUMTREE = "replica/banyan_replica/gossip/plumtree.py"
 _POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
 
@@ -142,5 +143,34 @@ IN_SLOTS = (
         "                    self.passive.refused(src, now)\n",
         "",
         ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
+        "a message whose copy is being judged is asked for",
+        _PLUMTREE,
+        "if note is None or note.at != at:",
+        "if note is None:",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    # -- slow lines
+    Mutant(
+        "a write has no time for a slow line",
+        _LINK,
+        "self._config.write_deadline + MAX_WINDOW / self._config.min_rate",
+        "self._config.write_deadline",
+        _ROGUE,
+    ),
+    Mutant(
+        "a writer waits for more window than it needs",
+        _MUXING,
+        "        if window > 0:\n",
+        "        if window > GIVE_BACK:\n",
+        _ROGUE,
+    ),
+    Mutant(
+        "window is given back when half of it is used, however large it is",
+        _MUXING,
+        "min(self.target_recv_window // 2, GIVE_BACK)",
+        "self.target_recv_window // 2",
+        ("tests/node/test_edge.py",),
     ),
 )

@@ -445,6 +445,19 @@ def test_a_lost_neighbour_is_replaced_and_a_dead_candidate_forgotten() -> None:
     assert "p" not in {info.peer for info in node.passive()}
 
 
+def test_an_announced_message_is_not_asked_for_while_a_copy_is_being_judged() -> None:
+    node, s = node_with("p", "q"), GossipSettings()
+
+    def asked(until: float) -> int:
+        frames = [e.frame for e in run_to(node, until) if isinstance(e, SendFrame) and e.peer == "q"]
+        return sum(len(frame.grafts) for frame in frames if isinstance(frame, Pushes))
+
+    node.receive("q", Pushes((), (A,)), 1.0)
+    node.receive("p", push((A, b"x")), 1.5)
+    assert asked(1.4 + s.pending_s) == 0
+    assert asked(1.6 + s.pending_s) == 1
+
+
 def test_one_of_many_missing_messages_is_asked_for_at_once_so_that_the_tree_is_whole_again() -> None:
     hurry = GossipSettings().hurry
 
