@@ -489,6 +489,20 @@ def test_a_peer_that_refuses_is_not_asked_as_fast_as_it_answers() -> None:
     assert soon_and_then_seldom(asked)
 
 
+def test_a_linked_peer_that_does_not_answer_holds_up_the_next_question_for_the_time_of_an_answer_only() -> None:
+    node, s = node_with("p", "q"), GossipSettings()
+    node.receive("p", NoNeighbour(), 1.0)
+    node.receive("q", NoNeighbour(), 1.0)
+    asked = []
+    for beat in range(1000):
+        now = 1.0 + beat / 50
+        frames = [e for e in run_to(node, now) if isinstance(e, SendFrame) and isinstance(e.frame, Neighbour)]
+        asked += [(now, e.peer) for e in frames]
+    (first, one), (second, other) = asked[:2]
+    assert one != other
+    assert s.ask_s <= second - first < s.ask_s + 1.2 * s.tick_s
+
+
 def test_a_node_that_is_let_go_does_not_take_the_slot_back_at_once() -> None:
     """Another one wants it too, and would be let go for this one."""
     node = node_with("p", "q")

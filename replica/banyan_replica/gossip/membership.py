@@ -126,16 +126,16 @@ class Membership:
     ) -> None:
         dial = self.dials.pop(peer, None)
         if peer == self.me or (peer not in self.up and len(self.up) >= self.s.links):
-            self.out.append(
-                DropPeer(peer, f"{len(self.up)} connections are tracked already, no more than {self.s.links}", False)
-            )
+            why = f"{len(self.up)} connections are tracked already, no more than {self.s.links}"
+            self.out.append(DropPeer(peer, why, False))
             return
         mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
         self.up[peer] = Conn(group, operator, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
         if dial is not None:
-            for frame in dial.frames:
-                self.out.append(SendFrame(peer, frame))
+            self.out += [SendFrame(peer, frame) for frame in dial.frames]
+            if self.asked is not None and self.asked[0] == peer:
+                self.asked = peer, now + self.s.ask_s
         elif outbound:  # the operator had it dialled, so it counts as chosen
             self._remember(self.contacts, PeerInfo(peer, known))
             self.up[peer].chosen = True
@@ -290,7 +290,8 @@ class Membership:
             self.retry_at = now + self.retry_s
             fit = trusted
         if fit:
-            self.asked = (info := pick(self.rng, fit)).peer, now + self.s.dial_s + self.s.ask_s
+            info = pick(self.rng, fit)
+            self.asked = info.peer, now + self.s.ask_s + (0 if info.peer in self.up else self.s.dial_s)
             self._reach(info, Neighbour(len(self.active) <= 1 or own, self.addrs), now, chosen=True)
         elif not self.active and now >= self.retry_at:
             known = [c for c in {**self.contacts, **self.anchored}.values() if c.peer not in self.dials]
@@ -352,9 +353,9 @@ class Membership:
             self.dial_failed(peer, now)
         if self.asked is not None and self.asked[1] <= now:
             self.passive.forget(self.asked[0])
+            self.passive.refused(self.asked[0], now)
             self._forget_asked(self.asked[0])
-        for peer in [p for p, until in self.expecting.items() if until <= now]:
-            del self.expecting[peer]
+        self.expecting = {peer: until for peer, until in self.expecting.items() if until > now}
         for peer, conn in self.up.items():
             if conn.dialled and conn.spare_at <= now and peer not in self.active:
                 conn.spare_at = NEVER
