@@ -149,7 +149,7 @@ class Receiving:
             case DataItems():
                 self._data(link, whole, now)
             case Credit(more):
-                link.flow.granted(more)
+                link.flow.granted(more, now)
                 self.sync.serving.pump(link)
             case Root(logs, root, arrival):
                 self.sync.compare(link, logs, root, arrival, now)

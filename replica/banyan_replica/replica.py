@@ -94,7 +94,7 @@ class Replica:
             me.addrs,
             joined,
             self.ledger,
-            lambda peer: self.sync.asking.waiting(peer),
+            self._between,
         )
         self.links: dict[str, PeerSession] = {}
         named = named or Named()
@@ -370,6 +370,12 @@ class Replica:
     def _told(self, log: LogId, added: Sequence[Entry]) -> None:
         last = added[-1]
         self._out.tell("entries", log=log, entries=len(added), length=last.header.seq + 1, head=last.id)
+
+    def _between(self, peer: str) -> int:
+        """Bytes that came from the peer and were not read yet, and bulk under way to it: what it owes may be among
+        these, or be asked for behind those."""
+        link = self.links.get(peer)
+        return self.sync.asking.waiting(peer) + (link.flow.transit if link is not None else 0)
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():

@@ -374,7 +374,7 @@ def chatter(seed: int) -> set[Enum]:
             w.rogue(peer, "a", arrival=arrival, partial=partial, root=bytes([n]) * 32)
         link = a.links[peer]
         if rng.random() < 0.2:
-            link.flow.granted(-link.flow.may_send)
+            link.flow.granted(-link.flow.may_send, 0.0)
         read = Scanned(link.owed.ranges.last, rng.choice([b"", LAST]), rng.randrange(3))
         sayable: list[Message] = [*UNASKED, *claims, Root(a.tree.count, a.tree.root, 1_000), read]
         w.say(peer, "a", rng.choice(sayable))
@@ -407,7 +407,7 @@ def test_a_peer_that_is_read_to_is_told_of_both_when_it_asks_for_a_replay_and_a_
     link.flow.may_send = 0
     w.say("r", "a", Scan(1, b"", LAST), Replay(0))
     assert link.orders.state.name == "BOTH"
-    link.flow.may_send = 1 << 20
+    link.flow.may_send = link.flow.most
     w.replicas["a"].sync.serving.pump(link)
     w.run(0.1)
     ends = [m for m in w.heard["r"] if isinstance(m, Replayed | Scanned)]

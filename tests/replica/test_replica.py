@@ -17,7 +17,7 @@ from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip.frames import Join, Push, Pushes, encode_frame
-from banyan_replica.peers.flow import OVERSHOOT, WINDOW
+from banyan_replica.peers.flow import FIRST_ROOM, OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.withholding import Withheld, sign_withheld
@@ -625,10 +625,10 @@ def test_without_credit_nothing_more_is_sent() -> None:
     w.say("r", "a", Wants([Want(p.log(), [])]))
     w.run(5)
     sent = sum(len(encode_message(m)) for m in messages(w, "r", DataItems))
-    assert WINDOW <= sent < WINDOW + OVERSHOOT
+    assert FIRST_ROOM <= sent < 2 * FIRST_ROOM
     w.say("r", "a", Credit(1 << 62))
     w.run(5)
-    assert sum(len(encode_message(m)) for m in messages(w, "r", DataItems)) < 2 * WINDOW + 2 * OVERSHOOT
+    assert sum(len(encode_message(m)) for m in messages(w, "r", DataItems)) < 8 * FIRST_ROOM
 
 
 def test_jobs_of_one_peer_are_bounded_and_it_reads_everything_only_once_at_a_time() -> None:

@@ -8,12 +8,19 @@ WINDOW = 4 << 20
 """Bulk bytes that each side may send before the first credit, and the most that may be outstanding."""
 OVERSHOOT = 4 << 20
 """How far the last frame may exceed the window."""
+FIRST_ROOM, LEAST_ROOM = 512 << 10, 128 << 10
+"""Bytes that may be under way to a peer of which no pace is known, and to the slowest."""
+ROOM_S = 4.0
+"""To others, what their line carries in so many seconds may be under way beyond LEAST_ROOM: our questions stand behind
+it."""
+LOOK_S = 2.0
+"""How often the pace of a line is taken, seconds."""
 
 
 class Flow:
     """most: the most bytes in transit to the peer, whatever credit it gives."""
 
-    __slots__ = ("came", "gave", "may_send", "most", "undigested", "window")
+    __slots__ = ("_credited", "_since", "came", "gave", "may_send", "most", "room", "undigested", "window")
 
     def __init__(self, most: int = WINDOW) -> None:
         self.most = min(WINDOW, most)
@@ -27,6 +34,9 @@ class Flow:
         """Bytes ever sent to it."""
         self.came = 0
         """Bytes ever received."""
+        self.room = FIRST_ROOM
+        """How much bulk may be under way to it, by the pace at which it gives credit."""
+        self._credited, self._since = 0, -1.0
 
     # -- to the peer
 
@@ -43,9 +53,26 @@ class Flow:
         """A frame that counts as sent was dropped before it left."""
         self.may_send += size
 
-    def granted(self, size: int) -> None:
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is to be sent until it gives credit."""
+        return self.may_send <= 0 or self.transit >= self.room
+
+    def granted(self, size: int, now: float) -> None:
         """The peer digested so much. No claim can raise the window above its start."""
-        self.may_send = min(self.may_send + size, self.most)
+        size = min(size, self.transit)
+        self.may_send += size
+        if self._since < 0:
+            self._since, self._credited = now, 0
+        self._credited += size
+        took = now - self._since
+        if took < LOOK_S:
+            self.room = max(self.room, LEAST_ROOM + 2 * self._credited)
+        else:
+            self.room = LEAST_ROOM + int(self._credited * ROOM_S / took)
+            self._since, self._credited = now, 0
+        if not self.transit:  # what it takes while nothing is sent says nothing
+            self._since = -1.0
 
     # -- from the peer
 

@@ -316,7 +316,8 @@ class Asking:
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
+                if not link.flow.transit:  # else our question may stand behind what is under way to it
+                    self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
 

@@ -105,7 +105,7 @@ class Serving:
     def _may_send(self, link: PeerSession) -> bool:
         """Whether the peer wants more and has credit for it. While much is under way to all together, each has a little
         under way, and gets more with its next credit."""
-        if link.flow.may_send <= 0 or not link.orders.any:
+        if link.flow.full or not link.orders.any:
             return False
         if link.flow.transit < self._limits.piece:
             return True
@@ -198,5 +198,5 @@ class Serving:
 
 
 def _aim(link: PeerSession) -> int:
-    """The usual size of the next frame to the peer."""
-    return min(PIECE_BYTES, SMALL + link.flow.gave)
+    """The usual size of the next frame to the peer. On a slow line it is small: a link that ends loses half of one."""
+    return min(PIECE_BYTES, SMALL + link.flow.gave, link.flow.room // 2)
