@@ -1126,4 +1126,25 @@ IN_NODE = (
         "(line.total",
         ("tests/replica/test_serve.py",),
     ),
+    Mutant(
+        "a peer is charged for a question that stands behind what was sent to it",
+        _ASKING,
+        "if not link.flow.transit:  # else",
+        "if True:  # else",
+        ("tests/replica/test_asking.py",),
+    ),
+    Mutant(
+        "as much is under way to a slow line as to a fast one",
+        _FLOW,
+        "self.may_send <= 0 or self.transit >= self.room",
+        "self.may_send <= 0",
+        ("tests/replica/test_flow.py",),
+    ),
+    Mutant(
+        "credit for what was not sent shows a fast line",
+        _FLOW,
+        "        size = min(size, self.transit)\n",
+        "",
+        ("tests/replica/test_flow.py",),
+    ),
 )

@@ -107,7 +107,7 @@ IN_SLOTS = (
         _MEMBERSHIP,
         "        elif self.trust_at <= now:",
         "        elif self.trust_at <= 0:",
-        _SIEGE,
+        ("tests/replica/test_gossip_node.py",),
     ),
     Mutant(
         "a peer that refused is asked again at once",

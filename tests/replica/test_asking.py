@@ -171,6 +171,20 @@ def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
     assert wanted(w, "r1") == [an.log()], "the one that owes it is not asked twice"
 
 
+def test_one_whose_line_is_full_of_what_we_sent_is_not_charged_for_a_question_behind_it() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    for name in ("r1", "r2"):
+        w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
+        w.say(name, "a", claim(an.log()))
+    w.replicas["a"].links["r1"].flow.sent(1_000)
+    w.run(12)
+    w.say("r2", "a", claim(an.log()))
+    w.run(0.1)
+    assert wanted(w, "r2") == [an.log()], "others are asked all the same"
+    assert w.points("a", "r1") == 0
+
+
 def test_one_that_serves_what_it_claims_is_not_slighted_even_where_we_cannot_take_it_yet() -> None:
     w = World("a")
     an, bo = w.person("a", "an"), w.person("a", "bo")

@@ -541,6 +541,17 @@ def test_a_node_alone_dials_its_anchors_and_contacts_again_with_patience() -> No
     assert 4 <= len(dials) <= 12
 
 
+def test_a_node_with_a_full_view_dials_a_contact_that_was_not_linked_for_long() -> None:
+    s = GossipSettings(audit_s=1e9)  # an audit would dial it by chance
+    node = node_with(*"pqrstu", settings=s)
+    node.join("c", ("/dns/c.org/tcp/1",), 1.0)
+    node.dial_failed("c", 2.0)
+    drain(node)
+    assert len(node.neighbours()) == s.active
+    dials = [now for now in range(3, 400) for e in run_to(node, float(now)) if isinstance(e, DialPeer)]
+    assert 0 < dials[0] <= s.trust_s + 3
+
+
 def test_anchors_of_the_last_run_are_dialled_first() -> None:
     first = node_with()
     first.join("c", ("/dns/c.org/tcp/1",), 0.0)
