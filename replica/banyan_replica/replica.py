@@ -86,15 +86,9 @@ class Replica:
         self.ledger = Ledger(self.limits.scale)
         for key, why in store.notes(BANNED):
             self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
+        settings = gossip or GossipSettings()
         self.gossip = Gossip(
-            me.peer,
-            gossip or GossipSettings(),
-            rng,
-            self._fetch,
-            me.addrs,
-            joined,
-            self.ledger,
-            self._between,
+            me.peer, settings, rng, self._fetch, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p)
         )
         self.links: dict[str, PeerSession] = {}
         named = named or Named()
@@ -368,14 +362,7 @@ class Replica:
         return judged
 
     def _told(self, log: LogId, added: Sequence[Entry]) -> None:
-        last = added[-1]
-        self._out.tell("entries", log=log, entries=len(added), length=last.header.seq + 1, head=last.id)
-
-    def _between(self, peer: str) -> int:
-        """Bytes that came from the peer and were not read yet, and bulk under way to it: what it owes may be among
-        these, or be asked for behind those."""
-        link = self.links.get(peer)
-        return self.sync.asking.waiting(peer) + (link.flow.transit if link is not None else 0)
+        self._out.tell("entries", log=log, entries=len(added), length=added[-1].header.seq + 1, head=added[-1].id)
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():

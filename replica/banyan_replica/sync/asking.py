@@ -343,6 +343,12 @@ class Asking:
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
 
+    def between(self, peer: str) -> int:
+        """Bytes that came from the peer and were not read yet, and bulk under way to it: what it owes may be among
+        these, or be asked for behind those."""
+        link = self._links.get(peer)
+        return self.waiting(peer) + (link.flow.transit if link is not None else 0)
+
     def _stalls(self, link: PeerSession, now: float) -> str | None:
         """A sentence if the peer owes us something, has credit, and has long sent too slowly."""
         logs, reads, credit = link.owed.logs, self.catchup.reads(link.peer), link.flow.window
