@@ -1147,4 +1147,18 @@ IN_NODE = (
         "",
         ("tests/replica/test_flow.py",),
     ),
+    Mutant(
+        "a reader that only paused is asked for all of it again",
+        "replica/banyan_replica/sync/catchup.py",
+        "            self._free.remove(free)\n            source.go_on()\n",
+        "            pass\n",
+        ("tests/replica/test_catchup.py",),
+    ),
+    Mutant(
+        "a reader whose span another peer took is not told to stop",
+        "replica/banyan_replica/sync/catchup.py",
+        "return [] if peer == by else [Ask(peer, _stop(paused))]",
+        "return []",
+        ("tests/replica/test_catchup.py",),
+    ),
 )

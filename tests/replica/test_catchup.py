@@ -107,15 +107,48 @@ def test_a_peer_that_goes_leaves_its_span_to_another_at_once() -> None:
     assert c.assign(0.5) == [Ask("b", Scan(2, at(0.1), LAST))]
 
 
-def test_a_reader_that_failed_is_told_to_stop_and_passed_over_ever_longer() -> None:
+def test_a_reader_that_failed_is_passed_over_ever_longer() -> None:
     c, _ = begun("a")
     now = 0.0
     for k in range(4):
-        (stop,) = c.rest("a", now)
-        assert stop.scan == Scan(k + 1, b"", bytes(32))
+        c.rest("a", now)
         assert c.assign(now + REST_S * 2**k - 0.1) == []
         now += REST_S * 2**k
-        assert [ask.peer for ask in c.assign(now)] == ["a"]
+        assert c.assign(now) == [Ask("a", Scan(k + 2, b"", LAST))]
+
+
+def test_a_reader_that_only_paused_goes_on() -> None:
+    c, _ = begun("a")
+    read(c, "a", 300)
+    c.scanned("a", Scanned(1, at(0.3), 0), 1.0)
+    c.rest("a", 12.0)
+    assert not c.reads("a")
+    read(c, "a", 1)
+    assert c.reads("a")
+    assert c.scanned("a", Scanned(1, at(0.31), 0), 14.0) is None
+    assert c.assign(40.0) == []
+    assert c.left() == [Span(at(0.31), LAST)]
+
+
+def test_a_reader_whose_span_another_took_is_told_to_stop_and_does_not_go_on() -> None:
+    c, _ = begun("a")
+    c.join("b", 1_000, 0, 1.0)
+    read(c, "a", 300)
+    c.scanned("a", Scanned(1, at(0.3), 0), 1.0)
+    c.rest("a", 2.0)
+    stop, anew = c.assign(2.0)
+    assert stop == Ask("a", Scan(1, at(0.3), at(0.3)))
+    assert (anew.peer, anew.scan.cursor) == ("b", at(0.3))
+    read(c, "a", 10)
+    c.scanned("a", Scanned(1, at(0.31), 1), 3.0)
+    assert not c.reads("a")
+    assert c.left() == [Span(at(0.3), LAST)]
+
+
+def test_a_catch_up_that_ends_stops_a_reader_that_may_go_on() -> None:
+    c, _ = begun("a")
+    c.rest("a", 1.0)
+    assert c.close() == [Ask("a", Scan(1, b"", bytes(32)))]
 
 
 def test_a_reader_that_is_itself_read_to_is_no_reader() -> None:
@@ -232,7 +265,7 @@ def test_every_account_is_read_to_us_whoever_stalls_lies_or_goes_away_and_whenev
                 c.leave(peer)
                 m.orders.pop(peer, None)
             case x if x < 0.08:
-                m.hear(c.rest(peer, now))
+                c.rest(peer, now)
             case x if x < 0.10:
                 c, m.orders = Catchup(c.note()), {}
             case _:

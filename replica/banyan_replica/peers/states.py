@@ -79,6 +79,7 @@ class ReaderEvent(Enum):
     READ = "all of the range was read"
     FAILED = "the peer cannot, stalls, or says something impossible"
     RESTED = "the time to rest is over"
+    WENT_ON = "what we took for a stall was a pause, and nobody else reads the range"
 
 
 class TurnState(Enum):
@@ -141,13 +142,21 @@ COURSE: Table[CourseState, CourseEvent] = {
     },
 }
 READER: Table[ReaderState, ReaderEvent] = {
-    ReaderState.IDLE: {ReaderEvent.ASKED: ReaderState.READING, ReaderEvent.FAILED: ReaderState.RESTING},
+    ReaderState.IDLE: {
+        ReaderEvent.ASKED: ReaderState.READING,
+        ReaderEvent.FAILED: ReaderState.RESTING,
+        ReaderEvent.WENT_ON: ReaderState.READING,
+    },
     ReaderState.READING: {
         ReaderEvent.ASKED: ReaderState.READING,
         ReaderEvent.READ: ReaderState.IDLE,
         ReaderEvent.FAILED: ReaderState.RESTING,
     },
-    ReaderState.RESTING: {ReaderEvent.FAILED: ReaderState.RESTING, ReaderEvent.RESTED: ReaderState.IDLE},
+    ReaderState.RESTING: {
+        ReaderEvent.FAILED: ReaderState.RESTING,
+        ReaderEvent.RESTED: ReaderState.IDLE,
+        ReaderEvent.WENT_ON: ReaderState.READING,
+    },
 }
 TURN: Table[TurnState, TurnEvent] = {
     TurnState.IDLE: {

@@ -325,7 +325,7 @@ class Asking:
         """Asks others for what the peer owes us; it may still send it."""
         self._forget(link)
         link.course.failed()
-        self._say(self.catchup.rest(link.peer, now))
+        self.catchup.rest(link.peer, now)
         self._assign(now)
 
     def gone(self, link: PeerSession, now: float) -> None:

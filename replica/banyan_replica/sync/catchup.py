@@ -92,6 +92,8 @@ class PeerReader:
     state: ReaderState = ReaderState.IDLE
     reading: PeerReading | None = None
     """What it reads while READING."""
+    paused: PeerReading | None = None
+    """What it read when it seemed to stall. It was not told to stop, and goes on unless another peer takes the span."""
     rest_until: float = 0.0
     rests: int = 0
     read: int = 0
@@ -105,7 +107,11 @@ class PeerReader:
 
     def begin(self, reading: PeerReading) -> None:
         self._on(ReaderEvent.ASKED)
-        self.reading = reading
+        self.reading, self.paused = reading, None
+
+    def go_on(self) -> None:
+        self._on(ReaderEvent.WENT_ON)
+        self.reading, self.paused = self.paused, None
 
     def shorten(self, stop: bytes) -> None:
         """Another peer takes the part beyond `stop`."""
@@ -212,18 +218,19 @@ class Catchup:
         if source is not None:
             self._free_again(source.reading)
 
-    def rest(self, peer: str, now: float) -> list[Ask]:
-        """The peer failed: its span becomes free, it is not asked for a while, and it is told to stop."""
+    def rest(self, peer: str, now: float) -> None:
+        """The peer seems to stall: its span becomes free, and it is not asked for a while. Where nobody takes the span
+        meanwhile, the peer goes on with it: to ask again would bring the same twice over a line that was cut off."""
         source = self._sources.get(peer)
-        if source is None:
-            return []
-        reading = source.fail(now)
-        self._free_again(reading)
-        return [] if reading is None else [Ask(peer, _stop(reading))]
+        if source is not None:
+            reading = source.fail(now)
+            self._free_again(reading)
+            source.paused = reading or source.paused
 
     def close(self) -> list[Ask]:
         """Ends the catch-up because nothing is left to read: we are equal to a peer that holds all."""
-        stops = [Ask(peer, _stop(s.reading)) for peer, s in self._sources.items() if s.reading is not None]
+        under_way = [(peer, s.reading or s.paused) for peer, s in self._sources.items()]
+        stops = [Ask(peer, _stop(reading)) for peer, reading in under_way if reading is not None]
         self._free, self._sources = [], {}
         return stops
 
@@ -238,6 +245,7 @@ class Catchup:
     def came(self, peer: str, log: LogId) -> None:
         """An item of a log came from the peer."""
         source = self._sources.get(peer)
+        self._goes_on(source)
         reading = source.reading if source is not None else None
         if reading is not None and log != reading.last:
             reading.last = log
@@ -246,6 +254,7 @@ class Catchup:
     def scanned(self, peer: str, m: Scanned, now: float) -> str | None:
         """The peer reports its progress. Returns a sentence if that cannot be true; then the peer loses its span."""
         source = self._sources.get(peer)
+        self._goes_on(source)
         reading = source.reading if source is not None else None
         if source is None or reading is None or m.reading != reading.number:
             return None  # of an earlier reading
@@ -279,7 +288,9 @@ class Catchup:
         for peer in sorted(idle, key=lambda p: (self._sources[p].rests, p)):
             source = self._sources[peer]
             taken = self._take_free(peer)
-            if taken is None:
+            if taken is not None:
+                out += self._taken_over(taken, peer)
+            else:
                 victim = self._victim(source, now)
                 if victim is None:
                     continue
@@ -294,6 +305,22 @@ class Catchup:
         return out
 
     # -- inside
+
+    def _goes_on(self, source: PeerReader | None) -> None:
+        """Something came of the source."""
+        paused = source.paused if source is not None else None
+        if source is not None and paused is not None and (free := (paused.left, paused.doubted)) in self._free:
+            self._free.remove(free)
+            source.go_on()
+
+    def _taken_over(self, taken: tuple[Span, str], by: str) -> list[Ask]:
+        """Tells the peer that may still go on with the span to stop; one that reads it anew needs no telling."""
+        for peer, source in self._sources.items():
+            paused = source.paused
+            if paused is not None and (paused.left, paused.doubted) == taken:
+                source.paused = None
+                return [] if peer == by else [Ask(peer, _stop(paused))]
+        return []
 
     def _take_free(self, peer: str) -> tuple[Span, str] | None:
         """Takes the widest free span; one where this peer was doubted only if there is no other peer."""
