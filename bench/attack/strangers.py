@@ -22,6 +22,8 @@ from banyan_sim.attack import Tally, Victim
 from banyan_sim.forge import Forge
 
 PIECE = 64_000
+UPDATE = bytes((0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0))
+"""A frame of yamux: the first stream of who dialled may have 0 bytes more under way."""
 
 
 class Stranger(attack.Stranger):
@@ -60,6 +62,16 @@ class Stranger(attack.Stranger):
         except Exception as why:  # whatever libp2p says of a connection that ends
             raise EdgeError(f"no stream: {why}") from why
         self.tally.frames += 1
+
+    async def give_no_window(self, times: int) -> None:
+        """Gives the stream 0 bytes more of window, so often. Raises EdgeError."""
+        try:
+            connection: Any = next(iter(self.edge._swarm().connections.values()))[0]
+            await connection.muxed_conn._write_frame(UPDATE * times)
+        except Exception as why:  # whatever libp2p says of a connection that ends
+            raise EdgeError(f"no window: {why}") from why
+        self.tally.frames += times
+        self.tally.sent += times * len(UPDATE)
 
     async def part(self) -> None:
         self.link.close("the stranger leaves")
