@@ -64,7 +64,7 @@ class Stranger(attack.Stranger):
         self.tally.frames += 1
 
     async def give_no_window(self, times: int) -> None:
-        """Gives the stream 0 bytes more of window, so often. Raises EdgeError."""
+        """Gives the victim 0 bytes more of window, `times` times in one write. Raises EdgeError."""
         try:
             connection: Any = next(iter(self.edge._swarm().connections.values()))[0]
             await connection.muxed_conn._write_frame(UPDATE * times)

@@ -131,12 +131,18 @@ def claim(log: LogId, length: int = 5) -> Heads:
     return Heads(b"", 0, [(log, Head(length, EntryId(b32("made up")), 0))])
 
 
-def test_a_head_that_is_claimed_and_not_served_costs_few_points_and_is_asked_of_another() -> None:
-    w = World("a")
+def claimed_by_two(w: World) -> Person:
+    """r1 and r2 claim a log of this person, and r1 is asked for it."""
     an = w.person("a", "an")
     for name in ("r1", "r2"):
         w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
         w.say(name, "a", claim(an.log()))
+    return an
+
+
+def test_a_head_that_is_claimed_and_not_served_costs_few_points_and_is_asked_of_another() -> None:
+    w = World("a")
+    an = claimed_by_two(w)
     w.run(0.1)
     assert (wanted(w, "r1"), wanted(w, "r2")) == ([an.log()], []), "it is asked of one at a time"
     w.say("r1", "a", Answered(1))
@@ -160,10 +166,7 @@ def test_a_claim_is_excused_where_something_came_to_the_peer_meanwhile_but_not_f
 
 def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
     w = World("a")
-    an = w.person("a", "an")
-    for name in ("r1", "r2"):
-        w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
-        w.say(name, "a", claim(an.log()))
+    an = claimed_by_two(w)
     w.run(12)
     w.say("r2", "a", claim(an.log()))
     w.run(0.1)
@@ -173,10 +176,7 @@ def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
 
 def test_one_whose_line_is_full_of_what_we_sent_is_not_charged_for_a_question_behind_it() -> None:
     w = World("a")
-    an = w.person("a", "an")
-    for name in ("r1", "r2"):
-        w.rogue(name, "a", store_id=name.encode().ljust(16, b"."))
-        w.say(name, "a", claim(an.log()))
+    an = claimed_by_two(w)
     w.replicas["a"].links["r1"].flow.sent(1_000)
     w.run(12)
     w.say("r2", "a", claim(an.log()))

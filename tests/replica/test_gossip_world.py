@@ -36,14 +36,14 @@ def test_a_message_published_before_the_neighbour_answered_still_arrives() -> No
 
 
 def test_everything_arrives_and_the_tree_settles() -> None:
-    world = GossipWorld(300, seed=1)
+    world = GossipWorld(300, seed=2)
     world.grow()
     assert world.reached() == 300
     world.blast(250, 25.0, tail_s=5.0)
     figures = world.blast(150, 50.0)
     assert figures["complete"] == 150
     assert figures["redundancy"] < 0.6
-    assert figures["p99_s"] < 2.0  # 0.8 s; in one seed of 20 one message in a hundred waits to be asked for
+    assert figures["p99_s"] < 1.5  # in one seed of 20 it is 1.5: one message in a hundred waits to be asked for
 
 
 def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:

@@ -22,6 +22,7 @@ from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may be judged at once
+STALE = 1_024  # times that count no more and may be kept
 
 
 class Plumtree:
@@ -48,7 +49,8 @@ class Plumtree:
         self.pending: dict[bytes, Pending] = {}
         self.notes: dict[bytes, Awaited] = {}
         self.due: list[tuple[float, bytes]] = []
-        """A heap of when to look at which note. Those whose note is gone, or has another time by now, count no more."""
+        """A heap of when to look at which note. Those whose note is gone, or has another time by now, count no more; it
+        is made anew when most are such."""
         self.debt_at = NEVER
         self.collected = -NEVER
         self.prune_ok = -NEVER
@@ -307,6 +309,9 @@ class Plumtree:
     def _look(self, mid: bytes, note: Awaited, at: float) -> None:
         note.at = at
         heapq.heappush(self.due, (at, mid))
+        if len(self.due) > 2 * len(self.notes) + STALE:
+            self.due = [(note.at, mid) for mid, note in self.notes.items()]
+            heapq.heapify(self.due)
 
     def _repair(self, now: float) -> None:
         """Asks for announced messages that have not arrived: first one source, then two others at once."""
@@ -323,6 +328,8 @@ class Plumtree:
                 self._ask(mid, note, now)
 
     def _ask(self, mid: bytes, note: Awaited, now: float) -> None:
+        """Asks a peer that announced the message, or two after the first try. Those that may be asked no more now may
+        be asked again within a second."""
         waits = False
         for peer in note.sources[: 1 if note.tries == 0 else 2]:
             link = self.links[peer]

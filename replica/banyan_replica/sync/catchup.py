@@ -307,7 +307,7 @@ class Catchup:
     # -- inside
 
     def _goes_on(self, source: PeerReader | None) -> None:
-        """Something came of the source."""
+        """Something came of the source. Where it seemed to stall and nobody took its span, it keeps it."""
         paused = source.paused if source is not None else None
         if source is not None and paused is not None and (free := (paused.left, paused.doubted)) in self._free:
             self._free.remove(free)
