@@ -21,6 +21,7 @@ BENCHES = {
     "commands": "what one command costs, and which of its imports cost what",
     "upkeep": "an entry more on a forked account, a control entry more of a long log, an idle link",
     "peers": "other systems of signed feeds, in turn with this one",
+    "lines": "how a newcomer catches up over slow lines, and lines that pause",
     "codec": "the wire's strict decoder against a general one",
     "edge": "how fast one link is",
     "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",

@@ -35,6 +35,16 @@ def entries_of(home: Path) -> int:
     return found.entries
 
 
+def test_a_newcomer_catches_up_over_slow_lines_that_carry_nothing_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(["lines", "--quick", "--folder", str(tmp_path)], capsys)
+    assert tuple(found["cases"]) == ("16_kib_s", "60_kb_s")
+    for case in found["cases"].values():
+        assert case["links"] == 1
+        assert 0.9 < case["bytes_ratio"] < 1.2
+
+
 def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["ingest", "--quick", "--writers", "2", "--entries", "60", "--folder", str(tmp_path)]
     first = run(argv, capsys)
