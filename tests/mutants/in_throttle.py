@@ -6,6 +6,7 @@ _THROTTLE, _TURNS = "node/banyan_node/workers/throttle.py", "node/banyan_node/wo
 _BUDGET, _DOORSTEP = "node/banyan_node/workers/budget.py", "node/banyan_node/workers/doorstep.py"
 _WORKER, _STACK = "node/banyan_node/workers/worker.py", "node/banyan_node/edge/stack.py"
 _USAGE = "node/banyan_node/workers/usage.py"
+_OUTBOX = ("tests/node/test_outbox.py",)
 _THROTTLED = ("tests/node/test_throttle.py",)
 
 IN_THROTTLE = (
@@ -251,6 +252,34 @@ IN_THROTTLE = (
         "link.usage is not None and link.usage.held_lately",
         "False",
         _THROTTLED,
+    ),
+    Mutant(
+        "news waits behind answers",
+        "node/banyan_node/links/linking.py",
+        "self.talk if self._greeted and goes_ahead(frame) else self.frames",
+        "self.frames",
+        _OUTBOX,
+    ),
+    Mutant(
+        "answers wait until there is no news",
+        "node/banyan_node/links/linking.py",
+        "self.talk if size < TALK_BYTES or not self.frames else None",
+        "self.talk",
+        _OUTBOX,
+    ),
+    Mutant(
+        "a question goes before the hello",
+        "node/banyan_node/links/linking.py",
+        "self.talk if self._greeted and goes_ahead(frame)",
+        "self.talk if goes_ahead(frame)",
+        _OUTBOX,
+    ),
+    Mutant(
+        "what ends an answer overtakes it",
+        "replica/banyan_replica/wire/table.py",
+        'F("logs", U63), who=Who.ANSWER, unstored=True,',
+        'F("logs", U63), who=Who.ANSWER, unstored=True, ahead=True,',
+        _OUTBOX,
     ),
     Mutant(
         "names of all peers together have no bound",

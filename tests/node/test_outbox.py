@@ -1,10 +1,19 @@
-"""What waits to be sent on one link: hello first, then what our people wrote, then the rest in order."""
+"""What waits to be sent on one link: hello first, then what our people wrote, then news and questions, then answers."""
 
 from __future__ import annotations
 
 from banyan_node.links.linking import HOLD_BYTES, WRITE_BYTES, _Outbox
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
-from banyan_replica.wire import Credit, GossipFrame, encode_message
+from banyan_replica.wire import (
+    Answered,
+    Credit,
+    DataItems,
+    GossipFrame,
+    RunItem,
+    Scanned,
+    Wants,
+    encode_message,
+)
 
 
 def relayed(size: int) -> bytes:
@@ -15,9 +24,10 @@ async def test_our_posts_overtake_all_but_the_hello() -> None:
     box, flood = _Outbox(), relayed(100_000)
     box.put(b"hello", own=False)
     box.put(b"early post", own=True)
+    box.put(encode_message(Credit(0)), own=False)
     frames, _ = await box.take()
-    assert frames == [b"hello", b"early post"]
-    assert box.size == 15, "what is being written takes memory too"
+    assert frames == [b"hello", b"early post", encode_message(Credit(0))]
+    assert box.size == 18, "what is being written takes memory too"
     box.sent(frames)
     for _ in range(10):
         box.put(flood, own=False)
@@ -29,9 +39,46 @@ async def test_our_posts_overtake_all_but_the_hello() -> None:
     frames, _ = await box.take()
     assert frames[:2] == [b"post", b"another"]
     box.sent(frames)
-    while box.frames:
+    while box.size:
         box.sent((await box.take())[0])
     assert (box.size, box.relayed) == (0, 0)
+
+
+async def test_news_overtakes_answers_and_answers_still_go_on() -> None:
+    box = _Outbox()
+    box.put(b"hello", own=False)
+    await box.take()
+    answers = [encode_message(DataItems([RunItem(bytes([n]) * 20_000, [])])) for n in range(4)]
+    ahead = [relayed(20_000), encode_message(Wants([])), relayed(20_001), encode_message(Credit(7)), relayed(20_002)]
+    for frame in (*answers, *ahead):
+        box.put(frame, own=False)
+    batches = [(await box.take())[0] for _ in range(4)]
+    assert batches == [
+        [ahead[0], answers[0]],
+        [*ahead[1:3], answers[1]],
+        [*ahead[3:5], answers[2]],
+        [answers[3]],
+    ]
+    assert box.relayed == 0
+
+
+async def test_what_ends_an_answer_stays_behind_it() -> None:
+    box = _Outbox()
+    box.put(b"hello", own=False)
+    await box.take()
+    answer = [encode_message(DataItems([])), encode_message(Answered(1)), encode_message(Scanned(1, b"", 1))]
+    for frame in (*answer, encode_message(Credit(1))):
+        box.put(frame, own=False)
+    assert (await box.take())[0] == [encode_message(Credit(1)), *answer]
+
+
+async def test_gossip_does_not_wait_where_there_is_nothing_else() -> None:
+    box = _Outbox()
+    box.put(b"hello", own=False)
+    await box.take()
+    for _ in range(3):
+        box.put(relayed(WRITE_BYTES // 3), own=False)
+    assert len((await box.take())[0]) == 3
 
 
 async def test_only_what_is_relayed_counts_against_the_hold() -> None:

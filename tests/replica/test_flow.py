@@ -10,7 +10,7 @@ def carried(flow: Flow, rate: int, seconds: float, now: float = 0.0) -> float:
     second. Returns the longest time that a byte was under way in the second half."""
     end, longest, begin = now + seconds, 0.0, now
     while now < end:
-        while not flow.full:
+        while not flow.full():
             flow.sent(16 << 10)
         now += 0.1
         if now - begin > seconds / 2:
@@ -28,12 +28,12 @@ def test_a_fast_line_has_the_whole_window_under_way_within_a_few_credits() -> No
     flow = Flow()
     credits = 0
     while flow.room < WINDOW:
-        while not flow.full:
+        while not flow.full():
             flow.sent(64 << 10)
         credits += 1
         flow.granted(flow.transit, credits / 50)
     assert credits <= 4
-    while not flow.full:
+    while not flow.full():
         flow.sent(64 << 10)
     assert flow.transit == WINDOW
 

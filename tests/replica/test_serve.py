@@ -10,16 +10,17 @@ import pytest
 
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import decode_header
-from banyan_crdt.ids import EntryId, Head
+from banyan_crdt.ids import EntryId, Head, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import Run, decode_control, decode_run, run_row_bytes, verify_run
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.joints import stands_above
+from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import control_items, locator, log_items, start_of
-from banyan_replica.sync.serving import FRAME_DECODED, WORK_DECODED, Serving
+from banyan_replica.sync.serving import FRAME_DECODED, SMALL, WORK_DECODED, Serving
 from banyan_replica.wire import LAST, MAX_LOCATOR, Answered, Credit, Message, Replay, RunItem, Scan, Want, Wants
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
@@ -214,6 +215,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     serving = Serving(node.store, Limits(), {}, out)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(30)]
     for peer in peers:
+        peer.flow.room = WINDOW
         serving.wants(peer, Wants([Want(an.log(), [(2, log[2].id)], [])] * 40))
         serving.pump(peer)
     most, calls = 0, 0
@@ -243,6 +245,29 @@ def test_a_reading_that_is_begun_anew_leaves_nothing_of_the_one_before() -> None
     finally:
         gc.enable()
     assert len(left) <= 1, len(left)
+
+
+def test_what_a_peer_names_does_not_wait_for_all_that_is_read_to_it() -> None:
+    w = World("a")
+    people = [w.person("a", f"person {k}") for k in range(40)]
+    for person in people:
+        w.post("a", person, 40)
+    w.rogue("r", "a")
+    flow = w.replicas["a"].links["r"].flow
+    flow.room = 20_000
+    w.say("r", "a", Scan(1, b"", LAST))
+    w.run(5)
+    read = flow.transit
+    assert 20_000 <= read < 20_000 + SMALL
+    w.said = []
+    w.say("r", "a", Wants([Want(control_log(people[-1].id), [], [])]))
+    w.run(1)
+    assert flow.transit > read
+    assert ("a", Answered(1)) in w.said
+    for person in people:
+        w.say("r", "a", Wants([Want(person.log(), [], [])]))
+    w.run(5)
+    assert flow.transit < 20_000 + 3 * SMALL, "nor does it get round the room"
 
 
 def test_to_all_peers_together_little_is_under_way_and_each_gets_some() -> None:

@@ -28,7 +28,7 @@ from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
-from banyan_replica.wire import is_gossip
+from banyan_replica.wire import goes_ahead, is_gossip
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
@@ -37,20 +37,22 @@ SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 LAST_WORD_S = 1.0
 """How long a peer may take to read why we disconnect, and to hang up first."""
-WRITE_BYTES = 256 << 10
-"""Bytes of frames that are handed to a stream at once."""
-
-
+WRITE_BYTES = 32 << 10
+"""Frames are handed to a stream until they have so many bytes together: what comes meanwhile waits for them."""
+TALK_BYTES = WRITE_BYTES // 2
+"""Of these, so many go ahead of answers that wait: neither is to hold up the other."""
 HOLD_BYTES = 256 << 10
 """Of what is relayed, so much may wait here for one peer. The rest waits in the gossip, which announces what does not
 fit: a peer that reads slowly is not disconnected because of what others made this node relay."""
 
 
 class _Outbox:
-    """Frames that wait to be sent on one link: hello, and then those with what this node's people wrote come first."""
+    """Frames that wait to be sent on one link: hello, then those with what this node's people wrote, then what goes
+    ahead of answers (gossip, questions, credit), then answers. A slow line may need a minute for these."""
 
     def __init__(self) -> None:
         self.own: deque[bytes] = deque()
+        self.talk: deque[bytes] = deque()
         self.frames: deque[bytes] = deque()
         self.size = self.relayed = 0
         self.held = self.ended = False
@@ -59,7 +61,8 @@ class _Outbox:
 
     def put(self, frame: bytes, own: bool) -> None:
         first = own and self._greeted
-        (self.own if first else self.frames).append(frame)
+        ahead = self.talk if self._greeted and goes_ahead(frame) else self.frames
+        (self.own if first else ahead).append(frame)
         self.size += len(frame)
         if not first and is_gossip(frame):
             self.relayed += len(frame)
@@ -68,25 +71,28 @@ class _Outbox:
     def end(self) -> None:
         """Nothing more is sent."""
         self.ended = True
-        self.own.clear()
-        self.frames.clear()
+        for queue in (self.own, self.talk, self.frames):
+            queue.clear()
         self.size = self.relayed = 0
 
     async def take(self) -> tuple[list[bytes], bool]:
         """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it is gossip, which is sent
         for those who wrote it and not for the peer."""
-        while not (self.own or self.frames):
+        while not (self.own or self.talk or self.frames):
             self.more = trio.Event()
             await self.more.wait()
         self._greeted = True
         taken, size, gossip = [], 0, 0
-        while (self.own or self.frames) and size < WRITE_BYTES:
-            own = bool(self.own)
-            taken.append((self.own or self.frames).popleft())
+        while size < WRITE_BYTES:
+            ahead = self.talk if size < TALK_BYTES or not self.frames else None
+            queue = self.own or ahead or self.frames
+            if not queue:
+                break
+            taken.append(queue.popleft())
             size += len(taken[-1])
             if is_gossip(taken[-1]):
                 gossip += len(taken[-1])
-                self.relayed -= 0 if own else len(taken[-1])
+                self.relayed -= 0 if queue is self.own else len(taken[-1])
         return taken, 2 * gossip > size
 
     def sent(self, frames: list[bytes]) -> None:

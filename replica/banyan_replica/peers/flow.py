@@ -8,7 +8,7 @@ WINDOW = 4 << 20
 """Bulk bytes that each side may send before the first credit, and the most that may be outstanding."""
 OVERSHOOT = 4 << 20
 """How far the last frame may exceed the window."""
-FIRST_ROOM, LEAST_ROOM = 512 << 10, 128 << 10
+FIRST_ROOM, LEAST_ROOM = 256 << 10, 128 << 10
 """Bytes that may be under way to a peer of which no pace is known, and to the slowest."""
 ROOM_S = 4.0
 """To others, what their line carries in so many seconds may be under way beyond LEAST_ROOM: our questions stand behind
@@ -53,10 +53,10 @@ class Flow:
         """A frame that counts as sent was dropped before it left."""
         self.may_send += size
 
-    @property
-    def full(self) -> bool:
-        """Whether nothing more is to be sent until it gives credit."""
-        return self.may_send <= 0 or self.transit >= self.room
+    def full(self, beyond: int = 0) -> bool:
+        """Whether nothing more is to be sent until it gives credit. beyond: bytes for which there is room all the
+        same."""
+        return self.may_send <= 0 or self.transit >= self.room + beyond
 
     def granted(self, size: int, now: float) -> None:
         """The peer digested so much. No claim can raise the window above its start."""

@@ -72,7 +72,7 @@ class Serving:
         for want in m.wants:
             if len(link.orders.named) < self._limits.jobs:
                 self.sound.asked(link.peer, want)
-                link.orders.name(self.sound.items(link.peer, want.log, self._named(want)))
+                link.orders.name(self.sound.items(link.peer, want.log, self._named(link, want)))
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """Starts reading a range, in place of an earlier one; with the same number, only the stop changes.
@@ -103,9 +103,9 @@ class Serving:
             self._due.pop(link.peer, None)
 
     def _may_send(self, link: PeerSession) -> bool:
-        """Whether the peer wants more and has credit for it. While much is under way to all together, each has a little
-        under way, and gets more with its next credit."""
-        if link.flow.full or not link.orders.any:
+        """Whether the peer wants more and has credit for it. What it asks for by name waits less behind what is read to
+        it. While much is under way to all together, each has a little under way, and gets more with its next credit."""
+        if link.flow.full(SMALL if link.orders.named else 0) or not link.orders.any:
             return False
         if link.flow.transit < self._limits.piece:
             return True
@@ -119,7 +119,8 @@ class Serving:
     def _frame(self, link: PeerSession) -> None:
         orders = link.orders
         items, size, answered = list[Item](), 0, orders.answered
-        most, began, done = min(self._limits.piece, _aim(link)), self._store.decoded, False
+        aim = SMALL if link.flow.full() else _aim(link)
+        most, began, done = min(self._limits.piece, aim), self._store.decoded, False
         while size < most and self._store.decoded - began <= FRAME_DECODED:
             item = orders.next()
             if item is None:
@@ -143,13 +144,14 @@ class Serving:
         for word in link.orders.drop():
             self._out.append((link.peer, word))
 
-    def _named(self, want: Want) -> Iterator[Item]:
+    def _named(self, link: PeerSession, want: Want) -> Iterator[Item]:
         if is_checkpoint(want.log):
             yield from checkpoint_item(self._store, want.log)
         elif is_control(want.log):
             yield from control_items(self._store, want.log.account, start_of(self._store, want))
         else:
-            yield from log_items(self._store, want.log, start_of(self._store, want), pins=want.pins)
+            start = start_of(self._store, want)
+            yield from log_items(self._store, want.log, start, partial(_aim, link), pins=want.pins)
 
     def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
         """What came after an arrival, by log, in the order of each log's first arrival."""
@@ -198,5 +200,6 @@ class Serving:
 
 
 def _aim(link: PeerSession) -> int:
-    """The usual size of the next frame to the peer. On a slow line it is small: a link that ends loses half of one."""
-    return min(PIECE_BYTES, SMALL + link.flow.gave, link.flow.room // 2)
+    """The usual size of the next frame to the peer. On a slow line it is small: a link that ends loses half of one, and
+    news waits until a frame is written."""
+    return min(PIECE_BYTES, SMALL + link.flow.gave, link.flow.room // 4)

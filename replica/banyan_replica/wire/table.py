@@ -7,7 +7,7 @@ count against credit; which may be sent after a rollback of the store; and the g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -76,7 +76,8 @@ class Spoken(NamedTuple):
     """A line of the table. `says`: what it means. `before_hello`: it is read before the sender's hello. `bulk`: it
     counts against credit.
 
-    `unstored`: it depends on nothing in the store, so it is sent even after a rollback of what was pending.
+    `unstored`: it depends on nothing in the store, so it is sent even after a rollback of what was pending. `ahead`: it
+    refers to no frame before it, so it is sent before answers that wait for a slow line.
     """
 
     shape: Shape
@@ -85,6 +86,7 @@ class Spoken(NamedTuple):
     before_hello: bool = False
     bulk: bool = False
     unstored: bool = False
+    ahead: bool = False
 
 
 # -- kinds that only messages use
@@ -165,7 +167,7 @@ TABLE: tuple[Spoken, ...] = (
         F("operator", exactly_or_none(32)), F("partial", FLAG),
         before_hello=True, unstored=True,
     ),
-    _line(2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list))),
+    _line(2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list)), ahead=True),
     _line(
         3, m.Root, "root", "my frontier root",
         F("logs", U63), F("root", B32), F("arrival", U63), who=Who.WHOLE,
@@ -178,13 +180,16 @@ TABLE: tuple[Spoken, ...] = (
         5, m.Heads, "heads", "heads below the prefix; answer 1: tell me yours",
         F("prefix", PREFIX), F("answer", FLAG), F("heads", HEADS),
     ),
-    _line(6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS), unstored=True),
+    _line(
+        6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS),
+        unstored=True, ahead=True,
+    ),
     _line(7, m.DataItems, "data", "entries with their content", F("items", ITEMS), bulk=True),
     _line(
         8, m.Credit, "credit", "how many bytes of bulk I have digested since the last credit", F("size", U63),
-        who=Who.RECEIVER, unstored=True,
+        who=Who.RECEIVER, unstored=True, ahead=True,
     ),
-    _line(9, m.WantParts, "want-parts", "send me this content; answered by parts", F("parts", WANT_PARTS)),
+    _line(9, m.WantParts, "want-parts", "send me this content; answered by parts", F("parts", WANT_PARTS), ahead=True),
     _line(10, m.Parts, "parts", "content, or the reason for withholding it", F("parts", PARTS), who=Who.ANSWER),
     _line(
         11, m.Replay, "replay", "send me what came after this arrival; answered by data and replayed",
@@ -243,8 +248,15 @@ _BEFORE_HELLO = frozenset(line.shape.made for line in TABLE if line.before_hello
 _WHO = {line.shape.made: line.who for line in TABLE}
 _HELLO = next(line.shape for line in TABLE if line.shape.made is m.Hello)
 _GOSSIP = encode([_WRITE[m.GossipFrame][0], []])[:2]
-_BULK = frozenset(bytes((0x81 + len(s.fields), s.code)) for s in (line.shape for line in TABLE if line.bulk))
-"""The first two bytes of a frame of bulk: the array's head, and the code."""
+
+
+def _heads_of(lines: Iterable[Spoken]) -> frozenset[bytes]:
+    """The first two bytes of a frame of these: the array's head, and the code."""
+    return frozenset(bytes((0x81 + len(line.shape.fields), line.shape.code)) for line in lines)
+
+
+_BULK = _heads_of(line for line in TABLE if line.bulk)
+_AHEAD = _heads_of(line for line in TABLE if line.ahead)
 
 
 def encode_message(message: Message) -> bytes:
@@ -280,6 +292,11 @@ def who_says(message: Message) -> Who:
 def is_bulk(raw: bytes) -> bool:
     """Whether a frame counts against credit."""
     return raw[:2] in _BULK
+
+
+def goes_ahead(raw: bytes) -> bool:
+    """Whether a frame of ours may be sent before answers that wait."""
+    return raw[:2] in _AHEAD
 
 
 def is_gossip(raw: bytes) -> bool:
