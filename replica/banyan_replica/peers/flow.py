@@ -15,12 +15,14 @@ ROOM_S = 4.0
 it."""
 LOOK_S = 2.0
 """How often the pace of a line is taken, seconds."""
+GROWTH = 8
+"""Until then the room is at most so many times what was credited: a few credits that come at once say little."""
 
 
 class Flow:
     """most: the most bytes in transit to the peer, whatever credit it gives."""
 
-    __slots__ = ("_credited", "_since", "came", "gave", "may_send", "most", "room", "undigested", "window")
+    __slots__ = ("_credited", "_first", "_since", "came", "gave", "may_send", "most", "room", "undigested", "window")
 
     def __init__(self, most: int = WINDOW) -> None:
         self.most = min(WINDOW, most)
@@ -36,7 +38,7 @@ class Flow:
         """Bytes ever received."""
         self.room = FIRST_ROOM
         """How much bulk may be under way to it, by the pace at which it gives credit."""
-        self._credited, self._since = 0, -1.0
+        self._credited, self._first, self._since = 0, 0, -1.0
 
     # -- to the peer
 
@@ -63,14 +65,15 @@ class Flow:
         size = min(size, self.transit)
         self.may_send += size
         if self._since < 0:
-            self._since, self._credited = now, 0
+            self._since, self._credited, self._first = now, 0, size
         self._credited += size
-        took = now - self._since
+        took, carried = now - self._since, self._credited - self._first
+        carries = int(carried * ROOM_S / took) if took > 0 else 0
         if took < LOOK_S:
-            self.room = max(self.room, LEAST_ROOM + 2 * self._credited)
+            self.room = max(self.room, LEAST_ROOM + max(2 * self._first, min(carries, GROWTH * carried)))
         else:
-            self.room = LEAST_ROOM + int(self._credited * ROOM_S / took)
-            self._since, self._credited = now, 0
+            self.room = LEAST_ROOM + carries
+            self._since, self._credited, self._first = now, 0, 0
         if not self.transit:  # what it takes while nothing is sent says nothing
             self._since = -1.0
 
