@@ -18,7 +18,7 @@ from tests.model.world_sets import WorldSet, world_set
 CHUNK = 10
 FIRST = 40
 """Failing sets that are named of each check."""
-CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "10000"))
+CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "20000"))
 CI_CHUNKS = 40
 Job = tuple[str, int, int, str]
 
