@@ -315,7 +315,7 @@ def test_questions_without_end_are_refused_once_the_work_is_used_up() -> None:
     before = w.bytes["a", "r"]
     for _ in range(3_000):
         w.say("r", "a", Sketch(b"", 1, CELLS - 1, 0, b""))
-    assert w.bytes["a", "r"] - before < CELL_BYTES * 120_000
+    assert w.bytes["a", "r"] - before < CELL_BYTES * 1.2 * Limits().work_burst
     w.run(0.1)
     answers = [m for m in w.heard["r"] if isinstance(m, SketchCells)]
     assert answers[0].state == HERE
@@ -385,4 +385,4 @@ def test_answers_that_decode_into_thousands_of_lies_cost_less_and_less() -> None
         w.run(0.05)
         named += sum(isinstance(m, SketchNames) for m in w.heard["r"])
         w.replicas["a"].links["r"].course.anew()
-    assert 1 <= named < 20
+    assert 1 <= named < 30
