@@ -282,6 +282,13 @@ IN_THROTTLE = (
         _OUTBOX,
     ),
     Mutant(
+        "where more is compared no more work is allowed",
+        "replica/banyan_replica/sync/sync.py",
+        "self.limits.work_a_log * min(self.tree.count, self.limits.asked)",
+        "0",
+        ("tests/replica/test_comparing.py",),
+    ),
+    Mutant(
         "names of all peers together have no bound",
         "replica/banyan_replica/sync/interest.py",
         "while total > self._limits.interest_of_all:",

@@ -16,7 +16,8 @@ it."""
 LOOK_S = 2.0
 """How often the pace of a line is taken, seconds."""
 GROWTH = 8
-"""Until then the room is at most so many times what was credited: a few credits that come at once say little."""
+"""Until a pace is taken, the room is at most so many times what was credited: a few credits that come at once say
+little."""
 
 
 class Flow:

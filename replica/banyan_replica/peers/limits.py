@@ -56,9 +56,11 @@ class Limits:
     """The longest pause between two such questions, if no neighbour has the content: it may get it later."""
     parts_asked: int = 256
     """Pieces of content in one question."""
-    work_burst: int = 160_000
-    """Rows that one peer's questions may cost us at once: heads read, arrivals read, entries judged again. To compare
-    40,000 heads by ranges, of which half differ, both sides at once, takes 150,000."""
+    work_burst: int = 100_000
+    """Rows that one peer's questions may cost us at once: heads read, arrivals read, entries judged again."""
+    work_a_log: int = 3
+    """And so many more for each log that is compared, of `asked` at most: comparing by ranges as many logs as are asked
+    for at a time, with as many that are equal, both sides at once, takes 150,000."""
     work_per_s: int = 20_000
     """And per second after that. A question beyond it is not answered; an honest peer asks again."""
     met: int = 1_024

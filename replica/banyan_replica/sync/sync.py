@@ -80,7 +80,8 @@ class Sync:
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
         """Whether the peer may cause so many rows more of work."""
-        return link.load.may(rows, self.limits.work_burst, self.limits.work_per_s, now)
+        burst = self.limits.work_burst + self.limits.work_a_log * min(self.tree.count, self.limits.asked)
+        return link.load.may(rows, burst, self.limits.work_per_s, now)
 
     # -- starting
 
