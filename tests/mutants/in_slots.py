@@ -173,4 +173,11 @@ IN_SLOTS = (
         "self.target_recv_window // 2",
         ("tests/node/test_edge.py",),
     ),
+    Mutant(
+        "window is given back every 128 KiB on a fast line",
+        _MUXING,
+        "now - self._gave > GIVE_BACK_S",
+        "now > self._gave",
+        ("tests/node/test_edge.py",),
+    ),
 )

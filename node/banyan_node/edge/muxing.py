@@ -1,6 +1,7 @@
 """Yamux as Banyan runs it: bounded buffers, window given back seldom, and writers that may wait for a slow line."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import trio
@@ -16,7 +17,9 @@ from .config import MAX_WINDOW, EdgeEvent
 
 Tell = Callable[[EdgeEvent], None]
 GIVE_BACK = 128 * 1024
-"""Window is given back after at most so many bytes, so that a slow line is not silent for half a megabyte."""
+"""Window is given back after so many bytes, so that a slow line is not silent for half a megabyte."""
+GIVE_BACK_S = 0.1
+"""But within so many seconds once, until half of the window is used: each time costs both sides a frame."""
 MAX_UNREAD = 2 * MAX_WINDOW
 
 
@@ -51,7 +54,7 @@ class QuietStream(YamuxStream):
     """
 
     def __init__(self, stream_id: int, conn: Yamux, is_initiator: bool) -> None:
-        self._window, self._opened = 0, trio.Event()
+        self._window, self._opened, self._gave = 0, trio.Event(), -inf
         super().__init__(stream_id, conn, is_initiator)
 
     @property
@@ -82,7 +85,11 @@ class QuietStream(YamuxStream):
     async def _auto_tune_and_send_window_update(self, *, bytes_read: int = 0) -> None:
         self._pending_recv_release += bytes_read
         used = self.target_recv_window - self.recv_window - len(self.conn.stream_buffers.get(self.stream_id, b""))
-        if used >= self._grow_threshold():
+        if used < self._grow_threshold():
+            return
+        now = trio.current_time()
+        if used >= self.target_recv_window // 2 or now - self._gave > GIVE_BACK_S:
+            self._gave = now
             await super()._auto_tune_and_send_window_update()
 
 

@@ -59,7 +59,7 @@ from .listening import open_paced_listeners, reuse_address
 from .muxing import GuardedMuxing, QuietStream, Tell
 
 MAX_RAW_READ = 64 * 1024
-RECEIVE_SIZE = LARGE_BYTES // 2  # room for so much is made at every read; to map a large block each time takes 12 us
+RECEIVE_SIZE = LARGE_BYTES // 4  # room for so much is made at every read; to map a large block each time takes 12 us
 TURN_SIZE = 16 * 1024  # read at once of a connection that had to wait: what it costs is known only afterwards
 MAX_UNPROVEN = 4 * 1024
 """Bytes that are read of a connection before it has proved who it is: a handshake takes 300, with an RSA key 1,500. It

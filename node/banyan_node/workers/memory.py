@@ -10,10 +10,10 @@ GC_OBJECTS = 50_000
 that end with it. With Python's default of 700 the collector took a seventh of the time."""
 GC_BUSY = 10
 """Multiplier for GC_OBJECTS while busy: scanning live objects is wasted work."""
-LARGE_BYTES = 256 << 10
+LARGE_BYTES = 512 << 10
 """A block of so many bytes is mapped on its own, so that it goes back when it is freed. By itself glibc raises this to
 the size of the largest frame that it ever freed. Frames then lie between small blocks, and their room stays taken."""
-KEPT_BYTES = 4 << 20
+KEPT_BYTES = 8 << 20
 """Free memory at the end of the heap that is kept."""
 ARENAS = 2
 """Heaps of glibc. Of its own it makes one for every thread, and what one frees no other can use."""
