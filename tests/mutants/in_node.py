@@ -897,19 +897,26 @@ IN_NODE = (
         _ASKED,
     ),
     # -- serving
-    Mutant("evidence of only one branch is served", _SERVE, "granted, e)][:2]", "granted, e)][:1]", _SERVED),
+    Mutant("evidence of only one branch is served", _SERVE, "log, head), range(2)", "log, head), range(1)", _SERVED),
     Mutant(
         "a forked log is served without evidence",
         _SERVE,
-        "    if head.flag:\n        yield from _evidence(reader, log, head)\n",
+        "    if head.flag:\n        yield from filter(None, map(partial(_branch, reader, log, head), range(2)))\n",
         "",
+        _SERVED,
+    ),
+    Mutant(
+        "what a slow reader got last stays in memory",
+        _SERVE,
+        "del item  # it would",
+        "# it would",
         _SERVED,
     ),
     Mutant(
         "an entry that the grant does not allow is served as evidence",
         _SERVE,
-        "valid = [e for e in children if granted_valid(reader.realm, granted, e)][:2]",
-        "valid = children[:2]",
+        " if granted_valid(reader.realm, granted, e)][:2]",
+        "][:2]",
         _SERVED,
     ),
     Mutant(

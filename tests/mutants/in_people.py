@@ -97,8 +97,8 @@ IN_PEOPLE = (
     Mutant(
         "whoever doubts what it is given is given the same again",
         _SOUND,
-        "yield self._checked(log, item) if peer in self._doubted else item",
-        "yield item",
+        "        if peer not in self._doubted:\n            return item\n",
+        "        return item\n",
         _ROTTEN,
     ),
     Mutant(

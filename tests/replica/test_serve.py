@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Iterable
 
@@ -21,6 +22,7 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
 from banyan_replica.sync.serve import control_items, locator, log_items, start_of
 from banyan_replica.sync.serving import FRAME_DECODED, SMALL, WORK_DECODED, Serving
+from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import LAST, MAX_LOCATOR, Answered, Credit, Message, Replay, RunItem, Scan, Want, Wants
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
@@ -205,7 +207,16 @@ def test_readers_that_stop_in_the_middle_of_the_evidence_keep_no_branches_in_mem
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 30 * 60_000  # two items of 60 entries each; the branches together take 20 times as much
+    assert held < 30 * 10_000  # each of its two items would take more, and the branches together 20 times as much
+
+
+def test_what_a_reader_got_does_not_stay_in_memory_until_it_takes_more() -> None:
+    an, node = forked(2, 60)
+    count = 0
+    for item in Sound(node.store).items("peer", an.log(), log_items(node.store, an.log(), 0, lambda: 100)):
+        assert sys.getrefcount(item) <= 2, "this loop has it, and nobody else"
+        count += 1
+    assert count == 3  # the log, and a branch each
 
 
 def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() -> None:

@@ -8,6 +8,7 @@ signature. Other entries beside a log are not served until they count.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from banyan_crdt.codec import decode
 from banyan_crdt.control import resolve_control
@@ -141,11 +142,13 @@ def log_items(
             item, cut = found, sum(reader.id_at(log, e.header.seq) == e.id for e in way)
         if at + cut - 1 < pin:
             item = item._replace(proof=proof(reader, log, pin, _last_of(item)))
-        yield item
+        ready = [item]
+        del item  # it would stay in memory until a slow peer takes the next one
+        yield ready.pop()
         below, window = window[cut - 1], window[cut:]
         at += cut
     if head.flag:
-        yield from _evidence(reader, log, head)
+        yield from filter(None, map(partial(_branch, reader, log, head), range(2)))
 
 
 def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
@@ -154,18 +157,22 @@ def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
     return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
 
 
-def _evidence(reader: Reader, log: LogId, head: Head) -> list[RunItem]:
-    """Two children of the last counted entry, each with the entries above it up to a signature. A list, because each
-    peer that is slow to read would keep all entries beside the log in memory with an iterator."""
+def _forked(reader: Reader, log: LogId, head: Head) -> list[Entry]:
+    """Two children of the last counted entry."""
     grants = reader.grants(log.account)
     granted = grants.grant_of(log.writer, log.log) if grants else None
     if granted is None:
         return []
-    children = reader.children(log, head.id, head.length)
-    valid = [e for e in children if granted_valid(reader.realm, granted, e)][:2]
-    kids = by_parent(reader.loose(log))
-    found = [_fitting(reader, log, head.length, to_signature(kids, child)) for child in valid]
-    return [item for item in found if item is not None]
+    return [e for e in reader.children(log, head.id, head.length) if granted_valid(reader.realm, granted, e)][:2]
+
+
+def _branch(reader: Reader, log: LogId, head: Head, which: int) -> RunItem | None:
+    """The first or second of them with the entries above it up to a signature. Each is read when its turn comes: a peer
+    that is slow to read would keep megabytes in memory with the second one, or with all entries beside the log."""
+    children = _forked(reader, log, head)
+    if which >= len(children):
+        return None
+    return _fitting(reader, log, head.length, to_signature(by_parent(reader.loose(log)), children[which]))
 
 
 def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:

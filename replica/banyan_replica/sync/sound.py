@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from banyan_crdt.checkpoint import decode_checkpoint
@@ -72,8 +73,7 @@ class Sound:
         try:
             if peer in self._doubted and not is_checkpoint(log):
                 self._compare_head(log)
-            for item in items:
-                yield self._checked(log, item) if peer in self._doubted else item
+            yield from map(partial(self._checked, peer, log), items)  # unlike a loop, it keeps none that was sent
         except _UNREADABLE as why:
             self._note(log, str(why) or type(why).__name__)
 
@@ -103,7 +103,9 @@ class Sound:
         if head.length and [e.id for e in last] != [head.id]:
             raise Malformed("its head is not its last entry")
 
-    def _checked(self, log: LogId, item: _T) -> _T:
+    def _checked(self, peer: str, log: LogId, item: _T) -> _T:
+        if peer not in self._doubted:
+            return item
         realm = self._store.realm
         if isinstance(item, CheckpointItem):
             verify(realm, *decode_checkpoint(realm, item.checkpoint).signed)
