@@ -290,6 +290,8 @@ class Counting:
     ) -> list[Entry]:
         """The entries to hold beside a control path: evidence of a tie, the path until now (`was`), own entries, and
         of other branches as much as fits."""
+        if not control.beside:
+            return []
         log = control_log(account)
         kinds = self._store.loose_kinds(log)
         firm = {e.id for e in control.keep} | {e.id for e in control.beside if kinds.get(e.id[:16]) == QUARANTINED}
