@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
-from banyan_schema.collection import Collection, Facts
+from banyan_schema.collection import Collection, Facts, SeedIn
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Content, Target
 
@@ -112,13 +112,14 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWri
     return None
 
 
-def seed_in(slot: bytes, time: bytes, part: bytes) -> bytes | None:
-    """`seed_of` for the checked bytes of a part."""
-    try:
-        seed = _SEED_IN[slot[4:13]]
-    except KeyError:
-        return None
-    return seed(time, part)
+def seeds_of(kind: bytes) -> SeedIn:
+    """`seed_of` for the slots of a collection and kind (9 bytes), and the checked bytes of a part in place of the
+    content."""
+    return _SEED_IN.get(kind, _no_seed)
+
+
+def _no_seed(time: bytes, part: bytes) -> None:
+    return None
 
 
 def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:

@@ -19,7 +19,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import COVERS, REGISTER, seed_in, seed_of
+from banyan_storage.view_rows import COVERS, REGISTER, seed_of, seeds_of
 from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.social.relations import FOLLOWS
@@ -72,7 +72,7 @@ def test_the_short_cut_for_most_posts_seeds_what_the_long_way_does() -> None:
         part = b"\x82" + bstr(bytes(16)) + bstr(content)
         for slot in (bytes(4) + POST + REGISTER + bytes(16), bytes(4) + FOLLOW + REGISTER + bytes(16)):
             for time in (bytes(8), (1_700_000_000_000 << 16).to_bytes(8, "big"), b"\xff" * 8):
-                seed = seed_in(slot, time, part)
+                seed = seeds_of(slot[4:13])(time, part)
                 assert seed == seed_of(slot, time, content), part.hex()
                 short += seed is not None
     assert short

@@ -41,7 +41,7 @@ from ..view_rows import (
     TOMBS,
     place_bytes,
     ref_bytes,
-    seed_in,
+    seeds_of,
     shown,
     slot_of,
     slot_size,
@@ -191,15 +191,18 @@ class Fold:
         odd = self._odd(fresh)
         changes = slots.changes
         shows, posts = changes.puts[SHOWN].append, changes.puts[TIMELINE].append
-        plain = not changes.building
+        kind, seed_in, own_row = b"", seeds_of(b""), False
         for slot, stamp, _, raw in fresh:
-            seed = None if raw is None or slot in odd else seed_in(slot, stamp[:8], raw)
+            if slot[4:13] != kind:  # nearly all are of one
+                kind = slot[4:13]
+                seed_in, own_row = seeds_of(kind), kind[:8] == POST and not changes.building
+            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[:8], raw)
             if seed is None:
                 slots.add(slot, stamp, None if raw is None else content_of(raw))
                 continue
             number, place = slot[:4], stamp[8:]
             shows((number, slot[4:] + place + seed))
-            if plain and len(seed) == 8 and slot[4:12] == POST:  # it answers nothing: this is its only row
+            if own_row and len(seed) == 8:  # a post that answers nothing: this is its only row
                 posts((number, seed + slot[13:] + place))
             else:
                 changes.slot(None, Showing(slot, place, seed))
