@@ -43,6 +43,15 @@ async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path)
             assert said["doubt"] is None
 
 
+async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    async with running(make_node(home)) as a:
+        itself = a.edge.addresses[0]
+    async with running(make_node(home, [itself])) as a:
+        said = await a.backend.call("status", {})
+        assert "; node.bootstrap names only this node itself, and two nodes must not" in said["doubt"]
+
+
 def said_by(platform: Signer, time_ms: int) -> Witness:
     return Witness(platform.key, time_ms, bytes(32), platform.sign(_named(time_ms, bytes(32))))
 

@@ -19,7 +19,7 @@ from banyan_node.workers.published import NETWORKS, Here, Published
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
     """Why this node cannot know that it is complete, in a sentence without a full stop; None if it can."""
     if claims.restoring(at):
-        return "the accounts of restored keys are still being searched"
+        return f"the accounts of restored keys are still being searched{_itself(here, seen)}"
     if seen.full:
         return f"nothing of others is taken: {seen.full}"
     if seen.strangers.full:
@@ -28,10 +28,10 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
         return seen.strangers.part
     if seen.wrong_clock is not None:
         return seen.wrong_clock
-    if not any(link.greeted for link in seen.links):
+    if not _linked(seen):
         named = len(here.settings.config.node.bootstrap)
         tried = f"; no answer from any of the {named} in node.bootstrap" if named else ""
-        return f"no peer is connected, so nothing tells what may be missing{tried}"
+        return f"no peer is connected, so nothing tells what may be missing{_itself(here, seen) or tried}"
     if not seen.compared:
         return "no comparison with a peer is finished yet"
     if not seen.grounds:
@@ -40,6 +40,19 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
     return None
+
+
+def _linked(seen: Published) -> bool:
+    return any(link.greeted for link in seen.links)
+
+
+def _itself(here: Here, seen: Published) -> str:
+    """Says so if no peer is connected and all that the node is to dial is itself: whoever restores keys may name the
+    node that they came from, which may still run."""
+    named = here.settings.config.node.bootstrap
+    if _linked(seen) or not named or any(address.rsplit("/p2p/", 1)[-1] != here.peer for address in named):
+        return ""
+    return "; node.bootstrap names only this node itself, and two nodes must not run with the same keys: name another"
 
 
 def control_blame(
