@@ -227,7 +227,7 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="What peers may use of the processor together that nobody named and the node does not rely "
             "on, while its own people work",
         ),
-    ] = 25
+    ] = 20
     notes_per_peer: Annotated[
         int,
         Meta(
