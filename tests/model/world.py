@@ -21,7 +21,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
-from banyan_replica.sync.serve import checkpoint_items, control_items, log_items
+from banyan_replica.sync.serve import checkpoint_items, control_items, log_items, pin_of
 from banyan_sim.memo import remembered_signatures
 from banyan_storage.check import verify
 from banyan_storage.tables import BRANCH
@@ -542,7 +542,8 @@ class _Run:
                 self.out.note("4 fresh", f"what {name} serves of all its logs makes another state")
 
     def served_with_proofs(self, name: str, fresh: Ingest, log: LogId) -> None:
-        for item in log_items(self.net.replicas[name].store, log, 0, pins=fresh.lacks(log)):
+        store = self.net.replicas[name].store
+        for item in log_items(store, log, 0, pin=pin_of(store, log, fresh.lacks(log))):
             proof = [decode_header(raw) for raw in item.proof]
             try:
                 fresh.run(decode_run_once(self.s.realm, item.run), self.net.now_ms, proof=proof)

@@ -897,12 +897,26 @@ IN_NODE = (
         _ASKED,
     ),
     # -- serving
-    Mutant("evidence of only one branch is served", _SERVE, "log, head), range(2)", "log, head), range(1)", _SERVED),
+    Mutant("evidence of only one branch is served", _SERVE, "granted, e)][:2]", "granted, e)][:1]", _SERVED),
+    Mutant(
+        "the branches of a fork are found by their places, which others may take",
+        _SERVE,
+        "partial(_branch, reader, log, head), _forked(reader, log, head))",
+        "lambda n: _branch(reader, log, head, _forked(reader, log, head)[n]), range(2))",
+        _SERVED,
+    ),
+    Mutant(
+        "questions of a peer that is gone stay in memory",
+        _ORDERS,
+        "        self.named.clear()\n",
+        "",
+        _SERVED,
+    ),
     Mutant(
         "a forked log is served without evidence",
         _SERVE,
-        "    if head.flag:\n        yield from filter(None, map(partial(_branch, reader, log, head), range(2)))\n",
-        "",
+        "    if head.flag:\n        yield from filter",
+        "    if False:\n        yield from filter",
         _SERVED,
     ),
     Mutant(
@@ -957,8 +971,8 @@ IN_NODE = (
     Mutant(
         "of the pins that an asker names only the lowest is proved from",
         _SERVE,
-        "pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)",
-        "pin = min([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)",
+        "return max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)",
+        "return min([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)",
         _SERVED,
     ),
     Mutant(

@@ -34,8 +34,8 @@ IN_PEOPLE = (
     Mutant(
         "a node that nobody talks to is complete",
         _COMPLETE,
-        "if not any(link.greeted for link in seen.links):",
-        "if False:",
+        "    if not _linked(seen):\n",
+        "    if False:\n",
         _SAID,
     ),
     Mutant(
@@ -104,7 +104,7 @@ IN_PEOPLE = (
     Mutant(
         "a peer that asks for the same again is not doubted",
         _SOUND,
-        "        self._asked[key] = want.locator",
+        "        self._asked[key] = places",
         "",
         _ROTTEN,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import sys
 import tracemalloc
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
-from banyan_replica.sync.serve import control_items, locator, log_items, start_of
+from banyan_replica.sync.serve import control_items, locator, log_items, pin_of, start_of
 from banyan_replica.sync.serving import FRAME_DECODED, SMALL, WORK_DECODED, Serving
 from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import LAST, MAX_LOCATOR, Answered, Credit, Message, Replay, RunItem, Scan, Want, Wants
@@ -134,7 +135,7 @@ def test_what_lies_below_a_pin_comes_with_the_proof_from_the_highest_that_counts
     other = an.write(1, below=log[:55], tag="x")
     pins = [(55, other[55].id), (50, log[50].id), (10, log[10].id)]
     proved = 0
-    for item in log_items(node.store, an.log(), 0, lambda: 100, pins=pins):
+    for item in log_items(node.store, an.log(), 0, lambda: 100, pin=pin_of(node.store, an.log(), pins)):
         last = decode_run(TEST, item.run).entries[-1]
         headers = [decode_header(raw) for raw in item.proof]
         assert bool(headers) == (last.header.seq < 50)
@@ -217,6 +218,40 @@ def test_what_a_reader_got_does_not_stay_in_memory_until_it_takes_more() -> None
         assert sys.getrefcount(item) <= 2, "this loop has it, and nobody else"
         count += 1
     assert count == 3  # the log, and a branch each
+
+
+def test_a_reader_gets_two_branches_of_a_fork_though_others_come_while_it_reads() -> None:
+    for more in range(1, 6):
+        an, node = forked(2, 60)
+        log = node.store.chain(an.log())
+        reader = log_items(node.store, an.log(), 3)
+        first = next(reader)
+        for n in range(more):
+            give(node, an.write(60, below=log, tag=f"late {n}-"), 3)
+        node.flush()
+        one, two = served([first, *reader])
+        assert one[0] != two[0]
+
+
+def test_a_question_that_waits_takes_little_memory_whatever_places_it_names() -> None:
+    an, node = forked(2, 60)
+    serving = Serving(node.store, Limits(), {}, [])
+    peer = PeerSession("peer", False, 0.0)
+    peer.flow.may_send = 0
+    rng = random.Random("places")
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            places = [(seq, EntryId(rng.randbytes(32))) for seq in range(MAX_LOCATOR, 0, -1)]
+            serving.wants(peer, Wants([Want(an.log(), places, []) for _ in range(50)]))
+        del places
+        held, _ = tracemalloc.get_traced_memory()
+        serving.gone(peer)
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000 * 200  # the names of the log alone take 100 bytes each; 64 places more than 6,000
+    assert left < held / 4
 
 
 def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() -> None:

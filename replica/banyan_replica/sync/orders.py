@@ -7,7 +7,7 @@ A message (`answered`, `replayed`, `scanned`) follows the last data of every ans
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from banyan_replica.peers.states import TURN, TurnEvent, TurnState, step
 from banyan_replica.wire import CANNOT, Answered, Item, Message, Replayed, Scanned
@@ -69,11 +69,13 @@ class Retold:
 class Orders:
     """The orders of one peer."""
 
-    __slots__ = ("aloud", "answered", "named", "retold", "state")
+    __slots__ = ("_first", "aloud", "answered", "named", "retold", "state")
 
     def __init__(self) -> None:
-        self.named: deque[Iterator[Item]] = deque()
-        """Logs that it asked for by name."""
+        self.named: deque[bytes] = deque()
+        """Logs that it asked for by name, each as the few bytes from which its items are read when its turn comes."""
+        self._first: Iterator[Item] | None = None
+        """What is left of the first of them, once its turn has come."""
         self.answered = 0
         """How many of all logs that it ever asked for by name are finished."""
         self.state = TurnState.IDLE
@@ -92,8 +94,8 @@ class Orders:
 
     # -- the peer asks
 
-    def name(self, items: Iterator[Item]) -> None:
-        self.named.append(items)
+    def name(self, log: bytes) -> None:
+        self.named.append(log)
 
     def retell(self, arrival: int) -> Retold:
         """Starts a replay, in place of an earlier one."""
@@ -111,11 +113,14 @@ class Orders:
 
     # -- we send
 
-    def next(self) -> Item | None:
-        """The next item for the peer, or None if there is none now."""
+    def next(self, read: Callable[[bytes], Iterator[Item]]) -> Item | None:
+        """The next item for the peer, or None if there is none now. read: begins with a log that was asked for."""
         while self.named:
-            if (item := next(self.named[0], None)) is not None:
+            if self._first is None:
+                self._first = read(self.named[0])
+            if (item := next(self._first, None)) is not None:
                 return item
+            self._first = None
             self.named.popleft()
             self.answered += 1
         telling = self.retold or self.aloud
@@ -146,7 +151,6 @@ class Orders:
         words: list[Message] = []
         if self.named:
             self.answered += len(self.named)
-            self.named.clear()
             words.append(Answered(self.answered))
         if self.retold is not None:
             words.append(Replayed(self.retold.said, 1))
@@ -158,6 +162,8 @@ class Orders:
 
     def gone(self) -> None:
         """Nothing more is read to the peer."""
+        self.named.clear()
+        self._first = None
         _end(self.retold)
         _end(self.aloud)
         self.retold = self.aloud = None

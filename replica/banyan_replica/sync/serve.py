@@ -114,17 +114,16 @@ def log_items(
     start: int,
     most: Callable[[], int] = lambda: PIECE_BYTES,
     came: Sequence[Arrival] = (),
-    pins: Sequence[tuple[int, EntryId]] = (),
+    pin: int = -1,
 ) -> Iterator[RunItem]:
     """The counted chain from `start` on, then the evidence if the log is forked.
 
-    most: returns the usual size of the next piece. came: arrivals of the log that the caller has read already. pins:
-    entries that the asker knows as pinned; runs below one carry the proof of it.
+    most: returns the usual size of the next piece. came: arrivals of the log that the caller has read already. pin: the
+    place of an entry that the asker knows as pinned; runs below it carry the proof of it.
     """
     head = reader.head(log)
     at, window, length = start, _at_hand(reader, log, start, came), head.length
     below = next(iter(reader.lines(log, at - 1, at)), None) if at else None
-    pin = max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1) if pins else -1
     while at < length:
         cut, full = _cut_lines(window, below, aim := most())
         if not full and len(window) < min(length - at, MAX_RUN_ENTRIES):
@@ -148,7 +147,7 @@ def log_items(
         below, window = window[cut - 1], window[cut:]
         at += cut
     if head.flag:
-        yield from filter(None, map(partial(_branch, reader, log, head), range(2)))
+        yield from filter(None, map(partial(_branch, reader, log, head), _forked(reader, log, head)))
 
 
 def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
@@ -157,22 +156,22 @@ def _vouching(reader: Reader, log: LogId, at: int, length: int) -> list[Entry]:
     return to_signature(by_parent([*chain, *reader.loose(log)]), chain[0])
 
 
-def _forked(reader: Reader, log: LogId, head: Head) -> list[Entry]:
+def _forked(reader: Reader, log: LogId, head: Head) -> list[EntryId]:
     """Two children of the last counted entry."""
     grants = reader.grants(log.account)
     granted = grants.grant_of(log.writer, log.log) if grants else None
     if granted is None:
         return []
-    return [e for e in reader.children(log, head.id, head.length) if granted_valid(reader.realm, granted, e)][:2]
+    return [e.id for e in reader.children(log, head.id, head.length) if granted_valid(reader.realm, granted, e)][:2]
 
 
-def _branch(reader: Reader, log: LogId, head: Head, which: int) -> RunItem | None:
-    """The first or second of them with the entries above it up to a signature. Each is read when its turn comes: a peer
-    that is slow to read would keep megabytes in memory with the second one, or with all entries beside the log."""
-    children = _forked(reader, log, head)
-    if which >= len(children):
+def _branch(reader: Reader, log: LogId, head: Head, child: EntryId) -> RunItem | None:
+    """One of them with the entries above it up to a signature. Each is read when its turn comes: a peer that is slow to
+    read would keep megabytes in memory with the second one, or with all entries beside the log."""
+    found = next((e for e in reader.children(log, head.id, head.length) if e.id == child), None)
+    if found is None:  # it counts by now, or is forgotten
         return None
-    return _fitting(reader, log, head.length, to_signature(by_parent(reader.loose(log)), children[which]))
+    return _fitting(reader, log, head.length, to_signature(by_parent(reader.loose(log)), found))
 
 
 def _at_hand(reader: Reader, log: LogId, start: int, came: Sequence[Arrival]) -> list[Line]:
@@ -255,6 +254,11 @@ def start_of(reader: Reader, want: Want) -> int:
         if reader.id_at(want.log, seq) == entry:
             return seq + 1
     return 0
+
+
+def pin_of(reader: Reader, log: LogId, pins: Sequence[tuple[int, EntryId]]) -> int:
+    """The highest place of an entry that the asker knows as pinned and that counts here, or -1."""
+    return max([seq for seq, entry in pins if reader.id_at(log, seq) == entry], default=-1)
 
 
 def locator(reader: Reader, log: LogId) -> list[tuple[int, EntryId]]:

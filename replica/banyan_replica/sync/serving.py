@@ -7,6 +7,7 @@ not get, without a timeout. Bulk that waits for a peer is bounded by the credit 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,7 +15,7 @@ from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_con
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import Aloud, Retold
-from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items, start_of
+from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items
 from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
     CANNOT,
@@ -25,13 +26,15 @@ from banyan_replica.wire import (
     Replay,
     Scan,
     Scanned,
-    Want,
     Wants,
     encode_message,
     size_of,
 )
 from banyan_storage.reader import Arrival, StoreReader
+from banyan_storage.tables import log_name, log_of_name
 
+_PLACES = struct.Struct(">Qq")
+"""Where an answer about a log starts, and the highest pinned entry that its asker named, or -1."""
 BLOCK = 1_000
 """Arrivals read at a time."""
 SMALL = 32 << 10
@@ -72,7 +75,8 @@ class Serving:
         for want in m.wants:
             if len(link.orders.named) < self._limits.jobs:
                 self.sound.asked(link.peer, want)
-                link.orders.name(self.sound.items(link.peer, want.log, self._named(link, want)))
+                start, pin = self.sound.places(want)
+                link.orders.name(log_name(want.log) + _PLACES.pack(start, pin))
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """Starts reading a range, in place of an earlier one; with the same number, only the stop changes.
@@ -117,12 +121,12 @@ class Serving:
         link.orders.gone()
 
     def _frame(self, link: PeerSession) -> None:
-        orders = link.orders
+        orders, read = link.orders, partial(self._named, link)
         items, size, answered = list[Item](), 0, orders.answered
         aim = SMALL if link.flow.full() else _aim(link)
         most, began, done = min(self._limits.piece, aim), self._store.decoded, False
         while size < most and self._store.decoded - began <= FRAME_DECODED:
-            item = orders.next()
+            item = orders.next(read)
             if item is None:
                 done = True
                 break
@@ -144,14 +148,13 @@ class Serving:
         for word in link.orders.drop():
             self._out.append((link.peer, word))
 
-    def _named(self, link: PeerSession, want: Want) -> Iterator[Item]:
-        if is_checkpoint(want.log):
-            yield from checkpoint_item(self._store, want.log)
-        elif is_control(want.log):
-            yield from control_items(self._store, want.log.account, start_of(self._store, want))
-        else:
-            start = start_of(self._store, want)
-            yield from log_items(self._store, want.log, start, partial(_aim, link), pins=want.pins)
+    def _named(self, link: PeerSession, asked: bytes) -> Iterator[Item]:
+        log, (start, pin) = log_of_name(asked[: -_PLACES.size]), _PLACES.unpack(asked[-_PLACES.size :])
+        if is_checkpoint(log):
+            return self.sound.items(link.peer, log, checkpoint_item(self._store, log))
+        if is_control(log):
+            return self.sound.items(link.peer, log, control_items(self._store, log.account, start))
+        return self.sound.items(link.peer, log, log_items(self._store, log, start, partial(_aim, link), pin=pin))
 
     def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
         """What came after an arrival, by log, in the order of each log's first arrival."""

@@ -24,7 +24,7 @@ from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_crdt.signing import verify
-from banyan_replica.sync.serve import content_of
+from banyan_replica.sync.serve import content_of, pin_of, start_of
 from banyan_replica.wire import CheckpointItem, Content, ControlItem, RunItem, Want, pieces
 from banyan_storage.errors import CorruptStore
 from banyan_storage.reader import StoreReader
@@ -46,18 +46,26 @@ class Sound:
     def __init__(self, store: StoreReader) -> None:
         self._store = store
         self._doubted: dict[str, None] = {}
-        self._asked: dict[tuple[str, LogId], list[tuple[int, EntryId]]] = {}
+        self._asked: dict[tuple[str, LogId], int] = {}
         self._noted: set[LogId] = set()
         self.found: list[str] = []
 
     def asked(self, peer: str, want: Want) -> None:
         """The peer asks for a log. If its question is the same as before, it could not use what it got."""
-        key = (peer, want.log)
-        if self._asked.pop(key, None) == want.locator and peer not in self._doubted:
+        key, places = (peer, want.log), hash(tuple(want.locator))
+        if self._asked.pop(key, None) == places and peer not in self._doubted:
             self.doubt(peer)
-        self._asked[key] = want.locator
+        self._asked[key] = places
         if len(self._asked) > ASKED:
             self._asked.pop(next(iter(self._asked)))
+
+    def places(self, want: Want) -> tuple[int, int]:
+        """Where to start answering, and the highest pinned entry that the peer named and that counts here, or -1."""
+        try:
+            return start_of(self._store, want), pin_of(self._store, want.log, want.pins)
+        except _UNREADABLE as why:
+            self._note(want.log, str(why) or type(why).__name__)
+            return 0, -1
 
     def doubt(self, peer: str) -> None:
         """Checks from now on what this peer is sent: it ended its link, or repeated a question."""
