@@ -523,8 +523,8 @@ def test_of_branches_that_never_counted_only_so_much_is_held_unless_a_pin_is_sho
     give(node, honest, 0, 1)
     assert refused(node, honest, 1, 10) == "branch"
     assert node.lacks(an.log()) == [(50, honest[50].id)]
-    pin = pin_of(holder.store, an.log(), node.lacks(an.log()))
-    for item in log_items(holder.store, an.log(), 1, lambda: 100, pin=pin):
+    vouched = pin_of(holder.store, an.log(), node.lacks(an.log()))
+    for item in log_items(holder.store, an.log(), 1, lambda: 100, pin=vouched):
         run = decode_run(TEST, item.run)
         proved = [decode_header(h) for h in item.proof]
         assert bool(proved) == (run.entries[-1].header.seq < 50)
@@ -543,8 +543,8 @@ def test_entries_below_a_pin_are_held_even_without_room(monkeypatch: pytest.Monk
         give(holder, honest, k, k + 1)
     for tag in "xy":
         give(node, an.write(2, tag=tag))
-    pin = pin_of(holder.store, an.log(), node.lacks(an.log()))
-    for item in log_items(holder.store, an.log(), 0, lambda: 100, pin=pin):
+    vouched = pin_of(holder.store, an.log(), node.lacks(an.log()))
+    for item in log_items(holder.store, an.log(), 0, lambda: 100, pin=vouched):
         node.run(decode_run(TEST, item.run), NOW_MS, proof=[decode_header(h) for h in item.proof])
     assert node.head(an.log()) == Head(20, honest[19].id, 0)
 
