@@ -113,8 +113,8 @@ def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWri
 
 
 def seeds_of(kind: bytes) -> SeedIn:
-    """`seed_of` for the slots of a collection and kind (9 bytes), and the checked bytes of a part in place of the
-    content."""
+    """What makes the seeds of slots of this collection and kind (9 bytes): `seed_of`, but from the checked bytes of a
+    part."""
     return _SEED_IN.get(kind, _no_seed)
 
 

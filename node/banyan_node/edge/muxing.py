@@ -19,7 +19,7 @@ Tell = Callable[[EdgeEvent], None]
 GIVE_BACK = 128 * 1024
 """Window is given back after so many bytes, so that a slow line is not silent for half a megabyte."""
 GIVE_BACK_S = 0.1
-"""But within so many seconds once, until half of the window is used: each time costs both sides a frame."""
+"""While less than half of the window is used, at most once in so many seconds: each time costs both sides a frame."""
 MAX_UNREAD = 2 * MAX_WINDOW
 
 

@@ -150,11 +150,14 @@ class Serving:
 
     def _named(self, link: PeerSession, asked: bytes) -> Iterator[Item]:
         log, (start, pin) = log_of_name(asked[: -_PLACES.size]), _PLACES.unpack(asked[-_PLACES.size :])
+        items: Iterator[Item]
         if is_checkpoint(log):
-            return self.sound.items(link.peer, log, checkpoint_item(self._store, log))
-        if is_control(log):
-            return self.sound.items(link.peer, log, control_items(self._store, log.account, start))
-        return self.sound.items(link.peer, log, log_items(self._store, log, start, partial(_aim, link), pin=pin))
+            items = checkpoint_item(self._store, log)
+        elif is_control(log):
+            items = control_items(self._store, log.account, start)
+        else:
+            items = log_items(self._store, log, start, partial(_aim, link), pin=pin)
+        return self.sound.items(link.peer, log, items)
 
     def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
         """What came after an arrival, by log, in the order of each log's first arrival."""
