@@ -33,11 +33,10 @@ class Table(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """map_size: bytes reserved. used: bytes of the committed store. entries: table name -> number of entries."""
+    """map_size: bytes reserved. used: bytes of the committed store."""
 
     map_size: int
     used: int
-    entries: dict[str, int]
 
 
 class ReadTxn(Protocol):
@@ -158,7 +157,7 @@ class Engine(Protocol):
         """Write a compacted copy of the committed store into the folder at path, which is new or empty."""
 
     def sizes(self) -> Sizes:
-        """The sizes of the committed store."""
+        """The sizes of the committed store. Costs the same for any size."""
 
     def close(self) -> None:
         """Drop pending writes and release the store. A second close does nothing."""

@@ -376,10 +376,9 @@ class LmdbEngine:
         put_data(draft, path)
 
     def sizes(self) -> Sizes:
-        with self.read() as snapshot:
-            info, page = self._env.info(), self._env.stat()["psize"]
-            entries = {table.name: snapshot.count(table) for table in self.tables}
-            return Sizes(info["map_size"], (info["last_pgno"] + 1) * page, entries)
+        with self.read():  # the map must not move meanwhile
+            info = self._env.info()
+            return Sizes(info["map_size"], (info["last_pgno"] + 1) * self._env.stat()["psize"])
 
     def _refuse_closed(self) -> None:
         if self._closed:
