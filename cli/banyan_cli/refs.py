@@ -1,4 +1,4 @@
-"""Ids as people type them: any beginning that fits one thing only, the last digits of a post, the name of an account.
+"""Ids as people type them: any beginning that fits one thing only, some of a post's last digits, the name of an account.
 
 What a command shows is noted in the home, so that the next one can be `banyan reply 3fa81b02 "..."` or `banyan follow
 "Minh Anh"`. Ids that were not shown are looked up at the node. A short form that fits two things is refused, with the
@@ -61,7 +61,8 @@ def remember_rows(home: Home, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def post(s: Session, text: str) -> str:
-    """The uri that a person means: by its last or first digits, or ACCOUNT/DIGITS. Raises BadInput."""
+    """The uri that a person means: by its last or first digits, the first of those shown, or ACCOUNT/DIGITS. Raises
+    BadInput."""
     who, slash, digits = text.strip().rstrip("…").rpartition("/")
     digits = digits.lower()
     if slash and who.startswith("did:") and len(digits) == KEY:
@@ -85,9 +86,10 @@ def post(s: Session, text: str) -> str:
 
 
 def _fitting(uris: Iterable[str], digits: str) -> list[str]:
-    """Posts whose key ends so; where none does, those whose key begins so."""
+    """Posts whose key ends so; where none does, those whose key, or what is shown of it, begins so."""
     keys = [(uri, uri.rpartition("/")[2]) for uri in uris]
-    return [u for u, key in keys if key.endswith(digits)] or [u for u, key in keys if key.startswith(digits)]
+    ends = [uri for uri, key in keys if key.endswith(digits)]
+    return ends or [uri for uri, key in keys if key.startswith(digits) or key[-SHORT:].startswith(digits)]
 
 
 def account(s: Session, text: str) -> str:

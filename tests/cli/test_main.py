@@ -208,6 +208,7 @@ def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) ->
             s.home, [one, two], [("did:banyan:za", "Lan"), ("did:banyan:zb", "Lan"), ("did:banyan:zc", "Huy")]
         )
         assert refs.post(s, "3fa81b02") == one
+        assert [refs.post(s, "3fa8"), refs.post(s, "aaa8…")] == [one, two]  # the beginning of what is shown
         with pytest.raises(BadInput, match=r"it fits did:banyan:za.* and did:banyan:zb"):
             refs.post(s, "81b02")
         with pytest.raises(BadInput, match="no post held here has it"):
