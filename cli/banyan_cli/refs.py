@@ -1,4 +1,4 @@
-"""Ids as people type them: any beginning that fits one thing only, some of a post's last digits, the name of an account.
+"""Ids as people type them: any beginning that fits one thing only, some of a post's last digits, an account's name.
 
 What a command shows is noted in the home, so that the next one can be `banyan reply 3fa81b02 "..."` or `banyan follow
 "Minh Anh"`. Ids that were not shown are looked up at the node. A short form that fits two things is refused, with the

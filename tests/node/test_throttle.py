@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from time import thread_time
+from typing import Any
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ import trio.testing
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
+from banyan_node.node import Node
 from banyan_node.workers.budget import DEEPEST_S, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
@@ -32,6 +34,7 @@ from banyan_node.workers.throttle import (
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE, Usage
 from banyan_replica.gossip.groups import group_of
+from banyan_replica.wire import GossipFrame, Replay, encode_message
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
 
@@ -648,6 +651,80 @@ async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_
 
 def _wait(event: threading.Event) -> None:
     assert event.wait(30)
+
+
+async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        due = threading.Event()
+
+        def install(context: Context, now: float) -> None:
+            replica = context.replica
+            get_timer = replica.get_timer
+
+            def handle_timer(now: float) -> None:
+                due.clear()
+                began = thread_time()
+                while thread_time() - began < 0.2:
+                    pass
+                replica.sync.interests._read_for = "stranger"
+
+            replica.get_timer = lambda: 0.0 if due.is_set() else get_timer()  # type: ignore[method-assign]
+            replica.handle_timer = handle_timer  # type: ignore[method-assign]
+
+        await node.worker.call(install)
+        used = node.throttle.opened("10.1.0.1")
+        node.throttle.met(used, "stranger")
+        node.throttle.works()
+        await node.worker.call(lambda c, now: None)
+        due.set()
+        with trio.fail_after(20):
+            while used.seconds < 0.2:
+                node.throttle.works()
+                await trio.sleep(0.01)
+        assert used.seconds < 0.3, "and only once"
+        node.throttle.counts(used, 60.0)
+        assert await node.worker.call(lambda c, now: c.replica.sync.interests.waits("stranger"))
+        node.edge.door.slots.name("friend")
+        assert not await node.worker.call(lambda c, now: c.replica.sync.interests.waits("friend"))
+
+
+async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brought_is(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
+        read, go_on = Counter[int](), threading.Event()
+
+        def install(context: Context, now: float) -> None:
+            receive = context.replica.receive
+
+            def counted(peer: str, data: bytes, *rest: Any) -> None:
+                read[data[1]] += 1
+                receive(peer, data, *rest)
+
+            context.replica.receive = counted  # type: ignore[method-assign, assignment]
+
+        await node.worker.call(install)
+        node.worker.post(lambda c, now: _wait(go_on))  # what comes waits for the replica
+        link = await edge.dial(node.edge.addresses[0])
+        question, word = encode_message(Replay(0)), encode_message(GossipFrame([]))
+        await link.send([question] * 500 + [word])
+        here = await _link_of(node)
+        with trio.fail_after(20):
+            while here.waiting:
+                await trio.sleep(0.01)
+        await link.aclose()
+        await here.wait_closed()
+        go_on.set()
+        with trio.fail_after(20):
+            while not read[word[1]]:
+                await trio.sleep(0.01)
+        assert read[question[1]] == 0
+
+
+async def _link_of(node: Node) -> Link:
+    """The node's end of its only link."""
+    with trio.fail_after(20):
+        while not node.edge.links:
+            await trio.sleep(0.01)
+    return next(iter(node.edge.links.values()))
 
 
 async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Path) -> None:

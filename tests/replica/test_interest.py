@@ -15,6 +15,7 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
+from banyan_replica.sync import shares
 from banyan_replica.sync.interest import AGAIN_S
 from banyan_replica.sync.shares import Names, Share
 from banyan_replica.wire import (
@@ -519,6 +520,43 @@ def test_names_of_accounts_that_are_not_held_cause_bounded_work() -> None:
         w.say("r", "a", Sums(b"", b"", [(9, bytes(16))] * 16))
     w.run(0.1)
     assert len(w.heard["r"]) <= 8 * 16
+
+
+def test_shares_are_read_in_turn_and_not_while_their_peers_have_to_wait() -> None:
+    w = World("a")
+    interests, read = w.replicas["a"].sync.interests, list[str]()
+    for peer in ("r", "s"):
+        w.rogue(peer, "a", partial=1)
+    w.run(1)
+    interests.reader()
+    interests.waits = lambda peer: True
+    for peer in ("r", "s"):
+        w.say(peer, "a", Interest(0, names(2_000)))  # so many are read in slices
+    w.run(1)
+    assert not interests.busy
+    assert interests.work() == []
+    assert interests.reader() == ""
+    interests.waits = lambda peer: peer == "s"
+    interests.work()
+    assert (interests.reader(), interests.reader()) == ("r", "")
+    interests.waits = lambda peer: False
+    while interests.busy:
+        interests.work()
+        read.append(interests.reader())
+    assert read[:3] == ["s", "r", "s"]
+
+
+def test_accounts_of_many_logs_cost_what_is_read_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    for number in range(1, 9):
+        w.post("a", an, 1, number=number)
+    heads, name = len(w.replicas["a"].store.heads(an.id)), an.id[:16]
+    share = Share(w.replicas["a"].store, bytes(32), set())
+    assert share.change({name}, ()) == 1 + heads
+    assert share.change((), {name}) == 1 + heads
+    monkeypatch.setattr(shares, "AT_ONCE", 4)
+    assert share.change({name}, ()) == 4 + 1
 
 
 def test_what_a_peer_named_is_freed_when_it_goes_and_not_when_garbage_is_collected() -> None:

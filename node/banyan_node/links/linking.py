@@ -28,7 +28,7 @@ from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
-from banyan_replica.wire import goes_ahead, is_gossip
+from banyan_replica.wire import goes_ahead, is_gossip, is_lasting
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
@@ -175,11 +175,13 @@ class Links:
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
+            if _useless(link, frame):
+                continue
             why = backlog.put(frame)
             if why is not None:
                 self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
                 continue
-            job = partial(_receive, link.peer_id, frame, backlog, self._ahead, self._ahead.begin(frame, spent))
+            job = partial(_receive, link, frame, backlog, self._ahead, self._ahead.begin(frame, spent))
             own = backlog.is_first(frame)
             self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
             while backlog.is_full(
@@ -359,8 +361,13 @@ async def _in_words(addr: str) -> str | None:
     return await in_thread(why_unreachable, addr, abandon_on_cancel=True)
 
 
+def _useless(link: Link, frame: bytes) -> bool:
+    """Whether the frame only asks, and nobody is there any more to be answered. Strangers leave a hundred thousand."""
+    return link.closed is not None and not is_lasting(frame)
+
+
 def _receive(
-    peer: str,
+    link: Link,
     frame: bytes,
     backlog: Backlog,
     ahead: Ahead,
@@ -369,7 +376,9 @@ def _receive(
     now: float,
 ) -> None:
     try:
-        context.replica.receive(peer, frame, now, ahead.taken(begun, frame))
+        prepared = ahead.taken(begun, frame)
+        if not _useless(link, frame):
+            context.replica.receive(link.peer_id, frame, now, prepared)
     finally:
         backlog.took(frame)
 

@@ -192,6 +192,7 @@ class Worker(Generic[T]):
     def _serve(self, context: T, replica: Replica) -> None:
         self._spent()
         self._turns = Turns(partial(self._relied_on, context))
+        replica.sync.interests.waits = lambda peer: self._throttle.owed() > 0 and not self._relied_on(context, peer)
         while not self._stopping:
             self._wait(replica)
             began, calls = time.perf_counter(), bool(self._own)
@@ -218,7 +219,12 @@ class Worker(Generic[T]):
         if effects or answers:
             self._hand(effects, answers, reached)
         if (timer := replica.get_timer()) is not None and timer <= now:
+            began = self._cpu and time.thread_time()
             self._guarded(replica, partial(replica.handle_timer, now))
+            if (reader := replica.sync.interests.reader()) and began and self._cpu:
+                took = time.thread_time() - began
+                self._throttle.spent(reader, "", took)
+                self._cpu += took  # and nobody else pays for it
             effects, _ = self._effects(replica)
             if effects:
                 self._hand(effects, (), reached)
@@ -310,7 +316,8 @@ class Worker(Generic[T]):
         if not self._own and (full or not self._turns.can_run(self._may())):
             timer = replica.get_timer()
             due = self._again if timer is None else min(timer, self._again)
-            longest = HANDED_S if full else min(1.0, self._throttle.owed()) if self._turns.count else 1.0
+            owed = self._throttle.owed()
+            longest = HANDED_S if full else min(1.0, owed) if self._turns.count or owed else 1.0
             patience = max(0.0, min(longest, due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())

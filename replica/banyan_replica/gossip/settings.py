@@ -134,7 +134,7 @@ class GossipSettings:
     retry_s: float = 2.0
     retry_max_s: float = 60.0
 
-    window_s: float = 0.045
+    window_s: float = 0.03
     lazy_s: float = 0.15
     graft_s: float = 1.0
     hurry: int = 32

@@ -86,6 +86,10 @@ class Interests:
         """Our share, compared with peers that hold everything; None while this node holds everything."""
         self._mine = Names()
         self._pairs: dict[str, Pair] = {}
+        """By peer, those first whose share was read least recently."""
+        self.waits: Callable[[str], bool] = lambda peer: False
+        """Whether reading a peer's share has to wait now. The driver may say so."""
+        self._read_for = ""
 
     def pair(self, peer: str) -> Pair | None:
         """None if both hold everything."""
@@ -260,22 +264,35 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return bool(self._pairs or self._own is not None) and any(share.busy for share in self._shares())
+        return next(self._due(), None) is not None
+
+    def _due(self) -> Iterator[tuple[str, Share]]:
+        """The shares to read on, and for which peer; ours first."""
+        if self._own is not None and self._own.busy:
+            yield "", self._own
+        for peer, pair in self._pairs.items():
+            if pair.theirs is not None and pair.share.busy and not self.waits(peer):
+                yield peer, pair.share
 
     def work(self) -> list[PeerSession]:
         """Reads one slice of one share. Returns the links whose share has become ready, to be told a root."""
-        for share in self._shares():
-            tree = share.tree
-            if not share.busy:
-                continue
-            ready, rows = tree.ready, tree.rows
-            tree.work()
-            links = [
-                link for peer, pair in self._pairs.items() if pair.share is share and (link := self._links.get(peer))
-            ]
-            if share is not self._own:
-                for link in links:
-                    link.load.cost(tree.rows - rows >> 2)
-                self._bound(share)
-            return links if share.tree.ready and not ready else []
-        return []
+        reader, share = next(self._due(), ("", None))
+        if share is None:
+            return []
+        tree = share.tree
+        ready, rows = tree.ready, tree.rows
+        tree.work()
+        if reader:
+            self._pairs[reader] = self._pairs.pop(reader)  # the others come before its next slice
+            self._read_for = reader
+        links = [link for peer, pair in self._pairs.items() if pair.share is share and (link := self._links.get(peer))]
+        if share is not self._own:
+            for link in links:
+                link.load.cost(tree.rows - rows >> 2)
+            self._bound(share)
+        return links if share.tree.ready and not ready else []
+
+    def reader(self) -> str:
+        """For which peer a share was read since the last call; empty if for none."""
+        peer, self._read_for = self._read_for, ""
+        return peer

@@ -68,7 +68,8 @@ class Share:
         del self.tree
 
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
-        """Adds and removes accounts. Returns how many names must be read. Call it only when no write is waiting."""
+        """Adds and removes accounts. Returns how many names and heads were or must be read. Call it only when no write
+        is waiting."""
         if self.closed or not (come or go):
             return 0
         self._sorted, self._pending = None, True
@@ -79,12 +80,12 @@ class Share:
         came = self._some(come) if few else None
         if gone is None or came is None:
             self.tree = FrontierIndex(self, self._public)
-            return len(self.names)
+            return (AT_ONCE if few else 0) + len(self.names)
         for log, head in gone:
             self.tree.moved(log, head, NOTHING)
         for log, head in came:
             self.tree.moved(log, NOTHING, head)
-        return len(come) + len(go)
+        return len(come) + len(go) + len(gone) + len(came)
 
     def durable(self) -> None:
         self._pending = False

@@ -77,7 +77,8 @@ class Spoken(NamedTuple):
     counts against credit.
 
     `unstored`: it depends on nothing in the store, so it is sent even after a rollback of what was pending. `ahead`: it
-    refers to no frame before it, so it is sent before answers that wait for a slow line.
+    refers to no frame before it, so it is sent before answers that wait for a slow line. `lasting`: it brings
+    something, so it is read even if its sender has gone; who has gone needs no answers.
     """
 
     shape: Shape
@@ -87,6 +88,7 @@ class Spoken(NamedTuple):
     bulk: bool = False
     unstored: bool = False
     ahead: bool = False
+    lasting: bool = False
 
 
 # -- kinds that only messages use
@@ -165,9 +167,12 @@ TABLE: tuple[Spoken, ...] = (
         1, m.Hello, "hello", "who I am; the first frame of each side",
         F("version", U63), F("realm", B32), F("store_id", B16), F("logs", U63), F("root", B32), F("arrival", U63),
         F("operator", exactly_or_none(32)), F("partial", FLAG),
-        before_hello=True, unstored=True,
+        before_hello=True, unstored=True, lasting=True,
     ),
-    _line(2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list)), ahead=True),
+    _line(
+        2, m.GossipFrame, "gossip", "pushes and membership", F("frame", Kind("gossip-frame", read_list)),
+        ahead=True, lasting=True,
+    ),
     _line(
         3, m.Root, "root", "my frontier root",
         F("logs", U63), F("root", B32), F("arrival", U63), who=Who.WHOLE,
@@ -184,13 +189,16 @@ TABLE: tuple[Spoken, ...] = (
         6, m.Wants, "want", "send me these logs; answered by data and answered", F("wants", WANTS),
         unstored=True, ahead=True,
     ),
-    _line(7, m.DataItems, "data", "entries with their content", F("items", ITEMS), bulk=True),
+    _line(7, m.DataItems, "data", "entries with their content", F("items", ITEMS), bulk=True, lasting=True),
     _line(
         8, m.Credit, "credit", "how many bytes of bulk I have digested since the last credit", F("size", U63),
         who=Who.RECEIVER, unstored=True, ahead=True,
     ),
     _line(9, m.WantParts, "want-parts", "send me this content; answered by parts", F("parts", WANT_PARTS), ahead=True),
-    _line(10, m.Parts, "parts", "content, or the reason for withholding it", F("parts", PARTS), who=Who.ANSWER),
+    _line(
+        10, m.Parts, "parts", "content, or the reason for withholding it", F("parts", PARTS),
+        who=Who.ANSWER, lasting=True,
+    ),
     _line(
         11, m.Replay, "replay", "send me what came after this arrival; answered by data and replayed",
         F("arrival", U63), unstored=True,
@@ -205,10 +213,11 @@ TABLE: tuple[Spoken, ...] = (
     ),
     _line(
         14, m.Witness, "witness", "a platform's root at a time; every node passes it on",
-        F("platform", B32), F("time_ms", U63), F("root", B32), F("sig", B64),
+        F("platform", B32), F("time_ms", U63), F("root", B32), F("sig", B64), lasting=True,
     ),
     _line(
-        15, m.Bye, "bye", "I end the link, and why", F("reason", REASON), before_hello=True, unstored=True
+        15, m.Bye, "bye", "I end the link, and why", F("reason", REASON),
+        before_hello=True, unstored=True, lasting=True,
     ),
     _line(
         16, m.Answered, "answered", "how many of all logs that you asked for on this link are answered",
@@ -257,6 +266,7 @@ def _heads_of(lines: Iterable[Spoken]) -> frozenset[bytes]:
 
 _BULK = _heads_of(line for line in TABLE if line.bulk)
 _AHEAD = _heads_of(line for line in TABLE if line.ahead)
+_LASTING = _heads_of(line for line in TABLE if line.lasting)
 
 
 def encode_message(message: Message) -> bytes:
@@ -297,6 +307,11 @@ def is_bulk(raw: bytes) -> bool:
 def goes_ahead(raw: bytes) -> bool:
     """Whether a frame of ours may be sent before answers that wait."""
     return raw[:2] in _AHEAD
+
+
+def is_lasting(raw: bytes) -> bool:
+    """Whether a frame is to be read although its sender has gone."""
+    return raw[:2] in _LASTING
 
 
 def is_gossip(raw: bytes) -> bool:
