@@ -535,4 +535,11 @@ IN_CHECKPOINTS = (
         "if not held:",
         _JUDGED,
     ),
+    Mutant(
+        "another grant changes nothing of what is shown",
+        "replica/banyan_replica/intake/control_logs.py",
+        "rebuild=regranted",
+        "rebuild=False",
+        ("tests/replica/test_counting.py",),
+    ),
 )

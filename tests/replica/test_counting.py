@@ -14,7 +14,7 @@ from banyan_replica.intake import counting
 from banyan_replica.intake.counting import KEEP_S
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import TIPS, own_key, own_tips, wrote_control
-from banyan_schema.social import POST, Post, encode_post
+from banyan_schema.social import FOLLOW, POST, Post, encode_post
 from banyan_storage import tables as t
 from banyan_storage.due import Work
 from banyan_storage.memory_engine import MemoryEngine
@@ -234,6 +234,30 @@ def test_views_show_what_counts_after_a_fork_and_after_a_pin() -> None:
     assert engine.write().count(TIMELINE) == 2
     node.control(an.id, [an.say(an.pin(log[3]))], NOW_MS)
     assert engine.write().count(TIMELINE) == 4, "content of what was suspended is kept"
+
+
+@pytest.mark.parametrize("content", [True, False])
+def test_views_show_what_the_grant_allows_that_stands_in_the_end(content: bool) -> None:
+    an = Person()
+    trunk = list(an.control)
+    wide = an.say(an.grant_op("laptop"))
+    rotated = an.say(an.rotate(0, "root2"), by="root1", below=trunk)
+    narrow = an.say(an.grant_op("laptop")._replace(colls=(FOLLOW,)), by="root1", below=[*trunk, rotated])
+    part, raw = make_part("post", encode_post(Post("post")))
+    put = Put(POST, CellKey(bytes(16)), (), part)
+    log = [follow(an.full("laptop"), an.log("laptop"), [], put, parts=part.size)]
+    found = list[tuple[int, bool, Head]]()
+    for control in ([trunk, [wide], log, [rotated, narrow]], [trunk, [rotated, narrow], [wide], log]):
+        engine = MemoryEngine((*t.STORE_TABLES, *VIEW_TABLES))
+        node = Ingest(Store(engine, TEST, new_store_id=bytes(16), views=SocialViews()), TEST)
+        for entries in control:
+            if entries is log:
+                node.run(run_of(log), NOW_MS, contents=[raw] if content else [None])
+            else:
+                node.control(an.id, entries, NOW_MS)
+        shown, lacks = engine.write().count(TIMELINE), node.store.lacks_part(log[0].id, 0)
+        found.append((shown, lacks, node.head(an.log("laptop"))))
+    assert found == [(0, False, Head(1, log[0].id, 0))] * 2
 
 
 # -- room

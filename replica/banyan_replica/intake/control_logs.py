@@ -97,7 +97,9 @@ class ControlLogs:
                 if not control.entitles(c.writer):
                     self.store.drop_checkpoint(c.log_id)
                     self._moved(c.log_id, c.head, NOTHING)
-            self.slow.recount(account, logs, now_s)
+            # another grant may make ops void, or no longer, in entries that count as before
+            regranted = any(was.grant_of(x.writer, x.log) != control.grant_of(x.writer, x.log) for x in logs)
+            self.slow.recount(account, logs, now_s, rebuild=regranted)
 
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool]) -> bool:
         """See `Ingest.checkpoint`."""

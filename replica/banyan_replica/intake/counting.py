@@ -166,8 +166,8 @@ class Counting:
     ) -> list[Entry]:
         """Counts these logs again, and those that their pins name, and folds views again. Returns what counts newly.
 
-        added: new entries of these logs, which are stored. rebuild: fold views even if nothing changes. kept: for a log
-        that loses held entries, those that remain.
+        added: new entries of these logs, which are stored. rebuild: fold views even if all logs count as before. kept:
+        for a log that loses held entries, those that remain.
         """
         control = self._accounts.control(account)
         assert control is not None
