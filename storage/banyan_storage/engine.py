@@ -157,7 +157,7 @@ class Engine(Protocol):
         """Write a compacted copy of the committed store into the folder at path, which is new or empty."""
 
     def sizes(self) -> Sizes:
-        """The sizes of the committed store. Costs the same for any size."""
+        """The sizes of the committed store."""
 
     def close(self) -> None:
         """Drop pending writes and release the store. A second close does nothing."""

@@ -538,8 +538,15 @@ IN_CHECKPOINTS = (
     Mutant(
         "another grant changes nothing of what is shown",
         "replica/banyan_replica/intake/control_logs.py",
-        "rebuild=regranted",
+        "rebuild=_regranted(was, control, logs)",
         "rebuild=False",
+        ("tests/replica/test_counting.py",),
+    ),
+    Mutant(
+        "another grant has an account folded for the price of one log",
+        "replica/banyan_replica/intake/control_logs.py",
+        "if log.log] if folded else logs",
+        "if log.log] if False else logs",
         ("tests/replica/test_counting.py",),
     ),
 )

@@ -344,4 +344,11 @@ IN_THROTTLE = (
         "return len(come) + len(go)",
         ("tests/replica/test_interest.py",),
     ),
+    Mutant(
+        "what is read in the background waits for those who used less too",
+        "node/banyan_node/workers/throttle.py",
+        "self.owed() > 0 and not self.is_behind(usage.group.name)",
+        "self.owed() > 0",
+        _THROTTLED,
+    ),
 )

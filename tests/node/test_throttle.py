@@ -653,25 +653,23 @@ def _wait(event: threading.Event) -> None:
     assert event.wait(30)
 
 
-async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(tmp_path: Path) -> None:
+async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
-        due = threading.Event()
+        replica = await node.worker.call(lambda c, now: c.replica)
+        get_timer, due, readers = replica.get_timer, threading.Event(), list[str]()
 
-        def install(context: Context, now: float) -> None:
-            replica = context.replica
-            get_timer = replica.get_timer
+        def read(now: float) -> None:
+            due.clear()
+            began = thread_time()
+            while thread_time() - began < 0.2:
+                pass
+            readers.append("stranger")
 
-            def handle_timer(now: float) -> None:
-                due.clear()
-                began = thread_time()
-                while thread_time() - began < 0.2:
-                    pass
-                replica.sync.interests._read_for = "stranger"
-
-            replica.get_timer = lambda: 0.0 if due.is_set() else get_timer()  # type: ignore[method-assign]
-            replica.handle_timer = handle_timer  # type: ignore[method-assign]
-
-        await node.worker.call(install)
+        monkeypatch.setattr(replica, "handle_timer", read)
+        monkeypatch.setattr(replica, "get_timer", lambda: 0.0 if due.is_set() else get_timer())
+        monkeypatch.setattr(replica.sync.interests, "reader", lambda: readers.pop() if readers else "")
         used = node.throttle.opened("10.1.0.1")
         node.throttle.met(used, "stranger")
         node.throttle.works()
@@ -682,26 +680,41 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(tm
                 node.throttle.works()
                 await trio.sleep(0.01)
         assert used.seconds < 0.3, "and only once"
-        node.throttle.counts(used, 60.0)
-        assert await node.worker.call(lambda c, now: c.replica.sync.interests.waits("stranger"))
+
+
+async def test_background_reading_waits_for_those_who_used_most(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        waits = await node.worker.call(lambda c, now: c.replica.sync.interests.waits)
         node.edge.door.slots.name("friend")
-        assert not await node.worker.call(lambda c, now: c.replica.sync.interests.waits("friend"))
+        hosts = {"stranger": "10.1.0.1", "friend": "10.1.0.2", "modest": "10.2.0.1"}
+        usages = {peer: node.throttle.opened(host) for peer, host in hosts.items()}
+        for peer, usage in usages.items():
+            node.throttle.met(usage, peer)
+        assert not any(map(waits, hosts)), "own people rest"
+        node.throttle.works()
+        node.throttle.counts(usages["stranger"], 60.0)
+        assert not waits("friend")
+        with trio.fail_after(10):
+            while waits("modest"):  # only while strangers together owe very much
+                assert waits("stranger")
+                node.throttle.works()
+                await trio.sleep(0.01)
+        assert waits("stranger")
+        assert not waits("who has gone")
 
 
-async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brought_is(tmp_path: Path) -> None:
+async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brought_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
-        read, go_on = Counter[int](), threading.Event()
+        replica = await node.worker.call(lambda c, now: c.replica)
+        receive, read, go_on = replica.receive, Counter[int](), threading.Event()
 
-        def install(context: Context, now: float) -> None:
-            receive = context.replica.receive
+        def counted(peer: str, data: bytes, *rest: Any) -> None:
+            read[data[1]] += 1
+            receive(peer, data, *rest)
 
-            def counted(peer: str, data: bytes, *rest: Any) -> None:
-                read[data[1]] += 1
-                receive(peer, data, *rest)
-
-            context.replica.receive = counted  # type: ignore[method-assign, assignment]
-
-        await node.worker.call(install)
+        monkeypatch.setattr(replica, "receive", counted)
         node.worker.post(lambda c, now: _wait(go_on))  # what comes waits for the replica
         link = await edge.dial(node.edge.addresses[0])
         question, word = encode_message(Replay(0)), encode_message(GossipFrame([]))

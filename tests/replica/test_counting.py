@@ -10,7 +10,7 @@ from banyan_crdt.ids import CellKey, EntryId, Head, LogId, control_log
 from banyan_crdt.ops import Drop, Host, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
-from banyan_replica.intake import counting
+from banyan_replica.intake import control_logs, counting
 from banyan_replica.intake.counting import KEEP_S
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import TIPS, own_key, own_tips, wrote_control
@@ -258,6 +258,25 @@ def test_views_show_what_the_grant_allows_that_stands_in_the_end(content: bool) 
         shown, lacks = engine.write().count(TIMELINE), node.store.lacks_part(log[0].id, 0)
         found.append((shown, lacks, node.head(an.log("laptop"))))
     assert found == [(0, False, Head(1, log[0].id, 0))] * 2
+
+
+def test_another_grant_costs_what_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_logs, "SHORT_COUNT", 5)
+    an, asked = Person(), list[int]()
+
+    def may(rows: int) -> bool:
+        asked.append(rows)
+        return False
+
+    trunk = list(an.control)
+    wide = an.say(an.grant_op("laptop"))
+    node = of(an, an.write(9), [follow(an.full("laptop"), an.log("laptop"), [])])
+    rotated = an.say(an.rotate(0, "root2"), by="root1", below=trunk)
+    narrow = an.say(an.grant_op("laptop")._replace(colls=(FOLLOW,)), by="root1", below=[*trunk, rotated])
+    with pytest.raises(NotYet, match="10 entries must be counted again"):
+        node.control(an.id, [rotated, narrow], NOW_MS, may=may)
+    assert asked == [10], "the device's log has one entry, the account ten"
+    assert held(node, control_log(an.id))[0] == ids([*trunk, wide])
 
 
 # -- room

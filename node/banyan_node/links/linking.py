@@ -362,7 +362,7 @@ async def _in_words(addr: str) -> str | None:
 
 
 def _useless(link: Link, frame: bytes) -> bool:
-    """Whether the frame only asks, and nobody is there any more to be answered. Strangers leave a hundred thousand."""
+    """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of them."""
     return link.closed is not None and not is_lasting(frame)
 
 

@@ -177,6 +177,11 @@ class Throttle:
             known = self._groups.get(group)
             return known is not None and self._lag(known)
 
+    def has_to_wait(self, peer: str) -> bool:
+        """Whether what a peer causes in the background has to wait. Any thread."""
+        usage = self._peers.get(peer)
+        return usage is not None and not usage.spared and self.owed() > 0 and not self.is_behind(usage.group.name)
+
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
         return group.seconds < self._served and self._strangers.debt < AHEAD_OF_ALL_S

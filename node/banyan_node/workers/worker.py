@@ -192,7 +192,7 @@ class Worker(Generic[T]):
     def _serve(self, context: T, replica: Replica) -> None:
         self._spent()
         self._turns = Turns(partial(self._relied_on, context))
-        replica.sync.interests.waits = lambda peer: self._throttle.owed() > 0 and not self._relied_on(context, peer)
+        replica.sync.interests.waits = self._throttle.has_to_wait
         while not self._stopping:
             self._wait(replica)
             began, calls = time.perf_counter(), bool(self._own)

@@ -70,7 +70,9 @@ class ControlLogs:
             return True
         self._together.flush()
         logs = self._to_count(account, was, control) if was is not None else set[LogId]()
-        rows = sum(self.store.head(log).length for log in logs)
+        folded = was is not None and _regranted(was, control, logs)
+        read = [log for log in self.store.logs(account) if log.log] if folded else logs
+        rows = sum(self.store.head(log).length for log in read)
         if rows > SHORT_COUNT and not may(rows):
             raise NotYet("busy", f"{rows} entries must be counted again, and this peer had much judged just now")
         self._settle(account, was, control, loose, logs, now_ms // 1000)
@@ -97,9 +99,7 @@ class ControlLogs:
                 if not control.entitles(c.writer):
                     self.store.drop_checkpoint(c.log_id)
                     self._moved(c.log_id, c.head, NOTHING)
-            # another grant may make ops void, or no longer, in entries that count as before
-            regranted = any(was.grant_of(x.writer, x.log) != control.grant_of(x.writer, x.log) for x in logs)
-            self.slow.recount(account, logs, now_s, rebuild=regranted)
+            self.slow.recount(account, logs, now_s, rebuild=_regranted(was, control, logs))
 
     def checkpoint(self, made: Checkpoint, now_ms: int, may: Callable[[int], bool]) -> bool:
         """See `Ingest.checkpoint`."""
@@ -180,3 +180,9 @@ class ControlLogs:
         self._accounts.open(account, control)
         self._together.open(account, control, append)
         self._moved(append.log, NOTHING, append.head)
+
+
+def _regranted(was: Control, control: Control, logs: AbstractSet[LogId]) -> bool:
+    """Whether the grant of one of these logs is another. Then ops of entries that count as before may become void, or
+    count again, so the whole account is folded."""
+    return any(was.grant_of(log.writer, log.log) != control.grant_of(log.writer, log.log) for log in logs)
