@@ -90,6 +90,8 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
             text = f"The {'post' if '/' in first else 'account'} {text}"
         elif _KEY.fullmatch(first):
             text = f"The key {text}"
+        elif isinstance(error, ConfigError) and _SETTING.fullmatch(first):
+            text = f"The setting {text}"
         elif "/" in first or first in map(os.path.normpath, typed):
             text = f"The file {text}"
         elif _WORD.fullmatch(first):  # else the name of a method or a setting
@@ -98,6 +100,7 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
 
 
 _KEY = re.compile("[0-9a-f]{16,}")
+_SETTING = re.compile(r"[a-z]+\.[a-z_]+")
 _WORD = re.compile(r"[a-z]+([-'’`][a-z]+)*")
 
 

@@ -75,6 +75,17 @@ def test_a_sentence_begins_with_a_capital_and_names_files_and_ids_as_they_are(sa
     assert errors.sentence(Exception(said), ["import", "archive", "./small.txt"]) == shown
 
 
+def test_a_name_of_two_lines_is_bad_input(tmp_path: Path) -> None:
+    ran = banyan("--home", tmp_path / "a", "init", "--name", "a\nb")
+    assert ran.code == errors.USAGE
+    assert "one line of at most 64 characters" in ran.err
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_empty_home_is_bad_input() -> None:
+    assert banyan("--home", "", "id").code == errors.USAGE
+
+
 def test_every_exit_code_is_in_the_help() -> None:
     help_text = " ".join(process("--help").out.split())
     for code, meaning in errors.EXIT_CODES.items():
@@ -167,6 +178,9 @@ def test_a_setting_that_is_not_one_is_refused_wherever_it_comes_from(home: Path)
     assert ran.code == errors.USAGE
     assert "perhaps BANYAN_LIMITS_PEERS was meant" in ran.err
     assert banyan("--home", home, "config", "set", "limits.peers", "none").code == errors.USAGE
+    few = banyan("--home", home, "config", "set", "limits.peers", "5")
+    assert few.code == errors.USAGE
+    assert few.err.startswith("The setting limits.peers cannot be 5: ")
 
 
 def test_config_show_says_where_each_value_comes_from(home: Path) -> None:

@@ -144,7 +144,7 @@ def test_home_is_the_flag_else_the_variable_else_the_users_data_folder(tmp_path:
     assert find_home(tmp_path / "a", {"BANYAN_HOME": "/b"}).path == tmp_path / "a"
     assert find_home(None, {"BANYAN_HOME": str(tmp_path)}).path == tmp_path
     assert find_home(None, {}).path.name == "banyan"
-    with pytest.raises(HomeError, match=r"^--home is empty; name the node's folder"):
+    with pytest.raises(ConfigError, match=r"^--home is empty; name the node's folder"):
         find_home("", {"BANYAN_HOME": "/b"})
     (tmp_path / "file").touch()
     with pytest.raises(HomeError, match="file is a file, and the node's folder is needed"):

@@ -62,7 +62,13 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The node's name, role and addresses."""
 
     name: Annotated[
-        str, Meta(max_length=64, description="The name of this node in logs and on peers' screens; it proves nothing")
+        str,
+        Meta(
+            max_length=64,
+            pattern=r"^[^\x00-\x1f\x7f-\x9f]*\Z",
+            title="one line of at most 64 characters",
+            description="The name of this node in logs and on peers' screens; it proves nothing",
+        ),
     ] = ""
     realm: Annotated[
         Literal["main", "test"],

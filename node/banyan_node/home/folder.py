@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import platformdirs
 
-from banyan_node.operator_errors import HomeError
+from banyan_node.operator_errors import ConfigError, HomeError
 from banyan_storage.lmdb_folder import make_folder, sync_folder
 
 
@@ -87,12 +87,12 @@ class Home(NamedTuple):
 
 
 def find_home(flag: Path | str | None = None, env: Mapping[str, str] | None = None) -> Home:
-    """--home, else BANYAN_HOME, else the operating system's folder for user data. Raises HomeError.
+    """--home, else BANYAN_HOME, else the operating system's folder for user data. Raises ConfigError or HomeError.
 
     An empty --home is what a script gives whose variable is not set: it is refused, and not taken for this folder.
     """
     if flag is not None and not str(flag):
-        raise HomeError("--home is empty; name the node's folder, or leave --home out.")
+        raise ConfigError("--home is empty; name the node's folder, or leave --home out.")
     chosen = flag or (os.environ if env is None else env).get("BANYAN_HOME")
     if chosen:
         home = Home(Path(chosen).expanduser().absolute())
