@@ -20,6 +20,7 @@ python -m bench query --json
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -76,7 +77,9 @@ async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
                 views = (await node.backend.call("store.views", {}))["views"]
                 line.say(all(view["built"] for view in views))
             case {"kinds": kinds, "count": count}:
-                times = {kind: await _times(_asks(node, people, kind, rng, home), count) for kind in kinds}
+                times = {
+                    kind: await _times(_asks(node, people, kind, random.Random(kind), home), count) for kind in kinds
+                }
                 line.say({"times": times, "anon_mb": anon_mb()})
 
 
@@ -170,20 +173,24 @@ def rebuild(node: Child, folder: Path) -> dict[str, Any]:
     """Seconds that building all views takes, and how long a peer's +100 takes before it and meanwhile.
 
     The peer is a hobbyist: it holds its own accounts alone."""
-    flags = {"interest.mode": "follows"}
-    with Child("bench.catchup:holder", [new_home(folder)], flags, authors=AUTHORS) as peer:
-        node.ask({"dial": peer.hear()["address"]})
-        before = [plus_hundred(peer, node, 1) for _ in range(BATCHES_BEFORE)]
-        began, meanwhile = time.perf_counter(), list[tuple[list[float], int]]()
-        node.ask("rebuild")
-        while not node.ask("built"):
-            meanwhile.append(plus_hundred(peer, node, 1))
-        return {
-            "seconds": round(time.perf_counter() - began, 1),
-            "lost": sum(lost for _, lost in before + meanwhile),
-            "hundred_more_p50_ms": latencies_ms([w for waits, _ in before for w in waits])["p50_ms"],
-            "hundred_more_meanwhile_p50_ms": latencies_ms([w for waits, _ in meanwhile for w in waits])["p50_ms"],
-        }
+    home = new_home(folder / f"peer-{os.urandom(4).hex()}")
+    try:
+        with Child("bench.catchup:holder", [home], {"interest.mode": "follows"}, authors=AUTHORS) as peer:
+            node.ask({"dial": peer.hear()["address"]})
+            before = [plus_hundred(peer, node, 1) for _ in range(BATCHES_BEFORE)]
+            began, meanwhile = time.perf_counter(), list[tuple[list[float], int]]()
+            node.ask("rebuild")
+            while not node.ask("built"):
+                meanwhile.append(plus_hundred(peer, node, 1))
+            seconds = time.perf_counter() - began
+    finally:
+        shutil.rmtree(home)
+    return {
+        "seconds": round(seconds, 1),
+        "lost": sum(lost for _, lost in before + meanwhile),
+        "hundred_more_p50_ms": latencies_ms([w for waits, _ in before for w in waits])["p50_ms"],
+        "hundred_more_meanwhile_p50_ms": latencies_ms([w for waits, _ in meanwhile for w in waits])["p50_ms"],
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -206,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     node.hear()
                 ask = {"kinds": kinds, "count": count}
                 rows = interleaved(args.rounds, {name: partial(node.ask, ask) for name, node in nodes.items()})
-                rebuilt = {name: rebuild(node, folder / f"peer-{name}") for name, node in nodes.items()}
+                rebuilt = {name: rebuild(node, folder) for name, node in nodes.items()}
         finally:
             for copy in copies:
                 shutil.rmtree(copy)
