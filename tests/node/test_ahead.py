@@ -1,11 +1,17 @@
 """Frames prepared on another thread give the same verdicts, and the replica does not wait for unstarted frames."""
 
+import sys
 import threading
+from collections.abc import Callable
+
+import pytest
+import trio
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.workers.ahead import AHEAD_BYTES, THREADS, WORTH, Ahead
-from banyan_replica.intake.prepare import CheckedRun, prepare
+from banyan_node.workers.ahead import AHEAD_BYTES, GIVE_WAY_S, SLICE, THREADS, WORTH, Ahead
+from banyan_replica.intake.prepare import CheckedRun, Prepared, prepare
+from banyan_replica.intake.slices import slices
 from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
@@ -90,3 +96,45 @@ def test_what_cannot_be_read_is_kept_without_what_was_read_of_it() -> None:
         (why,) = [found.message] if isinstance(found.message, Reject) else found.items
         assert isinstance(why, Reject)
         assert (why.__traceback__, why.__context__) == (None, None)
+
+
+async def test_a_strangers_frame_comes_in_slices_once_there_is_room() -> None:
+    ahead = Ahead(TEST)
+    frame, cost = encode_message(DataItems([run_item(Person(f"p{n}").write(30)) for n in range(9)])), list[float]()
+    parts = await ahead.in_slices(frame, cost.append)
+    assert parts == slices(prepare(TEST, frame), SLICE)
+    assert len(parts) > 2
+    assert cost[0] > 0
+    full = bytes(AHEAD_BYTES)
+    with trio.fail_after(20):
+        await ahead.in_slices(full, nobody)
+    with trio.move_on_after(0.1) as scope:
+        await ahead.in_slices(frame, nobody)
+    assert scope.cancelled_caught
+    ahead.took(full)
+    with trio.fail_after(20):
+        assert await ahead.in_slices(frame, nobody) == parts
+    ahead.close()
+    assert await ahead.in_slices(frame, nobody) == []
+
+
+async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, found = sys.getswitchinterval(), list[float]()
+    here, there = Ahead(TEST), Ahead(TEST)
+    do, both = here._prepare, threading.Barrier(2, timeout=20)
+
+    def prepared(frame: bytes, spent: Callable[[float], None]) -> Prepared:
+        both.wait()
+        found.append(sys.getswitchinterval())
+        both.wait()
+        return do(frame, spent)
+
+    for ahead in (here, there):
+        monkeypatch.setattr(ahead, "_prepare", prepared)
+    async with trio.open_nursery() as nursery:
+        for ahead in (here, there):
+            nursery.start_soon(ahead.in_slices, b"", nobody)
+    assert found == pytest.approx([GIVE_WAY_S] * 2)
+    assert sys.getswitchinterval() == pytest.approx(usual)
+    here.close()
+    there.close()

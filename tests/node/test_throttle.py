@@ -21,6 +21,7 @@ from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
+from banyan_node.workers.ahead import SLICE
 from banyan_node.workers.budget import DEEPEST_S, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
@@ -33,7 +34,9 @@ from banyan_node.workers.throttle import (
 )
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE, Usage
+from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
+from banyan_replica.intake.prepare import Prepared
 from banyan_replica.wire import GossipFrame, Replay, encode_message
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
@@ -733,6 +736,43 @@ async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brough
             while not read[word[1]]:
                 await trio.sleep(0.01)
         assert read[question[1]] == 0
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool
+) -> None:
+    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
+        replica = await node.worker.call(lambda c, now: c.replica)
+        receive, read = replica.receive, list[tuple[str, int]]()
+
+        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+            read.append((threading.current_thread().name, len(data)))
+            assert ahead is not None or not at_work or len(data) <= SLICE
+            receive(peer, data, now, ahead)
+
+        monkeypatch.setattr(replica, "receive", counted)
+        link = await edge.dial(node.edge.addresses[0])
+        await _link_of(node)
+        if at_work:
+            node.throttle.works()
+        pushes = tuple(Push(bytes([n]) * 16, 1, bytes(SLICE - 90)) for n in range(50))
+        frame = encode_message(GossipFrame(encode_frame(Pushes(pushes))))
+        for end in (False, True):
+            count = len(read)
+            await link.send([frame])
+            if end:
+                await link.aclose()
+            with trio.fail_after(20):
+                while len(read) - count < (50 if at_work else 1):
+                    await trio.sleep(0.01)
+        assert {size for _, size in read} == {len(frame)}
+        assert len(read) == 2 * (50 if at_work else 1)
+        with trio.fail_after(20):
+            while node.links._waiting.bytes:
+                await trio.sleep(0.01)
+        assert node.links._ahead._begun == node.links._ahead._taken
 
 
 async def _link_of(node: Node) -> Link:

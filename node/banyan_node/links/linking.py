@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from functools import partial
 
 import structlog
@@ -19,6 +18,7 @@ from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
+from banyan_node.links.incoming import Incoming
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
@@ -26,15 +26,12 @@ from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
-from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Waiting
-from banyan_replica.wire import goes_ahead, is_gossip, is_lasting
+from banyan_replica.wire import goes_ahead, is_gossip
 
 log = structlog.get_logger("banyan")
 GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""
-SHORTEST = 160
-"""No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 LAST_WORD_S = 1.0
 """How long a peer may take to read why we disconnect, and to hang up first."""
 WRITE_BYTES = 32 << 10
@@ -171,19 +168,11 @@ class Links:
 
     async def _read(self, link: Link, whose: Whose) -> None:
         backlog, limits = self._backlogs[link.peer_id], self._config.limits
-        spent = partial(self._edge.throttle.spent, *whose)
+        incoming = Incoming(link, whose, backlog, self._ahead, self._worker, self._edge.throttle)
         while True:
             frame = await link.receive()
             self._metrics.received.inc(len(frame))
-            if _useless(link, frame):
-                continue
-            why = backlog.put(frame)
-            if why is not None:
-                self._worker.post(partial(_overran, link.peer_id, why), whose=whose)
-                continue
-            job = partial(_receive, link, frame, backlog, self._ahead, self._ahead.begin(frame, spent))
-            own = backlog.is_first(frame)
-            self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=whose, own=own)
+            await incoming.take(frame)
             while backlog.is_full(
                 limits.ingest_queue_bytes, limits.ingest_queues_bytes
             ):  # not read from until the replica has caught up
@@ -359,29 +348,3 @@ async def _in_words(addr: str) -> str | None:
     """Why a dial failed, if plain TCP can tell. A hanging resolver does not delay a node that stops."""
     in_thread: Callable[..., Awaitable[str | None]] = trio.to_thread.run_sync  # mypy loses its keywords
     return await in_thread(why_unreachable, addr, abandon_on_cancel=True)
-
-
-def _useless(link: Link, frame: bytes) -> bool:
-    """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of them."""
-    return link.closed is not None and not is_lasting(frame)
-
-
-def _receive(
-    link: Link,
-    frame: bytes,
-    backlog: Backlog,
-    ahead: Ahead,
-    begun: Future[Prepared] | None,
-    context: Context,
-    now: float,
-) -> None:
-    try:
-        prepared = ahead.taken(begun, frame)
-        if not _useless(link, frame):
-            context.replica.receive(link.peer_id, frame, now, prepared)
-    finally:
-        backlog.took(frame)
-
-
-def _overran(peer: str, why: str, context: Context, now: float) -> None:
-    context.replica.overran(peer, why, now)

@@ -3,23 +3,37 @@
 A frame of bulk is decoded, hashed and verified without the store (prepare.py). So while the replica's thread waits for
 the disk or judges earlier frames, two threads prepare waiting ones: one decodes while the signatures of the other's
 frame are checked in separate processes (checking.py). If the replica gets to a frame first, it prepares it itself.
+
+While own people work it does not prepare a stranger's: the frame comes to it prepared, in slices (slices.py), and calls
+go between them.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import thread_time
 
+import trio
+
 from banyan_crdt.realm import Realm
 from banyan_node.workers.checking import Checking
 from banyan_replica.intake.prepare import Prepared, prepare
+from banyan_replica.intake.slices import slices
 from banyan_replica.wire import is_bulk
 
 WORTH = 32 << 10
 """Bytes of the smallest frame for which another thread saves time."""
 AHEAD_BYTES = 4 << 20
 """Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size."""
+SLICE = 4 << 10
+"""Bytes that are judged at a time of a stranger's frame while own people work; about what an item or two takes."""
+ROOM_S = 0.01
+"""How often it is looked whether there is room for one more frame, seconds."""
+GIVE_WAY_S = 0.0002
+"""While a stranger's frame is prepared for slices, a thread keeps the interpreter for so long if others wait, seconds.
+A commit or an answer gives it up at every call into the store, and would wait for Python's usual 5 ms at each."""
 THREADS = 2
 """Frames prepared at a time: one is decoded while another's signatures are checked."""
 
@@ -31,6 +45,7 @@ class Ahead:
         self._realm = realm
         self._checking = Checking(realm)
         self._pool = ThreadPoolExecutor(THREADS, "ahead")
+        self._one = trio.Lock()
         self._closed = False
         self._begun = self._taken = 0
 
@@ -48,6 +63,26 @@ class Ahead:
         finally:
             spent(thread_time() - began)
 
+    async def in_slices(self, frame: bytes, spent: Callable[[float], None]) -> list[Prepared]:
+        """The prepared frame, in slices, once there is room for it; cancelled only while it waits for that. One at a
+        time. Call `took` when they were judged. Empty if this was closed."""
+        async with self._one:
+            while self._begun - self._taken > AHEAD_BYTES:
+                await trio.sleep(ROOM_S)
+            if self._closed:
+                return []
+            self._begun += len(frame)
+            done, loop = trio.Event(), trio.lowlevel.current_trio_token()
+            begun = self._pool.submit(lambda: slices(self._prepare(frame, spent), SLICE))
+            begun.add_done_callback(lambda _: loop.run_sync_soon(done.set))
+            with _GivingWay(), trio.CancelScope(shield=True):
+                await done.wait()
+            return [] if begun.cancelled() else begun.result()
+
+    def took(self, frame: bytes) -> None:
+        """The replica judged it."""
+        self._taken += len(frame)
+
     def close(self) -> None:
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -57,5 +92,22 @@ class Ahead:
         """The prepared frame, after waiting if it is in work; None if no thread has begun."""
         if begun is None:
             return None
-        self._taken += len(frame)
+        self.took(frame)
         return None if begun.cancel() else begun.result()
+
+
+class _GivingWay:
+    """Threads give way soon inside of this context, of all nodes of the process."""
+
+    users, usual = 0, 0.0
+
+    def __enter__(self) -> None:
+        if not _GivingWay.users:
+            _GivingWay.usual = sys.getswitchinterval()
+            sys.setswitchinterval(GIVE_WAY_S)
+        _GivingWay.users += 1
+
+    def __exit__(self, *_: object) -> None:
+        _GivingWay.users -= 1
+        if not _GivingWay.users:
+            sys.setswitchinterval(_GivingWay.usual)

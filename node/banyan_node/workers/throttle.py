@@ -182,6 +182,10 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and not usage.spared and self.owed() > 0 and not self.is_behind(usage.group.name)
 
+    def is_strange(self, usage: Usage | None) -> bool:
+        """Whether own people work, and the connection is neither of a peer that this node relies on nor a named one."""
+        return usage is not None and not usage.spared and self.busy
+
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
         return group.seconds < self._served and self._strangers.debt < AHEAD_OF_ALL_S

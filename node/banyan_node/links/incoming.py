@@ -1,0 +1,90 @@
+"""What comes over one link, on its way to the replica's thread."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from banyan_node.context import Context
+from banyan_node.edge import Link
+from banyan_node.workers.ahead import SLICE, Ahead
+from banyan_node.workers.throttle import Throttle
+from banyan_node.workers.turns import Whose
+from banyan_node.workers.worker import Worker
+from banyan_replica.intake.prepare import Prepared
+from banyan_replica.peers.backlog import Backlog
+from banyan_replica.wire import is_lasting
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+SHORTEST = 160
+"""No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
+
+
+class Incoming:
+    """Hands the frames of one link over. What a link brought before its end is read too, unless it only asks."""
+
+    def __init__(
+        self, link: Link, whose: Whose, backlog: Backlog, ahead: Ahead, worker: Worker[Context], throttle: Throttle
+    ) -> None:
+        self._link, self._whose, self._backlog, self._ahead = link, whose, backlog, ahead
+        self._worker, self._throttle = worker, throttle
+        self._spent = partial(throttle.spent, *whose)
+
+    async def take(self, frame: bytes) -> None:
+        """While own people work, a large frame of a stranger is prepared first, and comes to the replica in slices:
+        what it costs is not to hold up a call."""
+        if self._useless(frame):
+            return
+        why = self._backlog.put(frame)
+        if why is not None:
+            self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
+            return
+        own = self._backlog.is_first(frame)
+        if len(frame) <= SLICE or not self._throttle.is_strange(self._link.usage):
+            self._post(frame, self._ahead.begin(frame, self._spent), own)
+            return
+        try:
+            parts = await self._ahead.in_slices(frame, self._spent)
+        except trio.Cancelled:  # the link ended before there was room for it
+            self._post(frame, None, own)
+            raise
+        for n, part in enumerate(parts, 1 - len(parts)):
+            job = partial(self._slice, frame, part, n == 0)
+            self._worker.post(job, len(frame) // len(parts), writes=True, whose=self._whose, own=own)
+
+    def _post(self, frame: bytes, begun: Future[Prepared] | None, own: bool) -> None:
+        job = partial(self._whole, frame, begun)
+        self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=self._whose, own=own)
+
+    def _useless(self, frame: bytes) -> bool:
+        """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of
+        them."""
+        return self._link.closed is not None and not is_lasting(frame)
+
+    # -- on the replica's thread
+
+    def _whole(self, frame: bytes, begun: Future[Prepared] | None, context: Context, now: float) -> None:
+        try:
+            self._receive(frame, self._ahead.taken(begun, frame), context, now)
+        finally:
+            self._backlog.took(frame)
+
+    def _slice(self, frame: bytes, part: Prepared, last: bool, context: Context, now: float) -> None:
+        try:
+            self._receive(frame, part, context, now)
+        finally:
+            if last:
+                self._ahead.took(frame)
+                self._backlog.took(frame)
+
+    def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:
+        if not self._useless(frame):
+            context.replica.receive(self._link.peer_id, frame, now, prepared)
+
+
+def _overran(peer: str, why: str, context: Context, now: float) -> None:
+    context.replica.overran(peer, why, now)

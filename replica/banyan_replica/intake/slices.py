@@ -1,0 +1,55 @@
+"""A prepared frame in slices, for a node that has other work: between two of them it can answer its own people.
+
+Slices that are judged in their order come to what the whole frame comes to, and each keeps the order of its items. What
+a frame says beside its items (announcements, requests, the bytes to credit) goes with the last slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from banyan_replica.gossip.frames import Pushes, encode_frame
+from banyan_replica.gossip.settings import MAX_ITEMS
+from banyan_replica.wire import DataItems, GossipFrame, size_of
+
+from .prepare import Prepared
+
+
+def slices(whole: Prepared, most: int) -> list[Prepared]:
+    """Slices of about `most` bytes, at least one. Frames that do not consist of items stay whole."""
+    message = whole.message
+    if isinstance(message, DataItems):
+        groups = _groups([size_of(item) for item in message.items], most)
+        parts = [Prepared(0, DataItems(message.items[a:b]), whole.items[a:b]) for a, b in groups]
+        return [*parts[:-1], parts[-1]._replace(size=whole.size)]
+    if isinstance(message, GossipFrame) and _pushes(message.frame):
+        code, items, *more = message.frame
+        *first, (last, _) = _groups([len(payload) for _, _, payload in items], most)
+        parts = [Prepared(0, GossipFrame([code, items[a:b], *_NOTHING_MORE]), []) for a, b in first]
+        return [*parts, Prepared(whole.size, GossipFrame([code, items[last:], *more]), [])]
+    return [whole]
+
+
+_CODE, _, *_NOTHING_MORE = encode_frame(Pushes())
+
+
+def _pushes(frame: list[Any]) -> bool:
+    """Whether a gossip frame brings messages, and has as many fields as such a frame."""
+    if len(frame) != 2 + len(_NOTHING_MORE) or frame[0] != _CODE or type(frame[1]) is not list:
+        return False
+    return 0 < len(frame[1]) <= MAX_ITEMS and all(
+        type(row) is list and len(row) == 3 and type(row[2]) is bytes for row in frame[1]
+    )
+
+
+def _groups(sizes: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """Where each slice begins and ends. Only a slice of a single item is larger than `most`."""
+    begins, size = [0], 0
+    for n, more in enumerate(sizes):
+        if n and size + more > most:
+            begins.append(n)
+            size = 0
+        size += more
+    return list(pairwise([*begins, len(sizes)]))
