@@ -29,7 +29,7 @@ def test_every_module_is_one_attack_and_says_what_it_does() -> None:
 def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     some = QUICK[:2]
     chosen = [word for name in some for word in ("--attack", name)]
-    assert main(["attack", "--quick", *chosen, "--json", "--folder", str(tmp_path)]) == 0
+    assert main(["attack", "--quick", "--seconds", "10", *chosen, "--json", "--folder", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
     found: dict[str, Any] = json.loads(lines[0])

@@ -180,7 +180,7 @@ def test_a_setting_that_is_not_one_is_refused_wherever_it_comes_from(home: Path)
     assert banyan("--home", home, "config", "set", "limits.peers", "none").code == errors.USAGE
     few = banyan("--home", home, "config", "set", "limits.peers", "5")
     assert few.code == errors.USAGE
-    assert few.err.startswith("The setting limits.peers cannot be 5: ")
+    assert few.err.startswith("banyan: The setting limits.peers cannot be 5: ")
 
 
 def test_config_show_says_where_each_value_comes_from(home: Path) -> None:

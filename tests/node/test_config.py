@@ -114,12 +114,12 @@ def test_config_set_keeps_every_other_line(home: Home) -> None:
     set_in_file(home.config, "node.mdns", True)
     set_in_file(home.config, "limits.peers", 7)
     set_in_file(home.config, "log.level", "debug")
-    set_in_file(home.config, "node.name", 'a "b" \\ # é\n')
+    set_in_file(home.config, "node.name", 'a "b" \\ # é')
     assert home.config.read_text() == (
-        '# mine\n[node] # who\nname = "a \\"b\\" \\\\ # é\\n"\nlisten = ["/ip4/0.0.0.0/tcp/4001"]\nmdns = true\n\n'
+        '# mine\n[node] # who\nname = "a \\"b\\" \\\\ # é"\nlisten = ["/ip4/0.0.0.0/tcp/4001"]\nmdns = true\n\n'
         '[log]\nlevel = "debug"\n\n[limits]\npeers = 7\n'
     )
-    assert load(home, env={}).config.node.name == 'a "b" \\ # é\n'
+    assert load(home, env={}).config.node.name == 'a "b" \\ # é'
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import struct
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -218,17 +219,18 @@ async def test_a_window_is_given_back_in_large_pieces_and_not_with_every_frame(m
                 await here.receive()
         assert 0 < len(given) < 20
         assert min(given) >= 64 * 1024
-        for often in (1_000.0, 0.0):  # two megabytes come at once, and so slowly that it is time each time
+        for often in (1_000.0, 0.0):  # four megabytes come fast, and so slowly that it is time each time
             monkeypatch.setattr(muxing, "GIVE_BACK_S", often)
             given.clear()
-            await there.send([b"x" * 1_000_000, b"x" * 1_000_000])
-            await here.receive()
-            await here.receive()
+            for _ in range(40):
+                await there.send([b"x" * 100_000])
+                await here.receive()
             assert sum(given) > 1_000_000
-            if often:
-                assert min(given[1:]) >= 512 * 1024, "each piece costs both sides a frame"
+            if often:  # half of the window, which grows with the speed of the machine
+                assert min(given[1:]) >= 256 * 1024, "each piece costs both sides a frame"
             else:
-                assert max(given[1:]) < 256 * 1024, "a slow line must not be silent for half of the largest window"
+                # a piece may also say that the window has grown
+                assert median(given) < 256 * 1024, "a slow line must not be silent for half of the largest window"
 
 
 async def test_quiet_links_outlive_the_idle_timeout() -> None:

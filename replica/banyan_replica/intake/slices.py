@@ -1,7 +1,8 @@
 """A prepared frame in slices, for a node that has other work: between two of them it can answer its own people.
 
-Slices that are judged in their order come to what the whole frame comes to, and each keeps the order of its items. What
-a frame says beside its items (announcements, requests, the bytes to credit) goes with the last slice.
+Slices that are judged in their order come to what the whole frame comes to, unless the peer's lies end its link on the
+way: then the rest of the frame is not judged. What a frame says beside its items (announcements, requests, the bytes to
+credit) goes with the last slice.
 """
 
 from __future__ import annotations
