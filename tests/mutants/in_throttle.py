@@ -354,7 +354,7 @@ IN_THROTTLE = (
     Mutant(
         "a stranger's large frame is judged in one go while own people work",
         "node/banyan_node/links/incoming.py",
-        "len(frame) <= SLICE or not self._throttle.is_strange(self._link.usage)",
+        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage)",
         "True",
         _THROTTLED,
     ),

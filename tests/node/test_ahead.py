@@ -138,3 +138,17 @@ async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch:
     assert sys.getswitchinterval() == pytest.approx(usual)
     here.close()
     there.close()
+
+
+async def test_a_mistake_while_a_strangers_frame_is_prepared_keeps_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, usual = Ahead(TEST), sys.getswitchinterval()
+
+    def mistaken(frame: bytes, spent: Callable[[float], None]) -> Prepared:
+        raise MemoryError
+
+    monkeypatch.setattr(ahead, "_prepare", mistaken)
+    for _ in range(3):
+        with trio.fail_after(20), pytest.raises(MemoryError):
+            await ahead.in_slices(bytes(AHEAD_BYTES + 1), nobody)
+    assert sys.getswitchinterval() == pytest.approx(usual)
+    ahead.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import trio
-
 from banyan_node.context import Context
 from banyan_node.edge import Link
 from banyan_node.workers.ahead import SLICE, Ahead
@@ -44,12 +42,12 @@ class Incoming:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
             return
         own = self._backlog.is_first(frame)
-        if len(frame) <= SLICE or not self._throttle.is_strange(self._link.usage):
+        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage):
             self._post(frame, self._ahead.begin(frame, self._spent), own)
             return
         try:
             parts = await self._ahead.in_slices(frame, self._spent)
-        except trio.Cancelled:  # the link ended before there was room for it
+        except BaseException:  # the link ended before there was room for it, or the frame met a mistake of ours
             self._post(frame, None, own)
             raise
         for n, part in enumerate(parts, 1 - len(parts)):

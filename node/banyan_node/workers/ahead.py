@@ -28,7 +28,7 @@ WORTH = 32 << 10
 AHEAD_BYTES = 4 << 20
 """Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size."""
 SLICE = 4 << 10
-"""Bytes that are judged at a time of a stranger's frame while own people work; about what an item or two takes."""
+"""While own people work, a stranger's frame of more bytes is judged in slices of about so many: some items each."""
 ROOM_S = 0.01
 """How often it is looked whether there is room for one more frame, seconds."""
 GIVE_WAY_S = 0.0002
@@ -77,6 +77,8 @@ class Ahead:
             begun.add_done_callback(lambda _: loop.run_sync_soon(done.set))
             with _GivingWay(), trio.CancelScope(shield=True):
                 await done.wait()
+            if begun.cancelled() or begun.exception() is not None:
+                self._begun -= len(frame)
             return [] if begun.cancelled() else begun.result()
 
     def took(self, frame: bytes) -> None:

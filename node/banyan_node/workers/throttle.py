@@ -182,8 +182,8 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and not usage.spared and self.owed() > 0 and not self.is_behind(usage.group.name)
 
-    def is_strange(self, usage: Usage | None) -> bool:
-        """Whether own people work, and the connection is neither of a peer that this node relies on nor a named one."""
+    def makes_way(self, usage: Usage | None) -> bool:
+        """Whether what a connection brings is not to hold up own people: they work, and it is a stranger's."""
         return usage is not None and not usage.spared and self.busy
 
     def _lag(self, group: GroupUse) -> bool:
