@@ -883,6 +883,24 @@ def test_a_store_that_drops_out_beside_a_control_entry_of_a_later_version_notes_
     assert w.points("a", "r") == 0
 
 
+@pytest.mark.parametrize("how", ["asked for", "pushed"])
+def test_a_run_with_a_proof_of_a_later_version_is_not_yet_and_costs_nobody_anything(how: str) -> None:
+    w = World("a")
+    an = Person("an")
+    log = an.write(6)
+    raw = bytearray(encode_header(log[5].header))
+    raw[1] = 2
+    item = RunItem(run_bytes(log, 0, 3), [], [bytes(raw)])
+    w.rogue("r", "a")
+    w.say("r", "a", data(control_item(an)))
+    w.say("r", "a", data(item) if how == "asked for" else gossip(item, log[2].id))
+    assert [n.reason for n in w.replicas["a"].intake.notes.values()] == ["version"]
+    assert w.head("a", an.log()).length == 0
+    assert w.points("a", "r") == 0
+    w.say("r", "a", data(run_item(log)))
+    assert w.head("a", an.log()).length == 6
+
+
 def test_timers_go_on_for_ever_and_say_little_between_equals() -> None:
     w = World("a", "b")
     filled(w, "a", 2, 2)

@@ -81,7 +81,7 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
     signatures: list[Signed] = []
     for k, item in enumerate(items):
         try:
-            found = _check_run(realm, item) if isinstance(item, RunItem) else _check_item(realm, item)
+            found = _check_item(realm, item)
         except Reject as why:
             checked.append(bare(why))
             continue
@@ -98,7 +98,9 @@ def check_items(realm: Realm, items: Sequence[Item], verify: Verify = verify_all
     return checked
 
 
-def _check_item(realm: Realm, item: ControlItem | CheckpointItem) -> CheckedControl | Checkpoint | CheckedLater:
+def _check_item(realm: Realm, item: Item) -> Checked:
+    if isinstance(item, RunItem):
+        return _check_run(realm, item)
     if isinstance(item, ControlItem):
         return _check_control(realm, item)
     return decode_checkpoint(realm, item.checkpoint)
@@ -111,11 +113,15 @@ def _signatures(item: CheckedControl | Checkpoint | CheckedLater) -> Iterable[Si
     return (item.signed,) if isinstance(item, Checkpoint) else ()
 
 
-def _check_run(realm: Realm, item: RunItem) -> CheckedRun:
+def _check_run(realm: Realm, item: RunItem) -> CheckedRun | CheckedLater:
     run = decode_run(realm, item.run)
     if run.puts is None or not are_parts(run.puts, item.contents):
         _check_contents(run.bodies, item.contents)
-    return CheckedRun(run, item.contents, [decode_header(h) for h in item.proof] if item.proof else ())
+    try:
+        proof = [decode_header(h) for h in item.proof] if item.proof else ()
+    except NotYet as why:
+        return CheckedLater(run.log, bare(why))
+    return CheckedRun(run, item.contents, proof)
 
 
 def _check_control(realm: Realm, item: ControlItem) -> CheckedControl | CheckedLater:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
@@ -23,12 +24,13 @@ from banyan_replica.wire import (
     GossipFrame,
     Hello,
     Message,
+    RunItem,
     decode_message,
     encode_item,
     encode_message,
 )
 from banyan_replica.wire.items import decode_item
-from tests.crdt.make import Person, signer
+from tests.crdt.make import Person, run_bytes, signer
 from tests.fuzz.target import Bound, Target
 from tests.fuzz.targets.in_crdt import vectors
 from tests.replica.helpers import control_item, run_item
@@ -138,6 +140,7 @@ def frames() -> list[bytes]:
         *vectors("messages"),
         encode_message(DataItems([control_item(an), run_item(log, 0, 12), run_item(log, 12)])),
         encode_message(DataItems([run_item(an.write(2, tag="x"))])),
+        encode_message(DataItems([RunItem(run_bytes(log, 0, 12), [], [encode_header(log[k].header) for k in (20, 12)])])),
     ]
 
 
@@ -155,7 +158,7 @@ TARGETS = (
     Target(
         "replica.prepare",
         _prepared,
-        (Reject, NotYet),
+        (Reject,),
         frames,
         (*_WIRE, "banyan_replica.intake.prepare", "banyan_crdt.run"),
         share=40,
