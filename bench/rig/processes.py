@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -104,7 +105,8 @@ class Child:
 
 
 def new_home(path: Path) -> Path:
-    """A node's folder with keys of its own and no store yet."""
+    """A node's folder with keys of its own and no store yet. What a run that broke off left there goes."""
+    shutil.rmtree(path, ignore_errors=True)
     home = Home(path)
     home.prepare()
     Keystore.create(home.keys)

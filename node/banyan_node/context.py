@@ -31,7 +31,7 @@ from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.witness import Named
+from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.errors import StorageError
@@ -178,7 +178,7 @@ def open_context(
             verifier,
             verifier.sign,
             FileKeeper(home.rows),
-            Named(named_of(settings), map(WriterKey, map(bytes.fromhex, settings.config.node.platforms))),
+            NamedByOperator(named_of(settings), map(WriterKey, map(bytes.fromhex, settings.config.node.platforms))),
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, number)
     except BaseException:

@@ -24,7 +24,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
-from banyan_node.api.methods import standing
+from banyan_node.api.methods import node_state
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
@@ -311,7 +311,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
 def _said(at: Looking) -> dict[str, Any]:
     mine, interest = hosted.me(at), at.here.settings.config.interest.mode
     follows = len(at.queries().follows(mine, limit=1)) if mine else 0
-    known = to_builtins(standing.identity(at, Nothing()))
+    known = to_builtins(node_state.identity(at, Nothing()))
     held = at.store.counts().accounts
     return {**known, "accounts": held, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
 

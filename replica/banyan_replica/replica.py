@@ -36,8 +36,9 @@ from banyan_replica.outbox import Outbox
 from banyan_replica.peers.conduct import Conduct
 from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
 from banyan_replica.peers.limits import Limits
+from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.peers.witness import Named, Witnesses
+from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
@@ -74,7 +75,7 @@ class Replica:
         verify: Verify = verify_all,
         sign: Sign = sign_all,
         keeper: Keeper | None = None,
-        named: Named | None = None,
+        named: NamedByOperator | None = None,
     ) -> None:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
@@ -91,7 +92,7 @@ class Replica:
             me.peer, settings, rng, self._fetch, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p)
         )
         self.links: dict[str, PeerSession] = {}
-        named = named or Named()
+        named = named or NamedByOperator()
         self.strangers = Strangers(store, named.peers.__contains__)
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
         self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not)
@@ -134,7 +135,6 @@ class Replica:
         outbound: bool,
         addrs: tuple[str, ...],
         now: float,
-        operator: str | None = None,
         address: str = "",
     ) -> None:
         """An authenticated connection was made. addrs: where the peer can be dialled; address: where it is now."""
@@ -144,7 +144,7 @@ class Replica:
             return
         self._clock(now)
         self.links[peer] = PeerSession(peer, outbound, now, address, self.limits.outbox)
-        self.gossip.peer_up(peer, group=group, operator=operator, outbound=outbound, addrs=addrs, now=now)
+        self.gossip.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now)
         hello = Hello(
             VERSION,
             self.realm.id,

@@ -159,7 +159,7 @@ class GossipWorld:
             if name in self.nodes:
                 self.peers_of[name].add(peer)
                 group, addrs = self.group(peer), (self.addr(peer),)
-                self.nodes[name].peer_up(peer, group=group, operator=None, outbound=outbound, addrs=addrs, now=self.now)
+                self.nodes[name].peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=self.now)
                 self.drain(name)
 
     def part(self, a: str, b: str) -> None:

@@ -17,7 +17,7 @@ from banyan_crdt.realm import TEST
 from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
-from banyan_replica.peers.witness import Named
+from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
@@ -96,7 +96,7 @@ class Machine:
             rng,
             rng.randbytes,
             self.limits,
-            named=Named(contact for contact, _ in self.contacts),
+            named=NamedByOperator(contact for contact, _ in self.contacts),
         )
         for contact, addr in self.contacts:
             self.feed(partial(_join, contact, addr))

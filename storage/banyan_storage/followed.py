@@ -14,9 +14,9 @@ from banyan_crdt.ids import AccountId
 
 from .engine import ReadTxn
 from .view_rows import NUMBERS
+from .views.progress import cursors, need
 from .views.registry import SHOWN_NAME
 from .views.social.followers import FOLLOWERS
-from .views.standing import cursors, need
 
 _NUMBER = slice(32, 36)
 

@@ -41,13 +41,13 @@ from .view_rows import (
     slot_size,
     target_bytes,
 )
+from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
 from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
-from .views.standing import ViewStanding, cursors, need, standings
 from .views.view import count_of
 
 __all__ = [

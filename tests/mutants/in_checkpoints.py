@@ -6,7 +6,9 @@ _CHECKPOINT, _CONTROL, _STATE = (f"crdt/banyan_crdt/{m}.py" for m in ("checkpoin
 _LOGS, _GRANTS = (f"crdt/banyan_crdt/{m}.py" for m in ("logs", "grants"))
 _CONTROL_LOGS = "replica/banyan_replica/intake/control_logs.py"
 _INGEST, _COUNTING, _OWN = (f"replica/banyan_replica/intake/{m}.py" for m in ("ingest", "counting", "own"))
-_ACCOUNTS, _STANDING, _INTAKE = (f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "standing", "intake"))
+_ACCOUNTS, _CONTENT, _INTAKE = (
+    f"replica/banyan_replica/intake/{m}.py" for m in ("accounts", "checkpoint_content", "intake")
+)
 _ASKING, _SERVE, _SERVING = (f"replica/banyan_replica/sync/{m}.py" for m in ("asking", "serve", "serving"))
 _PUSHES, _PREPARE = "replica/banyan_replica/gossip/pushes.py", "replica/banyan_replica/intake/prepare.py"
 _CHORES = "node/banyan_node/upkeep/chores.py"
@@ -328,28 +330,28 @@ IN_CHECKPOINTS = (
     # -- how they are made
     Mutant(
         "the next checkpoint of a forked log lets go of its pin",
-        _STANDING,
+        _CONTENT,
         "pin = last if head.flag else",
         "pin = None if head.flag else",
         _TAKEN,
     ),
     Mutant(
         "who speaks while an account is frozen takes their word back",
-        _STANDING,
+        _CONTENT,
         "(control.frozen or not store.has(old.control.id))",
         "not store.has(old.control.id)",
         _TAKEN,
     ),
     Mutant(
         "who does not hold what they named takes their word back",
-        _STANDING,
+        _CONTENT,
         "(control.frozen or not store.has(old.control.id))",
         "control.frozen",
         _TAKEN,
     ),
     Mutant(
         "of more logs than fit those that grew least are pinned",
-        _STANDING,
+        _CONTENT,
         "key=lambda row: (-row[0], row[1]))[:MAX_PINS]",
         "key=lambda row: row)[:MAX_PINS]",
         _TAKEN,

@@ -10,9 +10,9 @@ _READER, _RECORDS, _GRANTS = (f"storage/banyan_storage/{m}.py" for m in ("reader
 _CHECK, _VIEWS, _VIEW_ROWS = (f"storage/banyan_storage/{m}.py" for m in ("check", "views/folding", "view_rows"))
 _HOOKS = "storage/banyan_storage/views/hooks.py"
 _STANDING, _BUILDING, _CHANGES, _REFOLDING, _PROOF = (
-    f"storage/banyan_storage/views/{m}.py" for m in ("standing", "building", "changes", "refolding", "proof")
+    f"storage/banyan_storage/views/{m}.py" for m in ("progress", "building", "changes", "refolding", "proof")
 )
-_SLOTS, _AGAIN = "storage/banyan_storage/slots.py", "storage/banyan_storage/views/again.py"
+_SLOTS, _AGAIN = "storage/banyan_storage/slots.py", "storage/banyan_storage/views/large_accounts.py"
 
 _STORED = ("tests/storage/test_store.py", "tests/storage/test_check.py", "tests/replica/test_ingest.py")
 _FOUND = ("tests/storage/test_id_index.py", "tests/storage/test_store.py")
@@ -20,7 +20,7 @@ _READ = ("tests/storage/test_store.py", "tests/replica/test_ingest.py", "tests/r
 _GRANTED = ("tests/storage/test_grant_rows.py",)
 _CHECKED = ("tests/storage/test_check.py",)
 _BUILT = ("tests/storage/test_views_rebuilt.py",)
-_FOLDED_AGAIN = ("tests/storage/test_views_again.py",)
+_FOLDED_AGAIN = ("tests/storage/test_views_large_accounts.py",)
 _PROVED = ("tests/storage/test_views_proved.py",)
 _SHOWN = ("tests/storage/test_views.py", "tests/storage/test_queries.py")
 
@@ -728,14 +728,14 @@ IN_STORAGE = (
     Mutant(
         "what stops counting while its account is folded again is taken out alone",
         _HOOKS,
-        "        if again.waits(txn, account):\n            return again.put_off(txn, account)\n",
-        "        if again.waits(txn, account):\n            return True\n",
+        "        if large_accounts.waits(txn, account):\n            return large_accounts.put_off(txn, account)\n",
+        "        if large_accounts.waits(txn, account):\n            return True\n",
         _FOLDED_AGAIN,
     ),
     Mutant(
         "an account that waited is folded twice where all views begin anew",
         _BUILDING,
-        "    if SHOWN_NAME in chosen:\n        again.all_views_begin(txn)\n",
+        "    if SHOWN_NAME in chosen:\n        large_accounts.all_views_begin(txn)\n",
         "",
         _FOLDED_AGAIN,
     ),
@@ -763,7 +763,7 @@ IN_STORAGE = (
     Mutant(
         "an account that is folded as a whole is folded in steps too",
         _HOOKS,
-        "        again.drop(txn, account)\n",
+        "        large_accounts.drop(txn, account)\n",
         "",
         _FOLDED_AGAIN,
     ),

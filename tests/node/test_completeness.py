@@ -15,7 +15,8 @@ from banyan_node.api import differing
 from banyan_node.context import Context
 from banyan_node.workers.published import published
 from banyan_replica.intake.intake import NotTaken
-from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Named, Witnesses, _named
+from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running
 
@@ -53,13 +54,13 @@ async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> Non
 
 
 def said_by(platform: Signer, time_ms: int) -> Witness:
-    return Witness(platform.key, time_ms, bytes(32), platform.sign(_named(time_ms, bytes(32))))
+    return Witness(platform.key, time_ms, bytes(32), platform.sign(_signed_hash(time_ms, bytes(32))))
 
 
 def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> None:
     one, two, three = (Signer(TEST, bytes([n]) * 32) for n in (1, 2, 3))
     ours = 120 * MINUTE  # ahead
-    w = Witnesses(TEST, None, Named(platforms=[one.key, two.key, three.key]))
+    w = Witnesses(TEST, None, NamedByOperator(platforms=[one.key, two.key, three.key]))
     w.heard(said_by(one, 10 * MINUTE), 10 * MINUTE + ours)
     assert w.ahead_ms() is None, "once may be an old word, passed on late"
     w.heard(said_by(one, 11 * MINUTE), 11 * MINUTE + ours)
@@ -72,7 +73,7 @@ def test_a_clock_is_compared_with_platforms_that_are_heard_as_they_speak() -> No
 
 def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() -> None:
     one = Signer(TEST, bytes(32))
-    w = Witnesses(TEST, None, Named(platforms=[one.key]))
+    w = Witnesses(TEST, None, NamedByOperator(platforms=[one.key]))
     w.heard(said_by(one, 1 * MINUTE), 60 * MINUTE)
     w.heard(said_by(one, 2 * MINUTE), 60 * MINUTE + 50)
     w.heard(said_by(one, 50 * MINUTE), 61 * MINUTE)
@@ -81,7 +82,7 @@ def test_an_old_statement_that_is_passed_on_late_says_nothing_about_the_clock() 
 
 def test_platforms_that_nobody_named_say_nothing_about_the_clock_or_how_fresh_a_node_is() -> None:
     stranger, friend = Signer(TEST, bytes(32)), Signer(TEST, b"f" * 32)
-    w = Witnesses(TEST, None, Named(["P"]))
+    w = Witnesses(TEST, None, NamedByOperator(["P"]))
     w.saw(bytes(32), 10 * MINUTE)
     for minute in (10, 11):
         for platform in (stranger, friend):

@@ -45,10 +45,8 @@ def sent(node: Gossip, peer: str) -> list[AnyFrame]:
     return [e.frame for e in drain(node) if isinstance(e, SendFrame) and e.peer == peer]
 
 
-def up(node: Gossip, peer: str, now: float = 0.0, group: str = "", operator: str | None = None) -> None:
-    node.peer_up(
-        peer, group=group or peer, operator=operator, outbound=False, addrs=(f"/dns/{peer}.x{peer}/tcp/1",), now=now
-    )
+def up(node: Gossip, peer: str, now: float = 0.0, group: str = "") -> None:
+    node.peer_up(peer, group=group or peer, outbound=False, addrs=(f"/dns/{peer}.x{peer}/tcp/1",), now=now)
     node.receive(peer, Join(), now)
 
 
@@ -190,7 +188,7 @@ def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() 
 def test_a_peer_whose_frames_wait_here_unread_is_charged_only_after_much_patience() -> None:
     ledger, unread = Ledger(), {"p": 100}
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger, unread=lambda peer: unread.get(peer, 0))
-    node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
+    node.peer_up("p", group="g", outbound=False, addrs=(), now=0.0)
     node.receive("p", Join(), 0.0)
     node.receive("p", Pushes(ihaves=(A, B)), 1.0)
     run_to(node, 40.0)  # both are asked for at 2
@@ -354,12 +352,11 @@ def test_every_memory_is_bounded_under_a_flood() -> None:
 # -- neighbours
 
 
-def test_one_neighbour_per_group_and_per_operator() -> None:
+def test_one_neighbour_per_group() -> None:
     node = node_with()
-    up(node, "p", group="203.1", operator="o1")
+    up(node, "p", group="203.1")
     up(node, "q", group="203.1")
-    up(node, "r", group="203.2", operator="o1")
-    up(node, "s", group="203.3", operator="o2")
+    up(node, "s", group="203.3")
     assert node.neighbours() == ("p", "s")
 
 
@@ -379,7 +376,7 @@ def test_links_of_our_own_choice_are_not_evicted_by_requests_from_outside() -> N
     for peer in ("c1", "c2"):
         node.join(peer, (f"/dns/{peer}.org/tcp/1",), 0.0)
         assert drain(node)[-1] == DialPeer(peer, (f"/dns/{peer}.org/tcp/1",))
-        node.peer_up(peer, group=peer, operator=None, outbound=True, addrs=(), now=0.1)
+        node.peer_up(peer, group=peer, outbound=True, addrs=(), now=0.1)
         assert sent(node, peer) == [Join(("/dns/me.org/tcp/1",))]
         node.receive(peer, NeighbourAnswer(True), 0.2)
     for i in range(50):
@@ -407,7 +404,7 @@ def test_a_node_relies_on_links_that_it_chose_and_on_the_oldest_of_those_that_ot
 def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
     """The peer that accepted its connection sees a port that nothing listens on."""
     node = node_with("p")
-    node.peer_up("new", group="new", operator=None, outbound=False, addrs=(), now=1.0)
+    node.peer_up("new", group="new", outbound=False, addrs=(), now=1.0)
     node.receive("new", Join(("/dns/new.org/tcp/1",)), 1.0)
     (walk,) = sent(node, "p")
     assert walk == ForwardJoin(PeerInfo("new", ("/dns/new.org/tcp/1",)), 6)
@@ -415,7 +412,7 @@ def test_where_a_joiner_may_be_dialled_is_passed_on_as_it_says() -> None:
 
 def test_a_peer_nobody_asked_cannot_make_itself_a_neighbour_by_an_answer() -> None:
     node = node_with()
-    node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
+    node.peer_up("p", group="g", outbound=False, addrs=(), now=0.0)
     node.receive("p", NeighbourAnswer(True), 0.1)
     assert node.neighbours() == ()
     assert sent(node, "p") == [NoNeighbour()]
@@ -538,7 +535,7 @@ def test_a_peer_that_hangs_up_on_every_dial_is_dialled_with_patience() -> None:
         for effect in run_to(node, tenth / 10):
             if isinstance(effect, DialPeer):
                 dials += 1
-                node.peer_up("p", group="p", operator=None, outbound=True, addrs=effect.addrs, now=tenth / 10)
+                node.peer_up("p", group="p", outbound=True, addrs=effect.addrs, now=tenth / 10)
                 node.peer_down("p", tenth / 10 + 0.05)
     assert 1 <= dials <= 12
 
@@ -569,7 +566,7 @@ def test_a_node_with_a_full_view_dials_a_contact_that_was_not_linked_for_long() 
 def test_anchors_of_the_last_run_are_dialled_first() -> None:
     first = node_with()
     first.join("c", ("/dns/c.org/tcp/1",), 0.0)
-    first.peer_up("c", group="c", operator=None, outbound=True, addrs=("/dns/c.org/tcp/1",), now=0.1)
+    first.peer_up("c", group="c", outbound=True, addrs=("/dns/c.org/tcp/1",), now=0.1)
     first.receive("c", NeighbourAnswer(True), 0.2)
     again = node_with()
     again.remember(first.anchors(), 0.0)
@@ -579,7 +576,7 @@ def test_anchors_of_the_last_run_are_dialled_first() -> None:
 def test_a_connection_dialled_for_nothing_is_released_without_fault() -> None:
     node = node_with("p")
     node.join("c", ("/dns/c.org/tcp/1",), 0.0)
-    node.peer_up("c", group="c", operator=None, outbound=True, addrs=(), now=0.1)
+    node.peer_up("c", group="c", outbound=True, addrs=(), now=0.1)
     node.receive("c", NeighbourAnswer(False), 0.2)
     released = [e for e in run_to(node, 60.0) if isinstance(e, DropPeer)]
     assert [(e.peer, e.fault) for e in released] == [("c", False)]

@@ -163,7 +163,7 @@ def test_two_lies_by_gossip_end_the_link_and_the_peer_is_no_neighbour() -> None:
 def test_a_peer_that_does_not_honour_what_it_announces_is_let_go() -> None:
     ledger = Ledger()
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
-    node.peer_up("p", group="g", operator=None, outbound=False, addrs=("/dns/p.org/tcp/1",), now=0.0)
+    node.peer_up("p", group="g", outbound=False, addrs=("/dns/p.org/tcp/1",), now=0.0)
     node.receive("p", Join(), 0.0)
     node.receive("p", Pushes(ihaves=tuple(k.to_bytes(16, "big") for k in range(60))), 1.0)
     dropped = []
@@ -179,7 +179,7 @@ def test_a_peer_that_does_not_honour_what_it_announces_is_let_go() -> None:
 def test_news_by_gossip_is_credit_in_the_ledger() -> None:
     ledger = Ledger()
     node = Gossip("me", GossipSettings(), random.Random(1), ledger=ledger)
-    node.peer_up("p", group="g", operator=None, outbound=False, addrs=(), now=0.0)
+    node.peer_up("p", group="g", outbound=False, addrs=(), now=0.0)
     for k in range(2):
         node.accepted(Delivery(k.to_bytes(16, "big"), b"x", 1, "p"), 0.0)
     assert ledger.charge("p", done(Offence.UNHONOURED), 0.0) == "stays"

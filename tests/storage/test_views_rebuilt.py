@@ -20,8 +20,8 @@ from banyan_storage.view_rows import NUMBERS
 from banyan_storage.views import SocialViews
 from banyan_storage.views.building import begin, step
 from banyan_storage.views.folding import Fold
+from banyan_storage.views.progress import standings
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, version_of
-from banyan_storage.views.standing import standings
 from tests.storage.views_world import World
 
 

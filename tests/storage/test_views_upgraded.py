@@ -17,8 +17,8 @@ from banyan_storage.store import Store
 from banyan_storage.upgrade import MEND, VIEWS_OF_5, upgrade
 from banyan_storage.views import SocialViews
 from banyan_storage.views.building import step
+from banyan_storage.views.progress import standings
 from banyan_storage.views.registry import NAMES, SHOWN_VERSION, VERSIONS, shown_version, version_of
-from banyan_storage.views.standing import standings
 from tests.crdt.make import Person
 from tests.schema.test_registry import SHIPPED
 from tests.storage.dumb_views import fold_all, same

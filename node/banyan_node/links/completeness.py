@@ -2,8 +2,8 @@
 
 A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
 seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it
-has compared itself with a peer that the operator named, or with peers of several networks; until then `doubt` says why
-not.
+has compared itself with a peer, and the operator named that peer, or such peers are in several networks, or its state
+matched a statement of a named platform lately; until then `doubt` says why not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from banyan_crdt.ids import Head, LogId, control_log, is_control
 from banyan_node.hosting import claims
 from banyan_node.hosting.hosted import Reads
-from banyan_node.workers.published import NETWORKS, Here, Published
+from banyan_node.links.grounds import NETWORKS
+from banyan_node.workers.published import Here, Published
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:

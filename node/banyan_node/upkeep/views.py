@@ -18,8 +18,8 @@ from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say
-from banyan_storage.views import again, building
-from banyan_storage.views.standing import ViewStanding, standings
+from banyan_storage.views import building, large_accounts
+from banyan_storage.views.progress import ViewStanding, standings
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
@@ -55,7 +55,7 @@ def unbuilt(engine: Engine) -> list[ViewStanding]:
 def folded_again(engine: Engine) -> int:
     """Large accounts that are folded again, as of the last commit. Any thread."""
     with engine.read() as txn:
-        return len(again.waiting(txn))
+        return len(large_accounts.waiting(txn))
 
 
 async def build(worker: Worker[Context], engine: Engine) -> None:

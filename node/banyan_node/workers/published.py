@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -20,8 +20,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_replica.gossip.groups import LOCAL, group_of
-from banyan_replica.intake.future import FUTURE_MS
+from banyan_node.links.grounds import are_independent, wrong_clock
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
@@ -33,8 +32,6 @@ SHARE = 50
 """Publishing takes at most 1/SHARE of the replica's time."""
 CHEAP_S = 0.001
 """If publishing takes less than this, it is done before every answer."""
-NETWORKS = 3
-"""Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
 WITNESSED_MS = 10 * 60_000
 """How long a statement of a named platform counts that this node's state has matched."""
 
@@ -177,30 +174,18 @@ def published(ctx: Context, now: float) -> Published:
         reading=bool(catchup.reading),
         readers=len(catchup.readers),
         left=round(sum(s.width for s in catchup.left()) / WHOLE.width, 3) if catchup.readers else 0.0,
-        wrong_clock=wrong_clock(ctx),
+        wrong_clock=wrong_clock(ctx.replica),
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
         strangers=_strangers(replica.strangers),
         compared=bool(met),
-        grounds=bool(met) and (witnessed or are_independent(ctx, met)),
+        grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
     )
 
 
 def _strangers(seen: Strangers) -> StrangersSeen:
     return StrangersSeen(seen.used, seen.most, seen.full, seen.part)
-
-
-def are_independent(ctx: Context, links: Iterable[PeerSession]) -> bool:
-    """Whether these peers cannot all be one stranger: the operator named one, or they are in NETWORKS networks.
-    Those of this machine and of private networks are in one."""
-    named, groups = ctx.replica.witnesses.named.peers, set[str]()
-    for link in links:
-        if link.peer in named:
-            return True
-        group = group_of(link.address)
-        groups.add(LOCAL if group.startswith(LOCAL) else group)
-    return len(groups) >= NETWORKS
 
 
 def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> LinkSeen:
@@ -222,31 +207,6 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
         differences=dict(link.told.differences),
         asked=tuple(link.owed.logs),
     )
-
-
-def wrong_by_platforms(ctx: Context) -> str | None:
-    """A sentence if this machine's clock is not that of the platforms that the operator named. Only on the replica's
-    thread."""
-    found = ctx.replica.witnesses.ahead_ms()
-    if found is None or abs(found[0]) <= FUTURE_MS:
-        return None
-    ahead, platforms = found
-    way = "ahead of" if ahead > 0 else "behind"
-    others = "the only named platform" if platforms == 1 else f"{platforms} named platforms"
-    return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
-
-
-def wrong_clock(ctx: Context) -> str | None:
-    """The same, or if no named platform was heard, by entries that peers send."""
-    if ctx.replica.witnesses.ahead_ms() is not None:
-        return wrong_by_platforms(ctx)
-    notes = {key for key, note in ctx.replica.intake.notes.items() if note.reason == "future"}
-    peers = [link for peer in {peer for peer, _ in notes} if (link := ctx.replica.links.get(peer)) is not None]
-    if notes and are_independent(ctx, peers):
-        logs = len({log for _, log in notes})
-        what = f"entries of {logs:,} log{'s' * (logs > 1)} that peers have are dated in the future"
-        return f"{what}; if that lasts, this clock is behind: set it"
-    return None
 
 
 class Publisher:

@@ -85,12 +85,10 @@ class Gossip:
         """Neighbours that dialled us, with their own addresses: the peers to dial if there are no anchors."""
         return self._members.callers()
 
-    def peer_up(
-        self, peer: PeerId, *, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
-    ) -> None:
-        """A connection was made. group: `group_of` its actual address. operator: proven, or None."""
+    def peer_up(self, peer: PeerId, *, group: str, outbound: bool, addrs: tuple[str, ...], now: float) -> None:
+        """A connection was made. group: `group_of` its actual address."""
         self._clock(now)
-        self._members.peer_up(peer, group, operator, outbound, addrs, now)
+        self._members.peer_up(peer, group, outbound, addrs, now)
 
     def peer_down(self, peer: PeerId, now: float) -> None:
         self._clock(now)

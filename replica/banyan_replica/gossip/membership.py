@@ -1,11 +1,11 @@
 """HyParView: a small active view of neighbours that push to each other, and a larger passive view to replace them.
 
 After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
-  - the active view has one neighbour per operator and per address group, the passive view two per group;
+  - the active view has one neighbour per address group, the passive view two per group;
   - no request from outside evicts the `chosen` links that this node picked itself, and it always tries to have so
     many; nor the `elders`, the oldest links that others picked, because at the other end they are chosen ones;
   - the answer to a walk is accepted only from the neighbour that the walk was sent to, and returns on the same path.
-Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group or an operator.
+Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from banyan_replica.gossip.frames import (
     Shuffled,
 )
 from banyan_replica.gossip.groups import LOCAL, group_of
-from banyan_replica.gossip.kept import Conn, Dial
 from banyan_replica.gossip.passive import PassiveView
+from banyan_replica.gossip.records import Conn, Dial
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
 from banyan_replica.gossip.shuffles import Shuffles
 from banyan_replica.peers.ledger import Ledger
@@ -121,9 +121,7 @@ class Membership:
                 found.append(PeerInfo(peer, addrs))
         return tuple(found[: self.s.anchors])
 
-    def peer_up(
-        self, peer: PeerId, group: str, operator: str | None, outbound: bool, addrs: tuple[str, ...], now: float
-    ) -> None:
+    def peer_up(self, peer: PeerId, group: str, outbound: bool, addrs: tuple[str, ...], now: float) -> None:
         dial = self.dials.pop(peer, None)
         if peer == self.me or (peer not in self.up and len(self.up) >= self.s.links):
             why = f"{len(self.up)} connections are tracked already, no more than {self.s.links}"
@@ -131,7 +129,7 @@ class Membership:
             return
         mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
-        self.up[peer] = Conn(group, operator, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
+        self.up[peer] = Conn(group, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
         if dial is not None:
             self.out += [SendFrame(peer, frame) for frame in dial.frames]
             if self.asked is not None and self.asked[0] == peer:
@@ -235,7 +233,7 @@ class Membership:
         if peer in self.active:
             return True
         conn = self.up[peer]
-        if not self.ledger.trusted(peer, now) or self._clashes(conn.group, conn.operator):
+        if not self.ledger.trusted(peer, now) or self._clashes(conn.group):
             return False
         if len(self.active) >= self.s.active:
             protected = self._protected(now)
@@ -266,13 +264,10 @@ class Membership:
         old = [p for p, since in self.active.items() if p not in chosen and now - since >= self.s.elder_s]
         return {*chosen, *old[: self.s.elders]}
 
-    def _clashes(self, group: str, operator: str | None) -> bool:
-        by_group = bool(group) and not (self.s.local_exempt and group.startswith(LOCAL))
-        for peer in self.active:
-            other = self.up[peer]
-            if (by_group and other.group == group) or (operator is not None and other.operator == operator):
-                return True
-        return False
+    def _clashes(self, group: str) -> bool:
+        if not group or (self.s.local_exempt and group.startswith(LOCAL)):
+            return False
+        return any(self.up[peer].group == group for peer in self.active)
 
     def _refill(self, now: float) -> None:
         """Asks one peer to be a neighbour if the view has free slots, or too few chosen links."""
@@ -283,7 +278,7 @@ class Membership:
         fit = [
             info
             for info, group in self.passive.candidates(now)
-            if info.peer not in self.dials and not self._clashes(group, None)
+            if info.peer not in self.dials and not self._clashes(group)
         ]
         trusted = [a for a in self.anchored.values() if a.peer not in self.active and a.peer not in self.dials]
         if own and trusted and now >= self.retry_at:  # anchors first

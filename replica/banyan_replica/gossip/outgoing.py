@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
-from banyan_replica.gossip.kept import Counters, TreeLink
+from banyan_replica.gossip.records import Counters, TreeLink
 from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, GossipSettings
 
 NEVER = float("inf")

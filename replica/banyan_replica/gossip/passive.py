@@ -9,7 +9,7 @@ from __future__ import annotations
 from banyan_replica.gossip.drawing import pick
 from banyan_replica.gossip.frames import PeerId, PeerInfo
 from banyan_replica.gossip.groups import LOCAL, group_of_any
-from banyan_replica.gossip.kept import Refusal, Spare
+from banyan_replica.gossip.records import Refusal, Spare
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.ledger import Ledger
 

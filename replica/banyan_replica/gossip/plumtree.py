@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from banyan_replica.gossip.frames import Delivery, GossipEffect, PeerId, Push, Pushes
-from banyan_replica.gossip.kept import PATIENCE, Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.memory import Recent, Seen
 from banyan_replica.gossip.outgoing import Outgoing
+from banyan_replica.gossip.records import PATIENCE, Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
 
 NEVER = float("inf")

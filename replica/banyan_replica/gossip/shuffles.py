@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 
 from banyan_replica.gossip.drawing import pick, sample
 from banyan_replica.gossip.frames import GossipEffect, PeerId, PeerInfo, SendFrame, Shuffle, Shuffled
-from banyan_replica.gossip.kept import Conn
 from banyan_replica.gossip.passive import PassiveView
+from banyan_replica.gossip.records import Conn
 from banyan_replica.gossip.settings import GossipSettings, Rng
 
 

@@ -46,10 +46,10 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
+from banyan_replica.intake.checkpoint_content import checkpoint_content
 from banyan_replica.intake.future import checkpoints_allowed, is_future
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.own import own_key, wrote_control
-from banyan_replica.intake.standing import standing
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
 
@@ -230,7 +230,7 @@ class Author:
         if not control.entitles(writer):
             raise Refused(f"this key has no grant in account {account.hex()[:16]} and is not its root: no checkpoint")
         self.ingest.flush()
-        return standing(self.store, account, control, writer, before)
+        return checkpoint_content(self.store, account, control, writer, before)
 
     def append(self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now_ms: int) -> list[Written]:
         """Appends drafts as runs of one signature each. Beyond the limits of the log: Refused, nothing is appended.

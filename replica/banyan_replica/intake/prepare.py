@@ -20,7 +20,6 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import Run, decode_run, read_control, signed
 from banyan_crdt.signing import Signed, verify_all
 from banyan_replica.wire import (
-    CheckpointItem,
     Content,
     ControlItem,
     DataItems,

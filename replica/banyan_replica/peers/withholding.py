@@ -42,7 +42,7 @@ class Withheld(NamedTuple):
 def sign_withheld(signer: Signer, w: Withheld) -> bytes:
     """The signed statement. Raises ValueError if a text is too long."""
     statement = _encode(w)
-    return encode([statement, signer.sign(_named(statement))])
+    return encode([statement, signer.sign(_signed_hash(statement))])
 
 
 def read_withheld(realm: Realm, raw: bytes, entry: EntryId, op: int) -> Withheld:
@@ -62,7 +62,7 @@ def read_withheld(realm: Realm, raw: bytes, entry: EntryId, op: int) -> Withheld
     if any(len(x) > MAX_TEXT for x in f[5:8]):
         raise Malformed(f"a text of a withholding has more than {MAX_TEXT} bytes")
     try:
-        verify(realm, WriterKey(f[1]), _named(v[0]), v[1])
+        verify(realm, WriterKey(f[1]), _signed_hash(v[0]), v[1])
     except BadSignature:
         raise BadSignature("the withholding is not signed by the platform that it names") from None
     texts = [x.decode("utf-8", "replace") for x in f[5:8]]
@@ -77,6 +77,6 @@ def _encode(w: Withheld) -> bytes:
     return encode([1, w.platform, w.time_ms, w.entry, w.op, *texts, w.expires_ms])
 
 
-def _named(statement: bytes) -> EntryId:
+def _signed_hash(statement: bytes) -> EntryId:
     """The hash that is signed in place of an entry id. Its tag differs, so it never equals one."""
     return EntryId(H("withheld", statement))

@@ -10,13 +10,13 @@ statements of others are passed on, because other operators named them, but only
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, H, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, verify
 from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.wire import Witness
 
 STALE_MS = 15 * 60_000
@@ -30,34 +30,12 @@ UNNAMED_PER_S, UNNAMED_BURST = 20, 64
 unread, so that a flood of them costs a node a five-hundredth of a core."""
 
 
-class Named:
-    """What the operator named: peers, and platforms by the key that signs their statements. A peer that is named stands
-    for the platform's key in its hello."""
-
-    def __init__(self, peers: Iterable[str] = (), platforms: Iterable[WriterKey] = ()) -> None:
-        self.peers, self._platforms = set(peers), frozenset(platforms)
-        self._of_peers: dict[str, WriterKey] = {}
-
-    def name(self, peer: str, operator: bytes) -> None:
-        """The operator names a peer. operator: the platform's key if it said hello, or empty."""
-        self.peers.add(peer)
-        self.said(peer, operator)
-
-    def said(self, peer: str, operator: bytes) -> None:
-        """A peer said hello. operator: its platform's key, or empty."""
-        if peer in self.peers and operator:
-            self._of_peers[peer] = WriterKey(operator)
-
-    def has(self, platform: WriterKey) -> bool:
-        return platform in self._platforms or platform in self._of_peers.values()
-
-
 class Witnesses:
     """The latest signed statement of each platform. signer: this node's own, if it is a platform."""
 
-    def __init__(self, realm: Realm, signer: Signer | None, named: Named | None = None) -> None:
+    def __init__(self, realm: Realm, signer: Signer | None, named: NamedByOperator | None = None) -> None:
         self._realm, self._signer = realm, signer
-        self.named = named or Named()
+        self.named = named or NamedByOperator()
         self._latest: OrderedDict[WriterKey, Witness] = OrderedDict()
         self._made_ms = 0
         self.matched: dict[bytes, int] = {}
@@ -74,7 +52,7 @@ class Witnesses:
         if self._signer is None or now_ms - self._made_ms < every_s * 1000:
             return None
         self._made_ms = now_ms
-        made = Witness(self._signer.key, now_ms, root, self._signer.sign(_named(now_ms, root)))
+        made = Witness(self._signer.key, now_ms, root, self._signer.sign(_signed_hash(now_ms, root)))
         self._latest[made.platform] = made
         return made
 
@@ -94,7 +72,7 @@ class Witnesses:
         if not (tells_time or (news and (named or self._has_room(now_ms)))):
             return False
         try:
-            verify(self._realm, w.platform, _named(w.time_ms, w.root), w.sig)
+            verify(self._realm, w.platform, _signed_hash(w.time_ms, w.root), w.sig)
         except BadSignature:
             raise BadSignature(f"the witness of platform {w.platform.hex()[:16]} is not signed by it") from None
         if tells_time:
@@ -149,6 +127,6 @@ class Witnesses:
         return None
 
 
-def _named(time_ms: int, root: bytes) -> EntryId:
+def _signed_hash(time_ms: int, root: bytes) -> EntryId:
     """The hash that is signed in place of an entry id. Its tag differs, so it never equals one."""
     return EntryId(H("witness", time_ms.to_bytes(8, "big"), root))

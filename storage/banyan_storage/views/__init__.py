@@ -7,7 +7,7 @@ hooks.py       what the store calls               folding.py    from operations 
 building.py    rebuilds views step by step, beside other writes
 refolding.py   folds an account again from its log
 proof.py       compares every row with the log
-standing.py    how much of each view is built
+progress.py    how much of each view is built
 """
 
 from .hooks import SocialViews

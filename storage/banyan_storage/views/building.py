@@ -23,11 +23,11 @@ from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import CountedEntry
-from . import again
+from . import large_accounts
 from .changes import Changes
+from .progress import WHOLE, cursors
 from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
-from .standing import WHOLE, cursors
 from .view import Showing
 
 STEP = 512
@@ -67,7 +67,7 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
         wanted.add(SHOWN_NAME)  # all views that are built with it share one cursor
     chosen = [name for name in NAMES if name in wanted or SHOWN_NAME in wanted]
     if SHOWN_NAME in chosen:
-        again.all_views_begin(txn)
+        large_accounts.all_views_begin(txn)
     for name in chosen:
         for table in tables_of(name):
             txn.delete_range(table, b"", None)

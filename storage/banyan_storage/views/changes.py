@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from ..engine import Item, Table, WriteTxn
 from ..view_rows import NUMBERED
+from .progress import is_built
 from .registry import VIEWS, rows_of
-from .standing import is_built
 from .view import Counter, KeyOf, Row, Showing, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
@@ -20,7 +20,7 @@ _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
 class Changes:
-    """`building`: the cursors of views that are being built (standing.py). These views get rows up to there only.
+    """`building`: the cursors of views that are being built (progress.py). These views get rows up to there only.
 
     `empty`: numbers of accounts of which nothing shows yet, so that no rows of theirs need be looked for.
     """

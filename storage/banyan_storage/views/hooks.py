@@ -15,9 +15,9 @@ from ..engine import WriteTxn
 from ..reader import StoreReader
 from ..view_rows import TOMBS, place_bytes, slot_of
 from ..viewhook import Append, ArrivedPart, CountedEntry, Wanting
-from . import again, building
+from . import building, large_accounts
 from .folding import Fold, Slots, clear, fold_account, numbers_of
-from .standing import cursors, is_folded
+from .progress import cursors, is_folded
 
 
 class SocialViews:
@@ -43,7 +43,7 @@ class SocialViews:
 
     def rebuilt(self, txn: WriteTxn, reader: StoreReader, account: AccountId, counted: Iterator[CountedEntry]) -> None:
         at = cursors(txn)
-        again.drop(txn, account)
+        large_accounts.drop(txn, account)
         if not is_folded(at, account):
             for _ in counted:
                 pass
@@ -52,10 +52,10 @@ class SocialViews:
         fold_account(txn, reader, account, counted, at)
 
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
-        return again.put_off(txn, account)
+        return large_accounts.put_off(txn, account)
 
     def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
-        return again.step(txn, reader, size, wanting)
+        return large_accounts.step(txn, reader, size, wanting)
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
@@ -63,8 +63,8 @@ class SocialViews:
         at = cursors(txn)
         if not is_folded(at, account):
             return True
-        if again.waits(txn, account):
-            return again.put_off(txn, account)
+        if large_accounts.waits(txn, account):
+            return large_accounts.put_off(txn, account)
         number, slots = numbers_of(txn, {account})[account], Slots(txn, reader, at)
         for n, _, body in gone:
             for index, op in enumerate(body.ops):

@@ -38,10 +38,10 @@ from ..view_rows import (
     slot_size,
     stamp_bytes,
 )
-from .again import waiting
 from .building import counted
+from .large_accounts import waiting
+from .progress import cursors
 from .registry import NAMES, SHOWN_NAME, VIEWS, rows_of
-from .standing import cursors
 from .view import Counter, Row, Showing, View, count_of, count_value
 
 _Row = TypeVar("_Row", bytes, Showing)

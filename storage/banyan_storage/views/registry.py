@@ -30,7 +30,7 @@ BUILDING = Table("views_building")
 """name -> version u32 | cursor (building.py), for views that are being built."""
 
 AGAIN = Table("views_again")
-"""account -> how far it is, for an account that is folded again in steps (again.py)."""
+"""account -> how far it is, for an account that is folded again in steps (large_accounts.py)."""
 
 
 def checked(views: Iterable[View]) -> tuple[View, ...]:

@@ -136,11 +136,12 @@ def frames() -> list[bytes]:
     """Frames with entries, their content, forks and proofs."""
     an = Person("an")
     log = an.write(30)
+    proof = [encode_header(log[k].header) for k in (20, 12)]
     return [
         *vectors("messages"),
         encode_message(DataItems([control_item(an), run_item(log, 0, 12), run_item(log, 12)])),
         encode_message(DataItems([run_item(an.write(2, tag="x"))])),
-        encode_message(DataItems([RunItem(run_bytes(log, 0, 12), [], [encode_header(log[k].header) for k in (20, 12)])])),
+        encode_message(DataItems([RunItem(run_bytes(log, 0, 12), [], proof)])),
     ]
 
 

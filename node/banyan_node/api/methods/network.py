@@ -11,7 +11,7 @@ from msgspec import Meta, convert, structs
 
 from banyan_node.api import differing
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
-from banyan_node.api.methods import standing
+from banyan_node.api.methods import node_state
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
@@ -49,9 +49,9 @@ async def stop(shell: Shell, ask: Nothing) -> NoResult:
 
 
 @METHODS.node("peers", "read")
-async def peers(shell: Shell, ask: Nothing) -> list[standing.PeerRow]:
+async def peers(shell: Shell, ask: Nothing) -> list[node_state.PeerRow]:
     """Lists linked and banned peers."""
-    return await shell.look(standing.peers)
+    return await shell.look(node_state.peers)
 
 
 @METHODS.node("peers.add", "write", "no_peer")
@@ -99,16 +99,16 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
     return await shell.look(lambda at: differing.differences(at, known))
 
 
-@standing.METHODS.on_node("id")
-async def identity(shell: Shell, shown: standing.NodeIdentity) -> standing.NodeIdentity:
+@node_state.METHODS.on_node("id")
+async def identity(shell: Shell, shown: node_state.NodeIdentity) -> node_state.NodeIdentity:
     return structs.replace(shown, addresses=list(shell.addresses), running=True)
 
 
-@standing.METHODS.on_node("status")
-async def status(shell: Shell, shown: standing.Status) -> standing.Status:
+@node_state.METHODS.on_node("status")
+async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     uptime = round(time.time() - shell.started, 1)
     used = shell.slots
-    slots = convert({**used._asdict(), "crowded": used.crowded}, standing.SlotsUsed)
+    slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotsUsed)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime, "failing": shell.failing}
-    throttle = standing.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
+    throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, slots=slots, throttle=throttle)

@@ -14,8 +14,8 @@ from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostU
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import why_gone
+from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
-from banyan_node.workers.published import wrong_by_platforms
 from banyan_replica.intake import author
 from banyan_schema.social import (
     POST,
@@ -155,7 +155,7 @@ def _write(
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
     post = Post(_said(ask.text), reply, quote, ask.lang, wall_ms)
     entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx))
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
 
 
 def _said(text: str) -> str:
@@ -204,7 +204,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
     changed = Post(_said(ask.text), view.post.reply, view.post.quote, view.post.lang, view.post.created_ms)
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
-    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx))
+    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx.replica))
 
 
 @METHODS.write("delete", "not_found", "refused")

@@ -11,8 +11,8 @@ from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Resp
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_storage.views.building import begin
+from banyan_storage.views.progress import ViewStanding, standings
 from banyan_storage.views.registry import NAMES
-from banyan_storage.views.standing import ViewStanding, standings
 
 METHODS = Declared()
 

@@ -9,7 +9,7 @@ from banyan_crdt.ops import Pin
 from banyan_storage.reader import StoreReader
 
 
-def standing(
+def checkpoint_content(
     store: StoreReader, account: AccountId, control: Control, writer: WriterKey, before: Checkpoint | None
 ) -> tuple[Place, list[Pin]]:
     """The end of the control path, and pins at the ends of the logs that the key may pin and that grew most since its

@@ -12,7 +12,7 @@ from banyan_schema.social import Post, write_post
 from banyan_storage.check import verify
 from banyan_storage.reader import StoreReader
 from banyan_storage.tables import log_name
-from banyan_storage.views import again
+from banyan_storage.views import large_accounts
 from banyan_storage.views.building import begin
 from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import AGAIN, NAMES
@@ -45,7 +45,7 @@ def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, mon
         for _ in range(world.rng.randint(20, 120)):
             world.turn()
             txn, what = world.engine.write(), world.rng.random()
-            waited += len(again.waiting(txn))
+            waited += len(large_accounts.waiting(txn))
             if what < 0.05:
                 world.node.store.rebuild_views_later(world.rng.choice(world.people).id, -1)
             elif what < 0.15:
@@ -155,7 +155,7 @@ def test_meanwhile_the_proof_leaves_the_views_out_and_small_accounts_are_folded_
     assert store.rebuild_views_later(account, size - 1)
     fold(world, 1)
     txn = world.engine.write()
-    assert again.waiting(txn) == [account]
+    assert large_accounts.waiting(txn) == [account]
     proof = Proof(StoreReader(txn, TEST))
     assert proof.left_out == NAMES
     assert list(proof.faults()) == []

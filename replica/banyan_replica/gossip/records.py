@@ -106,7 +106,6 @@ class Counters:
 @dataclass(slots=True)
 class Conn:
     group: str
-    operator: str | None
     addrs: tuple[str, ...]
     dialled: bool  # the gossip asked for this connection
     chosen: bool  # and picked the peer itself

@@ -28,8 +28,8 @@ from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TOMBS, slot_size
 from ..viewhook import CountedEntry, Wanting
 from .changes import Changes
 from .folding import fold_account
+from .progress import cursors
 from .registry import AGAIN
-from .standing import cursors
 from .view import Showing
 
 CLEARED, FOLDED, WANTED = b"\0", b"\1", b"\2"
