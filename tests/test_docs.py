@@ -123,3 +123,17 @@ def test_every_public_name_of_crdt_and_schema_has_a_docstring(path: Path) -> Non
     tree = ast.parse(path.read_text("utf-8"))
     assert ast.get_docstring(tree), f"{path.name} says nothing"
     assert [name for name, said in docstrings(tree) if not said] == []
+
+
+ROOMS = [ROOT / room / f"banyan_{room}" for room in ("crdt", "schema", "storage", "replica", "node", "cli")]
+ONE_A_SUBJECT = {"attacks", "commands", "demo", "importing", "methods", "show", "social"}
+"""Folders of which each file is found by its name."""
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_every_module_is_named_where_its_room_is_described(room: Path) -> None:
+    pages = [*room.parent.rglob("README.md"), *room.rglob("__init__.py")]
+    said = "\n".join(page.read_text("utf-8") for page in pages)
+    modules = [m for m in room.rglob("*.py") if not m.name.startswith("__") and m.parent.name not in ONE_A_SUBJECT]
+    assert modules
+    assert [str(m.relative_to(room)) for m in modules if m.name not in said] == []

@@ -368,7 +368,7 @@ class Replica:
         for link in self.links.values():
             if link.hello is not None and now - link.course.told_at >= self.limits.root_s:
                 self.sync.root(link, now)
-            if link.flow.undigested:
+            if link.flow.uncredited:
                 self._out.credit(link)
         self.strangers.review()
         self.sync.asking.tick(now)

@@ -35,7 +35,7 @@ from banyan_replica.peers.states import (
 from banyan_replica.peers.told import Told
 from banyan_replica.sync.catchup import PeerReader, PeerReading
 from banyan_replica.sync.course import Course
-from banyan_replica.sync.orders import Aloud, Orders, Retold
+from banyan_replica.sync.orders import Orders, RangeForPeer, ReplayForPeer
 from banyan_replica.sync.owed import Later, Owed, OwedLogs, OwedRanges, Pace
 from banyan_replica.sync.replaying import note_agreement
 from banyan_replica.wire import (
@@ -122,8 +122,8 @@ def test_the_table_of_states_in_the_docs_is_that_of_the_code() -> None:
 # -- who writes what
 
 OBJECTS = (
-    PeerSession, Flow, Load, Leak, Told, Course, Orders, Aloud, Retold, Owed, OwedLogs, OwedRanges, Later, Pace,
-    PeerReader, PeerReading,
+    PeerSession, Flow, Load, Leak, Told, Course, Orders, RangeForPeer, ReplayForPeer, Owed, OwedLogs, OwedRanges, Later,
+    Pace, PeerReader, PeerReading,
 )  # fmt: skip
 CHANGING = {
     "add", "append", "appendleft", "clear", "discard", "extend", "insert", "move_to_end", "pop", "popitem", "popleft",

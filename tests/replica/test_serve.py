@@ -20,7 +20,7 @@ from banyan_replica.intake.joints import stands_above
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.orders import Aloud, Retold
+from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.serve import control_items, locator, log_items, pin_of, start_of
 from banyan_replica.sync.serving import FRAME_DECODED, SMALL, WORK_DECODED, Serving
 from banyan_replica.sync.sound import Sound
@@ -287,7 +287,7 @@ def test_a_reading_that_is_begun_anew_leaves_nothing_of_the_one_before() -> None
         for number in range(1, 50):
             w.say("r", "a", Scan(number, b"", LAST), Replay(0))
         w.unlink("r", "a")
-        left = [o for o in gc.get_objects() if isinstance(o, Aloud | Retold)]
+        left = [o for o in gc.get_objects() if isinstance(o, RangeForPeer | ReplayForPeer)]
     finally:
         gc.enable()
     assert len(left) <= 1, len(left)

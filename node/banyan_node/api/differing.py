@@ -49,7 +49,7 @@ def link_of(ctx: Context, peer: str) -> PeerSession:
 
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
-    """Starts a comparison by sums. Quick; runs on the replica's thread."""
+    """Starts a comparison by sketch. Quick; runs on the replica's thread."""
     link = link_of(ctx, peer)
     link.told.agrees()
     ctx.replica.compare(link.peer, now)

@@ -47,11 +47,11 @@ class Incoming:
             return
         try:
             parts = await self._ahead.in_slices(frame, self._spent)
-        except BaseException:  # the link ended before there was room for it, or the frame met a mistake of ours
+        except BaseException:  # the link ended before there was room for it, or preparing it raised a bug
             self._post(frame, None, own)
             raise
-        for n, part in enumerate(parts, 1 - len(parts)):
-            job = partial(self._slice, frame, part, n == 0)
+        for part in parts:
+            job = partial(self._slice, frame, part, part is parts[-1])
             self._worker.post(job, len(frame) // len(parts), writes=True, whose=self._whose, own=own)
 
     def _post(self, frame: bytes, begun: Future[Prepared] | None, own: bool) -> None:

@@ -9,8 +9,8 @@ own, so silent ones take no slot. A peer that says hello *settles*: it takes a s
 | named | `named` or more | peers that the operator named, whoever dialled |
 | inbound | the rest | all others |
 
-Identities are free and addresses are not, so the caps count addresses. A newcomer is refused only where nobody less
-useful than it can go: otherwise the newest useless link of the fullest group goes. So those who stay are those that
+Identities are free and addresses are not, so the caps count addresses. A newcomer is refused only if every link that
+could go is of more use: otherwise the newest useless link of the fullest group goes. So those who stay are those that
 served lately, neighbours of the gossip, named peers, and the longest-lived.
 
 Invariants: no pool and no group has more than its share; inbound links leave the slots of the other pools alone; a

@@ -135,7 +135,8 @@ def _scan(ctx: Context, fresh: bool) -> bool:
 
 
 def bring_back(ctx: Context, now: float) -> Done:
-    """Finds accounts of restored keys among the arrivals and names them. Returns how many were found."""
+    """Finds accounts of restored keys among the arrivals and names them. Returns how many were found. Also ends the
+    erasing of one dropped account, which a crash may have interrupted."""
     more = follow(ctx, now)
     for account in dropped.unfinished(ctx)[:1]:
         dropped.erase(ctx, account, now)
@@ -184,7 +185,8 @@ def reclaim_names(ctx: Context, now: float) -> bool:
 
 
 def forget_beside(ctx: Context, now: float) -> Done:
-    """Forgets entries held beside logs that have not counted for 30 days; nothing can make them count any more."""
+    """Forgets entries held beside logs that have not counted for 30 days. Afterwards only a peer or an archive that
+    still has them can bring them back."""
     return Done(*ctx.replica.ingest.expire_due(ctx.replica.wall_ms(now)))
 
 

@@ -20,7 +20,8 @@ log = structlog.get_logger("banyan")
 LOOK_S = 1.0
 """Seconds between two looks at the disk: a flood of entries fills some ten megabytes in that time."""
 AGAIN = 20
-"""There is room again once a part in so many of the reserve is free beside it, so that the answer does not flicker."""
+"""There is room again once the reserve and 1/AGAIN of it more are free, so that the answer does not change every
+second."""
 
 
 class Room(NamedTuple):
@@ -33,7 +34,8 @@ class Room(NamedTuple):
 
 
 class Watch:
-    """Tells the replica how much room there is, as it is now; and once the log, when it ends and when it comes back."""
+    """Tells the replica how much room there is, as it is now. Writes to the log once when room ends, and
+    once when there is room again."""
 
     def __init__(self, worker: Worker[Context], engine: LmdbEngine, storage: StorageSettings) -> None:
         self._worker, self._engine, self._storage = worker, engine, storage

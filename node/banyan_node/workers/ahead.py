@@ -39,7 +39,9 @@ THREADS = 2
 
 
 class Ahead:
-    """The event loop calls `begin`; the replica's thread calls `taken` for each frame. Each counts bytes of its own."""
+    """The event loop calls `begin`; the replica's thread calls `taken` for each frame.
+
+    Only the event loop writes `_begun`, only the replica's thread `_taken`, so neither needs a lock."""
 
     def __init__(self, realm: Realm) -> None:
         self._realm = realm

@@ -1,6 +1,6 @@
 """What connections may use of the processor before they have proved who they are, while own people work.
 
-Sockets cost their opener next to nothing. What they get is what strangers leave of their share and a little more, and
+Sockets cost their opener next to nothing. Together they get what strangers leave of their share and a little more, and
 at least a share for accepting (and refusing) and one for handshakes. Those that are not accepted yet wait in the
 system's queue. Of those accepted, who says nothing costs nothing, and the others begin their handshakes one after the
 other: first those of whose group of addresses fewest wait.

@@ -11,7 +11,7 @@ Time is measured while own people work, and not guessed: the steps of all tasks 
 its frames cost on the replica's thread, and what it cost to prepare them. Those that wait go on in the order of what
 they used: first the group of addresses that used least, in it the connection that used least. Whoever was away has
 saved up next to nothing (start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no
-more than one. And a group that uses less than the others get does not wait for what they owe.
+more than one. And a group that used less than those that wait does not wait.
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ from .usage import CAUSE, GroupUse, Usage
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
 AHEAD_S = 0.1
-"""How much a group may have used less than those that wait, seconds. So much it can use without waiting; a new one
-too."""
+"""A group begins at most this far behind those that wait, seconds: so much it can use without waiting."""
 AHEAD_OF_ALL_S = 0.4
-"""As long as all strangers together owe less than this, seconds: networks are cheaper by the hundred."""
+"""Beyond this debt of all strangers together no group goes first, seconds: an attacker may have a hundred networks."""
 GROUPS = 4_096
-"""Groups whose use is remembered, as far as they have no connection: who comes back is not new."""
+"""Groups whose use is remembered. Beyond, the oldest without a connection is forgotten."""
 MEASURED_S = 0.005
-"""When the steps of tasks took so long together, it is counted whose they were, seconds."""
+"""Measured time is charged to its connections each time that it adds up to this, seconds."""
 GONE_S = 1.0
-"""How often it is looked which of them have hung up, seconds."""
+"""How often connections that wait are checked for a hang-up, seconds."""
 HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
 """What the system says of a socket whose other end hung up; 0 where it cannot (then they wait for their turn)."""
 
@@ -57,8 +56,8 @@ class _Waiting:
 
 
 class Throttle:
-    """share: the part of one core that strangers get together while own people work; None: as much as they like. Those
-    methods are for any thread that say so, the others for the event loop."""
+    """share: the part of one core that strangers get together while own people work (`limits.strangers_cpu`); None: as
+    much as they like. Methods that say "Any thread" may be called on any, the others only on the event loop."""
 
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -249,7 +248,7 @@ class Throttle:
         first.go_on.set()
 
     def _let_go(self) -> None:
-        """Lets go of those whose other end hung up. What they said last is not worth its price."""
+        """Lets go of those whose other end hung up. Their last bytes are not read."""
         if not HUNG_UP:
             return
         poll = select.poll()

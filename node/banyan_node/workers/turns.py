@@ -3,7 +3,8 @@
 What peers cause takes turns by time, not by number: a peer whose frame took a second waits until the others had theirs.
 The turns go round in three levels:
 
-- the peers that this node relies on, and all others together, so that free identities together get one share;
+- the peers that this node relies on (`Node._relied_on`), and all others together, so that free identities together get
+  one share;
 - among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
 - in a group, the peers.
 
@@ -156,12 +157,12 @@ class Turns(Generic[J]):
         group = self._groups.get((kind.name, whose.group))
         if group is None:
             group = self._groups[kind.name, whose.group] = _Share(
-                whose.group, ROUND_S, DEEPEST["group"], self._debt((kind.name, whose.group), now)
+                whose.group, ROUND_S, DEEPEST["group"], self._credit((kind.name, whose.group), now)
             )
             if not kind.inner:
                 self._whole.inner.append(kind)
             kind.inner.append(group)
-        peer: _Share[J] = _Share(whose.peer, ROUND_S, DEEPEST["peer"], self._debt((whose.group, whose.peer), now))
+        peer: _Share[J] = _Share(whose.peer, ROUND_S, DEEPEST["peer"], self._credit((whose.group, whose.peer), now))
         group.inner.append(peer)
         path = self._paths[whose] = kind, group, peer
         return path
@@ -173,8 +174,8 @@ class Turns(Generic[J]):
             if len(self._debts) > DEBTS:
                 del self._debts[next(iter(self._debts))]
 
-    def _debt(self, name: tuple[str, str], now: float) -> float:
-        """Its credit: 0, or less."""
+    def _credit(self, name: tuple[str, str], now: float) -> float:
+        """What it begins with: 0, or less if it still owes."""
         debt, at = self._debts.pop(name, (0.0, now))
         return min(0.0, (now - at) * PAID_PER_S - debt)
 

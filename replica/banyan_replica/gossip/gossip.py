@@ -57,7 +57,7 @@ class Gossip:
         self._out: deque[GossipEffect] = deque()
         self._now: float | None = None
         self._ledger = ledger or Ledger()
-        self._tree = Plumtree(settings, self._out, fetch, self._unhonoured, join, unread)
+        self._tree = Plumtree(settings, self._out, fetch, self._unanswered, join, unread)
         self._members = Membership(me, settings, rng, self._out, self._ledger, self._tree)
         self._members.addrs = addrs
 
@@ -217,7 +217,7 @@ class Gossip:
             self._members.start(now)
         self._now = now
 
-    def _unhonoured(self, peer: PeerId, now: float) -> None:
+    def _unanswered(self, peer: PeerId, now: float) -> None:
         sentence = "announced messages and did not send them when asked"
         verdict = self._ledger.charge(peer, Charge(Offence.UNHONOURED, sentence), now)
         if verdict == "let go" and peer in self._members.active:  # drop it once, even if it owes several messages

@@ -103,7 +103,7 @@ class Outgoing:
     def _items(
         self, link: TreeLink, taken: Sequence[Push], joined: dict[tuple[bytes, ...], tuple[Push, ...]]
     ) -> tuple[Push, ...]:
-        """In fewer runs, but for answers: who asks for a message by its name is owed one of that name. joined: what was
+        """The messages, in fewer runs; but those that the peer asked for by their id keep that id. joined: what was
         joined for other links."""
         if link.answers:
             out: list[Push] = []

@@ -31,26 +31,26 @@ class Plumtree:
         settings: GossipSettings,
         out: deque[GossipEffect],
         fetch: Callable[[bytes], bytes | None],
-        unhonoured: Callable[[PeerId, float], None],
+        unanswered: Callable[[PeerId, float], None],
         join: Callable[[Sequence[Push]], list[Push]],
         unread: Callable[[PeerId], int],
     ) -> None:
         self.s = settings
         self.unread = unread
         self.fetch = fetch
-        self.unhonoured = unhonoured
+        self.unanswered = unanswered
         self.seen = Seen(settings.seen)
         self.fresh: set[bytes] = set()
         """Ids that are marked seen and may not be durable yet."""
         self.awaited: list[tuple[bytes, set[PeerId]]] = []
-        """Ids of these that were learned while they were awaited, and the peers that have them."""
+        """Ids of `fresh` that were awaited when they came, and the peers that have them."""
         self.recent = Recent(settings.recent, settings.recent_bytes)
         self.links: dict[PeerId, TreeLink] = {}
         self.pending: dict[bytes, Pending] = {}
         self.notes: dict[bytes, Awaited] = {}
         self.due: list[tuple[float, bytes]] = []
-        """A heap of when to look at which note. Those whose note is gone, or has another time by now, count no more; it
-        is made anew when most are such."""
+        """A heap of when to look at which note. An element whose note is gone, or has another time by now, is out of
+        date; the heap is rebuilt when most are."""
         self.debt_at = NEVER
         self.collected = -NEVER
         self.prune_ok = -NEVER
@@ -223,6 +223,7 @@ class Plumtree:
         return out
 
     def _tire(self, link: TreeLink, duplicates: int, now: float) -> None:
+        """The link brought messages that were known. It is pruned when it brought too many."""
         link.score -= duplicates
         if link.score > -self.s.prune_at:
             return
@@ -237,6 +238,7 @@ class Plumtree:
             self.outgoing.mark(link, now)
 
     def _note(self, mid: bytes, link: TreeLink, now: float) -> None:
+        """The peer has a message that is not here: it is waited for, and then asked for."""
         pending = self.pending.get(mid)
         if pending is not None:
             pending.holders.add(link.peer)
@@ -300,13 +302,14 @@ class Plumtree:
         self._repair(now)
         if self._collect_at() <= now:
             self.collected = now
-            self._collect(now)
+            self._charge_overdue(now)
         self.outgoing.due(now)
 
     def _collect_at(self) -> float:
         return max(self.debt_at, self.collected + self.s.collect_s)
 
     def _look(self, mid: bytes, note: Awaited, at: float) -> None:
+        """Has the note looked at then, and not before."""
         note.at = at
         heapq.heappush(self.due, (at, mid))
         if len(self.due) > 2 * len(self.notes) + STALE:
@@ -353,14 +356,14 @@ class Plumtree:
         self.outgoing.at_once(now)
 
     def _may_ask(self, link: TreeLink, now: float) -> bool:
-        """Half of what it answers: an honest peer must not owe what it may not answer, though frames come bunched."""
+        """Asks for half of what a peer answers, so that frames which come together do not exceed its limit."""
         half = self.s.grafts_per_s // 2
         if link.asked.sink(half, now) > half - 1:
             return False
         link.asked.rise(1)
         return True
 
-    def _collect(self, now: float) -> None:
+    def _charge_overdue(self, now: float) -> None:
         """Charges peers that announced a message and did not send it, even if another peer did. What they sent may wait
         here unread, since this node is busy: then it waits longer, but not for ever."""
         self.debt_at = NEVER
@@ -374,8 +377,8 @@ class Plumtree:
             for mid, until in list(link.debts.items()):
                 if until <= now:
                     del link.debts[mid]
-                    self.counters.unhonoured += 1
-                    self.unhonoured(link.peer, now)
+                    self.counters.unanswered += 1
+                    self.unanswered(link.peer, now)
                 else:
                     self.debt_at = min(self.debt_at, until)
 

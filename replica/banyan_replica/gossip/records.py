@@ -98,7 +98,7 @@ class Counters:
     grafts_answered: int = 0
     grafts_refused: int = 0
     grafts_given_up: int = 0
-    unhonoured: int = 0
+    unanswered: int = 0
     overflowed: int = 0
     frames: int = 0
 

@@ -117,7 +117,8 @@ class Intake:
         return [k for k, entry in enumerate(entries) if not self._store.has(entry.id)]
 
     def _lacking(self, item: CheckedRun | CheckedControl, fresh: Sequence[int]) -> int:
-        """Bytes of content in the item that entries lack which are held. fresh: the places of those that are not."""
+        """Bytes of content that the item brings for entries which are held without it. fresh: the places of the entries
+        that are not held."""
         entries = item.run.entries if isinstance(item, CheckedRun) else item.entries
         if len(fresh) == len(entries) or not item.contents:
             return 0

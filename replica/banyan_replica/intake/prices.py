@@ -1,6 +1,6 @@
 """What an item of a stranger costs on the disk: its own bytes, and the rows that are made of it.
 
-An account cannot be cheaper than it is, whatever its entries say. So each operation has a price beside its bytes,
+No entry may take more disk than it is charged for, whatever it says. So each operation has a price beside its bytes,
 because cells, covered writes and views have rows of it, most of them in places that are as good as random.
 """
 
@@ -22,7 +22,7 @@ below, on many shapes of what strangers may send (tests/replica/test_strangers.p
 OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 370
 """The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
 COPIES, COPIED = 3, 160
-"""Views repeat so often what an element of a set says, and at most so many bytes of it."""
+"""Views store the content of an element of a set COPIES times, at most COPIED bytes of it each time."""
 SPREAD = 1.25
 """Own bytes take so much more, because no page is quite full."""
 
@@ -69,7 +69,8 @@ def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
 
 
 def _size(contents: Sequence[Content], k: int) -> int:
-    """Bytes of the content that came with an entry. What only its name came of has no price yet: naming is free."""
+    """Bytes of the content that came with an entry. Content of which only
+    the hash came costs nothing yet."""
     if k >= len(contents):
         return 0
     content = contents[k]

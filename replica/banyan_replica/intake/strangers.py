@@ -2,9 +2,9 @@
 
 What comes over the link of a peer that the operator did not name, of an account that nobody here hosts or follows, is
 counted against the strangers' share: what it costs on the disk, and not only its own bytes. Once the share is used up,
-nothing more of that kind is taken; everything else is. So a named peer is as a source what it keeps out itself, and an
-account that people here care about has room whoever brings it. What is not taken stays a difference and costs nobody
-points.
+nothing more of that kind is taken; everything else is. What a named peer brings is not counted, because that peer
+limits its strangers itself. An account that people here care about has room, whoever brings it. What is not taken stays
+a difference and costs nobody points.
 
 Nothing is dropped to make room: of two accounts that nobody here asked for, the new one is not the better one.
 """

@@ -11,8 +11,8 @@ OVERSHOOT = 4 << 20
 FIRST_ROOM, LEAST_ROOM = 256 << 10, 128 << 10
 """Bytes that may be under way to a peer of which no pace is known, and to the slowest."""
 ROOM_S = 4.0
-"""To others, what their line carries in so many seconds may be under way beyond LEAST_ROOM: our questions stand behind
-it."""
+"""A peer of known pace may have under way LEAST_ROOM and what its line carries in so many seconds. Our questions wait
+behind that."""
 LOOK_S = 2.0
 """How often the pace of a line is taken, seconds."""
 GROWTH = 8
@@ -23,7 +23,7 @@ little."""
 class Flow:
     """most: the most bytes in transit to the peer, whatever credit it gives."""
 
-    __slots__ = ("_credited", "_first", "_since", "came", "gave", "may_send", "most", "room", "undigested", "window")
+    __slots__ = ("_credited", "_first", "_since", "came", "gave", "may_send", "most", "room", "uncredited", "window")
 
     def __init__(self, most: int = WINDOW) -> None:
         self.most = min(WINDOW, most)
@@ -31,7 +31,7 @@ class Flow:
         """Bytes that we may still send."""
         self.window = WINDOW
         """Bytes that the peer may still send."""
-        self.undigested = 0
+        self.uncredited = 0
         """Digested bytes that are not credited back yet."""
         self.gave = 0
         """Bytes ever sent to it."""
@@ -89,11 +89,11 @@ class Flow:
 
     def digested(self, size: int) -> int:
         """A frame was handled. Returns how much waits to be credited."""
-        self.undigested += size
-        return self.undigested
+        self.uncredited += size
+        return self.uncredited
 
     def give_back(self) -> int:
         """Returns what to credit the peer with, and opens the window by it."""
-        size, self.undigested = self.undigested, 0
+        size, self.uncredited = self.uncredited, 0
         self.window += size
         return size

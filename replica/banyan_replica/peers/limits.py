@@ -1,4 +1,5 @@
-"""Every limit on the memory and work that a peer can cause is a field of `Limits`, with its reason."""
+"""The limits on the memory and work that a peer can cause, with their reasons. Those that may differ between nodes are
+fields of `Limits`; the others are constants beside the code that keeps them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 
 SHARE = 4
 """A node that holds less than 1/SHARE of its neighbour's logs has them read to it instead of comparing."""
-STEAL_AFTER_S = 1.0
+HELP_AFTER_S = 1.0
 """No peer helps with a younger reading: most are over by then."""
 WORTH_S = 2.0
 """No peer helps with a reading that ends sooner at its speed so far."""
@@ -194,7 +194,8 @@ class Catchup:
     # -- sources come and go
 
     def join(self, peer: str, logs: int, held: int, now: float) -> bool:
-        """Makes the peer a source if it claims many times what is held here. Returns whether it is one.
+        """Makes the peer a source if it claims many times what is held here. Returns whether it is
+        one and may be asked now.
 
         An active catch-up accepts peers that could have started it. So no false claim makes a node that holds most of
         the network read all of it again.
@@ -291,14 +292,14 @@ class Catchup:
             if taken is not None:
                 out += self._taken_over(taken, peer)
             else:
-                victim = self._victim(source, now)
-                if victim is None:
+                reading = self._to_help(source, now)
+                if reading is None:
                     continue
-                middle = _name((_place(victim.left.cursor) + _place(victim.left.stop)) // 2)
-                taken = Span(middle, victim.left.stop), victim.doubted
-                slow = next(p for p, s in self._sources.items() if s.reading is victim)
+                middle = _name((_place(reading.left.cursor) + _place(reading.left.stop)) // 2)
+                taken = Span(middle, reading.left.stop), reading.doubted
+                slow = next(p for p, s in self._sources.items() if s.reading is reading)
                 self._sources[slow].shorten(middle)
-                out.append(Ask(slow, Scan(victim.number, *victim.left)))
+                out.append(Ask(slow, Scan(reading.number, *reading.left)))
             self._number += 1
             source.begin(PeerReading(self._number, taken[0], taken[0], now, taken[1]))
             out.append(Ask(peer, Scan(self._number, *taken[0])))
@@ -332,14 +333,14 @@ class Catchup:
         self._free.remove(best)
         return best
 
-    def _victim(self, thief: PeerReader, now: float) -> PeerReading | None:
+    def _to_help(self, helper: PeerReader, now: float) -> PeerReading | None:
         """The reading with the most left, if helping is worth it."""
         best, width = None, 0
         for source in self._sources.values():
             reading = source.reading
-            if reading is None or now - reading.since < STEAL_AFTER_S or reading.left_s(now) < WORTH_S:
+            if reading is None or now - reading.since < HELP_AFTER_S or reading.left_s(now) < WORTH_S:
                 continue
-            logs = max(thief.logs, source.logs) * reading.left.width // WHOLE.width
+            logs = max(helper.logs, source.logs) * reading.left.width // WHOLE.width
             if logs >= WORTH_LOGS and reading.left.width > width:
                 best, width = reading, reading.left.width
         return best

@@ -13,7 +13,7 @@ from banyan_replica.peers.states import TURN, TurnEvent, TurnState, step
 from banyan_replica.wire import CANNOT, Answered, Item, Message, Replayed, Scanned
 
 
-class Aloud:
+class RangeForPeer:
     """A range that is read to a peer. at: the last account that was read. stop: the end, which may be moved nearer."""
 
     __slots__ = ("at", "items", "number", "said", "stop")
@@ -21,7 +21,7 @@ class Aloud:
     def __init__(self, number: int, at: bytes, stop: bytes) -> None:
         self.number, self.at, self.stop = number, at, stop
         self.said = at
-        """The last position that we reported."""
+        """The last position that was reported."""
         self.items: Iterator[Item | None] = iter(())
         """None between accounts."""
 
@@ -34,7 +34,7 @@ class Aloud:
     def nearer(self, stop: bytes) -> None:
         self.stop = min(self.stop, stop)
 
-    def word(self, done: bool) -> Scanned | None:
+    def report(self, done: bool) -> Scanned | None:
         """The report to send after this frame, or None."""
         if not done and self.at == self.said:
             return None
@@ -42,7 +42,7 @@ class Aloud:
         return Scanned(self.number, self.at, int(done))
 
 
-class Retold:
+class ReplayForPeer:
     """A replay for a peer. at: the last arrival that was read."""
 
     __slots__ = ("at", "items", "said")
@@ -58,7 +58,7 @@ class Retold:
     def reached(self, arrival: int) -> None:
         self.at = arrival
 
-    def word(self, done: bool) -> Replayed | None:
+    def report(self, done: bool) -> Replayed | None:
         """The report to send after this frame, or None."""
         if not done and self.at == self.said:
             return None
@@ -79,8 +79,8 @@ class Orders:
         self.answered = 0
         """How many of all logs that it ever asked for by name are finished."""
         self.state = TurnState.IDLE
-        self.retold: Retold | None = None
-        self.aloud: Aloud | None = None
+        self.retold: ReplayForPeer | None = None
+        self.aloud: RangeForPeer | None = None
 
     @property
     def any(self) -> bool:
@@ -97,18 +97,18 @@ class Orders:
     def name(self, log: bytes) -> None:
         self.named.append(log)
 
-    def retell(self, arrival: int) -> Retold:
+    def retell(self, arrival: int) -> ReplayForPeer:
         """Starts a replay, in place of an earlier one."""
         self.state = step(TURN, self.state, TurnEvent.REPLAY)
         _end(self.retold)
-        self.retold = Retold(arrival)
+        self.retold = ReplayForPeer(arrival)
         return self.retold
 
-    def read(self, number: int, cursor: bytes, stop: bytes) -> Aloud:
+    def read(self, number: int, cursor: bytes, stop: bytes) -> RangeForPeer:
         """Starts a range, in place of an earlier one."""
         self.state = step(TURN, self.state, TurnEvent.SCAN)
         _end(self.aloud)
-        self.aloud = Aloud(number, cursor, stop)
+        self.aloud = RangeForPeer(number, cursor, stop)
         return self.aloud
 
     # -- we send
@@ -130,16 +130,16 @@ class Orders:
                     return item
         return None
 
-    def word(self, done: bool) -> Message | None:
+    def report(self, done: bool) -> Message | None:
         """The report about the current replay or range, to send after a frame. done: it has no more items."""
         if self.retold is not None:
-            said: Message | None = self.retold.word(done)
+            said: Message | None = self.retold.report(done)
             if done:
                 _end(self.retold)
                 self.state, self.retold = step(TURN, self.state, TurnEvent.RETOLD), None
             return said
         if self.aloud is not None:
-            said = self.aloud.word(done)
+            said = self.aloud.report(done)
             if done:
                 _end(self.aloud)
                 self.state, self.aloud = step(TURN, self.state, TurnEvent.READ), None
@@ -169,8 +169,8 @@ class Orders:
         self.retold = self.aloud = None
 
 
-def _end(telling: Retold | Aloud | None) -> None:
-    """What it reads names it, and it names what it reads. Both would stay until a collection of garbage, with what was
+def _end(telling: ReplayForPeer | RangeForPeer | None) -> None:
+    """What it reads refers to it, and it to what it reads. Both would stay until a collection of garbage, with what was
     read ahead: a peer that begins anew two hundred times a second would take a hundred megabytes."""
     if telling is not None:
         telling.reads(iter(()))

@@ -100,7 +100,7 @@ class OwedLogs:
         self._unserved.append((log, root))
 
     def excuse(self) -> None:
-        """What came was taken back by a fault of ours: what is owed now and not held later is no lie."""
+        """A commit of ours failed, so entries that came are lost: what is owed now and not held later is no lie."""
         self._unserved = []
         for log, asked in self._held.items():
             self._held[log] = asked._replace(unready=True)

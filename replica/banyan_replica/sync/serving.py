@@ -14,7 +14,7 @@ from functools import partial
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.orders import Aloud, Retold
+from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items
 from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
@@ -40,8 +40,8 @@ BLOCK = 1_000
 SMALL = 32 << 10
 """The usual size of the first frame to a peer. Later ones grow to a whole piece, so the peer soon has work."""
 FRAME_DECODED, WORK_DECODED = 2_000, 4_000
-"""The most entries that are read whole for one frame, and in one `work`: 20 to 40 ms. Usual runs are served without;
-what stands beside a forked log, and a tied control log, are read whole each time that somebody asks."""
+"""The most entries that are read whole for one frame, and in one `work`: 20 to 40 ms. A usual run is sent as
+it is stored. What stands beside a forked log, and a tied control log, are read whole each time that somebody asks."""
 RETOLD_LOGS = 100_000
 """Logs of a replay that are remembered as sent; beyond, some are sent twice."""
 
@@ -107,8 +107,8 @@ class Serving:
             self._due.pop(link.peer, None)
 
     def _may_send(self, link: PeerSession) -> bool:
-        """Whether the peer wants more and has credit for it. What it asks for by name waits less behind what is read to
-        it. While much is under way to all together, each has a little under way, and gets more with its next credit."""
+        """Whether the peer wants more and has credit for it; for logs that it asks for by name it has SMALL bytes more.
+        While much is under way to all together, each has a little under way, and gets more with its next credit."""
         if link.flow.full(SMALL if link.orders.named else 0) or not link.orders.any:
             return False
         if link.flow.transit < self._limits.piece:
@@ -138,7 +138,7 @@ class Serving:
             self._out.append((link.peer, frame))
         if orders.answered != answered:
             self._out.append((link.peer, Answered(orders.answered)))
-        word = orders.word(done)
+        word = orders.report(done)
         if word is not None:
             self._out.append((link.peer, word))
 
@@ -159,7 +159,7 @@ class Serving:
             items = log_items(self._store, log, start, partial(_aim, link), pin=pin)
         return self.sound.items(link.peer, log, items)
 
-    def _since(self, link: PeerSession, retold: Retold) -> Iterator[Item | None]:
+    def _since(self, link: PeerSession, retold: ReplayForPeer) -> Iterator[Item | None]:
         """What came after an arrival, by log, in the order of each log's first arrival."""
         sent: dict[LogId, int] = {}
         while rows := self._store.arrivals(retold.at, BLOCK):
@@ -183,7 +183,7 @@ class Serving:
             retold.reached(rows[-1].n)
             yield None
 
-    def _through(self, link: PeerSession, aloud: Aloud) -> Iterator[Item | None]:
+    def _through(self, link: PeerSession, aloud: RangeForPeer) -> Iterator[Item | None]:
         """Everything of the range, in account order, control logs first."""
         while True:
             start = AccountId(aloud.at) if aloud.at else None

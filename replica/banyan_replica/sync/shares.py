@@ -61,8 +61,8 @@ class Share:
         self.tree = FrontierIndex(self, self._public)
 
     def end(self) -> None:
-        """The peer is gone. The index names this share, so both would stay until a full collection of garbage, which is
-        rare: ten megabytes for each stranger who names as many accounts as it may."""
+        """The peer is gone. The index refers to this share, so both would stay until a full collection of garbage,
+        which is rare: ten megabytes for each stranger who names as many accounts as it may."""
         self.names.clear()
         self._sorted = None
         del self.tree

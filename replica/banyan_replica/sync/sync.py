@@ -170,8 +170,8 @@ class Sync:
         self.comparing.ask(link, now)
 
     def spares(self, link: PeerSession, now: float) -> bool:
-        """Whether a question of the peer, of whose entries most would not be taken, is not answered: it found the same
-        differences lately."""
+        """Whether to leave a question of the peer unanswered: most of its entries would not be taken, and its last
+        comparison found the same differences lately."""
         if not self.asking.closed_to(link.peer):
             return False
         return not link.course.hears(now, self._pause(link), self.limits.session_s)
