@@ -67,52 +67,54 @@ def _read(raw: bytes, max_depth: int, max_arrays: int) -> tuple[Value, int]:
             at += 1
             if b < 24:
                 top.append(b)
-                continue
-            if b == 0x58 and raw[at] >= 24:  # most byte strings: hashes, keys, signatures
+            elif b == 0x58 and raw[at] >= 24:  # most byte strings: hashes, keys, signatures
                 end = at + 1 + raw[at]
                 top.append(raw[at + 1 : end])
                 at = end
-                continue
-            if b == 0xF6:
-                top.append(None)
-                continue
-            major, n = b >> 5, b & 31
-            if n > 23 and major in (0, 2, 4):
-                n, at = _argument(raw, at, n)
-            if major == 0:
+            elif b < 0x1C:
+                n, at = _argument(raw, at, b)
                 top.append(n)
-            elif major == 2:
-                end = at + n
-                top.append(raw[at:end])
-                at = end
-            elif major == 4:
-                if len(open_arrays) >= max_depth:
-                    raise Malformed(f"arrays are nested deeper than {max_depth}")
-                max_arrays -= 1
-                if max_arrays < 0:
+            elif 0x80 <= b < 0x9C:
+                n = b - 0x80
+                if n > 23:
+                    n, at = _argument(raw, at, n)
+                if not max_depth:
+                    raise Malformed(f"arrays are nested deeper than {len(open_arrays)}")
+                if not max_arrays:
                     raise Malformed("there are too many arrays for so few bytes")
+                max_depth -= 1
+                max_arrays -= 1
                 inner: list[Value] = []
                 top.append(inner)
                 open_arrays.append((top, left))
                 top, left = inner, n
+            elif 0x40 <= b < 0x5C:
+                n = b - 0x40
+                if n > 23:
+                    n, at = _argument(raw, at, n)
+                end = at + n
+                top.append(raw[at:end])
+                at = end
+            elif b == 0xF6:
+                top.append(None)
+            elif kind := _KINDS[b >> 5]:
+                raise Malformed(f"not in deterministic form: {kind} are no part of it")
             else:
-                raise Malformed(f"not in deterministic form: {_KINDS[major]} are no part of it")
+                raise Malformed("not in deterministic form: every length stands before what it counts")
         if not open_arrays:
             return top[0], at
         top, left = open_arrays.pop()
+        max_depth += 1
 
 
 def _argument(raw: bytes, at: int, kind: int) -> tuple[int, int]:
     """The integer after an initial byte, and where it ends. Only the shortest form is accepted."""
-    width = _WIDTHS.get(kind)
-    if width is None:
-        raise Malformed("not in deterministic form: every length stands before what it counts")
-    end = at + width
+    end = at + _WIDTHS[kind]
     if end > len(raw):
         raise Malformed(f"not CBOR: it breaks off after {len(raw)} bytes")
     n = int.from_bytes(raw[at:end], "big")
     if n < _LEAST[kind]:
-        raise Malformed(f"not in deterministic form: {n} fits a shorter form than {width} bytes")
+        raise Malformed(f"not in deterministic form: {n} fits a shorter form than {end - at} bytes")
     return n, end
 
 
