@@ -551,4 +551,11 @@ IN_CHECKPOINTS = (
         "if log.log] if False else logs",
         ("tests/replica/test_counting.py",),
     ),
+    Mutant(
+        "a proof of a later version is raised where nobody expects it",
+        _PREPARE,
+        "    except NotYet as why:\n        return CheckedLater(run.log, bare(why))",
+        "    except ValueError as why:\n        return CheckedLater(run.log, bare(why))",
+        ("tests/replica/test_replica.py",),
+    ),
 )

@@ -13,8 +13,8 @@ IN_THROTTLE = (
     Mutant(
         "strangers wait though own people do nothing",
         _THROTTLE,
-        "return owed if self.busy else 0.0",
-        "return owed",
+        "        if not self.busy:\n            return 0.0\n        with self._lock:\n            return self._strangers",
+        "        with self._lock:\n            return self._strangers",
         _THROTTLED,
     ),
     Mutant(

@@ -304,6 +304,8 @@ class Link:
             while more := self._take_frames(buffer):
                 taken += more
                 del buffer[:more]
+                if not _begins_with_a_frame(buffer):
+                    break
                 await trio.lowlevel.checkpoint()  # many tiny frames must not keep others waiting
             self._partial = len(buffer)
             self._buffers.hold(self, self.waiting)
@@ -350,21 +352,26 @@ class Link:
         return at
 
 
+def _begins_with_a_frame(buffer: bytearray) -> bool:
+    return len(buffer) >= PREFIX.size and len(buffer) >= PREFIX.size + PREFIX.unpack_from(buffer)[0]
+
+
 def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The parts one after the other, in pieces for one write each. Many links wait in the middle of a megabyte, so the
     whole is never joined."""
-    chunk = bytearray()
+    chunk: list[bytes | memoryview] = []
+    room = WRITE_SIZE
     for part in parts:
         at = 0
-        while at < len(part):
-            more = part[at : at + WRITE_SIZE - len(chunk)]
-            at += len(more)
-            chunk += more
-            if len(chunk) == WRITE_SIZE:
-                yield bytes(chunk)
-                chunk.clear()
-    if chunk:
-        yield bytes(chunk)
+        while len(part) - at >= room:
+            chunk.append(memoryview(part)[at : at + room])
+            at += room
+            yield b"".join(chunk)
+            chunk, room = [], WRITE_SIZE
+        chunk.append(memoryview(part)[at:] if at else part)
+        room -= len(part) - at
+    if room < WRITE_SIZE:
+        yield b"".join(chunk)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

@@ -166,9 +166,10 @@ class Throttle:
 
     def owed(self) -> float:
         """How long strangers have to wait, those that used most, seconds. Any thread."""
+        if not self.busy:
+            return 0.0
         with self._lock:
-            owed = self._strangers.owed(self.used, self._clock())
-        return owed if self.busy else 0.0
+            return self._strangers.owed(self.used, self._clock())
 
     def is_behind(self, group: str) -> bool:
         """Whether a group of addresses has used less than those that wait, so that it need not. Any thread."""

@@ -83,13 +83,15 @@ class _Until:
     """A deadline in the time of a connection. Every read and write has one, so it is no generator."""
 
     __slots__ = ("_due", "_scope", "_usage")
+    _scope: trio.CancelScope
 
     def __init__(self, usage: Usage, due: float) -> None:
-        self._usage, self._due, self._scope = usage, due, trio.CancelScope()
+        self._usage, self._due = usage, due
 
     def __enter__(self) -> trio.CancelScope:
-        usage, scope = self._usage, self._scope
-        scope.deadline = inf if usage._since < inf else self._due + usage._held
+        usage = self._usage
+        deadline = inf if usage._since < inf else self._due + usage._held  # to set it later is dearer than all of this
+        scope = self._scope = trio.CancelScope(deadline=deadline)
         usage._scopes[scope] = self._due
         return scope.__enter__()
 
