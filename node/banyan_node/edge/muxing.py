@@ -1,6 +1,6 @@
 """Yamux as Banyan runs it: bounded buffers, window given back seldom, and writers that may wait for a slow line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
@@ -68,8 +68,11 @@ class QuietStream(YamuxStream):
         if window > 0:
             self._opened.set()
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Coroutine[Any, Any, None]:
         """All of data, as the peer gives window for it. One task writes at a time."""
+        return super().write(data) if len(data) <= self._window else self._as_it_opens(data)
+
+    async def _as_it_opens(self, data: bytes) -> None:
         at = 0
         while at < len(data):
             if self._window <= 0:

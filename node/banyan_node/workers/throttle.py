@@ -92,7 +92,7 @@ class Throttle:
     @property
     def busy(self) -> bool:
         """Whether own people work. Any thread."""
-        return self._busy_s > 0
+        return self._busy_until > self._clock()
 
     @property
     def _busy_s(self) -> float:
