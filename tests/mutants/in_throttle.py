@@ -13,8 +13,8 @@ IN_THROTTLE = (
     Mutant(
         "strangers wait though own people do nothing",
         _THROTTLE,
-        "        if not self.busy:\n            return 0.0\n        with self._lock:\n            return self._strangers",
-        "        with self._lock:\n            return self._strangers",
+        "        if not self.busy:\n            return 0.0\n        with self._lock:\n",
+        "        with self._lock:\n",
         _THROTTLED,
     ),
     Mutant(
