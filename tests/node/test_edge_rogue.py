@@ -29,6 +29,7 @@ from banyan_node.edge import (
     open_edge,
 )
 from banyan_node.edge.config import MAX_WINDOW
+from banyan_node.edge.link import AT_ONCE, WRITE_SIZE, _chunks
 from banyan_node.edge.stack import BoundedTcp
 
 HEADER = struct.Struct("!BBHII")
@@ -224,6 +225,25 @@ async def test_a_frame_over_the_limit_is_refused_by_its_length_alone() -> None:
         await peer.say(1, struct.pack(">I", 4 * 1024 * 1024 + 1))
         with pytest.raises(FrameTooLarge, match=r"4194305 bytes; the limit is 4194304"):
             await link.receive()
+
+
+async def test_so_it_is_behind_many_tiny_frames_that_came_with_it() -> None:
+    async with link_with_rogue() as (_, link, peer):
+        await peer.say(1, (struct.pack(">I", 1) + b"t") * AT_ONCE + struct.pack(">I", 4 * 1024 * 1024 + 1))
+        with trio.fail_after(5):  # and not after the silence that ends a link
+            for _ in range(AT_ONCE):
+                assert await link.receive() == b"t"
+            with pytest.raises(FrameTooLarge):
+                await link.receive()
+
+
+def test_frames_are_written_in_pieces_that_join_to_them() -> None:
+    for sizes in ((), (0,), (1, 4), (WRITE_SIZE,), (WRITE_SIZE - 1, 1, 1), (4, 3 * WRITE_SIZE + 1, 4, WRITE_SIZE)):
+        parts = [bytes([n + 1]) * size for n, size in enumerate(sizes)]
+        pieces = list(_chunks(parts))
+        assert b"".join(pieces) == b"".join(parts)
+        assert all(type(piece) is bytes and len(piece) == WRITE_SIZE for piece in pieces[:-1])
+        assert all(0 < len(piece) <= WRITE_SIZE for piece in pieces)
 
 
 async def test_sending_without_credit_ends_the_link_after_what_fitted() -> None:

@@ -82,9 +82,8 @@ class Door:
         began = trio.current_time()
         self._links[link.slot] = link
         slot = link.slot
-        link.spoke = lambda: self.slots.spoke(
-            slot, trio.current_time()
-        )  # holds no reference to the link: that would be a cycle
+        # It holds no reference to the link: that would be a cycle.
+        link.spoke = lambda: self.slots.spoke(slot, trio.current_time())
         if not link.inbound:
             self.slots.met(link.slot, link.peer_id, began)
         try:

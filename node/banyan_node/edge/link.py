@@ -304,7 +304,7 @@ class Link:
             while more := self._take_frames(buffer):
                 taken += more
                 del buffer[:more]
-                if not _begins_with_a_frame(buffer):
+                if not self._can_take(buffer):
                     break
                 await trio.lowlevel.checkpoint()  # many tiny frames must not keep others waiting
             self._partial = len(buffer)
@@ -319,6 +319,13 @@ class Link:
 
     def _until(self, due: float) -> AbstractContextManager[trio.CancelScope]:
         return trio.move_on_at(due) if self.usage is None else self.usage.until(due)
+
+    def _can_take(self, buffer: bytearray) -> bool:
+        """Whether buffer begins with a whole frame, or with one that is refused by its length alone."""
+        if len(buffer) < PREFIX.size:
+            return False
+        length: int = PREFIX.unpack_from(buffer)[0]
+        return length > self._config.max_frame or len(buffer) >= PREFIX.size + length
 
     def _take_frames(self, buffer: bytearray) -> int:
         """Moves some whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""
@@ -350,10 +357,6 @@ class Link:
             self._accepted.set()
             at = end
         return at
-
-
-def _begins_with_a_frame(buffer: bytearray) -> bool:
-    return len(buffer) >= PREFIX.size and len(buffer) >= PREFIX.size + PREFIX.unpack_from(buffer)[0]
 
 
 def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:

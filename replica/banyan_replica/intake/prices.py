@@ -69,8 +69,7 @@ def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
 
 
 def _size(contents: Sequence[Content], k: int) -> int:
-    """Bytes of the content that came with an entry. Content of which only
-    the hash came costs nothing yet."""
+    """Bytes of the content that came with an entry. Content of which only the hash came costs nothing yet."""
     if k >= len(contents):
         return 0
     content = contents[k]

@@ -1,7 +1,7 @@
 """Whom the operator of this node named: peers (`node.bootstrap`, `banyan peers add`) and platforms (`node.platforms`).
 
-All others are strangers. Those who keep strangers apart ask for the same peers: `slots.py` keeps places for them,
-`throttle.py` and `turns.py` never let them wait, `strangers.py` does not count what they bring.
+All others are strangers. What named peers bring is not counted as a stranger's (`strangers.py`). A node also keeps
+places for them (`slots.py`), never throttles them (`throttle.py`), and relies on them (`turns.py`).
 """
 
 from __future__ import annotations
