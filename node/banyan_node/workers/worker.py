@@ -99,6 +99,8 @@ class Worker(Generic[T]):
         """Calls that wait."""
         self._turns: Turns[Job]
         self._cpu: float | None = None
+        self._timer: float | None = 0.0
+        """When the replica's timer is due."""
         self._handed = self._taken = 0
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
@@ -218,7 +220,8 @@ class Worker(Generic[T]):
             self._again = float("inf")
         if effects or answers:
             self._hand(effects, answers, reached)
-        if (timer := replica.get_timer()) is not None and timer <= now:
+        self._timer = replica.get_timer()
+        if self._timer is not None and self._timer <= now:
             began = self._cpu and time.thread_time()
             self._guarded(replica, partial(replica.handle_timer, now))
             if (reader := replica.sync.interests.reader()) and began and self._cpu:
@@ -228,6 +231,7 @@ class Worker(Generic[T]):
             effects, _ = self._effects(replica)
             if effects:
                 self._hand(effects, (), reached)
+            self._timer = replica.get_timer()
         if calls:
             self._spent()  # own people owe nothing
 
@@ -273,7 +277,6 @@ class Worker(Generic[T]):
             if (job := self._turns.next(self._may())) is None:
                 break
             self._guarded(replica, partial(job.run, context, now))
-            self._guarded(replica, replica.settle)
             before, at = at, time.perf_counter()
             spent = self._spent()
             if not self._turns.took(job, at - before, now):
@@ -314,8 +317,7 @@ class Worker(Generic[T]):
         self._take_in()
         full = self._handed - self._taken >= HANDED_BYTES
         if not self._own and (full or not self._turns.can_run(self._may())):
-            timer = replica.get_timer()
-            due = self._again if timer is None else min(timer, self._again)
+            due = self._again if self._timer is None else min(self._timer, self._again)
             owed = self._throttle.owed()
             longest = HANDED_S if full else min(1.0, owed) if self._turns.count or owed else 1.0
             patience = max(0.0, min(longest, due - self.now()))

@@ -256,7 +256,7 @@ class Membership:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
     def relies_on(self, peer: PeerId) -> bool:
-        return peer in self._protected(inf)  # however young its link is
+        return peer in self.active and peer in self._protected(inf)  # however young its link is
 
     def _protected(self, now: float) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""

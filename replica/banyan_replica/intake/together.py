@@ -41,6 +41,11 @@ class Together:
             self.holding = False
             self.flush()
 
+    @property
+    def waits(self) -> bool:
+        """Whether appends wait to be written."""
+        return bool(self._appends)
+
     def write(self, append: Append) -> None:
         """Writes it now, or with the waiting ones while `holding`."""
         self._appends.append(append)

@@ -67,6 +67,8 @@ class Sync:
         """Frames to send: messages, or encoded ones."""
         self.moves = 0
         """How many heads have moved in all."""
+        self.meetings = 0
+        """Grows with each peer that says hello or leaves."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
         self.serving = Serving(ingest.store, limits, links, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -92,6 +94,7 @@ class Sync:
 
     def met(self, link: PeerSession, now: float) -> None:
         """Hellos were exchanged."""
+        self.meetings += 1
         self.interests.met(link, self.interest is not None, now)
         if link.hello is not None and self.interests.pair(link.peer) is None:
             self.compare(link, link.hello.logs, link.hello.root, link.hello.arrival, now)
@@ -101,6 +104,7 @@ class Sync:
 
     def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
+        self.meetings += 1
         self.asking.gone(link, now)
         self.comparing.gone(link.peer)
         self.serving.gone(link)
