@@ -2,8 +2,9 @@
 
 The replica's thread makes a `Published` after its work is durable: before it answers calls, so that a caller reads what
 it wrote; when a peer says hello or leaves; and otherwise every LAG_S if somebody reads it, every UNREAD_S if nobody
-does. If that is slow it is done less often, so that it takes at most a fiftieth of the thread's time. Of calls that only publish entries, which may be hundreds a
-second, it is root and count alone. Readers take entries and views from a snapshot of the store.
+does. If that is slow it is done less often, so that it takes at most a fiftieth of the thread's time. Of calls that
+only publish entries, which may be hundreds a second, it is root and count alone. Readers take entries and views from a
+snapshot of the store.
 """
 
 from __future__ import annotations
