@@ -215,6 +215,12 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
 class Publisher:
     """Publishes after batches of work."""
 
+    _seen: Published
+    _read: bool
+    _cost: float
+    _at: float
+    _meetings: int
+
     def __init__(self, ctx: Context, now: float) -> None:
         self._publish(ctx, now)
 
