@@ -1,0 +1,38 @@
+"""When the replica's thread publishes its state for readers."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from banyan_node.local import open_local
+from banyan_node.workers.published import LAG_S, UNREAD_S, Answered, Publisher
+from tests.node.real import load_settings, make_home
+
+
+def test_state_that_was_read_is_published_again_soon_and_state_that_nobody_reads_later(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as local:
+        c, now = local.context, 100.0
+        publisher = Publisher(c, now)
+        assert publisher.after(c, now + 0.01, Answered.NOBODY) == pytest.approx(now + UNREAD_S)
+        first = publisher.seen
+        assert publisher.after(c, now + 0.02, Answered.NOBODY) == pytest.approx(now + LAG_S)
+        assert publisher.seen is first
+        assert publisher.after(c, now + LAG_S, Answered.NOBODY) == inf, "it was published now"
+        assert publisher.after(c, now + 2 * LAG_S, Answered.NOBODY) == pytest.approx(now + LAG_S + UNREAD_S)
+        assert publisher.seen is not first
+
+
+def test_it_is_published_at_once_for_an_answer_and_for_a_peer_that_comes_or_goes(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as local:
+        c, now = local.context, 100.0
+        publisher = Publisher(c, now)
+        assert publisher.after(c, now, Answered.PUBLISHERS) == pytest.approx(now + UNREAD_S), "only root and count"
+        assert publisher.after(c, now, Answered.OTHERS) == inf
+        c.replica.sync.meetings += 1
+        assert publisher.after(c, now, Answered.NOBODY) == inf
+        assert publisher.after(c, now, Answered.NOBODY) == pytest.approx(now + UNREAD_S)
