@@ -9,6 +9,7 @@ import pytest
 
 from banyan_node.local import open_local
 from banyan_node.workers.published import LAG_S, UNREAD_S, Answered, Publisher
+from banyan_replica.wire import VERSION, Hello, encode_message
 from tests.node.real import load_settings, make_home
 
 
@@ -33,6 +34,12 @@ def test_it_is_published_at_once_for_an_answer_and_for_a_peer_that_comes_or_goes
         publisher = Publisher(c, now)
         assert publisher.after(c, now, Answered.PUBLISHERS) == pytest.approx(now + UNREAD_S), "only root and count"
         assert publisher.after(c, now, Answered.OTHERS) == inf
-        c.replica.sync.meetings += 1
+        c.replica.peer_up("q", group="g", outbound=False, addrs=(), now=now)
+        hello = Hello(VERSION, c.realm.id, bytes(16), 0, bytes(32), 0, b"", 0)
+        c.replica.receive("q", encode_message(hello), now)
         assert publisher.after(c, now, Answered.NOBODY) == inf
-        assert publisher.after(c, now, Answered.NOBODY) == pytest.approx(now + UNREAD_S)
+        assert [link.greeted for link in publisher.seen.links] == [True]
+        assert publisher.after(c, now, Answered.NOBODY) == pytest.approx(now + LAG_S), "nobody came since"
+        c.replica.peer_down("q", now)
+        assert publisher.after(c, now, Answered.NOBODY) == inf
+        assert publisher.seen.links == ()

@@ -38,7 +38,7 @@ AHEAD_OF_ALL_S = 0.4
 """Beyond this debt of all strangers together no group goes first, seconds: an attacker may have a hundred networks."""
 GROUPS = 4_096
 """Groups whose use is remembered. Beyond, the oldest without a connection is forgotten."""
-MEASURED_S = 0.02
+MEASURED_S = 0.005
 """Measured time is charged to its connections each time that it adds up to this, seconds."""
 GONE_S = 1.0
 """How often connections that wait are checked for a hang-up, seconds."""

@@ -81,12 +81,7 @@ class Worker(Generic[T]):
         relied_on(context, peer): whether this node relies on the peer (turns.py). throttle: how much of the
         processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._again, self._relied_on, self._throttle = (
-            after,
-            float("inf"),
-            relied_on,
-            throttle or Throttle(),
-        )
+        self._after, self._relied_on, self._throttle = after, relied_on, throttle or Throttle()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
@@ -99,8 +94,8 @@ class Worker(Generic[T]):
         """Calls that wait."""
         self._turns: Turns[Job]
         self._cpu: float | None = None
-        self._timer: float | None = 0.0
-        """When the replica's timer is due."""
+        self._due = 0.0
+        """When to go on though no job comes: the replica's timer is due, or `after` is."""
         self._handed = self._taken = 0
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
@@ -213,15 +208,15 @@ class Worker(Generic[T]):
         answers = [job.answer for job in calls if job.answer is not None]
         for answer in answers:
             answer.ready(error or failed)
+        self._due = float("inf")
         try:
-            self._again = self._after(context, now, answered(calls))
+            self._due = self._after(context, now, answered(calls))
         except Exception:
             log.exception("publishing after a batch failed")
-            self._again = float("inf")
         if effects or answers:
             self._hand(effects, answers, reached)
-        self._timer = replica.get_timer()
-        if self._timer is not None and self._timer <= now:
+        timer = replica.get_timer()
+        if timer is not None and timer <= now:
             began = self._cpu and time.thread_time()
             self._guarded(replica, partial(replica.handle_timer, now))
             if (reader := replica.sync.interests.reader()) and began and self._cpu:
@@ -231,7 +226,9 @@ class Worker(Generic[T]):
             effects, _ = self._effects(replica)
             if effects:
                 self._hand(effects, (), reached)
-            self._timer = replica.get_timer()
+            timer = replica.get_timer()
+        if timer is not None:
+            self._due = min(self._due, timer)
         if calls:
             self._spent()  # own people owe nothing
 
@@ -317,10 +314,9 @@ class Worker(Generic[T]):
         self._take_in()
         full = self._handed - self._taken >= HANDED_BYTES
         if not self._own and (full or not self._turns.can_run(self._may())):
-            due = self._again if self._timer is None else min(self._timer, self._again)
             owed = self._throttle.owed()
             longest = HANDED_S if full else min(1.0, owed) if self._turns.count or owed else 1.0
-            patience = max(0.0, min(longest, due - self.now()))
+            patience = max(0.0, min(longest, self._due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
             except queue.Empty:

@@ -47,11 +47,7 @@ class Summed:
     @property
     def building(self) -> bool:
         """Whether `build` has something to do."""
-        if len(self.tables) > 1:
-            for table in self.tables.values():
-                if table.built is not None:
-                    return True
-        return False
+        return len(self.tables) > 1 and any(t.built is not None for t in self.tables.values())
 
     def build(self) -> bool:
         """One slice of a table that is being built; False where none is."""

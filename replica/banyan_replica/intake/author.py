@@ -133,7 +133,7 @@ class Author:
     def flush(self) -> list[Written]:
         """Signs and writes the waiting runs together; returns them signed."""
         if not self._waits and not self.ingest.together.waits:
-            return []  # so it is after almost every frame
+            return []  # as before almost every batch of frames
         for tip in self._ahead.values():  # all ids were kept while the store had none of them
             for seq in list(tip.ids)[: -2 * TIP_IDS]:
                 del tip.ids[seq]
