@@ -50,7 +50,7 @@ def add(
     ctx: typer.Context,
     address: Annotated[str, typer.Argument(help="Such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...")],
 ) -> None:
-    """Dial a peer now, and remember it."""
+    """Dial a peer now, and count it among the named ones while this node runs."""
     s = session.of(ctx)
     answer = s.call("peers.add", addr=address)
     _wait_for_greeting(s, answer["peer"])

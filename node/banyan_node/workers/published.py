@@ -1,10 +1,9 @@
 """The state of the replica, published for readers on other threads, so that they do not wait for the writer.
 
 The replica's thread makes a `Published` after its work is durable: before it answers calls, so that a caller reads what
-it wrote; when a peer says hello or leaves; and otherwise every LAG_S if somebody reads it, every UNREAD_S if nobody
-does. If that is slow it is done less often, so that it takes at most a fiftieth of the thread's time. Of calls that
-only publish entries, which may be hundreds a second, it is root and count alone. Readers take entries and views from a
-snapshot of the store.
+it wrote; when a peer says hello or leaves; and otherwise every LAG_S. If that is slow it is done less often, so that it
+takes at most a fiftieth of the thread's time. Of calls that only publish entries, which may be hundreds a second, it is
+root and count alone. Readers take entries and views from a snapshot of the store.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ from banyan_replica.replica import Replica
 from banyan_replica.sync.catchup import WHOLE
 
 LAG_S = 0.25
-"""The age that published state may reach while no calls are answered, seconds, once it was read."""
-UNREAD_S = 1.0
-"""The same of state that nobody has read yet: an idle node need not wake for it four times a second."""
+"""The age that published state may reach while no calls are answered, seconds."""
 SHARE = 50
 """Publishing takes at most 1/SHARE of the replica's time."""
 CHEAP_S = 0.001
@@ -213,35 +210,29 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
 
 
 class Publisher:
-    """Publishes after batches of work."""
+    """Publishes after batches of work. seen: the last published state; any thread may read it."""
 
-    _seen: Published
-    _read: bool
+    seen: Published
     _cost: float
-    _at: float
+    _due: float
     _meetings: int
 
     def __init__(self, ctx: Context, now: float) -> None:
         self._publish(ctx, now)
 
-    @property
-    def seen(self) -> Published:
-        """The last published state. Any thread."""
-        self._read = True
-        return self._seen
-
     def after(self, ctx: Context, now: float, answers: Answered) -> float:
         """Called after a batch. Returns when to publish if it did not now."""
-        due = self._at + max(LAG_S if self._read else UNREAD_S, SHARE * self._cost)
         changed = answers is Answered.OTHERS or ctx.replica.sync.meetings != self._meetings
-        if now >= due or (changed and self._cost < CHEAP_S):
+        if now >= self._due or (changed and self._cost < CHEAP_S):
             self._publish(ctx, now)
             return math.inf
         if answers is Answered.PUBLISHERS:
-            self._seen = replace(self._seen, logs=ctx.replica.tree.count, root=ctx.replica.tree.root)
-        return due
+            self.seen = replace(self.seen, logs=ctx.replica.tree.count, root=ctx.replica.tree.root)
+        return self._due
 
     def _publish(self, ctx: Context, now: float) -> None:
         began = time.thread_time()  # on a busy machine a cheap one takes long
-        self._seen, self._read = published(ctx, now), False
-        self._cost, self._at, self._meetings = time.thread_time() - began, now, ctx.replica.sync.meetings
+        self.seen = published(ctx, now)
+        self._cost = time.thread_time() - began
+        self._due = now + max(LAG_S, SHARE * self._cost)
+        self._meetings = ctx.replica.sync.meetings
