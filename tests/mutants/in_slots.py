@@ -145,6 +145,20 @@ IN_SLOTS = (
         ("tests/replica/test_gossip_node.py",),
     ),
     Mutant(
+        "what a neighbour announced or sent is announced to it",
+        _PLUMTREE,
+        "                link.ihaves.pop(mid, None)\n",
+        "                pass\n",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
+        "what a neighbour sent is announced to it",
+        _PLUMTREE,
+        "for mid in (*[item.mid for item in frame.items], *frame.ihaves):",
+        "for mid in frame.ihaves:",
+        ("tests/replica/test_gossip_node.py",),
+    ),
+    Mutant(
         "a message whose copy is being judged is asked for",
         _PLUMTREE,
         "if note is None or note.at != at:",

@@ -31,7 +31,7 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
 from banyan_replica.wire import GossipFrame, encode_message
 
-A, B = b"a" * 16, b"b" * 16
+A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 
 
 def drain(node: Gossip) -> list[GossipEffect]:
@@ -160,17 +160,38 @@ def test_who_lost_too_many_points_becomes_no_neighbour() -> None:
 
 
 def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
-    node = node_with("p", "q", "r")
+    node, s = node_with("p", "q", "r"), GossipSettings()
     for peer in ("p", "q", "r"):
         node.receive(peer, Pushes(ihaves=(A,)), 1.0)
-    asked = [
-        (e.peer, e.frame) for e in run_to(node, 2.0) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))
-    ]
-    assert [peer for peer, _ in asked] == ["p"]
-    asked = [
-        (e.peer, e.frame) for e in run_to(node, 2.31) if isinstance(e, SendFrame) and e.frame == Pushes(grafts=(A,))
-    ]
-    assert [peer for peer, _ in asked] == ["q", "r"]
+
+    def asked(until: float) -> list[str]:
+        wanted = Pushes(grafts=(A,))
+        return [e.peer for e in run_to(node, until) if isinstance(e, SendFrame) and e.frame == wanted]
+
+    assert asked(0.99 + s.graft_s) == []
+    assert asked(1.0 + s.graft_s) == ["p"]
+    assert asked(1.01 + s.graft_s + s.retry_graft_s) == ["q", "r"]
+
+
+def test_what_a_neighbour_is_seen_to_have_is_not_announced_to_it() -> None:
+    """Two neighbours that got messages from others announce them to each other at about the same time: one frame, and
+    not two."""
+    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"})
+    for peer in ("q", "r"):
+        node.receive(peer, Pushes(prune=True), 1.0)
+    for mid in (A, B, C):
+        node.publish(mid, b"x", 1.0)
+    drain(node)
+    node.receive("q", Pushes(ihaves=(A,)), 1.1)  # announced
+    node.receive("q", push((B, b"x")), 1.1)  # or pushed
+    told = [(e.peer, e.frame) for e in run_to(node, 3.0) if isinstance(e, SendFrame)]
+    assert told == [("q", Pushes(ihaves=(C,))), ("r", Pushes(ihaves=(A, B, C)))]
+    for mid in (A, B, C):  # nor is an empty frame sent
+        node.publish(bytes(8) + mid[8:], b"x", 4.0)
+    drain(node)
+    for peer in ("q", "r"):
+        node.receive(peer, Pushes(ihaves=tuple(bytes(8) + mid[8:] for mid in (A, B, C))), 4.1)
+    assert [e for e in run_to(node, 6.0) if isinstance(e, SendFrame)] == []
 
 
 def test_an_announcement_not_honoured_costs_points_even_if_another_honours_it() -> None:

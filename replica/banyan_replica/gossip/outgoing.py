@@ -1,9 +1,10 @@
 """The queues of each neighbour, and when they become a frame.
 
 A push leaves at once, then at most one frame per neighbour in `window_s`: no delay without load, batches under load.
-Announcements wait `lazy_s`, because the push usually arrives first. What this node's people wrote goes in a frame of
-its own, before all that is relayed, which others can flood. Invariant: every queue is bounded; if the queue of pushes
-is full, a message is announced; if that of announcements is full, it is left to reconciliation.
+Announcements wait `lazy_s`, because the push usually arrives first, and are dropped if the peer shows meanwhile that it
+has the message. What this node's people wrote goes in a frame of its own, before all that is relayed, which others can
+flood. Invariant: every queue is bounded; if the queue of pushes is full, a message is announced; if that of
+announcements is full, it is left to reconciliation.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ class Outgoing:
             self.mark(link, now)
 
     def announce(self, link: TreeLink, mid: bytes, now: float) -> None:
-        link.ihaves.append(mid)
+        link.ihaves[mid] = None
         if len(link.ihaves) > self.s.ihave_queue:
-            del link.ihaves[: len(link.ihaves) // 2]
+            link.ihaves = dict.fromkeys(list(link.ihaves)[len(link.ihaves) // 2 :])
             self.counters.overflowed += 1
         self.lazy[link.peer] = link
         if self.lazy_at == NEVER:
@@ -79,16 +80,16 @@ class Outgoing:
                     self.mark(link, now)
                 continue
             taken = link.relayed.take(self.s.frame_bytes)
-            items, ihaves, grafts = self._items(link, taken, joined), link.ihaves, link.grafts
+            items, ihaves, grafts = self._items(link, taken, joined), list(link.ihaves), link.grafts
             if link.own.items or link.relayed.items:
                 self.mark(link, now)
             if not (items or ihaves or grafts or link.prune):
                 continue
             if len(ihaves) > MAX_IHAVES or len(grafts) > MAX_GRAFTS:
-                link.ihaves, ihaves = ihaves[MAX_IHAVES:], ihaves[:MAX_IHAVES]
+                link.ihaves, ihaves = dict.fromkeys(ihaves[MAX_IHAVES:]), ihaves[:MAX_IHAVES]
                 link.grafts, grafts = grafts[MAX_GRAFTS:], grafts[:MAX_GRAFTS]
             else:
-                link.ihaves, link.grafts = [], []
+                link.ihaves, link.grafts = {}, []
             self._send(link, Pushes(items, tuple(ihaves), tuple(grafts), link.prune), len(taken))
             link.prune = False
             self.counters.announced += len(ihaves)

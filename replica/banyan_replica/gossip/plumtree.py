@@ -86,7 +86,7 @@ class Plumtree:
         for link in self.links.values():
             link.own.drop(self.fresh)
             link.relayed.drop(self.fresh)
-            link.ihaves = [mid for mid in link.ihaves if mid not in self.fresh]
+            link.ihaves = {mid: None for mid in link.ihaves if mid not in self.fresh}
             link.answers -= self.fresh
         self.fresh.clear()
         self.awaited.clear()
@@ -181,6 +181,9 @@ class Plumtree:
         link = self.links.get(peer)
         out: list[Delivery] = []
         duplicates = 0
+        if link is not None and link.ihaves:  # the peer has these, so they need not be announced to it
+            for mid in (*[item.mid for item in frame.items], *frame.ihaves):
+                link.ihaves.pop(mid, None)
         for mid, hop, payload in frame.items:
             if link is not None and link.debts:
                 link.debts.pop(mid, None)

@@ -52,7 +52,7 @@ class TreeLink:
     score: int = 0
     own: PushQueue = field(default_factory=PushQueue)
     relayed: PushQueue = field(default_factory=PushQueue)
-    ihaves: list[bytes] = field(default_factory=list)
+    ihaves: dict[bytes, None] = field(default_factory=dict)  # in the order in which they are announced
     grafts: list[bytes] = field(default_factory=list)
     prune: bool = False
     answers: set[bytes] = field(default_factory=set)  # of what waits, those that it asked for

@@ -71,8 +71,9 @@ class GossipSettings:
 
     The tree
       window_s: pushes leave at once, then at most one frame per peer in a window; batches under load, no delay without.
-      lazy_s: announcements wait so long that the eager push usually arrives first.
-      graft_s: when to ask for an announced message. retry_graft_s: when to ask two other peers.
+      lazy_s: announcements wait so long that one frame holds many, and peers show meanwhile that they have the message.
+      graft_s: when to ask for an announced message. With lazy_s it is how late a lost push is asked for.
+      retry_graft_s: when to ask two other peers.
       hurry: when so many messages that one peer announced have not arrived, the tree is cut here: one of them is asked
         of it without waiting, and then it pushes. Only one, because under load the others are merely late.
       graft_tries: after so many tries it is left to reconciliation.
@@ -135,8 +136,8 @@ class GossipSettings:
     retry_max_s: float = 60.0
 
     window_s: float = 0.03
-    lazy_s: float = 0.15
-    graft_s: float = 1.0
+    lazy_s: float = 0.5
+    graft_s: float = 0.65
     hurry: int = 32
     retry_graft_s: float = 0.3
     graft_tries: int = 8
