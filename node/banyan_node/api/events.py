@@ -91,7 +91,8 @@ class RejectedEvent(ApiEvent, frozen=True, kw_only=True, tag="rejected"):
 
 
 class SlightedEvent(ApiEvent, frozen=True, kw_only=True, tag="slighted"):
-    """A peer did not do what it owed, and got a few penalty points."""
+    """A peer did not do what it owed, and got a few penalty points. There is none for a message that it announced and
+    did not send, of which there may be hundreds a second: `peers.list` shows those points."""
 
     peer: str
     reason: str
