@@ -189,9 +189,9 @@ class Receiving:
                     link.load.cost(sum(len(raw or b"") for _, _, raw, _ in held) // ROW_BYTES)
                     self.out.send(link.peer, Parts(sound.parts(held) if sound.is_doubted(link.peer) else held))
             case Parts():
-                self.missing.answered(link, m)
+                self.missing.answered(link, m, now)
                 if self.parts(link, [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
-                    self.missing.came()
+                    self.missing.came(link.peer)
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self.out.spread(m, link.peer)

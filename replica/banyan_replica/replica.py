@@ -199,9 +199,13 @@ class Replica:
             for link in self.links.values():
                 if link.hello is not None and self.sync.news(link):
                     self.sync.root(link, now)
-        if self._tick_at is not None and self._tick_at <= now:
+        ticks = self._tick_at is not None and self._tick_at <= now
+        if ticks:
             self._tick_at = now + 1.0
             self._tick(now)
+        if ticks or self.missing.is_due(now):
+            for peer, question in self.missing.ask(list(self.links.values()), now):
+                self._out.send(peer, question)
         if self.sync.busy:
             self.sync.work(now)
         self.sync.serving.work()
@@ -213,7 +217,7 @@ class Replica:
         if self.sync.busy or self.sync.serving.busy:
             return 0.0  # as soon as there is no other work
         at = self.gossip.get_timer()
-        for other in (self._tell_at, self._tick_at):
+        for other in (self._tell_at, self._tick_at, self.missing.try_at):
             if other is not None and (at is None or other < at):
                 at = other
         return at
@@ -373,8 +377,6 @@ class Replica:
         self.strangers.review()
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
-        for peer, question in self.missing.ask(list(self.links.values()), now):
-            self._out.send(peer, question)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

@@ -190,6 +190,10 @@ class PendingStore(StoreReader):
         self._flush_wanted()
         return super().lacking(after, limit)
 
+    def last_lacking(self, limit: int) -> list[Lack]:
+        self._flush_wanted()
+        return super().last_lacking(limit)
+
     def lacks_part(self, entry: EntryId, op: int) -> bool:
         self._flush_wanted()
         return super().lacks_part(entry, op)

@@ -6,7 +6,7 @@ notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
@@ -17,7 +17,7 @@ from banyan_crdt.ops import Part
 
 from . import due as d
 from . import tables as t
-from .engine import after_prefix
+from .engine import Item, after_prefix
 from .entry_reader import Arrival, EntryReader
 from .grant_rows import decode_grants
 
@@ -175,8 +175,15 @@ class StoreReader(EntryReader):
 
     def lacking(self, after: bytes, limit: int) -> list[Lack]:
         """Lacking parts, oldest entry first. after: b"" at first, then the last cursor."""
+        return self._lacks(self._txn.scan(t.LACKING, after + b"\0" if after else b"", limit=limit))
+
+    def last_lacking(self, limit: int) -> list[Lack]:
+        """Lacking parts, newest entry first."""
+        return self._lacks(self._txn.scan(t.LACKING, reverse=True, limit=limit))
+
+    def _lacks(self, rows: Iterable[Item]) -> list[Lack]:
         out = []
-        for key, value in self._txn.scan(t.LACKING, after + b"\0" if after else b"", limit=limit):
+        for key, value in rows:
             n, op = t.part_place(key)
             name = self.name_at(n)
             if name is not None:

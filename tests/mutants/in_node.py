@@ -1129,8 +1129,29 @@ IN_NODE = (
     Mutant(
         "a new neighbour is not asked for content that others did not have",
         _PARTS,
-        " or not self._known.issuperset(ready):",
-        ":",
+        "more, new = lacking > self._lacking, sorted(ready - self._known)",
+        "more, new = lacking > self._lacking, []",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
+        "content that is newly missing waits its turn behind what nobody has",
+        _PARTS,
+        "self._store.last_lacking(self._limits.parts_asked)",
+        'self._store.lacking(b"", self._limits.parts_asked)',
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
+        "neighbours that were asked in vain are asked as early as others",
+        _PARTS,
+        "            tried.sort(key=lambda peer: self._in_vain.get(peer, 0))\n",
+        "",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
+        "after an answer with nothing the next neighbour is asked as late as after none",
+        _PARTS,
+        "            self._try_by(now + self._limits.parts_next_s)\n",
+        "            pass\n",
         ("tests/replica/test_parts.py",),
     ),
     Mutant(

@@ -83,6 +83,48 @@ def test_content_that_comes_is_followed_by_the_next_question_within_a_second() -
     assert w.replicas["a"].store.counts().lacking == 0
 
 
+def kept_back(answers: bool, junk: int = 0) -> list[float]:
+    """How long the content of each of twelve posts is missing, in seconds. Five of six neighbours keep it back: one of
+    them passes on the structure at once, and all answer questions with nothing, or not at all. junk: pieces that nobody
+    has, missing before."""
+    w, rogues = World("a", "honest"), [f"r{k}" for k in range(5)]
+    for rogue in rogues:
+        w.rogue(rogue, "a")
+    w.link("honest", "a")
+    an = w.person("honest", "an")
+    w.run(10)
+    if junk:
+        w.say("r0", "a", bare(Person("nobody"), junk)[1])
+    w.run(200)
+    out = []
+    for k in range(12):
+        w.post("honest", an, 1)
+        chain = list(w.replicas["honest"].store.chain(an.log()))
+        w.say(f"r{k % 5}", "a", DataItems([RunItem(run_bytes(chain, k, k + 1), [])]))
+        start = w.now
+        while w.replicas["a"].store.lacks_part(chain[k].id, 0):
+            w.run(0.02)
+            for rogue in rogues:
+                for _ in range(sum(isinstance(m, WantParts) for m in w.heard[rogue]) if answers else 0):
+                    w.say(rogue, "a", Parts([]))
+                w.heard[rogue].clear()
+        out.append(w.now - start)
+        w.run(20)
+    assert w.points("a", "honest") == 0
+    return out
+
+
+@pytest.mark.parametrize("junk", [0, 1_000])
+def test_neighbours_that_answer_with_nothing_keep_no_content_back(junk: int) -> None:
+    assert max(kept_back(answers=True, junk=junk)) < 2
+
+
+def test_neighbours_that_do_not_answer_keep_content_back_once() -> None:
+    first, *later = kept_back(answers=False)
+    assert first < 7
+    assert max(later) < 2
+
+
 def reasons(entry: EntryId) -> list[tuple[bytes, float]]:
     """A reason, and the points that it costs."""
     platform = Signer(TEST, b"p" * 32)

@@ -53,6 +53,10 @@ class Limits:
     """How often to compare with a random neighbour under a new salt: the longest time that a fork can stay hidden."""
     parts_s: float = 1.0
     """How often to ask for missing content while some arrives."""
+    parts_next_s: float = 0.1
+    """After an answer without it, how long until the next neighbour is asked for content that is newly missing."""
+    parts_tries: int = 8
+    """How many neighbours are asked so, one after another."""
     parts_most_s: float = 60.0
     """The longest pause between two such questions, if no neighbour has the content: it may get it later."""
     parts_asked: int = 256

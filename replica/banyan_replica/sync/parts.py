@@ -1,8 +1,13 @@
 """Asks neighbours for missing content. Frontiers may be equal although a relay sent only the structure of entries.
 
-The store keeps an index of parts that count, are wanted and are not held. A random neighbour is asked for some of them,
-so that one that withholds cannot keep from us what another has: every second while content arrives. If no neighbour has
-any, the pause doubles up to `Limits.parts_most_s`. A new neighbour, or more missing content, resets the pause.
+The store keeps an index of parts that count, are wanted and are not held. It is asked for in two ways, so that
+neighbours that withhold cannot keep from us for long what another has:
+
+- When more is missing, some neighbours are tried one after another for the newest of it: first those that were asked in
+  vain least often since content came from them. The next is asked `Limits.parts_next_s` after an answer, or
+  `Limits.parts_s` after a question without one.
+- A random neighbour is asked for what comes next in the index: every second while content arrives. If no neighbour has
+  any, the pause doubles up to `Limits.parts_most_s`. A new neighbour, or more missing content, resets the pause.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
 from banyan_replica.wire import Parts, WantParts
+from banyan_storage.reader import Lack
 from banyan_storage.store import Store
 
 ANSWER_BYTES = 1 << 20
@@ -36,20 +42,61 @@ class MissingParts:
         self._asked: dict[str, int] = {}
         """Open questions to each neighbour."""
         self._named: dict[str, frozenset[tuple[EntryId, int]]] = {}
-        """What each neighbour was last asked for."""
+        """What each neighbour was asked for in open questions."""
+        self._in_vain: dict[str, int] = {}
+        """Questions to each neighbour since missing content came from it."""
         self._known: set[str] = set()
         """The neighbours at the last call of `ask`."""
+        self._to_try: list[str] = []
+        """The neighbours that are still to be asked for the newest missing content, the next one first."""
+        self.try_at: float | None = None
+        """When `ask` is to be called for the next of them, besides every second."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
         """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
-        """At most one question, to one neighbour."""
+        """At most two questions, to one neighbour each."""
         ready = {link.peer: link for link in links if link.hello is not None}
         lacking = self._store.counts().lacking
-        if lacking > self._lacking or not self._known.issuperset(ready):
-            self._begin_anew(now)
-        self._lacking, self._known = lacking, set(ready)
-        if now < self._ask_at or not ready or not lacking:
+        self._follow(lacking, set(ready), now)
+        if not lacking:
+            self._to_try, self.try_at = [], None
+            return []
+        return [*self._try_next(now), *self._walk(list(ready), now)]
+
+    def _follow(self, lacking: int, ready: set[str], now: float) -> None:
+        """Notes new neighbours, and whether more is missing."""
+        more, new = lacking > self._lacking, sorted(ready - self._known)
+        self._lacking, self._known = lacking, ready
+        if more or new:
+            self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
+            tried = sorted(ready) if more else new
+            self._rng.shuffle(tried)
+            tried.sort(key=lambda peer: self._in_vain.get(peer, 0))
+            self._to_try = ([] if more else self._to_try) + tried
+            del self._to_try[self._limits.parts_tries :]
+            self._try_by(now)
+
+    def is_due(self, now: float) -> bool:
+        return self.try_at is not None and self.try_at <= now
+
+    def _try_by(self, at: float) -> None:
+        self.try_at = at if self.try_at is None else min(self.try_at, at)
+
+    def _try_next(self, now: float) -> list[tuple[str, WantParts]]:
+        if not self.is_due(now):
+            return []
+        self._to_try = [peer for peer in self._to_try if peer in self._known]
+        self.try_at = None
+        if not self._to_try:
+            return []
+        question = self._question(self._to_try.pop(0), self._store.last_lacking(self._limits.parts_asked))
+        if self._to_try:
+            self.try_at = now + (self._limits.parts_s if question else self._limits.parts_next_s)
+        return question
+
+    def _walk(self, ready: Sequence[str], now: float) -> list[tuple[str, WantParts]]:
+        if now < self._ask_at or not ready:
             return []
         rows = self._store.lacking(self._cursor, self._limits.parts_asked)
         if not rows:
@@ -58,13 +105,16 @@ class MissingParts:
         self._cursor = rows[-1].cursor if len(rows) == self._limits.parts_asked else b""
         self._fruitless += 1
         self._ask_at = now + self._pause(len(ready))
-        link = list(ready.values())[self._rng.randrange(len(ready))]
-        wanted = [(row.entry, row.op) for row in rows if self._is_taken(link.peer, row.entry)]
+        return self._question(ready[self._rng.randrange(len(ready))], rows)
+
+    def _question(self, peer: str, rows: Sequence[Lack]) -> list[tuple[str, WantParts]]:
+        wanted = [(row.entry, row.op) for row in rows if self._is_taken(peer, row.entry)]
         if not wanted:
             return []
-        self._asked[link.peer] = self._asked.get(link.peer, 0) + 1
-        self._named[link.peer] = frozenset(wanted)
-        return [(link.peer, WantParts(wanted))]
+        self._asked[peer] = self._asked.get(peer, 0) + 1
+        self._in_vain[peer] = self._in_vain.get(peer, 0) + 1
+        self._named[peer] = self._named.get(peer, frozenset()).union(wanted)
+        return [(peer, WantParts(wanted))]
 
     def _is_taken(self, peer: str, entry: EntryId) -> bool:
         """Whether there is room for the content of the entry if the peer sends it."""
@@ -76,9 +126,6 @@ class MissingParts:
         questions = neighbours * -(-self._lacking // self._limits.parts_asked)
         doubled = min(self._fruitless // questions, 20)
         return min(self._limits.parts_s * (1 << doubled), self._limits.parts_most_s)
-
-    def _begin_anew(self, now: float) -> None:
-        self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
 
     def answer(self, wanted: Sequence[tuple[EntryId, int]]) -> list[tuple[EntryId, int, bytes | None, bytes]]:
         """The held content, and the signed reason for content that was erased here."""
@@ -103,12 +150,15 @@ class MissingParts:
         """The link is down."""
         self._asked.pop(peer, None)
         self._named.pop(peer, None)
+        self._in_vain.pop(peer, None)
 
-    def answered(self, link: PeerSession, m: Parts) -> None:
+    def answered(self, link: PeerSession, m: Parts, now: float) -> None:
         """Notes why content is withheld. Raises Reject if a statement is not valid; an empty one, or one of a later
         version, is accepted."""
         self._asked[link.peer] -= 1
-        asked = self._named.pop(link.peer, frozenset())
+        asked = self._named[link.peer] if self._asked[link.peer] else self._named.pop(link.peer)
+        if self._to_try:
+            self._try_by(now + self._limits.parts_next_s)
         for entry, op, raw, reason in m.parts:
             key = (entry, op)
             if raw is None and key in asked and len(self.withheld) < self._limits.notes:
@@ -124,6 +174,7 @@ class MissingParts:
             return b""
         return reason
 
-    def came(self) -> None:
+    def came(self, peer: str) -> None:
         """Missing content arrived, so more is asked for at once."""
+        self._in_vain[peer] = 0
         self._fruitless, self._ask_at = 0, 0.0
