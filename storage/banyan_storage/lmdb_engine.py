@@ -196,6 +196,7 @@ class LmdbEngine:
         self._readers: list[int] = []
         self._hushed = 0
         self._closed = False
+        self.commits = 0  # of something written, by this object; any thread may read it
         self._folder = Folder(path, read_only)
         self.writable = self._folder.writable
         try:
@@ -277,7 +278,9 @@ class LmdbEngine:
         return self._writer
 
     def commit(self) -> None:
+        written = self.pending
         self._writer.commit()
+        self.commits += written
 
     def rollback(self) -> None:
         self._writer.drop()

@@ -1143,8 +1143,8 @@ IN_NODE = (
     Mutant(
         "neighbours that were asked in vain are asked as early as others",
         _PARTS,
-        "            tried.sort(key=lambda peer: self._in_vain.get(peer, 0))\n",
-        "",
+        "key=lambda peer: (self._in_vain.get(peer, 0), self._rng.random())",
+        "key=lambda peer: self._rng.random()",
         ("tests/replica/test_parts.py",),
     ),
     Mutant(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from banyan_node.home.config import StorageSettings
 from banyan_node.links.linking import Links
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import room, views
 from banyan_node.upkeep.room import Watch, room_of
 from banyan_node.upkeep.tasks import AGAIN_S, LONGEST_S, SOUND_S, Tasks
 from banyan_replica.intake.strangers import ACCOUNT_PART
@@ -332,3 +335,36 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                 await converged([a, b], 60)
     said = sum(line["event"] == "nothing more of strangers is taken" for line in lines)
     assert 1 <= said <= 2  # who is followed leaves its room to others if some of it was held
+
+
+async def test_a_node_to_which_nothing_comes_seldom_looks_at_its_disk_and_views(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Counter[str]()
+    for module, name in ((room, "room_of"), (views, "unbuilt")):
+        monkeypatch.setattr(module, "LOOK_S", 0.01)
+        monkeypatch.setattr(module, name, partial(counted, looks, name, getattr(module, name)))
+    async with running(make_node(make_home(tmp_path))) as node:
+        await account(node, "An")
+        await trio.sleep(0.5)
+        looks.clear()
+        await trio.sleep(0.5)
+        assert not looks
+        await post(node, "something to look at")
+        with trio.fail_after(10):
+            while len(looks) < 2:
+                await trio.sleep(0.01)
+
+
+async def test_other_programs_that_fill_the_disk_are_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LOOK_S", 0.01)
+    monkeypatch.setattr(room, "IDLE_LOOK_S", 0.05)
+    async with running(make_node(make_home(tmp_path))) as node:
+        assert await full(node) is None
+        monkeypatch.setattr(room, "why_full", lambda *_: "another program took it all")
+        await until_full(node, True)
+
+
+def counted(looks: Counter[str], name: str, do: Callable[..., object], *given: object) -> object:
+    looks[name] += 1
+    return do(*given)

@@ -14,7 +14,7 @@ from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import views
 from banyan_node.workers.worker import Worker
 from banyan_schema import registry
-from banyan_storage.engine import Engine
+from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.views import building
 from banyan_storage.views.registry import NAMES
 from tests.node.real import converged, make_home, make_node, running
@@ -31,7 +31,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
     """Delays the building of views until it is set."""
     gate, build = trio.Event(), views.build
 
-    async def later(worker: Worker[Context], engine: Engine) -> None:
+    async def later(worker: Worker[Context], engine: LmdbEngine) -> None:
         await gate.wait()
         await build(worker, engine)
 

@@ -25,8 +25,8 @@ from banyan_node.workers.worker import Worker
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
-from banyan_storage.engine import Engine
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
 from banyan_storage.views.building import begin
 from tests.node.real import load_settings, make_node, running
@@ -34,7 +34,7 @@ from tests.node.real import load_settings, make_node, running
 polls = import_module("banyan_storage.views.social.polls")
 
 
-def tally(engine: Engine, poll: Target) -> Any:
+def tally(engine: LmdbEngine, poll: Target) -> Any:
     with queries(engine, REALMS["main"]) as ask:
         try:
             return {str(option): count for option, count in polls.tally(ask, poll).items()}
@@ -52,7 +52,7 @@ async def asked(home: Home, poll: Target) -> dict[str, Any]:
     """The poll as a running node answers it, before and after the view is built, and after it is built again."""
     gate, build = trio.Event(), views.build
 
-    async def later(worker: Worker[Context], engine: Engine) -> None:
+    async def later(worker: Worker[Context], engine: LmdbEngine) -> None:
         await gate.wait()
         await build(worker, engine)
 

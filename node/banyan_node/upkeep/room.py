@@ -18,7 +18,10 @@ from banyan_storage.lmdb_engine import LmdbEngine
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
-"""Seconds between two looks at the disk: a flood of entries fills some ten megabytes in that time."""
+"""Seconds between two looks at the disk while the store grows: a flood of entries fills some ten megabytes in that
+time."""
+IDLE_LOOK_S = 10.0
+"""And while nothing is written here: other programs fill the disk too."""
 AGAIN = 20
 """There is room again once the reserve and 1/AGAIN of it more are free, so that the answer does not change every
 second."""
@@ -44,9 +47,12 @@ class Watch:
     async def run(self) -> None:
         """For ever."""
         while True:
+            seen, again = self._engine.commits, trio.current_time() + IDLE_LOOK_S
             room = await self._look()
             self._worker.post(partial(self._tell, room))  # a call would make others wait for it, to share a commit
             await trio.sleep(LOOK_S)
+            while seen == self._engine.commits and trio.current_time() < again:
+                await trio.sleep(LOOK_S)
 
     async def look(self) -> None:
         """Once, and the replica knows it when this returns."""

@@ -16,6 +16,7 @@ import trio
 
 from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError
+from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say
 from banyan_storage.views import building, large_accounts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
-"""Seconds between two looks whether a view is to be built."""
+"""Seconds between two looks whether a view is to be built, if something was written."""
 BUSY_S = 2.0
 """How long the node counts as busy after another write."""
 BUSY, IDLE = (256, 0.5), (1_024, 0.1)
@@ -58,10 +59,14 @@ def folded_again(engine: Engine) -> int:
         return len(large_accounts.waiting(txn))
 
 
-async def build(worker: Worker[Context], engine: Engine) -> None:
+async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
     """Builds views that need it, for as long as the node runs."""
+    seen = -1
     while True:
         await trio.sleep(LOOK_S)
+        if seen == engine.commits:
+            continue
+        seen = engine.commits
         waiting, accounts = unbuilt(engine), folded_again(engine)
         if not (waiting or accounts):
             continue

@@ -71,8 +71,7 @@ class MissingParts:
         if more or new:
             self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
             tried = sorted(ready) if more else new
-            self._rng.shuffle(tried)
-            tried.sort(key=lambda peer: self._in_vain.get(peer, 0))
+            tried.sort(key=lambda peer: (self._in_vain.get(peer, 0), self._rng.random()))
             self._to_try = ([] if more else self._to_try) + tried
             del self._to_try[self._limits.parts_tries :]
             self._try_by(now)
