@@ -245,7 +245,10 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
             why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
             return True, f"{_are(len(connected))} connected{why}"
         if not bootstrap:
-            return None, "None, and none to dial: `banyan config set node.bootstrap ADDRESS` names one."
+            return None, (
+                "None is connected, and the settings name none to dial first: `banyan config set node.bootstrap "
+                "ADDRESS` does, and `banyan peers add ADDRESS` for this run."
+            )
     if not bootstrap:
         return None, "None are named to dial first (node.bootstrap)."
     reasons = {address: why_unreachable(address) for address in bootstrap}
