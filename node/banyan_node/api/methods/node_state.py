@@ -172,10 +172,17 @@ def identity(at: Looking, ask: Nothing) -> NodeIdentity:
         realm=here.realm.name,
         store_id=at.store.store_id.hex(),
         writer=writer_hex(here.writer),
-        name=config.name,
+        name=_name(at),
         role=config.role,
         running=False,
     )
+
+
+def _name(at: Looking) -> str:
+    """That of the settings; else, as after keys were restored, that of the own account."""
+    mine = hosted.me(at)
+    own = hosted.hosted(at, mine) if mine else None
+    return at.here.settings.config.node.name or (own.name if own else "")
 
 
 @METHODS.look("status")
@@ -200,7 +207,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         clock=ClockStatus(seen.wrong_clock, seen.ahead_ms, seen.platforms),
         complete=doubt is None and known and whole and not restoring,
         role=config.node.role,
-        name=config.node.name,
+        name=_name(at),
         realm=here.realm.name,
         accounts=counts.accounts,
         logs=seen.logs,
