@@ -194,4 +194,11 @@ IN_SLOTS = (
         "now > self._gave",
         ("tests/node/test_edge.py",),
     ),
+    Mutant(
+        "announcements are taken for entries, for which a commit waits",
+        "replica/banyan_replica/gossip/frames.py",
+        ' and raw[2:3] != b"\\x80"',
+        "",
+        ("tests/replica/test_gossip_frames.py",),
+    ),
 )

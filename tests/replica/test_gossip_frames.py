@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_replica.gossip.frames import (
     AnyFrame,
@@ -20,6 +21,7 @@ from banyan_replica.gossip.frames import (
     Pushes,
     Shuffle,
     Shuffled,
+    brings_messages,
     decode_frame,
     encode_frame,
 )
@@ -52,6 +54,12 @@ frames: st.SearchStrategy[AnyFrame] = st.one_of(
 def test_a_frame_comes_back_as_it_went(frame: AnyFrame) -> None:
     back = decode_frame(cbor2.loads(cbor2.dumps(encode_frame(frame))))
     assert (type(back), back) == (type(frame), frame)
+
+
+@given(frames)
+def test_whether_a_frame_brings_messages_is_seen_from_its_first_bytes(frame: AnyFrame) -> None:
+    brings = isinstance(frame, Pushes) and bool(frame.items)
+    assert brings_messages(encode(encode_frame(frame))[:3]) == brings
 
 
 trees = st.recursive(

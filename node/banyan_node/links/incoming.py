@@ -11,9 +11,10 @@ from banyan_node.workers.ahead import SLICE, Ahead
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
+from banyan_replica.gossip.frames import brings_messages
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog
-from banyan_replica.wire import is_lasting
+from banyan_replica.wire import is_gossip, is_lasting
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -56,7 +57,7 @@ class Incoming:
 
     def _post(self, frame: bytes, begun: Future[Prepared] | None, own: bool) -> None:
         job = partial(self._whole, frame, begun)
-        self._worker.post(job, len(frame), writes=len(frame) >= SHORTEST, whose=self._whose, own=own)
+        self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, own=own)
 
     def _useless(self, frame: bytes) -> bool:
         """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of
@@ -82,6 +83,11 @@ class Incoming:
     def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:
         if not self._useless(frame):
             context.replica.receive(self._link.peer_id, frame, now, prepared)
+
+
+def _may_write(frame: bytes) -> bool:
+    """Whether a frame may bring entries: a commit waits a moment for others that do."""
+    return len(frame) >= SHORTEST and (not is_gossip(frame) or brings_messages(frame[2:5]))
 
 
 def _overran(peer: str, why: str, context: Context, now: float) -> None:

@@ -209,6 +209,11 @@ _READ: dict[int, Callable[[list[Any]], AnyFrame]] = {shape.code: reader(shape) f
 _WRITE = writers(SHAPES)
 
 
+def brings_messages(raw: bytes) -> bool:
+    """Whether the encoded gossip frame, if it is valid, brings messages: they come first, and others have none."""
+    return raw[1:2] == b"\0" and raw[2:3] != b"\x80"
+
+
 def encode_frame(frame: AnyFrame) -> list[Any]:
     return spelled(frame, _WRITE)
 
