@@ -23,9 +23,9 @@ from banyan_node.home.folder import Home, write_private
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.links.slots import SlotSettings
+from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_node.upkeep.views import finish
 from banyan_node.workers.verifier import Verifier
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS

@@ -22,9 +22,9 @@ from banyan_node.context import TABLES, close_context, open_checked, open_contex
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
+from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
-from banyan_node.upkeep.views import finish
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data

@@ -216,11 +216,8 @@ class Replica:
         """When to call `handle_timer` next."""
         if self.sync.busy or self.sync.serving.busy:
             return 0.0  # as soon as there is no other work
-        at = self.gossip.get_timer()
-        for other in (self._tell_at, self._tick_at, self.missing.try_at):
-            if other is not None and (at is None or other < at):
-                at = other
-        return at
+        times = self.gossip.get_timer(), self._tell_at, self._tick_at, self.missing.try_at
+        return min([at for at in times if at is not None], default=None)
 
     def next_effect(self) -> Effect | None:
         """The next effect, or None. After None there are no more until the next event."""

@@ -115,7 +115,7 @@ IN_THROTTLE = (
     Mutant(
         "connections are accepted whatever accepting owes",
         "node/banyan_node/edge/listening.py",
-        "await cause.throttle.doorstep.accepts()",
+        "await cause.throttle.accepts()",
         "pass",
         _THROTTLED,
     ),

@@ -29,7 +29,7 @@ from banyan_node.context import open_checked
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.upkeep import mending
-from banyan_node.upkeep.views import unbuilt
+from banyan_node.upkeep.finishing import unbuilt
 from banyan_replica.peers.limits import Limits
 from banyan_storage import id_index
 from banyan_storage.views import building

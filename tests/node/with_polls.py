@@ -21,6 +21,7 @@ from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.upkeep import views
+from banyan_node.upkeep.finishing import finish
 from banyan_node.workers.worker import Worker
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
@@ -83,7 +84,7 @@ def proved(home: Home) -> dict[str, Any]:
         found["damaged"] = problems()
         begin(engine.write(), ["polls"])
         store.commit()
-        views.finish(engine, store, lambda said: None)
+        finish(engine, store, lambda said: None)
         return {**found, "mended": problems()}
 
 

@@ -29,7 +29,7 @@ class PacedListener(trio.abc.Listener[trio.SocketStream]):
     async def accept(self) -> trio.SocketStream:
         """The next connection. Raises trio.ClosedResourceError, OSError."""
         if (cause := CAUSE.get()) is not None:
-            await cause.throttle.doorstep.accepts()
+            await cause.throttle.accepts()
         return await self._listener.accept()
 
     async def aclose(self) -> None:

@@ -22,8 +22,8 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import verify_all
 from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
+from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
-from banyan_node.upkeep.views import finish
 from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_storage import restoring
 from banyan_storage.check import StoreProblem, bad_parts, verify

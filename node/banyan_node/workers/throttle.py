@@ -162,6 +162,10 @@ class Throttle:
         """Connections that have to wait now."""
         return len(self._waiting)
 
+    async def accepts(self) -> None:
+        """Returns when the next connection may be accepted."""
+        await self.doorstep.accepts()
+
     # -- turns
 
     def owed(self) -> float:

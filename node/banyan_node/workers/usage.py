@@ -8,15 +8,21 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
-if TYPE_CHECKING:
-    from .throttle import Throttle
-
 LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
+
+
+class Sharing(Protocol):
+    """What shares out the processor among connections: the throttle (throttle.py)."""
+
+    def counts(self, usage: Usage, seconds: float) -> None: ...
+    def holds(self, usage: Usage) -> bool: ...
+    async def turn(self, usage: Usage, fd: int = -1) -> bool: ...
+    async def accepts(self) -> None: ...
 
 
 class GroupUse:
@@ -38,7 +44,7 @@ class Usage:
         *("_held", "_lately", "_scopes", "_since"),
     )
 
-    def __init__(self, throttle: Throttle, group: GroupUse, arriving: bool = False) -> None:
+    def __init__(self, throttle: Sharing, group: GroupUse, arriving: bool = False) -> None:
         self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
         self.arriving, self.begun = arriving, False
         self._held, self._since, self._lately = 0.0, inf, 0.0
