@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.realm import Realm
-from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
@@ -72,7 +71,6 @@ class Receiving:
     limits: Limits
     ingest: Ingest
     sync: Sync
-    gossip: Gossip
     spreading: Spreading
     missing: MissingParts
     witnesses: Witnesses
@@ -236,8 +234,7 @@ class Receiving:
                     raise item
                 log, entries = named(item)
                 try:
-                    for entry in self.take(link, item, now).entries[-1:]:
-                        self.gossip.learned(entry[:16], now)
+                    self.spreading.learned(self.take(link, item, now), now)
                 except NotYet:
                     self.sync.asking.came(link, log, entries, False, now)
                 else:

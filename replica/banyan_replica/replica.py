@@ -109,7 +109,6 @@ class Replica:
             limits=self.limits,
             ingest=self.ingest,
             sync=self.sync,
-            gossip=self.gossip,
             spreading=self.spreading,
             missing=self.missing,
             witnesses=self.witnesses,

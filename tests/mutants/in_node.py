@@ -1155,6 +1155,27 @@ IN_NODE = (
         ("tests/replica/test_parts.py",),
     ),
     Mutant(
+        "a message that came without its content is taken for received",
+        "replica/banyan_replica/intake/intake.py",
+        "        return any(self._store.lacks_part(*part) for part in absent)\n",
+        "        return False\n",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
+        "a message that came without its content is not passed on once it came with it",
+        "replica/banyan_replica/gossip/spreading.py",
+        "            elif judged.news or d.mid in self._bare:\n",
+        "            elif judged.news:\n",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
+        "an entry that came as data without its content is taken for received",
+        "replica/banyan_replica/gossip/spreading.py",
+        "            if judged.lacking:\n                self._note(entry",
+        "            if False:\n                self._note(entry",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
         "a reason for withholding is taken whoever signed it",
         _PARTS,
         "                read_withheld(self._store.realm, reason, entry, op)\n",

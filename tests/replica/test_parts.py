@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from banyan_crdt.codec import encode
+from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
+from banyan_replica.gossip import frames
 from banyan_replica.peers.withholding import Withheld, sign_withheld
-from banyan_replica.wire import DataItems, Parts, RunItem, WantParts
+from banyan_replica.wire import DataItems, GossipFrame, Parts, RunItem, WantParts, encode_item
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, control_item, draft, phone_of
 
@@ -123,6 +127,38 @@ def test_neighbours_that_do_not_answer_keep_content_back_for_a_second_each_and_o
     waits = kept_back(answers=False)
     assert sum(wait - 1 for wait in waits) < 5 + 1
     assert max(waits[6:]) < 2
+
+
+def has_text(w: World, at: str, entry: EntryId) -> bool:
+    store = w.replicas[at].store
+    return store.has(entry) and not store.lacks_part(entry, 0)
+
+
+def pushed(chain: Sequence[Entry], first: int, stop: int) -> GossipFrame:
+    """A push of entries without their content."""
+    item = encode(encode_item(RunItem(run_bytes(chain, first, stop), [])))
+    return GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(chain[stop - 1].id[:16], 0, item),))))
+
+
+@pytest.mark.parametrize("by_data", [False, True])
+def test_a_post_that_first_came_without_its_content_comes_with_it_from_the_neighbour_that_has_it(by_data: bool) -> None:
+    """And is passed on, and nothing of it waits behind what nobody has, however much of that comes after it."""
+    w = World("a", "b", "c")
+    w.link("a", "b")
+    w.link("a", "c")
+    an = w.person("b", "an")
+    w.run(20)
+    w.rogue("r", "a")
+    for k in range(8):
+        w.post("b", an, 1, push=True)
+        chain = list(w.replicas["b"].store.chain(an.log()))
+        first = DataItems([RunItem(run_bytes(chain, k, k + 1), [])]) if by_data else pushed(chain, k, k + 1)
+        w.say("r", "a", first)
+        assert w.replicas["a"].store.lacks_part(chain[k].id, 0)
+        w.say("r", "a", bare(Person(f"nobody {k}"), 300)[1])
+        w.until(partial(has_text, w, "a", chain[k].id), 2)
+        w.until(partial(has_text, w, "c", chain[k].id), 3)
+    assert w.points("a", "b") == w.points("a", "c") == w.points("c", "a") == 0
 
 
 def reasons(entry: EntryId) -> list[tuple[bytes, float]]:

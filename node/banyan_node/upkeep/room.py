@@ -21,7 +21,7 @@ LOOK_S = 1.0
 """Seconds between two looks at the disk while the store grows: a flood of entries fills some ten megabytes in that
 time."""
 IDLE_LOOK_S = 10.0
-"""And while nothing is written here: other programs fill the disk too."""
+"""And while there is room and nothing is written here: other programs fill the disk too."""
 AGAIN = 20
 """There is room again once the reserve and 1/AGAIN of it more are free, so that the answer does not change every
 second."""
@@ -51,7 +51,7 @@ class Watch:
             room = await self._look()
             self._worker.post(partial(self._tell, room))  # a call would make others wait for it, to share a commit
             await trio.sleep(LOOK_S)
-            while seen == self._engine.commits and trio.current_time() < again:
+            while not self._full and seen == self._engine.commits and trio.current_time() < again:
                 await trio.sleep(LOOK_S)
 
     async def look(self) -> None:

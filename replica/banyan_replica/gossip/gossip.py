@@ -130,6 +130,11 @@ class Gossip:
         self._clock(now)
         self._tree.ignored(mid)
 
+    def bare(self, mid: bytes, peer: PeerId, now: float) -> None:
+        """It came without content, so others that announced it are asked for it, and it is not passed on."""
+        self._clock(now)
+        self._tree.bare(mid, peer, now)
+
     def rejected(self, mid: bytes, peer: PeerId, now: float) -> None:
         self._clock(now)
         self._tree.rejected(mid, peer, now)

@@ -133,8 +133,15 @@ class Plumtree:
         self.counters.ignored += 1
         self._settle(mid)
 
+    def bare(self, mid: bytes, peer: PeerId, now: float) -> None:
+        self.counters.ignored += 1
+        self._ask_others(mid, peer, now)
+
     def rejected(self, mid: bytes, peer: PeerId, now: float) -> None:
         self.counters.rejected += 1
+        self._ask_others(mid, peer, now)
+
+    def _ask_others(self, mid: bytes, peer: PeerId, now: float) -> None:
         self.pending.pop(mid, None)
         note = self.notes.get(mid)
         if note is not None:  # others that announced this id may have an honest message: ask them now

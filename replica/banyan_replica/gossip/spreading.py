@@ -2,7 +2,8 @@
 
 The gossip carries named bytes and knows nothing of entries. Here they are decoded, checked and judged, and the gossip
 gets the verdict: an accepted message is forwarded once it is durable, a rejected one costs its sender points, and one
-that cannot be judged yet is forgotten.
+that cannot be judged yet is forgotten. One that came without content that it names is stored and not forwarded: the
+gossip takes it as not received, so that a neighbour that has the content sends it too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
+BARE = 4_096
+"""Messages that came without content and are remembered, so that they are passed on once it came."""
 Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
 
@@ -61,6 +64,8 @@ class Spreading:
         self._take, self._wanted, self._verify, self._charge = take, wanted, verify, charge
         self._unpushed: dict[EntryId, float] = {}
         """Last entries of our runs that are pushed once they are signed, and when they were written."""
+        self._bare: dict[bytes, None] = {}
+        """Messages that came without content; the oldest are forgotten first."""
 
     # -- incoming
 
@@ -114,12 +119,30 @@ class Spreading:
             self._gossip.rejected(d.mid, d.peer, now)
             raise
         else:
-            if judged.news:
+            if judged.lacking:
+                self._note(d.mid)
+                self._gossip.bare(d.mid, d.peer, now)
+            elif judged.news or d.mid in self._bare:
+                self._bare.pop(d.mid, None)
                 also = [mid for e in judged.added if (mid := e.id[:16]) != d.mid]
                 stale = len(item.run.entries) - len(judged.added) if isinstance(item, CheckedRun) else 0
                 self._gossip.accepted(d, now, also, stale)
             else:  # already held: an old message is not forwarded again
                 self._gossip.learned(d.mid, now)
+
+    def _note(self, mid: bytes) -> None:
+        """It came without its content."""
+        self._bare[mid] = None
+        if len(self._bare) > BARE:
+            del self._bare[next(iter(self._bare))]
+
+    def learned(self, judged: Judged, now: float) -> None:
+        """An item came by reconciliation."""
+        for entry in judged.entries[-1:]:
+            if judged.lacking:
+                self._note(entry[:16])
+            else:
+                self._gossip.learned(entry[:16], now)
 
     def _pass_over(self, d: Delivery, item: Checked, now: float) -> None:
         """A message of an account that is not held here is not stored and not forwarded. Raises Malformed.

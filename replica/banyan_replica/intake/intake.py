@@ -16,6 +16,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
+from banyan_crdt.ops import part_of
 from banyan_crdt.realm import Realm
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
@@ -32,13 +33,15 @@ SHORT_CONTROL = 64
 
 
 class Judged(NamedTuple):
-    """entries: the ids in the item (for a run, the last). news: whether a head moved, so that others must be told."""
+    """entries: the ids in the item (for a run, the last). news: whether a head moved, so that others must be told.
+    added: entries that count now and did not before; empty for a control log. lacking: content that the item names is
+    wanted, did not come with it, and is not held."""
 
     entries: tuple[EntryId, ...]
     news: bool
     log: LogId
     added: Sequence[Entry]
-    """Entries that count now and did not before; empty for a control log."""
+    lacking: bool = False
 
 
 class NotTaken(NamedTuple):
@@ -147,7 +150,26 @@ class Intake:
             raise
         if self.notes:
             self.notes.pop((link.peer, run.log), None)
-        return Judged((last.id,), self._sync.moves != moves, run.log, added)
+        news = self._sync.moves != moves
+        return Judged((last.id,), news, run.log, added, self._lacks(item))
+
+    def _lacks(self, item: CheckedRun) -> bool:
+        """Whether content that the run names is wanted, did not come with it, and is not held."""
+        run, contents = item.run, item.contents
+        if run.puts is not None and len(contents) == len(run.entries) and None not in contents:
+            return False
+        absent = list[tuple[EntryId, int]]()
+        for k, body in enumerate(run.bodies):
+            content = contents[k] if k < len(contents) else None
+            if type(content) is bytes and len(body.ops) == 1:
+                continue
+            came = [op for op, _ in pieces(content)]
+            absent += [
+                (run.entries[k].id, n) for n, op in enumerate(body.ops) if n not in came and part_of(op) is not None
+            ]
+        if absent:
+            self._ingest.flush()
+        return any(self._store.lacks_part(*part) for part in absent)
 
     def _control_item(self, link: PeerSession, item: CheckedControl, now: float, wall_ms: int) -> Judged:
         log = control_log(item.account)
