@@ -189,7 +189,7 @@ class Receiving:
             case Parts():
                 self.missing.answered(link, m, now)
                 if self.parts(link, [PartItem(e, op, raw) for e, op, raw, _ in m.parts if raw is not None]):
-                    self.missing.came(link.peer)
+                    self.missing.came(link.peer, now)
             case Witness():
                 if self.sync.may(link, 64, now) and self.witnesses.heard(m, self.wall_ms(now)):
                     self.out.spread(m, link.peer)

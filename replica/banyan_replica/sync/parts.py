@@ -13,6 +13,7 @@ neighbours that withhold cannot keep from us for long what another has:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import AccountId, EntryId
@@ -35,7 +36,7 @@ class MissingParts:
     def __init__(self, store: Store, limits: Limits, rng: Rng, why_not: Callable[[str, AccountId], str]) -> None:
         self._store, self._limits, self._rng, self._why_not = store, limits, rng, why_not
         self._cursor = b""
-        self._ask_at = 0.0
+        self._walk_at = inf
         self._fruitless = 0
         """Questions since content came, a neighbour came, or more was missing."""
         self._lacking = 0
@@ -55,21 +56,23 @@ class MissingParts:
         """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
-        """At most two questions, to one neighbour each."""
+        """At most one question, to one neighbour."""
         ready = {link.peer: link for link in links if link.hello is not None}
         lacking = self._store.counts().lacking
         self._follow(lacking, set(ready), now)
         if not lacking:
-            self._to_try, self.try_at = [], None
+            self._to_try, self.try_at, self._walk_at = [], None, inf
             return []
-        return [*self._try_next(now), *self._walk(list(ready), now)]
+        if now >= self._walk_at + self._limits.parts_s:  # what comes anew must not put off what is missing for long
+            return self._walk(list(ready), now) or self._try_next(now)
+        return self._try_next(now) or self._walk(list(ready), now)
 
     def _follow(self, lacking: int, ready: set[str], now: float) -> None:
         """Notes new neighbours, and whether more is missing."""
         more, new = lacking > self._lacking, sorted(ready - self._known)
         self._lacking, self._known = lacking, ready
         if more or new:
-            self._fruitless, self._ask_at = 0, min(self._ask_at, now + self._limits.parts_s)
+            self._fruitless, self._walk_at = 0, min(self._walk_at, now + self._limits.parts_s)
             tried = sorted(ready) if more else new
             tried.sort(key=lambda peer: (self._in_vain.get(peer, 0), self._rng.random()))
             self._to_try = ([] if more else self._to_try) + tried
@@ -95,7 +98,7 @@ class MissingParts:
         return question
 
     def _walk(self, ready: Sequence[str], now: float) -> list[tuple[str, WantParts]]:
-        if now < self._ask_at or not ready:
+        if now < self._walk_at or not ready:
             return []
         rows = self._store.lacking(self._cursor, self._limits.parts_asked)
         if not rows:
@@ -103,7 +106,7 @@ class MissingParts:
             return []
         self._cursor = rows[-1].cursor if len(rows) == self._limits.parts_asked else b""
         self._fruitless += 1
-        self._ask_at = now + self._pause(len(ready))
+        self._walk_at = now + self._pause(len(ready))
         return self._question(ready[self._rng.randrange(len(ready))], rows)
 
     def _question(self, peer: str, rows: Sequence[Lack]) -> list[tuple[str, WantParts]]:
@@ -173,7 +176,7 @@ class MissingParts:
             return b""
         return reason
 
-    def came(self, peer: str) -> None:
+    def came(self, peer: str, now: float) -> None:
         """Missing content arrived, so more is asked for at once."""
         self._in_vain[peer] = 0
-        self._fruitless, self._ask_at = 0, 0.0
+        self._fruitless, self._walk_at = 0, min(self._walk_at, now)
