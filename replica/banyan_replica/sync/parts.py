@@ -43,7 +43,7 @@ class MissingParts:
         self._asked: dict[str, int] = {}
         """Open questions to each neighbour."""
         self._named: dict[str, frozenset[tuple[EntryId, int]]] = {}
-        """What each neighbour was asked for in open questions."""
+        """What each neighbour was last asked for, while a question is open."""
         self._in_vain: dict[str, int] = {}
         """Questions to each neighbour since missing content came from it."""
         self._known: set[str] = set()
@@ -115,7 +115,7 @@ class MissingParts:
             return []
         self._asked[peer] = self._asked.get(peer, 0) + 1
         self._in_vain[peer] = self._in_vain.get(peer, 0) + 1
-        self._named[peer] = self._named.get(peer, frozenset()).union(wanted)
+        self._named[peer] = frozenset(wanted)
         return [(peer, WantParts(wanted))]
 
     def _is_taken(self, peer: str, entry: EntryId) -> bool:
@@ -158,7 +158,7 @@ class MissingParts:
         """Notes why content is withheld. Raises Reject if a statement is not valid; an empty one, or one of a later
         version, is accepted."""
         self._asked[link.peer] -= 1
-        asked = self._named[link.peer] if self._asked[link.peer] else self._named.pop(link.peer)
+        asked = self._named.pop(link.peer, frozenset())
         if self._to_try:
             self._try_by(now + self._limits.parts_next_s)
         for entry, op, raw, reason in m.parts:
