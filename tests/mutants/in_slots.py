@@ -197,7 +197,7 @@ IN_SLOTS = (
     Mutant(
         "announcements are taken for entries, for which a commit waits",
         "replica/banyan_replica/gossip/frames.py",
-        ' and raw[2:3] != b"\\x80"',
+        " and raw[2:3] != _NONE",
         "",
         ("tests/replica/test_gossip_frames.py",),
     ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_replica.gossip.settings import (
     MAX_ADDR,
@@ -207,11 +208,13 @@ SHAPES = (
 )  # fmt: skip
 _READ: dict[int, Callable[[list[Any]], AnyFrame]] = {shape.code: reader(shape) for shape in SHAPES}
 _WRITE = writers(SHAPES)
+_PUSHES, _NONE = encode(0), encode([])
+"""How the code of pushes is written, and a list of none."""
 
 
 def brings_messages(raw: bytes) -> bool:
     """Whether the encoded gossip frame, if it is valid, brings messages: they come first, and others have none."""
-    return raw[1:2] == b"\0" and raw[2:3] != b"\x80"
+    return raw[1:2] == _PUSHES and raw[2:3] != _NONE
 
 
 def encode_frame(frame: AnyFrame) -> list[Any]:
