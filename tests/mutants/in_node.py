@@ -1162,6 +1162,13 @@ IN_NODE = (
         ("tests/replica/test_parts.py",),
     ),
     Mutant(
+        "an empty list of pieces is taken for the content of a post",
+        "replica/banyan_replica/intake/intake.py",
+        " and set(map(type, contents)) == {bytes}:",
+        " and None not in contents:",
+        ("tests/replica/test_parts.py",),
+    ),
+    Mutant(
         "a message that came without its content is not passed on once it came with it",
         "replica/banyan_replica/gossip/spreading.py",
         "            elif judged.news or d.mid in self._bare:\n",

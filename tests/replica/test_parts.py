@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from banyan_crdt.codec import encode
-from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, H
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_replica.gossip import frames
+from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.withholding import Withheld, sign_withheld
-from banyan_replica.wire import DataItems, GossipFrame, Parts, RunItem, WantParts, encode_item
+from banyan_replica.wire import Content, DataItems, GossipFrame, Parts, RunItem, WantParts, encode_item
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, control_item, draft, phone_of
 
@@ -135,14 +134,15 @@ def has_text(w: World, at: str, entry: EntryId) -> bool:
     return store.has(entry) and not store.lacks_part(entry, 0)
 
 
-def pushed(chain: Sequence[Entry], first: int, stop: int) -> GossipFrame:
-    """A push of entries without their content."""
-    item = encode(encode_item(RunItem(run_bytes(chain, first, stop), [])))
-    return GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(chain[stop - 1].id[:16], 0, item),))))
+def pushed(item: RunItem, last: EntryId) -> GossipFrame:
+    return GossipFrame(frames.encode_frame(frames.Pushes((frames.Push(last[:16], 0, encode(encode_item(item))),))))
 
 
 @pytest.mark.parametrize("by_data", [False, True])
-def test_a_post_that_first_came_without_its_content_comes_with_it_from_the_neighbour_that_has_it(by_data: bool) -> None:
+@pytest.mark.parametrize("contents", [[], [None], [[]]], ids=["no content", "null", "no piece"])
+def test_a_post_that_first_came_without_its_content_comes_with_it_from_the_neighbour_that_has_it(
+    by_data: bool, contents: list[Content]
+) -> None:
     """And is passed on, and nothing of it waits behind what nobody has, however much of that comes after it."""
     w = World("a", "b", "c")
     w.link("a", "b")
@@ -153,13 +153,37 @@ def test_a_post_that_first_came_without_its_content_comes_with_it_from_the_neigh
     for k in range(8):
         w.post("b", an, 1, push=True)
         chain = list(w.replicas["b"].store.chain(an.log()))
-        first = DataItems([RunItem(run_bytes(chain, k, k + 1), [])]) if by_data else pushed(chain, k, k + 1)
-        w.say("r", "a", first)
-        assert w.replicas["a"].store.lacks_part(chain[k].id, 0)
+        item, post = RunItem(run_bytes(chain, k, k + 1), contents), chain[k].id
+        w.say("r", "a", DataItems([item]) if by_data else pushed(item, post))
+        assert w.replicas["a"].store.lacks_part(post, 0)
         w.say("r", "a", bare(Person(f"nobody {k}"), 300)[1])
-        w.until(partial(has_text, w, "a", chain[k].id), 2)
-        w.until(partial(has_text, w, "c", chain[k].id), 3)
+        w.run(0.1)
+        assert has_text(w, "a", post), "the push of b, which came just after"
+        w.until(partial(has_text, w, "c", post), 3)
     assert w.points("a", "b") == w.points("a", "c") == w.points("c", "a") == 0
+
+
+def test_a_post_that_came_without_its_content_is_asked_of_a_neighbour_that_announces_it() -> None:
+    w, whole, an = World("a"), World("whole"), Person("an")
+    full = whole.replicas["whole"]
+    full.ingest.control(an.id, an.control, NOW_MS)
+    full.publish(an.log(), phone_of(an), [draft("a text", 1)], whole.now, False)
+    whole.drain("whole")
+    (post,) = full.store.chain(an.log())
+    text = full.store.part(post.id, 0)
+    for peer in ("r", "h"):
+        w.rogue(peer, "a")
+        w.say(peer, "a", GossipFrame(frames.encode_frame(frames.Join((f"/{peer}",)))), DataItems([control_item(an)]))
+    w.say("r", "a", pushed(RunItem(run_bytes([post], 0, 1), []), post.id))
+    w.say("h", "a", GossipFrame(frames.encode_frame(frames.Pushes(ihaves=(post.id[:16],)))))
+
+    def asked() -> bool:
+        of = [frames.decode_frame(m.frame) for m in w.heard["h"] if isinstance(m, GossipFrame)]
+        return any(isinstance(f, frames.Pushes) and post.id[:16] in f.grafts for f in of)
+
+    assert w.until(asked, 3) <= GossipSettings().graft_s + 0.25
+    w.say("h", "a", pushed(RunItem(run_bytes([post], 0, 1), [text]), post.id))
+    assert has_text(w, "a", post.id)
 
 
 def reasons(entry: EntryId) -> list[tuple[bytes, float]]:

@@ -156,7 +156,7 @@ class Intake:
     def _lacks(self, item: CheckedRun) -> bool:
         """Whether content that the run names is wanted, did not come with it, and is not held."""
         run, contents = item.run, item.contents
-        if run.puts is not None and len(contents) == len(run.entries) and None not in contents:
+        if run.puts is not None and len(contents) == len(run.entries) and set(map(type, contents)) == {bytes}:
             return False
         absent = list[tuple[EntryId, int]]()
         for k, body in enumerate(run.bodies):
