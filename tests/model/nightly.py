@@ -8,7 +8,8 @@ disagreed about any set; `--only SEED` examines one of the reported seeds again.
 
     python -m tests.model.nightly --world --runs 1000000 --seed S --jobs 2 --json
 
-A run is then one set on real replicas that are linked in virtual time (see world.py); `--only SEED` shrinks it.
+A run is then one set on real replicas that are linked in virtual time (see world.py); `--only SEED` shrinks it. With
+`--kept FILE` it can be stopped: the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.model import world_many
 from tests.model.agreement import NodeKind, Tally, examine
@@ -73,12 +75,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--nodes", choices=("judge", "store"), default="judge", help="store: real nodes, slowly")
     parser.add_argument("--world", action="store_true", help="sets on real replicas in virtual time")
     parser.add_argument("--theme", default="", help="of the sets on real replicas: one theme only")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="of --world: the sets so far, to go on from")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     if args.world:
         if args.only:
             return world_many.explain(args.only, args.theme, args.json)
-        return world_many.main(args.seed, args.runs, args.jobs, args.theme, args.json)
+        return world_many.main(args.seed, args.runs, args.jobs, args.theme, args.json, args.kept)
     began = time.monotonic()
     if args.only:
         total = examine(args.only, args.per_set, kind=args.nodes)

@@ -5,14 +5,16 @@ Half of the sets are examined here, half in test_world_too.py, because pytest gi
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.model.spec import state
 from tests.model.world import examine
-from tests.model.world_many import CI_CHUNKS, ci_chunk
+from tests.model.world_many import CI_CHUNKS, ci_chunk, work
 from tests.model.world_sets import THEMES, world_set
 
 
@@ -35,3 +37,25 @@ def test_every_theme_makes_sets_whose_logs_count(theme: str) -> None:
         heads = [h for a in s.accounts for name, h in state(s.symbolic, a, s.limits).heads.items() if name[1]]
         lengths[any(h.length for h in heads)] += 1
     assert lengths[True] > 3, f"theme {theme}: {dict(lengths)}"
+
+
+def test_sets_that_were_interrupted_go_on_where_they_were(tmp_path: Path) -> None:
+    kept = tmp_path / "night.json"
+    work("pieces", 10, 1, kept=kept)
+    assert work("pieces", 20, 1, kept=kept) == work("pieces", 20, 1)
+    assert json.loads(kept.read_text())["sets"] == 20
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [({"seed": "other"}, "has sets of seed 'other', not 'pieces'"), ({"code": "0"}, "code"), ({"sets": None}, "")],
+)
+def test_pieces_of_another_run_or_of_other_code_are_not_added(
+    tmp_path: Path, changed: dict[str, str], sentence: str
+) -> None:
+    kept = tmp_path / "night.json"
+    work("pieces", 0, 1, kept=kept)
+    report = json.loads(kept.read_text()) | changed
+    kept.write_text(json.dumps({k: v for k, v in report.items() if v is not None}))
+    with pytest.raises(SystemExit, match=sentence or "is no report of sets"):
+        work("pieces", 10, 1, kept=kept)

@@ -1,4 +1,8 @@
-"""Many sets on real replicas, and one of them explained, for `nightly --world`."""
+"""Many sets on real replicas, and one of them explained, for `nightly --world`.
+
+A million sets take a night or more. With `--kept FILE` the report so far is in that file, and the same command goes on
+from there, if the code is still the same.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ import random
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import blake2b
+from pathlib import Path
 
 from tests.model.spec import Checkpoint, Op
 from tests.model.world import CHECKS, Outcome, examine
@@ -20,6 +26,7 @@ FIRST = 40
 """Failing sets that are named of each check."""
 CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "20000"))
 CI_CHUNKS = 40
+ROOMS = ("crdt", "schema", "storage", "replica", "tests/model")
 Job = tuple[str, int, int, str]
 
 
@@ -37,6 +44,29 @@ class Report:
     situations: Counter[str] = field(default_factory=Counter)
     examples: list[tuple[str, str, str, str]] = field(default_factory=list)
     """(check, seed, theme, what was seen)."""
+
+    @classmethod
+    def read(cls, file: Path, of: dict[str, str]) -> Report:
+        """The report in a file; empty if there is none. Exits if it is of another run or of other code."""
+        if not file.exists():
+            return cls()
+        try:
+            kept = json.loads(file.read_text())
+            report = cls(**{f.name: kept[f.name] for f in fields(cls)})
+            other = [f"{name} {kept[name]!r}, not {value!r}" for name, value in of.items() if kept[name] != value]
+        except (ValueError, KeyError, TypeError):
+            sys.exit(f"{file} is no report of sets: name another file")
+        if other:
+            sys.exit(f"{file} has sets of {other[0]}: name another file, or move this one")
+        for f in fields(cls):
+            if isinstance(value := getattr(report, f.name), dict):
+                setattr(report, f.name, Counter(value))
+        return report
+
+    def write(self, file: Path, of: dict[str, str]) -> None:
+        draft = file.with_name(file.name + ".new")
+        draft.write_text(json.dumps(vars(self) | of))
+        draft.replace(file)
 
     def add(self, o: Outcome) -> None:
         self.sets += 1
@@ -59,10 +89,20 @@ def _chunk(job: Job) -> list[Outcome]:
     return [examine(f"{seed}/{n}", theme=theme) for n in range(first, stop)]
 
 
-def work(seed: str, sets: int, jobs: int, theme: str = "") -> Report:
-    """Examines `sets` sets. They depend only on `seed`."""
-    report, began, said = Report(), time.monotonic(), 0.0
-    todo = [(seed, k, min(sets, k + CHUNK), theme) for k in range(0, sets, CHUNK)]
+def code() -> str:
+    """A name of the code that is examined, and of the code that examines it."""
+    root, summed = Path(__file__).parents[2], blake2b(digest_size=8)
+    for file in sorted(f for room in ROOMS for f in (root / room).rglob("*.py") if not f.name.startswith("test_")):
+        summed.update(f"{file.relative_to(root).as_posix()}\n".encode() + file.read_bytes())
+    return summed.hexdigest()
+
+
+def work(seed: str, sets: int, jobs: int, theme: str = "", kept: Path | None = None) -> Report:
+    """Examines `sets` sets. They depend only on `seed`. kept: goes on from the report in this file, and writes it."""
+    of = {"seed": seed, "theme": theme, "code": code()}
+    report = Report.read(kept, of) if kept else Report()
+    before, began, said = report.sets, time.monotonic(), 0.0
+    todo = [(seed, k, min(sets, k + CHUNK), theme) for k in range(before, sets, CHUNK)]
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=100) as pool:
         for outcomes in pool.imap(_chunk, todo):
             for o in outcomes:
@@ -70,29 +110,33 @@ def work(seed: str, sets: int, jobs: int, theme: str = "") -> Report:
             elapsed = time.monotonic() - began
             if elapsed - said > 5:
                 said = elapsed
-                rate, by_check = report.sets / elapsed, dict(report.checks.most_common())
+                rate, by_check = (report.sets - before) / elapsed, dict(report.checks.most_common())
                 print(
                     f"{report.sets:,} of {sets:,} sets, {rate:.1f}/s, {report.failed} failed: {by_check}",
                     file=sys.stderr,
                 )
+                if kept:
+                    report.write(kept, of)
+    if kept:
+        report.write(kept, of)
     return report
 
 
-def main(seed: str, sets: int, jobs: int, theme: str, as_json: bool) -> int:
+def main(seed: str, sets: int, jobs: int, theme: str, as_json: bool, kept: Path | None) -> int:
     began = time.monotonic()
-    report = work(seed, sets, jobs, theme)
+    report = work(seed, sets, jobs, theme, kept)
     seconds = time.monotonic() - began
     if as_json:
-        print(json.dumps(vars(report) | {"seed": seed, "seconds": round(seconds, 1)}))
+        print(json.dumps(vars(report) | {"seed": seed, "code": code(), "seconds": round(seconds, 1)}))
     else:
-        print(f"{report.sets} sets, {report.sets / seconds:.1f}/s, unions of {report.entries} entries where all agreed")
+        print(f"{report.sets} sets, unions of {report.entries} entries where all agreed, in {seconds:.0f} s")
         for title, counts in (("themes", report.themes), ("situations", report.situations)):
             print(f"{title}: " + ", ".join(f"{name} {n}" for name, n in counts.most_common()))
         rate = report.failed / max(1, report.sets)
         print(f"failed: {report.failed} ({rate:.2%}); by theme {dict(report.failed_themes)}")
         for check, n in sorted(report.checks.items()):
             print(f"  {check}: {n} first, {report.every[check]} in all ({CHECKS[check]})")
-        for check, which, its_theme, seen in sorted(report.examples):
+        for check, which, its_theme, seen in sorted(map(tuple, report.examples)):
             print(f"    {check}  {which}  {its_theme}: {seen}")
     return 1 if report.failed else 0
 
