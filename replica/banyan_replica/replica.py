@@ -366,7 +366,7 @@ class Replica:
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():
-            if link.hello is not None and now - link.course.told_at >= self.limits.root_s:
+            if link.hello is not None and self.sync.due(link, now):
                 self.sync.root(link, now)
             if link.flow.uncredited:
                 self._out.credit(link)

@@ -303,6 +303,20 @@ IN_THROTTLE = (
         ("tests/replica/test_interest.py",),
     ),
     Mutant(
+        "who names accounts hears only at the next usual time that nothing is missing",
+        "replica/banyan_replica/sync/interest.py",
+        "pair.unheard = True",
+        "pass",
+        ("tests/replica/test_interest.py",),
+    ),
+    Mutant(
+        "who named accounts once is told every second for ever",
+        "replica/banyan_replica/sync/sync.py",
+        "pair.unheard = False",
+        "pass",
+        ("tests/replica/test_interest.py",),
+    ),
+    Mutant(
         "questions of who has gone are read",
         "node/banyan_node/links/incoming.py",
         "return self._link.closed is not None and not is_lasting(frame)",

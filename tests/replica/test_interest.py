@@ -160,6 +160,19 @@ def test_after_a_restart_only_what_came_meanwhile_is_told(who: str) -> None:
     assert rate(w, 60, *BOTH) < 15
 
 
+def test_whoever_named_its_accounts_soon_hears_that_nothing_is_missing() -> None:
+    """The first root is told before the names come, and the next one was 6 s later."""
+    w = World("a", "h")
+    people = town(w, 30)
+    follow(w, "h", people[:20])
+    w.link("h", "a")
+    w.until(lambda: agree(w, people[:20]), 30)
+    w.unlink("h", "a")
+    w.link("h", "a")
+    assert w.until(lambda: w.replicas["h"].links["a"].course.live, 30) < 1.2
+    assert rate(w, 60, ("a", "h")) < 15, "and after that no more often than before"
+
+
 def test_a_head_that_is_flagged_reaches_whoever_holds_the_account() -> None:
     w = World("a", "h")
     people = town(w, 20)

@@ -52,6 +52,8 @@ class Pair:
     again_s: float = AGAIN_S
     said: bytes = b""
     """The last root that we told it."""
+    unheard: bool = False
+    """Whether it changed its names since then, so that it can't know yet whether we agree."""
     tried: tuple[bytes, bytes] = (b"", b"")
     """Our root and its root at the last comparison."""
     fruitless_s: float = 0.0
@@ -203,6 +205,7 @@ class Interests:
         if pair.told:
             come, go = come & self._mine.held, go & pair.share.names
         link.load.cost(pair.share.change(come, go))
+        pair.unheard = True
         self._bound(pair.share)
         self._make_room()
 

@@ -113,6 +113,8 @@ class Sync:
     def root(self, link: PeerSession, now: float) -> None:
         link.course.told(now)
         pair = self.interests.pair(link.peer)
+        if pair is not None:
+            pair.unheard = False
         if pair is None:
             self.out.append((link.peer, Root(self.tree.count, self.tree.root, self.store.last_arrival)))
         elif pair.share.tree.ready:
@@ -124,6 +126,11 @@ class Sync:
         """Whether to tell the peer our root early, because heads moved that it may not know."""
         pair = self.interests.pair(link.peer)
         return not link.course.live and (pair is None or pair.said != pair.share.tree.root)
+
+    def due(self, link: PeerSession, now: float) -> bool:
+        """Whether to tell the peer our root though nothing moved."""
+        pair = self.interests.pair(link.peer)
+        return now - link.course.told_at >= self.limits.root_s or (pair is not None and pair.unheard)
 
     def shared(self, link: PeerSession, m: Shared, now: float) -> None:
         """The peer told its root of the accounts that we both hold."""
