@@ -258,6 +258,10 @@ class Node:
         return self.tasks.failing()
 
     @property
+    def unreached(self) -> dict[str, str]:
+        return self.links.unreached()
+
+    @property
     def seen(self) -> Published:
         assert self._publisher is not None
         return self._publisher.seen

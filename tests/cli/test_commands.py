@@ -123,9 +123,15 @@ def test_the_24_words_bring_the_same_node_back(home: Path, tmp_path: Path) -> No
     mine, theirs = (_ok(banyan("--home", h, "id", "--json")).json for h in (home, other))
     assert mine["peer_id"] == theirs["peer_id"]
     assert mine["store_id"] != theirs["store_id"]
-    ran = process("--home", tmp_path / "third", "keys", "restore", stdin=" ".join(words[:-1]))
+    third = tmp_path / "third"
+    ran = process("--home", third, "keys", "restore", "--realm", "test", stdin=" ".join(words[:-1]))
     assert ran.code == errors.KEYS
     assert "23" in ran.err
+    assert process("--home", third, "keys", "restore", "--realm", "mine", stdin="").code == errors.USAGE
+    assert not third.exists()
+    ran = process("--home", third, "keys", "restore", "--realm", "test", stdin=" ".join(words))
+    assert "for the realm 'test'" in _ok(ran).out
+    assert _ok(banyan("--home", third, "id", "--json")).json["realm"] == "test"
     assert process("--home", home, "keys", "restore", stdin=" ".join(words)).code == errors.KEYS
 
 

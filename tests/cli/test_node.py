@@ -216,6 +216,25 @@ def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: P
     assert _json("--home", home, "store", "verify")["problems"] == []
 
 
+def test_status_and_doctor_say_why_none_of_the_peers_that_a_run_dials_is_linked(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "main"
+    assert banyan("--home", other, "init", "--realm", "main").code == 0
+    nobody = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWJT1xxD6Si5hs6jQ9Z9v4ZBaJ4cXLRcp1wEeCog4TbN6c"
+    for address, why in ((nobody, "refuses port 1"), (None, "give both nodes the same node.realm")):
+        with node_up(other) as node, node_up(home, "--bootstrap", address or node.call("id")["addresses"][0]):
+            deadline = time.monotonic() + 30
+            while not (found := _json("--home", home, "status")["unreached"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert why in "".join(found.values())
+            assert why in banyan("--home", home, "status").out.replace("\n", " ")
+            ran = banyan("--home", home, "doctor", "--json")
+            (check,) = [c for c in ran.json["checks"] if c["check"] == "peers"]
+            assert (ran.code, check["ok"]) == (errors.FAILED, False)
+            assert check["sentence"].startswith("None of 1 that it dials is connected: ")
+            assert why in check["sentence"]
+
+
 def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, tmp_path: Path) -> None:
     other = _new(tmp_path / "other", "Lan")
     for k in range(60):

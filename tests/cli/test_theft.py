@@ -207,7 +207,10 @@ def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they
 
     _run(thief, "post", "buy my coin")
     _carry(thief, home)
-    assert _run(home, "status")["trouble"] is None
+    said = _run(home, "status")["trouble"]
+    assert "somebody else writes with this node's key: log" in said
+    assert "of its account, 1 entry, was not written here" in said
+    assert _run(thief, "status")["trouble"] is None, "of what is older than its own first entry it cannot tell"
     _run(thief, "account", "rotate")
     _carry(thief, home)
     said = _run(home, "status")["trouble"]
@@ -240,6 +243,34 @@ def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they
     assert copied not in {log for _, log in marked}
 
 
+def test_status_says_that_a_log_is_forked_and_the_remedy_that_it_names_brings_all_back(tmp_path: Path) -> None:
+    """An older copy of the store was put back so that the node cannot notice, and it wrote on."""
+    home, saved, archive = tmp_path / "home", tmp_path / "saved", tmp_path / "archive"
+    paper = _paper(tmp_path, _made(home, "Minh")["recovery_words"])
+    _run(home, "post", "cũ")
+    files = [home / "store" / "data.mdb", home / "store.seen"]
+    saved.mkdir()
+    for file in files:
+        shutil.copyfile(file, saved / file.name)
+    _run(home, "post", "một")
+    _run(home, "export", archive)
+    for file in files:
+        shutil.copyfile(saved / file.name, file)  # in place, so that it is the same file
+    _run(home, "post", "hai")
+    assert _run(home, "status")["trouble"] is None
+    _run(home, "import", "archive", archive)
+    said = _run(home, "status")["trouble"]
+    assert "of its account is forked, and what follows the fork does not count" in said
+    assert "`banyan down`, `banyan keys renew`, `banyan account recover`" in said
+    assert _account_check(home)["ok"] is False
+    assert "forked, written here" in banyan("--home", home, "account", "show").out
+    assert "1 log pinned; 1 forked, and pinned where that begins." in banyan("--home", home, "account", "pin").out
+    _run(home, "keys", "renew")
+    _run(home, "account", "recover", "--yes", "--words-file", paper)
+    assert _run(home, "status")["trouble"] is None
+    assert {"cũ", "hai"} <= {post["text"] for post in banyan("--home", home, "feed", "--all", "--json").lines}
+
+
 def test_an_owners_own_word_is_no_thefts_and_a_thiefs_fork_is_one(tmp_path: Path) -> None:
     home, thief, again = (tmp_path / name for name in ("home", "thief", "again"))
     _made(home, "Minh")
@@ -248,10 +279,12 @@ def test_an_owners_own_word_is_no_thefts_and_a_thiefs_fork_is_one(tmp_path: Path
     _run(home, "account", "grant", "cd" * 32)
     assert _run(home, "status")["trouble"] is None
 
-    _ok(process("--home", again, "keys", "restore", "--json", stdin=" ".join(_words_of(home))))
-    (again / "config.toml").write_text('[node]\nrealm = "test"\n')
+    _run(home, "post", "trước")
+    _ok(process("--home", again, "keys", "restore", "--realm", "test", "--json", stdin=" ".join(_words_of(home))))
     _carry(home, again)
     assert _run(again, "status")["trouble"] is None, "this store did not write it, and its keys are ours"
+    _run(again, "post", "sau")
+    assert _run(again, "status")["trouble"] is None, "what it wrote before the restore is older than what it writes now"
 
     path = _run(home, "account", "show")["path"]
     for _ in range(2):

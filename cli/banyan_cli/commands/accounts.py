@@ -130,7 +130,8 @@ def pin(
     who = _which(s, account)
     writer = None if writer is None else _granted(s.call("account.show", account=who), writer)
     answer = s.call("account.pin", account=who, writer=writer, log=log)
-    s.out.done(answer, f"{count(len(answer['pins']), 'log')} pinned.")
+    forked = f"; {answer['forked']} forked, and pinned where that begins" if answer["forked"] else ""
+    s.out.done(answer, f"{count(len(answer['pins']), 'log')} pinned{forked}.")
 
 
 @_account.command("cut")

@@ -12,13 +12,14 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from banyan_cli import errors, session
+from banyan_node.harmless import plain
 from banyan_node.operator_errors import NoNode
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _show(console: Console, value: dict[str, Any]) -> None:
     for check in value["checks"]:
         style = {True: "green", False: "bold red", None: "dim"}[check["ok"]]
         console.print(_MARKS[check["ok"]], style=style, end="  ")
-        console.print(f"{check['check']:<9} {check['sentence']}", markup=False, soft_wrap=True)
+        console.print(f"{check['check']:<9} {plain(check['sentence'])}", markup=False, soft_wrap=True)
 
 
 def _findings(s: session.Session) -> Iterator[Finding]:
@@ -244,10 +245,13 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
         if connected:
             why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
             return True, f"{_are(len(connected))} connected{why}"
+        unreached = node.call("status").get("unreached") or {}
+        if unreached:
+            return False, f"None of {len(unreached)} that it dials is connected: {'; '.join(_whys(unreached))}."
         if not bootstrap:
             return None, (
-                "None is connected, and the settings name none to dial first: `banyan config set node.bootstrap "
-                "ADDRESS` does, and `banyan peers add ADDRESS` for this run."
+                "None is connected. `banyan config set node.bootstrap ADDRESS` names one to dial first, and `banyan "
+                "peers add ADDRESS` one for this run."
             )
     if not bootstrap:
         return None, "None are named to dial first (node.bootstrap)."
@@ -255,5 +259,9 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
     reached = [address for address, why in reasons.items() if why is None]
     if reached:
         return True, f"{len(reached)} of {len(bootstrap)} bootstrap peers can be reached."
-    several = dict.fromkeys(why for why in reasons.values() if why)
-    return False, f"None of {len(bootstrap)} bootstrap peers can be reached: {'; '.join(several)}."
+    return False, f"None of {len(bootstrap)} bootstrap peers can be reached: {'; '.join(_whys(reasons))}."
+
+
+def _whys(reasons: Mapping[str, str | None]) -> list[str]:
+    """Each reason once."""
+    return list(dict.fromkeys(why for why in reasons.values() if why))

@@ -86,6 +86,7 @@ def _show_backup(console: Console, value: dict[str, list[str]]) -> None:
 def restore(
     ctx: typer.Context,
     words_file: paper.WordsFile = None,
+    realm: Annotated[str | None, typer.Option(help="main, or test: that of the node whose keys they are.")] = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
     ] = False,
@@ -94,16 +95,27 @@ def restore(
 
     Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
+    from banyan_cli.making import refuse_a_second_node
     from banyan_node.home.folder import write_private
-    from banyan_node.home.keystore import Keystore, passphrase_from
+    from banyan_node.home.keystore import Keystore, keys_from_words, passphrase_from
+    from banyan_node.home.settings import load, parse, set_in_file
 
     s = session.of(ctx)
+    chosen = None if realm is None else parse("node.realm", realm)
+    refuse_a_second_node(s.home)
     text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
+    keys_from_words(text)  # a home is made only for words that are right
     s.home.prepare()
+    if chosen is not None:
+        set_in_file(s.home.config, "node.realm", chosen)
+    of = load(s.home).config.node.realm
     Keystore.restore(s.home.keys, text, sealed)
     write_private(s.home.restored, b"")
-    s.out.done({"home": str(s.home.path), "sealed": sealed is not None}, f"The keys are back in {s.home.keys}.")
+    value = {"home": str(s.home.path), "sealed": sealed is not None, "realm": of}
+    s.out.done(value, f"The keys are back in {s.home.keys}, for the realm '{of}'.")
+    if chosen is None:
+        s.out.note("If their node was of another realm: `banyan config set node.realm REALM`, before the first start.")
     s.out.note(
         "Next: `banyan up --bootstrap ADDRESS`. Your account and all that you host come back by themselves from peers "
         "that hold them; `banyan status` says how far that is."

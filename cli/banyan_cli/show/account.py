@@ -61,7 +61,7 @@ def _logs(console: Console, value: Row) -> None:
     pins = {(pin["writer"], pin["log"]): pin["seq"] for pin in value["pins"]}
     for log in value["logs"]:
         pinned = pins.get((log["writer"], log["log"]))
-        state = "forked" if log["flag"] else "written here" if log.get("own") else ""
+        state = ", ".join(word for word, said in (("forked", log["flag"]), ("written here", log.get("own"))) if said)
         label = "control" if log["log"] == 0 else f"{log['writer'][:16]} {log['log']}"
         shown.add_row(label, f"{log['length']:,}", "" if pinned is None else f"{pinned + 1:,}", state)
     console.print(shown)

@@ -118,6 +118,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             console.print(Text(sentence(slots["crowded"]), "yellow"), soft_wrap=True)
         if running and value.get("doubt"):
             console.print(Text(sentence(value["doubt"]), "yellow"), soft_wrap=True)
+        for why in [] if value.get("peers") else dict.fromkeys(value.get("unreached", {}).values()):
+            console.print(Text(sentence(plain(why)), "yellow"), soft_wrap=True)
         for task, why in value.get("failing", {}).items():
             console.print(Text(f"{task} failed and is tried again: {plain(why)}.", "bold red"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]

@@ -108,6 +108,10 @@ class Shell(Protocol):
         """Background tasks that failed lately, each with why."""
 
     @property
+    def unreached(self) -> dict[str, str]:
+        """Contacts that no link leads to, each with why."""
+
+    @property
     def event_queue(self) -> int:
         """Events that may wait for one reader."""
 

@@ -1,9 +1,10 @@
 """Whether this node still controls its own account, and what to do if not.
 
 A thief of the home or of its keys can do to the control log what its owner can: close the account, cut this device
-off, move the root key, drop a log, let a writer in, or fork the log below what was written here. This store notes what
-it wrote itself, so it can tell what it did not write. Another home of the same owner looks the same. So the sentence
-says what was done, and the reader must judge.
+off, move the root key, drop a log, let a writer in, or fork the log below what was written here. A copied home also
+posts and deletes with this node's key, in a log of its own or in one that it forks. This store notes what it wrote
+itself, so it can tell what it did not write. Another home of the same owner looks the same. So the sentence says what
+was done, and the reader must judge.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, EntryId, control_log, key_digest
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log, key_digest
 from banyan_crdt.ops import Close, Cut, Drop, Grant, Op, Recover, Rotate, decode_body
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
@@ -27,6 +28,10 @@ def trouble(at: hosted.Reads, here: Here) -> str | None:
     home = None if me is None else hosted.hosted(at, me)
     if me is None or home is None:
         return None
+    return _of_control_log(at, here, me, home) or _of_own_logs(at, here, me, home)
+
+
+def _of_control_log(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hosted) -> str | None:
     tips = own_tips(at.store, control_log(me))
     if _is_plainly_ours(at, here, me, tips):
         return None
@@ -38,11 +43,43 @@ def trouble(at: hosted.Reads, here: Here) -> str | None:
         what = "entries of its control log that this node wrote no longer count, because others replaced them"
     if what is None:
         return None
-    renew = "" if _is_renewed(control, here, home) else "`banyan down`, `banyan keys renew`, "
     undo = f" --undo {foreign[0].header.seq}" if foreign else ""
+    return f"this node no longer controls its own account: {what}; {_remedy(control, here, home, undo)}"
+
+
+def _of_own_logs(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hosted) -> str | None:
+    """What was written with this node's key and not here. A restored home does not know what it wrote before: that is
+    all older than the first entry of its own."""
+    written, foreign, since = list[tuple[LogId, Head]](), list[tuple[LogId, Head]](), list[Time]()
+    for log, head in at.store.heads(me).items():
+        tips = own_tips(at.store, log)
+        if log == control_log(me):
+            since += [entry.header.time for entry in map(at.store.entry, tips) if entry is not None]
+        elif log.writer == here.writer:
+            (written if tips else foreign).append((log, head))
+            since += [entry.header.time for entry in at.store.chain(log, 0, 1) if tips]
+    what = None
+    for log, head in foreign:
+        last = None if head.id is None else at.store.entry(head.id)
+        if last is not None and since and last.header.time > min(since):
+            what = f"log {log.log} of its account, {_entries(head.length)}, was not written here"
+    for log, head in written:
+        if head.flag:
+            what = f"log {log.log} of its account is forked, and what follows the fork does not count"
+    if what is None:
+        return None
+    return f"somebody else writes with this node's key: {what}; {_remedy(hosted.control_at(at, me), here, home)}"
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def _remedy(control: Control, here: Here, home: hosted.Hosted, undo: str = "") -> str:
+    renew = "" if _is_renewed(control, here, home) else "`banyan down`, `banyan keys renew`, "
     return (
-        f"this node no longer controls its own account: {what}; if that was not you, {renew}`banyan account "
-        f"recover{undo}`, and `banyan account drop` removes what somebody else wrote"
+        f"if that was not you, {renew}`banyan account recover{undo}`, and `banyan account drop` removes what "
+        "somebody else wrote"
     )
 
 

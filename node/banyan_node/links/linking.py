@@ -111,6 +111,8 @@ class Links:
         self._backlogs: dict[str, Backlog] = {}
         self._waiting = Waiting()
         self._dialling: set[str] = set()
+        self._failed: dict[str, str] = {}
+        """Contacts that the last attempt did not reach, each with why."""
         self._goodbyes: dict[str, str] = {}
         edge.door.part = self._turn_away
 
@@ -301,18 +303,31 @@ class Links:
                 try:
                     link = await self._edge.dial(addr)
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
+                    self._failed.pop(addr, None)
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except Paused as why:
                     wait = max(wait, why.seconds)
                 except EdgeError as why:
                     reason = await _in_words(addr) or str(why)
+                    self._failed[addr] = reason
                     log.info("cannot reach contact", addr=addr, reason=reason, again_in_s=round(wait, 1))
                 except ValueError as why:
+                    self._failed[addr] = str(why)
                     log.error("not an address to dial", addr=addr, reason=str(why))
                     return
             await trio.sleep(wait * (0.75 + random.random() / 2))
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
+
+    def unreached(self) -> dict[str, str]:
+        """The contacts that no link leads to, each with why the last attempt failed or the link ended."""
+        found = dict[str, str]()
+        for addr in self._dialling:
+            peer = addr.rsplit("/p2p/", 1)[-1]
+            why = self._failed.get(addr) or self._goodbyes.get(peer)
+            if why is not None and peer not in self._links:
+                found[addr] = why
+        return found
 
     async def dial_now(self, addr: str) -> str | None:
         """Dials a contact now, and again as `keep_dialling` does. Returns why that failed, or None. The peer is named

@@ -77,7 +77,10 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Pinned(Response, frozen=True):
+    """forked: how many of these logs are forked. Such a one is pinned where it forks: a pin chooses no branch."""
+
     pins: list[PinRow]
+    forked: int
 
 
 class CutOff(Response, frozen=True):
@@ -143,16 +146,17 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     writer = None if ask.writer is None else _writer(ask.writer)
-    chosen = [
-        Pin(log.writer, log.log, h.length - 1, h.id)
+    of = {
+        log: h
         for log, h in ctx.store.heads(account).items()
         if log.log and h.id is not None and writer in (None, log.writer) and ask.log in (0, log.log)
-    ]
+    }
+    chosen = [Pin(log.writer, log.log, h.length - 1, h.id) for log, h in of.items() if h.id is not None]
     if not chosen:
         raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
     for op in chosen:
         _change(ctx, account, root, op, now)
-    return Pinned([pin_row(op) for op in chosen])
+    return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
 @METHODS.write("account.cut", "not_found", "refused")

@@ -109,6 +109,7 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     uptime = round(time.time() - shell.started, 1)
     used = shell.slots
     slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotsUsed)
-    running = {"running": True, "ready": shell.ready, "uptime_s": uptime, "failing": shell.failing}
+    running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
+    lately = {"failing": shell.failing, "unreached": shell.unreached}
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
-    return structs.replace(shown, **running, slots=slots, throttle=throttle)
+    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle)

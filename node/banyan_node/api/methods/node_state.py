@@ -85,12 +85,13 @@ class SlotsUsed(Response, frozen=True):
 
 class Status(Response, frozen=True):
     """slots: null if the node is not running. doubt: why this node cannot know that it is complete, or null.
-    trouble: why this node does not control its own account, and what to do, or null. restoring: null once all
-    accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
+    trouble: what somebody else did with the own account or this node's key, and what to do, or null. restoring: null
+    once all accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
     lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
-    made again. full: why no entries of others are taken, or null. strangers: what accounts take that nobody here hosts
-    or follows and no named peer brought. throttle: null if the node is not running."""
+    made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`) and is not linked to, each with
+    why that failed. full: why no entries of others are taken, or null. strangers: what accounts take that nobody here
+    hosts or follows and no named peer brought. throttle: null if the node is not running."""
 
     running: bool
     ready: bool
@@ -116,6 +117,7 @@ class Status(Response, frozen=True):
     behind: int
     following: list[Followed]
     failing: dict[str, str]
+    unreached: dict[str, str]
     full: str | None
     strangers: StrangersRoom
     throttle: Throttled | None
@@ -224,6 +226,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         behind=behind,
         following=following,
         failing={},
+        unreached={},
         full=seen.full or None,
         strangers=StrangersRoom(seen.strangers.used, seen.strangers.most, seen.strangers.full or None),
         throttle=None,
