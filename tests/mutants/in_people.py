@@ -6,6 +6,7 @@ _CLAIMS, _COMPLETE = "node/banyan_node/hosting/claims.py", "node/banyan_node/lin
 _FOUND, _SAID = ("tests/node/test_claims.py",), ("tests/node/test_completeness.py",)
 _IDS = ("tests/cli/test_ids.py",)
 _SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/replica/test_sound.py",)
+_KEYS = "node/banyan_node/api/methods/keys.py"
 _THEFT = ("tests/cli/test_theft.py",)
 _ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
@@ -135,5 +136,47 @@ IN_PEOPLE = (
         "    _refuse_a_copy(home, running)\n",
         "",
         ("tests/cli/test_node.py",),
+    ),
+    Mutant(
+        "a checkpoint counts as a log of its writer, and a cut keeps none",
+        _KEYS,
+        "ctx.store.heads(account) if log.log}",
+        "ctx.store.heads(account)}",
+        ("tests/node/test_recovery.py",),
+    ),
+    Mutant(
+        "a home that never held the account cuts whoever it has nothing of",
+        _KEYS,
+        "writer in held or (at_home and not undo)",
+        "writer in held or at_home or not undo",
+        ("tests/node/test_recovery.py",),
+    ),
+    Mutant(
+        "a cut does not wait for what a peer holds more",
+        _KEYS,
+        "    if missing := sum(more.values()):",
+        "    if missing := 0:",
+        ("tests/node/test_recovery.py",),
+    ),
+    Mutant(
+        "a log that somebody else wrote with this node's key is no theft",
+        "node/banyan_node/hosting/own_account.py",
+        "    for log, head in foreign:",
+        "    for log, head in ():",
+        _THEFT,
+    ),
+    Mutant(
+        "what a restored home wrote before is a theft",
+        "node/banyan_node/hosting/own_account.py",
+        "last.header.time > min(since)",
+        "last.header.time",
+        _THEFT,
+    ),
+    Mutant(
+        "a forked log is no theft",
+        "node/banyan_node/hosting/own_account.py",
+        "        if head.flag:\n            what",
+        "        if False:\n            what",
+        _THEFT,
     ),
 )

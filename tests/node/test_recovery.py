@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
 
-from banyan_crdt.ids import account_from_text, key_digest
+from banyan_crdt.errors import NotYet
+from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.context import Context
@@ -15,7 +18,8 @@ from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
-from tests.node.real import load_settings, make_home
+from banyan_node.upkeep import chores
+from tests.node.real import converged, load_settings, make_home, make_node, running
 
 ZERO = Keys(bytes(32)).words()
 COMMITMENT_OF_ZERO = (
@@ -109,3 +113,54 @@ def test_a_recovery_cannot_be_undone_by_its_own_key_and_the_refusal_says_from_wh
         assert node.call("account.show") == before
         node.call("account.recover", undo=2)
         assert not node.call("account.show")["closed"]
+
+
+@pytest.mark.parametrize("undo", [0, 1])
+def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_platform_and_loses_nothing(
+    tmp_path: Path, undo: int
+) -> None:
+    """The platform's checkpoint is of the same writer as the posts. It is no post."""
+    platform, own, words = make_home(tmp_path / "platform"), make_home(tmp_path / "own"), recovery.new_words()
+    with open_local(platform, load_settings(platform)) as p, open_local(own, load_settings(own)) as u:
+        u.call("account.create", name="lan", hosted=False)
+        lan = p.call("account.create", name="lan", hosted=True, recovery=recovery.commitment(words))["account"]
+        p.call("post", text="một", by=lan)
+        theirs, mine, now = _context(p), _context(u), time.time()
+        assert chores.checkpoint_own_accounts(theirs, now).number
+        if undo:
+            p.call("account.close", account=lan)
+        account = account_from_text(lan)
+        ingest = mine.replica.ingest
+        ingest.control(account, theirs.store.control(account), int(now * 1000) + 1)
+        for said in theirs.store.checkpoints(account):
+            with contextlib.suppress(NotYet):
+                ingest.checkpoint(said, int(now * 1000) + 1)
+        seed = recovery.seed_for(words, recovery.slot_of(recovery.commitment(words)).current).hex()
+        if undo:
+            with pytest.raises(CallError, match=r"Entry 1 closed the account: undo 1, and with it all after it\."):
+                u.call("account.recover", account=lan, seed=seed, own=True)
+        with pytest.raises(CallError, match=f"There is no entry 9 to undo: the account's path ends with entry {undo}"):
+            u.call("account.recover", account=lan, seed=seed, own=True, undo=9)
+        done = u.call("account.recover", account=lan, seed=seed, own=True, undo=undo)
+        assert (done["cut"], done["uncut"]) == ([], [p.call("id")["writer"]])
+        assert [row["seq"] for row in u.call("account.show", account=lan)["path"]] == [0, 1, 2]
+
+        theirs.replica.ingest.control(account, mine.store.control(account), int(now * 1000) + 2)
+        theirs.store.commit()
+        assert [post["text"] for post in p.call("feed", account=lan)["posts"]] == ["một"]
+
+
+async def test_a_cut_waits_for_what_a_peer_says_that_it_holds_more_of_the_account(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        lan = (await a.backend.call("account.create", {"name": "Lan", "hosted": True}))["account"]
+        await a.backend.call("post", {"text": "một", "by": lan})
+        phone, log = WriterKey(b"\7" * 32), LogId(account_from_text(lan), WriterKey(b"\7" * 32), 1)
+        await a.backend.call("account.grant", {"writer": phone.hex(), "account": lan})
+        async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:
+            await converged([a, b])
+            claimed = Head(3, EntryId(b"\3" * 32), 0)
+            await a.worker.call(lambda c, now: c.replica.links[b.edge.peer_id].told.differs(log, claimed, 9))
+            cut = {"writer": phone.hex(), "account": lan}
+            with pytest.raises(CallError, match="claims 3 entries more of the account than are here"):
+                await a.backend.call("account.cut", cut)
+            assert (await a.backend.call("account.cut", {**cut, "incomplete": True}))["keeps"] == []

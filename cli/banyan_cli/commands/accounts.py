@@ -30,6 +30,9 @@ Granted = Annotated[
     ),
 ]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Incomplete = Annotated[
+    bool, typer.Option("--incomplete", help="Cut although a peer claims more of the account than is here.")
+]
 RECOVERY = 1
 """The slot of the recovery key."""
 KEY = 64
@@ -144,6 +147,7 @@ def cut(
         ),
     ] = None,
     account: Account = None,
+    incomplete: Incomplete = False,
     yes: Sure = False,
 ) -> None:
     """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost phone or computer."""
@@ -152,7 +156,7 @@ def cut(
     value = s.call("account.show", account=who)
     key = _to_cut(s, value, here) if writer is None else _granted(value, writer)
     _confirm(s, _cut_question(value, key, here), yes)
-    answer = s.call("account.cut", account=who, writer=key)
+    answer = s.call("account.cut", account=who, writer=key, incomplete=incomplete or None)
     kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
     s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
 
@@ -259,6 +263,7 @@ def recover(
     ] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A writer that is not to be cut; may be repeated.")] = None,
     own: Annotated[bool, typer.Option("--own", help="Write as this account from now on.")] = False,
+    incomplete: Incomplete = False,
     yes: Sure = False,
 ) -> None:
     """Take an account back with its 24 recovery words: a new root key, made here, and every other writer cut.
@@ -279,12 +284,13 @@ def recover(
     elif words_file is not None:
         raise BadInput("The recovery key of this account is kept on this node; leave --words-file away.")
     _confirm(s, _recovery_question(shown, kept), yes)
-    params = {"undo": undo, "keep": kept or None, "own": own or None}
+    params = {"undo": undo, "keep": kept or None, "own": own or None, "incomplete": incomplete or None}
     answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
     for writer in answer["uncut"]:
         s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
-    s.out.note("What those writers wrote until now stays; `banyan account drop` takes away a log that a thief wrote.")
+    if answer["cut"]:
+        s.out.note("What those writers wrote until now stays; `banyan account drop` takes away what a thief wrote.")
 
 
 def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:

@@ -258,10 +258,15 @@ def account_of(ctx: Reads, text: str | None) -> AccountId:
         return found
 
 
+def _not_held(account: AccountId) -> CallError:
+    sentence = f"{account_to_text(account)} is not held here; a node that follows it fetches it from its peers."
+    return CallError("not_found", sentence, 404)
+
+
 def control_of(ctx: Context, account: AccountId) -> Control:
     found = ctx.replica.ingest.control_of(account)
     if found is None:
-        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+        raise _not_held(account)
     return found
 
 
@@ -269,7 +274,7 @@ def control_at(at: Reads, account: AccountId) -> Control:
     """As `control_of`, but computed from the snapshot `at`. Raises CallError."""
     entries = at.store.control(account)
     if not entries:
-        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+        raise _not_held(account)
     return resolve_control(entries, at.store.checkpoints(account))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.control import Control, resolve_control
-from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, key_digest
-from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate
+from banyan_crdt.control import Control, control_op, resolve_control
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, control_log, key_digest
+from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
@@ -44,8 +45,11 @@ class PinRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class CutRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """incomplete: cut although a peer claims to hold more of the account; of that nothing is kept."""
+
     writer: KeyRef
     account: Own = None
+    incomplete: bool = False
 
 
 class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -67,13 +71,15 @@ class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     """seed: of the recovery key, if this node does not have it. undo: the first entry of the control log that shall no
-    longer count. keep: other writers that may still write. own: make it this node's own account."""
+    longer count. keep: other writers that may still write. own: make it this node's own account. incomplete: as in
+    `account.cut`."""
 
     account: Own = None
     seed: SecretRef | None = None
     undo: Annotated[int, Meta(ge=0)] = 0
     keep: tuple[KeyRef, ...] = ()
     own: bool = False
+    incomplete: bool = False
 
 
 class Pinned(Response, frozen=True):
@@ -168,9 +174,28 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
         raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
     if writer in c.cuts:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
+    if not ask.incomplete:
+        _refuse_to_lose(ctx, account, {writer})
     op = _cut(ctx, account, writer)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return CutOff(entry_hex(_change(ctx, account, root, op, now)), kept_rows(op.kept))
+
+
+def _refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey]) -> None:
+    """Raises CallError if a linked peer claims more of these writers' logs than is here: a cut keeps what is here. Of a
+    log that was written here nobody has more than the thief who forked it."""
+    more = dict[LogId, int]()
+    for link in ctx.replica.links.values():
+        for log, theirs in link.told.differences.items():
+            if log.account == account and log.writer in writers and log.log and not own_tips(ctx.store, log):
+                more[log] = max(more.get(log, 0), theirs.length - ctx.store.head(log).length)
+    if missing := sum(more.values()):
+        raise CallError(
+            "refused",
+            f"A peer claims {missing:,} entries more of the account than are here, and a cut keeps only what is here: "
+            "wait until `banyan status` has it complete, or say 'incomplete'.",
+            409,
+        )
 
 
 def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
@@ -231,7 +256,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     account, seed = hosted.account_of(ctx, ask.account), None if ask.seed is None else bytes.fromhex(ask.seed)
     control = hosted.control_of(ctx, account)
     if (undo := ask.undo) >= len(control.path):
-        raise CallError("bad_request", f"'undo' is {undo} and the path ends with entry {len(control.path) - 1}.")
+        last = len(control.path) - 1
+        raise CallError("bad_request", f"There is no entry {undo} to undo: the account's path ends with entry {last}.")
     if undo:
         undone, control = control.path[undo:], resolve_control(control.path[:undo])
     else:
@@ -250,13 +276,17 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
             f"{used[-1] + 1} and later ones only. Nothing was changed.",
             409,
         )
-    own = ask.own or account == hosted.me(ctx)
+    own, at_home = ask.own or account == hosted.me(ctx), bool(own_tips(ctx.store, control_log(account)))
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
-        raise CallError("refused", "The account is closed; undo the entry that closed it, and those after it.", 409)
+        by = next(e.header.seq for e in control.path if Close() in control_op(decode_body(e.ops)))
+        raise CallError("refused", f"Entry {by} closed the account: undo {by}, and with it all after it.", 409)
     if ctx.device.key in control.cuts:
         raise CallError("refused", f"The writer of this node was cut off for ever; {_RENEW}", 409)
     keep = {ctx.device.key, *(_writer(w) for w in ask.keep)}
+    others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
+    if not ask.incomplete:
+        _refuse_to_lose(ctx, account, others)
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
@@ -264,9 +294,10 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
     if home is None:
         claims.give_name(ctx, account)
-    others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
-    held = {log.writer for log in ctx.store.heads(account)}  # logs of long undone grants may be forgotten
-    cut = [writer for writer in others if writer in held or not undo]
+    held = {log.writer for log in ctx.store.heads(account) if log.log}
+    # of whom nothing is held: where the account was at home, one that wrote nothing; elsewhere, or if its grant was
+    # undone long ago, one whose logs have not come yet or are forgotten, and a cut would keep nothing of them
+    cut = [writer for writer in others if writer in held or (at_home and not undo)]
     rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
