@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from banyan_cli.errors import BadInput
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import KeysExist
 
@@ -17,6 +18,19 @@ def refuse_a_second_node(home: Home) -> None:
     """Raises KeysExist if the home has a node already."""
     if home.keys.exists():
         raise KeysExist(f"{home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
+
+
+def refuse_to_contradict(home: Home, chosen: Mapping[str, Any]) -> None:
+    """Raises BadInput if a variable of the environment outranks what is to be written into config.toml."""
+    from banyan_node.home.settings import load
+
+    for row in load(home).rows():
+        wanted = chosen.get(row.option.name, row.value)
+        if row.source.layer == "environment" and row.value != wanted:
+            raise BadInput(
+                f"{row.source.where} sets {row.option.name} to '{row.value}', and '{wanted}' is asked for; unset it, "
+                "or leave the option away."
+            )
 
 
 def make_node(

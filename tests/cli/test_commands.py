@@ -128,6 +128,9 @@ def test_the_24_words_bring_the_same_node_back(home: Path, tmp_path: Path) -> No
     assert ran.code == errors.KEYS
     assert "23" in ran.err
     assert process("--home", third, "keys", "restore", "--realm", "mine", stdin="").code == errors.USAGE
+    for command, text in ((("keys", "restore"), " ".join(words)), (("init",), "")):
+        ran = process("--home", third, *command, "--realm", "test", stdin=text, BANYAN_NODE_REALM="main")
+        assert (ran.code, "BANYAN_NODE_REALM sets node.realm to 'main'" in ran.err) == (errors.USAGE, True)
     assert not third.exists()
     ran = process("--home", third, "keys", "restore", "--realm", "test", stdin=" ".join(words))
     assert "for the realm 'test'" in _ok(ran).out

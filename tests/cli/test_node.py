@@ -235,6 +235,26 @@ def test_status_and_doctor_say_why_none_of_the_peers_that_a_run_dials_is_linked(
             assert why in check["sentence"]
 
 
+def test_a_node_that_is_banned_says_that_it_may_be_until_it_is_pardoned(home: Path, tmp_path: Path) -> None:
+    other = _new(tmp_path / "other", "Lan")
+    with node_up(other) as node:
+        me, address = _json("--home", home, "id")["peer_id"], node.call("id")["addresses"][0]
+        _json("--home", other, "peers", "ban", me)
+        with node_up(home, "--bootstrap", address):
+            deadline = time.monotonic() + 60
+            while not (found := _json("--home", home, "status")["unreached"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert list(found) == [address]
+            assert "it may have banned this node" in found[address]
+            assert "it may have banned this node" in banyan("--home", home, "doctor").out.replace("\n", " ")
+            _json("--home", other, "peers", "pardon", me)
+            while _json("--home", home, "status")["unreached"] or not _json("--home", home, "status")["peers"]:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            assert "1 is connected." in banyan("--home", home, "doctor").out
+
+
 def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, tmp_path: Path) -> None:
     other = _new(tmp_path / "other", "Lan")
     for k in range(60):

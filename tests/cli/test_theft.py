@@ -209,7 +209,7 @@ def test_status_and_doctor_say_that_a_thief_took_the_account_and_the_remedy_they
     _carry(thief, home)
     said = _run(home, "status")["trouble"]
     assert "somebody else writes with this node's key: log" in said
-    assert "of its account, 1 entry, was not written here" in said
+    assert ", 1 entry, is not of this home; if that was not you, `banyan down`" in said
     assert _run(thief, "status")["trouble"] is None, "of what is older than its own first entry it cannot tell"
     _run(thief, "account", "rotate")
     _carry(thief, home)
@@ -260,7 +260,7 @@ def test_status_says_that_a_log_is_forked_and_the_remedy_that_it_names_brings_al
     assert _run(home, "status")["trouble"] is None
     _run(home, "import", "archive", archive)
     said = _run(home, "status")["trouble"]
-    assert "of its account is forked, and what follows the fork does not count" in said
+    assert "in a copied home or after an older copy of the store was put back" in said
     assert "`banyan down`, `banyan keys renew`, `banyan account recover`" in said
     assert _account_check(home)["ok"] is False
     assert "forked, written here" in banyan("--home", home, "account", "show").out

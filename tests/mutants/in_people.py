@@ -140,15 +140,22 @@ IN_PEOPLE = (
     Mutant(
         "a checkpoint counts as a log of its writer, and a cut keeps none",
         _KEYS,
-        "ctx.store.heads(account) if log.log}",
-        "ctx.store.heads(account)}",
+        "for log in ctx.store.heads(account) if log.log]",
+        "for log in ctx.store.heads(account)]",
         ("tests/node/test_recovery.py",),
     ),
     Mutant(
         "a home that never held the account cuts whoever it has nothing of",
         _KEYS,
-        "writer in held or (at_home and not undo)",
-        "writer in held or at_home or not undo",
+        "set(others if at_home else ())",
+        "set(others)",
+        ("tests/node/test_recovery.py",),
+    ),
+    Mutant(
+        "of a closed account a part of a log is taken for the whole",
+        _KEYS,
+        "for log in logs if own_tips(ctx.store, log)}",
+        "for log in logs}",
         ("tests/node/test_recovery.py",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ import pytest
 from banyan_crdt.errors import NotYet
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text, key_digest
 from banyan_crdt.realm import TEST
+from banyan_crdt.run import decode_run
 from banyan_crdt.signing import Signer
 from banyan_node.context import Context
 from banyan_node.home import recovery
@@ -19,6 +20,7 @@ from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
 from banyan_node.upkeep import chores
+from banyan_replica.sync.serve import log_items
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 ZERO = Keys(bytes(32)).words()
@@ -115,11 +117,12 @@ def test_a_recovery_cannot_be_undone_by_its_own_key_and_the_refusal_says_from_wh
         assert not node.call("account.show")["closed"]
 
 
-@pytest.mark.parametrize("undo", [0, 1])
+@pytest.mark.parametrize(("undo", "some"), [(0, False), (1, False), (1, True)])
 def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_platform_and_loses_nothing(
-    tmp_path: Path, undo: int
+    tmp_path: Path, undo: int, some: bool
 ) -> None:
-    """The platform's checkpoint is of the same writer as the posts. It is no post."""
+    """The platform's checkpoint is of the same writer as the posts. It is no post. some: a part of the posts is here,
+    and of a closed account nobody claims the rest."""
     platform, own, words = make_home(tmp_path / "platform"), make_home(tmp_path / "own"), recovery.new_words()
     with open_local(platform, load_settings(platform)) as p, open_local(own, load_settings(own)) as u:
         u.call("account.create", name="lan", hosted=False)
@@ -127,10 +130,15 @@ def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_pla
         p.call("post", text="một", by=lan)
         theirs, mine, now = _context(p), _context(u), time.time()
         assert chores.checkpoint_own_accounts(theirs, now).number
+        account, ingest = account_from_text(lan), mine.replica.ingest
+        if some:
+            ingest.control(account, theirs.store.control(account), int(now * 1000) + 1)
+            for log in theirs.store.heads(account):
+                for item in log_items(theirs.store, log, 0) if log.log else ():
+                    ingest.run(decode_run(mine.realm, item.run), int(now * 1000) + 1)
+            p.call("post", text="hai", by=lan)
         if undo:
             p.call("account.close", account=lan)
-        account = account_from_text(lan)
-        ingest = mine.replica.ingest
         ingest.control(account, theirs.store.control(account), int(now * 1000) + 1)
         for said in theirs.store.checkpoints(account):
             with contextlib.suppress(NotYet):
@@ -147,7 +155,7 @@ def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_pla
 
         theirs.replica.ingest.control(account, mine.store.control(account), int(now * 1000) + 2)
         theirs.store.commit()
-        assert [post["text"] for post in p.call("feed", account=lan)["posts"]] == ["một"]
+        assert [post["text"] for post in p.call("feed", account=lan)["posts"]] == [*["hai"] * some, "một"]
 
 
 async def test_a_cut_waits_for_what_a_peer_says_that_it_holds_more_of_the_account(tmp_path: Path) -> None:

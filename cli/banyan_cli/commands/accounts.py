@@ -288,7 +288,10 @@ def recover(
     answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
     for writer in answer["uncut"]:
-        s.out.note(f"Not cut, since nothing it wrote is held: once that is back, `banyan account cut {writer}`.")
+        s.out.note(
+            "Not cut yet, since what it wrote may not all be here: once `banyan status` has the account complete, "
+            f"`banyan account cut {writer}`."
+        )
     if answer["cut"]:
         s.out.note("What those writers wrote until now stays; `banyan account drop` takes away what a thief wrote.")
 

@@ -242,10 +242,11 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
         lost = sum(p["points"] > 0 for p in connected)
         banned = sum(p["ban"] is not None for p in peers)
         told = [f"{lost} of them lost points"] * bool(lost) + [f"{_are(banned)} banned"] * bool(banned)
+        unreached = node.call("status").get("unreached") or {}
         if connected:
             why = f"; {', '.join(told)}: `banyan peers list` says what for." if told else "."
-            return True, f"{_are(len(connected))} connected{why}"
-        unreached = node.call("status").get("unreached") or {}
+            others = f" Not linked of those it dials: {'; '.join(_whys(unreached))}." if unreached else ""
+            return True, f"{_are(len(connected))} connected{why}{others}"
         if unreached:
             return False, f"None of {len(unreached)} that it dials is connected: {'; '.join(_whys(unreached))}."
         if not bootstrap:

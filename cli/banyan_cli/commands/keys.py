@@ -95,26 +95,27 @@ def restore(
 
     Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
-    from banyan_cli.making import refuse_a_second_node
+    from banyan_cli.making import refuse_a_second_node, refuse_to_contradict
     from banyan_node.home.folder import write_private
     from banyan_node.home.keystore import Keystore, keys_from_words, passphrase_from
     from banyan_node.home.settings import load, parse, set_in_file
 
     s = session.of(ctx)
-    chosen = None if realm is None else parse("node.realm", realm)
+    chosen = {} if realm is None else {"node.realm": parse("node.realm", realm)}
+    refuse_to_contradict(s.home, chosen)
     refuse_a_second_node(s.home)
     text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
     keys_from_words(text)  # a home is made only for words that are right
     s.home.prepare()
-    if chosen is not None:
-        set_in_file(s.home.config, "node.realm", chosen)
+    for name, value in chosen.items():
+        set_in_file(s.home.config, name, value)
     of = load(s.home).config.node.realm
     Keystore.restore(s.home.keys, text, sealed)
     write_private(s.home.restored, b"")
     value = {"home": str(s.home.path), "sealed": sealed is not None, "realm": of}
     s.out.done(value, f"The keys are back in {s.home.keys}, for the realm '{of}'.")
-    if chosen is None:
+    if not chosen:
         s.out.note("If their node was of another realm: `banyan config set node.realm REALM`, before the first start.")
     s.out.note(
         "Next: `banyan up --bootstrap ADDRESS`. Your account and all that you host come back by themselves from peers "

@@ -48,7 +48,7 @@ def init(
     ] = False,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
-    from banyan_cli.making import make_node, refuse_a_second_node
+    from banyan_cli.making import make_node, refuse_a_second_node, refuse_to_contradict
     from banyan_node.home.keystore import passphrase_from
     from banyan_node.home.recovery import commitment, new_words
     from banyan_node.home.settings import parse
@@ -58,6 +58,7 @@ def init(
     chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
     if recovery is not None and keep_recovery:
         raise BadInput("--recovery and --keep-recovery contradict each other; give one of them.")
+    refuse_to_contradict(s.home, chosen)
     refuse_a_second_node(s.home)
     words = None if recovery is not None or keep_recovery else new_words()
     committed = commitment(words) if words else None if recovery is None else paper.checked_commitment(recovery)

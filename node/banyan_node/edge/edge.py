@@ -39,6 +39,13 @@ SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0
 
 
+def _why(peer: str, target: object, error: Exception) -> str:
+    """Why a dial failed. libp2p has one error for each way in which a handshake can."""
+    if "upgrade security" in str(error):
+        return f"{target} answers, and the handshake fails: it is another peer than {peer}, or takes nobody now"
+    return f"no link to {peer} at {target}: {type(error).__name__} {error}".rstrip()
+
+
 class _Attempt:
     """One dial under way. Several callers may wait for it. rival: the link of the peer's own dial, if that won."""
 
@@ -157,7 +164,7 @@ class Edge:
                     await link.wait_accepted()
                     made.append(link)
             except Exception as error:
-                failed.append(f"no link to {peer} at {target}: {type(error).__name__} {error}".rstrip())
+                failed.append(_why(peer, target, error))
             attempt.decided.set()
 
         async with trio.open_nursery() as nursery:

@@ -62,13 +62,15 @@ def _of_own_logs(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hoste
     for log, head in foreign:
         last = None if head.id is None else at.store.entry(head.id)
         if last is not None and since and last.header.time > min(since):
-            what = f"log {log.log} of its account, {_entries(head.length)}, was not written here"
+            many = _entries(head.length)
+            what = f"somebody else writes with this node's key: log {log.log}, {many}, is not of this home"
     for log, head in written:
         if head.flag:
-            what = f"log {log.log} of its account is forked, and what follows the fork does not count"
-    if what is None:
-        return None
-    return f"somebody else writes with this node's key: {what}; {_remedy(hosted.control_at(at, me), here, home)}"
+            what = (
+                f"this node's key wrote two branches of log {log.log}, in a copied home or after an older copy of the "
+                "store was put back, and what follows the fork does not count (recovery keeps what was written here)"
+            )
+    return None if what is None else f"{what}; {_remedy(hosted.control_at(at, me), here, home)}"
 
 
 def _entries(count: int) -> str:

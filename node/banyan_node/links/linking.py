@@ -30,6 +30,7 @@ from banyan_replica.peers.backlog import Backlog, Waiting
 from banyan_replica.wire import goes_ahead, is_gossip
 
 log = structlog.get_logger("banyan")
+SILENT = "it hung up before it said hello: it may have banned this node, or have no room for it"
 GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""
 LAST_WORD_S = 1.0
@@ -173,6 +174,8 @@ class Links:
         incoming = Incoming(link, whose, backlog, self._ahead, self._worker, self._edge.throttle)
         while True:
             frame = await link.receive()
+            if self._failed:
+                self._heard(link.peer_id)
             self._metrics.received.inc(len(frame))
             await incoming.take(frame)
             while backlog.is_full(
@@ -303,7 +306,7 @@ class Links:
                 try:
                     link = await self._edge.dial(addr)
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
-                    self._failed.pop(addr, None)
+                    self._failed[addr] = SILENT  # until its first frame
                     self._serve(link)
                     self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
                 except Paused as why:
@@ -318,6 +321,10 @@ class Links:
                     return
             await trio.sleep(wait * (0.75 + random.random() / 2))
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
+
+    def _heard(self, peer: str) -> None:
+        for addr in [addr for addr in self._failed if addr.endswith(peer)]:
+            del self._failed[addr]
 
     def unreached(self) -> dict[str, str]:
         """The contacts that no link leads to, each with why the last attempt failed or the link ended."""
@@ -346,7 +353,7 @@ class Links:
         with trio.move_on_after(self._config.limits.handshake_seconds):
             while not await self._worker.call(lambda c, now: c.replica.greeted(peer)):
                 if link.closed is not None or peer in self._goodbyes:
-                    return self._goodbyes.get(peer, "it hung up before it said hello")
+                    return self._goodbyes.get(peer, SILENT)
                 await trio.sleep(0.05)
         self._nursery.start_soon(self.keep_dialling, addr)
         return None

@@ -193,7 +193,7 @@ def _refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[Writer
         raise CallError(
             "refused",
             f"A peer claims {missing:,} entries more of the account than are here, and a cut keeps only what is here: "
-            "wait until `banyan status` has it complete, or say 'incomplete'.",
+            "wait until `banyan status` has it complete, or say so (--incomplete).",
             409,
         )
 
@@ -294,10 +294,12 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
     if home is None:
         claims.give_name(ctx, account)
-    held = {log.writer for log in ctx.store.heads(account) if log.log}
-    # of whom nothing is held: where the account was at home, one that wrote nothing; elsewhere, or if its grant was
-    # undone long ago, one whose logs have not come yet or are forgotten, and a cut would keep nothing of them
-    cut = [writer for writer in others if writer in held or (at_home and not undo)]
+    logs = [log for log in ctx.store.heads(account) if log.log]
+    if undo:  # what was undone may have kept others from being sent here: only of what was written here all is here
+        whole = {log.writer for log in logs if own_tips(ctx.store, log)}
+    else:  # where the account was at home, a writer of whom nothing is held wrote nothing
+        whole = set(others if at_home else ()) | {log.writer for log in logs}
+    cut = [writer for writer in others if writer in whole]
     rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
