@@ -55,6 +55,7 @@ class _Outbox:
         self.size = self.relayed = 0
         self.held = self.ended = False
         self.more = trio.Event()
+        self.since = trio.current_time()
         self._greeted = False
 
     def put(self, frame: bytes, own: bool) -> None:
@@ -327,12 +328,13 @@ class Links:
             del self._failed[addr]
 
     def unreached(self) -> dict[str, str]:
-        """The contacts that no link leads to, each with why the last attempt failed or the link ended."""
-        found = dict[str, str]()
+        """The contacts that no link leads to, each with why the last attempt failed or the link ended. A link that has
+        just begun may end as the one before."""
+        found, young = dict[str, str](), trio.current_time() - LAST_WORD_S - 1.0
         for addr in self._dialling:
             peer = addr.rsplit("/p2p/", 1)[-1]
-            why = self._failed.get(addr) or self._goodbyes.get(peer)
-            if why is not None and peer not in self._links:
+            why, outbox = self._failed.get(addr) or self._goodbyes.get(peer), self._outboxes.get(peer)
+            if why is not None and (outbox is None or outbox.since > young):
                 found[addr] = why
         return found
 
