@@ -55,9 +55,9 @@ def _of_own_logs(at: hosted.Reads, here: Here, me: AccountId, home: hosted.Hoste
         tips = own_tips(at.store, log)
         if log == control_log(me):
             since += [entry.header.time for entry in map(at.store.entry, tips) if entry is not None]
-        elif log.writer == here.writer:
+        elif log.log and log.writer == here.writer:
             (written if tips else foreign).append((log, head))
-            since += [entry.header.time for entry in at.store.chain(log, 0, 1) if tips]
+            since += [entry.header.time for entry in (at.store.chain(log, 0, 1) if tips else ())]
     what = None
     for log, head in foreign:
         last = None if head.id is None else at.store.entry(head.id)
