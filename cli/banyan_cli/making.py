@@ -20,16 +20,15 @@ def refuse_a_second_node(home: Home) -> None:
         raise KeysExist(f"{home.path} is a node already; `banyan up` starts it, and --home makes one elsewhere.")
 
 
-def refuse_to_contradict(home: Home, chosen: Mapping[str, Any]) -> None:
+def refuse_to_contradict(chosen: Mapping[str, Any]) -> None:
     """Raises BadInput if a variable of the environment outranks what is to be written into config.toml."""
-    from banyan_node.home.settings import load
+    from banyan_node.home.settings import in_environment
 
-    for row in load(home).rows():
-        wanted = chosen.get(row.option.name, row.value)
-        if row.source.layer == "environment" and row.value != wanted:
+    for name, (value, variable) in in_environment().items():
+        wanted = chosen.get(name, value)
+        if value != wanted:
             raise BadInput(
-                f"{row.source.where} sets {row.option.name} to '{row.value}', and '{wanted}' is asked for; unset it, "
-                "or leave the option away."
+                f"{variable} sets {name} to '{value}', and '{wanted}' is asked for; unset it, or leave the option away."
             )
 
 

@@ -102,7 +102,7 @@ def restore(
 
     s = session.of(ctx)
     chosen = {} if realm is None else {"node.realm": parse("node.realm", realm)}
-    refuse_to_contradict(s.home, chosen)
+    refuse_to_contradict(chosen)
     refuse_a_second_node(s.home)
     text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)

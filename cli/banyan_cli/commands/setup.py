@@ -58,7 +58,7 @@ def init(
     chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
     if recovery is not None and keep_recovery:
         raise BadInput("--recovery and --keep-recovery contradict each other; give one of them.")
-    refuse_to_contradict(s.home, chosen)
+    refuse_to_contradict(chosen)
     refuse_a_second_node(s.home)
     words = None if recovery is not None or keep_recovery else new_words()
     committed = commitment(words) if words else None if recovery is None else paper.checked_commitment(recovery)

@@ -217,6 +217,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
 
 
+def in_environment() -> dict[str, tuple[Any, str]]:
+    """The settings that variables of the environment give: name -> (value, variable). Raises ConfigError."""
+    return {
+        name: (_checked(OPTIONS[name], value, source), source.where)
+        for name, value, source in _from_environment(os.environ)
+    }
+
+
 def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Any, SettingSource]]:
     by_variable = {option.variable: option for option in OPTIONS.values()}
     for variable in sorted(env):
