@@ -61,6 +61,7 @@ class Report:
         for f in fields(cls):
             if isinstance(value := getattr(report, f.name), dict):
                 setattr(report, f.name, Counter(value))
+        report.examples = [(check, seed, theme, seen) for check, seed, theme, seen in report.examples]
         return report
 
     def write(self, file: Path, of: dict[str, str]) -> None:
@@ -136,7 +137,7 @@ def main(seed: str, sets: int, jobs: int, theme: str, as_json: bool, kept: Path 
         print(f"failed: {report.failed} ({rate:.2%}); by theme {dict(report.failed_themes)}")
         for check, n in sorted(report.checks.items()):
             print(f"  {check}: {n} first, {report.every[check]} in all ({CHECKS[check]})")
-        for check, which, its_theme, seen in sorted(map(tuple, report.examples)):
+        for check, which, its_theme, seen in sorted(report.examples):
             print(f"    {check}  {which}  {its_theme}: {seen}")
     return 1 if report.failed else 0
 

@@ -31,6 +31,7 @@ from banyan_replica.wire import goes_ahead, is_gossip
 
 log = structlog.get_logger("banyan")
 SILENT = "it hung up before it said hello: it may have banned this node, or have no room for it"
+"""Why a contact is not reached whose link ended before its first frame."""
 GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""
 LAST_WORD_S = 1.0
@@ -173,9 +174,11 @@ class Links:
     async def _read(self, link: Link, whose: Whose) -> None:
         backlog, limits = self._backlogs[link.peer_id], self._config.limits
         incoming = Incoming(link, whose, backlog, self._ahead, self._worker, self._edge.throttle)
+        silent = True
         while True:
             frame = await link.receive()
-            if self._failed:
+            if silent:
+                silent = False
                 self._heard(link.peer_id)
             self._metrics.received.inc(len(frame))
             await incoming.take(frame)
@@ -324,6 +327,7 @@ class Links:
             wait = 1.0 if self._links and linked else min(wait * 2, longest)
 
     def _heard(self, peer: str) -> None:
+        """The peer sent its first frame, so its address is right."""
         for addr in [addr for addr in self._failed if addr.endswith(peer)]:
             del self._failed[addr]
 

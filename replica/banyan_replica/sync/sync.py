@@ -113,11 +113,11 @@ class Sync:
     def root(self, link: PeerSession, now: float) -> None:
         link.course.told(now)
         pair = self.interests.pair(link.peer)
-        if pair is not None:
-            pair.unheard = False
         if pair is None:
             self.out.append((link.peer, Root(self.tree.count, self.tree.root, self.store.last_arrival)))
-        elif pair.share.tree.ready:
+            return
+        pair.unheard = False
+        if pair.share.tree.ready:
             pair.said = pair.share.tree.root
             told = ALL if pair.theirs is None else pair.theirs.digest
             self.out.append((link.peer, Shared(told, pair.said)))

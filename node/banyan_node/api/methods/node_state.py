@@ -89,9 +89,10 @@ class Status(Response, frozen=True):
     once all accounts of restored keys are back that a peer held. behind: entries that linked peers claim and this node
     lacks. fresh_as_of: the time of the newest statement of a named platform that this node's state has matched.
     following: the first 500. failing: background tasks that failed in the last two minutes, each with why; they are
-    made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`) and is not linked to, each with
-    why that failed. full: why no entries of others are taken, or null. strangers: what accounts take that nobody here
-    hosts or follows and no named peer brought. throttle: null if the node is not running."""
+    made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`, peers of the last run) and
+    is not linked to, each with why that failed. full: why no entries of others are taken, or null. strangers: what
+    accounts take that nobody here hosts or follows and no named peer brought. throttle: null if the node is not
+    running."""
 
     running: bool
     ready: bool
