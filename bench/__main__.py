@@ -25,6 +25,7 @@ BENCHES = {
     "codec": "the wire's strict decoder against a general one",
     "edge": "how fast one link is",
     "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",
+    "siege": "a newcomer with three honest contacts against a thousand identities of twenty networks, real nodes",
     "gossip": "delivery at thousands of nodes in virtual time",
 }
 

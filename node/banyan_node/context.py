@@ -222,6 +222,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
         passive=d.passive_view,
         shuffle_s=d.shuffle_seconds,
         retry_max_s=d.redial_seconds,
+        local_exempt=not limits.local_nets,
         links=limits.peers + limits.arriving,  # the edge decides who has a slot
         dials=limits.dials,
         notes_per_peer=limits.notes_per_peer,

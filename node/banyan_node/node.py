@@ -186,9 +186,7 @@ class Node:
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
-        on = self.links.named(peer) or context.replica.gossip.relies_on(peer)
-        self.throttle.relies(peer, on)
-        return on
+        return self.throttle.relies(peer, context.replica.gossip.relies_on(peer))
 
     def _publish(self, context: Context, now: float, answers: Answered) -> float:
         """On the replica's thread, after each batch."""

@@ -22,7 +22,7 @@ from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
 from banyan_node.workers.ahead import SLICE
-from banyan_node.workers.budget import DEEPEST_S, SAVED_S
+from banyan_node.workers.budget import DEEPEST_S, RELIED_ON, SAVED_ALONE_S, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
@@ -300,25 +300,78 @@ async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_wh
     assert throttle.holds(usage)
 
 
-async def test_named_peers_and_those_that_are_relied_on_never_wait_and_are_not_counted(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    throttle = throttled(named=["platform"])
-    platform, neighbour, stranger = (throttle.opened("10.0.0.1") for _ in range(3))
-    for usage, peer in ((platform, "platform"), (neighbour, "neighbour"), (stranger, "stranger")):
+async def test_named_peers_never_wait_and_are_not_counted(autojump_clock: trio.testing.MockClock) -> None:
+    throttle, named = throttled(), set[str]()
+    throttle.spare(named)
+    platform, stranger = (throttle.opened("10.0.0.1") for _ in range(2))
+    for usage, peer in ((platform, "platform"), (stranger, "stranger")):
         throttle.met(usage, peer)
-    throttle.relies("neighbour", True)
-    throttle.relies("platform", False)
+    named.add("platform")
+    assert throttle.relies("platform", False)
     throttle.works()
-    for peer in ("platform", "neighbour"):
-        throttle.spent(peer, "", 5.0)
+    throttle.spent("platform", "", 5.0)
     throttle.counts(platform, 5.0)
     assert not throttle.holds(stranger)
     throttle.spent("stranger", "", 5.0)
-    assert [throttle.holds(usage) for usage in (platform, neighbour, stranger)] == [False, False, True]
+    assert [throttle.holds(usage) for usage in (platform, stranger)] == [False, True]
     assert throttle.used == 5.0
+    named.clear()
+    assert throttle.holds(platform)
+
+
+async def test_a_peer_that_is_relied_on_has_an_allowance_and_is_a_stranger_beyond_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle = throttled()
+    neighbour, stranger = throttle.opened("10.0.0.1"), throttle.opened("10.0.0.1")
+    throttle.met(neighbour, "neighbour")
+    throttle.met(stranger, "stranger")
+    assert not throttle.relies("neighbour", True), "it begins with nothing, so coming back buys nothing"
+    await trio.sleep(10.0)
+    throttle.works()
+    throttle.counts(stranger, 60.0)
+    assert (throttle.holds(stranger), throttle.holds(neighbour)) == (True, False)
+    saved = 10.0 * SHARE * RELIED_ON
+    throttle.spent("neighbour", "", saved / 2)
+    assert throttle.relies("neighbour", True)
+    throttle.counts(neighbour, saved)
+    assert throttle.used == 60.0
+    assert not throttle.relies("neighbour", True)
+    throttle.works()
+    assert throttle.holds(neighbour)
+    throttle.counts(neighbour, 1.0)
+    assert throttle.used == 61.0
+    await trio.sleep(1.1 * saved / 2 / (SHARE * RELIED_ON))
+    throttle.works()
+    assert not throttle.holds(neighbour)
     throttle.relies("neighbour", False)
     assert throttle.holds(neighbour)
+
+
+async def test_a_peer_that_is_relied_on_saves_up_no_more_than_a_second(autojump_clock: trio.testing.MockClock) -> None:
+    throttle = throttled()
+    usage = throttle.opened("10.0.0.1")
+    throttle.met(usage, "neighbour")
+    throttle.relies("neighbour", True)
+    await trio.sleep(3600.0)
+    throttle.works()
+    throttle.counts(usage, SAVED_ALONE_S)
+    assert not throttle.relies("neighbour", True)
+
+
+async def test_four_peers_that_are_relied_on_get_half_as_much_as_strangers_beside_them(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle, passed = throttled(), Counter[str]()
+    async with busy(throttle, 60.0) as nursery:
+        for n, name in enumerate(["stranger", *(f"neighbour {n}" for n in range(4))]):
+            usage = throttle.opened(f"10.{n}.0.1")
+            throttle.met(usage, name)
+            if n:
+                throttle.relies(name, True)
+            nursery.start_soon(flood, throttle, usage, 0.01, passed, name)
+    assert 0.01 * passed.total() / 60.0 == pytest.approx(1.5 * SHARE, rel=0.05)
+    assert 0.01 * passed["stranger"] / 60.0 == pytest.approx(SHARE / 5, rel=0.3)
 
 
 async def test_a_connection_that_ends_while_it_waits_leaves_nothing(autojump_clock: trio.testing.MockClock) -> None:
@@ -547,7 +600,8 @@ async def test_who_is_dialled_is_a_stranger_too() -> None:
         there = await a.dial(b.addresses[0])
         here = await b.incoming.receive()
         assert there.usage is not None
-        assert (there.usage.peer, there.usage.spared) == (b.peer_id, False)
+        assert there.usage.peer == b.peer_id
+        assert not throttle.spares(there.usage)
         assert throttle.used > 0
         throttle.works()
         throttle.counts(there.usage, 60.0)
@@ -625,6 +679,31 @@ async def keep_owing(throttle: Throttle) -> None:
 
 
 # -- the replica's thread
+
+
+async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        replica = await node.worker.call(lambda c, now: c.replica)
+        monkeypatch.setattr(replica.gossip, "relies_on", lambda peer: peer == "neighbour")
+        usage = node.throttle.opened("10.1.0.1")
+        node.throttle.met(usage, "neighbour")
+        node.throttle.works()
+        await node.worker.call(lambda c, now: None)
+        for _ in range(5):
+            node.worker.post(lambda c, now: _work(0.1), whose=Whose("neighbour", group_of("10.1.0.1")))
+        with trio.fail_after(20):
+            while usage.seconds < 0.3:
+                await trio.sleep(0.01)
+        assert usage.allowance is not None
+
+
+def _work(seconds: float) -> None:
+    began = thread_time()
+    while thread_time() - began < seconds:
+        pass
 
 
 async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_do_not(tmp_path: Path) -> None:

@@ -195,7 +195,10 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = SLOTS.per_wide
     local_nets: Annotated[
         bool,
-        Meta(description="Hold loopback and private addresses to these three too; off, because one owner has them all"),
+        Meta(
+            description="Hold loopback and private addresses to these three too, and to one neighbour per /16; off, "
+            "because one owner has them all"
+        ),
     ] = SLOTS.local_groups
     dials: Annotated[int, Meta(ge=1, le=256, description="Connections being opened at once")] = GOSSIP.dials
     streams_per_peer: Annotated[
@@ -230,8 +233,8 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000,
             title="percent of one core, 1 to 1000",
-            description="What peers may use of the processor together that nobody named and the node does not rely "
-            "on, while its own people work",
+            description="What peers may use of the processor together that nobody named, while the node's own people "
+            "work; each neighbour that it relies on has an eighth of that beside it",
         ),
     ] = 20
     notes_per_peer: Annotated[

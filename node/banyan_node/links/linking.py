@@ -220,10 +220,6 @@ class Links:
         link = self._links.get(peer)
         return link is not None and link.usage is not None and link.usage.held_lately
 
-    def named(self, peer: str) -> bool:
-        """Whether the operator named the peer. Any thread."""
-        return peer in self._edge.door.slots.named
-
     # -- effects of the replica
 
     def send(self, peer: str, data: bytes, own: bool) -> None:
@@ -348,7 +344,6 @@ class Links:
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
         self._edge.door.slots.name(peer)
-        self._edge.throttle.relies(peer, True)
         self._worker.post(partial(_name, peer))
         try:
             link = await self._edge.dial(addr)

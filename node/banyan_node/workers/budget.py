@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 SAVED_S = 0.03
 """The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
 DEEPEST_S = 0.75
 """The most that they can owe, seconds. With the usual share it is paid within three, and then one that used little is
 read from: a muxer gives up a stream whose window is not opened for five."""
+RELIED_ON = 1 / 8
+"""The part of the share of strangers that each peer which this node relies on has for itself. There are four at most
+(`chosen` and `elders` of gossip/settings.py)."""
+SAVED_ALONE_S = 1.0
+"""The time that such a peer may save up, seconds: a frame of honest news may be large."""
 NEXT_S = 0.001
 """After a connection has begun or gone on, what it costs is known this much later, seconds."""
 LONGEST_S = 0.1
@@ -30,3 +37,27 @@ class Budget:
         self._paid, self._at = max(used - DEEPEST_S, min(paid, used + SAVED_S)), now
         self.debt = max(0.0, used - self._paid)
         return self.debt / self.share
+
+
+class Allowance:
+    """What a peer that this node relies on may use without being a stranger. It begins with nothing, so who comes again
+    and again has none. share: a part of one core; None: no bound."""
+
+    __slots__ = ("_at", "_clock", "_left", "_share")
+
+    def __init__(self, share: float | None, clock: Callable[[], float]) -> None:
+        self._share, self._clock, self._at = share, clock, clock()
+        self._left = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds. Any thread."""
+        if self._share is None:
+            return SAVED_ALONE_S
+        return min(SAVED_ALONE_S, self._left + (self._clock() - self._at) * self._share)
+
+    def takes(self, seconds: float) -> bool:
+        """Uses so much of it. False: nothing is left."""
+        left, self._at = self.left, self._clock()
+        self._left = left - seconds if left > 0 else left
+        return left > 0

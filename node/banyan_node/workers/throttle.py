@@ -12,6 +12,9 @@ its frames cost on the replica's thread, and what it cost to prepare them. Those
 they used: first the group of addresses that used least, in it the connection that used least. Whoever was away has
 saved up next to nothing (start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no
 more than one. And a group that used less than those that wait does not wait.
+
+A peer that the operator named never waits, and nothing is counted. One that this node relies on has an allowance of its
+own (`budget.Allowance`), and is a stranger beyond it: nothing proves that it is honest, or what it relays.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import trio
 
 from banyan_replica.gossip.groups import group_of
 
-from .budget import LONGEST_S, NEXT_S, Budget
+from .budget import LONGEST_S, NEXT_S, RELIED_ON, Allowance, Budget
 from .doorstep import Doorstep
 from .usage import CAUSE, GroupUse, Usage
 
@@ -61,7 +64,7 @@ class Throttle:
 
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._strangers = Budget(share, clock())
+        self._share, self._strangers = share, Budget(share, clock())
         self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
         self.accepting = Usage(self, GroupUse("", 0.0), arriving=True)
         """What accepting connections uses."""
@@ -81,7 +84,7 @@ class Throttle:
     # -- what is used
 
     def spare(self, named: Container[str]) -> None:
-        """These peers, which the operator named, never wait."""
+        """The operator named these peers."""
         self._named = named
 
     def works(self) -> None:
@@ -115,7 +118,7 @@ class Throttle:
 
     def met(self, usage: Usage, peer: str) -> None:
         """The peer at the other end has proved who it is."""
-        usage.proved(peer, peer in self._named)
+        usage.proved(peer)
         self._peers[peer] = usage
 
     def closed(self, usage: Usage) -> None:
@@ -125,12 +128,12 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much. Any thread."""
-        if usage.spared or not self.busy:
+        if usage.peer in self._named or not self.busy:
             return
         with self._lock:
             if usage.arriving:
                 self.doorstep.counts(usage, seconds)
-            else:
+            elif usage.allowance is None or not usage.allowance.takes(seconds):
                 usage.seconds += seconds
                 usage.group.seconds += seconds
                 self.used += seconds
@@ -146,11 +149,16 @@ class Throttle:
                 if (last := self._groups.get(group)) is not None:
                     last.seconds += seconds
 
-    def relies(self, peer: str, on: bool) -> None:
-        """Whether this node relies on the peer. Any thread."""
+    def relies(self, peer: str, on: bool) -> bool:
+        """Whether this node relies on the peer. Returns whether it is no stranger now. Any thread."""
         usage = self._peers.get(peer)
-        if usage is not None:
-            usage.proved(peer, on or peer in self._named)
+        if usage is None:
+            return on or peer in self._named
+        if not on:
+            usage.allowance = None
+        elif usage.allowance is None:
+            usage.allowance = Allowance(self._share and self._share * RELIED_ON, self._clock)
+        return self.spares(usage)
 
     @property
     def used_by_all(self) -> float:
@@ -184,11 +192,15 @@ class Throttle:
     def has_to_wait(self, peer: str) -> bool:
         """Whether what a peer causes in the background has to wait. Any thread."""
         usage = self._peers.get(peer)
-        return usage is not None and not usage.spared and self.owed() > 0 and not self.is_behind(usage.group.name)
+        return usage is not None and not self.spares(usage) and self.owed() > 0 and not self.is_behind(usage.group.name)
 
     def makes_way(self, usage: Usage | None) -> bool:
-        """Whether what a connection brings is not to hold up own people: they work, and it is a stranger's."""
-        return usage is not None and not usage.spared and self.busy
+        """Whether what a connection brings is not to hold up own people: they work, and nobody named its peer."""
+        return usage is not None and usage.peer not in self._named and self.busy
+
+    def spares(self, usage: Usage) -> bool:
+        """Whether the connection is no stranger's now, so that it need not wait. Any thread."""
+        return usage.peer in self._named or (usage.allowance is not None and usage.allowance.left > 0)
 
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
@@ -196,7 +208,7 @@ class Throttle:
 
     def holds(self, usage: Usage) -> bool:
         """Whether the connection may not be read from now."""
-        if usage.spared or usage.arriving or not (self._waiting or self.owed() > 0):
+        if usage.arriving or self.spares(usage) or not (self._waiting or self.owed() > 0):
             return False
         with self._lock:
             return not self._lag(usage.group)

@@ -3,8 +3,8 @@
 What peers cause takes turns by time, not by number: a peer whose frame took a second waits until the others had theirs.
 The turns go round in three levels:
 
-- the peers that this node relies on (`Node._relied_on`), and all others together, so that free identities together get
-  one share;
+- the peers that this node relies on, while they are no strangers (throttle.py), and all others together, so that free
+  identities together get one share;
 - among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
 - in a group, the peers.
 
@@ -76,7 +76,8 @@ _Path: TypeAlias = tuple[_Share[J], _Share[J], _Share[J]]
 
 
 class Turns(Generic[J]):
-    """relied_on(peer): whether this node relies on the peer; asked when its first waiting job comes."""
+    """relied_on(peer): whether its turns are among those of the peers that this node relies on; asked when its first
+    waiting job comes."""
 
     def __init__(self, relied_on: Callable[[str], bool]) -> None:
         self._relied_on = relied_on
@@ -131,16 +132,14 @@ class Turns(Generic[J]):
         self.writing -= job.writes
         return job
 
-    def took(self, job: J, seconds: float, now: float) -> bool:
-        """What the job that `next` gave took. Its peer's next jobs wait accordingly. Returns whether this node relies
-        on the peer."""
+    def took(self, job: J, seconds: float, now: float) -> None:
+        """What the job that `next` gave took. Its peer's next jobs wait accordingly."""
         assert self._last is not None
         kind, group, peer = self._last
-        relied_on = kind is self._classes[0]
         for share in self._last:
             share.credit = max(share.credit - seconds, -share.deepest)
         if peer.jobs or peer.own:
-            return relied_on
+            return
         del self._paths[job.whose]
         self._end(group, peer, (group.name, peer.name), now)
         if not group.inner:
@@ -148,7 +147,6 @@ class Turns(Generic[J]):
             self._end(kind, group, (kind.name, group.name), now)
             if not kind.inner:
                 self._whole.inner.remove(kind)
-        return relied_on
 
     # -- inside
 

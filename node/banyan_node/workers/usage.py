@@ -12,6 +12,8 @@ from typing import Protocol
 
 import trio
 
+from .budget import Allowance
+
 LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
 
@@ -35,18 +37,19 @@ class GroupUse:
 
 
 class Usage:
-    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. spared: it is
-    no stranger, so nothing is counted, and it never waits. arriving: who it is is not proved yet, so it does not wait,
-    and all that arrive are counted together. begun: its handshake has begun, or would if its turn came."""
+    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. allowance: what
+    it may use before it is a stranger; None: nothing. arriving: who it is is not proved yet, so it does not wait, and
+    all that arrive are counted together. begun: its handshake has begun, or would if its turn came."""
 
     __slots__ = (
-        *("arriving", "begun", "group", "peer", "seconds", "spared", "throttle"),
+        *("allowance", "arriving", "begun", "group", "peer", "seconds", "throttle"),
         *("_held", "_lately", "_scopes", "_since"),
     )
 
     def __init__(self, throttle: Sharing, group: GroupUse, arriving: bool = False) -> None:
-        self.throttle, self.group, self.peer, self.seconds, self.spared = throttle, group, "", 0.0, False
+        self.throttle, self.group, self.peer, self.seconds = throttle, group, "", 0.0
         self.arriving, self.begun = arriving, False
+        self.allowance: Allowance | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""
@@ -80,9 +83,9 @@ class Usage:
             for scope, due in self._scopes.items():
                 scope.deadline = due + self._held
 
-    def proved(self, peer: str, spared: bool) -> None:
+    def proved(self, peer: str) -> None:
         """The other end has proved who it is."""
-        self.peer, self.spared, self.arriving = peer, spared, False
+        self.peer, self.arriving = peer, False
 
 
 class _Until:

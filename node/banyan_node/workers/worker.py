@@ -78,8 +78,8 @@ class Worker(Generic[T]):
         """after(context, now, answers): called on the thread after each batch, before its calls are answered. Returns
         when it must be called again at the latest.
 
-        relied_on(context, peer): whether this node relies on the peer (turns.py). throttle: how much of the
-        processor other peers get; None: as much as they like."""
+        relied_on(context, peer): whether the peer has its turns among those that this node relies on (turns.py).
+        throttle: how much of the processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
         self._after, self._relied_on, self._throttle = after, relied_on, throttle or Throttle()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -276,7 +276,8 @@ class Worker(Generic[T]):
             self._guarded(replica, partial(job.run, context, now))
             before, at = at, time.perf_counter()
             spent = self._spent()
-            if not self._turns.took(job, at - before, now):
+            self._turns.took(job, at - before, now)
+            if job.whose.peer:
                 self._throttle.spent(*job.whose, spent)
             count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
