@@ -18,6 +18,7 @@ import random
 import secrets
 import time
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -28,6 +29,7 @@ from typing import Any
 
 import trio
 
+from banyan_crdt.ids import account_from_text
 from banyan_node.edge import Edge, EdgeConfig, EdgeError, Link, SlotSettings, open_edge
 from banyan_node.node import Node
 from banyan_replica.gossip.frames import Join, Neighbour, NeighbourAnswer, PeerInfo, Shuffle, Shuffled, decode_frame
@@ -35,6 +37,7 @@ from banyan_replica.wire import GossipFrame, Message
 from banyan_sim.attack import Tally
 from banyan_sim.eclipse import LOST_S
 from banyan_sim.forge import gossip
+from bench.attack.honest import written_in
 from bench.attack.strangers import Stranger
 from bench.harness import arguments, at_least, finish, latencies_ms, say, workplace
 from bench.rig.child import Line, come_from
@@ -60,7 +63,8 @@ async def honest(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     node = nodes[0]
     come_from(params["address"])
     account = (await node.backend.call("account.create", {"name": "poster", "hosted": True}))["account"]
-    line.say({"address": node.edge.addresses[0], "account": account})
+    written = await node.look(partial(written_in, account_from_text(account)))
+    line.say({"address": node.edge.addresses[0], "account": account, "written": written})
     made: list[float] = []
 
     async def post() -> None:
@@ -88,18 +92,22 @@ async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
     """Joins by its settings, and notes what links it has until it is asked."""
     node, friends = nodes[0], set(params["honest"])
     come_from(NEWCOMER)
-    heard, ready = Heard(0), trio.Event()
+    heard, ready = Heard(params["written"]), trio.Event()
     since = last = time.monotonic()
     alone = cut = longest = 0.0
+    links, ends = dict[str, Link](), Counter[str]()
 
     async def watch() -> None:
         nonlocal since, last, alone, cut, longest
         while True:
             await trio.sleep(LOOK_S)
-            linked = friends & node.edge.links.keys()
+            for peer, link in [(p, link) for p, link in links.items() if link.closed is not None]:
+                ends[f"{node.links._goodbyes.get(peer, link.closed)}"] += 1
+                del links[peer]
+            links.update((peer, link) for peer, link in node.edge.links.items() if peer in friends)
             beside = friends & set(await node.worker.call(lambda c, now: c.replica.gossip.neighbours()))
             now = time.monotonic()
-            if linked:
+            if links:
                 since = now
             else:
                 cut += now - last
@@ -113,15 +121,15 @@ async def newcomer(nodes: list[Node], line: Line, params: dict[str, Any]) -> Non
         nursery.start_soon(watch)
         line.say(node.edge.addresses[0])
         async for _ in line:
-            links = node.edge.links.keys()
             line.say(
                 {
                     "at": heard.at,
                     "cut_s": round(cut, 1),
                     "longest_s": round(longest, 1),
                     "alone_s": round(alone, 1),
-                    "links": len(links),
-                    "honest_links": len(links & friends),
+                    "links": len(node.edge.links),
+                    "honest_links": len(links),
+                    "honest_links_ended": ends,
                 }
             )
         nursery.cancel_scope.cancel()
@@ -262,6 +270,7 @@ def once(folder: Path, args: Namespace, seed: int) -> dict[str, Any]:
                 flags,
                 honest=[address.rsplit("/", 1)[1] for address in where],
                 account=said[0]["account"],
+                written=said[0]["written"],
             )
         )
         besiegers.ask({"come": came.hear(), "every_s": 1.0 / EACH_S})

@@ -46,7 +46,7 @@ async def victim(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
         (await node.backend.call("account.create", {"name": name, "hosted": True}))["account"]
         for name in ("poster", "aside")
     ]
-    written = [await node.look(partial(_written, account_from_text(account))) for account in accounts]
+    written = [await node.look(partial(written_in, account_from_text(account))) for account in accounts]
     line.say({"address": node.edge.addresses[0], "accounts": accounts, "written": written})
     posting = _Posting(node, *accounts)
     async with trio.open_nursery() as nursery:
@@ -187,12 +187,12 @@ async def _until_held(node: Node, held: dict[str, int]) -> None:
     wanted = {AccountId(bytes.fromhex(account)): length for account, length in held.items()}
 
     def complete(at: Looking) -> bool:
-        return all(_written(account, at) >= length for account, length in wanted.items())
+        return all(written_in(account, at) >= length for account, length in wanted.items())
 
     while not await node.look(complete):
         await trio.sleep(0.1)
 
 
-def _written(account: AccountId, at: Looking) -> int:
+def written_in(account: AccountId, at: Looking) -> int:
     """The entries of an account's logs, without control entries and checkpoints."""
     return sum(head.length for log, head in at.store.heads(account).items() if log.log)

@@ -354,6 +354,7 @@ class Replica:
         judged = self.intake.item(link, item, now, self.wall_ms(now))
         if judged.added:
             link.load.served(now)
+            self.gossip.brought(link.peer, now)
             self._told(judged.log, judged.added)
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)

@@ -135,6 +135,10 @@ class Gossip:
         self._clock(now)
         self._tree.bare(mid, peer, now)
 
+    def brought(self, peer: PeerId, now: float) -> None:
+        """The peer brought an item that was new here, in whichever way."""
+        self._members.news.brought(peer, now)
+
     def rejected(self, mid: bytes, peer: PeerId, now: float) -> None:
         self._clock(now)
         self._tree.rejected(mid, peer, now)

@@ -5,13 +5,13 @@ After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
   - no request from outside evicts the `chosen` links that this node picked itself, and it always tries to have so
     many; nor the `elders`, the oldest links that others picked, because at the other end they are chosen ones;
   - the answer to a walk is accepted only from the neighbour that the walk was sent to, and returns on the same path.
+And a peer that is no neighbour, and brings more that is new than all neighbours together, is not hung up on.
 Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from typing import Protocol
 
 from banyan_replica.gossip.drawing import pick
@@ -32,6 +32,7 @@ from banyan_replica.gossip.frames import (
     Shuffled,
 )
 from banyan_replica.gossip.groups import LOCAL, group_of
+from banyan_replica.gossip.news import News
 from banyan_replica.gossip.passive import PassiveView
 from banyan_replica.gossip.records import Conn, Dial
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
@@ -68,6 +69,7 @@ class Membership:
         self.tree = tree
         self.up: dict[PeerId, Conn] = {}
         self.active: dict[PeerId, float] = {}  # neighbour since
+        self.news = News()
         self.passive = PassiveView(settings, rng, ledger)
         self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator
         self.anchored: dict[PeerId, PeerInfo] = {}
@@ -144,6 +146,7 @@ class Membership:
         if self.asked is not None and self.asked[0] == peer and peer in self.up and self.up[peer].dialled:
             self.passive.forget(peer)  # it hung up without an answer, and may have banned us
         self._forget_asked(peer)
+        self.news.forget(peer)
         if peer in self.active:
             self._leave(peer, now)
             self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
@@ -236,7 +239,7 @@ class Membership:
         if not self.ledger.trusted(peer, now) or self._clashes(conn.group):
             return False
         if len(self.active) >= self.s.active:
-            protected = self._protected(now)
+            protected = self._protected()
             victim = pick(self.rng, [p for p in self.active if p not in protected])
             self._leave(victim, now)
             self.out.append(SendFrame(victim, NoNeighbour()))
@@ -247,7 +250,7 @@ class Membership:
         return True
 
     def _leave(self, peer: PeerId, now: float) -> None:
-        kept = peer in self._protected(now)
+        kept = peer in self._protected()
         since = self.active.pop(peer)
         self.tree.neighbour_down(peer)
         conn = self.up[peer]
@@ -256,13 +259,12 @@ class Membership:
             self._remember(self.anchored, PeerInfo(peer, conn.addrs))
 
     def relies_on(self, peer: PeerId) -> bool:
-        return peer in self.active and peer in self._protected(inf)  # however young its link is
+        return peer in self.active and peer in self._protected()
 
-    def _protected(self, now: float) -> set[PeerId]:
+    def _protected(self) -> set[PeerId]:
         """Our chosen links, and the oldest links that others chose: those must also survive at our end."""
         chosen = [p for p in self.active if self.up[p].chosen][: self.s.chosen]
-        old = [p for p, since in self.active.items() if p not in chosen and now - since >= self.s.elder_s]
-        return {*chosen, *old[: self.s.elders]}
+        return {*chosen, *[p for p in self.active if p not in chosen][: self.s.elders]}
 
     def _clashes(self, group: str) -> bool:
         if not group or (self.s.local_exempt and group.startswith(LOCAL)):
@@ -352,7 +354,11 @@ class Membership:
             self._forget_asked(self.asked[0])
         self.expecting = {peer: until for peer, until in self.expecting.items() if until > now}
         for peer, conn in self.up.items():
-            if conn.dialled and conn.spare_at <= now and peer not in self.active:
+            if not conn.dialled or conn.spare_at > now or peer in self.active:
+                continue
+            if self.news.of([peer], now) > self.news.of(self.active, now):
+                conn.spare_at = now + self.s.useful_s
+            else:
                 conn.spare_at = NEVER
                 self.out.append(DropPeer(peer, "it is not a neighbour", False))
         if self.active:

@@ -40,8 +40,8 @@ class GossipSettings:
       passive: peers known but not connected, for repair; six times the active view outlives a mass failure.
       passive_per_group: of one address group in the passive view; two leave room for a relay beside a node.
       chosen: links this node picked itself that no inbound request evicts: with two, one honest pick in two is enough.
-      elders, elder_s: the oldest links that others picked are also kept once they are so old, because at the other end
-        they are chosen ones; the remaining slots change, so that a newcomer always finds a place.
+      elders: the oldest links that others picked are kept too, because at the other end they are chosen ones; the
+        remaining slots change, so that a newcomer always finds a place.
       anchors: peers remembered on disk and dialled first, so that a restart gives no chance for an eclipse.
       anchor_s: a protected neighbour becomes an anchor after this time.
       local_exempt: loopback and private addresses count as no group, so that nodes on one LAN can be neighbours.
@@ -65,7 +65,8 @@ class GossipSettings:
       refused_s, refused_max_s: a peer that refused or let us go is asked again after this; the wait doubles each time.
         Without it a node that knows only full peers asks them as fast as they answer, and two that want one slot take
         it from each other as fast. The first is short: a young network joins its parts in these tries.
-      spare_s: a connection that this node opened and does not need is closed after this time.
+      spare_s: a connection that this node opened and does not need is closed after this time. useful_s: or after this
+        one, if it brought more that is new than all neighbours: then these keep something back.
       tick_s: how often these deadlines are checked.
       retry_s, retry_max_s: a node without neighbours dials its anchors and contacts again; the wait doubles each time.
 
@@ -106,7 +107,6 @@ class GossipSettings:
     passive_per_group: int = 2
     chosen: int = 2
     elders: int = 2
-    elder_s: float = 60.0
     anchors: int = 8
     anchor_s: float = 60.0
     local_exempt: bool = True
@@ -131,6 +131,7 @@ class GossipSettings:
     refused_s: float = 0.1
     refused_max_s: float = 5.0
     spare_s: float = 30.0
+    useful_s: float = 600.0
     tick_s: float = 1.0
     retry_s: float = 2.0
     retry_max_s: float = 60.0
