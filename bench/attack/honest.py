@@ -164,6 +164,7 @@ async def _seen(node: Node) -> dict[str, Any]:
         status = await node.backend.call("status", {})
         found["status"] = {k: status[k] for k in ("complete", "doubt", "fresh_as_of", "accounts", "peers", "behind")}
         found["status"]["clock"] = status["clock"]["wrong"]
+        found["status"]["strangers_cpu_s"] = status["throttle"]["cpu_s"]
         found["status"]["strangers_may"] = status["strangers"]["most"]
         rows = await node.backend.call("peers", {})
         found["peers"] = {

@@ -113,6 +113,7 @@ class Monitor:
             "never_at_peer": sum(n not in arrived for n in posts),
             "by_comparing_s": round(max(aside), 1) if aside else None,
             "cpu_percent": round(100 * (of[-1].cpu_s - of[0].cpu_s) / (ended - begun)),
+            "counted_percent": _counted(of),
             "anon_mb": max(s.anon_mb for s in of),
             "disk_mb": of[-1].disk_mb,
             "points_of_neighbour": _most(s.points for s in of),
@@ -122,6 +123,15 @@ class Monitor:
             "status_after_s": round(max(s.said_after_s for s in of), 2),
             "status": of[-1].status,
         }
+
+
+def _counted(of: list[Sample]) -> int | None:
+    """The share of a core that the victim says strangers took."""
+    told: list[tuple[float, float]] = [(s.at, s.status["strangers_cpu_s"]) for s in of if s.status]
+    if len(told) < 2:
+        return None
+    (begun, first), (ended, last) = told[0], told[-1]
+    return round(100 * (last - first) / (ended - begun))
 
 
 def _most(points: Any) -> float | None:

@@ -25,6 +25,7 @@ from banyan_node.workers.ahead import Ahead
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
+from banyan_replica.gossip.frames import is_of_the_tree
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.peers.backlog import Backlog, Waiting
 from banyan_replica.wire import goes_ahead, is_gossip
@@ -76,13 +77,13 @@ class _Outbox:
         self.size = self.relayed = 0
 
     async def take(self) -> tuple[list[bytes], bool]:
-        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it is gossip, which is sent
-        for those who wrote it and not for the peer."""
+        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it are messages of the gossip,
+        which are sent for those who wrote them and not for the peer."""
         while not (self.own or self.talk or self.frames):
             self.more = trio.Event()
             await self.more.wait()
         self._greeted = True
-        taken, size, gossip = [], 0, 0
+        taken, size, told = [], 0, 0
         while size < WRITE_BYTES:
             ahead = self.talk if size < TALK_BYTES or not self.frames else None
             queue = self.own or ahead or self.frames
@@ -91,9 +92,9 @@ class _Outbox:
             taken.append(queue.popleft())
             size += len(taken[-1])
             if is_gossip(taken[-1]):
-                gossip += len(taken[-1])
+                told += len(taken[-1]) if is_of_the_tree(taken[-1][2:4]) else 0
                 self.relayed -= 0 if queue is self.own else len(taken[-1])
-        return taken, 2 * gossip > size
+        return taken, 2 * told > size
 
     def sent(self, frames: list[bytes]) -> None:
         """What was taken is sent, and takes no memory any more."""
@@ -190,8 +191,8 @@ class Links:
     async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
         try:
             while True:
-                frames, gossip = await outbox.take()
-                CAUSE.set(None if gossip else link.usage)
+                frames, told = await outbox.take()
+                CAUSE.set(None if told else link.usage)
                 self._hold(link.peer_id, outbox)
                 await link.send(frames)
                 outbox.sent(frames)

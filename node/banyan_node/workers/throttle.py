@@ -308,7 +308,7 @@ class _Meter(trio.abc.Instrument):
     def tell(self) -> None:
         """Counts what was measured."""
         spent = thread_time()
-        scale = min(1.0, (spent - self._spent) / self._all) if self._all else 0.0
+        scale = (spent - self._spent) / self._all if self._all else 0.0
         for cause, took in self._took.items():
             cause.throttle.counts(cause, took * scale)
         self._took.clear()

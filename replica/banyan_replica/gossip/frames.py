@@ -212,9 +212,14 @@ _PUSHES, _NONE = encode(0), encode([])
 """How the code of pushes is written, and a list of none."""
 
 
+def is_of_the_tree(raw: bytes) -> bool:
+    """Whether the encoded gossip frame, if it is valid, says something of messages, and not of who is a neighbour."""
+    return raw[1:2] == _PUSHES
+
+
 def brings_messages(raw: bytes) -> bool:
     """Whether the encoded gossip frame, if it is valid, brings messages: they come first, and others have none."""
-    return raw[1:2] == _PUSHES and raw[2:3] != _NONE
+    return is_of_the_tree(raw) and raw[2:3] != _NONE
 
 
 def encode_frame(frame: AnyFrame) -> list[Any]:

@@ -198,15 +198,15 @@ class Membership:
 
     def _may_dial(self, src: PeerId, addrs: tuple[str, ...]) -> None:
         """Takes the claimed addresses of a peer that dialled us; for a peer that we dialled they are known."""
-        conn = self.up[src]
-        conn.addrs = conn.addrs or addrs
+        self.up[src].addrs = self.up[src].addrs or addrs
 
     def _on_join(self, src: PeerId, now: float) -> None:
         conn = self.up[src]
         self._answer(src, self._admit(src, now))
-        for peer in self.active:
-            if peer != src:
-                self.out.append(SendFrame(peer, ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)))
+        if now - conn.told_at >= self.s.join_gap_s:
+            conn.told_at = now
+            told = ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)
+            self.out += [SendFrame(peer, told) for peer in self.active if peer != src]
 
     def _on_forward(self, src: PeerId, joiner: PeerInfo, ttl: int, now: float) -> None:
         if joiner.peer == self.me:
@@ -384,8 +384,7 @@ class Membership:
 
     def _ask_contact(self, now: float) -> None:
         """Dials a contact, because none was linked for long. Strangers may have taken our neighbours and the passive
-        view, and the operator named the contacts. A link is enough: linked peers compare what they hold.
-        """
+        view, and the operator named the contacts. A link is enough: linked peers compare what they hold."""
         self.trust_at = now + self.s.trust_s
         known = [info for peer, info in self.contacts.items() if peer not in self.dials]
         if known:

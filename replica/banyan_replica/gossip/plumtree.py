@@ -100,7 +100,7 @@ class Plumtree:
         self._settle(mid)
         self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
-        self._spread(Push(mid, 0, payload), (), now)
+        self._spread(Push(mid, 0, payload), (), now, to_all=len(payload) <= self.s.own_bytes)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
         """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
@@ -294,11 +294,11 @@ class Plumtree:
 
     # -- frames out
 
-    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float) -> None:
+    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float, to_all: bool = False) -> None:
         for link in self.links.values():
             if link.peer in holders:
                 continue
-            if link.eager:
+            if link.eager or to_all:
                 self.outgoing.push(link, item, now)
             else:
                 self.outgoing.announce(link, item.mid, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
@@ -111,6 +112,7 @@ class Conn:
     chosen: bool  # and picked the peer itself
     since: float
     spare_at: float
+    told_at: float = -inf  # when neighbours were told that it joins
 
 
 class Spare(NamedTuple):

@@ -49,6 +49,7 @@ class GossipSettings:
 
     The walks
       join_ttl, join_spare_ttl: steps of a forwarded join, and the step at which the joiner is noted as a passive peer.
+      join_gap_s: joins of one link that come sooner are answered, and not forwarded.
       shuffle_s, shuffle_ttl: how often views are mixed, and over how many steps.
       shuffle_active, shuffle_passive, shuffle_back: how much of each view is shown, and how much is answered.
       audit_s: how often a random known peer that is no neighbour is asked to be one. This heals a long partition, and
@@ -84,6 +85,8 @@ class GossipSettings:
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
+      own_bytes: what this node's people wrote is pushed to all neighbours, if it is no longer: strangers may have made
+        the honest ones among them look superfluous. So few more pushes are nothing beside those of the whole network.
       flat: nor does a node with so few neighbours: in a small mesh everything arrives over one hop.
       greet, greet_s: the latest messages announced to a new neighbour: how many, and how old. They may have been lost
         while links changed.
@@ -114,6 +117,7 @@ class GossipSettings:
 
     join_ttl: int = 6
     join_spare_ttl: int = 3
+    join_gap_s: float = 30.0
     shuffle_s: float = 10.0
     shuffle_ttl: int = 6
     shuffle_active: int = 3
@@ -147,6 +151,7 @@ class GossipSettings:
     fresh: int = 3
     prune_at: int = 8
     prune_gap_s: float = 0.5
+    own_bytes: int = 4096
     eager_min: int = 2
     flat: int = 3
     greet: int = 64
