@@ -8,6 +8,7 @@ _MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
 _PASSIVE = "replica/banyan_replica/gossip/passive.py"
 _MUXING, _ROGUE = "node/banyan_node/edge/muxing.py", ("tests/node/test_edge_rogue.py",)
 _PLUMTREE = "replica/banyan_replica/gossip/plumtree.py"
+_GOSSIP, _OUTBOX = ("tests/replica/test_gossip_node.py",), ("tests/node/test_outbox.py",)
 _POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
 
 IN_SLOTS = (
@@ -200,5 +201,61 @@ IN_SLOTS = (
         " and raw[2:3] != _NONE",
         "",
         ("tests/replica/test_gossip_frames.py",),
+    ),
+    Mutant(
+        "a link that brings more than all neighbours is given up",
+        _MEMBERSHIP,
+        "if self.news.of([peer], now) > self.news.of(self.active, now):",
+        "if False:",
+        _GOSSIP,
+    ),
+    Mutant(
+        "what was brought long ago counts for ever",
+        "replica/banyan_replica/gossip/news.py",
+        "        if now - self._since < LATELY_S:\n",
+        "        if True:\n",
+        _GOSSIP,
+    ),
+    Mutant(
+        "the oldest links that others chose may be taken",
+        _MEMBERSHIP,
+        "not in chosen][: self.s.elders]}",
+        "not in chosen][:0]}",
+        _GOSSIP,
+    ),
+    Mutant(
+        "each join is forwarded",
+        _MEMBERSHIP,
+        "if now - conn.told_at >= self.s.join_gap_s:",
+        "if True:",
+        _GOSSIP,
+    ),
+    Mutant(
+        "own posts are only announced to a neighbour that pruned this node",
+        _PLUMTREE,
+        "to_all=len(payload) <= self.s.own_bytes",
+        "to_all=False",
+        _GOSSIP,
+    ),
+    Mutant(
+        "large posts are pushed to all neighbours",
+        _PLUMTREE,
+        "to_all=len(payload) <= self.s.own_bytes",
+        "to_all=True",
+        _GOSSIP,
+    ),
+    Mutant(
+        "every push of an author's own makes a link of the tree",
+        _PLUMTREE,
+        "if not link.prune and hop > 1:",
+        "if not link.prune:",
+        _GOSSIP,
+    ),
+    Mutant(
+        "frames of membership are sent for nobody",
+        "node/banyan_node/links/linking.py",
+        "if is_of_the_tree(taken[-1][2:4]) else 0",
+        "if True else 0",
+        _OUTBOX,
     ),
 )

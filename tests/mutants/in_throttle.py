@@ -73,8 +73,8 @@ IN_THROTTLE = (
     Mutant(
         "a named peer is a stranger",
         _THROTTLE,
-        "return usage.peer in self._named or (",
-        "return (",
+        "return usage.peer in self._named or (usage.reading is not",
+        "return (usage.reading is not",
         _THROTTLED,
     ),
     Mutant(
@@ -366,6 +366,27 @@ IN_THROTTLE = (
         _THROTTLED,
     ),
     Mutant(
+        "a stranger's large gossip is judged in one go while own people rest",
+        _THROTTLE,
+        "(self.busy or unasked)",
+        "self.busy",
+        _THROTTLED,
+    ),
+    Mutant(
+        "who used up its time for judging is not read from",
+        _THROTTLE,
+        "        self._counts(usage, usage.reading, seconds)\n",
+        "        self._counts(usage, usage.judging, seconds)\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "questions wait behind what their peer relays",
+        "replica/banyan_replica/peers/backlog.py",
+        "(opens_as_own(frame) or (goes_ahead(frame) and not is_gossip(frame)))",
+        "opens_as_own(frame)",
+        ("tests/replica/test_backlog.py",),
+    ),
+    Mutant(
         "a peer that is relied on is no stranger whatever it uses",
         _BUDGET,
         "self._left = left - seconds if left > 0 else left",
@@ -389,14 +410,14 @@ IN_THROTTLE = (
     Mutant(
         "each peer that is relied on has as much as all strangers",
         _THROTTLE,
-        "self._share * RELIED_ON",
+        "self._share * part",
         "self._share",
         _THROTTLED,
     ),
     Mutant(
         "a peer that is relied on no longer keeps its allowance",
         _THROTTLE,
-        "            usage.allowance = None\n",
+        "            usage.reading = usage.judging = None\n",
         "            pass\n",
         _THROTTLED,
     ),
@@ -410,15 +431,15 @@ IN_THROTTLE = (
     Mutant(
         "a stranger's large frame is judged in one go while own people work",
         "node/banyan_node/links/incoming.py",
-        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage)",
+        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, is_gossip(frame))",
         "True",
         _THROTTLED,
     ),
     Mutant(
         "a stranger's frame comes in slices though own people rest",
         "node/banyan_node/workers/throttle.py",
-        "usage is not None and usage.peer not in self._named and self.busy",
-        "usage is not None and usage.peer not in self._named",
+        "(self.busy or unasked)",
+        "True",
         _THROTTLED,
     ),
     Mutant(

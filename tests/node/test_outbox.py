@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan_node.links.linking import HOLD_BYTES, WRITE_BYTES, _Outbox
-from banyan_replica.gossip.frames import Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, Pushes, encode_frame
 from banyan_replica.wire import (
     Answered,
     Credit,
@@ -112,3 +112,13 @@ async def test_gossip_of_our_people_too_is_sent_for_those_who_wrote_it_and_an_an
     box.put(relayed(1_000), own=False)
     box.put(encode_message(Credit(0)) * 2_000, own=False)
     assert (await box.take())[1] is False
+
+
+async def test_only_messages_are_sent_for_others_than_the_peer() -> None:
+    """What the gossip says of who is a neighbour answers the peer, or is about it: it costs the peer's time."""
+    box = _Outbox()
+    box.put(encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), 1, bytes(99)),))))), False)
+    assert (await box.take())[1]
+    for frame in (NeighbourAnswer(True), NoNeighbour(), Join(("/dns/p.org/tcp/1",))):
+        box.put(encode_message(GossipFrame(encode_frame(frame))), False)
+        assert not (await box.take())[1]

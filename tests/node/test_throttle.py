@@ -17,12 +17,13 @@ import pytest
 import trio
 import trio.testing
 
+from banyan_crdt.ids import EntryId
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
 from banyan_node.workers.ahead import SLICE
-from banyan_node.workers.budget import DEEPEST_S, RELIED_ON, SAVED_ALONE_S, SAVED_S
+from banyan_node.workers.budget import DEEPEST_S, JUDGING, READING, SAVED_ALONE_S, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
@@ -37,11 +38,13 @@ from banyan_node.workers.usage import CAUSE, Usage
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
-from banyan_replica.wire import GossipFrame, Replay, encode_message
+from banyan_replica.wire import GossipFrame, Message, Parts, Replay, encode_message
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
 
 SHARE = 0.3
+PUSHES = tuple(Push(bytes([n]) * 16, 1, bytes(SLICE - 90)) for n in range(50))
+PARTS = Parts([(EntryId(bytes([n]) * 32), 0, bytes(SLICE - 90), b"") for n in range(50)])
 
 
 def throttled(named: Sequence[str] = ()) -> Throttle:
@@ -331,17 +334,19 @@ async def test_a_peer_that_is_relied_on_has_an_allowance_and_is_a_stranger_beyon
     throttle.works()
     throttle.counts(stranger, 60.0)
     assert (throttle.holds(stranger), throttle.holds(neighbour)) == (True, False)
-    saved = 10.0 * SHARE * RELIED_ON
-    throttle.spent("neighbour", "", saved / 2)
+    judging, reading = (min(SAVED_ALONE_S, 10.0 * SHARE * part) for part in (JUDGING, READING))
+    throttle.spent("neighbour", "", judging / 2)
     assert throttle.relies("neighbour", True)
-    throttle.counts(neighbour, saved)
-    assert throttle.used == 60.0
+    throttle.spent("neighbour", "", judging)
     assert not throttle.relies("neighbour", True)
-    throttle.works()
+    assert not throttle.holds(neighbour), "it is still read from, so that it can say that it has room"
+    throttle.counts(neighbour, 1.5 * reading)
+    assert throttle.used == 60.0
     assert throttle.holds(neighbour)
     throttle.counts(neighbour, 1.0)
-    assert throttle.used == 61.0
-    await trio.sleep(1.1 * saved / 2 / (SHARE * RELIED_ON))
+    throttle.spent("neighbour", "", 1.0)
+    assert throttle.used == 62.0
+    await trio.sleep(1.1 * reading / 2 / (SHARE * READING))
     throttle.works()
     assert not throttle.holds(neighbour)
     throttle.relies("neighbour", False)
@@ -355,11 +360,11 @@ async def test_a_peer_that_is_relied_on_saves_up_no_more_than_a_second(autojump_
     throttle.relies("neighbour", True)
     await trio.sleep(3600.0)
     throttle.works()
-    throttle.counts(usage, SAVED_ALONE_S)
+    throttle.spent("neighbour", "", SAVED_ALONE_S)
     assert not throttle.relies("neighbour", True)
 
 
-async def test_four_peers_that_are_relied_on_get_half_as_much_as_strangers_beside_them(
+async def test_each_peer_that_is_relied_on_has_its_part_beside_what_strangers_share(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     throttle, passed = throttled(), Counter[str]()
@@ -370,7 +375,7 @@ async def test_four_peers_that_are_relied_on_get_half_as_much_as_strangers_besid
             if n:
                 throttle.relies(name, True)
             nursery.start_soon(flood, throttle, usage, 0.01, passed, name)
-    assert 0.01 * passed.total() / 60.0 == pytest.approx(1.5 * SHARE, rel=0.05)
+    assert 0.01 * passed.total() / 60.0 == pytest.approx((1 + 4 * READING) * SHARE, rel=0.05)
     assert 0.01 * passed["stranger"] / 60.0 == pytest.approx(SHARE / 5, rel=0.3)
 
 
@@ -697,7 +702,7 @@ async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer
         with trio.fail_after(20):
             while usage.seconds < 0.3:
                 await trio.sleep(0.01)
-        assert usage.allowance is not None
+        assert usage.judging is not None
 
 
 def _work(seconds: float) -> None:
@@ -819,9 +824,18 @@ async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brough
         assert read[question[1]] == 0
 
 
-@pytest.mark.parametrize("at_work", [True, False])
-async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool
+@pytest.mark.parametrize(
+    ("at_work", "message", "slices"),
+    [
+        (True, GossipFrame(encode_frame(Pushes(PUSHES))), 50),
+        (False, GossipFrame(encode_frame(Pushes(PUSHES))), 50),
+        (True, PARTS, 1),
+        (False, PARTS, 1),
+    ],
+    ids=["gossip at work", "gossip at rest", "parts at work", "parts at rest"],
+)
+async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_work_or_if_it_is_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: bool, message: Message, slices: int
 ) -> None:
     monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
@@ -830,7 +844,7 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
 
         def counted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
             read.append((threading.current_thread().name, len(data)))
-            assert ahead is not None or not at_work or len(data) <= SLICE
+            assert ahead is not None or (slices == 1 and not at_work) or len(data) <= SLICE
             receive(peer, data, now, ahead)
 
         monkeypatch.setattr(replica, "receive", counted)
@@ -838,18 +852,17 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
         await _link_of(node)
         if at_work:
             node.throttle.works()
-        pushes = tuple(Push(bytes([n]) * 16, 1, bytes(SLICE - 90)) for n in range(50))
-        frame = encode_message(GossipFrame(encode_frame(Pushes(pushes))))
+        frame = encode_message(message)
         for end in (False, True):
             count = len(read)
             await link.send([frame])
             if end:
                 await link.aclose()
             with trio.fail_after(20):
-                while len(read) - count < (50 if at_work else 1):
+                while len(read) - count < slices:
                     await trio.sleep(0.01)
         assert {size for _, size in read} == {len(frame)}
-        assert len(read) == 2 * (50 if at_work else 1)
+        assert len(read) == 2 * slices
         with trio.fail_after(20):
             while node.links._waiting.bytes:
                 await trio.sleep(0.01)

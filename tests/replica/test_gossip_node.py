@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 
+import pytest
+
 from banyan_replica.gossip.frames import (
     AnyFrame,
     Delivery,
@@ -25,6 +27,7 @@ from banyan_replica.gossip.frames import (
     is_own,
 )
 from banyan_replica.gossip.gossip import Gossip
+from banyan_replica.gossip.news import LATELY_S, News
 from banyan_replica.gossip.plumtree import STALE
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings
@@ -176,7 +179,7 @@ def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
 def test_what_a_neighbour_is_seen_to_have_is_not_announced_to_it() -> None:
     """Two neighbours that got messages from others announce them to each other at about the same time: one frame, and
     not two."""
-    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"})
+    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"}, settings=GossipSettings(own_bytes=0))
     for peer in ("q", "r"):
         node.receive(peer, Pushes(prune=True), 1.0)
     for mid in (A, B, C):
@@ -272,7 +275,10 @@ def test_sixteen_bytes_do_not_buy_a_megabyte_without_end() -> None:
 def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
     """One that announces more at once than it answers in a second is no liar."""
     ledger = Ledger()
-    publisher, asker = node_with("asker", "other"), node_with("publisher", ledger=ledger)
+    publisher, asker = (
+        node_with("asker", "other", settings=GossipSettings(own_bytes=0)),
+        node_with("publisher", ledger=ledger),
+    )
     publisher.receive("asker", Pushes(prune=True), 1.0)
     mids = [n.to_bytes(16, "big") for n in range(3_000)]
     for mid in mids:
@@ -410,9 +416,85 @@ def test_links_of_our_own_choice_are_not_evicted_by_requests_from_outside() -> N
 def test_the_oldest_links_others_chose_are_not_evicted_either() -> None:
     node = node_with("old1", "old2")
     for i in range(50):
-        up(node, f"s{i}", 100.0 + i)
+        up(node, f"s{i}", 0.01 * i)
         drain(node)
     assert {"old1", "old2"} <= set(node.neighbours())
+
+
+def test_a_peer_that_asks_to_join_again_and_again_is_forwarded_once_in_a_while() -> None:
+    node = node_with("p", "q")
+    for n in range(100):
+        node.receive("p", Join(), 1.0 + 0.1 * n)
+    told = [frame for frame in sent(node, "q") if isinstance(frame, ForwardJoin)]
+    assert told == []
+    gap = GossipSettings().join_gap_s
+    for n in range(3):
+        node.receive("p", Join(), 0.5 + (1 + n) * gap)
+    assert sum(isinstance(frame, ForwardJoin) for frame in sent(node, "q")) == 3
+
+
+@pytest.mark.parametrize("brings", ["more than all neighbours", "less", "nothing"])
+def test_a_link_that_brings_more_than_all_neighbours_is_kept(brings: str) -> None:
+    """Who takes all places of neighbours and passes nothing on must not keep the node from the one that does."""
+    s = GossipSettings()
+    node = node_with("p", "q")
+    node.join("c", ("/dns/c.org/tcp/1",), 0.0)
+    drain(node)
+    node.peer_up("c", group="c", outbound=True, addrs=(), now=0.1)
+    node.receive("c", NeighbourAnswer(False), 0.2)
+    drain(node)
+    counts = {"more than all neighbours": (10, 4), "less": (10, 20), "nothing": (0, 0)}
+    for peer, count in zip("cp", counts[brings], strict=True):
+        for _ in range(count):
+            node.brought(peer, s.spare_s - 1.0)
+    ends = s.spare_s + 2 * s.tick_s
+    dropped = {e.peer for e in run_to(node, ends) if isinstance(e, DropPeer)}
+    kept = brings == "more than all neighbours"
+    assert dropped == (set() if kept else {"c"})
+    if kept:
+        later = {e.peer for e in run_to(node, ends + s.useful_s) if isinstance(e, DropPeer)}
+        assert later == {"c"}, "it brought nothing lately"
+
+
+def test_what_a_peer_brought_is_forgotten_within_minutes_and_at_the_end_of_its_link() -> None:
+    news = News()
+    for _ in range(3):
+        news.brought("p", 1_000.0)
+    assert news.of(["p", "q"], 1_000.0 + LATELY_S) == 3
+    news.brought("q", 1_000.0 + LATELY_S)
+    assert news.of(["p"], 1_000.0 + 2 * LATELY_S) == 0
+    assert news.of(["q"], 1_000.0 + 2 * LATELY_S) == 1
+    news.forget("q")
+    assert news.of(["q"], 1_000.0 + 2 * LATELY_S) == 0
+    news.brought("p", 5_000.0)
+    assert news.of(["p"], 5_000.0 + 3 * LATELY_S) == 0
+
+
+@pytest.mark.parametrize(("size", "pushed"), [(10, True), (GossipSettings().own_bytes + 1, False)])
+def test_what_own_people_wrote_is_pushed_to_a_neighbour_that_wants_only_announcements(size: int, pushed: bool) -> None:
+    """Strangers may have brought it about that the honest neighbour finds this node superfluous."""
+    node = node_with("p", "q", "r", fetch={A: bytes(size), B: b"y"})
+    node.receive("p", Pushes(prune=True), 1.0)
+    node.publish(A, bytes(size), 1.1)
+    frames = [e.frame for e in run_to(node, 3.0) if isinstance(e, SendFrame) and e.peer == "p"]
+    assert [bool(frame.items) for frame in frames if isinstance(frame, Pushes)] == [pushed]
+    node.receive("q", push((B, b"y")), 3.1)
+    node.accepted(Delivery(B, b"y", 1, "q"), 3.1)
+    frames = [e.frame for e in run_to(node, 5.0) if isinstance(e, SendFrame) and e.peer == "p"]
+    assert [bool(frame.items) for frame in frames if isinstance(frame, Pushes)] == [False], "what is relayed is not"
+
+
+def test_a_push_of_the_authors_own_makes_no_link_of_the_tree() -> None:
+    """It comes over every link; if each became one, all would relay everything to all."""
+    node = node_with("p", "q", "r", "s", fetch={A: b"x", B: b"y", C: b"z"})
+    node.receive("p", Pushes(prune=True), 1.0)
+    assert "p" not in node.eager()
+    (own,) = node.receive("p", push((A, b"x")), 1.1)
+    node.accepted(own, 1.1)
+    assert "p" not in node.eager()
+    (relayed,) = node.receive("p", Pushes((Push(B, 3, b"y"),)), 1.2)
+    node.accepted(relayed, 1.2)
+    assert "p" in node.eager()
 
 
 def test_a_node_relies_on_links_that_it_chose_and_on_the_oldest_of_those_that_others_chose() -> None:

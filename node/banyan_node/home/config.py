@@ -236,7 +236,7 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="What peers may use of the processor together that nobody named, while the node's own people "
             "work; each neighbour that it relies on has an eighth of that beside it",
         ),
-    ] = 20
+    ] = 16
     notes_per_peer: Annotated[
         int,
         Meta(

@@ -43,7 +43,7 @@ class Incoming:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
             return
         own = self._backlog.is_first(frame)
-        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage):
+        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, is_gossip(frame)):
             self._post(frame, self._ahead.begin(frame, self._spent), own)
             return
         try:

@@ -9,9 +9,9 @@ SAVED_S = 0.03
 DEEPEST_S = 0.75
 """The most that they can owe, seconds. With the usual share it is paid within three, and then one that used little is
 read from: a muxer gives up a stream whose window is not opened for five."""
-RELIED_ON = 1 / 8
-"""The part of the share of strangers that each peer which this node relies on has for itself. There are four at most
-(`chosen` and `elders` of gossip/settings.py)."""
+READING, JUDGING = 1 / 2, 1 / 4
+"""The parts of the share of strangers that each peer which this node relies on has for itself: of the event loop, and
+of the replica's thread. There are four such peers at most (`chosen` and `elders` of gossip/settings.py)."""
 SAVED_ALONE_S = 1.0
 """The time that such a peer may save up, seconds: a frame of honest news may be large."""
 NEXT_S = 0.001

@@ -13,8 +13,10 @@ they used: first the group of addresses that used least, in it the connection th
 saved up next to nothing (start-time fair queueing, Goyal, Vin and Cheng 1996). So many identities of one network are no
 more than one. And a group that used less than those that wait does not wait.
 
-A peer that the operator named never waits, and nothing is counted. One that this node relies on has an allowance of its
-own (`budget.Allowance`), and is a stranger beyond it: nothing proves that it is honest, or what it relays.
+A peer that the operator named never waits, and nothing is counted. One that this node relies on has allowances of its
+own (`budget.Allowance`), and is a stranger beyond them: nothing proves that it is honest, or what it relays. There is
+one for reading and one for judging, because who is not read from cannot say that it has room either, so posts to it
+wait; what only waits to be judged holds up nothing of ours.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import trio
 
 from banyan_replica.gossip.groups import group_of
 
-from .budget import LONGEST_S, NEXT_S, RELIED_ON, Allowance, Budget
+from .budget import JUDGING, LONGEST_S, NEXT_S, READING, Allowance, Budget
 from .doorstep import Doorstep
 from .usage import CAUSE, GroupUse, Usage
 
@@ -127,22 +129,25 @@ class Throttle:
             del self._peers[usage.peer]
 
     def counts(self, usage: Usage, seconds: float) -> None:
-        """A connection has used so much. Any thread."""
+        """A connection has used so much of the event loop. Any thread."""
+        self._counts(usage, usage.reading, seconds)
+
+    def _counts(self, usage: Usage, allowance: Allowance | None, seconds: float) -> None:
         if usage.peer in self._named or not self.busy:
             return
         with self._lock:
             if usage.arriving:
                 self.doorstep.counts(usage, seconds)
-            elif usage.allowance is None or not usage.allowance.takes(seconds):
+            elif allowance is None or not allowance.takes(seconds):
                 usage.seconds += seconds
                 usage.group.seconds += seconds
                 self.used += seconds
 
     def spent(self, peer: str, group: str, seconds: float) -> None:
-        """So much was done for a peer, seconds. Any thread."""
+        """So much was done for a peer on other threads, seconds. Any thread."""
         usage = self._peers.get(peer)
         if usage is not None:
-            self.counts(usage, seconds)
+            self._counts(usage, usage.judging, seconds)
         elif self.busy:
             with self._lock:  # its connection has ended
                 self.used += seconds
@@ -150,15 +155,17 @@ class Throttle:
                     last.seconds += seconds
 
     def relies(self, peer: str, on: bool) -> bool:
-        """Whether this node relies on the peer. Returns whether it is no stranger now. Any thread."""
+        """Whether this node relies on the peer. Returns whether its frames are no stranger's now. Any thread."""
         usage = self._peers.get(peer)
-        if usage is None:
+        if usage is None or peer in self._named:
             return on or peer in self._named
         if not on:
-            usage.allowance = None
-        elif usage.allowance is None:
-            usage.allowance = Allowance(self._share and self._share * RELIED_ON, self._clock)
-        return self.spares(usage)
+            usage.reading = usage.judging = None
+        elif usage.reading is None:
+            usage.reading, usage.judging = (
+                Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING)
+            )
+        return usage.judging is not None and usage.judging.left > 0
 
     @property
     def used_by_all(self) -> float:
@@ -194,13 +201,14 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and not self.spares(usage) and self.owed() > 0 and not self.is_behind(usage.group.name)
 
-    def makes_way(self, usage: Usage | None) -> bool:
-        """Whether what a connection brings is not to hold up own people: they work, and nobody named its peer."""
-        return usage is not None and usage.peer not in self._named and self.busy
+    def makes_way(self, usage: Usage | None, unasked: bool = False) -> bool:
+        """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
+        it is unasked, so that a flood of it may come while others bring news."""
+        return usage is not None and usage.peer not in self._named and (self.busy or unasked)
 
     def spares(self, usage: Usage) -> bool:
-        """Whether the connection is no stranger's now, so that it need not wait. Any thread."""
-        return usage.peer in self._named or (usage.allowance is not None and usage.allowance.left > 0)
+        """Whether the connection is no stranger's now, so that it is read from. Any thread."""
+        return usage.peer in self._named or (usage.reading is not None and usage.reading.left > 0)
 
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)

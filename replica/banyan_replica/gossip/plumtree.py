@@ -121,7 +121,7 @@ class Plumtree:
         if link is not None:
             top = 2 * self.s.prune_at
             link.score = min(top, link.score + self.s.fresh - 1)
-            if not link.prune:
+            if not link.prune and hop > 1:  # its own people's come over every link
                 link.eager = True
             if stale:
                 self._tire(link, stale, now)

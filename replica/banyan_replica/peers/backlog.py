@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import is_bulk
+from banyan_replica.wire import goes_ahead, is_bulk, is_gossip
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
@@ -52,9 +52,11 @@ class Backlog:
         self._all.took += len(frame) + FRAME_OVERHEAD
 
     def is_first(self, frame: bytes) -> bool:
-        """Whether a frame goes before those of the peer that wait: it brings what the peer's own people wrote. Nothing
-        goes before the peer's first frame, its hello, because until that was read all else is ignored."""
-        return self._took > 0 and opens_as_own(frame)
+        """Whether a frame goes before those of the peer that wait: it brings what the peer's own people wrote, or is a
+        question that refers to no frame before it. So what the peer relays, of which others can make a flood, keeps
+        neither back. Nothing goes before the peer's first frame, its hello, because until that was read all else is
+        ignored."""
+        return self._took > 0 and (opens_as_own(frame) or (goes_ahead(frame) and not is_gossip(frame)))
 
     def is_full(self, most: int, most_of_all: int) -> bool:
         """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than
