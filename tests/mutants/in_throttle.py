@@ -368,7 +368,7 @@ IN_THROTTLE = (
     Mutant(
         "a stranger's large gossip is judged in one go while own people rest",
         _THROTTLE,
-        "(self.busy or unasked)",
+        "(self.busy or flood)",
         "self.busy",
         _THROTTLED,
     ),
@@ -431,14 +431,14 @@ IN_THROTTLE = (
     Mutant(
         "a stranger's large frame is judged in one go while own people work",
         "node/banyan_node/links/incoming.py",
-        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, is_gossip(frame))",
+        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, flood)",
         "True",
         _THROTTLED,
     ),
     Mutant(
         "a stranger's frame comes in slices though own people rest",
         "node/banyan_node/workers/throttle.py",
-        "(self.busy or unasked)",
+        "(self.busy or flood)",
         "True",
         _THROTTLED,
     ),

@@ -34,7 +34,7 @@ from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
 from banyan_replica.wire import GossipFrame, encode_message
 
-A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
+A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
 
 
 def drain(node: Gossip) -> list[GossipEffect]:
@@ -179,7 +179,7 @@ def test_an_announced_message_is_asked_for_then_of_two_others_at_once() -> None:
 def test_what_a_neighbour_is_seen_to_have_is_not_announced_to_it() -> None:
     """Two neighbours that got messages from others announce them to each other at about the same time: one frame, and
     not two."""
-    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"}, settings=GossipSettings(own_bytes=0))
+    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"})
     for peer in ("q", "r"):
         node.receive(peer, Pushes(prune=True), 1.0)
     for mid in (A, B, C):
@@ -275,10 +275,7 @@ def test_sixteen_bytes_do_not_buy_a_megabyte_without_end() -> None:
 def test_a_neighbour_that_answers_as_much_as_it_promises_owes_nothing() -> None:
     """One that announces more at once than it answers in a second is no liar."""
     ledger = Ledger()
-    publisher, asker = (
-        node_with("asker", "other", settings=GossipSettings(own_bytes=0)),
-        node_with("publisher", ledger=ledger),
-    )
+    publisher, asker = node_with("asker", "other"), node_with("publisher", ledger=ledger)
     publisher.receive("asker", Pushes(prune=True), 1.0)
     mids = [n.to_bytes(16, "big") for n in range(3_000)]
     for mid in mids:
@@ -470,31 +467,28 @@ def test_what_a_peer_brought_is_forgotten_within_minutes_and_at_the_end_of_its_l
     assert news.of(["p"], 5_000.0 + 3 * LATELY_S) == 0
 
 
-@pytest.mark.parametrize(("size", "pushed"), [(10, True), (GossipSettings().own_bytes + 1, False)])
-def test_what_own_people_wrote_is_pushed_to_a_neighbour_that_wants_only_announcements(size: int, pushed: bool) -> None:
-    """Strangers may have brought it about that the honest neighbour finds this node superfluous."""
-    node = node_with("p", "q", "r", fetch={A: bytes(size), B: b"y"})
-    node.receive("p", Pushes(prune=True), 1.0)
-    node.publish(A, bytes(size), 1.1)
-    frames = [e.frame for e in run_to(node, 3.0) if isinstance(e, SendFrame) and e.peer == "p"]
-    assert [bool(frame.items) for frame in frames if isinstance(frame, Pushes)] == [pushed]
-    node.receive("q", push((B, b"y")), 3.1)
-    node.accepted(Delivery(B, b"y", 1, "q"), 3.1)
-    frames = [e.frame for e in run_to(node, 5.0) if isinstance(e, SendFrame) and e.peer == "p"]
-    assert [bool(frame.items) for frame in frames if isinstance(frame, Pushes)] == [False], "what is relayed is not"
+def test_a_neighbour_that_had_to_ask_for_own_posts_gets_them_pushed() -> None:
+    """Strangers made the honest neighbour look superfluous, and pass nothing on."""
+    node = node_with("p", "q", "r", fetch={A: b"x", B: b"y", C: b"z"})
 
+    def told(until: float) -> list[bool]:
+        frames = [e.frame for e in run_to(node, until) if isinstance(e, SendFrame) and e.peer == "p"]
+        return [bool(frame.items) for frame in frames if isinstance(frame, Pushes)]
 
-def test_a_push_of_the_authors_own_makes_no_link_of_the_tree() -> None:
-    """It comes over every link; if each became one, all would relay everything to all."""
-    node = node_with("p", "q", "r", "s", fetch={A: b"x", B: b"y", C: b"z"})
     node.receive("p", Pushes(prune=True), 1.0)
-    assert "p" not in node.eager()
-    (own,) = node.receive("p", push((A, b"x")), 1.1)
-    node.accepted(own, 1.1)
-    assert "p" not in node.eager()
-    (relayed,) = node.receive("p", Pushes((Push(B, 3, b"y"),)), 1.2)
-    node.accepted(relayed, 1.2)
-    assert "p" in node.eager()
+    node.publish(A, b"x", 1.1)
+    assert told(3.0) == [False]
+    node.receive("p", Pushes(grafts=(A,)), 3.0)
+    node.receive("p", Pushes(prune=True), 3.1)
+    assert told(3.2) == [True]
+    node.publish(B, b"y", 4.0)
+    assert told(6.0) == [True]
+    node.receive("q", push((C, b"z")), 6.1)
+    node.accepted(Delivery(C, b"z", 1, "q"), 6.1)
+    assert told(8.0) == [False], "what is relayed is not"
+    later = 3.0 + GossipSettings().own_s
+    node.publish(D, b"w", later)
+    assert told(later + 2.0) == [False]
 
 
 def test_a_node_relies_on_links_that_it_chose_and_on_the_oldest_of_those_that_others_chose() -> None:

@@ -19,6 +19,9 @@ from banyan_replica.wire import is_gossip, is_lasting
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+FLOOD = 64 << 10
+"""Gossip of so many bytes in a frame is no news of honest people, so it is judged in slices at any time: cutting frames
+up costs too much to do it with those of some kilobytes, which come when many write at once."""
 SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 
@@ -35,7 +38,7 @@ class Incoming:
 
     async def take(self, frame: bytes) -> None:
         """While own people work, a large frame of a stranger is prepared first, and comes to the replica in slices:
-        what it costs is not to hold up a call."""
+        what it costs is not to hold up a call. So does a flood of gossip, which is not to hold up news."""
         if self._useless(frame):
             return
         why = self._backlog.put(frame)
@@ -43,7 +46,8 @@ class Incoming:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
             return
         own = self._backlog.is_first(frame)
-        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, is_gossip(frame)):
+        flood = len(frame) > FLOOD and is_gossip(frame)
+        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, flood):
             self._post(frame, self._ahead.begin(frame, self._spent), own)
             return
         try:

@@ -201,10 +201,10 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and not self.spares(usage) and self.owed() > 0 and not self.is_behind(usage.group.name)
 
-    def makes_way(self, usage: Usage | None, unasked: bool = False) -> bool:
+    def makes_way(self, usage: Usage | None, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
-        it is unasked, so that a flood of it may come while others bring news."""
-        return usage is not None and usage.peer not in self._named and (self.busy or unasked)
+        it is part of a flood."""
+        return usage is not None and usage.peer not in self._named and (self.busy or flood)
 
     def spares(self, usage: Usage) -> bool:
         """Whether the connection is no stranger's now, so that it is read from. Any thread."""

@@ -100,7 +100,7 @@ class Plumtree:
         self._settle(mid)
         self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
-        self._spread(Push(mid, 0, payload), (), now, to_all=len(payload) <= self.s.own_bytes)
+        self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
         """Forwards a new message to the neighbours that are not known to have it. Returns whether it is new.
@@ -121,7 +121,7 @@ class Plumtree:
         if link is not None:
             top = 2 * self.s.prune_at
             link.score = min(top, link.score + self.s.fresh - 1)
-            if not link.prune and hop > 1:  # its own people's come over every link
+            if not link.prune:
                 link.eager = True
             if stale:
                 self._tire(link, stale, now)
@@ -290,15 +290,17 @@ class Plumtree:
                 self.counters.grafts_refused += 1
                 continue
             self.counters.grafts_answered += 1
+            if kept is not None and kept.hop == 0:
+                link.own_until = now + self.s.own_s
             self.outgoing.push(link, Push(mid, kept.hop if kept is not None else 1, payload), now, True)
 
     # -- frames out
 
-    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float, to_all: bool = False) -> None:
+    def _spread(self, item: Push, holders: set[PeerId] | tuple[()], now: float) -> None:
         for link in self.links.values():
             if link.peer in holders:
                 continue
-            if link.eager or to_all:
+            if link.eager or (item.hop == 0 and now < link.own_until):
                 self.outgoing.push(link, item, now)
             else:
                 self.outgoing.announce(link, item.mid, now)

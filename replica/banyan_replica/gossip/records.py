@@ -63,6 +63,7 @@ class TreeLink:
     notes: int = 0
     grafted: Leak = field(default_factory=Leak)  # how much it asked of us
     asked: Leak = field(default_factory=Leak)  # how much we asked of it
+    own_until: float = -inf  # until then it gets own messages pushed, eager or not
 
 
 @dataclass(slots=True)

@@ -85,8 +85,8 @@ class GossipSettings:
       fresh, prune_at: a link gains `fresh` for a new message and loses 1 for every message; at -prune_at it is pruned.
       prune_gap_s: one prune per node in this time, otherwise a cycle is cut at several points and grafts restore it.
       eager_min: a node with so few eager links prunes none.
-      own_bytes: what this node's people wrote is pushed to all neighbours, if it is no longer: strangers may have made
-        the honest ones among them look superfluous. So few more pushes are nothing beside those of the whole network.
+      own_s: a neighbour that had to ask for what this node's people wrote gets such messages pushed for so long: the
+        others, who were faster before, pass them on no longer, or never meant to.
       flat: nor does a node with so few neighbours: in a small mesh everything arrives over one hop.
       greet, greet_s: the latest messages announced to a new neighbour: how many, and how old. They may have been lost
         while links changed.
@@ -151,7 +151,7 @@ class GossipSettings:
     fresh: int = 3
     prune_at: int = 8
     prune_gap_s: float = 0.5
-    own_bytes: int = 4096
+    own_s: float = 600.0
     eager_min: int = 2
     flat: int = 3
     greet: int = 64
