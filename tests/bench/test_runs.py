@@ -45,6 +45,16 @@ def test_a_newcomer_catches_up_over_slow_lines_that_carry_nothing_twice(
         assert 0.9 < case["bytes_ratio"] < 1.2
 
 
+def test_a_siege_is_laid_and_honest_posts_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(["siege", "--quick", "--seconds", "8", "--folder", str(tmp_path)], capsys)
+    (siege,) = found["sieges"]
+    assert siege["price"]["identities"] == 40
+    assert siege["price"]["links"] > 3
+    assert siege["links"] > siege["honest_links"] > 0
+    assert 0 < found["arrived"] <= found["posts"]
+    assert found["isolated"] == 0
+
+
 def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["ingest", "--quick", "--writers", "2", "--entries", "60", "--folder", str(tmp_path)]
     first = run(argv, capsys)

@@ -234,7 +234,7 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             le=1_000,
             title="percent of one core, 1 to 1000",
             description="What peers may use of the processor together that nobody named, while the node's own people "
-            "work; each neighbour that it relies on has an eighth of that beside it",
+            "work; neighbours that it relies on have some beside it",
         ),
     ] = 16
     notes_per_peer: Annotated[
