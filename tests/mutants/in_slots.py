@@ -226,7 +226,7 @@ IN_SLOTS = (
     Mutant(
         "each join is forwarded",
         _MEMBERSHIP,
-        "if now - conn.told_at >= self.s.join_gap_s:",
+        "if now - conn.forwarded_at >= self.s.join_gap_s:",
         "if True:",
         _GOSSIP,
     ),

@@ -73,8 +73,8 @@ IN_THROTTLE = (
     Mutant(
         "a named peer is a stranger",
         _THROTTLE,
-        "return usage.peer in self._named or (usage.reading is not",
-        "return (usage.reading is not",
+        "return usage.peer in self._named or (usage.for_reading is not",
+        "return (usage.for_reading is not",
         _THROTTLED,
     ),
     Mutant(
@@ -375,8 +375,8 @@ IN_THROTTLE = (
     Mutant(
         "who used up its time for judging is not read from",
         _THROTTLE,
-        "        self._counts(usage, usage.reading, seconds)\n",
-        "        self._counts(usage, usage.judging, seconds)\n",
+        "        self._counts(usage, usage.for_reading, seconds)\n",
+        "        self._counts(usage, usage.for_judging, seconds)\n",
         _THROTTLED,
     ),
     Mutant(
@@ -417,7 +417,7 @@ IN_THROTTLE = (
     Mutant(
         "a peer that is relied on no longer keeps its allowance",
         _THROTTLE,
-        "            usage.reading = usage.judging = None\n",
+        "            usage.for_reading = usage.for_judging = None\n",
         "            pass\n",
         _THROTTLED,
     ),

@@ -704,7 +704,7 @@ async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer
         with trio.fail_after(20):
             while usage.seconds < 0.3:
                 await trio.sleep(0.01)
-        assert usage.judging is not None
+        assert usage.for_judging is not None
 
 
 def _work(seconds: float) -> None:

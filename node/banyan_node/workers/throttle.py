@@ -130,7 +130,7 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much of the event loop. Any thread."""
-        self._counts(usage, usage.reading, seconds)
+        self._counts(usage, usage.for_reading, seconds)
 
     def _counts(self, usage: Usage, allowance: Allowance | None, seconds: float) -> None:
         if usage.peer in self._named or not self.busy:
@@ -147,7 +147,7 @@ class Throttle:
         """So much was done for a peer on other threads, seconds. Any thread."""
         usage = self._peers.get(peer)
         if usage is not None:
-            self._counts(usage, usage.judging, seconds)
+            self._counts(usage, usage.for_judging, seconds)
         elif self.busy:
             with self._lock:  # its connection has ended
                 self.used += seconds
@@ -160,12 +160,12 @@ class Throttle:
         if usage is None or peer in self._named:
             return on or peer in self._named
         if not on:
-            usage.reading = usage.judging = None
-        elif usage.reading is None:
-            usage.reading, usage.judging = (
+            usage.for_reading = usage.for_judging = None
+        elif usage.for_reading is None:
+            usage.for_reading, usage.for_judging = (
                 Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING)
             )
-        return usage.judging is not None and usage.judging.left > 0
+        return usage.for_judging is not None and usage.for_judging.left > 0
 
     @property
     def used_by_all(self) -> float:
@@ -208,7 +208,7 @@ class Throttle:
 
     def spares(self, usage: Usage) -> bool:
         """Whether the connection is no stranger's now, so that it is read from. Any thread."""
-        return usage.peer in self._named or (usage.reading is not None and usage.reading.left > 0)
+        return usage.peer in self._named or (usage.for_reading is not None and usage.for_reading.left > 0)
 
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)

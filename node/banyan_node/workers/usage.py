@@ -37,21 +37,21 @@ class GroupUse:
 
 
 class Usage:
-    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. reading,
-    judging: what it may use of the event loop, and of other threads, before it is a stranger; None: nothing. arriving:
-    who it is is not proved yet, so it does not wait, and all that arrive are counted together. begun: its handshake has
-    begun, or would if its turn came."""
+    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. for_reading,
+    for_judging: what it may use of the event loop, and of other threads, before it is a stranger; None: nothing.
+    arriving: who it is is not proved yet, so it does not wait, and all that arrive are counted together. begun: its
+    handshake has begun, or would if its turn came."""
 
     __slots__ = (
-        *("arriving", "begun", "group", "judging", "peer", "reading", "seconds", "throttle"),
+        *("arriving", "begun", "for_judging", "for_reading", "group", "peer", "seconds", "throttle"),
         *("_held", "_lately", "_scopes", "_since"),
     )
 
     def __init__(self, throttle: Sharing, group: GroupUse, arriving: bool = False) -> None:
         self.throttle, self.group, self.peer, self.seconds = throttle, group, "", 0.0
         self.arriving, self.begun = arriving, False
-        self.reading: Allowance | None = None
-        self.judging: Allowance | None = None
+        self.for_reading: Allowance | None = None
+        self.for_judging: Allowance | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""

@@ -203,8 +203,8 @@ class Membership:
     def _on_join(self, src: PeerId, now: float) -> None:
         conn = self.up[src]
         self._answer(src, self._admit(src, now))
-        if now - conn.told_at >= self.s.join_gap_s:
-            conn.told_at = now
+        if now - conn.forwarded_at >= self.s.join_gap_s:
+            conn.forwarded_at = now
             told = ForwardJoin(PeerInfo(src, conn.addrs), self.s.join_ttl)
             self.out += [SendFrame(peer, told) for peer in self.active if peer != src]
 

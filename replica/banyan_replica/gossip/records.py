@@ -113,7 +113,7 @@ class Conn:
     chosen: bool  # and picked the peer itself
     since: float
     spare_at: float
-    told_at: float = -inf  # when neighbours were told that it joins
+    forwarded_at: float = -inf  # when neighbours were told that it joins
 
 
 class Spare(NamedTuple):
