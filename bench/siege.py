@@ -5,8 +5,8 @@ The eclipse of `banyan_sim/eclipse.py` over libp2p on loopback, with the rules a
 identities twenty: each has an address and a key, listens there, says yes to everybody, names only others of its kind,
 and passes nothing on. Before the newcomer joins they come to the honest nodes, and then, for as long as the siege
 lasts, to all, most of them to the newcomer. Every half second it is noted whether the newcomer has a link to an honest
-node, and at the end what it has of the posts that one of these made meanwhile. It is isolated if it had none for
-longer than a node takes to dial its contacts again, or has none at the end.
+node, and at the end what it has of the posts that one of these made meanwhile; one that lacks counts with its age.
+It is isolated if it had no such link for longer than a node takes to dial its contacts again, or has none at the end.
 
 python -m bench siege --json --rounds 20 --jobs 2
 """
@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -276,24 +277,33 @@ def once(folder: Path, args: Namespace, seed: int) -> dict[str, Any]:
         besiegers.ask({"come": came.hear(), "every_s": 1.0 / EACH_S})
         hosts[0].ask("post")
         time.sleep(args.seconds)
-        made, found = hosts[0].ask("posts"), came.ask("look")
+        made, found, ended = hosts[0].ask("posts"), came.ask("look"), time.monotonic()
         price = besiegers.ask("stop")
-    late = [came_at - made_at for made_at, came_at in zip(made, found.pop("at"), strict=False)]
+    at = found.pop("at")
+    late = [came_at - made_at for made_at, came_at in zip_longest(made, at[: len(made)], fillvalue=ended)]
     isolated = found["longest_s"] > LOST_S or not found["honest_links"]
-    say(f"siege {seed}: {'isolated' if isolated else 'held'}, {found}, {len(late)} of {len(made)} posts")
-    return {"seed": seed, "isolated": isolated, **found, "posts": len(made), "came": late, "price": price}
+    say(f"siege {seed}: {'isolated' if isolated else 'held'}, {found}, {len(at)} of {len(made)} posts")
+    return {
+        "seed": seed,
+        "isolated": isolated,
+        **found,
+        "posts": len(made),
+        "arrived": len(at),
+        "late": late,
+        "price": price,
+    }
 
 
 def measured(folder: Path, args: Namespace) -> dict[str, Any]:
     with ThreadPoolExecutor(args.jobs) as pool:
         sieges = list(pool.map(partial(once, folder, args), range(args.seed, args.seed + args.rounds)))
-    late = [seconds for siege in sieges for seconds in siege.pop("came")]
+    late = [seconds for siege in sieges for seconds in siege.pop("late")]
     return {
         **latencies_ms(late),
         "isolated": sum(siege["isolated"] for siege in sieges),
         "longest_s": max(siege["longest_s"] for siege in sieges),
         "posts": sum(siege["posts"] for siege in sieges),
-        "arrived": len(late),
+        "arrived": sum(siege["arrived"] for siege in sieges),
         "sizes": {"seconds": args.seconds, "identities": args.identities, "networks": NETWORKS},
         "sieges": sieges,
     }

@@ -22,7 +22,7 @@ from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
 from banyan_node.workers.ahead import SLICE
-from banyan_node.workers.budget import DEEPEST_S, JUDGING, READING, SAVED_ALONE_S, SAVED_S
+from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, READING, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
@@ -333,7 +333,7 @@ async def test_a_peer_that_is_relied_on_has_an_allowance_and_is_a_stranger_beyon
     throttle.works()
     throttle.counts(stranger, 60.0)
     assert (throttle.holds(stranger), throttle.holds(neighbour)) == (True, False)
-    judging, reading = (min(SAVED_ALONE_S, 10.0 * SHARE * part) for part in (JUDGING, READING))
+    judging, reading = (min(ALLOWANCE_S, 10.0 * SHARE * part) for part in (JUDGING, READING))
     throttle.spent("neighbour", "", judging / 2)
     assert throttle.relies("neighbour", True)
     throttle.spent("neighbour", "", judging)
@@ -359,7 +359,7 @@ async def test_a_peer_that_is_relied_on_saves_up_no_more_than_a_second(autojump_
     throttle.relies("neighbour", True)
     await trio.sleep(3600.0)
     throttle.works()
-    throttle.spent("neighbour", "", SAVED_ALONE_S)
+    throttle.spent("neighbour", "", ALLOWANCE_S)
     assert not throttle.relies("neighbour", True)
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 FLOOD = 64 << 10
-"""Gossip of so many bytes in a frame is no news of honest people, so it is judged in slices at any time: cutting frames
-up costs too much to do it with those of some kilobytes, which come when many write at once."""
+"""A gossip frame of more bytes is judged in slices at any time: news of honest people is seldom so large. Frames of
+some kilobytes come whenever many write at once, and cutting these up made posts late by seconds."""
 SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 

@@ -12,8 +12,8 @@ read from: a muxer gives up a stream whose window is not opened for five."""
 READING, JUDGING = 1 / 2, 1 / 4
 """The parts of the share of strangers that each peer which this node relies on has for itself: of the event loop, and
 of the replica's thread. There are four such peers at most (`chosen` and `elders` of gossip/settings.py)."""
-SAVED_ALONE_S = 1.0
-"""The time that such a peer may save up, seconds: a frame of honest news may be large."""
+ALLOWANCE_S = 1.0
+"""What such a peer may save up of each, seconds: a frame of honest news may be large."""
 NEXT_S = 0.001
 """After a connection has begun or gone on, what it costs is known this much later, seconds."""
 LONGEST_S = 0.1
@@ -53,8 +53,8 @@ class Allowance:
     def left(self) -> float:
         """Seconds. Any thread."""
         if self._share is None:
-            return SAVED_ALONE_S
-        return min(SAVED_ALONE_S, self._left + (self._clock() - self._at) * self._share)
+            return ALLOWANCE_S
+        return min(ALLOWANCE_S, self._left + (self._clock() - self._at) * self._share)
 
     def takes(self, seconds: float) -> bool:
         """Uses so much of it. False: nothing is left."""
