@@ -156,9 +156,12 @@ class Replica:
         )
         self._out.send(peer, hello)
 
-    def peer_down(self, peer: str, now: float) -> None:
+    def peer_down(self, peer: str, now: float, parted: bool = False) -> None:
+        """The connection ended. parted: this node ended it with a goodbye, which tells it from one that began since."""
         self._clock(now)
-        if (link := self.links.pop(peer, None)) is not None:
+        link = self.links.get(peer)
+        if link is not None and (link.closing or not parted):
+            del self.links[peer]
             self.sync.gone(link, now)
             self.missing.gone(peer)
             self._out.gone(peer)

@@ -17,6 +17,7 @@ import pytest
 import trio
 import trio.testing
 
+from banyan_crdt.realm import MAIN
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
@@ -37,7 +38,7 @@ from banyan_node.workers.usage import CAUSE, Usage
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
-from banyan_replica.wire import DataItems, GossipFrame, Message, Replay, RunItem, encode_message
+from banyan_replica.wire import VERSION, DataItems, GossipFrame, Hello, Message, Replay, RunItem, encode_message
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
 
@@ -877,6 +878,37 @@ async def _link_of(node: Node) -> Link:
         while not node.edge.links:
             await trio.sleep(0.01)
     return next(iter(node.edge.links.values()))
+
+
+async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    node = make_node(make_home(tmp_path / "a"), limits__ingest_queue_bytes=str(4 << 20))
+    async with running(node), open_edge(config(1)) as edge:
+        frame = encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:10]))))
+        go_on, limits = threading.Event(), node.links._config.limits
+        link = await edge.dial(node.edge.addresses[0])
+        await link.send([encode_message(Hello(VERSION, MAIN.id, bytes(16), 0, bytes(32), 0, b"", 0))])
+        here = await _link_of(node)
+        peer = here.peer_id
+        with trio.fail_after(20):
+            while not await node.worker.call(lambda c, now: c.replica.greeted(peer)):
+                await trio.sleep(0.01)
+        node.worker.post(lambda c, now: _wait(go_on))
+        backlog = node.links._backlogs[peer]
+        with trio.fail_after(20):
+            while not backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes):
+                await link.send([frame])
+        assert here.usage is not None
+        node.throttle.works()
+        node.throttle.counts(here.usage, 60.0)
+        go_on.set()
+        await node.backend.call("peers.ban", {"peer": peer})
+        with trio.fail_after(20):
+            while peer in node.links._links or await node.worker.call(lambda c, now: peer in c.replica.links):
+                await trio.sleep(0.01)
+        assert backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes), "its turn has not come yet"
 
 
 async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ class Links:
         self._ahead = Ahead(REALMS[config.node.realm])
         self._outboxes: dict[str, _Outbox] = {}
         self._links: dict[str, Link] = {}
+        self._scopes: dict[str, trio.CancelScope] = {}
+        """Of what serves each link."""
         self._backlogs: dict[str, Backlog] = {}
         self._waiting = Waiting()
         self._dialling: set[str] = set()
@@ -157,6 +159,7 @@ class Links:
         )
         try:
             async with trio.open_nursery() as nursery:
+                self._scopes[peer] = nursery.cancel_scope
                 nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
                 try:
                     await self._read(link, whose)
@@ -166,9 +169,8 @@ class Links:
         except Exception:  # a mistake of ours costs this link and not the node
             log.exception("a link ended by an error", peer=peer)
         finally:
-            self._links.pop(peer, None)
-            self._outboxes.pop(peer, None)
-            self._backlogs.pop(peer, None)
+            for kept in (self._links, self._scopes, self._outboxes, self._backlogs):
+                kept.pop(peer, None)
             self._worker.post(lambda c, now: c.replica.peer_down(peer, now), whose=whose)
             link.close("the node let it go")
 
@@ -248,7 +250,15 @@ class Links:
         self._goodbyes[peer] = reason
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
-        self._nursery.start_soon(self._hang_up, peer, LAST_WORD_S)
+        self._nursery.start_soon(self._part, peer)
+
+    async def _part(self, peer: str) -> None:
+        """The replica ignores what else comes, so nothing of it is waited for."""
+        link, scope = self._links.get(peer), self._scopes.get(peer)
+        await self._hang_up(peer, LAST_WORD_S)
+        if scope is not None and self._links.get(peer) is link:
+            scope.cancel()
+        self._worker.post(lambda c, now: c.replica.peer_down(peer, now, parted=True))
 
     def _turn_away(self, link: Link, reason: str) -> None:
         """Ends the link of a peer that has no slot. It is told why, if the replica comes to it in time."""
@@ -257,7 +267,7 @@ class Links:
             link.close(reason)
             return
         self._worker.post(lambda c, now: c.replica.turn_away(link.peer_id, reason, now))
-        self._nursery.start_soon(self._hang_up, link.peer_id, LAST_WORD_S)
+        self._nursery.start_soon(self._part, link.peer_id)
 
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at its addresses until one answers; tells the replica how that ended."""
