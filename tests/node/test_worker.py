@@ -231,7 +231,8 @@ async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it
 
             c.store.commit = committing
 
-        monkeypatch.setattr(worker, "OWN_S", 0.0)
+        monkeypatch.setattr(worker, "OWN_S", (0.0, 0.0))
+        node.worker._own_s = 0.0
         await node.worker.call(commits)
         peer = Whose("peer", "net")
         for n in range(50):

@@ -104,6 +104,7 @@ class Link:
         self._over = trio.Event()
         self._accepted = trio.Event()
         self._frames: deque[bytes] = deque()
+        self._handed = 0
         self._buffered = 0
         self._partial = 0
         self._wake = trio.Event()
@@ -160,7 +161,11 @@ class Link:
         self._buffers.note(self, self.waiting)
         if not self._frames and self._why is None:
             self._wake = trio.Event()
-        await trio.lowlevel.checkpoint()
+        self._handed += 1
+        if self._handed % AT_ONCE:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._give_way()
         return frame
 
     async def aclose(self, reason: str = "closed by this node") -> None:
@@ -306,12 +311,20 @@ class Link:
                 del buffer[:more]
                 if not self._can_take(buffer):
                     break
-                await trio.lowlevel.checkpoint()  # many tiny frames must not keep others waiting
+                await self._give_way()
             self._partial = len(buffer)
             self._buffers.hold(self, self.waiting)
             if buffer and (fresh or taken):
                 wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
                 frame_due = self._now() + self._config.read_deadline + wanted / self._config.min_rate
+
+    async def _give_way(self) -> None:
+        """Many tiny frames must not keep others waiting, and they cost far more than to read them from the socket: a
+        stranger waits for its turn here too."""
+        if self.usage is not None and self.usage.throttle.holds(self.usage):
+            await self.usage.throttle.turn(self.usage)
+        else:
+            await trio.lowlevel.checkpoint()
 
     def _now(self) -> float:
         """The time by which the peer's deadlines go: it stands still while this node does not read from it."""

@@ -44,7 +44,7 @@ class Usage:
 
     __slots__ = (
         *("arriving", "begun", "for_judging", "for_reading", "group", "peer", "seconds", "throttle"),
-        *("_held", "_lately", "_scopes", "_since"),
+        *("_held", "_holders", "_lately", "_scopes", "_since"),
     )
 
     def __init__(self, throttle: Sharing, group: GroupUse, arriving: bool = False) -> None:
@@ -53,6 +53,7 @@ class Usage:
         self.for_reading: Allowance | None = None
         self.for_judging: Allowance | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0
+        self._holders = 0
         self._scopes: dict[trio.CancelScope, float] = {}
         """Deadlines that stand still while the connection waits, in its own time."""
 
@@ -73,17 +74,24 @@ class Usage:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The connection has to wait: its time stands still."""
-        self._since = trio.current_time()
-        for scope in self._scopes:
-            scope.deadline = inf
+        """The connection has to wait: its time stands still. Its socket and its link may wait at once."""
+        self._holders += 1
+        if self._holders == 1:
+            self._since = trio.current_time()
+            for scope in self._scopes:
+                scope.deadline = inf
         try:
             yield
         finally:
-            self._held += trio.current_time() - self._since
-            self._since, self._lately = inf, time.monotonic() + LATELY_S
-            for scope, due in self._scopes.items():
-                scope.deadline = due + self._held
+            self._holders -= 1
+            if not self._holders:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        self._held += trio.current_time() - self._since
+        self._since, self._lately = inf, time.monotonic() + LATELY_S
+        for scope, due in self._scopes.items():
+            scope.deadline = due + self._held
 
     def proved(self, peer: str) -> None:
         """The other end has proved who it is."""

@@ -51,9 +51,11 @@ FRAMES_S = 0.005
 """How long frames go on while calls wait, at least, seconds; then what FRAMES_SHARE says."""
 FRAMES_SHARE = 0.3
 """The part of the thread's time that frames get while calls wait all the time: peers must not wait for ever either."""
-OWN_S = 0.05
-"""How long frames share a commit at most when one of them brings what a peer's own people wrote, seconds: their posts
-are not to wait for a flood that is relayed with them."""
+OWN_S = 0.005, 0.05
+"""How long frames share a commit, at least and at most, when one of them brings what a peer's own people wrote, seconds:
+their posts are not to wait for a flood that is relayed with them. Between these, OWN_COMMITS times what the last commit
+took, so that a slow disk is not busy with commits alone."""
+OWN_COMMITS = 2
 SORTED = 4_096
 """Frames that are sorted at once: tiny ones can come by the hundred thousand, and a call must not wait for all."""
 WAKE = Job(lambda context, now: None, None)
@@ -100,6 +102,8 @@ class Worker(Generic[T]):
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
+        self._own_s = OWN_S[0]
+        """How long frames share a commit now when one of them brings what a peer's own people wrote, seconds."""
         self._crowd = False
         """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
@@ -282,7 +286,7 @@ class Worker(Generic[T]):
             count, size, own = count + 1, size + job.size, own or job.own
             if at - began > most and self._calls_wait():
                 break
-            if replica.unsent > ANSWERS_BYTES or (at - began > OWN_S and (own or self._turns.own)):
+            if replica.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.own)):
                 break
         return None
 
@@ -379,8 +383,10 @@ class Worker(Generic[T]):
             if not isinstance(effect, Commit):
                 out.append(effect)
                 continue
+            began = time.perf_counter()
             try:
                 replica.store.commit()
+                self._own_s = min(max(OWN_S[0], OWN_COMMITS * (time.perf_counter() - began)), OWN_S[1])
             except StorageError as why:
                 error = why
                 replica.commit_failed(str(why))

@@ -250,17 +250,18 @@ class FrontierIndex:
             return {}, 0
         key = table.key
         rows = self._summed.rows.at(asked) if not salt else self._summed.rows.search(key, asked)
-        columns = self._summed.rows.columns
+        columns, wanted = self._summed.rows.columns, dict[int, set[int]]()
+        for row in rows:
+            wanted.setdefault(int(columns.x0[row]), set()).add(int(columns.x1[row]))
         out: dict[int, list[tuple[LogId, Head]]] = {}
         looked = 0
-        for start in sorted({int(columns.x0[row]) for row in rows}):
-            wanted = {int(columns.x1[row]) for row in rows if int(columns.x0[row]) == start}
+        for start, names in sorted(wanted.items()):
             for log, head in self._between(start << 195, start + 1 << 195):
                 x1 = name_words(log)[1]
                 if looked >= most:
                     break
                 looked += 1
-                if x1 in wanted:
+                if x1 in names:
                     out.setdefault(place(key, start, x1), []).append((log, head))
         return out, looked
 

@@ -278,13 +278,12 @@ class Comparing:
 
     def names(self, link: PeerSession, m: SketchNames, now: float) -> None:
         """Answers with the heads of the logs at these places."""
-        asked = [int(h) for h in np.frombuffer(m.places, ">u8")]
-        tree = self._sync.tree_of(link)
+        asked, tree = np.frombuffer(m.places, ">u8"), self._sync.tree_of(link)
         cost = len(asked) + (tree.rows >> 5 if m.salt else 0)
         if not self._sync.may(link, cost, now):
             return
         most = self._limits.work_burst
-        named, looked = tree.named(m.salt, asked[:CELLS], most)
+        named, looked = tree.named(m.salt, asked[:CELLS].tolist(), most)
         link.load.cost(looked)
         self._sync.tell(link, [row for rows in named.values() for row in rows])
         if looked >= most:
