@@ -42,8 +42,6 @@ SMALL = 32 << 10
 FRAME_DECODED, WORK_DECODED = 2_000, 4_000
 """The most entries that are read whole for one frame, and in one `work`: 20 to 40 ms. A usual run is sent as
 it is stored. What stands beside a forked log, and a tied control log, are read whole each time that somebody asks."""
-FRAME_ITEMS = 64
-"""The most items of one frame: to read a small account takes 0.3 ms, and a frame of bytes alone could hold a thousand."""
 RETOLD_LOGS = 100_000
 """Logs of a replay that are remembered as sent; beyond, some are sent twice."""
 
@@ -127,7 +125,7 @@ class Serving:
         items, size, answered = list[Item](), 0, orders.answered
         aim = SMALL if link.flow.full() else _aim(link)
         most, began, done = min(self._limits.piece, aim), self._store.decoded, False
-        while size < most and len(items) < FRAME_ITEMS and self._store.decoded - began <= FRAME_DECODED:
+        while size < most and self._store.decoded - began <= FRAME_DECODED:
             item = orders.next(read)
             if item is None:
                 done = True
