@@ -301,9 +301,10 @@ class Node:
 
 
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
-    context.replica.sync.asking.waiting, context.replica.sync.asking.held = links.waiting, links.held
+    asking = context.replica.sync.asking
+    asking.waiting, asking.held, asking.crowded = links.waiting, links.held, links.crowded
     context.replica.set_interest(hosted.interest_of(context), now)
-    context.replica.sync.asking.ours = lambda account: hosted.is_hosted(context.store, account)
+    asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica import wire
 from banyan_replica.effects import Event
-from banyan_replica.peers.backlog import Backlog
+from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import Message
@@ -50,7 +50,7 @@ class Waits(NamedTuple):
     do: Job
     takes: float = 0.0
     size: int = 0
-    own: bool = False
+    lane: Lane = Lane.REST
     writes: bool = False
 
 
@@ -81,7 +81,7 @@ class Busy(Machine):
         self._put(Waits(self._whose[peer], job))
 
     def parted(self, peer: str, job: Job) -> None:
-        self._put(Waits(self._whose[peer], job))
+        self._put(Waits(self._whose[peer], job, lane=Lane.LAST))
 
     def receive(self, peer: str, data: bytes) -> None:
         backlog, whose = self.backlogs[peer], self._whose[peer]
@@ -90,7 +90,7 @@ class Busy(Machine):
             self._put(Waits(whose, lambda r, now: r.overran(peer, why, now)))
         else:
             job = partial(_receive, peer, data, backlog)
-            self._put(Waits(whose, job, work_s(data), len(data), backlog.is_first(data)))
+            self._put(Waits(whose, job, work_s(data), len(data), backlog.lane(data)))
 
     def _put(self, job: Waits) -> None:
         self._turns.put(job, self._core_s())

@@ -1199,8 +1199,8 @@ IN_NODE = (
     Mutant(
         "a peer is charged for a question that stands behind what was sent to it",
         _ASKING,
-        "if not link.flow.transit:  # else",
-        "if True:  # else",
+        "if not (link.flow.transit or",
+        "if not (False or",
         ("tests/replica/test_asking.py",),
     ),
     Mutant(

@@ -8,7 +8,7 @@ _MEMBERSHIP = "replica/banyan_replica/gossip/membership.py"
 _PASSIVE = "replica/banyan_replica/gossip/passive.py"
 _MUXING, _ROGUE = "node/banyan_node/edge/muxing.py", ("tests/node/test_edge_rogue.py",)
 _PLUMTREE = "replica/banyan_replica/gossip/plumtree.py"
-_GOSSIP, _OUTBOX = ("tests/replica/test_gossip_node.py",), ("tests/node/test_outbox.py",)
+_GOSSIP, _OUTBOX = ("tests/replica/test_gossip_node.py",), ("tests/node/test_sending.py",)
 _POLICY, _REAL, _SIEGE = ("tests/node/test_slots.py",), ("tests/node/test_door.py",), ("tests/sim/test_eclipse.py",)
 
 IN_SLOTS = (
@@ -253,7 +253,7 @@ IN_SLOTS = (
     ),
     Mutant(
         "frames of membership are sent for nobody",
-        "node/banyan_node/links/linking.py",
+        "node/banyan_node/links/sending.py",
         "if is_of_the_tree(taken[-1][2:4]) else 0",
         "if True else 0",
         _OUTBOX,

@@ -6,7 +6,7 @@ _THROTTLE, _TURNS = "node/banyan_node/workers/throttle.py", "node/banyan_node/wo
 _BUDGET, _DOORSTEP = "node/banyan_node/workers/budget.py", "node/banyan_node/workers/doorstep.py"
 _WORKER, _STACK = "node/banyan_node/workers/worker.py", "node/banyan_node/edge/stack.py"
 _USAGE = "node/banyan_node/workers/usage.py"
-_OUTBOX = ("tests/node/test_outbox.py",)
+_OUTBOX = ("tests/node/test_sending.py",)
 _THROTTLED = ("tests/node/test_throttle.py",)
 
 IN_THROTTLE = (
@@ -228,15 +228,15 @@ IN_THROTTLE = (
     Mutant(
         "deadlines go on while a connection waits",
         _USAGE,
-        "        for scope in self._scopes:\n            scope.deadline = inf\n",
+        "            for scope in self._scopes:\n                scope.deadline = inf\n",
         "",
         _THROTTLED,
     ),
     Mutant(
         "a deadline comes at once after a wait",
         _USAGE,
-        "                scope.deadline = due + self._held\n",
-        "                scope.deadline = due\n",
+        "            scope.deadline = due + self._held\n",
+        "            scope.deadline = due\n",
         _THROTTLED,
     ),
     Mutant(
@@ -255,23 +255,23 @@ IN_THROTTLE = (
     ),
     Mutant(
         "news waits behind answers",
-        "node/banyan_node/links/linking.py",
-        "self.talk if self._greeted and goes_ahead(frame) else self.frames",
+        "node/banyan_node/links/sending.py",
+        "self.talk if ahead else self.frames",
         "self.frames",
         _OUTBOX,
     ),
     Mutant(
         "answers wait until there is no news",
-        "node/banyan_node/links/linking.py",
+        "node/banyan_node/links/sending.py",
         "self.talk if size < TALK_BYTES or not self.frames else None",
         "self.talk",
         _OUTBOX,
     ),
     Mutant(
         "a question goes before the hello",
-        "node/banyan_node/links/linking.py",
-        "self.talk if self._greeted and goes_ahead(frame)",
-        "self.talk if goes_ahead(frame)",
+        "node/banyan_node/links/sending.py",
+        "self._greeted and goes_ahead(frame)",
+        "goes_ahead(frame)",
         _OUTBOX,
     ),
     Mutant(
@@ -382,8 +382,8 @@ IN_THROTTLE = (
     Mutant(
         "questions wait behind what their peer relays",
         "replica/banyan_replica/peers/backlog.py",
-        "(opens_as_own(frame) or (goes_ahead(frame) and not is_gossip(frame)))",
-        "opens_as_own(frame)",
+        "Lane.FIRST if goes_ahead(frame) else Lane.REST",
+        "Lane.REST",
         ("tests/replica/test_backlog.py",),
     ),
     Mutant(
@@ -490,5 +490,96 @@ IN_THROTTLE = (
         "0 < len(frame[1]) <= MAX_ITEMS and",
         "0 < len(frame[1]) and",
         ("tests/replica/test_slices.py",),
+    ),
+    Mutant(
+        "a question waits behind what is relayed to the peer",
+        "node/banyan_node/links/sending.py",
+        "(own or (ahead and not gossip))",
+        "own",
+        _OUTBOX,
+    ),
+    Mutant(
+        "a link is crowded no longer as soon as less waits",
+        "node/banyan_node/links/sending.py",
+        "self.held or time.monotonic()",
+        "time.monotonic()",
+        _OUTBOX,
+    ),
+    Mutant(
+        "a peer is charged though our question may stand behind what is relayed to it",
+        "replica/banyan_replica/sync/asking.py",
+        "or self.crowded(link.peer)):",
+        "or False):",
+        ("tests/replica/test_asking.py",),
+    ),
+    Mutant(
+        "answers wait until nothing is relayed",
+        _TURNS,
+        "self.used[Lane.GOSSIP] <= self.used[Lane.REST]",
+        "True",
+        ("tests/node/test_turns.py",),
+    ),
+    Mutant(
+        "a lane saves up its time",
+        _TURNS,
+        "            self.used[lane] = max(self.used)\n",
+        "            pass\n",
+        ("tests/node/test_turns.py",),
+    ),
+    Mutant(
+        "what comes later overtakes the end of a link",
+        _TURNS,
+        "Lane.REST if self.ends else job.lane",
+        "Lane.REST if job.lane is Lane.LAST else job.lane",
+        ("tests/node/test_turns.py",),
+    ),
+    Mutant(
+        "frames that were read wait for no turn",
+        "node/banyan_node/edge/link.py",
+        "        if self._handed % AT_ONCE:\n",
+        "        if True:\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "of two waits of a connection the first that ends ends both",
+        _USAGE,
+        "            if not self._holders:\n",
+        "            if True:\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "who was said goodbye stays until what it sent had its turn",
+        "node/banyan_node/links/linking.py",
+        "        self._worker.post(lambda c, now: c.replica.peer_down(peer, now, parted=True))\n",
+        "",
+        _THROTTLED,
+    ),
+    Mutant(
+        "the reader of a link that was said goodbye waits for room",
+        "node/banyan_node/links/linking.py",
+        "is link:\n            scope.cancel()\n",
+        "is link:\n            pass\n",
+        _THROTTLED,
+    ),
+    Mutant(
+        "a goodbye ends the connection that came after it",
+        "replica/banyan_replica/replica.py",
+        "(link.closing or not parted)",
+        "True",
+        ("tests/replica/test_replica.py",),
+    ),
+    Mutant(
+        "frames of small accounts are as large while own people work",
+        "replica/banyan_replica/sync/serving.py",
+        "FEW_ITEMS if self.makes_way() else inf",
+        "inf",
+        ("tests/replica/test_serve.py",),
+    ),
+    Mutant(
+        "a slow disk does nothing but commit",
+        _WORKER,
+        "OWN_COMMITS * (time.perf_counter() - began)",
+        "0.0",
+        ("tests/node/test_worker.py",),
     ),
 )

@@ -509,6 +509,33 @@ async def test_a_stranger_is_not_read_from_until_own_people_rest_and_nothing_is_
         assert not held.waiting
 
 
+async def test_tiny_frames_that_were_read_wait_for_their_turn_too() -> None:
+    """A read of the socket brings ten thousand: to hand them on costs far more than to read them."""
+    held, count, got = Throttle(0.001), 20_000, list[bytes]()
+    async with open_edge(config(1)) as a, open_edge(config(2), held) as b, trio.open_nursery() as nursery:
+        there = await a.dial(b.addresses[0])
+        here = await b.incoming.receive()
+        assert here.usage is not None
+
+        async def receive() -> None:
+            while len(got) < count:
+                got.append(await here.receive())
+
+        await there.send([b"tiny"] * count)
+        with trio.fail_after(30):
+            while here.waiting < 4 * count:
+                await trio.sleep(0.01)
+            held.works()
+            held.counts(here.usage, 60.0)
+            nursery.start_soon(receive)
+            while not held.waiting:
+                await trio.sleep(0.01)
+            assert 0 < len(got) < 1_000
+            while len(got) < count:  # own people rest
+                await trio.sleep(0.01)
+        assert here.closed is None
+
+
 async def test_a_named_peer_is_read_from_whatever_strangers_owe() -> None:
     held = Throttle(0.001)
     async with open_edge(config(1)) as a, open_edge(config(2, named=(a.peer_id,)), held) as b:
@@ -652,6 +679,22 @@ async def test_deadlines_of_a_connection_stand_still_while_it_waits(autojump_clo
         nursery.start_soon(owes, "after", 5)
     assert {name: round(at - began, 3) for name, at in ended.items()} == {"before": 105, "meanwhile": 107, "after": 107}
     assert not usage._scopes
+
+
+async def test_a_connection_waits_until_its_socket_and_its_link_may_go_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    usage = throttled().opened("10.0.0.1")
+    with usage.held():
+        await trio.sleep(3)
+        with usage.held():
+            await trio.sleep(3)
+        began = usage.now
+        await trio.sleep(3)
+        assert usage.held_lately
+        assert usage.now == began, "its time stands still"
+    await trio.sleep(2)
+    assert usage.now == pytest.approx(trio.current_time() - 9)
 
 
 @pytest.mark.parametrize("unread", [b"", b"what it said before"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from banyan_node.workers import turns
 from banyan_node.workers.turns import Turns, Whose
+from banyan_replica.peers.backlog import Lane
 
 
 class Job(NamedTuple):
@@ -19,7 +20,7 @@ class Job(NamedTuple):
     cost: float = 0.001
     size: int = 10
     writes: bool = True
-    own: bool = False
+    lane: Lane = Lane.REST
 
 
 def peers(count: int, group: str) -> list[Whose]:
@@ -119,24 +120,66 @@ def test_a_debt_is_forgiven_with_time_and_only_so_many_are_remembered() -> None:
     assert first.whose == last  # it came first, and owes nothing any more
 
 
+def test_answers_of_a_peer_take_turns_by_time_with_a_flood_that_it_relays() -> None:
+    line: Turns[Job] = Turns(lambda peer: False)
+    peer = Whose("peer", "net")
+    for n in range(1_000):
+        line.put(Job(peer, n, cost=0.001, lane=Lane.GOSSIP), 0.0)
+    for n in range(50):
+        line.put(Job(peer, n, cost=0.004), 0.0)
+    spent, now = dict.fromkeys(Lane, 0.0), 0.0
+    while spent[Lane.REST] < 0.19:
+        job = line.next()
+        assert job is not None
+        now += job.cost
+        line.took(job, job.cost, now)
+        spent[job.lane] += job.cost
+    assert spent[Lane.GOSSIP] == pytest.approx(spent[Lane.REST], rel=0.05)
+
+
+def test_a_lane_that_was_empty_has_saved_nothing_up() -> None:
+    line: Turns[Job] = Turns(lambda peer: False)
+    peer = Whose("peer", "net")
+    for n in range(1_000):
+        line.put(Job(peer, n, lane=Lane.GOSSIP), 0.0)
+    now, order = 0.0, list[Lane]()
+
+    def go(count: int) -> None:
+        nonlocal now
+        for _ in range(count):
+            job = line.next()
+            assert job is not None
+            now += job.cost
+            line.took(job, job.cost, now)
+            order.append(job.lane)
+
+    go(500)
+    for n in range(100):
+        line.put(Job(peer, n), now)
+    go(100)
+    assert order[500:].count(Lane.REST) == pytest.approx(50, abs=1)
+
+
 @given(
     st.lists(
         st.tuples(
             st.integers(0, 5),
             st.integers(0, 2),
             st.sampled_from([0.0, 0.0001, 0.01, 3.0]),
-            st.booleans(),
+            st.sampled_from(Lane),
             st.booleans(),
         ),
         max_size=120,
     ),
     st.sets(st.integers(0, 5)),
 )
-def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_its_own_first(
-    given: list[tuple[int, int, float, bool, bool]], relied_on: set[int]
+def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_by_lanes(
+    given: list[tuple[int, int, float, Lane, bool]], relied_on: set[int]
 ) -> None:
     line: Turns[Job] = Turns(lambda peer: int(peer) in relied_on)
     wait: dict[Whose, list[Job]] = {}
+    ended = set[Whose]()
+    """What comes while the last job waits is one line with it, until all of it had its turn."""
     now = 0.0
 
     def one() -> None:
@@ -146,20 +189,26 @@ def test_every_job_has_its_turn_once_and_those_of_one_peer_in_order_its_own_firs
             assert not any(wait.values())
             return
         mine = wait[job.whose]
-        assert job == next((other for other in mine if other.own), mine[0])
+        last = next((at for at, other in enumerate(mine) if other.lane is Lane.LAST), len(mine))
+        assert mine.index(job) <= last, "it came after what is last"
+        assert job.lane is not Lane.LAST or mine[0] == job, "it is last of those before it"
+        if job.whose not in ended:
+            assert job.lane is Lane.FIRST or Lane.FIRST not in {other.lane for other in mine}
+            assert job.lane not in {other.lane for other in mine[: mine.index(job)]}
         mine.remove(job)
         now += job.cost
         line.took(job, job.cost, now)
 
-    for number, (peer, group, cost, own, serve) in enumerate(given):
+    for number, (peer, group, cost, lane, serve) in enumerate(given):
         whose = Whose(str(peer), f"group {group}")
-        wait.setdefault(whose, []).append(Job(whose, number, cost, own=own))
+        ended |= {whose} if lane is Lane.LAST else set()
+        wait.setdefault(whose, []).append(Job(whose, number, cost, lane=lane))
         line.put(wait[whose][-1], now)
         if serve:
             one()
         waiting = [job for jobs in wait.values() for job in jobs]
         assert (line.count, line.size, line.writing) == (n := len(waiting), 10 * n, n)
-        assert line.own == sum(job.own for job in waiting)
+        assert line.first == sum(job.lane is Lane.FIRST for job in waiting)
     while any(wait.values()):
         one()
     assert line.next() is None

@@ -15,6 +15,7 @@ import trio
 from banyan_crdt.errors import Refused
 from banyan_node.workers import worker
 from banyan_node.workers.turns import Whose
+from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import DiskFull
 from tests.node.real import make_home, make_node, running
 
@@ -237,7 +238,7 @@ async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it
         peer = Whose("peer", "net")
         for n in range(50):
             node.worker.post(note(f"relayed {n}"), whose=peer, writes=True)
-        node.worker.post(note("own"), whose=peer, writes=True, own=True)
+        node.worker.post(note("own"), whose=peer, writes=True, lane=Lane.FIRST)
         await trio.sleep(0.1)
         gate.set()
         with trio.fail_after(10):
@@ -245,6 +246,22 @@ async def test_what_a_peers_own_people_wrote_is_durable_before_the_flood_that_it
         at = order.index("own")
         assert at <= 3, "some relayed ones may have begun"
         assert order[at + 1] == "commit"
+
+
+async def test_where_a_commit_takes_long_more_frames_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        store = await node.worker.call(lambda c, now: c.store)
+        commit, takes = store.commit, [0.0]
+
+        def slow() -> None:
+            time.sleep(takes[0])
+            commit()
+
+        monkeypatch.setattr(store, "commit", slow)
+        least, most = worker.OWN_S
+        for takes[0], shortest, longest in ((0.0, least, most / 2), (0.015, 0.03, most), (0.1, most, most)):
+            await node.worker.call(lambda c, now: c.store.put_note(b"n", b"x"))
+            assert shortest <= node.worker._own_s <= longest
 
 
 async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwhile(tmp_path: Path) -> None:

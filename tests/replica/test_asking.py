@@ -185,6 +185,17 @@ def test_one_whose_line_is_full_of_what_we_sent_is_not_charged_for_a_question_be
     assert w.points("a", "r1") == 0
 
 
+def test_one_to_whom_so_much_is_relayed_that_our_question_stands_behind_it_is_not_charged() -> None:
+    w = World("a")
+    an = claimed_by_two(w)
+    w.replicas["a"].sync.asking.crowded = lambda peer: peer == "r1"
+    w.run(12)
+    w.say("r2", "a", claim(an.log()))
+    w.run(0.1)
+    assert wanted(w, "r2") == [an.log()], "others are asked all the same"
+    assert w.points("a", "r1") == 0
+
+
 def test_one_that_serves_what_it_claims_is_not_slighted_even_where_we_cannot_take_it_yet() -> None:
     w = World("a")
     an, bo = w.person("a", "an"), w.person("a", "bo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
-from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog, Waiting
+from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog, Lane, Waiting
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, WantParts, encode_message
 from tests.crdt.make import Person
@@ -48,20 +48,20 @@ def test_what_is_not_bulk_needs_no_credit() -> None:
     assert b.put(encode_message(DataItems([control_item(Person("an"))]))) is not None
 
 
-def test_posts_of_own_people_and_questions_go_before_what_the_peer_relays() -> None:
+def test_posts_of_own_people_and_questions_are_first_and_answers_do_not_wait_behind_what_the_peer_relays() -> None:
     b = Backlog()
     own, relayed = (encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), hop, b"x"),))))) for hop in (0, 1))
     question = encode_message(WantParts([(EntryId(bytes(32)), 0)]))
     hello = encode_message(Root(1, bytes(32), 1))
-    assert not any(b.is_first(frame) for frame in (own, relayed, question)), "nothing goes before a hello"
+    assert {b.lane(frame) for frame in (own, relayed, question)} == {Lane.REST}, "nothing goes before a hello"
     b.put(hello)
     b.took(hello)
-    assert [b.is_first(frame) for frame in (own, question, relayed, hello, bulk(100))] == [
-        True,
-        True,
-        False,
-        False,
-        False,
+    assert [b.lane(frame) for frame in (own, question, relayed, hello, bulk(100))] == [
+        Lane.FIRST,
+        Lane.FIRST,
+        Lane.GOSSIP,
+        Lane.REST,
+        Lane.REST,
     ]
 
 

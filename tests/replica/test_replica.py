@@ -951,3 +951,19 @@ def test_a_control_log_of_the_greatest_size_reaches_others_whole_with_what_freez
     assert 1_000_000 < max(sizes) < MAX_FRAME
     assert w.rejections("a") == w.rejections("b") == []
     assert w.points("a", "b") == w.points("b", "a") == 0
+
+
+def test_a_goodbye_takes_down_the_connection_that_it_ended_and_no_later_one() -> None:
+    w = World("a")
+    w.rogue("r", "a")
+    a = w.replicas["a"]
+    a.peer_down("r", w.now, parted=True)
+    assert "r" in a.links, "nobody said goodbye"
+    a.turn_away("r", "no room", w.now)
+    a.peer_down("r", w.now, parted=True)
+    assert "r" not in a.links
+    w.rogue("r", "a")
+    a.peer_down("r", w.now, parted=True)
+    assert "r" in a.links, "it has come again"
+    a.peer_down("r", w.now)
+    assert "r" not in a.links

@@ -22,9 +22,21 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.serve import control_items, locator, log_items, pin_of, start_of
-from banyan_replica.sync.serving import FRAME_DECODED, SMALL, WORK_DECODED, Serving
+from banyan_replica.sync.serving import FEW_ITEMS, FRAME_DECODED, SMALL, WORK_DECODED, Serving
 from banyan_replica.sync.sound import Sound
-from banyan_replica.wire import LAST, MAX_LOCATOR, Answered, Credit, Message, Replay, RunItem, Scan, Want, Wants
+from banyan_replica.wire import (
+    LAST,
+    MAX_LOCATOR,
+    Answered,
+    Credit,
+    DataItems,
+    Message,
+    Replay,
+    RunItem,
+    Scan,
+    Want,
+    Wants,
+)
 from banyan_storage.tables import VOUCHED
 from tests.crdt.make import TICK, Person, add, follow
 from tests.replica.helpers import NOW_MS, World, give
@@ -274,6 +286,21 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     assert most <= WORK_DECODED + FRAME_DECODED + one
     last = {peer: said for peer, said in out if isinstance(said, Answered)}
     assert last == {peer.peer: Answered(20) for peer in peers}, "everybody got everything in the end"
+
+
+@pytest.mark.parametrize("works", [False, True])
+def test_while_own_people_work_a_frame_holds_few_small_accounts_and_all_come(works: bool) -> None:
+    w = World("a")
+    for k in range(60):
+        w.person("a", f"person {k}")
+    w.replicas["a"].sync.serving.makes_way = lambda: works
+    w.said = []
+    w.rogue("r", "a")
+    w.say("r", "a", Scan(1, b"", LAST))
+    w.run(5)
+    counts = [len(m.items) for peer, m in w.said if peer == "a" and isinstance(m, DataItems)]
+    assert sum(counts) == 60
+    assert (max(counts) <= FEW_ITEMS) == works
 
 
 def test_a_reading_that_is_begun_anew_leaves_nothing_of_the_one_before() -> None:

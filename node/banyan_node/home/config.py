@@ -236,7 +236,7 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="What peers may use of the processor together that nobody named, while the node's own people "
             "work; neighbours that it relies on have some beside it",
         ),
-    ] = 16
+    ] = 14
     notes_per_peer: Annotated[
         int,
         Meta(

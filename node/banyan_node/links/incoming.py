@@ -13,7 +13,7 @@ from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.frames import brings_messages
 from banyan_replica.intake.prepare import Prepared
-from banyan_replica.peers.backlog import Backlog
+from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.wire import is_gossip, is_lasting
 
 if TYPE_CHECKING:
@@ -45,23 +45,23 @@ class Incoming:
         if why is not None:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
             return
-        own = self._backlog.is_first(frame)
+        lane = self._backlog.lane(frame)
         flood = len(frame) > FLOOD and is_gossip(frame)
         if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, flood):
-            self._post(frame, self._ahead.begin(frame, self._spent), own)
+            self._post(frame, self._ahead.begin(frame, self._spent), lane)
             return
         try:
             parts = await self._ahead.in_slices(frame, self._spent)
         except BaseException:  # the link ended before there was room for it, or preparing it raised a bug
-            self._post(frame, None, own)
+            self._post(frame, None, lane)
             raise
         for part in parts:
             job = partial(self._slice, frame, part, part is parts[-1])
-            self._worker.post(job, len(frame) // len(parts), writes=True, whose=self._whose, own=own)
+            self._worker.post(job, len(frame) // len(parts), writes=True, whose=self._whose, lane=lane)
 
-    def _post(self, frame: bytes, begun: Future[Prepared] | None, own: bool) -> None:
+    def _post(self, frame: bytes, begun: Future[Prepared] | None, lane: Lane) -> None:
         job = partial(self._whole, frame, begun)
-        self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, own=own)
+        self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, lane=lane)
 
     def _useless(self, frame: bytes) -> bool:
         """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of

@@ -7,7 +7,6 @@ the replica. Reconciliation brings either up to date later. Nothing here judges 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -20,15 +19,14 @@ from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
 from banyan_node.links.incoming import Incoming
 from banyan_node.links.reaching import why_unreachable
+from banyan_node.links.sending import HOLD_BYTES, SendQueue
 from banyan_node.metrics import Metrics
 from banyan_node.workers.ahead import Ahead
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
-from banyan_replica.gossip.frames import is_of_the_tree
 from banyan_replica.gossip.groups import group_of
-from banyan_replica.peers.backlog import Backlog, Waiting
-from banyan_replica.wire import goes_ahead, is_gossip
+from banyan_replica.peers.backlog import Backlog, Lane, Waiting
 
 log = structlog.get_logger("banyan")
 SILENT = "it hung up before it said hello: it may have banned this node, or have no room for it"
@@ -37,69 +35,6 @@ GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""
 LAST_WORD_S = 1.0
 """How long a peer may take to read why we disconnect, and to hang up first."""
-WRITE_BYTES = 32 << 10
-"""Frames are handed to a stream until they have so many bytes together: what comes meanwhile waits for them."""
-TALK_BYTES = WRITE_BYTES // 2
-"""Of these, so many go ahead of answers that wait: neither is to hold up the other."""
-HOLD_BYTES = 256 << 10
-"""Of what is relayed, so much may wait here for one peer. The rest waits in the gossip, which announces what does not
-fit: a peer that reads slowly is not disconnected because of what others made this node relay."""
-
-
-class _Outbox:
-    """Frames that wait to be sent on one link: hello, then those with what this node's people wrote, then what goes
-    ahead of answers (gossip, questions, credit), then answers. A slow line may need a minute for these."""
-
-    def __init__(self) -> None:
-        self.own: deque[bytes] = deque()
-        self.talk: deque[bytes] = deque()
-        self.frames: deque[bytes] = deque()
-        self.size = self.relayed = 0
-        self.held = self.ended = False
-        self.more = trio.Event()
-        self.since = trio.current_time()
-        self._greeted = False
-
-    def put(self, frame: bytes, own: bool) -> None:
-        first = own and self._greeted
-        ahead = self.talk if self._greeted and goes_ahead(frame) else self.frames
-        (self.own if first else ahead).append(frame)
-        self.size += len(frame)
-        if not first and is_gossip(frame):
-            self.relayed += len(frame)
-        self.more.set()
-
-    def end(self) -> None:
-        """Nothing more is sent."""
-        self.ended = True
-        for queue in (self.own, self.talk, self.frames):
-            queue.clear()
-        self.size = self.relayed = 0
-
-    async def take(self) -> tuple[list[bytes], bool]:
-        """Waiting frames, about WRITE_BYTES; waits for at least one. And whether most of it are messages of the gossip,
-        which are sent for those who wrote them and not for the peer."""
-        while not (self.own or self.talk or self.frames):
-            self.more = trio.Event()
-            await self.more.wait()
-        self._greeted = True
-        taken, size, told = [], 0, 0
-        while size < WRITE_BYTES:
-            ahead = self.talk if size < TALK_BYTES or not self.frames else None
-            queue = self.own or ahead or self.frames
-            if not queue:
-                break
-            taken.append(queue.popleft())
-            size += len(taken[-1])
-            if is_gossip(taken[-1]):
-                told += len(taken[-1]) if is_of_the_tree(taken[-1][2:4]) else 0
-                self.relayed -= 0 if queue is self.own else len(taken[-1])
-        return taken, 2 * told > size
-
-    def sent(self, frames: list[bytes]) -> None:
-        """What was taken is sent, and takes no memory any more."""
-        if not self.ended:
-            self.size -= sum(map(len, frames))
 
 
 class Links:
@@ -110,7 +45,7 @@ class Links:
     ) -> None:
         self._edge, self._worker, self._config, self._metrics, self._nursery = edge, worker, config, metrics, nursery
         self._ahead = Ahead(REALMS[config.node.realm])
-        self._outboxes: dict[str, _Outbox] = {}
+        self._outboxes: dict[str, SendQueue] = {}
         self._links: dict[str, Link] = {}
         self._scopes: dict[str, trio.CancelScope] = {}
         """Of what serves each link."""
@@ -146,7 +81,7 @@ class Links:
             standing.discard()  # the peer is here again, so what it sent before can wait for a comparison
             await trio.sleep(0.01)
         CAUSE.set(link.usage)
-        outbox = self._outboxes[peer] = _Outbox()
+        outbox = self._outboxes[peer] = SendQueue()
         self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
@@ -171,7 +106,7 @@ class Links:
         finally:
             for kept in (self._links, self._scopes, self._outboxes, self._backlogs):
                 kept.pop(peer, None)
-            self._worker.post(lambda c, now: c.replica.peer_down(peer, now), whose=whose)
+            self._worker.post(lambda c, now: c.replica.peer_down(peer, now), whose=whose, lane=Lane.LAST)
             link.close("the node let it go")
 
     async def _read(self, link: Link, whose: Whose) -> None:
@@ -190,7 +125,7 @@ class Links:
             ):  # not read from until the replica has caught up
                 await trio.sleep(0.01)
 
-    async def _write(self, link: Link, outbox: _Outbox, scope: trio.CancelScope) -> None:
+    async def _write(self, link: Link, outbox: SendQueue, scope: trio.CancelScope) -> None:
         try:
             while True:
                 frames, told = await outbox.take()
@@ -205,11 +140,10 @@ class Links:
             log.warning("link closed", peer=link.peer_id, reason=str(why))
         scope.cancel()
 
-    def _hold(self, peer: str, outbox: _Outbox) -> None:
+    def _hold(self, peer: str, outbox: SendQueue) -> None:
         """Tells the gossip when too much of it waits for the peer, and when it may go on."""
-        held = outbox.relayed > (HOLD_BYTES // 2 if outbox.held else HOLD_BYTES)
-        if held != outbox.held:
-            outbox.held = held
+        if outbox.hold():
+            held = outbox.held
             self._worker.post(lambda c, now: c.replica.gossip.hold(peer, held, now))
 
     def waiting(self, peer: str) -> int:
@@ -222,6 +156,11 @@ class Links:
         """Whether this node does not read from the peer, or did not until lately (throttle.py). Any thread."""
         link = self._links.get(peer)
         return link is not None and link.usage is not None and link.usage.held_lately
+
+    def crowded(self, peer: str) -> bool:
+        """Whether what this node asks of the peer may stand behind what it relays to it. Any thread."""
+        outbox = self._outboxes.get(peer)
+        return outbox is not None and outbox.crowded
 
     # -- effects of the replica
 

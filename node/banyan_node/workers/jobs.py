@@ -10,6 +10,7 @@ import trio
 
 from banyan_node.workers.published import Answered
 from banyan_node.workers.turns import Whose
+from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import StorageError
 
 NODE = Whose()
@@ -52,7 +53,7 @@ class Job(NamedTuple):
     size: int = 0
     writes: bool = False
     whose: Whose = NODE
-    own: bool = False
+    lane: Lane = Lane.REST
 
     def run(self, context: Any, now: float) -> None:
         """Raises StorageError; any other error becomes the answer of the call."""

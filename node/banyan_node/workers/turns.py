@@ -8,9 +8,9 @@ The turns go round in three levels:
 - among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
 - in a group, the peers.
 
-A share that is not used goes to the others. Frames of one peer keep their order, but for those that bring what its own
-people wrote: they come before what it relays, which others can flood. The policy knows no clock and no thread: the
-worker says what each job took.
+A share that is not used goes to the others. The frames of one peer wait in lanes (peers/backlog.py): what its own
+people wrote comes first, and what it relays, which others can flood, takes turns by time with its answers. The policy
+knows no clock and no thread: the worker says what each job took.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from banyan_replica.peers.backlog import Lane
 
 RELIED_ON_S, OTHERS_S = 0.007, 0.003
 """What a round gives to the peers that this node relies on, and to all others together, seconds."""
@@ -41,8 +43,8 @@ class Whose(NamedTuple):
 
 
 class Turn(Protocol):
-    """A job that waits. size: bytes; writes: whether it may write something that must be committed; own: it brings what
-    the peer's own people wrote."""
+    """A job that waits. size: bytes; writes: whether it may write something that must be committed; lane: in which of
+    the peer's it waits."""
 
     @property
     def whose(self) -> Whose: ...
@@ -51,7 +53,7 @@ class Turn(Protocol):
     @property
     def writes(self) -> bool: ...
     @property
-    def own(self) -> bool: ...
+    def lane(self) -> Lane: ...
 
 
 J = TypeVar("J", bound=Turn)
@@ -59,16 +61,42 @@ J = TypeVar("J", bound=Turn)
 
 class _Share(Generic[J]):
     """One that takes turns with its siblings. credit: seconds that it may still use in this round; below 0: a debt, of
-    `deepest` at most. own: jobs that come before `jobs`."""
+    `deepest` at most. lanes: its jobs; used: seconds by lane; ends: jobs of the lane LAST that wait."""
 
-    __slots__ = ("credit", "deepest", "inner", "jobs", "name", "own", "quantum")
+    __slots__ = ("credit", "deepest", "ends", "inner", "lanes", "name", "quantum", "used")
 
     def __init__(self, name: str, quantum: float, deepest: float, credit: float = 0.0) -> None:
         self.name, self.quantum, self.deepest, self.credit = name, quantum, deepest, credit
         self.inner: deque[_Share[J]] = deque()
         """Those with jobs, in the order of their turns."""
-        self.own: deque[J] = deque()
-        self.jobs: deque[J] = deque()
+        self.lanes: tuple[deque[J], deque[J], deque[J]] = (deque(), deque(), deque())
+        self.used, self.ends = [0.0, 0.0, 0.0], 0
+
+    def put(self, job: J) -> None:
+        first, gossip, rest = self.lanes
+        if job.lane is Lane.LAST:
+            rest.extendleft(reversed([*first, *gossip]))
+            first.clear()
+            gossip.clear()
+            self.ends += 1
+        lane = Lane.REST if self.ends else job.lane
+        if not self.lanes[lane]:  # a lane saves nothing up while it is empty
+            self.used[lane] = max(self.used)
+        self.lanes[lane].append(job)
+
+    def take(self, lane: Lane) -> J:
+        job = self.lanes[lane].popleft()
+        self.ends -= job.lane is Lane.LAST
+        return job
+
+    def lane(self) -> Lane:
+        """The lane whose turn it is; there is a job."""
+        first, gossip, rest = self.lanes
+        if first:
+            return Lane.FIRST
+        if gossip and rest:
+            return Lane.GOSSIP if self.used[Lane.GOSSIP] <= self.used[Lane.REST] else Lane.REST
+        return Lane.GOSSIP if gossip else Lane.REST
 
 
 _Path: TypeAlias = tuple[_Share[J], _Share[J], _Share[J]]
@@ -92,14 +120,15 @@ class Turns(Generic[J]):
         self._debts: dict[tuple[str, str], tuple[float, float]] = {}
         """(class or group, name) -> (debt, when)."""
         self._last: _Path[J] | None = None
-        self.count = self.size = self.writing = self.own = 0
-        """Jobs that wait, their bytes, how many of them may write, and how many are a peer's own."""
+        self._lane = Lane.REST
+        self.count = self.size = self.writing = self.first = 0
+        """Jobs that wait, their bytes, how many of them may write, and how many wait in first lanes."""
 
     def put(self, job: J, now: float) -> None:
         whose = job.whose
         path = self._paths.get(whose) or self._begin(whose, now)
-        (path[2].own if job.own else path[2].jobs).append(job)
-        self.own += job.own
+        path[2].put(job)
+        self.first += job.lane is Lane.FIRST
         self.count += 1
         self.size += job.size
         self.writing += job.writes
@@ -125,8 +154,9 @@ class Turns(Generic[J]):
         group = _first(kind, may if kind is others else None)
         peer = _first(group)
         self._last = kind, group, peer
-        job = (peer.own or peer.jobs).popleft()
-        self.own -= job.own
+        self._lane = peer.lane()
+        job = peer.take(self._lane)
+        self.first -= job.lane is Lane.FIRST
         self.count -= 1
         self.size -= job.size
         self.writing -= job.writes
@@ -138,7 +168,8 @@ class Turns(Generic[J]):
         kind, group, peer = self._last
         for share in self._last:
             share.credit = max(share.credit - seconds, -share.deepest)
-        if peer.jobs or peer.own:
+        peer.used[self._lane] += seconds
+        if any(peer.lanes):
             return
         del self._paths[job.whose]
         self._end(group, peer, (group.name, peer.name), now)

@@ -26,6 +26,7 @@ from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Turns, Whose
 from banyan_replica.effects import Commit, Effect, Send
+from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.replica import Replica
 from banyan_storage.errors import StorageError
@@ -52,9 +53,9 @@ FRAMES_S = 0.005
 FRAMES_SHARE = 0.3
 """The part of the thread's time that frames get while calls wait all the time: peers must not wait for ever either."""
 OWN_S = 0.005, 0.05
-"""How long frames share a commit, at least and at most, when one of them brings what a peer's own people wrote, seconds:
-their posts are not to wait for a flood that is relayed with them. Between these, OWN_COMMITS times what the last commit
-took, so that a slow disk is not busy with commits alone."""
+"""How long frames share a commit, at least and at most, when one of them brings what a peer's own people wrote,
+seconds: their posts are not to wait for a flood that is relayed with them. Between these, OWN_COMMITS times what the
+last commit took, so that a slow disk is not busy with commits alone."""
 OWN_COMMITS = 2
 SORTED = 4_096
 """Frames that are sorted at once: tiny ones can come by the hundred thousand, and a call must not wait for all."""
@@ -102,8 +103,7 @@ class Worker(Generic[T]):
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
-        self._own_s = OWN_S[0]
-        """How long frames share a commit now when one of them brings what a peer's own people wrote, seconds."""
+        self._own_s = OWN_S[0]  # now
         self._crowd = False
         """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
@@ -124,12 +124,11 @@ class Worker(Generic[T]):
         size: int = 0,
         writes: bool = False,
         whose: Whose = NODE,
-        own: bool = False,
+        lane: Lane = Lane.REST,
     ) -> None:
-        """Runs `do(context, now)` later, those of one peer in order. Any thread. size: bytes of the frame that it
-        handles. writes: whether it may write something that must be committed. whose: the peer that caused it. own: it
-        brings what the peer's own people wrote, and comes before the peer's others."""
-        self._inbox.put(Job(do, None, size=size, writes=writes, whose=whose, own=own))
+        """Runs `do(context, now)` later, those of one peer by lanes. Any thread. size: bytes of the frame that it
+        handles. writes: whether it may write something that must be committed. whose: the peer that caused it."""
+        self._inbox.put(Job(do, None, size=size, writes=writes, whose=whose, lane=lane))
 
     async def call(self, do: Callable[[T, float], Any], alone: bool = False, together: bool = False) -> Any:
         """The result of `do(context, now)`, once its writes are durable. Raises what it raised.
@@ -194,6 +193,7 @@ class Worker(Generic[T]):
         self._spent()
         self._turns = Turns(partial(self._relied_on, context))
         replica.sync.interests.waits = self._throttle.has_to_wait
+        replica.sync.serving.makes_way = lambda: self._throttle.busy
         while not self._stopping:
             self._wait(replica)
             began, calls = time.perf_counter(), bool(self._own)
@@ -283,10 +283,10 @@ class Worker(Generic[T]):
             self._turns.took(job, at - before, now)
             if job.whose.peer:
                 self._throttle.spent(*job.whose, spent)
-            count, size, own = count + 1, size + job.size, own or job.own
+            count, size, own = count + 1, size + job.size, own or job.lane is Lane.FIRST
             if at - began > most and self._calls_wait():
                 break
-            if replica.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.own)):
+            if replica.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.first)):
                 break
         return None
 

@@ -6,12 +6,27 @@ window and one last frame. This is checked before the memory is used.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import goes_ahead, is_bulk, is_gossip
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
+
+
+class Lane(IntEnum):
+    """The lines in which the frames of one peer wait. Each keeps its order."""
+
+    FIRST = 0
+    """What the peer's own people wrote, and questions that refer to no frame before: before all others."""
+    GOSSIP = 1
+    """What it relays and announces. It takes turns with the rest, because others can flood it."""
+    REST = 2
+    """Answers to this node's questions."""
+    LAST = 3
+    """After all that came before it, and before all that comes later."""
 
 
 class Waiting:
@@ -51,12 +66,14 @@ class Backlog:
         self._took += len(frame) + FRAME_OVERHEAD
         self._all.took += len(frame) + FRAME_OVERHEAD
 
-    def is_first(self, frame: bytes) -> bool:
-        """Whether a frame goes before those of the peer that wait: it brings what the peer's own people wrote, or is a
-        question that refers to no frame before it. So what the peer relays, of which others can make a flood, keeps
-        neither back. Nothing goes before the peer's first frame, its hello, because until that was read all else is
-        ignored."""
-        return self._took > 0 and (opens_as_own(frame) or (goes_ahead(frame) and not is_gossip(frame)))
+    def lane(self, frame: bytes) -> Lane:
+        """Where a frame waits. Nothing goes before the peer's first frame, its hello, because until that was read all
+        else is ignored."""
+        if not self._took:
+            return Lane.REST
+        if is_gossip(frame):
+            return Lane.FIRST if opens_as_own(frame) else Lane.GOSSIP
+        return Lane.FIRST if goes_ahead(frame) else Lane.REST
 
     def is_full(self, most: int, most_of_all: int) -> bool:
         """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than

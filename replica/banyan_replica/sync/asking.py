@@ -57,6 +57,8 @@ class Asking:
         """Bytes of a peer that wait in the driver's queue."""
         self.held: Callable[[str], bool] = lambda peer: False
         """Whether the driver does not read from the peer, or did not until lately: it cannot be called slow then."""
+        self.crowded: Callable[[str], bool] = lambda peer: False
+        """Whether so much is relayed to the peer that our question may stand behind it."""
         self._rest_s = 0.0
         self._rest_until: float | None = None
         self.resting = False
@@ -316,7 +318,7 @@ class Asking:
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                if not link.flow.transit:  # else our question may stand behind what is under way to it
+                if not (link.flow.transit or self.crowded(link.peer)):  # else our question may be under way to it
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)

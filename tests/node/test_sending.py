@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from banyan_node.links.linking import HOLD_BYTES, WRITE_BYTES, _Outbox
+import pytest
+
+from banyan_node.links.sending import CROWDED_S, HOLD_BYTES, WRITE_BYTES, SendQueue
 from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, Pushes, encode_frame
 from banyan_replica.wire import (
     Answered,
@@ -21,7 +23,7 @@ def relayed(size: int) -> bytes:
 
 
 async def test_our_posts_overtake_all_but_the_hello() -> None:
-    box, flood = _Outbox(), relayed(100_000)
+    box, flood = SendQueue(), relayed(100_000)
     box.put(b"hello", own=False)
     box.put(b"early post", own=True)
     box.put(encode_message(Credit(0)), own=False)
@@ -45,25 +47,54 @@ async def test_our_posts_overtake_all_but_the_hello() -> None:
 
 
 async def test_news_overtakes_answers_and_answers_still_go_on() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(b"hello", own=False)
     await box.take()
     answers = [encode_message(DataItems([RunItem(bytes([n]) * 20_000, [])])) for n in range(4)]
-    ahead = [relayed(20_000), encode_message(Wants([])), relayed(20_001), encode_message(Credit(7)), relayed(20_002)]
+    ahead = [relayed(20_000), relayed(20_001), relayed(20_002)]
     for frame in (*answers, *ahead):
         box.put(frame, own=False)
     batches = [(await box.take())[0] for _ in range(4)]
     assert batches == [
         [ahead[0], answers[0]],
-        [*ahead[1:3], answers[1]],
-        [*ahead[3:5], answers[2]],
+        [ahead[1], answers[1]],
+        [ahead[2], answers[2]],
         [answers[3]],
     ]
     assert box.relayed == 0
 
 
+async def test_a_question_overtakes_what_is_relayed_and_keeps_its_place_behind_our_posts() -> None:
+    box = SendQueue()
+    box.put(b"hello", own=False)
+    await box.take()
+    post, question, flood = b"post", encode_message(Wants([])), relayed(20_000)
+    for frame in (flood, post, question):
+        box.put(frame, own=frame is post)
+    assert (await box.take())[0] == [post, question, flood]
+    assert box.relayed == 0
+
+
+async def test_a_link_is_crowded_while_too_much_waits_and_some_time_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("banyan_node.links.sending.time.monotonic", lambda: now)
+    box = SendQueue()
+    box.put(b"hello", own=False)
+    await box.take()
+    box.put(relayed(HOLD_BYTES), own=False)
+    assert not box.crowded
+    assert box.hold()
+    assert not box.hold()
+    await box.take()
+    assert box.hold()
+    assert not box.held
+    assert box.crowded
+    now += CROWDED_S
+    assert not box.crowded
+
+
 async def test_what_ends_an_answer_stays_behind_it() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(b"hello", own=False)
     await box.take()
     answer = [encode_message(DataItems([])), encode_message(Answered(1)), encode_message(Scanned(1, b"", 1))]
@@ -73,7 +104,7 @@ async def test_what_ends_an_answer_stays_behind_it() -> None:
 
 
 async def test_gossip_does_not_wait_where_there_is_nothing_else() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(b"hello", own=False)
     await box.take()
     for _ in range(3):
@@ -82,7 +113,7 @@ async def test_gossip_does_not_wait_where_there_is_nothing_else() -> None:
 
 
 async def test_only_what_is_relayed_counts_against_the_hold() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(b"hello", own=False)
     await box.take()
     box.put(relayed(HOLD_BYTES), own=True)
@@ -93,7 +124,7 @@ async def test_only_what_is_relayed_counts_against_the_hold() -> None:
 
 
 async def test_nothing_waits_for_a_peer_that_is_let_go() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(relayed(100), own=False)
     frames, _ = await box.take()
     box.put(relayed(100), own=False)
@@ -103,7 +134,7 @@ async def test_nothing_waits_for_a_peer_that_is_let_go() -> None:
 
 
 async def test_gossip_of_our_people_too_is_sent_for_those_who_wrote_it_and_an_answer_for_the_peer() -> None:
-    box = _Outbox()
+    box = SendQueue()
     box.put(b"hello", own=False)
     assert (await box.take())[1] is False
     for own in (True, False):
@@ -116,7 +147,7 @@ async def test_gossip_of_our_people_too_is_sent_for_those_who_wrote_it_and_an_an
 
 async def test_only_messages_are_sent_for_others_than_the_peer() -> None:
     """What the gossip says of who is a neighbour answers the peer, or is about it: it costs the peer's time."""
-    box = _Outbox()
+    box = SendQueue()
     box.put(encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), 1, bytes(99)),))))), False)
     assert (await box.take())[1]
     for frame in (NeighbourAnswer(True), NoNeighbour(), Join(("/dns/p.org/tcp/1",))):
