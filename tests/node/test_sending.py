@@ -85,6 +85,9 @@ async def test_a_link_is_crowded_while_too_much_waits_and_some_time_after(monkey
     assert not box.crowded
     assert box.hold()
     assert not box.hold()
+    now += 2 * CROWDED_S
+    assert box.crowded, "nothing was taken"
+    assert not box.hold()
     await box.take()
     assert box.hold()
     assert not box.held
