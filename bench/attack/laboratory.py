@@ -29,6 +29,8 @@ JOIN_AT = 0.25
 """The share of the attack after which the newcomer comes."""
 DRAIN_S = 10.0
 """How long after the last post those that are late may still come."""
+LATER_S = 30.0
+"""How long the newcomer may need that comes when the strangers are gone."""
 MAX_BYTES = "1 GB"
 """The largest store of a victim, so that a row can show where the strangers' share of it ends."""
 QUICK = (NOTHING, "forged_witness", "half_open")
@@ -55,14 +57,16 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
     say(f"{name}: {attack.about}")
     raw = (base_home(folder) / "people").read_bytes()
     held = {raw[n : n + 32].hex(): ENTRIES for n in range(0, len(raw), 32)}
-    homes = [copied(base_home(folder), place / "victim"), new_home(place / "neighbour"), new_home(place / "newcomer")]
+    roles = "victim", "neighbour", "newcomer", "newcomer"
+    new = [new_home(place / name) for name in ("neighbour", "newcomer", "later")]
+    homes = [copied(base_home(folder), place / "victim"), *new]
     try:
         with ExitStack() as open_:
             play = [
                 open_.enter_context(Child(f"bench.attack.honest:{role}", [home], {"storage.max_bytes": MAX_BYTES}))
-                for role, home in zip(("victim", "neighbour", "newcomer"), homes, strict=True)
+                for role, home in zip(roles, homes, strict=True)
             ]
-            victim, neighbour, newcomer = play
+            victim, neighbour, newcomer, later = play
             outside = open_.enter_context(
                 Child("bench.attack.outside:attackers", [], attack=name, identities=identities)
             )
@@ -71,6 +75,7 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
             ids = told["address"].rsplit("/", 1)[1], where.rsplit("/", 1)[1]
             neighbour.ask(told)
             newcomer.hear()
+            later.hear()
             outside.ask({**told, "neighbour": where})
             watch = Monitor(victim, neighbour, homes[0])
             victim.ask({"post": args.rate})
@@ -83,7 +88,9 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 _watch(watch, ids, "during", args.seconds * (1 - JOIN_AT))
                 came = newcomer.ask("came")
                 price = outside.ask("stop")
+                later.ask(told)
                 _watch(watch, ids, "after", args.around)
+                rest = _came(later)
                 victim.ask("hush")
                 _drain(watch, ids)
             except (BenchError, OSError) as why:
@@ -94,8 +101,8 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
                 for child in (*play, outside):  # a victim with a backlog would stop slowly, and its home goes anyway
                     child.kill()
             phases = {phase: watch.figures(phase) for phase in PHASES}
-            took = came and round(came, 1)
-            return {"about": attack.about, "seconds": args.seconds, "price": price, **phases, "newcomer_s": took}
+            took = {"newcomer_s": came and round(came, 1), "newcomer_after_s": rest and round(rest, 1)}
+            return {"about": attack.about, "seconds": args.seconds, "price": price, **phases, **took}
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -109,6 +116,15 @@ def _watch(watch: Monitor, ids: tuple[str, str], phase: str, seconds: float) -> 
         if left <= 0:
             return
         time.sleep(min(EVERY_S, left))
+
+
+def _came(newcomer: Child) -> float | None:
+    """How long it needed, seconds; None if it is not finished in time."""
+    came: float | None
+    end = time.monotonic() + LATER_S
+    while (came := newcomer.ask("came")) is None and time.monotonic() < end:
+        time.sleep(0.1)
+    return came
 
 
 def _drain(watch: Monitor, ids: tuple[str, str]) -> None:

@@ -38,7 +38,7 @@ def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     if "ended" in row:
         return (what, *("",) * (len(COLUMNS) - 2), hurts)
     price, before, during, after = row["price"], row["before"], row["during"], row["after"]
-    came, compared = row["newcomer_s"], during["by_comparing_s"]
+    came, rest, compared = row["newcomer_s"], row.get("newcomer_after_s"), during["by_comparing_s"]
     points = max(p[k] or 0 for p in (during, after) for k in ("points_of_neighbour", "points_of_victim"))
     return (
         what,
@@ -49,7 +49,7 @@ def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
         f"{max(during['disk_mb'], after['disk_mb']) - before['disk_mb']:+.0f}",
         f"{points:g}{'' if during['linked'] and after['linked'] else ', link lost'}",
         "" if compared is None else f"{compared:.1f} s",
-        "never" if came is None else f"{came:.1f} s",
+        ("never" if came is None else f"{came:.1f} s") + ("" if rest is None else f", {rest:.1f} after"),
         hurts,
     )
 

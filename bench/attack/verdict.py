@@ -53,6 +53,8 @@ def hurts(row: Mapping[str, Any], control: Mapping[str, Any] | None) -> list[str
         found.append(f"comparing took {slow:.0f} s")
     if "newcomer_s" in row:
         took, alone_s = row["newcomer_s"], None if control is None else control.get("newcomer_s")
+        if alone_s is not None:  # what strangers left in the store, a newcomer reads without them too
+            alone_s = max(alone_s, row.get("newcomer_after_s") or 0.0)
         if took is None:
             found.append("a newcomer did not catch up")
         elif alone_s is not None and took > FACTOR * alone_s + NEWCOMER_S:
