@@ -199,7 +199,7 @@ class Receiving:
                 self.out.hang_up(link, f"the peer says: {reason.decode('utf-8', 'replace')}")
 
     def _hello(self, link: PeerSession, m: Hello, now: float) -> None:
-        if link.hello is not None:
+        if link.hello is not None and m.version == VERSION:
             if link.hello.store_id != m.store_id:
                 raise Malformed("a second hello, of another store")
             return  # the hello of the connection before (see `_heard`)

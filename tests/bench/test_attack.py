@@ -115,5 +115,6 @@ def test_late_posts_on_a_busy_machine_are_no_harm() -> None:
 def test_a_newcomer_that_did_not_come_and_a_process_that_ended_hurt() -> None:
     assert hurts({**row(), "newcomer_s": None}, row()) == ["a newcomer did not catch up"]
     assert hurts({**row(), "newcomer_s": 9.0}, row()) == ["a newcomer needed 9 s"]
-    assert hurts({**row(), "newcomer_s": 9.0, "newcomer_after_s": 4.0}, row()) == [], "it reads as much without strangers"
+    after = {"newcomer_after_s": 4.0}
+    assert hurts({**row(), "newcomer_s": 9.0, **after}, row()) == [], "it reads as much without strangers"
     assert hurts({"about": "", "ended": "it said: nothing"}, row()) == ["a process ended"]

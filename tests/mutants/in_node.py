@@ -1199,8 +1199,8 @@ IN_NODE = (
     Mutant(
         "a peer is charged for a question that stands behind what was sent to it",
         _ASKING,
-        "if not (link.flow.transit or",
-        "if not (False or",
+        "if not (self.between(link.peer) or",
+        "if not (self.waiting(link.peer) or",
         ("tests/replica/test_asking.py",),
     ),
     Mutant(

@@ -431,8 +431,8 @@ IN_THROTTLE = (
     Mutant(
         "a stranger's large frame is judged in one go while own people work",
         "node/banyan_node/links/incoming.py",
-        "len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, flood)",
-        "True",
+        "if self._goes_whole(frame):",
+        "if True:",
         _THROTTLED,
     ),
     Mutant(
@@ -445,15 +445,15 @@ IN_THROTTLE = (
     Mutant(
         "slices that were judged keep their room",
         "node/banyan_node/links/incoming.py",
-        "                self._ahead.took(frame)\n",
+        "                self._ahead.judged(frame, self._whose.group)\n",
         "",
         _THROTTLED,
     ),
     Mutant(
         "frames for slices have no bound together",
         "node/banyan_node/workers/ahead.py",
-        "while self._begun - self._taken > AHEAD_BYTES:",
-        "while False:",
+        "self._begun - self._taken <= most and",
+        "True and",
         ("tests/node/test_ahead.py",),
     ),
     Mutant(
@@ -581,5 +581,33 @@ IN_THROTTLE = (
         "OWN_COMMITS * (time.perf_counter() - began)",
         "0.0",
         ("tests/node/test_worker.py",),
+    ),
+    Mutant(
+        "one network fills the room for slices",
+        "node/banyan_node/workers/ahead.py",
+        "own + len(frame) <= AHEAD_BYTES // 2",
+        "True",
+        ("tests/node/test_ahead.py",),
+    ),
+    Mutant(
+        "peers that are relied on wait until strangers' slices are judged",
+        "node/banyan_node/workers/ahead.py",
+        "2 * AHEAD_BYTES if relied_on else AHEAD_BYTES",
+        "AHEAD_BYTES",
+        ("tests/node/test_ahead.py",),
+    ),
+    Mutant(
+        "a peer is charged though its answer may be here unread",
+        "replica/banyan_replica/sync/asking.py",
+        "if not (self.between(link.peer) or",
+        "if not (link.flow.transit or",
+        ("tests/replica/test_asking.py",),
+    ),
+    Mutant(
+        "what needs no turn waits for room all the same",
+        "node/banyan_node/links/incoming.py",
+        "first and not self._ahead.has_room",
+        "False and not self._ahead.has_room",
+        _THROTTLED,
     ),
 )

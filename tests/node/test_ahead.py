@@ -9,7 +9,7 @@ import trio
 
 from banyan_crdt.errors import Reject
 from banyan_crdt.realm import TEST
-from banyan_node.workers.ahead import AHEAD_BYTES, GIVE_WAY_S, SLICE, THREADS, WORTH, Ahead
+from banyan_node.workers.ahead import AHEAD_BYTES, GIVE_WAY_S, NETWORKS, SLICE, THREADS, WORTH, Ahead
 from banyan_replica.intake.prepare import CheckedRun, Prepared, prepare
 from banyan_replica.intake.slices import slices
 from banyan_replica.wire import ControlItem, Credit, DataItems, RunItem, encode_message
@@ -105,17 +105,54 @@ async def test_a_strangers_frame_comes_in_slices_once_there_is_room() -> None:
     assert parts == slices(prepare(TEST, frame), SLICE)
     assert len(parts) > 2
     assert cost[0] > 0
+    ahead.judged(frame)
     full = bytes(AHEAD_BYTES)
     with trio.fail_after(20):
         await ahead.in_slices(full, nobody)
     with trio.move_on_after(0.1) as scope:
         await ahead.in_slices(frame, nobody)
     assert scope.cancelled_caught
-    ahead.took(full)
+    ahead.judged(full)
     with trio.fail_after(20):
         assert await ahead.in_slices(frame, nobody) == parts
     ahead.close()
     assert await ahead.in_slices(frame, nobody) == []
+
+
+async def test_one_network_leaves_half_of_the_room_and_peers_that_are_relied_on_have_their_own() -> None:
+    ahead, piece = Ahead(TEST), bytes(AHEAD_BYTES // 4)
+    with trio.fail_after(20):
+        for _ in range(2):
+            await ahead.in_slices(piece, nobody, "one")
+        assert not ahead.has_room(piece, "one", False)
+        assert ahead.has_room(piece, "two", False)
+        await ahead.in_slices(bytes(AHEAD_BYTES), nobody, "two")
+        assert not ahead.has_room(piece, "three", False)
+        assert ahead.has_room(piece, "three", True)
+        assert ahead.has_room(piece, "one", True)
+        ahead.judged(bytes(AHEAD_BYTES), "two")
+        ahead.judged(piece, "one")
+        assert ahead.has_room(piece, "one", False)
+        ahead.judged(piece, "one")
+        assert ahead.has_room(bytes(AHEAD_BYTES), "one", False), "a frame of any size has its turn"
+    for n in range(2 * NETWORKS):
+        await ahead.in_slices(b"x", nobody, f"network {n}")
+        ahead.judged(b"x", f"network {n}")
+    assert len(ahead._sliced) <= NETWORKS + 2
+    assert len(ahead._judged) <= NETWORKS + 2
+    ahead.close()
+
+
+async def test_who_waits_for_room_keeps_no_other_out() -> None:
+    ahead, piece = Ahead(TEST), bytes(AHEAD_BYTES // 4)
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):  # the last waits
+                nursery.start_soon(ahead.in_slices, piece, nobody, "one")
+            await trio.sleep(0.1)
+            await ahead.in_slices(piece, nobody, "two")
+            nursery.cancel_scope.cancel()
+    ahead.close()
 
 
 async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
-from banyan_node.workers.ahead import SLICE
+from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
 from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, READING, SAVED_S
 from banyan_node.workers.doorstep import LEAST
 from banyan_node.workers.throttle import (
@@ -913,6 +913,40 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
             while node.links._waiting.bytes:
                 await trio.sleep(0.01)
         assert node.links._ahead._begun == node.links._ahead._taken
+
+
+async def test_a_small_frame_of_who_need_not_wait_is_judged_whole_where_others_fill_the_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    async with running(make_node(make_home(tmp_path / "a"))) as node, open_edge(config(1)) as edge:
+        replica = await node.worker.call(lambda c, now: c.replica)
+        receive, read = replica.receive, list[bytes]()
+
+        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
+            read.append(data)
+            receive(peer, data, now, ahead)
+
+        monkeypatch.setattr(replica, "receive", counted)
+        link = await edge.dial(node.edge.addresses[0])
+        here = await _link_of(node)
+        node.throttle.works()
+        for network in ("one", "two", "three"):  # prepared, and judged by nobody
+            await node.links._ahead.in_slices(bytes(AHEAD_BYTES // 2), lambda seconds: None, network)
+        small, large = (encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:count])))) for count in (10, 50))
+        await link.send([small])
+        with trio.fail_after(20):
+            while not read:
+                await trio.sleep(0.01)
+        assert read == [small]
+        await link.send([large])
+        await trio.sleep(0.2)
+        assert here.closed is None
+        assert read == [small], "a flood waits"
+        node.links._ahead.judged(bytes(AHEAD_BYTES // 2), "one")
+        with trio.fail_after(20):
+            while read.count(large) < 50:
+                await trio.sleep(0.01)
 
 
 async def _link_of(node: Node) -> Link:

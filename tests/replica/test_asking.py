@@ -185,6 +185,17 @@ def test_one_whose_line_is_full_of_what_we_sent_is_not_charged_for_a_question_be
     assert w.points("a", "r1") == 0
 
 
+def test_one_whose_frames_wait_here_unread_is_not_charged_because_its_answer_may_be_among_them() -> None:
+    w = World("a")
+    an = claimed_by_two(w)
+    w.replicas["a"].sync.asking.waiting = lambda peer: 8_000 if peer == "r1" else 0
+    w.run(12)
+    w.say("r2", "a", claim(an.log()))
+    w.run(0.1)
+    assert wanted(w, "r2") == [an.log()], "others are asked all the same"
+    assert w.points("a", "r1") == 0
+
+
 def test_one_to_whom_so_much_is_relayed_that_our_question_stands_behind_it_is_not_charged() -> None:
     w = World("a")
     an = claimed_by_two(w)

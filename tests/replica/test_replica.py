@@ -444,6 +444,12 @@ def test_nothing_is_taken_before_the_hello_and_one_store_says_it() -> None:
     w.rogue("r", "a")
     w.say("r", "a", Hello(VERSION, TEST.id, b"another store 16", 0, bytes(32), 0, b"", 0))
     assert w.rejections("a")[-1] == "a second hello, of another store"
+    points = w.points("a", "r")
+    w.unlink("r", "a")
+    w.rogue("r", "a")
+    w.say("r", "a", plain_hello(version=VERSION + 1))
+    assert w.points("a", "r") == points, "nobody can read the rest of it"
+    assert "update the older node" in w.cut[-1][2]
 
 
 # -- standing

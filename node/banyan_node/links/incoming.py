@@ -46,18 +46,26 @@ class Incoming:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
             return
         lane = self._backlog.lane(frame)
-        flood = len(frame) > FLOOD and is_gossip(frame)
-        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, flood):
+        if self._goes_whole(frame):
             self._post(frame, self._ahead.begin(frame, self._spent), lane)
             return
         try:
-            parts = await self._ahead.in_slices(frame, self._spent)
+            peer, group = self._whose
+            parts = await self._ahead.in_slices(frame, self._spent, group, self._throttle.relied_on(peer))
         except BaseException:  # the link ended before there was room for it, or preparing it raised a bug
             self._post(frame, None, lane)
             raise
         for part in parts:
             job = partial(self._slice, frame, part, part is parts[-1])
             self._worker.post(job, len(frame) // len(parts), writes=True, whose=self._whose, lane=lane)
+
+    def _goes_whole(self, frame: bytes) -> bool:
+        """Also where there is no room, if it is no flood and its peer need not wait: who waits fills the room."""
+        (peer, group), small = self._whose, len(frame) <= FLOOD
+        if len(frame) <= SLICE or not self._throttle.makes_way(self._link.usage, not small and is_gossip(frame)):
+            return True
+        first = small and not self._throttle.has_to_wait(peer)
+        return first and not self._ahead.has_room(frame, group, self._throttle.relied_on(peer))
 
     def _post(self, frame: bytes, begun: Future[Prepared] | None, lane: Lane) -> None:
         job = partial(self._whole, frame, begun)
@@ -81,7 +89,7 @@ class Incoming:
             self._receive(frame, part, context, now)
         finally:
             if last:
-                self._ahead.took(frame)
+                self._ahead.judged(frame, self._whose.group)
                 self._backlog.took(frame)
 
     def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:

@@ -11,6 +11,7 @@ go between them.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import thread_time
@@ -26,7 +27,11 @@ from banyan_replica.wire import is_bulk
 WORTH = 32 << 10
 """Bytes of the smallest frame for which another thread saves time."""
 AHEAD_BYTES = 4 << 20
-"""Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size."""
+"""Frames of so many bytes are prepared ahead at most, of all peers: decoded, they take up to ten times their size. For
+slices one network may have half of that, or one frame, and peers that this node relies on as much again: who waits for
+its turn with what is prepared must not keep others out."""
+NETWORKS = 1_024
+"""Networks of which it is remembered how much was prepared, at least."""
 SLICE = 4 << 10
 """While own people work, a stranger's frame of more bytes is judged in slices of about so many: some items each."""
 ROOM_S = 0.01
@@ -50,6 +55,8 @@ class Ahead:
         self._one = trio.Lock()
         self._closed = False
         self._begun = self._taken = 0
+        self._sliced, self._judged = Counter[str](), Counter[str]()
+        """Bytes of frames in slices, by network. Only the replica's thread writes the second."""
 
     def begin(self, frame: bytes, spent: Callable[[float], None]) -> Future[Prepared] | None:
         """None if the frame is not prepared ahead. spent(seconds): told on another thread what it cost."""
@@ -65,26 +72,48 @@ class Ahead:
         finally:
             spent(thread_time() - began)
 
-    async def in_slices(self, frame: bytes, spent: Callable[[float], None]) -> list[Prepared]:
-        """The prepared frame, in slices, once there is room for it; cancelled only while it waits for that. One at a
-        time. Call `took` when they were judged. Empty if this was closed."""
-        async with self._one:
-            while self._begun - self._taken > AHEAD_BYTES:
-                await trio.sleep(ROOM_S)
-            if self._closed:
-                return []
-            self._begun += len(frame)
-            done, loop = trio.Event(), trio.lowlevel.current_trio_token()
-            begun = self._pool.submit(lambda: slices(self._prepare(frame, spent), SLICE))
-            begun.add_done_callback(lambda _: loop.run_sync_soon(done.set))
-            with _GivingWay(), trio.CancelScope(shield=True):
-                await done.wait()
-            if begun.cancelled() or begun.exception() is not None:
-                self._begun -= len(frame)
-            return [] if begun.cancelled() else begun.result()
+    def has_room(self, frame: bytes, group: str, relied_on: bool) -> bool:
+        """Whether a frame of a peer in this network need not wait for others to be judged before it is prepared."""
+        if len(self._sliced) > NETWORKS:
+            for name in [name for name, size in self._sliced.items() if size == self._judged[name]]:
+                del self._sliced[name], self._judged[name]  # the replica's thread has nothing of it
+        own = self._sliced[group] - self._judged[group]
+        most = 2 * AHEAD_BYTES if relied_on else AHEAD_BYTES
+        return self._begun - self._taken <= most and (not own or relied_on or own + len(frame) <= AHEAD_BYTES // 2)
+
+    async def in_slices(
+        self, frame: bytes, spent: Callable[[float], None], group: str = "", relied_on: bool = False
+    ) -> list[Prepared]:
+        """The prepared frame, in slices, once there is room for it; cancelled only while it waits for that. One is
+        prepared at a time. Call `judged` when they were judged. Empty if this was closed."""
+        while not (self._closed or self.has_room(frame, group, relied_on)):
+            await trio.sleep(ROOM_S)
+        if self._closed:
+            return []
+        self._begun += len(frame)
+        self._sliced[group] += len(frame)
+        with trio.CancelScope(shield=True):
+            async with self._one:
+                done, loop = trio.Event(), trio.lowlevel.current_trio_token()
+                try:
+                    begun = self._pool.submit(lambda: slices(self._prepare(frame, spent), SLICE))
+                except RuntimeError:  # closed meanwhile
+                    return []
+                begun.add_done_callback(lambda _: loop.run_sync_soon(done.set))
+                with _GivingWay():
+                    await done.wait()
+        if begun.cancelled() or begun.exception() is not None:
+            self._begun -= len(frame)
+            self._sliced[group] -= len(frame)
+        return [] if begun.cancelled() else begun.result()
+
+    def judged(self, frame: bytes, group: str = "") -> None:
+        """The replica judged all slices of it."""
+        self._taken += len(frame)
+        self._judged[group] += len(frame)
 
     def took(self, frame: bytes) -> None:
-        """The replica judged it."""
+        """The replica has it."""
         self._taken += len(frame)
 
     def close(self) -> None:

@@ -201,6 +201,11 @@ class Throttle:
         usage = self._peers.get(peer)
         return usage is not None and not self.spares(usage) and self.owed() > 0 and not self.is_behind(usage.group.name)
 
+    def relied_on(self, peer: str) -> bool:
+        """Whether this node relies on the peer, and it has time left for being judged. Any thread."""
+        usage = self._peers.get(peer)
+        return usage is not None and usage.for_judging is not None and usage.for_judging.left > 0
+
     def makes_way(self, usage: Usage | None, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
         it is part of a flood."""

@@ -318,7 +318,8 @@ class Asking:
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                if not (link.flow.transit or self.crowded(link.peer)):  # else our question may be under way to it
+                # its answer may be here unread, or our question under way to it
+                if not (self.between(link.peer) or self.crowded(link.peer)):
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
