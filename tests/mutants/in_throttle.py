@@ -610,4 +610,11 @@ IN_THROTTLE = (
         "False and not self._ahead.has_room",
         _THROTTLED,
     ),
+    Mutant(
+        "what is left of connections that ended stays",
+        "node/banyan_node/workers/memory.py",
+        "            gc.collect()\n",
+        "            gc.collect(0)\n",
+        _THROTTLED,
+    ),
 )

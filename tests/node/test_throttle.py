@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import socket
 import threading
@@ -25,6 +26,7 @@ from banyan_node.node import Node
 from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
 from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, READING, SAVED_S
 from banyan_node.workers.doorstep import LEAST
+from banyan_node.workers.memory import GC_ENDED
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
     AHEAD_S,
@@ -456,6 +458,17 @@ async def test_two_nodes_of_one_event_loop_share_a_meter_and_the_last_takes_it_a
     async with trio.open_nursery() as busy:
         busy.start_soon(work)
     assert usage.seconds == before
+
+
+async def test_what_is_left_of_connections_that_ended_is_looked_for_among_old_objects_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs, throttle = list[tuple[int, ...]](), throttled()
+    monkeypatch.setattr(gc, "collect", lambda *generation: runs.append(generation))
+    for n in range(1, 2 * GC_ENDED + 1):
+        throttle.closed(throttle.opened("10.0.0.1"))
+        assert len(runs) == n // GC_ENDED
+    assert runs == [(), ()], "all generations"
 
 
 # -- real links

@@ -33,6 +33,7 @@ from banyan_replica.gossip.groups import group_of
 
 from .budget import JUDGING, LONGEST_S, NEXT_S, READING, Allowance, Budget
 from .doorstep import Doorstep
+from .memory import Ended
 from .usage import CAUSE, GroupUse, Usage
 
 BUSY_S = 1.0
@@ -81,6 +82,7 @@ class Throttle:
         self._served = 0.0
         """What that group had used which went on last."""
         self._waiting: list[_Waiting] = []
+        self._ended = Ended()
         self._begins, self._waits = trio.Event(), trio.Event()
 
     # -- what is used
@@ -124,6 +126,7 @@ class Throttle:
         self._peers[peer] = usage
 
     def closed(self, usage: Usage) -> None:
+        self._ended.one_more()
         usage.group.connections -= 1
         if self._peers.get(usage.peer) is usage:
             del self._peers[usage.peer]
