@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
+from banyan_replica.replica import Replica
 from banyan_replica.wire import (
     CANNOT,
     LAST,
@@ -174,32 +176,23 @@ def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
     assert wanted(w, "r1") == [an.log()], "the one that owes it is not asked twice"
 
 
-def test_one_whose_line_is_full_of_what_we_sent_is_not_charged_for_a_question_behind_it() -> None:
+def _full_line(asker: Replica) -> None:
+    asker.links["r1"].flow.sent(1_000)
+
+
+def _unread_frames(asker: Replica) -> None:
+    asker.sync.asking.waiting = lambda peer: 8_000 if peer == "r1" else 0
+
+
+def _much_relayed(asker: Replica) -> None:
+    asker.sync.asking.crowded = lambda peer: peer == "r1"
+
+
+@pytest.mark.parametrize("excuse", [_full_line, _unread_frames, _much_relayed])
+def test_one_whose_answer_or_our_question_may_be_under_way_is_not_charged(excuse: Callable[[Replica], None]) -> None:
     w = World("a")
     an = claimed_by_two(w)
-    w.replicas["a"].links["r1"].flow.sent(1_000)
-    w.run(12)
-    w.say("r2", "a", claim(an.log()))
-    w.run(0.1)
-    assert wanted(w, "r2") == [an.log()], "others are asked all the same"
-    assert w.points("a", "r1") == 0
-
-
-def test_one_whose_frames_wait_here_unread_is_not_charged_because_its_answer_may_be_among_them() -> None:
-    w = World("a")
-    an = claimed_by_two(w)
-    w.replicas["a"].sync.asking.waiting = lambda peer: 8_000 if peer == "r1" else 0
-    w.run(12)
-    w.say("r2", "a", claim(an.log()))
-    w.run(0.1)
-    assert wanted(w, "r2") == [an.log()], "others are asked all the same"
-    assert w.points("a", "r1") == 0
-
-
-def test_one_to_whom_so_much_is_relayed_that_our_question_stands_behind_it_is_not_charged() -> None:
-    w = World("a")
-    an = claimed_by_two(w)
-    w.replicas["a"].sync.asking.crowded = lambda peer: peer == "r1"
+    excuse(w.replicas["a"])
     w.run(12)
     w.say("r2", "a", claim(an.log()))
     w.run(0.1)

@@ -168,7 +168,7 @@ class Throttle:
             usage.for_reading, usage.for_judging = (
                 Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING)
             )
-        return usage.for_judging is not None and usage.for_judging.left > 0
+        return self.relied_on(peer)
 
     @property
     def used_by_all(self) -> float:

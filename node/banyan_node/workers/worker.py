@@ -103,7 +103,7 @@ class Worker(Generic[T]):
         """Bytes that this thread handed to the event loop, and that the links took over."""
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
-        self._own_s = OWN_S[0]  # now
+        self._own_s = OWN_S[0]  # by the last commit
         self._crowd = False
         """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
