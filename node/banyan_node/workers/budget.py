@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 SAVED_S = 0.03
 """The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
-DEEPEST_S = 0.75
-"""The most that they can owe, seconds. With the usual share it is paid within 5.4 s, and a muxer gives up a stream
-whose window is not opened for five: one that used most may lose its link. One that used little need not wait so long.
-With 0.65, which is paid in time, strangers took 34 % of a core in the attack `shuffles`, with 0.75 27."""
+DEEPEST_S = 0.65
+"""The most that they can owe, seconds. With the usual share it is paid within 4.7 s: a muxer gives up a stream whose
+window is not opened for five."""
 READING, JUDGING = 1 / 2, 1 / 4
 """The parts of the share of strangers that each peer which this node relies on has for itself: of the event loop, and
 of the replica's thread. There are four such peers at most (`chosen` and `elders` of gossip/settings.py)."""
