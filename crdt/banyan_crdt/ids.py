@@ -135,6 +135,17 @@ def base58(raw: bytes) -> str:
     return "1" * zeros + "".join(reversed(digits))
 
 
+def of_base58(text: str) -> bytes | None:
+    """The inverse of `base58`; None if a letter is none of it. Slow for long texts."""
+    if any(c not in _B58 for c in text):
+        return None
+    n = 0
+    for c in text:
+        n = n * 58 + _B58.index(c)
+    zeros = len(text) - len(text.lstrip("1"))
+    return bytes(zeros) + n.to_bytes((n.bit_length() + 7) // 8, "big")
+
+
 @lru_cache(TEXTS)
 def account_from_text(text: str) -> AccountId:
     """The inverse of `account_to_text`. Raises ValueError with a sentence if `text` is no account."""
@@ -143,11 +154,7 @@ def account_from_text(text: str) -> AccountId:
         raise ValueError(f"'{text[:60]}' is not an account: expected {_PREFIX}... in base58 letters")
     if len(body) > MOST_LETTERS:  # said at once: to read a number of a million digits takes an hour
         raise ValueError(f"'{text[:60]}' is not an account: it has {len(body)} letters, at most {MOST_LETTERS} fit")
-    n = 0
-    for c in body:
-        n = n * 58 + _B58.index(c)
-    zeros = len(body) - len(body.lstrip("1"))
-    raw = bytes(zeros) + n.to_bytes((n.bit_length() + 7) // 8, "big")
+    raw = of_base58(body) or b""
     if len(raw) != 32:
         raise ValueError(f"'{text[:60]}' is not an account: it holds {len(raw)} bytes, not 32")
     return AccountId(raw)

@@ -24,8 +24,7 @@ from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
 from banyan_node.node import Node
 from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
-from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, READING, SAVED_S
-from banyan_node.workers.doorstep import LEAST
+from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
 from banyan_node.workers.memory import GC_ENDED
 from banyan_node.workers.throttle import (
     AHEAD_OF_ALL_S,
@@ -178,7 +177,46 @@ async def test_hundreds_of_networks_get_no_more_than_one(autojump_clock: trio.te
         throttle.works()
         for k in range(250):
             nursery.start_soon(flood, throttle, throttle.opened(f"{10 + k}.0.0.1"), 0.01, passed)
-    assert throttle.used <= 20 * SHARE + SAVED_S + DEEPEST_S + AHEAD_OF_ALL_S
+    assert throttle.used <= 20 * (SHARE + LEAST) + SAVED_S + DEEPEST_S + AHEAD_OF_ALL_S
+
+
+async def test_who_used_little_hardly_waits_though_the_others_always_owe_all_that_they_can(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle, passed, waits = throttled(), Counter[str](), list[float]()
+
+    async def modest() -> None:
+        usage = throttle.opened("10.2.0.1")
+        while True:
+            began = trio.current_time()
+            if throttle.holds(usage):
+                await throttle.turn(usage)
+            waits.append(trio.current_time() - began)
+            throttle.counts(usage, 0.005)
+            await trio.sleep(0.2)
+
+    async with busy(throttle, 60) as nursery:
+        for _ in range(3):
+            nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), DEEPEST_S, passed)
+        await trio.sleep(10)
+        nursery.start_soon(modest)
+    assert len(waits) > 200
+    assert max(waits) < 0.3
+
+
+async def test_networks_that_used_little_share_little_while_others_owe_much(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle, passed = throttled(), Counter[str]()
+    async with busy(throttle, 60) as nursery:
+        throttle.works()
+        owes = throttle.opened("10.0.0.1")
+        throttle.counts(owes, 60.0)
+        throttle._served = 60.0
+        nursery.start_soon(keep_owing, throttle)
+        for n in range(250):
+            nursery.start_soon(flood, throttle, throttle.opened(f"11.{n}.0.1"), 0.01, passed)
+    assert passed.total() * 0.01 == pytest.approx(60 * LEAST, rel=0.2)
 
 
 async def test_a_group_that_comes_back_is_not_new(autojump_clock: trio.testing.MockClock) -> None:
@@ -336,11 +374,14 @@ async def test_a_peer_that_is_relied_on_has_an_allowance_and_is_a_stranger_beyon
     throttle.works()
     throttle.counts(stranger, 60.0)
     assert (throttle.holds(stranger), throttle.holds(neighbour)) == (True, False)
-    judging, reading = (min(ALLOWANCE_S, 10.0 * SHARE * part) for part in (JUDGING, READING))
+    judging, own, reading = (min(ALLOWANCE_S, 10.0 * SHARE * part) for part in (JUDGING, OWN, READING))
     throttle.spent("neighbour", "", judging / 2)
     assert throttle.relies("neighbour", True)
     throttle.spent("neighbour", "", judging)
     assert not throttle.relies("neighbour", True)
+    assert [throttle.allows("neighbour", own) for own in (True, False)] == [True, False]
+    throttle.spent("neighbour", "", 1.2 * own, own=True)
+    assert not throttle.allows("neighbour", True)
     assert not throttle.holds(neighbour), "it is still read from, so that it can say that it has room"
     throttle.counts(neighbour, 1.5 * reading)
     assert throttle.used == 60.0
@@ -351,8 +392,11 @@ async def test_a_peer_that_is_relied_on_has_an_allowance_and_is_a_stranger_beyon
     await trio.sleep(1.1 * reading / 2 / (SHARE * READING))
     throttle.works()
     assert not throttle.holds(neighbour)
+    assert throttle.allows("neighbour", True)
     throttle.relies("neighbour", False)
     assert throttle.holds(neighbour)
+    assert not throttle.allows("neighbour", True)
+    assert throttle.allows("", False), "the node's own events"
 
 
 async def test_a_peer_that_is_relied_on_saves_up_no_more_than_a_second(autojump_clock: trio.testing.MockClock) -> None:
@@ -714,9 +758,10 @@ async def test_a_connection_waits_until_its_socket_and_its_link_may_go_on(
 async def test_who_hangs_up_while_it_waits_is_let_go(autojump_clock: trio.testing.MockClock, unread: bytes) -> None:
     throttle, heard = throttled(), list[bool]()
     mine, theirs = socket.socketpair()
+    usage = throttle.opened("10.0.0.1")
 
     async def wait() -> None:
-        heard.append(await throttle.turn(throttle.opened("10.0.0.1"), mine.fileno()))
+        heard.append(await throttle.turn(usage, mine.fileno()))
 
     with mine, trio.fail_after(60):
         async with trio.open_nursery() as nursery:
@@ -738,7 +783,7 @@ async def test_who_hangs_up_while_it_waits_is_let_go(autojump_clock: trio.testin
 async def keep_owing(throttle: Throttle) -> None:
     """Strangers never pay what they owe."""
     while True:
-        throttle.spent("", "", DEEPEST_S)
+        throttle.spent("", group_of("10.0.0.1"), DEEPEST_S)
         await trio.sleep(0.1)
 
 
@@ -999,6 +1044,78 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
             while peer in node.links._links or await node.worker.call(lambda c, now: peer in c.replica.links):
                 await trio.sleep(0.01)
         assert backlog.is_full(limits.ingest_queue_bytes, limits.ingest_queues_bytes), "its turn has not come yet"
+
+
+async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
+    node = make_node(make_home(tmp_path / "a"), limits__strangers_cpu="1")
+    async with running(node):
+        frame, go_on = encode_message(GossipFrame(encode_frame(Pushes(PUSHES[:10])))), threading.Event()
+        read, replica = list[bytes](), await node.worker.call(lambda c, now: c.replica)
+        receive = replica.receive
+
+        def counted(peer: str, data: bytes, now: float, ahead: Prepared | None) -> None:
+            read.extend([data] * (data == frame))
+            receive(peer, data, now, ahead)
+
+        monkeypatch.setattr(replica, "receive", counted)
+
+        async def linked(edge: Edge) -> tuple[Link, Any]:
+            """The node's end of the link, and the replica's session."""
+            link = await edge.dial(node.edge.addresses[0])
+            await link.send([encode_message(Hello(VERSION, MAIN.id, bytes(16), 0, bytes(32), 0, b"", 0))])
+            here = await _link_of(node)
+            with trio.fail_after(20):
+                while not await node.worker.call(lambda c, now: c.replica.greeted(here.peer_id)):
+                    await trio.sleep(0.01)
+            return here, replica.links[here.peer_id]
+
+        async with open_edge(config(1)) as edge:
+            here, session = await linked(edge)
+            node.worker.post(lambda c, now: _wait(go_on))
+            await edge.links[node.edge.peer_id].send([frame] * 100)
+            backlog = node.links._backlogs[here.peer_id]
+            with trio.fail_after(20):
+                while backlog.waiting < 100 * len(frame):
+                    await trio.sleep(0.01)
+            assert here.usage is not None
+            node.throttle.works()
+            node.throttle.counts(here.usage, 60.0)
+            await edge.links[node.edge.peer_id].aclose()
+            with trio.fail_after(20):
+                while node.links._links:
+                    await trio.sleep(0.01)
+            go_on.set()
+            with trio.fail_after(20):
+                while replica.links:
+                    await trio.sleep(0.01)
+        monkeypatch.setattr("banyan_node.links.linking.group_of", lambda addr: "10.2.0.0/16")  # from another network
+        node.edge.door.slots.name(here.peer_id)
+        async with open_edge(config(1)) as edge:
+            _, again = await linked(edge)
+            assert again is not session
+            assert backlog.waiting, "what it left waits"
+            with trio.fail_after(20):
+                while backlog.waiting:
+                    node.throttle._busy_until = 0.0  # own people rest
+                    await trio.sleep(0.01)
+            await node.worker.call(lambda c, now: None)
+            assert replica.links == {here.peer_id: again}
+        assert not read
+
+
+async def test_what_is_left_behind_is_read_unless_it_would_have_to_wait() -> None:
+    throttle = throttled(["friend"])
+    for host in ("10.0.0.1", "10.1.0.1"):
+        throttle.closed(throttle.opened(host))
+    groups = group_of("10.0.0.1"), group_of("10.1.0.1")
+    assert not any(throttle.leaves_nothing("somebody", group) for group in groups)
+    throttle.works()
+    throttle.spent("somebody", groups[0], 0.3)
+    assert [throttle.leaves_nothing("somebody", group) for group in groups] == [True, False]
+    assert not throttle.leaves_nothing("friend", groups[0])
 
 
 async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from banyan_node.workers import turns
-from banyan_node.workers.turns import Turns, Whose
+from banyan_node.workers.turns import May, Turns, Whose
 from banyan_replica.peers.backlog import Lane
 
 
@@ -135,6 +135,34 @@ def test_answers_of_a_peer_take_turns_by_time_with_a_flood_that_it_relays() -> N
         line.took(job, job.cost, now)
         spent[job.lane] += job.cost
     assert spent[Lane.GOSSIP] == pytest.approx(spent[Lane.REST], rel=0.05)
+
+
+def test_while_strangers_owe_only_those_have_turns_that_may() -> None:
+    line: Turns[Job] = Turns({"neighbour"}.__contains__)
+    neighbour, stranger = Whose("neighbour", "10.1"), Whose("stranger", "10.2")
+
+    def jobs(may: May) -> list[tuple[str, Lane]]:
+        for whose in (stranger, neighbour):
+            for lane in (Lane.FIRST, Lane.GOSSIP):
+                line.put(Job(whose, lane=lane), 0.0)
+        got = []
+        for at in (may, None):
+            while (job := line.next(at)) is not None:
+                line.took(job, job.cost, 0.0)
+                if at is not None:
+                    got.append((job.whose.peer, job.lane))
+            assert not line.can_run(at)
+        assert not line.count
+        return sorted(got)
+
+    first, gossip = ("neighbour", Lane.FIRST), ("neighbour", Lane.GOSSIP)
+    assert jobs(May(lambda group: False, lambda peer, own: False)) == []
+    assert jobs(May(lambda group: False, lambda peer, own: True)) == [first, gossip]
+    assert jobs(May(lambda group: False, lambda peer, own: own)) == [first]
+    assert jobs(May(lambda group: False, lambda peer, own: not own)) == [gossip], "it is not behind what may not"
+    assert jobs(May("10.1".__eq__, lambda peer, own: False)) == [first, gossip], "it is a stranger that used little"
+    strangers = [("stranger", lane) for lane in (Lane.FIRST, Lane.GOSSIP)]
+    assert jobs(May("10.2".__eq__, lambda peer, own: own)) == [first, *strangers]
 
 
 def test_a_lane_that_was_empty_has_saved_nothing_up() -> None:

@@ -178,11 +178,24 @@ def test_a_reader_that_is_where_it_cannot_be_loses_its_span(cursor: bytes) -> No
 def test_a_word_without_logs_is_doubted_and_a_second_peer_that_says_the_same_believed() -> None:
     c, _ = begun("a", "b")
     why = c.scanned("a", Scanned(1, LAST, 1), 0.1)
-    assert why == "claims 1000 logs; about 1000 of them were expected and 0 came"
+    assert why == "claimed 1000 logs; about 1000 of them were expected and 0 came"
     assert c.left() == [WHOLE]
     (ask,) = c.assign(0.1)
     assert ask == Ask("b", Scan(2, b"", LAST))
     assert c.scanned("b", Scanned(2, LAST, 1), 0.2) is None
+    assert not c.active
+
+
+def test_a_reader_that_got_many_logs_since_it_was_asked_is_not_doubted() -> None:
+    c = Catchup()
+    c.join("a", 1_000, 0, 0.0)
+    c.assign(0.0)
+    read(c, "a", 100)
+    c.join("a", 100_000, 100, 1.0)  # strangers minted accounts there
+    assert c.scanned("a", Scanned(1, at(0.1), 0), 1.0) is None
+    c.join("a", 1_000, 100, 1.0)
+    assert c.scanned("a", Scanned(1, at(0.95), 0), 2.0) is None
+    assert c.scanned("a", Scanned(1, LAST, 1), 2.0) is None
     assert not c.active
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_node.home.config import Config
+from banyan_node.home.peers import why_no_address
 
 _ANY = ("0.0.0.0", "::")
 """Hosts that stand for every address of their family."""
@@ -43,6 +44,8 @@ def disagreements(config: Config) -> Iterator[Disagreement]:
         if (allowed := _network(cidr)) and (over := _within(allowed, denied)):
             yield Disagreement(("network.allow", "network.deny"), f"{cidr} is allowed, and denied as part of {over}")
     for address in config.node.bootstrap:
+        if (why := why_no_address(address)) is not None:
+            yield Disagreement(("node.bootstrap",), f"{address} is no address to dial: {why}")
         where = _network(address.split("/")[2])
         if where and (over := _within(where, denied)):
             yield Disagreement(("node.bootstrap", "network.deny"), f"{address} is to be dialled, and {over} is denied")

@@ -19,6 +19,8 @@ from banyan_replica.wire import is_gossip, is_lasting
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from banyan_replica.peers.session import PeerSession
+
 FLOOD = 64 << 10
 """A gossip frame of more bytes is judged in slices at any time: news of honest people is seldom so large. Frames of
 some kilobytes come whenever many write at once, and cutting these up made posts late by seconds."""
@@ -35,6 +37,31 @@ class Incoming:
         self._link, self._whose, self._backlog, self._ahead = link, whose, backlog, ahead
         self._worker, self._throttle = worker, throttle
         self._spent = partial(throttle.spent, *whose)
+        self._session: PeerSession | None = None
+        self._dropped = False
+
+    def begin(self, addrs: tuple[str, ...], address: str, outbound: bool) -> None:
+        """The link is up."""
+        peer, group = self._whose
+
+        def up(context: Context, now: float) -> None:
+            context.replica.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now, address=address)
+            self._session = context.replica.links[peer]
+
+        self._worker.post(up, whose=self._whose)
+
+    def end(self) -> None:
+        """The link has ended. What it brought is read before that is told. But what would have to wait is not worth
+        that: comparing brings it again, and until then the peer would count as linked."""
+        if self._throttle.leaves_nothing(*self._whose):
+            self._dropped = True
+            self._worker.post(self._down)
+        self._worker.post(self._down, whose=self._whose, lane=Lane.LAST)
+
+    def _down(self, context: Context, now: float) -> None:
+        """It may be linked again meanwhile, from elsewhere."""
+        if self._session is not None and context.replica.links.get(self._whose.peer) is self._session:
+            context.replica.peer_down(self._whose.peer, now)
 
     async def take(self, frame: bytes) -> None:
         """While own people work, a large frame of a stranger is prepared first, and comes to the replica in slices:
@@ -72,9 +99,9 @@ class Incoming:
         self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, lane=lane)
 
     def _useless(self, frame: bytes) -> bool:
-        """Whether the frame only asks, and nobody is there any more to be answered. A flood leaves thousands of
-        them."""
-        return self._link.closed is not None and not is_lasting(frame)
+        """Whether the frame only asks, and nobody is there any more to be answered, or it was given up. A flood leaves
+        thousands of them."""
+        return self._dropped or (self._link.closed is not None and not is_lasting(frame))
 
     # -- on the replica's thread
 

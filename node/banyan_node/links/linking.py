@@ -26,7 +26,7 @@ from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.groups import group_of
-from banyan_replica.peers.backlog import Backlog, Lane, Waiting
+from banyan_replica.peers.backlog import Backlog, Waiting
 
 log = structlog.get_logger("banyan")
 SILENT = "it hung up before it said hello: it may have banned this node, or have no room for it"
@@ -85,19 +85,16 @@ class Links:
         self._links[peer], self._backlogs[peer] = link, Backlog(self._waiting)
         addr = str(link.remote_addr or "")
         group = group_of(addr) if addr else "?"
-        addrs, whose = () if link.inbound else (addr,), Whose(peer, group)
-        self._worker.post(
-            lambda c, now: c.replica.peer_up(
-                peer, group=group, outbound=not link.inbound, addrs=addrs, now=now, address=addr
-            ),
-            whose=whose,
+        incoming = Incoming(
+            link, Whose(peer, group), self._backlogs[peer], self._ahead, self._worker, self._edge.throttle
         )
+        incoming.begin(() if link.inbound else (addr,), addr, not link.inbound)
         try:
             async with trio.open_nursery() as nursery:
                 self._scopes[peer] = nursery.cancel_scope
                 nursery.start_soon(self._write, link, outbox, nursery.cancel_scope)
                 try:
-                    await self._read(link, whose)
+                    await self._read(link, incoming)
                 except EdgeError as why:
                     log.debug("link closed", peer=peer, reason=str(why))
                 nursery.cancel_scope.cancel()
@@ -106,13 +103,11 @@ class Links:
         finally:
             for kept in (self._links, self._scopes, self._outboxes, self._backlogs):
                 kept.pop(peer, None)
-            self._worker.post(lambda c, now: c.replica.peer_down(peer, now), whose=whose, lane=Lane.LAST)
+            incoming.end()
             link.close("the node let it go")
 
-    async def _read(self, link: Link, whose: Whose) -> None:
-        backlog, limits = self._backlogs[link.peer_id], self._config.limits
-        incoming = Incoming(link, whose, backlog, self._ahead, self._worker, self._edge.throttle)
-        silent = True
+    async def _read(self, link: Link, incoming: Incoming) -> None:
+        backlog, limits, silent = self._backlogs[link.peer_id], self._config.limits, True
         while True:
             frame = await link.receive()
             if silent:

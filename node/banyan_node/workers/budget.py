@@ -9,9 +9,15 @@ SAVED_S = 0.03
 DEEPEST_S = 0.65
 """The most that they can owe, seconds. With the usual share it is paid within 4.7 s: a muxer gives up a stream whose
 window is not opened for five."""
-READING, JUDGING = 1 / 2, 1 / 4
+LEAST = 0.05
+"""The part of a core that accepting gets at least, and handshakes, and what comes from networks that used little,
+whatever strangers use."""
+LEAST_DEEPEST_S = 0.1
+"""The most that each of these can owe, seconds, so that none waits for longer than two."""
+READING, JUDGING, OWN = 1 / 2, 1 / 8, 1 / 8
 """The parts of the share of strangers that each peer which this node relies on has for itself: of the event loop, and
-of the replica's thread. There are four such peers at most (`chosen` and `elders` of gossip/settings.py)."""
+of the replica's thread for what it relays and answers, and for what its own people wrote and asked. There are four such
+peers at most (`chosen` and `elders` of gossip/settings.py)."""
 ALLOWANCE_S = 1.0
 """What such a peer may save up of each, seconds: a frame of honest news may be large."""
 NEXT_S = 0.001
@@ -21,20 +27,20 @@ LONGEST_S = 0.1
 
 
 class Budget:
-    """A part of one core, and how much of what was used of it is paid for. share: None: no bound. debt: what is not
-    paid for, seconds."""
+    """A part of one core, and how much of what was used of it is paid for. share: None: no bound. deepest: the most
+    that can be owed. debt: what is not paid for. Both in seconds."""
 
-    __slots__ = ("_at", "_paid", "debt", "share")
+    __slots__ = ("_at", "_deepest", "_paid", "debt", "share")
 
-    def __init__(self, share: float | None, now: float) -> None:
-        self.share, self.debt, self._paid, self._at = share, 0.0, 0.0, now
+    def __init__(self, share: float | None, now: float, deepest: float = DEEPEST_S) -> None:
+        self.share, self.debt, self._paid, self._at, self._deepest = share, 0.0, 0.0, now, deepest
 
     def owed(self, used: float, now: float) -> float:
         """How long it takes to pay, seconds. used: in all."""
         if self.share is None:
             return 0.0
         paid = self._paid + (now - self._at) * self.share
-        self._paid, self._at = max(used - DEEPEST_S, min(paid, used + SAVED_S)), now
+        self._paid, self._at = max(used - self._deepest, min(paid, used + SAVED_S)), now
         self.debt = max(0.0, used - self._paid)
         return self.debt / self.share
 

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .budget import LONGEST_S, NEXT_S, Budget
+from .budget import LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, Budget
 
 if TYPE_CHECKING:
     from .usage import Usage
-
-LEAST = 0.05
-"""The part of a core that accepting gets at least, and handshakes too, whatever strangers use."""
 
 
 class _Beginning:
@@ -45,7 +42,8 @@ class Doorstep:
         strangers: Callable[[], float],
     ) -> None:
         self._clock, self._busy, self._strangers = clock, busy, strangers
-        self._knocks, self._handshakes = (Budget(None if share is None else LEAST, clock()) for _ in range(2))
+        least = None if share is None else LEAST
+        self._knocks, self._handshakes = (Budget(least, clock(), LEAST_DEEPEST_S) for _ in range(2))
         self._all = Budget(None if share is None else share + LEAST, clock())
         self.knocked = self.arrived = 0.0
         self._waiting: list[_Beginning] = []

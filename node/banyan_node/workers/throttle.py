@@ -15,8 +15,11 @@ more than one. And a group that used less than those that wait does not wait.
 
 A peer that the operator named never waits, and nothing is counted. One that this node relies on has allowances of its
 own (`budget.Allowance`), and is a stranger beyond them: nothing proves that it is honest, or what it relays. There is
-one for reading and one for judging, because who is not read from cannot say that it has room either, so posts to it
-wait; what only waits to be judged holds up nothing of ours.
+one for reading, because who is not read from cannot say that it has room either, so posts to it wait; one for judging
+what it relays, which others can flood; and one for what its own people wrote.
+
+Whatever strangers owe, networks that used less than those that wait have a little time together (`LEAST`): otherwise
+who uses up the share of all, with what it left behind too, would keep everybody out until that is paid.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ import trio
 
 from banyan_replica.gossip.groups import group_of
 
-from .budget import JUDGING, LONGEST_S, NEXT_S, READING, Allowance, Budget
+from .budget import JUDGING, LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, OWN, READING, Allowance, Budget
 from .doorstep import Doorstep
 from .memory import Ended
 from .usage import CAUSE, GroupUse, Usage
@@ -41,7 +44,8 @@ BUSY_S = 1.0
 AHEAD_S = 0.1
 """A group begins at most this far behind those that wait, seconds: so much it can use without waiting."""
 AHEAD_OF_ALL_S = 0.4
-"""Beyond this debt of all strangers together no group goes first, seconds: an attacker may have a hundred networks."""
+"""Beyond this debt of all strangers together groups that used less share LEAST, seconds: an attacker may have a hundred
+networks."""
 GROUPS = 4_096
 """Groups whose use is remembered. Beyond, the oldest without a connection is forgotten."""
 MEASURED_S = 0.005
@@ -68,6 +72,7 @@ class Throttle:
     def __init__(self, share: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._share, self._strangers = share, Budget(share, clock())
+        self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
         self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
         self.accepting = Usage(self, GroupUse("", 0.0), arriving=True)
         """What accepting connections uses."""
@@ -75,6 +80,8 @@ class Throttle:
         self._lock = threading.Lock()
         self.used = 0.0
         """What all strangers have used while own people worked, seconds."""
+        self._used_behind = 0.0
+        """What groups of it used that were behind others, while strangers owed much."""
         self._busy_until = float("-inf")
         self._groups: dict[str, GroupUse] = {}
         """By name, those first of which a connection began least recently."""
@@ -143,19 +150,24 @@ class Throttle:
                 self.doorstep.counts(usage, seconds)
             elif allowance is None or not allowance.takes(seconds):
                 usage.seconds += seconds
-                usage.group.seconds += seconds
-                self.used += seconds
+                self._pays(usage.group, seconds)
 
-    def spent(self, peer: str, group: str, seconds: float) -> None:
-        """So much was done for a peer on other threads, seconds. Any thread."""
+    def spent(self, peer: str, group: str, seconds: float, own: bool = False) -> None:
+        """So much was done for a peer on other threads, seconds. own: for what its own people wrote or asked. Any
+        thread."""
         usage = self._peers.get(peer)
         if usage is not None:
-            self._counts(usage, usage.for_judging, seconds)
+            self._counts(usage, usage.for_own if own else usage.for_judging, seconds)
         elif self.busy:
             with self._lock:  # its connection has ended
-                self.used += seconds
-                if (last := self._groups.get(group)) is not None:
-                    last.seconds += seconds
+                self._pays(self._groups.get(group), seconds)
+
+    def _pays(self, group: GroupUse | None, seconds: float) -> None:
+        self.used += seconds
+        if group is not None:
+            if group.seconds < self._served and self._strangers.debt >= AHEAD_OF_ALL_S:
+                self._used_behind += seconds
+            group.seconds += seconds
 
     def relies(self, peer: str, on: bool) -> bool:
         """Whether this node relies on the peer. Returns whether its frames are no stranger's now. Any thread."""
@@ -163,10 +175,10 @@ class Throttle:
         if usage is None or peer in self._named:
             return on or peer in self._named
         if not on:
-            usage.for_reading = usage.for_judging = None
+            usage.for_reading = usage.for_judging = usage.for_own = None
         elif usage.for_reading is None:
-            usage.for_reading, usage.for_judging = (
-                Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING)
+            usage.for_reading, usage.for_judging, usage.for_own = (
+                Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING, OWN)
             )
         return self.relied_on(peer)
 
@@ -199,6 +211,10 @@ class Throttle:
             known = self._groups.get(group)
             return known is not None and self._lag(known)
 
+    def leaves_nothing(self, peer: str, group: str) -> bool:
+        """Whether what a connection that ended leaves behind would have to wait. Any thread."""
+        return peer not in self._named and self.owed() > 0 and not self.is_behind(group)
+
     def has_to_wait(self, peer: str) -> bool:
         """Whether what a peer causes in the background has to wait. Any thread."""
         usage = self._peers.get(peer)
@@ -208,6 +224,17 @@ class Throttle:
         """Whether this node relies on the peer, and it has time left for being judged. Any thread."""
         usage = self._peers.get(peer)
         return usage is not None and usage.for_judging is not None and usage.for_judging.left > 0
+
+    def allows(self, peer: str, own: bool) -> bool:
+        """Whether a peer that this node relies on, or that the operator named, has time left for being judged. own:
+        what its own people wrote or asked. Any thread."""
+        if not peer or peer in self._named:
+            return True
+        usage = self._peers.get(peer)
+        if usage is None:
+            return False
+        allowance = usage.for_own if own else usage.for_judging
+        return allowance is not None and allowance.left > 0
 
     def makes_way(self, usage: Usage | None, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
@@ -220,7 +247,9 @@ class Throttle:
 
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
-        return group.seconds < self._served and self._strangers.debt < AHEAD_OF_ALL_S
+        if group.seconds >= self._served:
+            return False
+        return self._strangers.debt < AHEAD_OF_ALL_S or not self._behind.owed(self._used_behind, self._clock())
 
     def holds(self, usage: Usage) -> bool:
         """Whether the connection may not be read from now."""
@@ -263,16 +292,21 @@ class Throttle:
                     elif trio.current_time() - looked > GONE_S:
                         looked = trio.current_time()
                         self._let_go()
-                    elif owed := self.owed():
+                    elif (owed := self.owed()) and not self.is_behind(self._first.usage.group.name):
                         await trio.sleep(min(owed, LONGEST_S))
                     else:
                         self._next()
                         await trio.sleep(NEXT_S)
             self._begins = trio.Event()
 
+    @property
+    def _first(self) -> _Waiting:
+        """The connection that comes first."""
+        return min(self._waiting, key=lambda w: (w.usage.group.seconds, w.usage.seconds))
+
     def _next(self) -> None:
-        """Lets the connection go on that comes first."""
-        first = min(self._waiting, key=lambda w: (w.usage.group.seconds, w.usage.seconds))
+        """Lets it go on."""
+        first = self._first
         self._waiting.remove(first)
         group = first.usage.group
         with self._lock:

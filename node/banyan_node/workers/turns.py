@@ -3,14 +3,15 @@
 What peers cause takes turns by time, not by number: a peer whose frame took a second waits until the others had theirs.
 The turns go round in three levels:
 
-- the peers that this node relies on, while they are no strangers (throttle.py), and all others together, so that free
-  identities together get one share;
+- the peers that this node relies on (throttle.py), and all others together, so that free identities together get one
+  share;
 - among these, the groups of addresses (gossip/groups.py), so that many addresses of one network get one share;
 - in a group, the peers.
 
 A share that is not used goes to the others. The frames of one peer wait in lanes (peers/backlog.py): what its own
-people wrote comes first, and what it relays, which others can flood, takes turns by time with its answers. The policy
-knows no clock and no thread: the worker says what each job took.
+people wrote comes first, and what it relays, which others can flood, takes turns by time with its answers. While
+strangers have used up their share (`May`), only those have turns that used little, and peers that this node relies on
+while their own time lasts. The policy knows no clock and no thread: the worker says what each job took.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ class Whose(NamedTuple):
 
     peer: str = ""
     group: str = ""
+
+
+class May(NamedTuple):
+    """Who may have a turn while strangers owe time. group(name): whether all of a group of addresses may. peer(name,
+    own): whether a peer that this node relies on may; own: with what its own people wrote or asked."""
+
+    group: Callable[[str], bool]
+    peer: Callable[[str, bool], bool]
 
 
 class Turn(Protocol):
@@ -89,11 +98,13 @@ class _Share(Generic[J]):
         self.ends -= job.lane is Lane.LAST
         return job
 
-    def lane(self) -> Lane:
-        """The lane whose turn it is; there is a job."""
+    def lane(self, may: Callable[[str, bool], bool] | None = None) -> Lane | None:
+        """The lane whose turn it is, of those that may have one; None: none has jobs and may."""
         first, gossip, rest = self.lanes
-        if first:
+        if first and (may is None or may(self.name, True)):
             return Lane.FIRST
+        if not (gossip or rest) or not (may is None or may(self.name, False)):
+            return None
         if gossip and rest:
             return Lane.GOSSIP if self.used[Lane.GOSSIP] <= self.used[Lane.REST] else Lane.REST
         return Lane.GOSSIP if gossip else Lane.REST
@@ -133,29 +144,22 @@ class Turns(Generic[J]):
         self.size += job.size
         self.writing += job.writes
 
-    @property
-    def strangers(self) -> bool:
-        """Whether jobs wait of peers that this node does not rely on."""
-        return bool(self._classes[1].inner)
-
-    def can_run(self, may: Callable[[str], bool] | None) -> bool:
+    def can_run(self, may: May | None) -> bool:
         """Whether there is a next job. may: see `next`."""
-        return bool(self._whole.inner) and (bool(self._classes[0].inner) or _any(self._classes[1], may))
+        return any(self._class_may(kind, may) for kind in self._whole.inner)
 
-    def next(self, may: Callable[[str], bool] | None = None) -> J | None:
-        """The job whose turn it is, or None. Call `took` before the next call.
-
-        may(group): if given, of peers that this node does not rely on only those in such groups of addresses have a
-        turn."""
+    def next(self, may: May | None = None) -> J | None:
+        """The job whose turn it is, or None. Call `took` before the next call. may: who may have one; None: all."""
         if not self.can_run(may):
             return None
-        others = self._classes[1]
-        kind = _first(self._whole) if _any(others, may) else self._classes[0]
-        group = _first(kind, may if kind is others else None)
-        peer = _first(group)
-        self._last = kind, group, peer
-        self._lane = peer.lane()
-        job = peer.take(self._lane)
+        kind = _first(self._whole, lambda kind: self._class_may(kind, may))
+        group = _first(kind, lambda group: self._group_may(kind, group, may))
+        each = None if may is None or may.group(group.name) else may.peer
+        peer = _first(group, lambda peer: peer.lane(each) is not None)
+        lane = peer.lane(each)
+        assert lane is not None
+        self._last, self._lane = (kind, group, peer), lane
+        job = peer.take(lane)
         self.first -= job.lane is Lane.FIRST
         self.count -= 1
         self.size -= job.size
@@ -180,6 +184,14 @@ class Turns(Generic[J]):
                 self._whole.inner.remove(kind)
 
     # -- inside
+
+    def _class_may(self, kind: _Share[J], may: May | None) -> bool:
+        return bool(kind.inner) and (may is None or any(self._group_may(kind, group, may) for group in kind.inner))
+
+    def _group_may(self, kind: _Share[J], group: _Share[J], may: May | None) -> bool:
+        if may is None or may.group(group.name):
+            return True
+        return kind is self._classes[0] and any(peer.lane(may.peer) is not None for peer in group.inner)
 
     def _begin(self, whose: Whose, now: float) -> _Path[J]:
         kind = self._classes[0 if not whose.peer or self._relied_on(whose.peer) else 1]
@@ -209,16 +221,11 @@ class Turns(Generic[J]):
         return min(0.0, (now - at) * PAID_PER_S - debt)
 
 
-def _any(kind: _Share[J], may: Callable[[str], bool] | None) -> bool:
-    """Whether one of the groups may have a turn."""
-    return bool(kind.inner) and (may is None or any(may(group.name) for group in kind.inner))
-
-
-def _first(share: _Share[J], may: Callable[[str], bool] | None = None) -> _Share[J]:
+def _first(share: _Share[J], may: Callable[[_Share[J]], bool]) -> _Share[J]:
     """The one in it whose turn it is, of those that may have one."""
     while True:
         first = share.inner[0]
-        if may is None or may(first.name):
+        if may(first):
             if first.credit > 0:
                 return first
             first.credit += first.quantum

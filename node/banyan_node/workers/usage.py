@@ -38,12 +38,13 @@ class GroupUse:
 
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. for_reading,
-    for_judging: what it may use of the event loop, and of other threads, before it is a stranger; None: nothing.
+    for_judging, for_own: what it may use of the event loop, and of other threads for what its own people wrote and for
+    all else, before it is a stranger; None: nothing.
     arriving: who it is is not proved yet, so it does not wait, and all that arrive are counted together. begun: its
     handshake has begun, or would if its turn came."""
 
     __slots__ = (
-        *("arriving", "begun", "for_judging", "for_reading", "group", "peer", "seconds", "throttle"),
+        *("arriving", "begun", "for_judging", "for_own", "for_reading", "group", "peer", "seconds", "throttle"),
         *("_held", "_holders", "_lately", "_scopes", "_since"),
     )
 
@@ -52,6 +53,7 @@ class Usage:
         self.arriving, self.begun = arriving, False
         self.for_reading: Allowance | None = None
         self.for_judging: Allowance | None = None
+        self.for_own: Allowance | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._holders = 0
         self._scopes: dict[trio.CancelScope, float] = {}

@@ -24,7 +24,7 @@ from banyan_node.workers import memory
 from banyan_node.workers.jobs import NODE, Answer, Job, answered, together
 from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.turns import Turns, Whose
+from banyan_node.workers.turns import May, Turns, Whose
 from banyan_replica.effects import Commit, Effect, Send
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW
@@ -46,6 +46,7 @@ ANSWERS_BYTES = 64 << 10
 """After so many bytes of answers a batch of frames ends: the links send them while the next batch is worked on."""
 HANDED_S = 0.01
 """How often it is looked whether the links have taken them, seconds."""
+MAY_S = 0.02  # how often it is looked whether one of those that have to wait may go on
 IDLE_S = 0.1
 """The thread is idle after this time without work; then the collector may run, seconds."""
 FRAMES_S = 0.005
@@ -282,7 +283,7 @@ class Worker(Generic[T]):
             spent = self._spent()
             self._turns.took(job, at - before, now)
             if job.whose.peer:
-                self._throttle.spent(*job.whose, spent)
+                self._throttle.spent(*job.whose, spent, job.lane is Lane.FIRST)
             count, size, own = count + 1, size + job.size, own or job.lane is Lane.FIRST
             if at - began > most and self._calls_wait():
                 break
@@ -320,7 +321,7 @@ class Worker(Generic[T]):
         full = self._handed - self._taken >= HANDED_BYTES
         if not self._own and (full or not self._turns.can_run(self._may())):
             owed = self._throttle.owed()
-            longest = HANDED_S if full else min(1.0, owed) if self._turns.count or owed else 1.0
+            longest = HANDED_S if full else min(MAY_S, owed) if self._turns.count and owed else 1.0
             patience = max(0.0, min(longest, self._due - self.now()))
             try:
                 self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
@@ -334,9 +335,9 @@ class Worker(Generic[T]):
             self._take_in()
         self._crowd = self._writing() > 1
 
-    def _may(self) -> Callable[[str], bool] | None:
-        """Which groups of strangers may have a turn (turns.py); None: all."""
-        return self._throttle.is_behind if self._turns.strangers and self._throttle.owed() else None
+    def _may(self) -> May | None:
+        """Who may have a turn (turns.py); None: all."""
+        return May(self._throttle.is_behind, self._throttle.allows) if self._throttle.owed() else None
 
     def _take_in(self) -> None:
         """Takes over the calls that came, and some of the frames."""

@@ -61,12 +61,14 @@ WHOLE = Span(b"", LAST)
 
 @dataclass(slots=True)
 class PeerReading:
-    """A span that a peer reads to us. asked: the span that we asked for. left: the rest of it."""
+    """A span that a peer reads to us. asked: the span that we asked for. left: the rest of it. claimed: the logs that
+    the peer said it holds when it was asked: it may get many while it reads, and reads out what it holds then."""
 
     number: int
     asked: Span
     left: Span
     since: float
+    claimed: int
     doubted: str
     """The peer that was doubted here before, or empty. If it is another peer, this one is believed."""
     logs: int = 0
@@ -267,12 +269,13 @@ class Catchup:
             asked = f"{reading.left.cursor.hex()[:8] or 'the first'} .. {reading.asked.stop.hex()[:8]}"
             return f"was asked for accounts {asked} and says it is at {m.cursor.hex()[:8]}"
         reached = reading.left.stop if m.done else min(m.cursor, reading.left.stop)
-        expected = source.logs * (_place(reached) - _place(reading.asked.cursor)) // WHOLE.width
+        claimed = min(reading.claimed, source.logs)
+        expected = claimed * (_place(reached) - _place(reading.asked.cursor)) // WHOLE.width
         if reading.doubted in ("", peer) and expected > DOUBT_FROM + DOUBT * reading.logs:
             came = reading.logs
             reading.left = Span(reading.asked.cursor, reading.left.stop)
             self._free_again(source.fail(now), peer)
-            return f"claims {source.logs} logs; about {expected} of them were expected and {came} came"
+            return f"claimed {claimed} logs; about {expected} of them were expected and {came} came"
         source.read += _place(reached) - _place(reading.left.cursor)
         reading.left = Span(reached, reading.left.stop)
         if not reading.left.width:
@@ -301,7 +304,7 @@ class Catchup:
                 self._sources[slow].shorten(middle)
                 out.append(Ask(slow, Scan(reading.number, *reading.left)))
             self._number += 1
-            source.begin(PeerReading(self._number, taken[0], taken[0], now, taken[1]))
+            source.begin(PeerReading(self._number, taken[0], taken[0], now, source.logs, taken[1]))
             out.append(Ask(peer, Scan(self._number, *taken[0])))
         return out
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Annotated
 
@@ -12,14 +11,13 @@ from msgspec import Meta, convert, structs
 from banyan_node.api import differing
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import node_state
+from banyan_node.home.peers import is_peer_id, why_no_address
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
 DIFF_MS = 1_000
 """How long to wait for the result of a comparison: a few round trips."""
 PeerId = Annotated[str, Meta(title="a peer's id", description="The whole id of a peer, as `peers` answers it.")]
-
-_PEER_ID = re.compile(r"(12D3Koo|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{40,}")
 
 
 class AddrRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -57,18 +55,27 @@ async def peers(shell: Shell, ask: Nothing) -> list[node_state.PeerRow]:
 @METHODS.node("peers.add", "write", "no_peer")
 async def add(shell: Shell, ask: AddrRequest) -> Peer:
     """Dials a peer now, and returns once it is linked."""
+    wrong = why_no_address(ask.addr)
+    if wrong is not None:
+        raise CallError("bad_request", f"'{ask.addr[:160]}' is not the address of a peer: {wrong}.")
     peer = ask.addr.rsplit("/p2p/", 1)[-1]
-    if "/p2p/" not in ask.addr or not peer:
-        raise CallError("bad_request", f"'{ask.addr[:60]}' is not an address: expected /ip4/HOST/tcp/PORT/p2p/PEER.")
+    if peer == await _own(shell):
+        raise CallError("bad_request", "That is this node itself: name another peer.")
     why = await shell.dial(ask.addr)
     if why is not None:
         raise CallError("no_peer", f"{ask.addr[:200]} cannot be reached: {why}", 502)
     return Peer(peer)
 
 
+async def _own(shell: Shell) -> str:
+    """The id of this node."""
+    own: str = await shell.look(lambda at: at.here.peer)
+    return own
+
+
 def _whole(peer: str) -> str:
     """Checks that it is a complete peer id; a ban of anything else would have no effect."""
-    if not _PEER_ID.fullmatch(peer):
+    if not is_peer_id(peer):
         raise CallError(
             "bad_request", f"'{peer[:60]}' is not a peer's id: give it whole, as `banyan peers list --json` does."
         )
@@ -79,6 +86,8 @@ def _whole(peer: str) -> str:
 async def ban(shell: Shell, ask: PeerRequest) -> Peer:
     """Bans a peer until it is pardoned."""
     peer = _whole(ask.peer)
+    if peer == await _own(shell):
+        raise CallError("bad_request", "That is this node itself, which cannot be banned.")
     return Peer(await shell.worker.call(lambda c, now: c.replica.ban(peer, "by this node's operator", now)))
 
 
