@@ -51,7 +51,15 @@ def test_commands_answer_alike_with_and_without_a_running_node(home: Path) -> No
             ran = banyan("--home", home, *words)
             assert (ran.code, ran.out, ran.err.partition(".")[0]) == (0, "", "No peers")
         assert banyan("--home", home, "diff", "12D3KooWnobody").code == errors.UNREACHABLE
-        assert banyan("--home", home, "peers", "add", "/ip4/127.0.0.1/tcp/1/p2p/" + who["peer_id"]).code != 0
+        for words, why in (
+            (("add", who["addresses"][0]), "this node itself"),
+            (("add", "/ip4/127.0.0.1/tcp/99999/p2p/" + who["peer_id"]), "99999"),
+            (("add", "/ip4/127.0.0.1/tcp/1/p2p/12D3"), "not a peer's id"),
+            (("ban", who["peer_id"]), "this node itself"),
+            (("ban", 2 * who["peer_id"]), "not a peer's id"),
+        ):
+            ran = banyan("--home", home, "peers", *words)
+            assert (ran.code, why in ran.err, ran.err.count("\n")) == (errors.USAGE, True, 1), ran.err
         assert _json("--home", home, "down")["stopped"]
     texts = [p["text"] for p in banyan("--home", home, "feed", "--json").lines]
     assert sorted(texts) == ["trong lúc chạy", "trước"]

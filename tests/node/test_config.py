@@ -183,6 +183,7 @@ def test_a_flag_is_called_as_it_was_typed(home: Home) -> None:
             load(home, {name: "sideways"}, env={})
 
 
+PEER = "12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
 TOGETHER = [
     ("limits.peers", 5, "limits.peers .* and discovery.active_view .*5 connections are too few for 6 neighbours"),
     ("discovery.active_view", 64, None),
@@ -192,6 +193,10 @@ TOGETHER = [
     ("node.listen", ["/ip4/127.0.0.1/tcp/4001", "/ip4/0.0.0.0/tcp/4001"], "port 4001 is named twice"),
     ("node.listen", ["/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.1/tcp/4001"], None),
     ("node.listen", ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0"], None),
+    ("node.listen", ["/ip4/127.0.0.1/tcp/65536"], "65536 is no port: it is from 0 to 65535"),
+    ("node.bootstrap", ["/ip4/127.0.0.1/tcp/1/p2p/12D3"], "'12D3' is not a peer's id: give it whole"),
+    ("node.bootstrap", ["/dns4/a.example/tcp/99999/p2p/" + PEER], "no address to dial: '99999' is no port"),
+    ("node.bootstrap", ["/dns4/a.example/tcp/65535/p2p/" + PEER], None),
 ]
 
 
@@ -216,7 +221,7 @@ def test_pairs_of_settings_name_both_sources(home: Home) -> None:
     with pytest.raises(ConfigError, match=rf"network.allow \(.*\) and network.deny \({home.config}\)") as caught:
         load(home, env={"BANYAN_NETWORK_ALLOW": "10.1.0.0/16"})
     assert "BANYAN_NETWORK_ALLOW" in str(caught.value)
-    peer = "/ip4/10.1.2.3/tcp/1/p2p/12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
+    peer = f"/ip4/10.1.2.3/tcp/1/p2p/{PEER}"
     with pytest.raises(ConfigError, match=r"is to be dialled, and 10\.0\.0\.0/8 is denied"):
         load(home, {"node.bootstrap": peer}, env={})
     for listen in ("/ip4/127.0.0.1/tcp/4001", "/ip4/0.0.0.0/tcp/4001"):

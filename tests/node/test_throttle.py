@@ -39,6 +39,7 @@ from banyan_node.workers.usage import CAUSE, Usage
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
+from banyan_replica.peers.backlog import Lane
 from banyan_replica.wire import VERSION, DataItems, GossipFrame, Hello, Message, Replay, RunItem, encode_message
 from tests.node.real import make_home, make_node, running
 from tests.node.test_edge import config
@@ -324,6 +325,22 @@ async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_sh
     share = LEAST if others else SHARE + LEAST
     assert 0.8 * 20 * share < used[step] < 1.2 * 20 * share + SAVED_S
     assert not others or throttle.used > 0.9 * 20 * SHARE
+
+
+async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    throttle = throttled()
+    async with busy(throttle, 60) as nursery:
+        throttle.works()
+        nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), DEEPEST_S, Counter[str]())
+        owes = throttle.opened("10.1.0.1", arriving=True)
+        owes.begun = True
+        throttle.counts(owes, 60.0)
+        began = trio.current_time()
+        await throttle.doorstep.begins(throttle.opened("10.2.0.1", arriving=True))
+        assert trio.current_time() - began < 2.2
+        nursery.cancel_scope.cancel()
 
 
 async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_who_it_is(
@@ -807,6 +824,12 @@ async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer
             while usage.seconds < 0.3:
                 await trio.sleep(0.01)
         assert usage.for_judging is not None
+        assert usage.for_own is not None
+        assert usage.for_judging.left < 0 < usage.for_own.left
+        node.worker.post(lambda c, now: _work(0.3), whose=Whose("neighbour", group_of("10.1.0.1")), lane=Lane.FIRST)
+        with trio.fail_after(20):
+            while usage.for_own.left > 0:
+                await trio.sleep(0.01)
 
 
 def _work(seconds: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_node.home.config import Config
-from banyan_node.home.peers import why_no_address
+from banyan_node.home.peers import is_port, why_no_address
 
 _ANY = ("0.0.0.0", "::")
 """Hosts that stand for every address of their family."""
@@ -54,6 +54,8 @@ def disagreements(config: Config) -> Iterator[Disagreement]:
         taken.append(("control.port", config.control.host, config.control.port))
     for address in config.node.listen:
         _, _, host, kind, port, *_ = address.split("/")
+        if not is_port(port):
+            yield Disagreement(("node.listen",), f"{port} is no port: it is from 0 to 65535")
         if kind != "tcp" or port == "0":
             continue
         for name, other, number in taken:

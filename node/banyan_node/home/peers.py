@@ -37,6 +37,11 @@ def why_no_address(address: str) -> str | None:
             return f"{host[:60]!r} is no address of {kind}"
     elif kind not in _NAMES or not host:
         return EXPECTED
-    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 1 << 16):
+    if not is_port(port) or port == "0":
         return f"{port[:60]!r} is no port: it is from 1 to 65535"
     return None if is_peer_id(peer) else f"{peer[:60]!r} is not a peer's id: give it whole"
+
+
+def is_port(text: str) -> bool:
+    """Whether this is a number of TCP's ports, 0 included."""
+    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 1 << 16
