@@ -210,8 +210,8 @@ IN_THROTTLE = (
     Mutant(
         "frames of friends wait for strangers",
         _TURNS,
-        "return kind is self._classes[0] and any(",
-        "return False and any(",
+        "if all_may or kind is self._classes[0]:",
+        "if all_may:",
         _THROTTLED,
     ),
     Mutant(
@@ -652,8 +652,8 @@ IN_THROTTLE = (
     Mutant(
         "a peer that is relied on is judged without end",
         _TURNS,
-        "peer.lane(may.peer) is not None for peer in group.inner",
-        "True for peer in group.inner",
+        "peer.lane(None if all_may else may.peer)",
+        "peer.lane()",
         ("tests/node/test_turns.py",),
     ),
     Mutant(

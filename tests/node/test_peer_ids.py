@@ -10,6 +10,7 @@ from libp2p.crypto.rsa import create_new_key_pair as create_rsa
 from libp2p.crypto.secp256k1 import create_new_key_pair as create_secp256k1
 from libp2p.peer.id import ID
 
+from banyan_crdt.ids import base58
 from banyan_node.edge.addresses import split
 from banyan_node.home.peers import is_peer_id, why_no_address
 
@@ -28,6 +29,11 @@ def test_libp2ps_ids_are_ids(make: object) -> None:
 )
 def test_what_nobody_can_have_is_no_id(text: str) -> None:
     assert not is_peer_id(text)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_has_its_size(size: int) -> None:
+    assert not is_peer_id(base58(bytes.fromhex("002408011220") + bytes(size)))
 
 
 @given(st.binary(max_size=60))

@@ -330,7 +330,7 @@ async def test_each_step_of_arriving_gets_what_strangers_leave_and_at_least_a_sh
 async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    throttle = throttled()
+    throttle = Throttle(0.05, trio.current_time)
     async with busy(throttle, 60) as nursery:
         throttle.works()
         nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), DEEPEST_S, Counter[str]())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import count
 from typing import NamedTuple
 
 import pytest
@@ -163,6 +164,20 @@ def test_while_strangers_owe_only_those_have_turns_that_may() -> None:
     assert jobs(May("10.1".__eq__, lambda peer, own: False)) == [first, gossip], "it is a stranger that used little"
     strangers = [("stranger", lane) for lane in (Lane.FIRST, Lane.GOSSIP)]
     assert jobs(May("10.2".__eq__, lambda peer, own: own)) == [first, *strangers]
+
+
+def test_a_turn_is_found_though_other_threads_change_who_may_have_one() -> None:
+    line: Turns[Job] = Turns({"neighbour"}.__contains__)
+    for n in range(100):
+        line.put(Job(Whose("neighbour", "10.1"), n), 0.0)
+    asked = count()
+    may = May(lambda group: next(asked) % 2 == 0, lambda peer, own: next(asked) % 3 == 0)
+    got = 0
+    while got < 100:
+        if (job := line.next(may)) is not None:
+            line.took(job, job.cost, 0.0)
+            got += 1
+    assert not line.count
 
 
 def test_a_lane_that_was_empty_has_saved_nothing_up() -> None:

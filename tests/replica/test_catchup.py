@@ -199,6 +199,15 @@ def test_a_reader_that_got_many_logs_since_it_was_asked_is_not_doubted() -> None
     assert not c.active
 
 
+def test_a_reader_that_dropped_many_logs_since_it_was_asked_is_not_doubted() -> None:
+    c = Catchup()
+    c.join("a", 100_000, 0, 0.0)
+    c.assign(0.0)
+    read(c, "a", 100)
+    c.join("a", 1_000, 100, 1.0)
+    assert c.scanned("a", Scanned(1, at(0.1), 0), 1.0) is None
+
+
 def test_a_peer_alone_is_not_believed_for_saying_it_twice() -> None:
     c, _ = begun("a")
     for n in (1, 2):

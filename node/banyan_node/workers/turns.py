@@ -17,7 +17,7 @@ while their own time lasts. The policy knows no clock and no thread: the worker 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from banyan_replica.peers.backlog import Lane
@@ -146,17 +146,17 @@ class Turns(Generic[J]):
 
     def can_run(self, may: May | None) -> bool:
         """Whether there is a next job. may: see `next`."""
-        return any(self._class_may(kind, may) for kind in self._whole.inner)
+        return bool(self._whole.inner if may is None else self._open(may))
 
     def next(self, may: May | None = None) -> J | None:
         """The job whose turn it is, or None. Call `took` before the next call. may: who may have one; None: all."""
-        if not self.can_run(may):
+        among = None if may is None else self._open(may)
+        if not (self._whole.inner if among is None else among):
             return None
-        kind = _first(self._whole, lambda kind: self._class_may(kind, may))
-        group = _first(kind, lambda group: self._group_may(kind, group, may))
-        each = None if may is None or may.group(group.name) else may.peer
-        peer = _first(group, lambda peer: peer.lane(each) is not None)
-        lane = peer.lane(each)
+        kind = _first(self._whole, among)
+        group = _first(kind, among and among[kind])
+        peer = _first(group, among and among[kind][group])
+        lane = among[kind][group][peer] if among else peer.lane()
         assert lane is not None
         self._last, self._lane = (kind, group, peer), lane
         job = peer.take(lane)
@@ -185,13 +185,19 @@ class Turns(Generic[J]):
 
     # -- inside
 
-    def _class_may(self, kind: _Share[J], may: May | None) -> bool:
-        return bool(kind.inner) and (may is None or any(self._group_may(kind, group, may) for group in kind.inner))
-
-    def _group_may(self, kind: _Share[J], group: _Share[J], may: May | None) -> bool:
-        if may is None or may.group(group.name):
-            return True
-        return kind is self._classes[0] and any(peer.lane(may.peer) is not None for peer in group.inner)
+    def _open(self, may: May) -> dict[_Share[J], dict[_Share[J], dict[_Share[J], Lane]]]:
+        """By class and group, the peers that may have a turn, each with its lane. Asked once, because other threads
+        change the answer."""
+        found: dict[_Share[J], dict[_Share[J], dict[_Share[J], Lane]]] = {}
+        for kind in self._whole.inner:
+            for group in kind.inner:
+                all_may = may.group(group.name)
+                if all_may or kind is self._classes[0]:
+                    lanes = ((peer, peer.lane(None if all_may else may.peer)) for peer in group.inner)
+                    peers = {peer: lane for peer, lane in lanes if lane is not None}
+                    if peers:
+                        found.setdefault(kind, {})[group] = peers
+        return found
 
     def _begin(self, whose: Whose, now: float) -> _Path[J]:
         kind = self._classes[0 if not whose.peer or self._relied_on(whose.peer) else 1]
@@ -221,11 +227,11 @@ class Turns(Generic[J]):
         return min(0.0, (now - at) * PAID_PER_S - debt)
 
 
-def _first(share: _Share[J], may: Callable[[_Share[J]], bool]) -> _Share[J]:
-    """The one in it whose turn it is, of those that may have one."""
+def _first(share: _Share[J], among: Container[_Share[J]] | None) -> _Share[J]:
+    """The one in it whose turn it is, of those that may have one; None: all."""
     while True:
         first = share.inner[0]
-        if may(first):
+        if among is None or first in among:
             if first.credit > 0:
                 return first
             first.credit += first.quantum
