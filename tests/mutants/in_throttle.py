@@ -726,4 +726,25 @@ IN_THROTTLE = (
         "True",
         ("tests/node/test_peer_ids.py",),
     ),
+    Mutant(
+        "a nearer stop that comes too late begins a reading",
+        "replica/banyan_replica/sync/orders.py",
+        "self.aloud, self.number = RangeForPeer(number, cursor, stop), number",
+        "self.aloud = RangeForPeer(number, cursor, stop)",
+        ("tests/replica/test_asking.py",),
+    ),
+    Mutant(
+        "a peer that is slow loses points",
+        "replica/banyan_replica/peers/ledger.py",
+        "STALLED = Price(0, False, True,",
+        "STALLED = Price(3, False, False,",
+        ("tests/replica/test_ledger.py", "tests/replica/test_asking.py"),
+    ),
+    Mutant(
+        "who is not read from is told that no hello came",
+        "node/banyan_node/edge/door.py",
+        "for slot in held | (in_use - self._links.keys()):",
+        "for slot in in_use - self._links.keys():",
+        ("tests/node/test_door.py",),
+    ),
 )

@@ -217,6 +217,18 @@ async def test_a_peer_that_stops_halfway_goes(far: str) -> None:
         await until(lambda: hub.door.slots.filling().arriving == 0)
 
 
+async def test_a_peer_that_is_not_read_from_may_say_hello_later() -> None:
+    quick = SlotSettings(step_s=0.5)
+    async with open_edge(config(1, slots=quick)) as hub, open_edge(config(2)) as edge:
+        link = await edge.dial(hub.addresses[0])
+        await until(lambda: edge.peer_id in hub.links)
+        here = hub.links[edge.peer_id]
+        assert here.usage is not None
+        with here.usage.held():
+            await trio.sleep(2.0)
+            assert (here.closed, link.closed) == (None, None)
+
+
 async def test_a_peer_that_is_dialled_and_says_nothing_goes() -> None:
     quick = SlotSettings(step_s=0.5)
     async with open_edge(config(1, slots=quick)) as a, open_edge(config(2)) as b:

@@ -114,9 +114,11 @@ class Door:
             self.part(link, f"no slot is free here: {verdict.refused}")
 
     def sweep(self, in_use: set[int]) -> None:
-        """Ends connections that took too long to say hello. in_use: slots of those that other programs use."""
+        """Ends connections that took too long to say hello. in_use: slots of those that other programs use. Who is not
+        read from cannot be heard."""
         now = trio.current_time()
-        for slot in in_use - self._links.keys():
+        held = {slot for slot, link in self._links.items() if link.usage is not None and link.usage.held_lately}
+        for slot in held | (in_use - self._links.keys()):
             self.slots.waits(slot, now)
         late = tuple(self.slots.late(now))
         for slot in late:

@@ -46,7 +46,7 @@ class Incoming:
 
         def up(context: Context, now: float) -> None:
             context.replica.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now, address=address)
-            self._session = context.replica.links[peer]
+            self._session = context.replica.links.get(peer)  # none of one that is banned
 
         self._worker.post(up, whose=self._whose)
 

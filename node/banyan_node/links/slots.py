@@ -191,7 +191,8 @@ class Slots:
             self.held[slot].may_wait(now + self.s.judged_s)
 
     def waits(self, slot: int, now: float) -> None:
-        """It uses its connection without a hello: another program that follows the heads bridge."""
+        """It uses its connection without a hello, as another program that follows the heads bridge, or is not read
+        from."""
         if slot in self.held:
             self.held[slot].may_wait(now + self.s.step_s)
 

@@ -60,7 +60,7 @@ class Offence(Enum):
     UNASKED = Price(10, True, True, "sent entries that nobody asked for, beyond what is excused")
     TOO_OFTEN = Price(10, True, True, "asked one question more often than any node needs")
     PUSHED = Price(10, True, False, "pushed by gossip what every node rejects, for others to pass on")
-    STALLED = Price(3, False, False, "owed something, had credit, and sent next to nothing")
+    STALLED = Price(0, False, True, "owed something, had credit, and sent next to nothing")  # others may attack it
     UNSERVED = Price(3, False, False, "claimed heads and did not serve them")
     UNREAD = Price(3, False, False, "read out far too little of a range for what it claims")
     UNHONOURED = Price(0.3, False, False, "announced a message by gossip and did not send it when asked")

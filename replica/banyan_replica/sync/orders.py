@@ -69,7 +69,7 @@ class ReplayForPeer:
 class Orders:
     """The orders of one peer."""
 
-    __slots__ = ("_first", "aloud", "answered", "named", "retold", "state")
+    __slots__ = ("_first", "aloud", "answered", "named", "number", "retold", "state")
 
     def __init__(self) -> None:
         self.named: deque[bytes] = deque()
@@ -81,6 +81,8 @@ class Orders:
         self.state = TurnState.IDLE
         self.retold: ReplayForPeer | None = None
         self.aloud: RangeForPeer | None = None
+        self.number: int | None = None
+        """Of the last range that was begun."""
 
     @property
     def any(self) -> bool:
@@ -108,7 +110,7 @@ class Orders:
         """Starts a range, in place of an earlier one."""
         self.state = step(TURN, self.state, TurnEvent.SCAN)
         _end(self.aloud)
-        self.aloud = RangeForPeer(number, cursor, stop)
+        self.aloud, self.number = RangeForPeer(number, cursor, stop), number
         return self.aloud
 
     # -- we send

@@ -85,13 +85,14 @@ class Serving:
                 link.orders.name(log_name(want.log) + _PLACES.pack(start, pin))
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
-        """Starts reading a range, in place of an earlier one; with the same number, only the stop changes.
+        """Starts reading a range, in place of an earlier one. With the number of the last one only the stop changes; if
+        that has ended, the question crossed the word of it.
 
         whole: False while this node is catching up itself, or holds only some accounts; then it cannot read all.
         """
-        aloud = link.orders.aloud
-        if aloud is not None and aloud.number == m.reading:
-            aloud.nearer(m.stop)
+        if m.reading == link.orders.number:
+            if link.orders.aloud is not None:
+                link.orders.aloud.nearer(m.stop)
         elif whole:
             aloud = link.orders.read(m.reading, m.cursor, m.stop)
             aloud.reads(self._through(link, aloud))
