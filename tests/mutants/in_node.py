@@ -1029,8 +1029,8 @@ IN_NODE = (
     Mutant(
         "a reading of the same number begins anew instead of stopping nearer",
         _SERVING,
-        "if aloud is not None and aloud.number == m.reading:",
-        "if aloud is not None and aloud.number > m.reading:",
+        "if m.reading == link.orders.number:",
+        "if m.reading == -1:",
         _GIVEN,
     ),
     Mutant(

@@ -734,15 +734,18 @@ def test_what_a_flood_of_one_question_costs_is_bounded(which: int) -> None:
     w.rogue("r", "a")
     w.run(0.1)
     w.heard["r"].clear()
-    frame = encode_message(question)
-    for _ in range(3_000):
-        w.replicas["a"].receive("r", frame, w.now)
+    for number in range(1, 3_001):
+        if isinstance(question, Scan):
+            question = question._replace(reading=number)  # one of the same number begins nothing
+        w.replicas["a"].receive("r", encode_message(question), w.now)
     w.drain("a")
     w.run(0.1)
     assert 0 < len(w.heard["r"]) <= most
     w.heard["r"].clear()
     w.run(30)
     w.heard["r"].clear()
+    if isinstance(question, Scan):
+        question = question._replace(reading=3_001)
     w.say("r", "a", question)  # and an honest one is answered again later
     w.run(0.1)
     if isinstance(question, Sums):  # but of these no honest peer asks as many, and as cheaply
