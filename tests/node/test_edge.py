@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from libp2p.custom_types import TProtocol
+from libp2p.network.exceptions import SwarmException
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
@@ -24,6 +25,7 @@ from banyan_node.edge import (
     open_edge,
 )
 from banyan_node.edge.config import Gate
+from banyan_node.edge.edge import _why
 
 
 def config(n: int = 1, **settings: Any) -> EdgeConfig:
@@ -365,3 +367,18 @@ async def test_both_families_can_have_one_port_and_a_second_host_cannot() -> Non
                 async with open_edge(config(3, listen=(listen,))):
                     pass
             assert caught.group_contains(EdgeError, match="cannot listen on .*another program has the port")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        trio.TooSlowError(),
+        SwarmException("Outbound muxer upgrade timeout exceeded for peer x"),
+        MultiselectClientError("response timed out after 5s, protocols tried: ['/banyan/1/sync']"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_dial_that_takes_too_long_is_told_without_words_of_libp2p(error: Exception) -> None:
+    assert _why("PEER", "/ip4/192.0.2.1/tcp/1", error) == (
+        "/ip4/192.0.2.1/tcp/1 answers, and does not finish the handshake with PEER in time: it may be overloaded"
+    )

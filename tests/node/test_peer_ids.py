@@ -57,6 +57,7 @@ def test_addresses_of_peers(where: str) -> None:
     [
         ("/ip4/127.0.0.1/tcp/99999/p2p/" + PEER, "'99999' is no port: it is from 1 to 65535"),
         ("/ip4/127.0.0.1/tcp/0/p2p/" + PEER, "'0' is no port: it is from 1 to 65535"),
+        ("/ip4/127.0.0.1/tcp/00/p2p/" + PEER, "'00' is no port: it is from 1 to 65535"),
         ("/ip4/127.0.0.1/tcp/-1/p2p/" + PEER, "'-1' is no port: it is from 1 to 65535"),
         ("/ip4/127.0.0.1/tcp/\u0664/p2p/" + PEER, "'\u0664' is no port: it is from 1 to 65535"),
         ("/ip4/999.0.0.1/tcp/1/p2p/" + PEER, "'999.0.0.1' is no address of ip4"),

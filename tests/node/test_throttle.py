@@ -82,6 +82,19 @@ async def flood(throttle: Throttle, usage: Usage, cost: float, passed: Counter[s
         await trio.sleep(0.002)
 
 
+async def modest(throttle: Throttle, waits: list[float], cost: float) -> None:
+    """A connection that has something to read five times a second, which costs so many seconds. waits: how long each
+    waited."""
+    usage = throttle.opened("10.2.0.1")
+    while True:
+        began = trio.current_time()
+        if throttle.holds(usage):
+            await throttle.turn(usage)
+        waits.append(trio.current_time() - began)
+        throttle.counts(usage, cost)
+        await trio.sleep(0.2)
+
+
 async def test_strangers_use_their_share_and_no_more(autojump_clock: trio.testing.MockClock) -> None:
     throttle, passed = throttled(), Counter[str]()
     async with busy(throttle, 20) as nursery:
@@ -153,21 +166,11 @@ async def test_who_used_less_does_not_wait_for_what_others_owe(autojump_clock: t
     throttle, passed = throttled(), Counter[str]()
     waits = list[float]()
 
-    async def modest() -> None:
-        usage = throttle.opened("10.2.0.1")
-        while True:
-            began = trio.current_time()
-            if throttle.holds(usage):
-                await throttle.turn(usage)
-            waits.append(trio.current_time() - began)
-            throttle.counts(usage, 0.01)
-            await trio.sleep(0.2)
-
     async with busy(throttle, 60) as nursery:
         for k in range(10):
             nursery.start_soon(flood, throttle, throttle.opened(f"10.1.0.{k}"), 0.05, passed)
         await trio.sleep(10)
-        nursery.start_soon(modest)
+        nursery.start_soon(modest, throttle, waits, 0.01)
     assert len(waits) > 200
     assert sum(wait > 0 for wait in waits) < len(waits) / 20
 
@@ -186,21 +189,11 @@ async def test_who_used_little_hardly_waits_though_the_others_always_owe_all_tha
 ) -> None:
     throttle, passed, waits = throttled(), Counter[str](), list[float]()
 
-    async def modest() -> None:
-        usage = throttle.opened("10.2.0.1")
-        while True:
-            began = trio.current_time()
-            if throttle.holds(usage):
-                await throttle.turn(usage)
-            waits.append(trio.current_time() - began)
-            throttle.counts(usage, 0.005)
-            await trio.sleep(0.2)
-
     async with busy(throttle, 60) as nursery:
         for _ in range(3):
             nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), DEEPEST_S, passed)
         await trio.sleep(10)
-        nursery.start_soon(modest)
+        nursery.start_soon(modest, throttle, waits, 0.005)
     assert len(waits) > 200
     assert max(waits) < 0.3
 

@@ -43,7 +43,7 @@ def _why(peer: str, target: object, error: Exception) -> str:
     """Why a dial failed. libp2p has one error for each way in which a handshake can."""
     if "upgrade security" in str(error):
         return f"{target} answers, and the handshake fails: it is another peer than {peer}, or takes nobody now"
-    if "timeout" in str(error) or isinstance(error, trio.TooSlowError):
+    if "timeout" in str(error) or "timed out" in str(error) or isinstance(error, trio.TooSlowError):
         return f"{target} answers, and does not finish the handshake with {peer} in time: it may be overloaded"
     return f"no link to {peer} at {target}: {type(error).__name__} {error}".rstrip()
 

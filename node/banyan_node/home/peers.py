@@ -13,6 +13,7 @@ from banyan_crdt.ids import of_base58
 _SHAPES = ((b"\0\x24\x08\x01\x12\x20", 38), (b"\0\x25\x08\x02\x12\x21", 39), (b"\x12\x20", 34))
 """How an id begins and how many bytes it has: an Ed25519 key, a secp256k1 key, the SHA-256 of any other key."""
 _MOST_LETTERS = 53
+"""Of the longest of these, 39 bytes, in base58."""
 _IP = {"ip4": ipaddress.IPv4Address, "ip6": ipaddress.IPv6Address}
 _NAMES = ("dns", "dns4", "dns6")
 EXPECTED = "expected /ip4/HOST/tcp/PORT/p2p/PEER"
@@ -37,7 +38,7 @@ def why_no_address(address: str) -> str | None:
             return f"{host[:60]!r} is no address of {kind}"
     elif kind not in _NAMES or not host:
         return EXPECTED
-    if not is_port(port) or port == "0":
+    if not is_port(port) or not int(port):
         return f"{port[:60]!r} is no port: it is from 1 to 65535"
     return None if is_peer_id(peer) else f"{peer[:60]!r} is not a peer's id: give it whole"
 

@@ -38,8 +38,8 @@ class GroupUse:
 
 class Usage:
     """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. for_reading,
-    for_judging, for_own: what it may use of the event loop, and of other threads for what its own people wrote and for
-    all else, before it is a stranger; None: nothing.
+    for_own, for_judging: what it may use before it is a stranger: of the event loop, and of other threads for what its
+    own people wrote and for all else; None: nothing.
     arriving: who it is is not proved yet, so it does not wait, and all that arrive are counted together. begun: its
     handshake has begun, or would if its turn came."""
 
