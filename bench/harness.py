@@ -143,7 +143,13 @@ def latencies_ms(seconds: Sequence[float]) -> dict[str, float]:
 def anon_mb(pid: int | None = None) -> float:
     """RssAnon in MB (10^6 bytes) of a process (None: this one) and of those that it started: their memory without pages
     of files, which the kernel can take back."""
-    return round(sum(map(_anon, _family(pid or os.getpid()))) * 1024 / 1e6, 1)
+    return round(sum(_status_kb(member, "RssAnon") for member in _family(pid or os.getpid())) * 1024 / 1e6, 1)
+
+
+def data_mb(pid: int) -> float:
+    """VmData in MB (10^6 bytes) of a process: the memory of its own that it reserved, used or not. `RLIMIT_DATA` bounds
+    it."""
+    return round(_status_kb(pid, "VmData") * 1024 / 1e6, 1)
 
 
 def cpu_s(pid: int | None = None) -> float:
@@ -152,11 +158,11 @@ def cpu_s(pid: int | None = None) -> float:
     return (_spent(first) if pid else time.process_time()) + sum(map(_spent, others))
 
 
-def _anon(pid: int) -> int:
+def _status_kb(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1])
-    raise BenchError(f"/proc/{pid}/status names no RssAnon; this needs Linux")
+    raise BenchError(f"/proc/{pid}/status names no {name}; this needs Linux")
 
 
 def _spent(pid: int) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.harness import BenchError, anon_mb, cpu_s, latencies_ms
+from bench.harness import BenchError, anon_mb, cpu_s, data_mb, latencies_ms
 from bench.rig.processes import Child
 
 SILENT_S = 60.0
@@ -21,14 +21,16 @@ PHASES = ("before", "during", "after")
 
 
 class Sample(NamedTuple):
-    """At one moment. disk_mb: what the victim's home takes. points, linked: of the honest neighbour as the victim sees
-    it; of_victim, keeps: of the victim as the neighbour sees it; why: the last offence of either. None: the node did
-    not say in time. waiting, away: posts that were not acknowledged yet, and that are not at the neighbour yet."""
+    """At one moment. data_mb: what it reserved of the memory that it may have. disk_mb: what the victim's home takes.
+    points, linked: of the honest neighbour as the victim sees it; of_victim, keeps: of the victim as the neighbour sees
+    it; why: the last offence of either. None: the node did not say in time. waiting, away: posts that were not
+    acknowledged yet, and that are not at the neighbour yet."""
 
     phase: str
     at: float
     cpu_s: float
     anon_mb: float
+    data_mb: float
     disk_mb: float
     points: float | None
     linked: bool | None
@@ -43,7 +45,7 @@ class Sample(NamedTuple):
     def __str__(self) -> str:
         held = f"neighbour {_words(self.points, self.linked)}, victim {_words(self.of_victim, self.keeps)}"
         posts = f"{self.waiting} posts wait, {self.away} are not at the peer"
-        return f"{self.phase:6} {self.anon_mb:5.0f} MB, {self.disk_mb:.1f} MB on disk; {posts}; {held}"
+        return f"{self.phase:6} {self.anon_mb:5.0f} MB of {self.data_mb:.0f} reserved, {self.disk_mb:.1f} MB on disk; {posts}; {held}"
 
 
 def _words(points: float | None, linked: bool | None) -> str:
@@ -78,6 +80,7 @@ class Monitor:
             time.monotonic(),
             cpu_s(self.victim.pid),
             anon_mb(self.victim.pid),
+            data_mb(self.victim.pid),
             disk_mb(self.home),
             *_standing(here, names[1]),
             *_standing(there, names[0]),
@@ -115,6 +118,7 @@ class Monitor:
             "cpu_percent": round(100 * (of[-1].cpu_s - of[0].cpu_s) / (ended - begun)),
             "counted_percent": _counted(of),
             "anon_mb": max(s.anon_mb for s in of),
+            "data_mb": max(s.data_mb for s in of),
             "disk_mb": of[-1].disk_mb,
             "points_of_neighbour": _most(s.points for s in of),
             "points_of_victim": _most(s.of_victim for s in of),

@@ -302,14 +302,7 @@ class FrontierIndex:
         if len(heads) < READ:
             self._count, self._sum, self._read = count, total, None
             self._unkept = self.rows
-            self._loading = self._sorted()
-
-    def _sorted(self) -> Iterator[bool]:
-        """Sorts the rows, in steps."""
-        for _ in self._summed.rows.sort():
-            yield True
-        self._loading = None
-        yield True
+            self._loading = (True for _ in self._summed.rows.sort())
 
     # -- keeping
 
@@ -349,8 +342,13 @@ class FrontierIndex:
         yield int(self._summed.public.sums[:, 0].sum()) == self._count
 
     def _load_on(self, loading: Iterator[bool]) -> None:
-        if not next(loading):
-            self._start()
+        """One step; none is left where it ends. Of an index that is being sorted nothing may refer to the index, or one
+        that is replaced then stays until the garbage collector finds it."""
+        match next(loading, None):
+            case None:
+                self._loading = None
+            case False:
+                self._start()
 
     def tick(self) -> None:
         """Call now and then: begins to keep the rows again if many heads moved."""

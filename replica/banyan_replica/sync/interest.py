@@ -233,9 +233,7 @@ class Interests:
             share.close()
 
     def gone(self, peer: str) -> None:
-        pair = self._pairs.pop(peer, None)
-        if pair is not None and pair.theirs is not None:
-            pair.share.end()
+        self._pairs.pop(peer, None)
 
     # -- heads that move
 

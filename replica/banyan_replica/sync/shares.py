@@ -37,93 +37,39 @@ class Names:
         self._sum = (self._sum + more) % (1 << 64)
 
 
-class Share:
-    """The frontier of some accounts of the store: a `FrontierSource`, and its index."""
+class _Chosen:
+    """The heads of some accounts of a store: a `FrontierSource`. It refers to no index, so an index that is replaced
+    is gone at once: each takes megabytes, and a peer may have its share read again at every moment."""
 
     last_arrival = -1  # no store has this value, so the index reads in slices and not at once
 
-    def __init__(self, store: StoreReader, public: bytes, names: set[bytes]) -> None:
-        """names: may be the set of a `Names`, which changes at the same time."""
-        self._store, self._public, self.names = store, public, names
+    def __init__(self, store: StoreReader, names: set[bytes]) -> None:
+        self.names = names
+        self._store = store
         self._sorted: list[bytes] | None = None
-        self.tree = FrontierIndex(self, public)
-        self.closed = False
-        """It has too many logs and is not compared."""
-        self._pending = True
-        """Whether the index may contain heads that are not durable."""
 
-    @property
-    def busy(self) -> bool:
-        return self.tree.busy and not self.closed
-
-    def close(self) -> None:
-        self.names, self._sorted, self.closed = set(), None, True
-        self.tree = FrontierIndex(self, self._public)
-
-    def end(self) -> None:
-        """The peer is gone. The index refers to this share, so both would stay until a full collection of garbage,
-        which is rare: ten megabytes for each stranger who names as many accounts as it may."""
-        self.names.clear()
+    def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
         self._sorted = None
-        del self.tree
-
-    def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
-        """Adds and removes accounts. Returns how many names and heads were or must be read. Call it only when no write
-        is waiting."""
-        if self.closed or not (come or go):
-            return 0
-        self._sorted, self._pending = None, True
-        few = len(come) + len(go) <= AT_ONCE
-        gone = self._some(go) if few else None
         self.names.difference_update(go)
         self.names.update(come)
-        came = self._some(come) if few else None
-        if gone is None or came is None:
-            self.tree = FrontierIndex(self, self._public)
-            return (AT_ONCE if few else 0) + len(self.names)
-        for log, head in gone:
-            self.tree.moved(log, head, NOTHING)
-        for log, head in came:
-            self.tree.moved(log, NOTHING, head)
-        return len(come) + len(go) + len(gone) + len(came)
 
-    def durable(self) -> None:
-        self._pending = False
-        self.tree.durable()
+    def ordered(self) -> list[bytes]:
+        if self._sorted is None:
+            self._sorted = sorted(self.names)
+        return self._sorted
 
-    def rolled_back(self) -> None:
-        if self._pending:
-            self.tree = FrontierIndex(self, self._public)
-        else:
-            self.tree.rolled_back()
-
-    def _some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
+    def some(self, names: Collection[bytes]) -> list[tuple[LogId, Head]] | None:
         """The heads of these accounts; None if they are too many for one step."""
         each = (self._store.all_heads(name, after_prefix(name)) for name in names)
         heads = list(islice(chain.from_iterable(each), AT_ONCE + 1))
         return heads if len(heads) <= AT_ONCE else None
 
-    def below(self, prefix: bytes) -> int:
-        """How many names are below a prefix of nibbles; listing the heads there may have to read all of them."""
-        names, nibbles = self._ordered(), prefix[: 2 * NAME_BYTES]
-        first = int.from_bytes(bytes.fromhex(nibbles.hex()[1::2].ljust(2 * NAME_BYTES, "0")), "big")
-        after = first + (1 << 128 - 4 * len(nibbles))
-        last = len(names) if after >> 128 else bisect_left(names, after.to_bytes(NAME_BYTES, "big"))
-        return last - bisect_left(names, first.to_bytes(NAME_BYTES, "big"))
-
-    def _ordered(self) -> list[bytes]:
-        if self._sorted is None:
-            self._sorted = sorted(self.names)
-        return self._sorted
-
-    # -- as a source
-
     def head(self, log: LogId) -> Head:
         return self._store.head(log) if log.account[:NAME_BYTES] in self.names else NOTHING
 
     def all_heads(self, start: bytes | None = None, stop: bytes | None = None) -> Iterator[tuple[LogId, Head]]:
-        """Walks the store and skips accounts that are not in the share, and names that the store lacks."""
-        names, at = self._ordered(), bisect_left(self._ordered(), (start or b"")[:NAME_BYTES])
+        """Walks the store and skips accounts that are not chosen, and names that the store lacks."""
+        names, at = self.ordered(), bisect_left(self.ordered(), (start or b"")[:NAME_BYTES])
         while at < len(names) and (stop is None or names[at] < stop):
             leap: bytes | None = None
             for log, head in self._store.all_heads(max(start or b"", names[at]), stop):
@@ -141,3 +87,70 @@ class Share:
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
         return
+
+
+class Share:
+    """The frontier of some accounts of the store, and its index."""
+
+    def __init__(self, store: StoreReader, public: bytes, names: set[bytes]) -> None:
+        """names: may be the set of a `Names`, which changes at the same time."""
+        self.source, self._public = _Chosen(store, names), public
+        self.closed = False
+        """It has too many logs and is not compared."""
+        self._pending = True
+        """Whether the index may contain heads that are not durable."""
+        self.tree = FrontierIndex(self.source, public)
+
+    @property
+    def names(self) -> set[bytes]:
+        return self.source.names
+
+    @property
+    def busy(self) -> bool:
+        return self.tree.busy and not self.closed
+
+    def close(self) -> None:
+        self.source.names = set()
+        self.source.change((), ())
+        self.closed = True
+        self._read_again()
+
+    def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
+        """Adds and removes accounts. Returns how many names and heads were or must be read. Call it only when no write
+        is waiting."""
+        if self.closed or not (come or go):
+            return 0
+        self._pending = True
+        few = len(come) + len(go) <= AT_ONCE
+        gone = self.source.some(go) if few else None
+        self.source.change(come, go)
+        came = self.source.some(come) if few else None
+        if gone is None or came is None:
+            self._read_again()
+            return (AT_ONCE if few else 0) + len(self.names)
+        for log, head in gone:
+            self.tree.moved(log, head, NOTHING)
+        for log, head in came:
+            self.tree.moved(log, NOTHING, head)
+        return len(come) + len(go) + len(gone) + len(came)
+
+    def durable(self) -> None:
+        self._pending = False
+        self.tree.durable()
+
+    def rolled_back(self) -> None:
+        if self._pending:
+            self._read_again()
+        else:
+            self.tree.rolled_back()
+
+    def below(self, prefix: bytes) -> int:
+        """How many names are below a prefix of nibbles; listing the heads there may have to read all of them."""
+        names, nibbles = self.source.ordered(), prefix[: 2 * NAME_BYTES]
+        first = int.from_bytes(bytes.fromhex(nibbles.hex()[1::2].ljust(2 * NAME_BYTES, "0")), "big")
+        after = first + (1 << 128 - 4 * len(nibbles))
+        last = len(names) if after >> 128 else bisect_left(names, after.to_bytes(NAME_BYTES, "big"))
+        return last - bisect_left(names, first.to_bytes(NAME_BYTES, "big"))
+
+    def _read_again(self) -> None:
+        self.tree = FrontierIndex(self.source, self._public)
