@@ -45,7 +45,8 @@ class Sample(NamedTuple):
     def __str__(self) -> str:
         held = f"neighbour {_words(self.points, self.linked)}, victim {_words(self.of_victim, self.keeps)}"
         posts = f"{self.waiting} posts wait, {self.away} are not at the peer"
-        return f"{self.phase:6} {self.anon_mb:5.0f} MB of {self.data_mb:.0f} reserved, {self.disk_mb:.1f} MB on disk; {posts}; {held}"
+        room = f"{self.anon_mb:5.0f} MB of {self.data_mb:.0f} reserved, {self.disk_mb:.1f} MB on disk"
+        return f"{self.phase:6} {room}; {posts}; {held}"
 
 
 def _words(points: float | None, linked: bool | None) -> str:

@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.gossip.groups import group_of
@@ -190,7 +192,7 @@ class Interests:
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer changed its names. Raises Malformed if they are too many."""
-        names = {m.names[k : k + NAME_BYTES] for k in range(0, len(m.names), NAME_BYTES)}
+        names: set[bytes] = set(np.frombuffer(m.names, f"V{NAME_BYTES}").tolist())
         pair = self._pairs.get(link.peer)
         if pair is None or pair.theirs is None:  # it held everything until now
             pair = self._pair(link, Names(), pair.told if pair else False, now)

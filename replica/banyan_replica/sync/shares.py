@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
-from struct import iter_unpack
+
+import numpy as np
 
 from banyan_crdt.ids import Head, LogId
 from banyan_crdt.logs import NOTHING
@@ -90,8 +91,8 @@ class _Chosen:
 
 
 def _summed(names: Collection[bytes]) -> int:
-    """The sum of their first halves, four times as fast as from one after another: a frame may name 65,536."""
-    return sum(first for first, _ in iter_unpack(">QQ", b"".join(names)))
+    """The sum of their first halves. A frame may name 65,536, and posts wait for it."""
+    return int(np.frombuffer(b"".join(names), ">u8")[::2].sum(dtype=np.uint64))
 
 
 class Share:
