@@ -25,7 +25,8 @@ from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, schema_of
 from .viewhook import CountedEntry, ViewHooks
 
-CACHED_LOGS = 100_000
+CACHED_LOGS = 40_000
+"""Logs whose heads are cached, about 0.4 kB each."""
 
 
 @contextmanager

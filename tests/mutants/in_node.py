@@ -1197,10 +1197,10 @@ IN_NODE = (
         ("tests/replica/test_serve.py",),
     ),
     Mutant(
-        "a peer is charged for a question that stands behind what was sent to it",
+        "a peer is called slow for a question that stands behind what was sent to it",
         _ASKING,
-        "if not (self.between(link.peer) or",
-        "if not (self.waiting(link.peer) or",
+        "if not self.between(link.peer):",
+        "if not self.waiting(link.peer):",
         ("tests/replica/test_asking.py",),
     ),
     Mutant(

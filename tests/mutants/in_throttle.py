@@ -503,20 +503,6 @@ IN_THROTTLE = (
         _OUTBOX,
     ),
     Mutant(
-        "a link is crowded no longer as soon as less waits",
-        "node/banyan_node/links/sending.py",
-        "self.held or time.monotonic()",
-        "time.monotonic()",
-        _OUTBOX,
-    ),
-    Mutant(
-        "a peer is charged though our question may stand behind what is relayed to it",
-        "replica/banyan_replica/sync/asking.py",
-        "or self.crowded(link.peer)):",
-        "or False):",
-        ("tests/replica/test_asking.py",),
-    ),
-    Mutant(
         "answers wait until nothing is relayed",
         _TURNS,
         "self.used[Lane.GOSSIP] <= self.used[Lane.REST]",
@@ -601,10 +587,10 @@ IN_THROTTLE = (
         ("tests/node/test_ahead.py",),
     ),
     Mutant(
-        "a peer is charged though its answer may be here unread",
+        "a peer is called slow though its answer may be here unread",
         "replica/banyan_replica/sync/asking.py",
-        "if not (self.between(link.peer) or",
-        "if not (link.flow.transit or",
+        "if not self.between(link.peer):",
+        "if not link.flow.transit:",
         ("tests/replica/test_asking.py",),
     ),
     Mutant(

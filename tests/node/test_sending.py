@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from banyan_node.links.sending import CROWDED_S, HOLD_BYTES, WRITE_BYTES, SendQueue
+from banyan_node.links.sending import HOLD_BYTES, WRITE_BYTES, SendQueue
 from banyan_replica.gossip.frames import Join, NeighbourAnswer, NoNeighbour, Push, Pushes, encode_frame
 from banyan_replica.wire import (
     Answered,
@@ -75,25 +73,15 @@ async def test_a_question_overtakes_what_is_relayed_and_keeps_its_place_behind_o
     assert box.relayed == 0
 
 
-async def test_a_link_is_crowded_while_too_much_waits_and_some_time_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("banyan_node.links.sending.time.monotonic", lambda: now)
+async def test_a_link_is_held_while_too_much_waits() -> None:
     box = SendQueue()
     box.put(b"hello", own=False)
     await box.take()
     box.put(relayed(HOLD_BYTES), own=False)
-    assert not box.crowded
-    assert box.hold()
-    assert not box.hold()
-    now += 2 * CROWDED_S
-    assert box.crowded, "nothing was taken"
-    assert not box.hold()
+    assert (box.hold(), box.held) == (True, True)
+    assert (box.hold(), box.held) == (False, True)
     await box.take()
-    assert box.hold()
-    assert not box.held
-    assert box.crowded
-    now += CROWDED_S
-    assert not box.crowded
+    assert (box.hold(), box.held) == (True, False)
 
 
 async def test_what_ends_an_answer_stays_behind_it() -> None:

@@ -184,12 +184,10 @@ def _unread_frames(asker: Replica) -> None:
     asker.sync.asking.waiting = lambda peer: 8_000 if peer == "r1" else 0
 
 
-def _much_relayed(asker: Replica) -> None:
-    asker.sync.asking.crowded = lambda peer: peer == "r1"
-
-
-@pytest.mark.parametrize("excuse", [_full_line, _unread_frames, _much_relayed])
-def test_one_whose_answer_or_our_question_may_be_under_way_is_not_charged(excuse: Callable[[Replica], None]) -> None:
+@pytest.mark.parametrize("excuse", [_full_line, _unread_frames])
+def test_one_whose_answer_or_our_question_may_be_under_way_is_not_called_slow(
+    excuse: Callable[[Replica], None],
+) -> None:
     w = World("a")
     an = claimed_by_two(w)
     excuse(w.replicas["a"])
@@ -197,7 +195,7 @@ def test_one_whose_answer_or_our_question_may_be_under_way_is_not_charged(excuse
     w.say("r2", "a", claim(an.log()))
     w.run(0.1)
     assert wanted(w, "r2") == [an.log()], "others are asked all the same"
-    assert w.points("a", "r1") == 0
+    assert reason(w, "r1") == ""
 
 
 def test_one_that_serves_what_it_claims_is_not_slighted_even_where_we_cannot_take_it_yet() -> None:

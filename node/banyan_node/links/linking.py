@@ -152,11 +152,6 @@ class Links:
         link = self._links.get(peer)
         return link is not None and link.usage is not None and link.usage.held_lately
 
-    def crowded(self, peer: str) -> bool:
-        """Whether what this node asks of the peer may stand behind what it relays to it. Any thread."""
-        outbox = self._outboxes.get(peer)
-        return outbox is not None and outbox.crowded
-
     # -- effects of the replica
 
     def send(self, peer: str, data: bytes, own: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 
 import trio
@@ -17,8 +16,6 @@ TALK_BYTES = WRITE_BYTES // 2
 HOLD_BYTES = 256 << 10
 """Of what is relayed, so much may wait here for one peer. The rest waits in the gossip, which announces what does not
 fit: a peer that reads slowly is not disconnected because of what others made this node relay."""
-CROWDED_S = 30.0
-"""How long after more waited a peer may still have to read it, before it comes to what was asked of it, seconds."""
 
 
 class SendQueue:
@@ -31,7 +28,6 @@ class SendQueue:
         self.frames: deque[bytes] = deque()
         self.size = self.relayed = 0
         self.held = self.ended = False
-        self._held_at = float("-inf")
         self.more = trio.Event()
         self.since = trio.current_time()
         self._greeted = False
@@ -48,14 +44,7 @@ class SendQueue:
     def hold(self) -> bool:
         """Whether it changed that too much waits of what is relayed."""
         before, self.held = self.held, self.relayed > (HOLD_BYTES // 2 if self.held else HOLD_BYTES)
-        if self.held:
-            self._held_at = time.monotonic()
         return before != self.held
-
-    @property
-    def crowded(self) -> bool:
-        """Whether too much waits, or did within CROWDED_S: a question may still be under way. Any thread."""
-        return self.held or time.monotonic() < self._held_at + CROWDED_S
 
     def end(self) -> None:
         """Nothing more is sent."""

@@ -21,7 +21,7 @@ from banyan_crdt.ids import AccountId, LogId
 from banyan_storage.reader import NO_LOGS
 from banyan_storage.store import Store
 
-ACCOUNTS_CACHED = 50_000
+ACCOUNTS_CACHED = 25_000
 """Cached accounts, about 0.8 kB each."""
 CONTROLS_CACHED = 1_000
 """Cached whole control logs, 2 kB each or more."""

@@ -57,8 +57,6 @@ class Asking:
         """Bytes of a peer that wait in the driver's queue."""
         self.held: Callable[[str], bool] = lambda peer: False
         """Whether the driver does not read from the peer, or did not until lately: it cannot be called slow then."""
-        self.crowded: Callable[[str], bool] = lambda peer: False
-        """Whether so much is relayed to the peer that our question may stand behind it."""
         self._rest_s = 0.0
         self._rest_until: float | None = None
         self.resting = False
@@ -318,8 +316,7 @@ class Asking:
         for link in self._links.values():
             why = self._stalls(link, now)
             if why is not None:
-                # its answer may be here unread, or our question under way to it
-                if not (self.between(link.peer) or self.crowded(link.peer)):
+                if not self.between(link.peer):
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
